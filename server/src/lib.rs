@@ -1,0 +1,1 @@
+//! Placeholder tour, replaced by the first commit of this crate.

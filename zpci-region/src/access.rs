@@ -1,0 +1,108 @@
+//! One load or store as a value.
+
+use std::fmt;
+
+use crate::rule::Rule;
+
+/// The page that no store block may cross: 4 KiB of PCI address space (Linux commit 80df7d6a).
+pub const PAGE: u64 = 4096;
+
+/// The way an access reached the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Path {
+    /// A request through the zPCI I/O region: the client names the instruction.
+    Region,
+    /// A REGION_READ or REGION_WRITE of a BAR: one write stands for one PCISTB.
+    Bar,
+    /// One element of a REGION_WRITE_MULTI.
+    BarMulti,
+}
+
+impl Path {
+    /// Stable name used in events and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Path::Region => "region",
+            Path::Bar => "bar",
+            Path::BarMulti => "bar-multi",
+        }
+    }
+
+    /// Whether the access came as plain BAR traffic.
+    pub const fn is_bar(self) -> bool {
+        matches!(self, Path::Bar | Path::BarMulti)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A store into a BAR: bytes in the order in which they stand in the guest's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Store<'a> {
+    /// How it arrived.
+    pub path: Path,
+    /// PCI address space: the BAR number, 0..=5.
+    pub pcias: u8,
+    /// Byte offset in the BAR.
+    pub offset: u64,
+    /// The bytes stored.
+    pub data: &'a [u8],
+    /// Address of the source in the request, when the path carries one (zPCI I/O region).
+    pub gaddr: Option<u64>,
+}
+
+/// A load from a BAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// How it arrived.
+    pub path: Path,
+    /// PCI address space: the BAR number, 0..=5.
+    pub pcias: u8,
+    /// Byte offset in the BAR.
+    pub offset: u64,
+    /// Number of bytes.
+    pub len: usize,
+    /// Address of the destination in the request, when the path carries one (zPCI I/O region).
+    pub gaddr: Option<u64>,
+}
+
+/// What an access that was not carried out is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No such function or register space.
+    NoDevice,
+    /// The instruction would have ended with a condition code other than 0.
+    Io,
+    /// Memory named by the access cannot be reached.
+    Fault,
+    /// The request itself makes no sense.
+    Invalid,
+}
+
+impl Failure {
+    /// The Linux errno of the answer (asm-generic numbers).
+    pub const fn errno(self) -> u32 {
+        match self {
+            Failure::NoDevice => 19,
+            Failure::Io => 5,
+            Failure::Fault => 14,
+            Failure::Invalid => 22,
+        }
+    }
+}
+
+/// Why an access had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// What the client is told.
+    pub failure: Failure,
+    /// The rule that refused it, if it was a rule.
+    pub rule: Option<Rule>,
+    /// One sentence for logs: the thing, where it is, what was expected.
+    pub reason: String,
+}
