@@ -1,0 +1,88 @@
+//! DEVICE_GET_INFO.
+
+use super::{Request, put_words};
+use crate::error::Refused;
+use crate::wire::{Put, Reader};
+
+/// Body without capabilities: u32 argsz, u32 flags, u32 regions, u32 interrupt indexes.
+pub const INFO_LEN: u32 = 16;
+/// Where the capability chain starts: after u32 cap_offset and u32 padding (Linux `vfio_device_info`).
+pub const CAPS_START: u32 = 24;
+/// DEVICE_RESET is supported.
+const FLAG_RESET: u32 = 1;
+/// The device is a PCI device.
+const FLAG_PCI: u32 = 2;
+/// Capabilities follow.
+const FLAG_CAPS: u32 = 0x80;
+
+/// What a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceInfo<'a> {
+    /// Number of regions.
+    pub regions: u32,
+    /// Number of interrupt indexes.
+    pub irqs: u32,
+    /// Capability chain, its `next` offsets counted from the start of the body, beginning at
+    /// [`CAPS_START`]; empty for none.
+    pub capabilities: &'a [u8],
+}
+
+pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
+    let mut reader = Reader::new("DEVICE_GET_INFO", body);
+    let argsz = reader.u32()?;
+    reader.bytes(12)?;
+    reader.end()?;
+    if argsz < INFO_LEN {
+        return Err(Refused::invalid(format!(
+            "DEVICE_GET_INFO: argsz {argsz}, expected at least 16"
+        )));
+    }
+    Ok(Request::DeviceGetInfo { argsz })
+}
+
+pub(super) fn encode_get_info(argsz: u32, out: &mut Vec<u8>) {
+    put_words(out, [argsz, 0, 0, 0]);
+}
+
+impl<'a> DeviceInfo<'a> {
+    /// Appends the answer for a client with room for `room` bytes. Capabilities are sent only when
+    /// all of them fit; `argsz` tells what they take, so that the client can ask again.
+    pub fn encode(&self, room: u32, out: &mut Vec<u8>) {
+        let flags = FLAG_RESET | FLAG_PCI;
+        if self.capabilities.is_empty() {
+            return put_words(out, [INFO_LEN, flags, self.regions, self.irqs]);
+        }
+        let caps_len = u32::try_from(self.capabilities.len()).unwrap_or(u32::MAX);
+        let needed = CAPS_START.saturating_add(caps_len);
+        let fits = room >= needed;
+        let flags = if fits { flags | FLAG_CAPS } else { flags };
+        put_words(out, [needed, flags, self.regions, self.irqs]);
+        if fits {
+            out.put_u32(CAPS_START);
+            out.put_u32(0);
+            out.extend_from_slice(self.capabilities);
+        }
+    }
+
+    /// Reads an answer: the device, and the bytes its whole answer takes.
+    pub fn decode(body: &'a [u8]) -> Result<(Self, u32), Refused> {
+        let mut reader = Reader::new("DEVICE_GET_INFO", body);
+        let (argsz, flags) = (reader.u32()?, reader.u32()?);
+        let (regions, irqs) = (reader.u32()?, reader.u32()?);
+        let capabilities = if flags & FLAG_CAPS != 0 {
+            let start = reader.u32()? as usize;
+            body.get(start..)
+                .ok_or_else(|| Refused::invalid("DEVICE_GET_INFO: cap_offset past the end"))?
+        } else {
+            &[]
+        };
+        Ok((
+            Self {
+                regions,
+                irqs,
+                capabilities,
+            },
+            argsz,
+        ))
+    }
+}
