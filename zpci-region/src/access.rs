@@ -51,7 +51,8 @@ pub struct Store<'a> {
     pub offset: u64,
     /// The bytes stored.
     pub data: &'a [u8],
-    /// Address of the source in the request, when the path carries one (zPCI I/O region).
+    /// Address of the source, when the bytes were fetched through a request's gaddr; `None` when
+    /// they came with the message ([`Carrier::gaddr`](crate::Carrier::gaddr)).
     pub gaddr: Option<u64>,
 }
 
@@ -66,7 +67,8 @@ pub struct Load {
     pub offset: u64,
     /// Number of bytes.
     pub len: usize,
-    /// Address of the destination in the request, when the path carries one (zPCI I/O region).
+    /// Address of the destination, when the result goes through a request's gaddr; `None` when it
+    /// goes with the message ([`Carrier::gaddr`](crate::Carrier::gaddr)).
     pub gaddr: Option<u64>,
 }
 

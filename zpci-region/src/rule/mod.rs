@@ -25,6 +25,18 @@ pub enum Severity {
     Reject,
 }
 
+impl Severity {
+    /// Name in profiles, lists and events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Off => "off",
+            Severity::Note => "note",
+            Severity::Warn => "warn",
+            Severity::Reject => "reject",
+        }
+    }
+}
+
 /// The severity of every rule, as one profile sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleSet {
@@ -48,6 +60,12 @@ impl RuleSet {
             .get(rule.index())
             .copied()
             .unwrap_or(Severity::Off)
+    }
+
+    /// Whether an access that breaks `rule` has no effect: it is set to reject, or it cannot be
+    /// carried out anyway.
+    pub fn refuses(&self, rule: Rule) -> bool {
+        rule.always_fails() || self.severity(rule) == Severity::Reject
     }
 
     /// Sets the severity of `rule`.

@@ -1,0 +1,184 @@
+//! CLP facts of a function and its group, and the VFIO device-info capabilities that carry them.
+//!
+//! Layouts: Linux include/uapi/linux/vfio_zdev.h, version 2 of base and group; the relaxed flag is
+//! that of the kernel patch series zPCI I/O region (Jan 2021 v1). Fields are in host byte order.
+
+/// PCI function type of ISM (Linux 6.12 arch/s390/include/asm/pci_clp.h).
+pub const PFT_ISM: u8 = 5;
+
+/// Longest store block a function can announce.
+pub const MAXSTBL_LIMIT: u16 = 4096;
+
+const CAP_BASE: u16 = 1;
+const CAP_GROUP: u16 = 2;
+const CAP_UTIL: u16 = 3;
+const CAP_PFIP: u16 = 4;
+const GROUP_REFRESH: u64 = 1;
+const GROUP_RELAXED: u64 = 2;
+
+/// What the machine knows of a function and of its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClpFacts {
+    /// Maximum store block length in bytes, 1..=4096.
+    pub maxstbl: u16,
+    /// Whether PCISTB takes any length and alignment.
+    pub relaxed: bool,
+    /// Physical channel id; for ISM also the fabric's id (CHID). Neither 0 nor above 0xfeff.
+    pub pchid: u16,
+    /// Virtual function number.
+    pub vfn: u16,
+    /// Function handle.
+    pub fh: u32,
+    /// Function type; [`PFT_ISM`].
+    pub pft: u8,
+    /// Number of the function's group.
+    pub gid: u8,
+    /// First usable DMA address.
+    pub start_dma: u64,
+    /// Last usable DMA address.
+    pub end_dma: u64,
+    /// DMA address space mask.
+    pub dasm: u64,
+    /// Address of the MSI doorbell.
+    pub msi_addr: u64,
+    /// Measurement update interval, in ms.
+    pub mui: u16,
+    /// Number of interrupts.
+    pub noi: u16,
+    /// Length of the function measurement block; 0 for none.
+    pub fmb_length: u16,
+    /// PCI version of the group.
+    pub version: u8,
+    /// Utility string (EBCDIC); see [`pnetid_util_str`].
+    pub util_str: [u8; 64],
+    /// Internal path of the function.
+    pub pfip: [u8; 4],
+}
+
+impl Default for ClpFacts {
+    /// A relaxed ISM function with one interrupt and the DMA window that QEMU gives to functions
+    /// whose host knows nothing better.
+    fn default() -> Self {
+        Self {
+            maxstbl: MAXSTBL_LIMIT,
+            relaxed: true,
+            pchid: 0x07c0,
+            vfn: 0,
+            fh: 0,
+            pft: PFT_ISM,
+            gid: 1,
+            start_dma: 0x1_0000_0000,
+            end_dma: 0x01ff_ffff_ffff_ffff,
+            dasm: u64::MAX,
+            msi_addr: 0xfe00_0000_0000_0000,
+            mui: 4000,
+            noi: 1,
+            fmb_length: 0,
+            version: 0,
+            util_str: [0; 64],
+            pfip: [0; 4],
+        }
+    }
+}
+
+/// The utility string of a function whose ports all have this PNETID: 16 EBCDIC characters per
+/// port, padded with blanks, first port first. `None` if the id is empty, longer than 16
+/// characters or has others than `A-Z` and `0-9`. Only the first port is filled in; the rest of
+/// the string is zero.
+pub fn pnetid_util_str(pnetid: &str) -> Option<[u8; 64]> {
+    const BLANK: u8 = 0x40;
+    if pnetid.is_empty() || pnetid.len() > 16 {
+        return None;
+    }
+    let mut util_str = [0; 64];
+    for (slot, byte) in util_str
+        .iter_mut()
+        .take(16)
+        .zip(pnetid.bytes().map(Some).chain(std::iter::repeat(None)))
+    {
+        *slot = byte.map_or(Some(BLANK), ebcdic)?;
+    }
+    Some(util_str)
+}
+
+/// Capital letter or digit in EBCDIC (code page 037 and its relatives).
+const fn ebcdic(ascii: u8) -> Option<u8> {
+    match ascii {
+        b'A'..=b'I' => Some(0xc1 + (ascii - b'A')),
+        b'J'..=b'R' => Some(0xd1 + (ascii - b'J')),
+        b'S'..=b'Z' => Some(0xe2 + (ascii - b'S')),
+        b'0'..=b'9' => Some(0xf0 + (ascii - b'0')),
+        _ => None,
+    }
+}
+
+/// The four capabilities of VFIO_DEVICE_GET_INFO, in the order base, group, util, pfip.
+///
+/// `chain_start` is the offset of the first one from the start of the device-info structure (the
+/// `cap_offset` to be reported); `next` fields count from there too. Each capability is padded
+/// with zeros to a multiple of 8.
+pub fn device_info_capabilities(facts: &ClpFacts, chain_start: u32) -> Vec<u8> {
+    let bodies = [
+        (CAP_BASE, 2, base(facts)),
+        (CAP_GROUP, 2, group(facts)),
+        (CAP_UTIL, 1, sized(&facts.util_str)),
+        (CAP_PFIP, 1, sized(&facts.pfip)),
+    ];
+    let mut chain = Vec::new();
+    let mut left = bodies.len();
+    for (id, version, body) in bodies {
+        left -= 1;
+        let padded = (8 + body.len()).next_multiple_of(8);
+        let end = chain.len() + padded;
+        // The chain is a few hundred bytes.
+        let next = if left == 0 {
+            0
+        } else {
+            chain_start.saturating_add(end as u32)
+        };
+        chain.extend(u16::to_ne_bytes(id));
+        chain.extend(u16::to_ne_bytes(version));
+        chain.extend(u32::to_ne_bytes(next));
+        chain.extend(body);
+        chain.resize(end, 0);
+    }
+    chain
+}
+
+fn base(facts: &ClpFacts) -> Vec<u8> {
+    let mut body = Vec::with_capacity(32);
+    body.extend(facts.start_dma.to_ne_bytes());
+    body.extend(facts.end_dma.to_ne_bytes());
+    body.extend(facts.pchid.to_ne_bytes());
+    body.extend(facts.vfn.to_ne_bytes());
+    body.extend(facts.fmb_length.to_ne_bytes());
+    body.extend([facts.pft, facts.gid]);
+    body.extend(facts.fh.to_ne_bytes());
+    body
+}
+
+fn group(facts: &ClpFacts) -> Vec<u8> {
+    let flags = GROUP_REFRESH | if facts.relaxed { GROUP_RELAXED } else { 0 };
+    let mut body = Vec::with_capacity(40);
+    body.extend(facts.dasm.to_ne_bytes());
+    body.extend(facts.msi_addr.to_ne_bytes());
+    body.extend(flags.to_ne_bytes());
+    body.extend(facts.mui.to_ne_bytes());
+    body.extend(facts.noi.to_ne_bytes());
+    body.extend(facts.maxstbl.to_ne_bytes());
+    body.extend([facts.version, 0]);
+    body.extend(facts.maxstbl.to_ne_bytes());
+    body
+}
+
+/// A body that is a length and that many bytes.
+fn sized(bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(4 + bytes.len());
+    // 64 and 4 bytes.
+    body.extend((bytes.len() as u32).to_ne_bytes());
+    body.extend(bytes);
+    body
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Bytes of the region: header, request fields, register image.
+
+use super::{
+    ABI_LEN, CarrierPolicy, HEADER_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET, RequestError,
+};
+
+/// Flags, gaddr, offset and (len, pcias) of a 32-byte request; `None` if it is shorter.
+pub(super) fn fields(request: &[u8]) -> Option<(u64, u64, u64, (u16, u8))> {
+    let (flags, rest) = request.split_first_chunk()?;
+    let (gaddr, rest) = rest.split_first_chunk()?;
+    let (offset, rest) = rest.split_first_chunk()?;
+    let (_reserved, rest) = rest.split_first_chunk::<4>()?;
+    let (len, rest) = rest.split_first_chunk()?;
+    let pcias = *rest.first()?;
+    Some((
+        u64::from_ne_bytes(*flags),
+        u64::from_ne_bytes(*gaddr),
+        u64::from_ne_bytes(*offset),
+        (u16::from_ne_bytes(*len), pcias),
+    ))
+}
+
+/// Size to report for the region: 48 bytes, and room for `max` appended bytes or a load's result
+/// where the policy allows that.
+pub const fn region_size(policy: CarrierPolicy, max: u16) -> u64 {
+    let behind = if max as usize > RESULT_LEN {
+        max as u64
+    } else {
+        RESULT_LEN as u64
+    };
+    match policy {
+        CarrierPolicy::Auto | CarrierPolicy::Appended => ABI_LEN + behind,
+        CarrierPolicy::Iova | CarrierPolicy::ProcessVirtual => ABI_LEN,
+    }
+}
+
+/// Reads `out.len()` bytes of the header at `offset`; `max` is the maximum store block length.
+///
+/// The header is flags u64 = 0, max u16 and 6 reserved zero bytes. A read that touches the request
+/// area is a fault (EFAULT), one that starts behind it invalid (EINVAL), as in the series.
+pub fn read_header(max: u16, offset: u64, out: &mut [u8]) -> Result<(), RequestError> {
+    let len = out.len();
+    if offset >= ABI_LEN {
+        return Err(RequestError::OutsideRegion { offset, len });
+    }
+    let mut header = [0; HEADER_LEN];
+    for (slot, byte) in header.iter_mut().skip(8).zip(max.to_ne_bytes()) {
+        *slot = byte;
+    }
+    copy(&header, offset, out).ok_or(RequestError::NotReadable { offset, len })
+}
+
+/// Reads the region: the header, or the register image of the last load at [`RESULT_OFFSET`] if
+/// there is one.
+///
+/// Errors are those of [`read_header`]; behind the request area they are EINVAL, and so is a read
+/// of a result that no load has left.
+pub fn read(
+    max: u16,
+    result: Option<&[u8; RESULT_LEN]>,
+    offset: u64,
+    out: &mut [u8],
+) -> Result<(), RequestError> {
+    let Some(behind) = offset.checked_sub(RESULT_OFFSET) else {
+        return read_header(max, offset, out);
+    };
+    let len = out.len();
+    result
+        .and_then(|image| copy(image, behind, out))
+        .ok_or(RequestError::OutsideRegion { offset, len })
+}
+
+/// Copies `out.len()` bytes at `offset` of `from`, if they all lie in it.
+fn copy(from: &[u8], offset: u64, out: &mut [u8]) -> Option<()> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(out.len())?;
+    out.copy_from_slice(from.get(start..end)?);
+    Some(())
+}
+
+/// The register after a load of `value`: 8 bytes, big endian, the value right-aligned and the rest
+/// zero. `value` is in memory order; of more than 8 bytes, the last 8 count.
+pub fn register_image(value: &[u8]) -> [u8; RESULT_LEN] {
+    let mut image = [0; RESULT_LEN];
+    for (slot, byte) in image.iter_mut().rev().zip(value.iter().rev()) {
+        *slot = *byte;
+    }
+    image
+}
+
+const _: () = assert!(REQUEST_OFFSET as usize == HEADER_LEN);

@@ -1,0 +1,69 @@
+//! Rules about one load.
+
+use crate::access::{Load, Refusal};
+use crate::request::RESULT_LEN;
+use crate::rule::{Observer, Rule};
+
+use super::report::{Judgement, empty};
+use super::store::buffer;
+use super::{BarRole, ShapeChecker, outside_failure};
+
+impl ShapeChecker {
+    /// Judges a load that is about to be carried out.
+    ///
+    /// `Err` means that it must not reach the device. Every broken rule is told to `observer`; a
+    /// run of pieces that this load ends is told first.
+    pub fn load(&mut self, load: &Load, observer: &mut dyn Observer) -> Result<(), Refusal> {
+        self.settle(observer);
+        let Load {
+            path,
+            pcias,
+            offset,
+            len,
+            gaddr,
+        } = *load;
+        if len == 0 {
+            return Err(empty("load", pcias, offset));
+        }
+        let region = !path.is_bar();
+        let mut judgement =
+            Judgement::new(&self.config.rules, observer, (path, pcias, offset, len));
+        let Some(bar) = self.bar(pcias, offset, len) else {
+            let failure = outside_failure(path);
+            judgement.broken_with(Rule::OutsideBar, failure, || {
+                self.outside(pcias, offset, len)
+            });
+            return judgement.verdict();
+        };
+        if bar.role == BarRole::Other {
+            return Ok(());
+        }
+        let place = || format!("load of {len} bytes at offset {offset:#x} of BAR {pcias}");
+        if region && len > RESULT_LEN {
+            judgement.broken(Rule::LoadTooLong, || {
+                format!("{}: expected at most 8", place())
+            });
+            return judgement.verdict();
+        }
+        let crosses = (offset % 8).saturating_add(len as u64) > 8;
+        if region && crosses {
+            judgement.broken(Rule::LoadCrosses8, || {
+                format!("{}: expected bytes of one doubleword", place())
+            });
+        }
+        if bar.role == BarRole::Data {
+            judgement.broken(Rule::LoadFromDataBar, || {
+                format!("{}: the data space is for stores only", place())
+            });
+        } else if !offset.is_multiple_of(8) || !len.is_multiple_of(8) {
+            judgement.broken(Rule::OddCommandLoad, || {
+                format!("{}: expected aligned doublewords", place())
+            });
+        }
+        if let Some(gaddr) = gaddr {
+            // A whole register is stored there, whatever the length.
+            buffer("load", gaddr, RESULT_LEN, &mut judgement);
+        }
+        judgement.verdict()
+    }
+}
