@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What QEMU calls: the two exported symbols and the callbacks.
+//!
+//! No panic crosses into QEMU. One that happens is reported, and the plugin stops observing.
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use crate::args::Args;
+use crate::ffi::{API_VERSION, Api, Info};
+use crate::journal::Journal;
+use crate::observe::Discontinuity;
+use crate::plugin::{CodeCallbacks, Plugin, report};
+use crate::qemu::{Block, Callbacks, Qemu, is_exception};
+use crate::qemu_info::QemuInfo;
+
+static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+
+/// The plugin API version this plugin is made for; QEMU reads it before anything else.
+// SAFETY: the name is the one QEMU's plugin interface reserves for this.
+#[unsafe(no_mangle)]
+#[allow(
+    non_upper_case_globals,
+    reason = "QEMU's plugin interface names this symbol"
+)]
+pub static qemu_plugin_version: c_int = API_VERSION;
+
+/// Installs the plugin; QEMU calls this once. Returns 0, or 1 after saying why not on stderr.
+///
+/// # Safety
+/// Called by QEMU with the arguments its plugin interface describes.
+// SAFETY: the name is the one QEMU's plugin interface reserves for this.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn qemu_plugin_install(
+    id: u64,
+    info: *const Info,
+    argc: c_int,
+    argv: *const *const c_char,
+) -> c_int {
+    let installed = catch_unwind(|| {
+        // SAFETY: QEMU gives a valid description for the duration of the call.
+        let info = unsafe { read_info(info) }?;
+        // SAFETY: QEMU gives `argc` strings.
+        let arguments = unsafe { read_arguments(argc, argv) };
+        install(id, &info, &arguments)
+    });
+    match installed {
+        Ok(Ok(())) => 0,
+        Ok(Err(message)) => {
+            report(&message);
+            1
+        }
+        Err(_) => 1,
+    }
+}
+
+fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String> {
+    info.check().map_err(|error| error.to_string())?;
+    let args =
+        Args::parse(arguments.iter().map(String::as_str)).map_err(|error| error.to_string())?;
+    let qemu = Qemu::new(Api::resolve().map_err(|error| error.to_string())?);
+    let callbacks = CodeCallbacks {
+        issue: on_issue,
+        reach: on_reach,
+    };
+    let plugin = Journal::create(&args.out)
+        .and_then(|journal| Plugin::new(qemu, info, callbacks, journal))
+        .map_err(|error| format!("cannot write {}: {error}", args.out.display()))?;
+    PLUGIN
+        .set(plugin)
+        .map_err(|_| "the plugin is loaded twice; load it once".to_owned())?;
+    qemu.register(
+        id,
+        &Callbacks {
+            vcpu_init: on_vcpu_init,
+            translate: on_translate,
+            discontinuity: on_discontinuity,
+            exit: on_exit,
+        },
+    );
+    Ok(())
+}
+
+/// # Safety
+/// `info` is null or what QEMU passes to `qemu_plugin_install`.
+unsafe fn read_info(info: *const Info) -> Result<QemuInfo, String> {
+    // SAFETY: promised by the caller.
+    let info = unsafe { info.as_ref() }.ok_or("QEMU gave no description of itself")?;
+    // SAFETY: a NUL-terminated string, by the plugin interface.
+    let target = unsafe { CStr::from_ptr(info.target_name) };
+    Ok(QemuInfo {
+        target: target.to_string_lossy().into_owned(),
+        api_min: info.version_min,
+        api_cur: info.version_cur,
+        system: info.system_emulation,
+        max_vcpus: u32::try_from(info.max_vcpus).unwrap_or(0),
+    })
+}
+
+/// # Safety
+/// `argv` points to `argc` NUL-terminated strings.
+unsafe fn read_arguments(argc: c_int, argv: *const *const c_char) -> Vec<String> {
+    let count = usize::try_from(argc).unwrap_or(0);
+    (0..count)
+        .map(|index| {
+            // SAFETY: promised by the caller.
+            let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
+            argument.to_string_lossy().into_owned()
+        })
+        .collect()
+}
+
+/// Runs `step` unless observing has ended; a panic in it ends observing.
+fn guard(step: impl FnOnce(&'static Plugin)) {
+    let Some(plugin) = PLUGIN.get() else {
+        return;
+    };
+    if plugin.is_stopped() {
+        return;
+    }
+    if catch_unwind(AssertUnwindSafe(|| step(plugin))).is_err() {
+        // Nothing is left to do about a second panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| plugin.stop("a callback panicked")));
+    }
+}
+
+extern "C" fn on_vcpu_init(vcpu: c_uint, _: *mut c_void) {
+    guard(|plugin| plugin.vcpu_init(vcpu));
+}
+
+unsafe extern "C" fn on_translate(block: *mut c_void, _: *mut c_void) {
+    guard(|plugin| {
+        // SAFETY: the argument of this callback, used within it.
+        let block = unsafe { Block::new(plugin.qemu(), block) };
+        plugin.translate(&block);
+    });
+}
+
+extern "C" fn on_issue(vcpu: c_uint, site: *mut c_void) {
+    guard(|plugin| plugin.issue(vcpu, site.addr()));
+}
+
+extern "C" fn on_reach(vcpu: c_uint, address: *mut c_void) {
+    guard(|plugin| plugin.reach(vcpu, address.addr() as u64));
+}
+
+extern "C" fn on_discontinuity(vcpu: c_uint, kind: c_int, from: u64, to: u64, _: *mut c_void) {
+    let kind = if is_exception(kind) {
+        Discontinuity::Exception
+    } else {
+        Discontinuity::Interrupt
+    };
+    guard(|plugin| plugin.discontinuity(vcpu, kind, from, to));
+}
+
+extern "C" fn on_exit(_: *mut c_void) {
+    guard(Plugin::exit);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The output file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use crate::record::Line;
+
+/// Writes lines to the output file, each one whole and at once, so that it can be read while the
+/// guest runs.
+#[derive(Debug)]
+pub struct Journal {
+    out: BufWriter<File>,
+    instructions: u64,
+}
+
+impl Journal {
+    /// Makes the file anew.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            out: BufWriter::new(File::create(path)?),
+            instructions: 0,
+        })
+    }
+
+    /// Writes one line.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
+        let mut text = line.to_json()?;
+        text.push('\n');
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()?;
+        if matches!(line, Line::Insn(_)) {
+            self.instructions += 1;
+        }
+        Ok(())
+    }
+
+    /// Writes the last line.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.write(&Line::End {
+            instructions: self.instructions,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_is_in_the_file_before_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        let mut journal = Journal::create(&path).unwrap();
+        journal.write(&Line::Problem { message: "one" }).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.ends_with('\n'));
+        journal.end().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text.lines().last(),
+            Some(r#"{"schema_version":1,"kind":"end","instructions":0}"#)
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let mut journal = Journal::create(Path::new("/dev/full")).unwrap();
+        assert!(journal.write(&Line::Problem { message: "" }).is_err());
+    }
+}

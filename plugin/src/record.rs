@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The lines of the output file, one JSON object each.
+//!
+//! Every line has `schema_version` and `kind`. Numbers that may need 64 bits (addresses, offsets,
+//! register values) are strings of the form `0x...`, so that no JSON reader rounds them; byte runs
+//! are strings of lower-case hex digits in memory order.
+
+use serde::{Serialize, Serializer};
+
+/// Version of the line format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A number written as `0x` and at least `DIGITS` lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hex<const DIGITS: usize>(pub u64);
+
+impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:#0width$x}", self.0, width = DIGITS + 2))
+    }
+}
+
+/// A byte run written as hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HexBytes(pub Vec<u8>);
+
+impl Serialize for HexBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&digits)
+    }
+}
+
+/// One executed instruction: operands before, outcome after.
+///
+/// `None` becomes `null` for the fields every instruction has, and leaves out those that only
+/// some have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Number of the instruction in the order of execution, over all vCPUs, from 0. Lines are
+    /// written when the outcome is known, so two vCPUs' lines may be out of this order.
+    pub seq: u64,
+    /// QEMU's index of the vCPU.
+    pub vcpu: u32,
+    /// Mnemonic, lower case.
+    pub insn: &'static str,
+    /// The instruction itself.
+    pub opcode: HexBytes,
+    /// Virtual address of the instruction.
+    pub psw_addr: Hex<16>,
+    /// Operands.
+    #[serde(flatten)]
+    pub operands: Operands,
+    /// Outcome.
+    #[serde(flatten)]
+    pub result: InstructionResult,
+}
+
+/// Operands, read before the instruction executes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Operands {
+    /// Function handle.
+    pub handle: Option<Hex<8>>,
+    /// PCI address space: 0 to 5 a BAR, 15 configuration space. For function controls, the DMA
+    /// address space.
+    pub pcias: Option<u8>,
+    /// Offset in the PCI address space, or start of the DMA range.
+    pub offset: Option<Hex<1>>,
+    /// Length in bytes, as the guest gave it: not checked, 16 bits wide in a request register.
+    pub length: Option<u64>,
+    /// What the guest stores: the source block, the low `length` bytes of the data register (all 8
+    /// when `length` is 0 or above 8), a function information block. `null` when its page is not
+    /// there. For STPCIFC what QEMU stored, read afterwards.
+    pub bytes: Option<HexBytes>,
+    /// The register that holds handle, address space and length, whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Hex<16>>,
+    /// Guest address of the storage operand, or of the CLP request block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Hex<1>>,
+    /// I/O address of the MIO forms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_address: Option<Hex<1>>,
+    /// MPCIFC operation control, 0 to 255; SIC operation control, 0 to 65535.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<u16>,
+    /// Interruption subclass of SIC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isc: Option<u8>,
+    /// Logical processor of CLP: 0 base, 2 PCI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processor: Option<u8>,
+    /// CLP command code, from the request block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Hex<4>>,
+    /// CLP request block, of the length in its own header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clp_request: Option<HexBytes>,
+    /// CLP response block, of the length in its own header, read after condition code 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clp_response: Option<HexBytes>,
+}
+
+/// How an instruction ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstructionResult {
+    /// Which of the other fields tell.
+    pub outcome: Outcome,
+    /// Condition code; `null` for the instructions that set none.
+    pub cc: Option<u8>,
+    /// Status byte of the request register, with condition codes 1 and 2 only.
+    pub status: Option<u8>,
+    /// Loaded register after condition code 0: PCILG, PCILGI, CLP query of logical processors.
+    pub value: Option<Hex<16>>,
+    /// Program exception.
+    pub exception: Option<Exception>,
+}
+
+/// Kind of ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The next instruction in storage was reached.
+    Completed,
+    /// A program exception was recognised.
+    Exception,
+    /// The guest ended, or went elsewhere, before the outcome could be seen.
+    Unseen,
+}
+
+impl InstructionResult {
+    /// An outcome nobody saw.
+    #[must_use]
+    pub const fn unseen() -> Self {
+        Self {
+            outcome: Outcome::Unseen,
+            cc: None,
+            status: None,
+            value: None,
+            exception: None,
+        }
+    }
+}
+
+/// Program exception as the lowcore tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Exception {
+    /// Program interruption code; `null` when the lowcore could not be read.
+    pub code: Option<u16>,
+    /// Name of the code, `other` for those that zPCI instructions are not known to cause.
+    pub name: &'static str,
+}
+
+impl Exception {
+    /// Names a program interruption code (z/Architecture Principles of Operation, chapter 6).
+    #[must_use]
+    pub const fn new(code: Option<u16>) -> Self {
+        let name = match code {
+            None => "unknown",
+            Some(0x01) => "operation",
+            Some(0x02) => "privileged-operation",
+            Some(0x04) => "protection",
+            Some(0x05) => "addressing",
+            Some(0x06) => "specification",
+            Some(0x10) => "segment-translation",
+            Some(0x11) => "page-translation",
+            Some(0x15) => "operand",
+            Some(0x39..=0x3B) => "region-translation",
+            Some(_) => "other",
+        };
+        Self { code, name }
+    }
+}
+
+/// One line of the output file.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Line<'a> {
+    /// First line: who wrote the file and under which QEMU.
+    Start {
+        /// Version of this plugin.
+        plugin_version: &'static str,
+        /// Plugin API that QEMU offers, oldest and newest.
+        qemu_api: [i32; 2],
+        /// Guest architecture.
+        target: &'a str,
+        /// vCPUs the machine may have.
+        max_vcpus: u32,
+    },
+    /// An executed instruction.
+    Insn(&'a Record),
+    /// The plugin stopped observing; what follows in the guest is not in the file.
+    Problem {
+        /// What went wrong.
+        message: &'a str,
+    },
+    /// Last line of a QEMU that ended by itself.
+    End {
+        /// Number of `insn` lines.
+        instructions: u64,
+    },
+}
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    line: &'a Line<'a>,
+}
+
+impl Line<'_> {
+    /// The JSON object, without a line end.
+    ///
+    /// # Errors
+    /// None of the types here can fail to serialize; the error is `serde_json`'s.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&Versioned {
+            schema_version: SCHEMA_VERSION,
+            line: self,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

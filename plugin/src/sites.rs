@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Every place in guest code where a zPCI instruction was translated.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use crate::decode::Instruction;
+use crate::observe::Site;
+
+/// Numbers places, so that a callback can carry one.
+///
+/// Retranslation of the same code gives the same number: the table grows with the guest's distinct
+/// code only.
+#[derive(Debug, Default)]
+pub struct Sites {
+    numbers: HashMap<(u64, Vec<u8>), usize>,
+    sites: Vec<Arc<Site>>,
+}
+
+impl Sites {
+    /// Number of the instruction with these bytes at `address`.
+    pub fn number(&mut self, address: u64, opcode: &[u8], instruction: Instruction) -> usize {
+        match self.numbers.entry((address, opcode.to_vec())) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                self.sites.push(Arc::new(Site {
+                    address,
+                    opcode: opcode.to_vec(),
+                    instruction,
+                }));
+                *new.insert(self.sites.len() - 1)
+            }
+        }
+    }
+
+    /// The place with this number.
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<Arc<Site>> {
+        self.sites.get(number).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_place_keeps_its_number_and_other_bytes_get_their_own() {
+        let mut sites = Sites::default();
+        let mut add = |address, opcode: &[u8]| {
+            sites.number(address, opcode, Instruction::decode(opcode).unwrap())
+        };
+        let first = add(0x1000, &[0xB9, 0xD0, 0, 0x14]);
+        let patched = add(0x1000, &[0xB9, 0xD2, 0, 0x14]);
+        assert_ne!(first, patched);
+        assert_eq!(add(0x1000, &[0xB9, 0xD0, 0, 0x14]), first);
+        assert_eq!(sites.get(patched).unwrap().instruction.mnemonic(), "pcilg");
+        assert_eq!(sites.get(2), None);
+    }
+}
