@@ -1,1 +1,5 @@
-//! Placeholder tour, replaced by the first commit of this crate.
+//! Tests QEMU's interception of zPCI instructions.
+pub mod encoder;
+pub mod pattern;
+pub mod plan;
+pub mod probe;

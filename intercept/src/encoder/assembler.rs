@@ -1,0 +1,140 @@
+//! A byte buffer with labels.
+
+use thiserror::Error;
+
+/// A place in the code, bound now or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label(usize);
+
+/// Why code could not be finished.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum AssembleError {
+    /// A label was used but never bound.
+    #[error("label {0} was used at offset {1} but never bound")]
+    Unbound(usize, usize),
+    /// A branch target is too far away for its field.
+    #[error("the target of the relative field at offset {0} is {1} bytes away, which its width cannot hold")]
+    TooFar(usize, i64),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Width {
+    Half,
+    Word,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Fixup {
+    instruction: usize,
+    label: Label,
+    width: Width,
+}
+
+/// Collects instructions for one base address.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    bytes: Vec<u8>,
+    labels: Vec<Option<usize>>,
+    fixups: Vec<Fixup>,
+}
+
+impl Assembler {
+    /// An empty buffer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A label that [`Assembler::bind`] will place.
+    pub fn label(&mut self) -> Label {
+        self.labels.push(None);
+        Label(self.labels.len() - 1)
+    }
+
+    /// Places `label` here.
+    pub fn bind(&mut self, label: Label) {
+        let here = self.bytes.len();
+        if let Some(slot) = self.labels.get_mut(label.0) {
+            *slot = Some(here);
+        }
+    }
+
+    /// A label placed here.
+    pub fn here(&mut self) -> Label {
+        let label = self.label();
+        self.bind(label);
+        label
+    }
+
+    /// Appends one encoded instruction or data.
+    pub fn emit(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Fills with zero up to a multiple of `to` bytes.
+    pub fn align(&mut self, to: usize) {
+        while !self.bytes.len().is_multiple_of(to) {
+            self.bytes.push(0);
+        }
+    }
+
+    /// Appends an instruction whose last four bytes are `label` relative to it, in halfwords.
+    pub(super) fn emit_relative_word(&mut self, bytes: [u8; 6], label: Label) {
+        self.fixups.push(Fixup { instruction: self.bytes.len(), label, width: Width::Word });
+        self.emit(&bytes);
+    }
+
+    /// Appends an instruction whose last two bytes are `label` relative to it, in halfwords.
+    pub(super) fn emit_relative_half(&mut self, bytes: [u8; 4], label: Label) {
+        self.fixups.push(Fixup { instruction: self.bytes.len(), label, width: Width::Half });
+        self.emit(&bytes);
+    }
+
+    /// The code with all labels resolved, and each label's offset by its number.
+    ///
+    /// # Errors
+    /// A label that was never bound, or is too far for the field that uses it.
+    pub fn finish(mut self) -> Result<Code, AssembleError> {
+        for fixup in &self.fixups {
+            let target = self
+                .labels
+                .get(fixup.label.0)
+                .copied()
+                .flatten()
+                .ok_or(AssembleError::Unbound(fixup.label.0, fixup.instruction))?;
+            let distance = target as i64 - fixup.instruction as i64;
+            let too_far = AssembleError::TooFar(fixup.instruction, distance);
+            let field = match fixup.width {
+                Width::Half => i16::try_from(distance / 2).map(|v| v.to_be_bytes().to_vec()),
+                Width::Word => i32::try_from(distance / 2).map(|v| v.to_be_bytes().to_vec()),
+            }
+            .map_err(|_| too_far)?;
+            let start = fixup.instruction + 2;
+            for (slot, byte) in self.bytes.iter_mut().skip(start).zip(field) {
+                *slot = byte;
+            }
+        }
+        Ok(Code { bytes: self.bytes, labels: self.labels })
+    }
+}
+
+/// Finished code.
+#[derive(Debug, Clone)]
+pub struct Code {
+    bytes: Vec<u8>,
+    labels: Vec<Option<usize>>,
+}
+
+impl Code {
+    /// The machine code.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where `label` lies from the start, if it was bound.
+    #[must_use]
+    pub fn offset_of(&self, label: Label) -> Option<usize> {
+        self.labels.get(label.0).copied().flatten()
+    }
+}

@@ -1,0 +1,125 @@
+//! Instruction formats as bytes, most significant byte first.
+//!
+//! `op` carries the opcode bits in the order they appear in the instruction: for a split opcode (`EB..D0`) the first byte
+//! is the high one. Source of the layouts: z/Architecture Principles of Operation, chapter 5, "Instruction Formats".
+
+use super::register::Gr;
+
+const fn pair(high: Gr, low: Gr) -> u8 {
+    (high.number() << 4) | low.number()
+}
+
+/// Base register and 12-bit displacement as two bytes; the displacement's excess bits are dropped.
+const fn base_displacement(base: Gr, displacement: u16) -> [u8; 2] {
+    [
+        (base.number() << 4) | ((displacement >> 8) as u8 & 0x0f),
+        displacement as u8,
+    ]
+}
+
+/// Base register and signed 20-bit displacement as three bytes: `B2DL DLDL DHDH`.
+const fn base_long_displacement(base: Gr, displacement: i32) -> [u8; 3] {
+    let bits = displacement as u32;
+    [
+        (base.number() << 4) | ((bits >> 8) as u8 & 0x0f),
+        bits as u8,
+        (bits >> 12) as u8,
+    ]
+}
+
+/// RR: `op R1R2`.
+#[must_use]
+pub const fn rr(op: u8, r1: Gr, r2: Gr) -> [u8; 2] {
+    [op, pair(r1, r2)]
+}
+
+/// RRE: `op op 00 R1R2`.
+#[must_use]
+pub const fn rre(op: u16, r1: Gr, r2: Gr) -> [u8; 4] {
+    [(op >> 8) as u8, op as u8, 0, pair(r1, r2)]
+}
+
+/// RRF: `op op M3M4 R1R2`.
+#[must_use]
+pub const fn rrf(op: u16, m3: u8, m4: u8, r1: Gr, r2: Gr) -> [u8; 4] {
+    [
+        (op >> 8) as u8,
+        op as u8,
+        (m3 << 4) | (m4 & 0x0f),
+        pair(r1, r2),
+    ]
+}
+
+/// RI: `op R1op I2I2`; `op` has 12 bits.
+#[must_use]
+pub const fn ri(op: u16, r1: Gr, immediate: i16) -> [u8; 4] {
+    let value = immediate.to_be_bytes();
+    [
+        (op >> 4) as u8,
+        (r1.number() << 4) | (op as u8 & 0x0f),
+        value[0],
+        value[1],
+    ]
+}
+
+/// RIL: `op R1op I2I2I2I2`; `op` has 12 bits.
+#[must_use]
+pub const fn ril(op: u16, r1: Gr, immediate: u32) -> [u8; 6] {
+    let value = immediate.to_be_bytes();
+    [
+        (op >> 4) as u8,
+        (r1.number() << 4) | (op as u8 & 0x0f),
+        value[0],
+        value[1],
+        value[2],
+        value[3],
+    ]
+}
+
+/// RX: `op R1X2 B2D2D2`.
+#[must_use]
+pub const fn rx(op: u8, r1: Gr, displacement: u16, index: Gr, base: Gr) -> [u8; 4] {
+    let address = base_displacement(base, displacement);
+    [op, pair(r1, index), address[0], address[1]]
+}
+
+/// RXY: `op R1X2 B2DL DL DH op`.
+#[must_use]
+pub const fn rxy(op: u16, r1: Gr, displacement: i32, index: Gr, base: Gr) -> [u8; 6] {
+    let address = base_long_displacement(base, displacement);
+    [
+        (op >> 8) as u8,
+        pair(r1, index),
+        address[0],
+        address[1],
+        address[2],
+        op as u8,
+    ]
+}
+
+/// RS: `op R1R3 B2D2D2`.
+#[must_use]
+pub const fn rs(op: u8, r1: Gr, r3: Gr, displacement: u16, base: Gr) -> [u8; 4] {
+    let address = base_displacement(base, displacement);
+    [op, pair(r1, r3), address[0], address[1]]
+}
+
+/// RSY: `op R1R3 B2DL DL DH op`.
+#[must_use]
+pub const fn rsy(op: u16, r1: Gr, r3: Gr, displacement: i32, base: Gr) -> [u8; 6] {
+    rxy(op, r1, displacement, r3, base)
+}
+
+/// S: `op op B2D2D2`.
+#[must_use]
+pub const fn s(op: u16, displacement: u16, base: Gr) -> [u8; 4] {
+    let address = base_displacement(base, displacement);
+    [(op >> 8) as u8, op as u8, address[0], address[1]]
+}
+
+/// SI: `op I2 B1D1D1`.
+#[must_use]
+pub const fn si(op: u8, immediate: u8, displacement: u16, base: Gr) -> [u8; 4] {
+    let address = base_displacement(base, displacement);
+    [op, immediate, address[0], address[1]]
+}

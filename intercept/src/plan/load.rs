@@ -1,0 +1,191 @@
+//! Plans from JSON, with errors that name the file, the key and what was expected.
+
+use super::{Case, FENCE_OFFSET, Instruction, Payload, Plan, SCHEMA_VERSION};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Most cases a plan may have; the probe's tables have room for so many.
+pub const MAX_CASES: usize = 8192;
+
+/// Why a plan cannot be used.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The file cannot be read.
+    #[error("plan {}: cannot read it", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not the JSON that was expected.
+    #[error("plan {name}: at {key}: {reason}")]
+    Invalid {
+        /// File name, or how the plan came.
+        name: String,
+        /// Path of the key, as in `cases[3].length`.
+        key: String,
+        /// What is wrong and what was expected.
+        reason: String,
+    },
+}
+
+impl Plan {
+    /// Reads and checks a plan file.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| PlanError::Read { path: path.to_owned(), source })?;
+        Self::from_json(&path.display().to_string(), &text)
+    }
+
+    /// Parses and checks a plan; `name` is for errors.
+    ///
+    /// # Errors
+    /// See [`PlanError::Invalid`].
+    pub fn from_json(name: &str, text: &str) -> Result<Self, PlanError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let plan: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| PlanError::Invalid {
+            name: name.to_owned(),
+            key: error.path().to_string(),
+            reason: error.inner().to_string(),
+        })?;
+        plan.check().map_err(|(key, reason)| PlanError::Invalid { name: name.to_owned(), key, reason })?;
+        Ok(plan)
+    }
+
+    /// What is wrong with the plan: the key's path and the reason.
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        if self.schema_version != SCHEMA_VERSION {
+            return Err((
+                "schema-version".into(),
+                format!("is {}, expected {SCHEMA_VERSION}", self.schema_version),
+            ));
+        }
+        if self.cases.is_empty() || self.cases.len() > MAX_CASES {
+            return Err((
+                "cases".into(),
+                format!("has {} entries, expected 1 to {MAX_CASES}", self.cases.len()),
+            ));
+        }
+        let mut names = HashSet::new();
+        for (index, case) in self.cases.iter().enumerate() {
+            let at = |key: &str| format!("cases[{index}].{key}");
+            if case.id.is_empty() || !names.insert(&case.id) {
+                return Err((at("id"), format!("{:?} is empty or used before, expected a new name", case.id)));
+            }
+            if index == 0 && case.joined {
+                return Err((at("joined"), "the first case has none before it to join".into()));
+            }
+            check_case(case).map_err(|(key, reason)| (at(key), reason))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
+    let longest = match case.instruction {
+        Instruction::Pcistb => 8191,
+        Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => 8192,
+        Instruction::Pcistg | Instruction::Pcilg => 15,
+        Instruction::Rpcit => u64::MAX,
+        Instruction::Pciwb | Instruction::Mpcifc => 0,
+    };
+    if case.length > longest {
+        return Err((
+            "length",
+            format!("is {}, {} takes 0 to {longest}", case.length, case.instruction.name()),
+        ));
+    }
+    if case.space > 15 {
+        return Err(("space", format!("is {}, expected 0 to 15", case.space)));
+    }
+    if case.source > 4095 {
+        return Err(("source", format!("is {}, expected an offset within a page, 0 to 4095", case.source)));
+    }
+    if let Payload::Bytes(bytes) = &case.payload {
+        let wanted = match case.instruction {
+            Instruction::Mpcifc => 80,
+            _ => case.length,
+        };
+        if bytes.len() as u64 != wanted {
+            return Err(("payload", format!("has {} bytes, expected {wanted}", bytes.len())));
+        }
+    }
+    if let Some(patch) = case.patch
+        && patch.at + 8 > case.payload_length()
+    {
+        return Err((
+            "patch.at",
+            format!("is {}, expected at most 8 bytes before the end of the {}-byte payload", patch.at, case.payload_length()),
+        ));
+    }
+    let reaches_fence = case.offset <= FENCE_OFFSET && case.offset.saturating_add(case.length.max(1)) > FENCE_OFFSET;
+    if case.instruction == Instruction::Pcilg && case.space == 15 && case.length == 4 && reaches_fence {
+        return Err(("offset", format!("a load at {FENCE_OFFSET:#x} of config space is the probe's own fence")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Plan;
+
+    fn refusal(text: &str) -> String {
+        Plan::from_json("mine.json", text).expect_err("must be refused").to_string()
+    }
+
+    fn with_case(fields: &str) -> String {
+        format!(
+            r#"{{"schema-version":1,"name":"x","cases":[{{"id":"a","group":"g","instruction":"pcistb"{fields}}}]}}"#
+        )
+    }
+
+    #[test]
+    fn a_plan_survives_the_way_through_json() {
+        let plan = Plan::default();
+        assert_eq!(Plan::from_json("default", &plan.to_json()).expect("valid"), plan);
+    }
+
+    #[test]
+    fn errors_name_file_key_and_expectation() {
+        assert_eq!(
+            refusal(&with_case(r#","length":9000"#)),
+            "plan mine.json: at cases[0].length: is 9000, pcistb takes 0 to 8191"
+        );
+        let unknown = refusal(&with_case(r#","lenght":9"#));
+        assert!(unknown.starts_with("plan mine.json: at cases[0].lenght: unknown field"), "{unknown}");
+        let kind = refusal(r#"{"schema-version":1,"name":"x","cases":[{"id":"a","group":"g","instruction":"pcist"}]}"#);
+        assert!(kind.contains("cases[0].instruction: unknown variant `pcist`"), "{kind}");
+        let digits = refusal(&with_case(r#","length":1,"payload":"0g""#));
+        assert!(digits.contains("cases[0].payload: \"0g\" is neither"), "{digits}");
+    }
+
+    #[test]
+    fn bounds_are_checked() {
+        for (fields, key) in [
+            (r#","source":4096"#, "source"),
+            (r#","space":16"#, "space"),
+            (r#","length":2,"payload":"00""#, "payload"),
+            (r#","length":8,"patch":{"value":"gid","at":1}"#, "patch.at"),
+            (r#","joined":true"#, "joined"),
+        ] {
+            let message = refusal(&with_case(fields));
+            assert!(message.contains(&format!("at cases[0].{key}: ")), "{message}");
+        }
+        assert!(refusal(r#"{"schema-version":2,"name":"x","cases":[]}"#).contains("at schema-version: is 2, expected 1"));
+        assert!(refusal(r#"{"schema-version":1,"name":"x","cases":[]}"#).contains("at cases: has 0 entries"));
+    }
+
+    #[test]
+    fn names_are_unique_and_the_fence_is_kept_free() {
+        let case = r#"{"id":"a","group":"g","instruction":"pciwb"}"#;
+        let twice = format!(r#"{{"schema-version":1,"name":"x","cases":[{case},{case}]}}"#);
+        assert!(refusal(&twice).contains("at cases[1].id: \"a\" is empty or used before"));
+        let fence = with_case(r#","space":15,"offset":44,"length":4"#).replace("pcistb", "pcilg");
+        assert!(refusal(&fence).contains("at cases[0].offset: "));
+    }
+}

@@ -1,0 +1,74 @@
+//! The plan: which instructions the probe executes, in which order.
+//!
+//! - `case`: one instruction with operands and payload;
+//! - `load`: plans from JSON, checked;
+//! - `builtin`: the default plan, group by group;
+//! - `random`: plans from a seed;
+//! - `hex`: payload bytes in JSON.
+
+mod builtin;
+mod case;
+pub(crate) mod hex;
+mod load;
+mod random;
+
+pub use case::{Base, Carrier, Case, Handle, Instruction, Patch, Payload, Variable};
+pub use load::PlanError;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the plan format that this crate reads and writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Where the probe's fence loads from config space; no case may load there.
+pub const FENCE_OFFSET: u64 = 0x2c;
+
+/// Cases in the order of execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Plan {
+    /// Version of the format, 1.
+    pub schema_version: u32,
+    /// What the plan is called in reports.
+    pub name: String,
+    /// The seed of a random plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// What to execute.
+    pub cases: Vec<Case>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        builtin::plan()
+    }
+}
+
+impl Plan {
+    /// `count` cases drawn from `seed`; the same arguments give the same plan on every machine.
+    #[must_use]
+    pub fn random(count: usize, seed: u64) -> Self {
+        random::plan(count, seed)
+    }
+
+    /// The plan as JSON text, one that [`Plan::from_json`] reads back.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Runs of cases without a fence inside, as index ranges in order.
+    #[must_use]
+    pub fn batches(&self) -> Vec<std::ops::Range<usize>> {
+        let mut batches: Vec<std::ops::Range<usize>> = Vec::new();
+        for (index, case) in self.cases.iter().enumerate() {
+            match batches.last_mut() {
+                Some(batch) if case.joined => batch.end = index + 1,
+                _ => batches.push(index..index + 1),
+            }
+        }
+        batches
+    }
+}
