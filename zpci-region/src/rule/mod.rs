@@ -4,8 +4,10 @@
 //! Their names and reasons stand together in [`catalogue`].
 
 pub mod catalogue;
+mod info;
 
-pub use catalogue::{Group, Rule, RuleInfo};
+pub use catalogue::Rule;
+pub use info::{Group, RuleInfo};
 
 use crate::access::Path;
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{CATALOGUE, Rule};
+use super::{CATALOGUE, Group, Rule};
 
 const PAGE: &str = include_str!("../../../../docs/rules.md");
 
@@ -97,4 +97,34 @@ fn the_page_says_what_the_catalogue_says() {
             assert!(words.contains(text), "{}: {text}", info.id);
         }
     }
+}
+
+/// Where the page names a test (a file and functions in it), there is one.
+#[test]
+fn the_tests_on_the_page_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut named = 0;
+    for paragraph in PAGE
+        .split("\n\n")
+        .filter(|text| text.starts_with("Tests: `"))
+    {
+        let mut quoted = paragraph.split('`').skip(1).step_by(2);
+        let file = quoted.next().unwrap();
+        let text = std::fs::read_to_string(root.join(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
+        for test in quoted {
+            assert!(
+                text.contains(&format!("fn {test}()")),
+                "{file}: no test {test}"
+            );
+            named += 1;
+        }
+    }
+    assert!(
+        named
+            >= CATALOGUE
+                .iter()
+                .filter(|info| info.group == Group::Shape)
+                .count()
+    );
 }

@@ -92,22 +92,22 @@ fn loads_outside_a_bar_or_of_nothing_fail() {
 
 #[test]
 fn a_load_needs_a_whole_register_at_gaddr() {
-    let rules = |gaddr| {
-        let mut bench = Bench::new(config());
+    let rules = |gaddr, len| {
+        let mut bench = Bench::with(Rule::OddCommandLoad, Severity::Off, config());
         let load = Load {
             path: Path::Region,
             pcias: COMMAND,
             offset: 0,
-            len: 8,
+            len,
             gaddr: Some(gaddr),
         };
         let _ = bench.checker.load(&load, &mut bench.seen);
         bench.rules()
     };
-    assert_eq!(rules(0x1ff8), []);
-    assert_eq!(rules(0x1ff4), [Rule::GaddrMisaligned]);
+    assert_eq!(rules(0x1ff8, 8), []);
+    assert_eq!(rules(0x1ff4, 8), [Rule::GaddrMisaligned]);
     assert_eq!(
-        rules(0x1ffc),
+        rules(0x1ffc, 4),
         [Rule::GaddrMisaligned, Rule::GaddrCrossesPage]
     );
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{BOTH, Bench, COMMAND, DATA, config};
+use super::{Bench, COMMAND, DATA, config};
 use crate::access::Path;
 use crate::rule::Rule;
 use crate::shape::{Contracts, ShapeConfig};
@@ -68,7 +68,7 @@ proptest! {
         region: bool,
         bar: bool,
     ) {
-        let contracts = Contracts { region, bar, ..BOTH };
+        let contracts = Contracts { region, bar };
         let mut bench = Bench::new(ShapeConfig { relaxed, contracts, ..config() });
         for (path, load, pcias, offset, len, gaddr) in accesses {
             let pcias = pcias % 7;

@@ -340,3 +340,20 @@ fn a_violation_tells_where_and_what() {
         "plain store of 4 bytes at offset 0x18 of BAR 2: expected a block store"
     );
 }
+
+#[test]
+fn of_several_broken_rules_all_are_told_and_the_first_rejected_one_refuses() {
+    let mut config = strict();
+    for rule in [Rule::StrictAlignment, Rule::Crosses4k] {
+        config.rules.set(rule, Severity::Reject);
+    }
+    let mut bench = Bench::new(config);
+    let refusal = bench
+        .store(Path::Region, DATA, TOKEN + 4092, 12)
+        .unwrap_err();
+    assert_eq!(refusal.rule, Some(Rule::StrictAlignment));
+    assert_eq!(
+        bench.rules(),
+        [Rule::StrictLength, Rule::StrictAlignment, Rule::Crosses4k]
+    );
+}
