@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Runs QEMU with the plugin and reads what it recorded.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A guest that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What one QEMU left behind.
+#[derive(Debug)]
+pub struct Run {
+    /// The recorded lines.
+    pub lines: Vec<Value>,
+    /// What the guest printed, and QEMU's own messages.
+    #[allow(dead_code, reason = "not every test program looks at it")]
+    pub console: String,
+}
+
+/// The plugin's shared object, built if need be.
+pub fn plugin() -> PathBuf {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(build).clone()
+}
+
+fn build() -> PathBuf {
+    // `cargo test` builds a library's test harness, not its shared object.
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--lib", "--message-format", "json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "the plugin builds");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "vfio_user_ism_plugin")
+        .find_map(|message| message["filenames"][0].as_str().map(PathBuf::from))
+        .expect("cargo names the shared object")
+}
+
+/// Runs `$QEMU` with `arguments` to its end.
+pub fn qemu(arguments: &[&str]) -> Output {
+    let qemu = std::env::var_os("QEMU").unwrap_or_else(|| "qemu-system-s390x".into());
+    let mut child = Command::new(&qemu)
+        .args([
+            "-M",
+            "s390-ccw-virtio",
+            "-cpu",
+            "max",
+            "-m",
+            "512M",
+            "-nographic",
+            "-nodefaults",
+        ])
+        .args(["-monitor", "none", "-serial", "stdio"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", qemu.display()));
+    let deadline = Instant::now() + LIMIT;
+    let pid = child.id();
+    let (done, watch) = std::sync::mpsc::channel::<()>();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let read = |stream: &mut dyn std::io::Read| {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    std::thread::scope(|scope| {
+        let stdout = scope.spawn(move || read(&mut stdout));
+        let stderr = scope.spawn(move || read(&mut stderr));
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("QEMU {pid} did not end within {LIMIT:?}");
+            }
+            let _ = watch.recv_timeout(Duration::from_millis(20));
+        };
+        drop(done);
+        let collect = |handle: std::thread::ScopedJoinHandle<'_, std::io::Result<Vec<u8>>>| {
+            handle.join().unwrap().unwrap()
+        };
+        Output {
+            status,
+            stdout: collect(stdout),
+            stderr: collect(stderr),
+        }
+    })
+}
+
+/// Runs QEMU with the plugin and `arguments`, and reads its records.
+pub fn run(arguments: &[&str]) -> Run {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("records.jsonl");
+    let option = format!("file={},out={}", plugin().display(), out.display());
+    let mut all = vec!["-plugin", &option];
+    all.extend(arguments);
+    let output = qemu(&all);
+    let console = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = std::fs::read_to_string(&out)
+        .unwrap_or_else(|error| panic!("no records ({error}); QEMU said: {console}"));
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    Run { lines, console }
+}
+
+/// An initramfs in the "newc" format of cpio with these directories and executable files.
+#[allow(dead_code, reason = "not every test program boots Linux")]
+pub fn initramfs(directories: &[&str], files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    let mut inode = 0;
+    let mut entry = |name: &str, mode: u32, data: &[u8]| {
+        inode += 1;
+        let name_size = name.len() + 1;
+        let fields = [
+            inode,
+            mode,
+            0,
+            0,
+            1,
+            0,
+            data.len() as u32,
+            0,
+            0,
+            0,
+            0,
+            name_size as u32,
+            0,
+        ];
+        archive.extend(b"070701");
+        for field in fields {
+            archive.extend(format!("{field:08x}").bytes());
+        }
+        archive.extend(name.bytes().chain([0]));
+        archive.resize(archive.len().next_multiple_of(4), 0);
+        archive.extend(data);
+        archive.resize(archive.len().next_multiple_of(4), 0);
+    };
+    for directory in directories {
+        entry(directory, 0o40755, &[]);
+    }
+    for (name, data) in files {
+        entry(name, 0o100755, data);
+    }
+    entry("TRAILER!!!", 0, &[]);
+    archive
+}
