@@ -1,1 +1,38 @@
-//! Placeholder tour, replaced by the first commit of this crate.
+//! A vfio-user server that presents emulated ISM functions and checks every store.
+//!
+//! Everything that waits, maps memory or holds a descriptor is here; what it means is told by the
+//! pure crates. The way of a message: [`socket`] receives bytes and descriptors, [`connection`]
+//! cuts messages out of them, [`dispatch`] answers one request, [`hub`] takes the fabric's lock
+//! and hands stores and loads to the device (crate `ism`), which asks [`guest`] for memory and
+//! interrupts.
+//!
+//! - [`cli`], [`run`], [`logging`], [`capabilities`], [`rules_list`]: the command line;
+//! - [`profile`]: JSON device profiles;
+//! - [`listen`], [`descriptor`], [`serve`]: where clients come from, one after the other;
+//! - [`socket`], [`connection`], [`dispatch`], [`peer`]: one client;
+//! - [`hub`], [`regions`]: the functions, behind one lock;
+//! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
+//! - [`record`]: events, counters, report.
+//!
+//! Non-goal: it knows no ISM command and no rule.
+
+pub mod capabilities;
+pub mod cli;
+pub mod client_memory;
+pub mod connection;
+pub mod descriptor;
+pub mod dispatch;
+pub mod guest;
+pub mod hub;
+pub mod irq;
+pub mod listen;
+pub mod logging;
+pub mod memory;
+pub mod peer;
+pub mod profile;
+pub mod record;
+pub mod regions;
+pub mod rules_list;
+pub mod run;
+pub mod serve;
+pub mod socket;

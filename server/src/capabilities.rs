@@ -1,0 +1,40 @@
+//! What this program can do, as JSON: in the style of QEMU's vhost-user back-ends
+//! (`docs/interop/vhost-user.rst`), whose schema has no vfio-user type.
+
+use serde_json::{Value, json};
+use vfio_user_protocol::limits;
+use zpci_region::request;
+use zpci_region::rule::catalogue::CATALOGUE;
+
+use crate::{profile, record};
+
+/// The answer to `--print-capabilities`.
+pub fn capabilities() -> Value {
+    json!({
+        "type": "vfio-user",
+        "version": env!("CARGO_PKG_VERSION"),
+        "protocol": { "major": 0, "minor": 0 },
+        "device": { "vendor": "0x1014", "device": "0x04ed", "class": "0x028000" },
+        "features": [
+            "socket-path", "socket-dir", "fd", "systemd-activation", "ready-fd", "events", "report",
+            "fail-on", "write-multiple", "dma-without-descriptor",
+        ],
+        "zpci-io-region": {
+            "index": request::REGION_INDEX,
+            "type": format!("{:#x}", request::REGION_TYPE),
+            "subtype": request::REGION_SUBTYPE,
+            "payload-carriers": ["appended", "iova", "process"],
+        },
+        "limits": {
+            "max_data_xfer_size": limits::MAX_DATA_XFER_SIZE,
+            "max_msg_fds": limits::MAX_MSG_FDS,
+            "max_dma_maps": limits::MAX_DMA_MAPS,
+        },
+        "schema_versions": {
+            "profile": profile::SCHEMA_VERSION,
+            "events": record::events::SCHEMA_VERSION,
+            "report": record::report::SCHEMA_VERSION,
+        },
+        "rules": CATALOGUE.iter().map(|info| info.id).collect::<Vec<_>>(),
+    })
+}

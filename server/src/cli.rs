@@ -1,0 +1,191 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vfio-user-ism",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Cli {
+    /// What to do; without one, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of `serve`.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the functions of a profile (what happens without a command, too).
+    Serve(ServeArgs),
+    /// List the rules.
+    Rules {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t)]
+        format: ListFormat,
+        /// Show the severities of this profile instead of the defaults.
+        #[arg(long, value_name = "FILE")]
+        profile: Option<PathBuf>,
+    },
+    /// Tell one rule: what it checks, why, and where that comes from.
+    Explain {
+        /// Id of the rule, e.g. `split-block-store`.
+        id: String,
+    },
+    /// Check or show profiles.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Fetch QEMU and guest parts from Debian into the cache folder.
+    Fetch {
+        /// What to fetch.
+        #[arg(value_enum, default_value_t)]
+        what: FetchWhat,
+    },
+}
+
+/// What to fetch.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum FetchWhat {
+    /// `qemu-system-s390x` and `qemu-system-x86_64`, unless a new enough one is on PATH.
+    Qemu,
+    /// An s390x kernel and busybox.
+    Guest,
+    /// Both.
+    #[default]
+    All,
+}
+
+/// How to print a list.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ListFormat {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON.
+    Json,
+}
+
+/// Profile commands.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Check a profile file; exit status 0 if it can be used, 2 if not.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print the JSON schema of profiles.
+    Schema,
+    /// Print a profile with every default filled in (the built-in one without FILE).
+    Show {
+        /// The file.
+        file: Option<PathBuf>,
+    },
+}
+
+/// Flags of `serve`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Device profile (JSON); the built-in `ism` profile without.
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// Listen on this UNIX socket (a profile with one function).
+    #[arg(long, value_name = "PATH", group = "socket")]
+    pub socket_path: Option<PathBuf>,
+    /// Listen on DIR/NAME.sock for every function of the profile.
+    #[arg(long, value_name = "DIR", group = "socket")]
+    pub socket_dir: Option<PathBuf>,
+    /// Serve this descriptor: a listening or a connected UNIX socket.
+    #[arg(long, value_name = "N", group = "socket")]
+    pub fd: Option<i32>,
+    /// Write every access, command and violation to this file, as JSON Lines.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Stop writing events when the file has this many bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
+    pub events_limit: u64,
+    /// Write totals by rule, path and function to this file at exit, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Exit with 1 if a violation of at least this severity was seen.
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
+    pub fail_on: FailOn,
+    /// Write "ready\n" to this descriptor, and close it, once clients can connect.
+    #[arg(long, value_name = "N")]
+    pub ready_fd: Option<i32>,
+    /// Print what this program can do, as JSON, and exit.
+    #[arg(long)]
+    pub print_capabilities: bool,
+    /// How log lines look on stderr.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// When violations make the exit status 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Never.
+    #[default]
+    Never,
+    /// From `note` on.
+    Note,
+    /// From `warn` on.
+    Warn,
+    /// On `reject`.
+    Reject,
+}
+
+impl FailOn {
+    /// The severity, unless never.
+    pub fn severity(self) -> Option<zpci_region::Severity> {
+        use zpci_region::Severity;
+        match self {
+            FailOn::Never => None,
+            FailOn::Note => Some(Severity::Note),
+            FailOn::Warn => Some(Severity::Warn),
+            FailOn::Reject => Some(Severity::Reject),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_may_be_left_out() {
+        let cli = Cli::try_parse_from(["vfio-user-ism", "--socket-path", "/tmp/x"]).unwrap();
+        assert!(cli.command.is_none() && cli.serve.socket_path.is_some());
+        let cli = Cli::try_parse_from(["vfio-user-ism", "serve", "--fd", "3"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Serve(args)) if args.fd == Some(3)));
+    }
+
+    #[test]
+    fn one_socket_only() {
+        let two = ["vfio-user-ism", "--socket-path", "/tmp/x", "--fd", "3"];
+        assert!(Cli::try_parse_from(two).is_err());
+    }
+}

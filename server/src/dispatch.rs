@@ -1,0 +1,192 @@
+//! One request to one reply.
+
+use std::os::fd::OwnedFd;
+
+use vfio_user_protocol::message::{
+    self, DeviceInfo, RegionAccess, Version, device, irq as irq_message, region_info,
+};
+use vfio_user_protocol::{Errno, Frame, Header, Refused, Request, Session};
+use zpci_region::Path;
+
+use crate::hub::Function;
+use crate::irq;
+use crate::peer::Peer;
+use crate::regions;
+
+/// What a request is answered with the help of.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The device.
+    pub function: &'a Function,
+    /// The connection's state.
+    pub session: &'a mut Session,
+    /// The process at the other end.
+    pub peer: Option<Peer>,
+    /// The reply, if one is wanted.
+    pub out: &'a mut Vec<u8>,
+}
+
+/// Carries out a request and appends its reply, unless the client wants none.
+pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Vec<OwnedFd>) {
+    let header = frame.header;
+    let result = Request::decode(&header, frame.body)
+        .and_then(|request| carry_out(call, &header, frame.body.len(), &request, fds));
+    if let Err(refused) = result {
+        tracing::info!(command = %header.name(), id = header.message_id, "refused: {refused}");
+        call.function.refused(header.name().as_str(), &refused);
+        call.out.clear();
+        call.out
+            .extend_from_slice(&header.error_reply(refused.errno).encode());
+    }
+    if header.no_reply() {
+        call.out.clear();
+    }
+}
+
+fn carry_out(
+    call: &mut Call<'_>,
+    header: &Header,
+    body_len: usize,
+    request: &Request<'_>,
+    fds: Vec<OwnedFd>,
+) -> Result<(), Refused> {
+    tracing::trace!(?request, fds = fds.len(), "request");
+    let function = call.function;
+    let takes_fds = matches!(request, Request::DmaMap(_) | Request::SetIrqs(_));
+    if !takes_fds && !fds.is_empty() {
+        return Err(Refused::invalid(format!(
+            "{}: came with descriptors",
+            header.name()
+        )));
+    }
+    match request {
+        Request::Version(version) => return version_reply(call, header, body_len, version),
+        Request::DmaMap(map) => {
+            let mut fds = fds.into_iter();
+            let fd = fds.next();
+            if fds.next().is_some() {
+                return Err(Refused::invalid("DMA_MAP: more than one descriptor"));
+            }
+            function.dma_map(map, fd)?;
+        }
+        Request::DmaUnmap(unmap) => {
+            let unmapped = function.dma_unmap(unmap)?;
+            message::reply(call.out, header, |out| unmap.encode_reply(unmapped, out));
+            return Ok(());
+        }
+        Request::DeviceGetInfo { argsz } => {
+            let clp = &function.plan().clp;
+            let capabilities = zpci_region::clp::device_info_capabilities(clp, device::CAPS_START);
+            let (regions, irqs) = (regions::COUNT, irq::INDEXES);
+            let info = DeviceInfo {
+                regions,
+                irqs,
+                capabilities: &capabilities,
+            };
+            message::reply(call.out, header, |out| info.encode(*argsz, out));
+            return Ok(());
+        }
+        Request::DeviceGetRegionInfo { argsz, index } => {
+            let info = regions::info(*index, function.plan())?;
+            message::reply(call.out, header, |out| info.encode(*argsz, out));
+            return Ok(());
+        }
+        Request::DeviceGetRegionIoFds { argsz, index } => {
+            regions::info(*index, function.plan())?;
+            message::reply(call.out, header, |out| {
+                region_info::encode_io_fds(*argsz, *index, out)
+            });
+            return Ok(());
+        }
+        Request::DeviceGetIrqInfo { index } => {
+            let count = function.irq_count(*index).ok_or_else(|| {
+                Refused::invalid(format!(
+                    "DEVICE_GET_IRQ_INFO: index {index}, expected 0..{}",
+                    irq::INDEXES
+                ))
+            })?;
+            let flags = match count {
+                0 => 0,
+                _ => {
+                    irq_message::INFO_EVENTFD
+                        | irq_message::INFO_MASKABLE
+                        | irq_message::INFO_NORESIZE
+                }
+            };
+            message::reply(call.out, header, |out| {
+                irq_message::encode_info(*index, flags, count, out)
+            });
+            return Ok(());
+        }
+        Request::SetIrqs(set) => function.set_irqs(set, fds)?,
+        Request::RegionRead(access) => {
+            check_count(access, call.session)?;
+            return access.reply_to_read(header, call.out, |data| {
+                function.read(access.region, access.offset, data)
+            });
+        }
+        Request::RegionWrite(write) => {
+            let access = write.access;
+            check_count(&access, call.session)?;
+            let posted = header.no_reply();
+            function.write(
+                Path::Bar,
+                access.region,
+                access.offset,
+                write.data,
+                posted,
+                call.peer,
+            )?;
+            message::reply(call.out, header, |out| access.encode(out));
+            return Ok(());
+        }
+        Request::RegionWriteMulti(writes) => {
+            let mut first_refusal = Ok(());
+            for write in writes.iter() {
+                let RegionAccess { region, offset, .. } = write.access;
+                let posted = header.no_reply();
+                let result = function.write(
+                    Path::BarMulti,
+                    region,
+                    offset,
+                    write.data,
+                    posted,
+                    call.peer,
+                );
+                first_refusal = first_refusal.and(result);
+            }
+            first_refusal?;
+        }
+        Request::DeviceReset => function.reset(),
+    }
+    message::reply(call.out, header, |_| {});
+    Ok(())
+}
+
+fn version_reply(
+    call: &mut Call<'_>,
+    header: &Header,
+    body_len: usize,
+    version: &Version<'_>,
+) -> Result<(), Refused> {
+    let negotiated = version.negotiate()?;
+    let negotiated = call.session.open(negotiated)?;
+    for key in &negotiated.unknown {
+        tracing::debug!(key, "a capability that means nothing here");
+    }
+    message::reply(call.out, header, |out| negotiated.encode(body_len, out));
+    Ok(())
+}
+
+/// A transfer over what both sides agreed on is refused.
+fn check_count(access: &RegionAccess, session: &Session) -> Result<(), Refused> {
+    let most = session.limits().max_data_xfer_size;
+    if access.count > most {
+        let count = access.count;
+        return Err(Refused::new(
+            Errno::EINVAL,
+            format!("{count} bytes, agreed on at most {most}"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! The guests of a fabric: memory and interrupts of each function, as the device asks for them.
+
+use ism::{FunctionId, Host, MemoryError};
+
+use crate::irq::IrqTable;
+use crate::memory::dma_map::{Backing, Fault};
+use crate::memory::{ClientOp, ClientQueue, DmaMap};
+
+/// What a client lent its function: gone with the client.
+#[derive(Debug)]
+pub struct Guest {
+    /// Its memory.
+    pub maps: DmaMap,
+    /// Its interrupts.
+    pub irqs: IrqTable,
+    /// What waits for messages to memory that came without a descriptor.
+    pub queue: ClientQueue,
+    told_not_atomic: bool,
+}
+
+impl Guest {
+    /// A guest with nothing mapped.
+    pub fn new(msix: bool, max_maps: usize) -> Self {
+        Self {
+            maps: DmaMap::new(max_maps),
+            irqs: IrqTable::new(msix),
+            queue: ClientQueue::default(),
+            told_not_atomic: false,
+        }
+    }
+
+    /// Drops maps and interrupt descriptors.
+    pub fn clear(&mut self) {
+        self.maps.clear();
+        self.irqs.clear();
+        self.queue.clear();
+    }
+
+    /// Reads guest memory that is backed by a file. Memory behind messages cannot be read here:
+    /// a region access never waits for the client.
+    pub fn read(&self, iova: u64, out: &mut [u8]) -> Result<(), Fault> {
+        self.maps.segments(iova, out.len(), false, |part| {
+            let Some((file, offset)) = part.file() else {
+                return Err(rustix::io::Errno::OPNOTSUPP);
+            };
+            let target = out.get_mut(part.at..part.at + part.len);
+            file.read(offset, target.ok_or(rustix::io::Errno::FAULT)?)
+        })
+    }
+
+    /// Writes guest memory that is backed by a file, at once.
+    pub fn write_now(&self, iova: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.maps.segments(iova, bytes.len(), true, |part| {
+            let Some((file, offset)) = part.file() else {
+                return Err(rustix::io::Errno::OPNOTSUPP);
+            };
+            let source = bytes.get(part.at..part.at + part.len);
+            file.write(offset, source.ok_or(rustix::io::Errno::FAULT)?)
+        })
+    }
+
+    fn write(&mut self, iova: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let queue = &mut self.queue;
+        self.maps.segments(iova, bytes.len(), true, |part| {
+            let source = bytes
+                .get(part.at..part.at + part.len)
+                .ok_or(rustix::io::Errno::FAULT)?;
+            match part.file() {
+                Some((file, offset)) if queue.is_empty() => file.write(offset, source),
+                _ => {
+                    queue.push(ClientOp::Write {
+                        iova: part.iova,
+                        bytes: source.to_vec(),
+                    });
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn set_bits(&mut self, iova: u64, masks: &[u8]) -> Result<(), Fault> {
+        let queue = &mut self.queue;
+        let told = &mut self.told_not_atomic;
+        self.maps.segments(iova, masks.len(), true, |part| {
+            let masks = masks
+                .get(part.at..part.at + part.len)
+                .ok_or(rustix::io::Errno::FAULT)?;
+            match (part.file(), masks) {
+                (Some((file, offset)), [mask]) if queue.is_empty() => file.set_bits(offset, *mask),
+                (Some((file, offset)), [high, low]) if queue.is_empty() => {
+                    file.set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
+                }
+                _ => {
+                    if !part.mapping_is_file() && !std::mem::replace(told, true) {
+                        tracing::warn!(
+                            iova,
+                            "bits in memory without a descriptor are set by DMA_READ and DMA_WRITE, \
+                             not atomically: share the memory (share=on) to avoid lost bits"
+                        );
+                    }
+                    queue.push(ClientOp::SetBits { iova: part.iova, masks: masks.to_vec() });
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    /// Carries out a queued write (or bits, `masks`) whose memory is backed by a file now. `false`
+    /// if it takes messages; one whose memory is gone is dropped, as its guest is.
+    pub fn write_behind_queue(&self, iova: u64, bytes: &[u8], masks: bool) -> bool {
+        let mut behind_messages = false;
+        let walked = self.maps.segments(iova, bytes.len(), true, |part| {
+            behind_messages |= !part.mapping_is_file();
+            Ok(())
+        });
+        match walked {
+            Err(fault) => {
+                tracing::warn!(iova, why = fault.why, "a queued write is dropped");
+                true
+            }
+            Ok(()) if behind_messages => false,
+            Ok(()) => {
+                let done = self.maps.segments(iova, bytes.len(), true, |part| {
+                    let Some((file, offset)) = part.file() else {
+                        return Ok(());
+                    };
+                    let bytes = bytes.get(part.at..part.at + part.len).unwrap_or_default();
+                    match bytes {
+                        _ if !masks => file.write(offset, bytes),
+                        [high, low] => {
+                            file.set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
+                        }
+                        bytes => (offset..)
+                            .zip(bytes)
+                            .try_for_each(|(at, mask)| file.set_bits(at, *mask)),
+                    }
+                });
+                if let Err(fault) = done {
+                    tracing::warn!(iova, why = fault.why, "a queued write is dropped");
+                }
+                true
+            }
+        }
+    }
+
+    /// Raises an interrupt after everything that waits.
+    fn interrupt(&mut self, vector: u16) {
+        if self.queue.is_empty() {
+            self.irqs.raise(vector);
+        } else {
+            self.queue.push(ClientOp::Interrupt(vector));
+        }
+    }
+
+    fn check_writable(&self, iova: u64, len: usize) -> Result<(), Fault> {
+        let mut behind_messages = false;
+        self.maps.segments(iova, len, true, |part| {
+            behind_messages |= matches!(part.mapping.backing, Backing::Client);
+            part.file()
+                .map_or(Ok(()), |(file, offset)| file.check(offset, part.len))
+        })?;
+        if (behind_messages || !self.queue.is_empty()) && self.queue.is_full() {
+            return Err(Fault {
+                iova,
+                why: "too many writes wait for the client already",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Every guest of a fabric, by function.
+#[derive(Debug)]
+pub struct Guests(pub Vec<Guest>);
+
+impl Guests {
+    /// The guest of a function.
+    pub fn get(&self, function: FunctionId) -> Option<&Guest> {
+        self.0.get(function.0)
+    }
+
+    /// The guest of a function.
+    pub fn get_mut(&mut self, function: FunctionId) -> Option<&mut Guest> {
+        self.0.get_mut(function.0)
+    }
+
+    fn with(
+        &mut self,
+        function: FunctionId,
+        (iova, len): (u64, usize),
+        act: impl FnOnce(&mut Guest) -> Result<(), Fault>,
+    ) -> Result<(), MemoryError> {
+        let guest = self.get_mut(function);
+        let guest = guest.ok_or(MemoryError {
+            iova,
+            len,
+            why: "no such function",
+        })?;
+        act(guest).map_err(|fault| MemoryError {
+            iova: fault.iova,
+            len,
+            why: fault.why,
+        })
+    }
+}
+
+impl Host for Guests {
+    fn check_writable(
+        &self,
+        function: FunctionId,
+        iova: u64,
+        len: usize,
+    ) -> Result<(), MemoryError> {
+        let guest = self.get(function).ok_or(MemoryError {
+            iova,
+            len,
+            why: "no such function",
+        })?;
+        let checked = guest.check_writable(iova, len);
+        checked.map_err(|fault| MemoryError {
+            iova: fault.iova,
+            len,
+            why: fault.why,
+        })
+    }
+
+    fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.with(function, (iova, bytes.len()), |guest| {
+            guest.write(iova, bytes)
+        })
+    }
+
+    fn set_bits(&mut self, function: FunctionId, iova: u64, mask: u8) -> Result<(), MemoryError> {
+        self.with(function, (iova, 1), |guest| guest.set_bits(iova, &[mask]))
+    }
+
+    fn set_bits_be16(
+        &mut self,
+        function: FunctionId,
+        iova: u64,
+        mask: u16,
+    ) -> Result<(), MemoryError> {
+        self.with(function, (iova, 2), |guest| {
+            guest.set_bits(iova, &mask.to_be_bytes())
+        })
+    }
+
+    fn interrupt(&mut self, function: FunctionId, vector: u16) {
+        if let Some(guest) = self.get_mut(function) {
+            guest.interrupt(vector);
+        }
+    }
+}

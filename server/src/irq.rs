@@ -1,0 +1,259 @@
+//! Interrupts of one function: eventfds, masks, what is pending.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+/// VFIO_PCI_INTX_IRQ_INDEX.
+pub const INTX: u32 = 0;
+/// VFIO_PCI_MSI_IRQ_INDEX.
+pub const MSI: u32 = 1;
+/// VFIO_PCI_MSIX_IRQ_INDEX.
+pub const MSIX: u32 = 2;
+/// VFIO_PCI_NUM_IRQS: INTx, MSI, MSI-X, error, request.
+pub const INDEXES: u32 = 5;
+
+/// One vector.
+#[derive(Debug, Default)]
+struct Vector {
+    eventfd: Option<OwnedFd>,
+    masked: bool,
+    pending: bool,
+}
+
+impl Vector {
+    fn trigger(&mut self) {
+        if self.masked {
+            self.pending = true;
+        } else if let Some(eventfd) = &self.eventfd {
+            signal(eventfd);
+        }
+    }
+}
+
+/// Interrupts of one function, by index and vector.
+#[derive(Debug)]
+pub struct IrqTable {
+    vectors: [Vec<Vector>; INDEXES as usize],
+    raised: u64,
+}
+
+impl IrqTable {
+    /// A table with one MSI vector, and one MSI-X vector where the function has MSI-X.
+    pub fn new(msix: bool) -> Self {
+        let one = || vec![Vector::default()];
+        Self {
+            vectors: [
+                Vec::new(),
+                one(),
+                if msix { one() } else { Vec::new() },
+                Vec::new(),
+                Vec::new(),
+            ],
+            raised: 0,
+        }
+    }
+
+    /// Number of vectors of an index; `None` for an index that PCI does not have.
+    pub fn count(&self, index: u32) -> Option<u32> {
+        self.vectors
+            .get(index as usize)
+            .map(|vectors| vectors.len() as u32)
+    }
+
+    /// Interrupts raised by the device so far.
+    pub fn raised(&self) -> u64 {
+        self.raised
+    }
+
+    /// Drops every eventfd and mask: the client is gone, or the index is disabled.
+    pub fn clear(&mut self) {
+        for index in 0..INDEXES {
+            self.disable(index);
+        }
+    }
+
+    /// Disables an index.
+    pub fn disable(&mut self, index: u32) {
+        for vector in self.slice(index, 0, u32::MAX) {
+            *vector = Vector::default();
+        }
+    }
+
+    /// Assigns eventfds from vector `start` on; a vector without one is disabled.
+    pub fn assign(
+        &mut self,
+        index: u32,
+        start: u32,
+        eventfds: impl IntoIterator<Item = Option<OwnedFd>>,
+    ) {
+        let vectors = self.slice(index, start, u32::MAX);
+        for (vector, eventfd) in vectors.iter_mut().zip(eventfds) {
+            vector.eventfd = eventfd;
+        }
+    }
+
+    /// Masks vectors.
+    pub fn mask(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
+        for vector in chosen {
+            if let Some(vector) = self.one(index, vector) {
+                vector.masked = true;
+            }
+        }
+    }
+
+    /// Unmasks vectors; what was raised meanwhile is delivered now.
+    pub fn unmask(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
+        for vector in chosen {
+            if let Some(vector) = self.one(index, vector) {
+                vector.masked = false;
+                if std::mem::take(&mut vector.pending) {
+                    vector.trigger();
+                }
+            }
+        }
+    }
+
+    /// Fires vectors as if the device had raised them.
+    pub fn trigger(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
+        for vector in chosen {
+            if let Some(vector) = self.one(index, vector) {
+                vector.trigger();
+            }
+        }
+    }
+
+    /// The device raises `vector`: by MSI-X if the client took that, else by MSI.
+    pub fn raise(&mut self, vector: u16) {
+        self.raised += 1;
+        let wanted = u32::from(vector);
+        let index = match self.one(MSIX, wanted) {
+            Some(slot) if slot.eventfd.is_some() => MSIX,
+            _ => MSI,
+        };
+        self.trigger(index, [wanted]);
+    }
+
+    fn one(&mut self, index: u32, vector: u32) -> Option<&mut Vector> {
+        self.vectors
+            .get_mut(index as usize)?
+            .get_mut(vector as usize)
+    }
+
+    fn slice(&mut self, index: u32, start: u32, count: u32) -> &mut [Vector] {
+        let Some(vectors) = self.vectors.get_mut(index as usize) else {
+            return &mut [];
+        };
+        let start = (start as usize).min(vectors.len());
+        let end = start.saturating_add(count as usize).min(vectors.len());
+        vectors.get_mut(start..end).unwrap_or(&mut [])
+    }
+}
+
+/// Whether the descriptor is an eventfd: writing to anything else could block or do harm.
+pub fn is_eventfd(fd: &OwnedFd) -> bool {
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+        .is_ok_and(|target| target.as_os_str() == "anon_inode:[eventfd]")
+}
+
+/// Adds 1 to an eventfd without ever waiting: one that is full has a signal pending already.
+fn signal(eventfd: &OwnedFd) {
+    let nonblocking =
+        rustix::fs::fcntl_getfl(eventfd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
+    if !nonblocking {
+        let mut fds = [PollFd::from_borrowed_fd(eventfd.as_fd(), PollFlags::OUT)];
+        let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+        if !ready.is_ok_and(|count| count == 1) {
+            return;
+        }
+    }
+    match rustix::io::write(eventfd, &1u64.to_ne_bytes()) {
+        Ok(_) | Err(Errno::AGAIN) => {}
+        Err(error) => tracing::warn!(%error, "an interrupt's eventfd cannot be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+
+    fn pair(flags: EventfdFlags) -> (OwnedFd, OwnedFd) {
+        let fd = eventfd(0, flags).unwrap();
+        (fd.try_clone().unwrap(), fd)
+    }
+
+    fn count(fd: &OwnedFd) -> u64 {
+        let mut fds = [PollFd::new(fd, PollFlags::IN)];
+        if rustix::event::poll(&mut fds, Some(&Timespec::default())).unwrap() == 0 {
+            return 0;
+        }
+        let mut value = [0; 8];
+        rustix::io::read(fd, &mut value).unwrap();
+        u64::from_ne_bytes(value)
+    }
+
+    #[test]
+    fn msix_is_preferred_only_while_the_client_has_it() {
+        let mut table = IrqTable::new(true);
+        let (msi, msi_seen) = pair(EventfdFlags::NONBLOCK);
+        let (msix, msix_seen) = pair(EventfdFlags::NONBLOCK);
+        table.assign(MSI, 0, [Some(msi)]);
+        table.raise(0);
+        assert_eq!((count(&msi_seen), count(&msix_seen)), (1, 0));
+        table.assign(MSIX, 0, [Some(msix)]);
+        table.raise(0);
+        assert_eq!((count(&msi_seen), count(&msix_seen)), (0, 1));
+        table.disable(MSIX);
+        table.raise(0);
+        assert_eq!((count(&msi_seen), count(&msix_seen)), (1, 0));
+    }
+
+    #[test]
+    fn a_masked_vector_is_delivered_once_when_unmasked() {
+        let mut table = IrqTable::new(false);
+        let (msi, seen) = pair(EventfdFlags::NONBLOCK);
+        table.assign(MSI, 0, [Some(msi)]);
+        table.mask(MSI, [0]);
+        table.raise(0);
+        table.raise(0);
+        assert_eq!(count(&seen), 0);
+        table.unmask(MSI, [0]);
+        assert_eq!(count(&seen), 1);
+        table.unmask(MSI, [0]);
+        assert_eq!(count(&seen), 0);
+    }
+
+    #[test]
+    fn a_full_blocking_eventfd_does_not_block() {
+        let mut table = IrqTable::new(false);
+        let (msi, seen) = pair(EventfdFlags::empty());
+        rustix::io::write(&seen, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        table.assign(MSI, 0, [Some(msi)]);
+        table.raise(0);
+        assert_eq!(count(&seen), u64::MAX - 1);
+    }
+
+    #[test]
+    fn only_an_eventfd_is_one() {
+        assert!(is_eventfd(&pair(EventfdFlags::empty()).0));
+        let directory = rustix::fs::open("/", OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+        assert!(!is_eventfd(&directory));
+        assert!(!is_eventfd(&rustix::pipe::pipe().unwrap().1));
+    }
+
+    #[test]
+    fn vectors_out_of_range_are_ignored() {
+        let mut table = IrqTable::new(false);
+        assert_eq!(
+            (table.count(MSI), table.count(MSIX), table.count(INDEXES)),
+            (Some(1), Some(0), None)
+        );
+        table.raise(7);
+        table.trigger(99, [0]);
+        table.disable(99);
+    }
+}

@@ -1,0 +1,188 @@
+//! Where clients come from: a path, a descriptor, or systemd.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketType};
+
+/// A socket that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody listens there.
+    #[error("{0} is in use: a process accepts connections there")]
+    InUse(PathBuf),
+    /// Something that is no socket is there.
+    #[error("{0} exists and is not a socket")]
+    NotASocket(PathBuf),
+    /// The system refused.
+    #[error("{what}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A descriptor that is not what it should be.
+    #[error("descriptor {0} is not a UNIX stream socket")]
+    NotAStream(RawFd),
+    /// A descriptor of ours, or none at all.
+    #[error("descriptor {0} is not open, or is one of 0, 1 and 2")]
+    BadDescriptor(RawFd),
+    /// systemd passed another number of sockets than the profile has functions.
+    #[error("systemd passed {got} sockets, expected {expected}: one for each function")]
+    Count {
+        /// Passed.
+        got: usize,
+        /// Functions of the profile.
+        expected: usize,
+    },
+}
+
+/// Where one function's clients come from.
+#[derive(Debug)]
+pub enum Source {
+    /// Clients connect, one at a time.
+    Listener(UnixListener),
+    /// One client, connected already.
+    Connected(UnixStream),
+}
+
+/// A socket file that is removed when dropped.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(path = %self.0.display(), %error, "socket file not removed");
+        }
+    }
+}
+
+/// Binds `path` with mode 0600. A dead socket is replaced; one that answers is left alone.
+pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
+    let system = |what: &str| {
+        let what = format!("{what} {}", path.display());
+        move |source| ListenError::System { what, source }
+    };
+    if let Ok(metadata) = std::fs::symlink_metadata(path) {
+        if !metadata.file_type().is_socket() {
+            return Err(ListenError::NotASocket(path.to_owned()));
+        }
+        match UnixStream::connect(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(system("cannot remove the dead socket"))?;
+            }
+            _ => return Err(ListenError::InUse(path.to_owned())),
+        }
+    }
+    // The umask makes the mode right from the first moment; no other thread creates files yet.
+    let old = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(old);
+    let listener = listener.map_err(system("cannot listen on"))?;
+    Ok((Source::Listener(listener), SocketFile(path.to_owned())))
+}
+
+/// Takes over descriptor `number`: a listening or a connected UNIX stream socket.
+pub fn adopt(number: RawFd) -> Result<Source, ListenError> {
+    let fd = crate::descriptor::take(number).ok_or(ListenError::BadDescriptor(number))?;
+    classify(number, fd)
+}
+
+fn classify(number: RawFd, fd: OwnedFd) -> Result<Source, ListenError> {
+    let is_stream = rustix::net::sockopt::socket_type(&fd) == Ok(SocketType::STREAM)
+        && rustix::net::sockopt::socket_domain(&fd) == Ok(AddressFamily::UNIX);
+    if !is_stream {
+        return Err(ListenError::NotAStream(number));
+    }
+    let flags = rustix::io::fcntl_getfd(&fd).unwrap_or(rustix::io::FdFlags::empty());
+    let _ = rustix::io::fcntl_setfd(&fd, flags | rustix::io::FdFlags::CLOEXEC);
+    if rustix::net::sockopt::socket_acceptconn(fd.as_fd()).unwrap_or(false) {
+        Ok(Source::Listener(UnixListener::from(fd)))
+    } else {
+        Ok(Source::Connected(UnixStream::from(fd)))
+    }
+}
+
+/// The sockets that systemd passed to this process, if it did: `LISTEN_PID` is ours and
+/// `LISTEN_FDS` counts descriptors from 3 on.
+pub fn from_systemd(expected: usize) -> Result<Option<VecDeque<Source>>, ListenError> {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u32>().ok())
+    };
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(None);
+    }
+    let Some(count) = number("LISTEN_FDS").filter(|count| *count > 0) else {
+        return Ok(None);
+    };
+    let got = count as usize;
+    if got != expected {
+        return Err(ListenError::Count { got, expected });
+    }
+    (3..)
+        .take(got)
+        .map(adopt)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_bound_socket_is_private_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let bound = bind(&path).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_live_socket_is_left_alone_and_a_dead_one_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let live = UnixListener::bind(&path).unwrap();
+        assert!(matches!(bind(&path), Err(ListenError::InUse(_))));
+        assert!(path.exists());
+        drop(live);
+        assert!(bind(&path).is_ok());
+        std::fs::write(folder.path().join("file"), "x").unwrap();
+        assert!(matches!(
+            bind(&folder.path().join("file")),
+            Err(ListenError::NotASocket(_))
+        ));
+    }
+
+    #[test]
+    fn descriptors_are_told_apart() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert!(matches!(classify(9, one.into()), Ok(Source::Connected(_))));
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("a.sock")).unwrap();
+        assert!(matches!(
+            classify(9, listener.into()),
+            Ok(Source::Listener(_))
+        ));
+        let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+        assert!(matches!(classify(9, pipe), Err(ListenError::NotAStream(9))));
+        assert!(matches!(adopt(1), Err(ListenError::BadDescriptor(1))));
+        assert!(matches!(adopt(9999), Err(ListenError::BadDescriptor(9999))));
+    }
+}

@@ -1,0 +1,490 @@
+//! What a client mapped: iova ranges, each backed by a file or only by messages.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::guest_file::{FileFacts, FileKey, GuestFile};
+
+/// Why a map or unmap was refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MapError {
+    /// The range meets one that is mapped already.
+    #[error("iova {iova:#x}, {size:#x} bytes overlaps the map at {other:#x}")]
+    Overlap {
+        /// Start of the new range.
+        iova: u64,
+        /// Its size in bytes.
+        size: u64,
+        /// Start of the old one.
+        other: u64,
+    },
+    /// The range takes only a part of a map.
+    #[error("iova {iova:#x}, {size:#x} bytes cuts the map at {other:#x} in two")]
+    Cuts {
+        /// Start of the range to unmap.
+        iova: u64,
+        /// Its size in bytes.
+        size: u64,
+        /// Start of the map that would be cut.
+        other: u64,
+    },
+    /// Too many maps.
+    #[error("more than {0} maps")]
+    TooMany(usize),
+    /// The descriptor is not memory that can be used as asked.
+    #[error("descriptor for iova {iova:#x}: {what}")]
+    Descriptor {
+        /// Start of the range.
+        iova: u64,
+        /// What is wrong with it.
+        what: &'static str,
+        /// What the system said.
+        errno: Errno,
+    },
+}
+
+impl MapError {
+    /// Errno of the reply.
+    pub fn errno(&self) -> u32 {
+        let errno = match self {
+            MapError::Overlap { .. } => Errno::EXIST,
+            MapError::Cuts { .. } => Errno::INVAL,
+            MapError::TooMany(_) => Errno::NOSPC,
+            MapError::Descriptor { errno, .. } => *errno,
+        };
+        errno.raw_os_error().unsigned_abs()
+    }
+}
+
+/// What lies behind a range.
+#[derive(Clone, Debug)]
+pub enum Backing {
+    /// A file, from this offset on.
+    File(Arc<GuestFile>, u64),
+    /// Nothing was sent: DMA_READ and DMA_WRITE messages only.
+    Client,
+}
+
+/// One mapped range.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// First iova.
+    pub iova: u64,
+    /// Bytes.
+    pub size: u64,
+    /// The device may read it.
+    pub readable: bool,
+    /// The device may write it.
+    pub writable: bool,
+    /// Where it is.
+    pub backing: Backing,
+}
+
+/// A part of an access that lies in one mapping.
+#[derive(Debug)]
+pub struct Segment<'a> {
+    /// The mapping.
+    pub mapping: &'a Mapping,
+    /// First iova of the part.
+    pub iova: u64,
+    /// Offset of the part in the access.
+    pub at: usize,
+    /// Bytes of the part.
+    pub len: usize,
+}
+
+impl Segment<'_> {
+    /// Whether a file lies behind the part.
+    pub fn mapping_is_file(&self) -> bool {
+        matches!(self.mapping.backing, Backing::File(..))
+    }
+
+    /// The file and the offset in it, for a part that is backed by one.
+    pub fn file(&self) -> Option<(&GuestFile, u64)> {
+        match &self.mapping.backing {
+            Backing::File(file, offset) => Some((file, offset + (self.iova - self.mapping.iova))),
+            Backing::Client => None,
+        }
+    }
+}
+
+/// All maps of one client.
+#[derive(Debug)]
+pub struct DmaMap {
+    maps: BTreeMap<u64, Mapping>,
+    files: HashMap<FileKey, Arc<GuestFile>>,
+    limit: usize,
+}
+
+impl DmaMap {
+    /// An empty table that takes at most `limit` maps.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            maps: BTreeMap::new(),
+            files: HashMap::new(),
+            limit,
+        }
+    }
+
+    /// Number of maps.
+    pub fn len(&self) -> usize {
+        self.maps.len()
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.maps.is_empty()
+    }
+
+    /// Number of files mapped.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.maps.clear();
+        self.files.clear();
+    }
+
+    /// Adds a range; `file` is the descriptor with the offset of the range in it.
+    pub fn map(
+        &mut self,
+        iova: u64,
+        size: u64,
+        (readable, writable): (bool, bool),
+        file: Option<(OwnedFd, u64)>,
+    ) -> Result<(), MapError> {
+        if self.maps.len() >= self.limit {
+            return Err(MapError::TooMany(self.limit));
+        }
+        if let Some(other) = self.overlapping(iova, size).next() {
+            return Err(MapError::Overlap {
+                iova,
+                size,
+                other: other.iova,
+            });
+        }
+        let backing = match file {
+            None => Backing::Client,
+            Some((fd, offset)) => Backing::File(
+                self.file(iova, fd, offset, size, (readable, writable))?,
+                offset,
+            ),
+        };
+        self.maps.insert(
+            iova,
+            Mapping {
+                iova,
+                size,
+                readable,
+                writable,
+                backing,
+            },
+        );
+        Ok(())
+    }
+
+    /// Removes every map inside the range and returns the bytes that were mapped there. As with
+    /// VFIO_IOMMU_UNMAP_DMA of the kernel, a range with nothing in it removes 0 bytes.
+    pub fn unmap(&mut self, iova: u64, size: u64) -> Result<u64, MapError> {
+        let last = iova.saturating_add(size - 1);
+        if let Some(other) = self
+            .overlapping(iova, size)
+            .find(|map| map.iova < iova || map.iova.saturating_add(map.size - 1) > last)
+        {
+            return Err(MapError::Cuts {
+                iova,
+                size,
+                other: other.iova,
+            });
+        }
+        let inside: Vec<u64> = self
+            .maps
+            .range(iova..=last)
+            .map(|(start, _)| *start)
+            .collect();
+        let mut removed = 0u64;
+        for start in inside {
+            if let Some(map) = self.maps.remove(&start) {
+                removed = removed.saturating_add(map.size);
+                if let Backing::File(file, _) = map.backing {
+                    self.release(file);
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The parts of `len` bytes at `iova`, in order; an error names the first iova that is not
+    /// mapped for the access.
+    pub fn segments(
+        &self,
+        iova: u64,
+        len: usize,
+        write: bool,
+        mut each: impl FnMut(Segment<'_>) -> Result<(), Errno>,
+    ) -> Result<(), Fault> {
+        let mut done = 0;
+        while done < len {
+            let at = iova
+                .checked_add(done as u64)
+                .ok_or(Fault::new(iova, "past the end of the address space"))?;
+            let mapping = self
+                .maps
+                .range(..=at)
+                .next_back()
+                .map(|(_, mapping)| mapping)
+                .filter(|mapping| at - mapping.iova < mapping.size)
+                .ok_or(Fault::new(at, "not mapped"))?;
+            if write && !mapping.writable {
+                return Err(Fault::new(at, "mapped read-only"));
+            }
+            if !write && !mapping.readable {
+                return Err(Fault::new(at, "mapped write-only"));
+            }
+            let left = usize::try_from(mapping.size - (at - mapping.iova)).unwrap_or(usize::MAX);
+            let part = left.min(len - done);
+            each(Segment {
+                mapping,
+                iova: at,
+                at: done,
+                len: part,
+            })
+            .map_err(|_| Fault::new(at, "the memory behind the map is gone"))?;
+            done += part;
+        }
+        Ok(())
+    }
+
+    fn overlapping(&self, iova: u64, size: u64) -> impl Iterator<Item = &Mapping> {
+        let last = iova.saturating_add(size.saturating_sub(1));
+        let before = self
+            .maps
+            .range(..iova)
+            .next_back()
+            .map(|(_, mapping)| mapping)
+            .filter(move |map| map.iova.saturating_add(map.size - 1) >= iova);
+        before
+            .into_iter()
+            .chain(self.maps.range(iova..=last).map(|(_, mapping)| mapping))
+    }
+
+    /// The one mapping of the file behind `fd`, made or made anew where it is too short.
+    fn file(
+        &mut self,
+        iova: u64,
+        fd: OwnedFd,
+        offset: u64,
+        size: u64,
+        (readable, writable): (bool, bool),
+    ) -> Result<Arc<GuestFile>, MapError> {
+        let refuse = |what, errno| MapError::Descriptor { iova, what, errno };
+        let facts = FileFacts::of(&fd)
+            .map_err(|errno| refuse("not a regular file that can be mapped", errno))?;
+        let end = offset
+            .checked_add(size)
+            .ok_or(refuse("offset + size overflows", Errno::INVAL))?;
+        if end > facts.len {
+            return Err(refuse(
+                "the file is shorter than offset + size",
+                Errno::INVAL,
+            ));
+        }
+        if !facts.readable {
+            return Err(refuse("it is not open for reading", Errno::ACCESS));
+        }
+        if writable && !facts.writable {
+            return Err(refuse("it is read-only and the map is not", Errno::ACCESS));
+        }
+        let _ = readable;
+        if let Some(known) = self.files.get(&facts.key)
+            && known.len() >= end
+            && (known.writable() || !writable)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let file = GuestFile::open(fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
+        let file = Arc::new(file);
+        // The file grew, or a writable descriptor came: one mapping serves the old maps as well.
+        if self.files.insert(facts.key, Arc::clone(&file)).is_some() {
+            for map in self.maps.values_mut() {
+                if let Backing::File(old, _) = &mut map.backing
+                    && old.key() == facts.key
+                {
+                    *old = Arc::clone(&file);
+                }
+            }
+        }
+        Ok(file)
+    }
+
+    /// Drops the mapping of a file with its last map: the table holds the only reference left.
+    fn release(&mut self, file: Arc<GuestFile>) {
+        let key = file.key();
+        drop(file);
+        if self
+            .files
+            .get(&key)
+            .is_some_and(|file| Arc::strong_count(file) == 1)
+        {
+            self.files.remove(&key);
+        }
+    }
+}
+
+/// An access that some map does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// First iova that cannot be accessed.
+    pub iova: u64,
+    /// Why.
+    pub why: &'static str,
+}
+
+impl Fault {
+    fn new(iova: u64, why: &'static str) -> Self {
+        Self { iova, why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::MemfdFlags;
+
+    use super::*;
+
+    const RW: (bool, bool) = (true, true);
+
+    fn memfd(len: u64) -> OwnedFd {
+        let fd = rustix::fs::memfd_create("ram", MemfdFlags::ALLOW_SEALING).unwrap();
+        rustix::fs::ftruncate(&fd, len).unwrap();
+        fd
+    }
+
+    fn clone(fd: &OwnedFd) -> OwnedFd {
+        fd.try_clone().unwrap()
+    }
+
+    #[test]
+    fn one_file_is_mapped_once_and_dropped_with_its_last_map() {
+        let mut map = DmaMap::new(10_000);
+        let fd = memfd(4096 * 4096);
+        for page in 0..4096 {
+            map.map(
+                0x1_0000_0000 + page * 8192,
+                4096,
+                RW,
+                Some((clone(&fd), page * 4096)),
+            )
+            .unwrap();
+        }
+        assert_eq!((map.len(), map.files()), (4096, 1));
+        assert_eq!(map.unmap(0x1_0000_0000, 4095 * 8192).unwrap(), 4095 * 4096);
+        assert_eq!((map.len(), map.files()), (1, 1));
+        map.unmap(0, u64::MAX).unwrap();
+        assert_eq!((map.len(), map.files()), (0, 0));
+    }
+
+    #[test]
+    fn overlaps_and_cuts_are_refused_and_change_nothing() {
+        let mut map = DmaMap::new(10);
+        map.map(0x4000, 0x2000, RW, None).unwrap();
+        for (iova, size) in [
+            (0x4000, 0x1000),
+            (0x3000, 0x1001),
+            (0x5fff, 1),
+            (0x1000, 0x10000),
+        ] {
+            assert!(matches!(
+                map.map(iova, size, RW, None),
+                Err(MapError::Overlap { other: 0x4000, .. })
+            ));
+        }
+        for (iova, size) in [
+            (0x4000, 0x1000),
+            (0x5000, 0x1000),
+            (0x3000, 0x2000),
+            (0x4fff, 2),
+        ] {
+            assert!(matches!(
+                map.unmap(iova, size),
+                Err(MapError::Cuts { other: 0x4000, .. })
+            ));
+        }
+        map.map(0x6000, 0x1000, RW, None).unwrap();
+        map.map(0x3000, 0x1000, RW, None).unwrap();
+        assert_eq!(map.len(), 3);
+        assert_eq!(map.unmap(0x3000, 0x4000), Ok(0x4000));
+        assert_eq!(map.unmap(0x3000, 0x4000), Ok(0));
+    }
+
+    #[test]
+    fn the_limit_holds() {
+        let mut map = DmaMap::new(2);
+        map.map(0, 4096, RW, None).unwrap();
+        map.map(4096, 4096, RW, None).unwrap();
+        assert_eq!(map.map(8192, 4096, RW, None), Err(MapError::TooMany(2)));
+    }
+
+    #[test]
+    fn an_access_over_neighbouring_maps_is_cut_at_their_borders() {
+        let mut map = DmaMap::new(10);
+        map.map(0x1000, 0x1000, RW, None).unwrap();
+        map.map(0x2000, 0x1000, RW, None).unwrap();
+        let mut parts = Vec::new();
+        map.segments(0x1ff0, 0x20, true, |part| {
+            parts.push((part.iova, part.at, part.len));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(parts, [(0x1ff0, 0, 0x10), (0x2000, 0x10, 0x10)]);
+        let fault = map.segments(0x2ff0, 0x20, true, |_| Ok(())).unwrap_err();
+        assert_eq!((fault.iova, fault.why), (0x3000, "not mapped"));
+    }
+
+    #[test]
+    fn rights_are_kept() {
+        let mut map = DmaMap::new(10);
+        map.map(0x1000, 0x1000, (true, false), None).unwrap();
+        map.map(0x2000, 0x1000, (false, true), None).unwrap();
+        assert_eq!(
+            map.segments(0x1000, 8, true, |_| Ok(())).unwrap_err().why,
+            "mapped read-only"
+        );
+        assert_eq!(
+            map.segments(0x2000, 8, false, |_| Ok(())).unwrap_err().why,
+            "mapped write-only"
+        );
+    }
+
+    #[test]
+    fn a_file_that_grew_is_mapped_anew_for_all_its_maps() {
+        let mut map = DmaMap::new(10);
+        let fd = memfd(4096);
+        map.map(0, 4096, RW, Some((clone(&fd), 0))).unwrap();
+        assert!(matches!(
+            map.map(4096, 4096, RW, Some((clone(&fd), 4096))),
+            Err(MapError::Descriptor { .. })
+        ));
+        rustix::fs::ftruncate(&fd, 8192).unwrap();
+        map.map(4096, 4096, RW, Some((clone(&fd), 4096))).unwrap();
+        assert_eq!(map.files(), 1);
+        let mut files = Vec::new();
+        map.segments(0, 8192, true, |part| {
+            files.push(
+                part.file()
+                    .map(|(file, offset)| (std::ptr::from_ref(file).addr(), offset)),
+            );
+            Ok(())
+        })
+        .unwrap();
+        let [Some(first), Some(second)] = files[..] else {
+            panic!("{files:?}")
+        };
+        assert_eq!((first.0, second.0, second.1), (second.0, first.0, 4096));
+    }
+}

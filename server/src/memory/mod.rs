@@ -1,0 +1,9 @@
+//! Guest memory: what a client mapped, and how it is touched.
+
+pub mod client_queue;
+pub mod dma_map;
+pub mod guest_file;
+
+pub use client_queue::{ClientOp, ClientQueue};
+pub use dma_map::{DmaMap, MapError};
+pub use guest_file::GuestFile;

@@ -1,0 +1,92 @@
+//! Reads profiles: every error names the file, the key and what was expected.
+
+use std::fmt;
+use std::path::Path;
+
+use super::{Plan, Profile};
+
+/// A profile that cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProfileError {
+    /// File, or the name of the built-in profile.
+    pub file: String,
+    /// Path of the key, e.g. `functions[1].gid`; empty for the whole file.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub problem: String,
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" | "." => write!(f, "{}: {}", self.file, self.problem),
+            key => write!(f, "{}: {key}: {}", self.file, self.problem),
+        }
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+/// A fault in one key, before the file is known.
+#[derive(Debug)]
+pub struct KeyError {
+    /// Path of the key.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub problem: String,
+}
+
+impl KeyError {
+    /// A fault in `key`.
+    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// Largest profile read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads and checks a profile file.
+pub fn load(path: &Path) -> Result<Plan, ProfileError> {
+    let file = path.display().to_string();
+    let fail = |problem: String| ProfileError {
+        file: file.clone(),
+        key: String::new(),
+        problem,
+    };
+    let len = std::fs::metadata(path)
+        .map_err(|error| fail(error.to_string()))?
+        .len();
+    if len > MAX_FILE {
+        return Err(fail(format!("{len} bytes, expected at most {MAX_FILE}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    parse(&file, &text)
+}
+
+/// Checks the text of a profile; `file` is what errors call it.
+pub fn parse(file: &str, text: &str) -> Result<Plan, ProfileError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let profile: Profile =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| ProfileError {
+            file: file.to_owned(),
+            key: error.path().to_string(),
+            problem: error.into_inner().to_string(),
+        })?;
+    deserializer.end().map_err(|error| ProfileError {
+        file: file.to_owned(),
+        key: String::new(),
+        problem: error.to_string(),
+    })?;
+    Plan::new(profile).map_err(|KeyError { key, problem }| ProfileError {
+        file: file.to_owned(),
+        key,
+        problem,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,370 @@
+//! A profile as meant: checked, with every default filled in.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use zpci_region::clp::{ClpFacts, pnetid_util_str};
+use zpci_region::request::CarrierPolicy;
+use zpci_region::rule::catalogue::CATALOGUE;
+use zpci_region::rule::{Group, Rule, RuleSet};
+
+use super::check::KeyError;
+use super::{
+    Contract, DeviceSettings, FunctionSettings, PayloadCarrier, Profile, SCHEMA_VERSION,
+    SeverityName,
+};
+
+/// What is presented to clients.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Name of the profile.
+    pub name: String,
+    /// The functions of the fabric.
+    pub functions: Vec<FunctionPlan>,
+}
+
+/// What one function presents.
+#[derive(Clone, Debug)]
+pub struct FunctionPlan {
+    /// Its name.
+    pub name: String,
+    /// Its socket's file name below a socket folder.
+    pub socket: String,
+    /// Its GID.
+    pub gid: u64,
+    /// What CLP tells of it.
+    pub clp: ClpFacts,
+    /// Function id.
+    pub fid: u32,
+    /// PNETID of its port.
+    pub pnetid: Option<String>,
+    /// One request through the zPCI I/O region counts as a well-behaved PCISTB.
+    pub region_contract: bool,
+    /// One BAR write counts as a well-behaved PCISTB.
+    pub bar_contract: bool,
+    /// Where a request's bytes are.
+    pub carrier: CarrierPolicy,
+    /// Whether it has MSI-X.
+    pub msix: bool,
+    /// Size of BAR 0 as a power of two.
+    pub data_bar_bits: u8,
+    /// Severity of every rule.
+    pub rules: RuleSet,
+}
+
+const DEFAULT_PCHID: u16 = 0x07c0;
+/// Functions in one fabric.
+const MAX_FUNCTIONS: usize = 256;
+
+impl Plan {
+    /// Checks a profile and fills in the defaults.
+    pub fn new(profile: Profile) -> Result<Self, KeyError> {
+        if profile.schema_version != SCHEMA_VERSION {
+            let found = profile.schema_version;
+            return Err(KeyError::new(
+                "schema_version",
+                format!("{found}, expected {SCHEMA_VERSION}"),
+            ));
+        }
+        if profile.functions.is_empty() || profile.functions.len() > MAX_FUNCTIONS {
+            let found = profile.functions.len();
+            return Err(KeyError::new(
+                "functions",
+                format!("{found} functions, expected 1..={MAX_FUNCTIONS}"),
+            ));
+        }
+        let mut rules = RuleSet::default();
+        apply_rules(&mut rules, &profile.rules, "rules")?;
+        let mut functions: Vec<FunctionPlan> = Vec::with_capacity(profile.functions.len());
+        for (at, settings) in profile.functions.iter().enumerate() {
+            let function = FunctionPlan::new(at, settings, &profile.device, &rules)?;
+            check_unique(at, &function, &functions)?;
+            functions.push(function);
+        }
+        Ok(Self {
+            name: profile.name,
+            functions,
+        })
+    }
+
+    /// The profile with every default filled in, as JSON that can be loaded again.
+    pub fn show(&self) -> serde_json::Value {
+        let functions: Vec<_> = self.functions.iter().map(FunctionPlan::show).collect();
+        json!({ "schema_version": SCHEMA_VERSION, "name": self.name, "functions": functions })
+    }
+}
+
+impl FunctionPlan {
+    fn new(
+        at: usize,
+        function: &FunctionSettings,
+        common: &DeviceSettings,
+        rules: &RuleSet,
+    ) -> Result<Self, KeyError> {
+        let key = |name: &str| format!("functions[{at}].{name}");
+        if !is_plain(&function.name) {
+            return Err(KeyError::new(
+                key("name"),
+                format!(
+                    "{:?}, expected 1 to 64 letters, digits, '-' or '_'",
+                    function.name
+                ),
+            ));
+        }
+        let socket = function
+            .socket
+            .clone()
+            .unwrap_or_else(|| format!("{}.sock", function.name));
+        if !is_plain(&socket.replace('.', "_")) || socket.starts_with('.') {
+            return Err(KeyError::new(
+                key("socket"),
+                format!("{socket:?}, expected a file name of letters, digits, '.', '-' or '_'"),
+            ));
+        }
+        let device = Device {
+            at,
+            common,
+            own: &function.device,
+        };
+        let mut rules = rules.clone();
+        apply_rules(&mut rules, &function.rules, &key("rules"))?;
+        let contracts = device.pick(|settings| settings.contracts.clone()).0;
+        let contracts = contracts.unwrap_or_else(|| vec![Contract::Region, Contract::Bar]);
+        let carrier = device
+            .pick(|settings| settings.payload_carrier)
+            .0
+            .unwrap_or_default();
+        Ok(Self {
+            name: function.name.clone(),
+            socket,
+            gid: parse_gid(&function.gid).map_err(|problem| KeyError::new(key("gid"), problem))?,
+            clp: device.clp()?,
+            pnetid: device.pick(|settings| settings.pnetid.clone()).0,
+            fid: device
+                .pick(|settings| settings.fid)
+                .0
+                .unwrap_or(at as u32 + 1),
+            region_contract: contracts.contains(&Contract::Region),
+            bar_contract: contracts.contains(&Contract::Bar),
+            carrier: match carrier {
+                PayloadCarrier::Auto => CarrierPolicy::Auto,
+                PayloadCarrier::Appended => CarrierPolicy::Appended,
+                PayloadCarrier::Iova => CarrierPolicy::Iova,
+                PayloadCarrier::Process => CarrierPolicy::ProcessVirtual,
+            },
+            msix: device.pick(|settings| settings.msix).0.unwrap_or(true),
+            data_bar_bits: device.range(
+                "data_bar_bits",
+                |settings| settings.data_bar_bits,
+                24,
+                48,
+                48,
+            )?,
+            rules,
+        })
+    }
+}
+
+impl FunctionPlan {
+    fn show(&self) -> serde_json::Value {
+        let mut contracts = Vec::new();
+        if self.region_contract {
+            contracts.push("region");
+        }
+        if self.bar_contract {
+            contracts.push("bar");
+        }
+        let carrier = match self.carrier {
+            CarrierPolicy::Auto => "auto",
+            CarrierPolicy::Appended => "appended",
+            CarrierPolicy::Iova => "iova",
+            CarrierPolicy::ProcessVirtual => "process",
+        };
+        let mut device = json!({
+            "max_store_block_length": self.clp.maxstbl,
+            "relaxed": self.clp.relaxed,
+            "contracts": contracts,
+            "payload_carrier": carrier,
+            "msix": self.msix,
+            "data_bar_bits": self.data_bar_bits,
+            "pchid": self.clp.pchid,
+            "fid": self.fid,
+        });
+        if let Some(pnetid) = &self.pnetid {
+            device["pnetid"] = json!(pnetid);
+        }
+        let rules: BTreeMap<_, _> = CATALOGUE
+            .iter()
+            .map(|info| (info.id, self.rules.severity(info.rule).name()))
+            .collect();
+        json!({
+            "name": self.name,
+            "gid": format!("{:#018x}", self.gid),
+            "socket": self.socket,
+            "device": device,
+            "rules": rules,
+        })
+    }
+}
+
+/// A function's settings over the profile's.
+struct Device<'a> {
+    at: usize,
+    common: &'a DeviceSettings,
+    own: &'a DeviceSettings,
+}
+
+impl Device<'_> {
+    /// A setting, and the key of the object it stands in.
+    fn pick<T>(&self, get: impl Fn(&DeviceSettings) -> Option<T>) -> (Option<T>, String) {
+        match get(self.own) {
+            Some(value) => (Some(value), format!("functions[{}].device", self.at)),
+            None => (get(self.common), "device".to_owned()),
+        }
+    }
+
+    fn range<T: Copy + PartialOrd + std::fmt::Display>(
+        &self,
+        name: &str,
+        get: impl Fn(&DeviceSettings) -> Option<T>,
+        least: T,
+        most: T,
+        default: T,
+    ) -> Result<T, KeyError> {
+        let (value, key) = self.pick(get);
+        match value {
+            None => Ok(default),
+            Some(value) if (least..=most).contains(&value) => Ok(value),
+            Some(value) => Err(KeyError::new(
+                format!("{key}.{name}"),
+                format!("{value}, expected {least}..={most}"),
+            )),
+        }
+    }
+
+    fn clp(&self) -> Result<ClpFacts, KeyError> {
+        let (pchid, pchid_key) = self.pick(|settings| settings.pchid);
+        let pchid = pchid.unwrap_or(DEFAULT_PCHID);
+        if pchid == 0 || pchid >= 0xff00 {
+            // 0 makes SMC-Dv2 skip the function, 0xff00 and up mean an emulated one to Linux.
+            return Err(KeyError::new(
+                format!("{pchid_key}.pchid"),
+                format!("{pchid:#06x}, expected 1..=0xfeff"),
+            ));
+        }
+        let (pnetid, pnetid_key) = self.pick(|settings| settings.pnetid.clone());
+        let util_str = match pnetid {
+            None => [0; 64],
+            Some(pnetid) => pnetid_util_str(&pnetid).ok_or_else(|| {
+                KeyError::new(
+                    format!("{pnetid_key}.pnetid"),
+                    format!("{pnetid:?}, expected 1 to 16 characters of A-Z and 0-9"),
+                )
+            })?,
+        };
+        Ok(ClpFacts {
+            maxstbl: self.range(
+                "max_store_block_length",
+                |settings| settings.max_store_block_length,
+                8,
+                4096,
+                4096,
+            )?,
+            relaxed: self.pick(|settings| settings.relaxed).0.unwrap_or(true),
+            pchid,
+            util_str,
+            ..ClpFacts::default()
+        })
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+fn parse_gid(text: &str) -> Result<u64, String> {
+    let digits = text
+        .strip_prefix("0x")
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    match digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
+        Some(0) => Err("zero means \"no GID\" to SMC-D, expected any other 0x... value".to_owned()),
+        Some(gid) => Ok(gid),
+        None => Err(format!(
+            "{text:?}, expected 0x and 1 to 16 hexadecimal digits"
+        )),
+    }
+}
+
+/// Groups first, then single rules, which win.
+fn apply_rules(
+    rules: &mut RuleSet,
+    settings: &BTreeMap<String, SeverityName>,
+    key: &str,
+) -> Result<(), KeyError> {
+    for (name, severity) in settings {
+        if let Some(group) = group(name) {
+            for info in CATALOGUE.iter().filter(|info| info.group == group) {
+                rules.set(info.rule, (*severity).into());
+            }
+        } else if Rule::from_id(name).is_none() {
+            return Err(KeyError::new(
+                format!("{key}.{name}"),
+                "no such rule or group, expected an id that `vfio-user-ism rules` lists, or shape, \
+                 command, data or smcd",
+            ));
+        }
+    }
+    for (name, severity) in settings {
+        if let Some(rule) = Rule::from_id(name) {
+            rules.set(rule, (*severity).into());
+        }
+    }
+    Ok(())
+}
+
+/// The group of this name in profiles.
+pub fn group(name: &str) -> Option<Group> {
+    [Group::Shape, Group::Command, Group::Data, Group::Smcd]
+        .into_iter()
+        .find(|group| group_name(*group) == name)
+}
+
+/// The name of a group in profiles and lists.
+pub fn group_name(group: Group) -> &'static str {
+    match group {
+        Group::Shape => "shape",
+        Group::Command => "command",
+        Group::Data => "data",
+        Group::Smcd => "smcd",
+    }
+}
+
+fn check_unique(at: usize, new: &FunctionPlan, known: &[FunctionPlan]) -> Result<(), KeyError> {
+    let key = |name: &str| format!("functions[{at}].{name}");
+    for other in known {
+        let taken = |what| format!("{what} is that of function {:?} already", other.name);
+        if other.name == new.name {
+            return Err(KeyError::new(key("name"), taken(format!("{:?}", new.name))));
+        }
+        if other.gid == new.gid {
+            return Err(KeyError::new(key("gid"), taken(format!("{:#x}", new.gid))));
+        }
+        if other.socket == new.socket {
+            return Err(KeyError::new(
+                key("socket"),
+                taken(format!("{:?}", new.socket)),
+            ));
+        }
+        if other.clp.pchid != new.clp.pchid {
+            return Err(KeyError::new(
+                key("device.pchid"),
+                format!(
+                    "{:#06x}, expected {:#06x} as function {:?} of the same fabric",
+                    new.clp.pchid, other.clp.pchid, other.name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

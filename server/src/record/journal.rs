@@ -1,0 +1,223 @@
+//! Writes down what happens: log, counters and event file, for every function of a hub.
+
+use ism::{CommandRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord};
+use zpci_region::{Load, Observer, Refusal, Severity, Store, Violation};
+
+use super::events::{Event, EventFile, Hex};
+use super::tally::Tally;
+
+/// Log lines for one rule of one function before only every power of two is logged.
+const LOGGED_AT_FIRST: u64 = 5;
+
+/// Everything that is recorded.
+#[derive(Debug)]
+pub struct Journal {
+    names: Vec<String>,
+    tallies: Vec<Tally>,
+    events: Option<EventFile>,
+}
+
+impl Journal {
+    /// A journal for functions of these names.
+    pub fn new(names: Vec<String>, events: Option<EventFile>) -> Self {
+        let tallies = names.iter().map(|_| Tally::default()).collect();
+        Self {
+            names,
+            tallies,
+            events,
+        }
+    }
+
+    /// Counters of a function.
+    pub fn tally(&self, function: FunctionId) -> &Tally {
+        &self.tallies[function.0]
+    }
+
+    /// Counters of a function.
+    pub fn tally_mut(&mut self, function: FunctionId) -> &mut Tally {
+        &mut self.tallies[function.0]
+    }
+
+    /// Writes an event.
+    pub fn write(&mut self, function: FunctionId, event: &Event<'_>) {
+        if let Some(events) = &mut self.events {
+            events.write(&self.names[function.0], event);
+        }
+    }
+
+    /// Hands everything written so far to the system.
+    pub fn flush(&mut self) {
+        if let Some(events) = &mut self.events {
+            events.flush();
+        }
+    }
+
+    /// The observer of one access of one function.
+    pub fn scope(&mut self, function: FunctionId) -> Scope<'_> {
+        Scope {
+            journal: self,
+            function,
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// Observes one access: what it causes is written before the access itself.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    journal: &'a mut Journal,
+    function: FunctionId,
+    rules: Vec<&'static str>,
+}
+
+impl Scope<'_> {
+    /// Records a store and how it went.
+    pub fn stored(self, store: &Store<'_>, posted: bool, refusal: Option<&Refusal>) {
+        let Self {
+            journal,
+            function,
+            rules,
+        } = self;
+        journal
+            .tally_mut(function)
+            .store(store.path, store.data.len(), refusal.is_none());
+        let event = Event::Store {
+            path: store.path.name(),
+            pcias: store.pcias,
+            offset: store.offset,
+            length: store.data.len(),
+            bytes: Hex(store.data),
+            posted,
+            result: result(refusal),
+            rules: &rules,
+        };
+        journal.write(function, &event);
+    }
+
+    /// Records a load, the bytes it was answered with, and how it went.
+    pub fn loaded(self, load: &Load, bytes: &[u8], refusal: Option<&Refusal>) {
+        let Self {
+            journal,
+            function,
+            rules,
+        } = self;
+        journal
+            .tally_mut(function)
+            .load(load.path, refusal.is_none());
+        let event = Event::Load {
+            path: load.path.name(),
+            pcias: load.pcias,
+            offset: load.offset,
+            length: load.len,
+            bytes: Hex(bytes),
+            result: result(refusal),
+            rules: &rules,
+        };
+        journal.write(function, &event);
+    }
+}
+
+fn result(refusal: Option<&Refusal>) -> &'static str {
+    match refusal {
+        None => "accepted",
+        Some(Refusal { rule: Some(_), .. }) => "rejected",
+        Some(_) => "refused",
+    }
+}
+
+impl Observer for Scope<'_> {
+    fn violation(&mut self, violation: &Violation) {
+        let id = violation.rule.id();
+        self.rules.push(id);
+        let times = self.journal.tally_mut(self.function).violation(violation);
+        if times <= LOGGED_AT_FIRST || times.is_power_of_two() {
+            let function = self.journal.names[self.function.0].as_str();
+            let Violation {
+                pcias,
+                offset,
+                len,
+                pieces,
+                piece_len,
+                detail,
+                ..
+            } = violation;
+            let offset = format_args!("{offset:#x}");
+            if violation.severity >= Severity::Warn {
+                tracing::warn!(function, rule = id, times, pcias, %offset, len, pieces, piece_len, "{detail}");
+            } else {
+                tracing::info!(function, rule = id, times, pcias, %offset, len, pieces, piece_len, "{detail}");
+            }
+        }
+        let event = Event::Violation {
+            rule: id,
+            severity: violation.severity.name(),
+            path: violation.path.name(),
+            pcias: violation.pcias,
+            offset: violation.offset,
+            length: violation.len,
+            pieces: violation.pieces,
+            piece_length: violation.piece_len,
+            detail: &violation.detail,
+        };
+        self.journal.write(self.function, &event);
+    }
+}
+
+impl DeviceObserver for Scope<'_> {
+    fn command(&mut self, record: &CommandRecord<'_>) {
+        let tally = self.journal.tally_mut(record.function);
+        tally.commands += 1;
+        tally.failed_commands += u64::from(record.response_code != 0);
+        let function = self.journal.names[record.function.0].as_str();
+        let (name, code) = (record.name, record.response_code);
+        tracing::debug!(function, command = name, response_code = code, "command");
+        let event = Event::Command {
+            code: record.code,
+            name: record.name,
+            request: Hex(record.request),
+            response_code: record.response_code,
+            response: Hex(record.response),
+        };
+        self.journal.write(record.function, &event);
+    }
+
+    fn data_move(&mut self, record: &MoveRecord) {
+        let tally = self.journal.tally_mut(record.function);
+        tally.moves += 1;
+        tally.signals += u64::from(record.signal);
+        let Some(events) = &mut self.journal.events else {
+            return;
+        };
+        let names = &self.journal.names;
+        let event = Event::DataMove {
+            token: record.token,
+            owner: &names[record.owner.0],
+            dmb_offset: record.offset.into(),
+            length: record.len,
+            element: record.element,
+            signal: record.signal,
+            signalled: record.signalled,
+        };
+        events.write(&names[record.function.0], &event);
+    }
+
+    fn event(&mut self, record: &EventRecord) {
+        let Some(events) = &mut self.journal.events else {
+            return;
+        };
+        let names = &self.journal.names;
+        let event = Event::Queued {
+            to: &names[record.to.0],
+            event_type: record.event_type,
+            code: record.code,
+            token: record.token,
+            info: record.info,
+            delivered: record.delivered,
+        };
+        events.write(&names[record.from.0], &event);
+    }
+
+    fn interrupt(&mut self, function: FunctionId, vector: u16) {
+        self.journal.write(function, &Event::Interrupt { vector });
+    }
+}

@@ -1,0 +1,11 @@
+//! What is written down: events as they happen, totals at the end.
+
+pub mod events;
+pub mod journal;
+pub mod report;
+pub mod tally;
+
+pub use events::{EventError, EventFile};
+pub use journal::Journal;
+pub use report::Report;
+pub use tally::Tally;

@@ -1,0 +1,217 @@
+//! Totals by rule, path and function: the report file and the summary table at the end.
+
+use std::path::Path;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::Serialize;
+use zpci_region::rule::catalogue::CATALOGUE;
+
+use super::tally::{PATHS, Tally};
+
+/// The version of the report format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Totals of a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Version of the format.
+    pub schema_version: u32,
+    /// Version of this program.
+    pub version: &'static str,
+    /// Name of the profile.
+    pub profile: String,
+    /// Violations of all functions.
+    pub violations: u64,
+    /// Most severe severity among them.
+    pub worst_severity: Option<&'static str>,
+    /// By function.
+    pub functions: Vec<FunctionReport>,
+}
+
+/// Totals of one function.
+#[derive(Debug, Serialize)]
+pub struct FunctionReport {
+    /// Its name.
+    pub name: String,
+    /// Clients served.
+    pub clients: u64,
+    /// Clients refused while another was connected.
+    pub clients_refused: u64,
+    /// Messages answered with an error.
+    pub refused_messages: u64,
+    /// Commands carried out.
+    pub commands: u64,
+    /// Of those, answered with a response code other than 0.
+    pub failed_commands: u64,
+    /// Data moves.
+    pub moves: u64,
+    /// Of those, with the signal flag.
+    pub signals: u64,
+    /// Interrupts raised.
+    pub interrupts: u64,
+    /// DMA maps in force now.
+    pub dma_maps: usize,
+    /// Accesses by path.
+    pub paths: Vec<PathReport>,
+    /// Rules broken at least once.
+    pub rules: Vec<RuleReport>,
+}
+
+/// Accesses of one path.
+#[derive(Debug, Serialize)]
+pub struct PathReport {
+    /// `region`, `bar` or `bar-multi`.
+    pub path: &'static str,
+    /// Stores carried out.
+    pub stores: u64,
+    /// Bytes stored.
+    pub stored_bytes: u64,
+    /// Loads answered.
+    pub loads: u64,
+    /// Accesses refused.
+    pub refused: u64,
+}
+
+/// One rule broken.
+#[derive(Debug, Serialize)]
+pub struct RuleReport {
+    /// Its id.
+    pub rule: &'static str,
+    /// Severity in force.
+    pub severity: &'static str,
+    /// Times it was broken.
+    pub violations: u64,
+    /// Pieces concerned.
+    pub pieces: u64,
+}
+
+impl FunctionReport {
+    /// Totals of one function from its counters.
+    pub fn new(name: &str, tally: &Tally, interrupts: u64, dma_maps: usize) -> Self {
+        let paths = PATHS.iter().map(|path| {
+            let count = tally.path(*path);
+            PathReport {
+                path: path.name(),
+                stores: count.stores,
+                stored_bytes: count.stored_bytes,
+                loads: count.loads,
+                refused: count.refused,
+            }
+        });
+        let rules = CATALOGUE.iter().filter_map(|info| {
+            let count = tally.rule(info.rule);
+            Some(RuleReport {
+                rule: info.id,
+                severity: count.severity?.name(),
+                violations: count.violations,
+                pieces: count.pieces,
+            })
+        });
+        Self {
+            name: name.to_owned(),
+            clients: tally.clients,
+            clients_refused: tally.clients_refused,
+            refused_messages: tally.refused_messages,
+            commands: tally.commands,
+            failed_commands: tally.failed_commands,
+            moves: tally.moves,
+            signals: tally.signals,
+            interrupts,
+            dma_maps,
+            paths: paths.collect(),
+            rules: rules.collect(),
+        }
+    }
+}
+
+impl Report {
+    /// Writes the report as JSON.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        std::fs::write(path, text)
+    }
+
+    /// The summary for people.
+    pub fn summary(&self) -> String {
+        let mut accesses = table(&[
+            "function",
+            "path",
+            "stores",
+            "bytes",
+            "loads",
+            "refused",
+            "commands",
+            "moves",
+            "interrupts",
+        ]);
+        let mut rules = table(&["function", "rule", "severity", "violations", "pieces"]);
+        for function in &self.functions {
+            for (at, path) in function.paths.iter().enumerate() {
+                if at > 0 && path.stores + path.loads + path.refused == 0 {
+                    continue;
+                }
+                let once = |value: u64| {
+                    if at == 0 {
+                        value.to_string()
+                    } else {
+                        String::new()
+                    }
+                };
+                row(
+                    &mut accesses,
+                    2,
+                    &[
+                        function.name.clone(),
+                        path.path.to_owned(),
+                        path.stores.to_string(),
+                        path.stored_bytes.to_string(),
+                        path.loads.to_string(),
+                        path.refused.to_string(),
+                        once(function.commands),
+                        once(function.moves),
+                        once(function.interrupts),
+                    ],
+                );
+            }
+            for rule in &function.rules {
+                row(
+                    &mut rules,
+                    3,
+                    &[
+                        function.name.clone(),
+                        rule.rule.to_owned(),
+                        rule.severity.to_owned(),
+                        rule.violations.to_string(),
+                        rule.pieces.to_string(),
+                    ],
+                );
+            }
+        }
+        if self.violations == 0 {
+            format!("{accesses}\nno rule was broken\n")
+        } else {
+            format!("{accesses}\n{rules}\n{} violations\n", self.violations)
+        }
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.to_vec());
+    table
+}
+
+/// Adds a row whose cells from `numbers` on are right-aligned.
+fn row(table: &mut Table, numbers: usize, cells: &[String]) {
+    table.add_row(cells.iter().enumerate().map(|(at, text)| {
+        let alignment = if at >= numbers {
+            CellAlignment::Right
+        } else {
+            CellAlignment::Left
+        };
+        Cell::new(text).set_alignment(alignment)
+    }));
+}

@@ -1,0 +1,75 @@
+//! The regions of a function, by VFIO index.
+
+use vfio_user_protocol::message::RegionInfo;
+use vfio_user_protocol::message::region_info::{FLAG_READ, FLAG_WRITE};
+use vfio_user_protocol::{Errno, Refused};
+use zpci_region::request;
+
+use crate::profile::FunctionPlan;
+
+/// Regions 0..=8 of every PCI function, and the zPCI I/O region.
+pub const COUNT: u32 = request::REGION_INDEX + 1;
+/// VFIO_PCI_CONFIG_REGION_INDEX.
+const CONFIG: u32 = 7;
+/// Bytes of PCI config space.
+const CONFIG_SIZE: u64 = 256;
+/// Bytes of BAR 2 and, with MSI-X, BAR 4.
+const SMALL_BAR_SIZE: u64 = 4096;
+
+/// A region that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// A BAR, by number.
+    Bar(u8),
+    /// Config space.
+    Config,
+    /// The zPCI I/O region.
+    Zpci,
+}
+
+/// Bytes of a region; 0 for one that is not there, `None` for an index past the last.
+pub fn size(index: u32, plan: &FunctionPlan) -> Option<u64> {
+    match index {
+        0 => Some(1 << plan.data_bar_bits),
+        2 => Some(SMALL_BAR_SIZE),
+        4 if plan.msix => Some(SMALL_BAR_SIZE),
+        CONFIG => Some(CONFIG_SIZE),
+        request::REGION_INDEX => Some(request::region_size(plan.carrier, plan.clp.maxstbl)),
+        0..COUNT => Some(0),
+        _ => None,
+    }
+}
+
+/// The region of this index.
+pub fn find(index: u32, plan: &FunctionPlan) -> Result<Region, Refused> {
+    match (index, size(index, plan)) {
+        (_, None) => Err(Refused::invalid(format!(
+            "region {index}, expected 0..{COUNT}"
+        ))),
+        (_, Some(0)) => Err(Refused::new(
+            Errno::EINVAL,
+            format!("region {index} is not there"),
+        )),
+        (CONFIG, _) => Ok(Region::Config),
+        (request::REGION_INDEX, _) => Ok(Region::Zpci),
+        (bar, _) => Ok(Region::Bar(bar as u8)),
+    }
+}
+
+/// The answer to DEVICE_GET_REGION_INFO.
+pub fn info(index: u32, plan: &FunctionPlan) -> Result<RegionInfo, Refused> {
+    let size = size(index, plan).ok_or_else(|| {
+        Refused::invalid(format!(
+            "DEVICE_GET_REGION_INFO: region {index}, expected 0..{COUNT}"
+        ))
+    })?;
+    let flags = if size == 0 { 0 } else { FLAG_READ | FLAG_WRITE };
+    let kind =
+        (index == request::REGION_INDEX).then_some((request::REGION_TYPE, request::REGION_SUBTYPE));
+    Ok(RegionInfo {
+        index,
+        flags,
+        size,
+        kind,
+    })
+}

@@ -1,0 +1,327 @@
+//! Carries out a command line. Exit codes: 0 clean, 1 violations at or above `--fail-on`, 2 usage
+//! or profile, 3 cannot start.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::{Cli, Command, FetchWhat, LogFormat, ProfileCommand, ServeArgs};
+use crate::hub::Hub;
+use crate::listen::{self, ListenError, SocketFile, Source};
+use crate::profile::{self, Plan, ProfileError, builtin};
+use crate::record::{EventError, EventFile};
+use crate::{capabilities, descriptor, logging, rules_list, serve};
+
+/// Exit code when violations at or above `--fail-on` were seen.
+const VIOLATIONS: u8 = 1;
+/// Exit code for bad usage or a bad profile.
+const USAGE: u8 = 2;
+/// Exit code when the server cannot start.
+const CANNOT_START: u8 = 3;
+
+/// Why the program ends without having done its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The profile.
+    #[error("profile: {0}")]
+    Profile(#[from] ProfileError),
+    /// The command line.
+    #[error("{0}")]
+    Usage(String),
+    /// A socket.
+    #[error("cannot start: {0}")]
+    Listen(#[source] ListenError),
+    /// The event file.
+    #[error("cannot start: {0}")]
+    Events(#[source] EventError),
+    /// Anything else of the system.
+    #[error("{what}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The fabric refused the profile's functions.
+    #[error("cannot start: {0}")]
+    Fabric(String),
+    /// Fetching failed.
+    #[error("fetch: {0}")]
+    Fetch(String),
+}
+
+impl Failure {
+    /// Exit code of this failure.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Profile(_) | Failure::Usage(_) => USAGE,
+            _ => CANNOT_START,
+        })
+    }
+}
+
+/// Carries out a command line.
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        None => start(&cli.serve),
+        Some(Command::Serve(args)) => start(&args),
+        Some(Command::Rules { format, profile }) => {
+            let plan = plan(profile.as_deref())?;
+            let rules = plan
+                .functions
+                .first()
+                .map(|function| function.rules.clone());
+            print(&rules_list::list(&rules.unwrap_or_default(), format))
+        }
+        Some(Command::Explain { id }) => match rules_list::explain(&id) {
+            Some(text) => print(&text),
+            None => Err(Failure::Usage(format!(
+                "no rule {id:?}; `vfio-user-ism rules` lists all, perhaps {}",
+                rules_list::nearest(&id)
+            ))),
+        },
+        Some(Command::Profile(ProfileCommand::Check { file })) => {
+            let plan = profile::load(&file)?;
+            let names: Vec<_> = plan
+                .functions
+                .iter()
+                .map(|function| function.name.as_str())
+                .collect();
+            print(&format!(
+                "{}: profile {:?}, functions {}\n",
+                file.display(),
+                plan.name,
+                names.join(", ")
+            ))
+        }
+        Some(Command::Profile(ProfileCommand::Schema)) => print(&pretty(&profile::schema())),
+        Some(Command::Profile(ProfileCommand::Show { file })) => {
+            print(&pretty(&plan(file.as_deref())?.show()))
+        }
+        Some(Command::Fetch { what }) => fetch(what),
+    }
+}
+
+fn plan(path: Option<&Path>) -> Result<Plan, Failure> {
+    Ok(match path {
+        Some(path) => profile::load(path)?,
+        None => profile::parse(builtin::NAME, builtin::ISM)?,
+    })
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Prints to stdout; a reader that went away is no failure.
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::System {
+            what: "cannot write to stdout".to_owned(),
+            source: error,
+        }),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn fetch(what: FetchWhat) -> Result<ExitCode, Failure> {
+    logging::start(LogFormat::Text);
+    let parts = match what {
+        FetchWhat::Qemu => debian_fetch::What::Qemu,
+        FetchWhat::Guest => debian_fetch::What::Guest,
+        FetchWhat::All => debian_fetch::What::All,
+    };
+    let summary = debian_fetch::run(parts).map_err(|error| Failure::Fetch(error.to_string()))?;
+    print(&format!("{summary}\n"))
+}
+
+fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    if args.print_capabilities {
+        return print(&pretty(&capabilities::capabilities()));
+    }
+    logging::start(args.log_format);
+    let plan = plan(args.profile.as_deref())?;
+    // Descriptors that were handed over are taken before any of our own are opened.
+    let ready = args.ready_fd.map(ready_descriptor).transpose()?;
+    let opened = open_sources(args, &plan)?;
+    let events = args
+        .events
+        .as_deref()
+        .map(|path| EventFile::create(path, args.events_limit));
+    let events = events.transpose().map_err(Failure::Events)?;
+    let hub = Hub::new(plan, events).map_err(|error| Failure::Fabric(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers(hub.functions().count()))
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::System {
+            what: "cannot start the runtime".to_owned(),
+            source,
+        })?;
+    let announcement = announcement(&hub, &opened.paths);
+    runtime.block_on(async {
+        let system = |what: &str| {
+            let what = what.to_owned();
+            move |source| Failure::System { what, source }
+        };
+        let (stop, stopped) = watch::channel(false);
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(system("cannot handle SIGTERM"))?;
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(system("cannot handle SIGINT"))?;
+        announce(&announcement, ready)?;
+        let serving = serve::serve(&hub, opened.sources, stopped);
+        tokio::pin!(serving);
+        let signalled = tokio::select! {
+            ended = &mut serving => return ended.map_err(system("cannot serve")),
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!("{signalled}: ending");
+        let _ = stop.send(true);
+        serving.await.map_err(system("cannot serve"))
+    })?;
+    drop(opened.files);
+    finish(args, &hub)
+}
+
+fn workers(functions: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    functions.min(cores).max(1)
+}
+
+fn ready_descriptor(number: i32) -> Result<OwnedFd, Failure> {
+    match number {
+        // Standard output and error stay ours: a copy is written to and closed.
+        1 => rustix::io::dup(std::io::stdout()).map_err(std::io::Error::from),
+        2 => rustix::io::dup(std::io::stderr()).map_err(std::io::Error::from),
+        number => descriptor::take(number).ok_or(std::io::ErrorKind::NotFound.into()),
+    }
+    .map_err(|source| Failure::System {
+        what: format!("--ready-fd {number} is not open"),
+        source,
+    })
+}
+
+/// Sockets to serve, with the files to remove at the end and the paths to announce.
+struct Opened {
+    sources: Vec<Source>,
+    files: Vec<SocketFile>,
+    paths: Vec<Option<PathBuf>>,
+}
+
+fn open_sources(args: &ServeArgs, plan: &Plan) -> Result<Opened, Failure> {
+    let functions = plan.functions.len();
+    let mut activated = listen::from_systemd(functions).map_err(Failure::Listen)?;
+    let chosen = args.socket_path.is_some() || args.socket_dir.is_some() || args.fd.is_some();
+    match (&mut activated, chosen) {
+        (Some(_), true) => {
+            return Err(Failure::Usage(
+                "systemd passed sockets, and --socket-path, --socket-dir or --fd is given: \
+                 expected one of them"
+                    .to_owned(),
+            ));
+        }
+        (Some(sources), false) => {
+            return Ok(Opened {
+                sources: sources.drain(..).collect(),
+                files: Vec::new(),
+                paths: vec![None; functions],
+            });
+        }
+        (None, false) => {
+            return Err(Failure::Usage(
+                "no socket: expected one of --socket-path, --socket-dir, --fd, or sockets passed by systemd".to_owned(),
+            ));
+        }
+        (None, true) => {}
+    }
+    if functions > 1 && args.socket_dir.is_none() {
+        return Err(Failure::Usage(format!(
+            "the profile has {functions} functions: expected --socket-dir, which gives each its own socket"
+        )));
+    }
+    if let Some(number) = args.fd {
+        let source = listen::adopt(number).map_err(Failure::Listen)?;
+        return Ok(Opened {
+            sources: vec![source],
+            files: Vec::new(),
+            paths: vec![None],
+        });
+    }
+    let mut opened = Opened {
+        sources: Vec::new(),
+        files: Vec::new(),
+        paths: Vec::new(),
+    };
+    for function in &plan.functions {
+        let path = match (&args.socket_path, &args.socket_dir) {
+            (Some(path), _) => path.clone(),
+            (None, Some(folder)) => folder.join(&function.socket),
+            (None, None) => continue,
+        };
+        let (source, file) = listen::bind(&path).map_err(Failure::Listen)?;
+        opened.sources.push(source);
+        opened.files.push(file);
+        opened
+            .paths
+            .push(Some(std::path::absolute(&path).unwrap_or(path)));
+    }
+    Ok(opened)
+}
+
+/// What is printed once clients can connect: the argument to paste, for every socket with a path.
+fn announcement(hub: &std::sync::Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
+    let mut text = String::new();
+    for (function, path) in hub.functions().zip(paths) {
+        let Some(path) = path else { continue };
+        let device = serde_json::json!({
+            "driver": "vfio-user-pci",
+            "id": function.plan().name,
+            "socket": { "type": "unix", "path": path.display().to_string() },
+        });
+        // Single quotes protect the JSON in a shell; one inside the path is closed and escaped.
+        let quoted = device.to_string().replace('\'', r"'\''");
+        text.push_str(&format!("-device '{quoted}'\n"));
+    }
+    text
+}
+
+fn announce(announcement: &str, ready: Option<OwnedFd>) -> Result<(), Failure> {
+    print(announcement)?;
+    let _ = std::io::stdout().flush();
+    tracing::info!("ready");
+    if let Some(ready) = ready {
+        rustix::io::write(&ready, b"ready\n").map_err(|error| Failure::System {
+            what: "cannot write to --ready-fd".to_owned(),
+            source: error.into(),
+        })?;
+    }
+    Ok(())
+}
+
+fn finish(args: &ServeArgs, hub: &Hub) -> Result<ExitCode, Failure> {
+    let report = hub.report();
+    eprint!("{}", report.summary());
+    if let Some(path) = &args.report {
+        report.write(path).map_err(|source| Failure::System {
+            what: format!("cannot write the report {}", path.display()),
+            source,
+        })?;
+    }
+    let worst = hub.worst();
+    let failed = args
+        .fail_on
+        .severity()
+        .is_some_and(|least| worst.is_some_and(|worst| worst >= least));
+    Ok(if failed {
+        ExitCode::from(VIOLATIONS)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
