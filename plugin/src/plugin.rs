@@ -116,6 +116,7 @@ impl Plugin {
         if let Ok(address) = usize::try_from(block.address()) {
             block.on_enter_if(self.pending, self.callbacks.reach, address);
         }
+        // QEMU 11.1 ends a block after each zPCI instruction, but does not promise to.
         let mut after_zpci = false;
         for entry in block.instructions() {
             let address = entry.address();

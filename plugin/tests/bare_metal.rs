@@ -13,6 +13,20 @@ const PROGRAM_NEW_PSW: usize = 0x1D0;
 /// Where this image keeps the PSW that ends the guest.
 const FINAL_PSW: usize = 0x200;
 const HANDLER: usize = 0x1_3000;
+/// z/Architecture external-new PSW.
+const EXTERNAL_NEW_PSW: usize = 0x1B0;
+/// A zero, then control register 0 with the clock comparator's subclass enabled.
+const CONSTANTS: usize = 0x300;
+const EXTERNAL_HANDLER: usize = 0x1_3100;
+/// Sets the clock comparator 100 microseconds ahead and resumes.
+const EXTERNAL_CODE: [&[u8]; 6] = [
+    &[0xB2, 0x05, 0x03, 0x10],             // STCK 0x310
+    &[0xE3, 0x60, 0x03, 0x10, 0x00, 0x04], // LG r6,0x310
+    &[0xC2, 0x68, 0x00, 0x06, 0x40, 0x00], // AGFI r6,0x64000
+    &[0xE3, 0x60, 0x03, 0x10, 0x00, 0x24], // STG r6,0x310
+    &[0xB2, 0x06, 0x03, 0x10],             // SCKC 0x310
+    &[0xB2, 0xB2, 0x01, 0x30],             // LPSWE 0x130
+];
 
 /// An image whose program exceptions resume after the instruction and that ends in a disabled wait.
 fn image(code: &[&[u8]]) -> Vec<u8> {
@@ -23,6 +37,10 @@ fn image(code: &[&[u8]]) -> Vec<u8> {
     let mut psw = vec![0, 0, 0, 0, 0x80, 0, 0, 0];
     psw.extend((HANDLER as u64).to_be_bytes());
     put(PROGRAM_NEW_PSW, &psw);
+    psw.splice(8.., (EXTERNAL_HANDLER as u64).to_be_bytes());
+    put(EXTERNAL_NEW_PSW, &psw);
+    put(EXTERNAL_HANDLER, &EXTERNAL_CODE.concat());
+    put(CONSTANTS + 8, &0x800_u64.to_be_bytes());
     put(
         FINAL_PSW,
         &[0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -135,6 +153,29 @@ fn an_instruction_at_the_end_of_a_page_and_in_a_loop_is_seen_each_time() {
     assert_eq!(records.len(), 100);
     for record in records {
         assert_eq!(record["psw_addr"], "0x0000000000010ffc");
+        assert_eq!(
+            (&record["outcome"], &record["cc"]),
+            (&json!("completed"), &json!(3))
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1 in $QEMU"]
+fn interruptions_right_after_an_instruction_do_not_hide_its_outcome() {
+    const LOADS: usize = 5000;
+    let code: [&[u8]; 6] = [
+        &[0xEB, 0x00, 0x03, 0x08, 0x00, 0x2F], // LCTLG c0,c0,0x308
+        &[0xB2, 0x06, 0x03, 0x00],             // SCKC 0x300
+        &[0xA7, 0x39, 0x13, 0x88],             // LGHI r3,5000
+        &[0xAD, 0x01, 0x03, 0x18],             // STOSM 0x318,1: external interruptions
+        &[0xB9, 0xD2, 0x00, 0x14],             // PCILG, no such handle
+        &[0xA7, 0x37, 0xFF, 0xFE],             // BRCTG r3,.-4
+    ];
+    let records = records(&code);
+    assert_eq!(records.len(), LOADS);
+    for record in records {
+        // The handler's own PSW has condition code 0.
         assert_eq!(
             (&record["outcome"], &record["cc"]),
             (&json!("completed"), &json!(3))
