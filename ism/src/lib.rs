@@ -1,9 +1,50 @@
 //! The ISM device: Internal Shared Memory, PCI 1014:04ed, as its drivers see it.
+//!
+//! A [`Fabric`] holds the functions of one machine. A function registers direct memory buffers
+//! (DMBs) of its guest, lets one peer write into each, and is signalled through a page of summary
+//! bits (SBA) and an event queue (IEQ). There is no public ISM architecture document: what is here
+//! is what the Linux drivers need and rely on, and where they leave room the choice is documented
+//! beside the code.
+//!
+//! - [`fabric`]: the functions, who shares buffers with whom, the entry points;
+//! - `access`: from a load or store to the part it is for;
+//! - [`command`]: the command window in BAR 2 and the fourteen commands;
+//! - `data_move`: stores into BAR 0;
+//! - `event`: the event queue;
+//! - `order`: the rules about order; those about shape are in `zpci-region`;
+//! - [`config_space`], `msix`: PCI configuration space, the MSI-X table behind BAR 4;
+//! - [`layout`]: offsets and structures shared with drivers;
+//! - [`host`], [`record`]: what the device asks of its surroundings, and what it tells them.
+//!
+//! The crate is pure: no socket, clock, runtime or unsafe code; the same calls give the same
+//! results.
+//!
+//! Non-goal: it does not read guest memory, and it knows no client, connection or message.
 #![forbid(unsafe_code)]
 
+pub mod command;
+pub mod config_space;
+pub mod fabric;
+pub mod function;
 pub mod host;
+pub mod layout;
+pub mod record;
 
+mod access;
+mod data_move;
+mod dmb;
+mod event;
+mod finding;
+mod msix;
+mod order;
+
+pub use command::{Command, ResponseCode};
+pub use config_space::ConfigError;
+pub use dmb::Dmb;
+pub use fabric::{Fabric, FabricError};
+pub use function::{FunctionConfig, FunctionInfo, Totals};
 pub use host::{Host, MemoryError};
+pub use record::{CommandRecord, DeviceObserver, EventRecord, MoveRecord};
 
 /// Position of a function in its fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,290 @@
+//! The command window in BAR 2: request bytes coming in, response bytes going out.
+//!
+//! Requests and responses share offsets but not memory: stores fill the request, loads read the
+//! last response. A request may come in any pieces; it starts when the last of its 8 header
+//! bytes arrives. Nothing of it is left for the next one.
+
+use crate::layout::{Fields, HEADER_LEN};
+
+use super::{Response, ResponseCode};
+
+/// Bytes of a request that the window keeps; stores behind them are dropped.
+pub(crate) const REQUEST_LEN: usize = 256;
+
+/// How much of the announced payload is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// All of it, and nothing else.
+    Complete,
+    /// All of it, and `extra` bytes more.
+    Longer { extra: usize },
+    /// The end of it is missing; so many bytes are there.
+    Short { present: usize },
+    /// Bytes from this offset on are missing, and later ones are there.
+    Gap { at: usize },
+}
+
+/// The bytes stored since the last doorbell.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    bytes: [u8; REQUEST_LEN],
+    written: [bool; REQUEST_LEN],
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            bytes: [0; REQUEST_LEN],
+            written: [false; REQUEST_LEN],
+        }
+    }
+}
+
+impl Request {
+    fn put(&mut self, offset: u64, data: &[u8]) {
+        let Ok(at) = usize::try_from(offset) else {
+            return;
+        };
+        let slots = self.bytes.iter_mut().zip(&mut self.written).skip(at);
+        for ((slot, written), byte) in slots.zip(data) {
+            *slot = *byte;
+            *written = true;
+        }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields(&self.bytes)
+    }
+
+    pub fn command(&self) -> u32 {
+        self.fields().u32(0)
+    }
+
+    pub fn reserved(&self) -> u16 {
+        self.fields().u16(4)
+    }
+
+    /// Bytes that the header announces, itself included.
+    pub fn len(&self) -> usize {
+        usize::from(self.fields().u16(6))
+    }
+
+    /// The first 8 bytes.
+    pub fn header(&self) -> [u8; HEADER_LEN] {
+        self.fields().u64(0).to_be_bytes()
+    }
+
+    /// Header and announced payload, at most [`REQUEST_LEN`] bytes.
+    pub fn announced(&self) -> &[u8] {
+        let len = self.len().clamp(HEADER_LEN, REQUEST_LEN);
+        self.bytes.get(..len).unwrap_or(&self.bytes)
+    }
+
+    /// Whether bytes of the header, or of anything, were stored.
+    fn header_written(&self) -> usize {
+        self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        !self.written.contains(&true)
+    }
+
+    /// Compares the stored payload with what the header announces.
+    pub fn payload(&self) -> Payload {
+        let announced = self.len().clamp(HEADER_LEN, REQUEST_LEN) - HEADER_LEN;
+        let payload = || self.written.iter().skip(HEADER_LEN);
+        let present = payload().take_while(|w| **w).count();
+        if present < announced {
+            let later = payload().take(announced).skip(present).any(|w| *w);
+            return if later {
+                Payload::Gap {
+                    at: HEADER_LEN + present,
+                }
+            } else {
+                Payload::Short { present }
+            };
+        }
+        match payload().skip(announced).filter(|w| **w).count() {
+            0 => Payload::Complete,
+            extra => Payload::Longer { extra },
+        }
+    }
+}
+
+/// Request, response, and what was seen of the exchange.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    request: Request,
+    response: Vec<u8>,
+    /// A command ran since reset.
+    ran: bool,
+    /// The header of its response was not loaded yet.
+    unread: bool,
+    /// It ran without all of its payload.
+    starved: bool,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            request: Request::default(),
+            response: Response::error(0, ResponseCode::NoCommand).image(),
+            ran: false,
+            unread: false,
+            starved: false,
+        }
+    }
+}
+
+impl Window {
+    /// Takes stored bytes. Returns the request if its header is complete now.
+    pub fn store(&mut self, offset: u64, data: &[u8]) -> Option<Request> {
+        self.unread = false;
+        self.request.put(offset, data);
+        let complete = self.request.header_written() == HEADER_LEN;
+        complete.then(|| std::mem::take(&mut self.request))
+    }
+
+    /// Takes the response to the request that ran last.
+    pub fn answer(&mut self, response: &Response, starved: bool) {
+        self.response = response.image();
+        self.ran = true;
+        self.unread = true;
+        self.starved = starved;
+    }
+
+    /// Reads the response; behind its end there are zeros.
+    pub fn read(&self, offset: u64, out: &mut [u8]) {
+        let rest = usize::try_from(offset)
+            .ok()
+            .and_then(|at| self.response.get(at..))
+            .unwrap_or(&[]);
+        let bytes = rest.iter().copied().chain(std::iter::repeat(0));
+        for (slot, byte) in out.iter_mut().zip(bytes) {
+            *slot = byte;
+        }
+    }
+
+    /// Notes that a load at `offset` was carried out.
+    pub fn loaded(&mut self, offset: u64) {
+        if offset < HEADER_LEN as u64 {
+            self.unread = false;
+            self.starved = false;
+        }
+    }
+
+    pub fn response_len(&self) -> usize {
+        self.response.len()
+    }
+
+    pub fn ran(&self) -> bool {
+        self.ran
+    }
+
+    pub fn unread(&self) -> bool {
+        self.unread
+    }
+
+    pub fn starved(&self) -> bool {
+        self.starved
+    }
+
+    /// Whether nothing of the next request was stored yet.
+    pub fn idle(&self) -> bool {
+        self.request.is_empty()
+    }
+
+    /// Whether the header of the next request was begun.
+    pub fn header_begun(&self) -> bool {
+        self.request.header_written() > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ_GID: [u8; 8] = [0, 0, 0, 3, 0, 0, 0, 8];
+    const REG_SBA: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 16];
+
+    #[test]
+    fn before_any_command_the_response_is_a_valid_error() {
+        let window = Window::default();
+        let mut image = [0xff; 16];
+        window.read(0, &mut image);
+        let code = ResponseCode::NoCommand.value().to_be_bytes();
+        assert_eq!(image[4..8], [code[0], code[1], 0, 8]);
+        assert_eq!(image[8..], [0; 8]);
+    }
+
+    #[test]
+    fn the_header_starts_the_command_in_whatever_pieces_it_comes() {
+        for pieces in [
+            vec![0..8],
+            vec![0..4, 4..8],
+            vec![4..8, 0..4],
+            (0..8).map(|n| n..n + 1).collect(),
+        ] {
+            let mut window = Window::default();
+            let count = pieces.len();
+            for (n, piece) in pieces.into_iter().enumerate() {
+                let request = window.store(piece.start as u64, &READ_GID[piece]);
+                assert_eq!(request.is_some(), n + 1 == count);
+            }
+            assert!(window.idle());
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_request_is_left_for_the_next() {
+        let mut window = Window::default();
+        window.store(8, &[0xaa; 8]);
+        let first = window.store(0, &REG_SBA).unwrap();
+        assert_eq!(first.payload(), Payload::Complete);
+        let second = window.store(0, &REG_SBA).unwrap();
+        assert_eq!(second.payload(), Payload::Short { present: 0 });
+        assert_eq!(second.announced()[8..], [0; 8]);
+    }
+
+    #[test]
+    fn payload_is_compared_with_the_announced_length() {
+        let stored = |stores: &[(u64, usize)]| {
+            let mut window = Window::default();
+            for (at, len) in stores {
+                window.store(*at, &vec![1; *len]);
+            }
+            window
+                .store(0, &[0, 0, 0, 2, 0, 0, 0, 24])
+                .unwrap()
+                .payload()
+        };
+        assert_eq!(stored(&[(8, 16)]), Payload::Complete);
+        assert_eq!(stored(&[(8, 8)]), Payload::Short { present: 8 });
+        assert_eq!(stored(&[(16, 8)]), Payload::Gap { at: 8 });
+        assert_eq!(stored(&[(8, 4), (20, 4)]), Payload::Gap { at: 12 });
+        assert_eq!(stored(&[(8, 24)]), Payload::Longer { extra: 8 });
+        assert_eq!(stored(&[(8, 16), (4000, 8)]), Payload::Complete);
+    }
+
+    #[test]
+    fn loading_the_header_is_reading_the_response() {
+        let mut window = Window::default();
+        window.store(0, &READ_GID);
+        window.answer(&Response::error(3, ResponseCode::BadValue), false);
+        window.loaded(8);
+        assert!(window.unread());
+        window.loaded(0);
+        assert!(!window.unread());
+    }
+
+    #[test]
+    fn a_load_anywhere_reads_response_or_zeros() {
+        let mut window = Window::default();
+        window.answer(&Response::ok(3).u64(0x0102_0304_0506_0708), false);
+        let mut out = [0xff; 12];
+        window.read(10, &mut out);
+        assert_eq!(out, [3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0]);
+        window.read(u64::MAX, &mut out);
+        assert_eq!(out, [0; 12]);
+    }
+}

@@ -1,0 +1,137 @@
+//! Registered DMBs of a whole fabric, by token.
+
+use std::collections::BTreeMap;
+
+use crate::FunctionId;
+
+/// One registered direct memory buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dmb {
+    /// Whose memory it is.
+    pub owner: FunctionId,
+    /// GID of the only function that may write into it.
+    pub rgid: u64,
+    /// First byte, in the owner's DMA address space.
+    pub iova: u64,
+    /// Bytes.
+    pub len: u32,
+    /// Its bit and mask in the owner's SBA.
+    pub index: u32,
+}
+
+/// Every DMB of the fabric.
+///
+/// Tokens are unique in the fabric: low 32 bits zero (the driver ORs element, flag and offset
+/// into them, Linux 6.12 `ISM_CREATE_REQ`), never zero, and such that every offset below them
+/// lies in the data BAR of every function. A token given back is reused as late as possible, so
+/// that a late store to it is noticed.
+#[derive(Clone, Debug)]
+pub(crate) struct DmbTable {
+    dmbs: BTreeMap<u64, Dmb>,
+    /// Tokens are 1..limit, shifted left by 32.
+    limit: u64,
+    last: u64,
+}
+
+impl DmbTable {
+    /// An empty table whose tokens fit a data BAR of `bar_size` bytes.
+    pub fn new(bar_size: u64) -> Self {
+        Self {
+            dmbs: BTreeMap::new(),
+            limit: bar_size >> 32,
+            last: 0,
+        }
+    }
+
+    /// Enters a DMB. Returns its token; `None` if all are in use.
+    pub fn insert(&mut self, dmb: Dmb) -> Option<u64> {
+        let after = self.last.saturating_add(1)..self.limit;
+        let before = 1..self.limit.min(self.last.saturating_add(1));
+        let number = after
+            .chain(before)
+            .find(|number| !self.dmbs.contains_key(&(number << 32)))?;
+        self.last = number;
+        self.dmbs.insert(number << 32, dmb);
+        Some(number << 32)
+    }
+
+    /// The DMB of `token`.
+    pub fn get(&self, token: u64) -> Option<&Dmb> {
+        self.dmbs.get(&token)
+    }
+
+    /// Forgets the DMB of `token`.
+    pub fn remove(&mut self, token: u64) -> Option<Dmb> {
+        self.dmbs.remove(&token)
+    }
+
+    /// Forgets all DMBs of `owner` and returns their tokens.
+    pub fn remove_owned(&mut self, owner: FunctionId) -> Vec<u64> {
+        let owned = |dmb: &Dmb| dmb.owner == owner;
+        let tokens: Vec<u64> = self
+            .dmbs
+            .iter()
+            .filter(|(_, dmb)| owned(dmb))
+            .map(|(token, _)| *token)
+            .collect();
+        self.dmbs.retain(|_, dmb| !owned(dmb));
+        tokens
+    }
+
+    /// The DMB with `index` in the SBA of `owner`.
+    pub fn at_index(&self, owner: FunctionId, index: u32) -> Option<u64> {
+        self.dmbs
+            .iter()
+            .find(|(_, dmb)| dmb.owner == owner && dmb.index == index)
+            .map(|(token, _)| *token)
+    }
+
+    /// Every DMB with its token.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &Dmb)> {
+        self.dmbs.iter().map(|(token, dmb)| (*token, dmb))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dmb(owner: usize, index: u32) -> Dmb {
+        Dmb {
+            owner: FunctionId(owner),
+            rgid: 1,
+            iova: 0,
+            len: 4096,
+            index,
+        }
+    }
+
+    #[test]
+    fn tokens_are_multiples_of_4_gib_inside_the_bar_and_never_zero() {
+        let mut table = DmbTable::new(1 << 34);
+        let tokens: Vec<_> = (0..4).map(|n| table.insert(dmb(0, n))).collect();
+        assert_eq!(tokens, [Some(1 << 32), Some(2 << 32), Some(3 << 32), None]);
+    }
+
+    #[test]
+    fn a_token_given_back_is_reused_last() {
+        let mut table = DmbTable::new(1 << 34);
+        let first = table.insert(dmb(0, 32)).unwrap();
+        table.remove(first);
+        assert_eq!(table.insert(dmb(0, 32)), Some(2 << 32));
+        assert_eq!(table.insert(dmb(0, 33)), Some(3 << 32));
+        assert_eq!(table.insert(dmb(0, 34)), Some(first));
+    }
+
+    #[test]
+    fn dmbs_are_found_and_forgotten_by_owner() {
+        let mut table = DmbTable::new(1 << 48);
+        let a = table.insert(dmb(0, 32)).unwrap();
+        let b = table.insert(dmb(1, 32)).unwrap();
+        assert_eq!(table.at_index(FunctionId(1), 32), Some(b));
+        assert_eq!(table.at_index(FunctionId(1), 33), None);
+        assert_eq!(table.remove_owned(FunctionId(0)), [a]);
+        assert!(table.get(a).is_none());
+        assert_eq!(table.iter().count(), 1);
+    }
+}

@@ -1,0 +1,132 @@
+//! Events and the event queue.
+//!
+//! Delivery, in the order in which a receiver may look (Linux 6.12 `ism_handle_event` and its
+//! interrupt handler): entry, index in the queue's header, event bit, summary bit, interrupt.
+//!
+//! The header's index is the slot just written plus one: 0 only before the first event, then 1 to
+//! 15, and after 15 comes 1. The receiver returns no index of its own, and the device does not
+//! read guest memory, so it cannot know how many events are unread: a receiver that lets 15
+//! events pile up takes them for none, and later ones overwrite the oldest. The time field holds
+//! the number of the event since the queue was registered, as there is no clock here.
+
+use crate::FunctionId;
+use crate::command::ResponseCode;
+use crate::fabric::Fabric;
+use crate::host::{Host, MemoryError};
+use crate::layout::{IEQ_ENTRIES, IEQ_ENTRY_LEN, SBA_EVENT, SBA_SUMMARY, ieq_entry};
+use crate::record::{DeviceObserver, EventRecord};
+
+/// Event type: something happened to a function (GID).
+const DEVICE: u32 = 1;
+/// Event type: sent by software.
+const SOFTWARE: u32 = 2;
+/// Code of a device event: the GID is disabled (Linux 7.2 `ism.h`).
+const GID_DISABLED: u32 = 0x07;
+
+/// The only interrupt vector.
+pub(crate) const VECTOR: u16 = 0;
+
+/// An event on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    kind: u32,
+    code: u32,
+    token: u64,
+    info: u64,
+    trigger: bool,
+}
+
+impl Event {
+    /// The function with `gid` cannot be talked to any more.
+    pub fn gid_disabled(gid: u64) -> Self {
+        Self {
+            kind: DEVICE,
+            code: GID_DISABLED,
+            token: gid,
+            info: 0,
+            trigger: true,
+        }
+    }
+
+    /// Sent by the driver of the function with GID `sender`.
+    pub fn software(sender: u64, code: u32, info: u64, trigger: bool) -> Self {
+        Self {
+            kind: SOFTWARE,
+            code,
+            token: sender,
+            info,
+            trigger,
+        }
+    }
+
+    fn entry(self, time: u64) -> [u8; IEQ_ENTRY_LEN] {
+        let mut entry = [0; IEQ_ENTRY_LEN];
+        let fields = self
+            .kind
+            .to_be_bytes()
+            .into_iter()
+            .chain(self.code.to_be_bytes())
+            .chain(self.token.to_be_bytes())
+            .chain(time.to_be_bytes())
+            .chain(self.info.to_be_bytes());
+        for (slot, byte) in entry.iter_mut().zip(fields) {
+            *slot = byte;
+        }
+        entry
+    }
+
+    /// Puts it into the queue of `to`, whole or not at all, and tells the observer.
+    pub fn deliver(
+        self,
+        fabric: &mut Fabric,
+        from: FunctionId,
+        to: FunctionId,
+        host: &mut dyn Host,
+        observer: &mut dyn DeviceObserver,
+    ) -> Result<(), ResponseCode> {
+        let outcome = self.put(fabric, to, host);
+        observer.event(&EventRecord {
+            from,
+            to,
+            event_type: self.kind,
+            code: self.code,
+            token: self.token,
+            info: self.info,
+            delivered: outcome.is_ok(),
+        });
+        outcome?;
+        if self.trigger {
+            fabric.interrupt(to, host, observer);
+        }
+        Ok(())
+    }
+
+    fn put(
+        self,
+        fabric: &mut Fabric,
+        to: FunctionId,
+        host: &mut dyn Host,
+    ) -> Result<(), ResponseCode> {
+        let receiver = fabric.get_mut(to).ok_or(ResponseCode::NoSuchFunction)?;
+        let (Some(sba), Some(queue)) = (receiver.registered.sba, &mut receiver.registered.ieq)
+        else {
+            return Err(ResponseCode::NoEventQueue);
+        };
+        let slot = queue.events % IEQ_ENTRIES;
+        let time = queue.events.wrapping_add(1);
+        let (header, at) = (queue.iova, queue.iova.wrapping_add(ieq_entry(slot)));
+        let mut write = || -> Result<(), MemoryError> {
+            host.check_writable(to, header, 8)?;
+            host.check_writable(to, at, IEQ_ENTRY_LEN)?;
+            host.check_writable(to, sba, 1)?;
+            host.write(to, at, &self.entry(time))?;
+            host.write(to, header, &slot.saturating_add(1).to_be_bytes())?;
+            host.set_bits(to, sba, SBA_EVENT)?;
+            host.set_bits(to, sba, SBA_SUMMARY)
+        };
+        write().map_err(|_| ResponseCode::MemoryNotReachable)?;
+        queue.events = time;
+        receiver.totals.events = receiver.totals.events.saturating_add(1);
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! One function: what it was configured as, and what it remembers.
+
+use std::collections::BTreeSet;
+
+use zpci_region::shape::{BarRole, BarShape, Contracts, ShapeConfig};
+use zpci_region::{ClpFacts, RuleSet, ShapeChecker};
+
+use crate::FunctionId;
+use crate::command::window::Window;
+use crate::config_space::ConfigSpace;
+use crate::layout::{
+    COMMAND_BAR, COMMAND_BAR_SIZE, DATA_BAR, DATA_BAR_SIZE, MSIX_BAR, MSIX_BAR_SIZE,
+};
+use crate::msix::MsixTable;
+use crate::order::data::MoveOrder;
+use crate::order::smcd::SmcdOrder;
+
+/// What one function is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionConfig {
+    /// Name for errors and reports; unique in the fabric.
+    pub name: String,
+    /// GID: not zero, unique in the fabric.
+    pub gid: u64,
+    /// What CLP says of it. Here only `maxstbl` and `relaxed` matter.
+    pub clp: ClpFacts,
+    /// The ways of storing that count as well behaved.
+    pub contracts: Contracts,
+    /// Severity of every rule.
+    pub rules: RuleSet,
+    /// Whether it has an MSI-X capability, and BAR 4 for its table, besides MSI.
+    pub msix: bool,
+    /// Size of BAR 0 in bytes: a power of two from 2^33 (tokens start at bit 32) to 2^48.
+    pub data_bar_size: u64,
+}
+
+impl FunctionConfig {
+    /// A relaxed function like the real one, except that it has MSI-X too.
+    pub fn new(name: impl Into<String>, gid: u64) -> Self {
+        Self {
+            name: name.into(),
+            gid,
+            clp: ClpFacts::default(),
+            contracts: Contracts {
+                region: true,
+                bar: true,
+            },
+            rules: RuleSet::default(),
+            msix: true,
+            data_bar_size: DATA_BAR_SIZE,
+        }
+    }
+
+    /// Size of BAR `bar` in bytes; `None` for one that does not exist or is the upper half of
+    /// another.
+    pub fn bar_size(&self, bar: u8) -> Option<u64> {
+        match bar {
+            DATA_BAR => Some(self.data_bar_size),
+            COMMAND_BAR => Some(COMMAND_BAR_SIZE),
+            MSIX_BAR => self.msix.then_some(MSIX_BAR_SIZE),
+            _ => None,
+        }
+    }
+
+    fn shape(&self) -> ShapeConfig {
+        let bar = |number, role| self.bar_size(number).map(|size| BarShape { size, role });
+        ShapeConfig {
+            maxstbl: self.clp.maxstbl,
+            relaxed: self.clp.relaxed,
+            contracts: self.contracts,
+            bars: [
+                bar(DATA_BAR, BarRole::Data),
+                None,
+                bar(COMMAND_BAR, BarRole::Command),
+                None,
+                bar(MSIX_BAR, BarRole::Other),
+                None,
+            ],
+            rules: self.rules.clone(),
+        }
+    }
+
+    fn config_space(&self) -> ConfigSpace {
+        let bars: Vec<(u8, u64)> = [DATA_BAR, COMMAND_BAR, MSIX_BAR]
+            .into_iter()
+            .filter_map(|bar| Some((bar, self.bar_size(bar)?)))
+            .collect();
+        ConfigSpace::new(&bars, self.msix.then_some(MSIX_BAR))
+    }
+}
+
+/// A registered event queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventQueue {
+    pub iova: u64,
+    /// Events put into it since it was registered.
+    pub events: u64,
+}
+
+/// What a driver has set up; all of it ends with a reset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registrations {
+    pub sba: Option<u64>,
+    pub ieq: Option<EventQueue>,
+    pub vlans: BTreeSet<u16>,
+    pub vlan_required: bool,
+}
+
+/// Totals since the fabric was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Commands answered.
+    pub commands: u64,
+    /// Of those, with a response code other than 0.
+    pub failed_commands: u64,
+    /// Stores of this function into DMBs.
+    pub moves: u64,
+    /// Bytes of them.
+    pub moved_bytes: u64,
+    /// Of the moves, with the signal flag.
+    pub signals: u64,
+    /// Events put into this function's queue.
+    pub events: u64,
+    /// Interrupts raised to this function.
+    pub interrupts: u64,
+}
+
+/// A function and its state.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub config: FunctionConfig,
+    pub space: ConfigSpace,
+    pub msix: MsixTable,
+    pub shape: ShapeChecker,
+    pub window: Window,
+    pub registered: Registrations,
+    pub moves: MoveOrder,
+    pub smcd: SmcdOrder,
+    pub totals: Totals,
+    /// Its client went away and nothing was heard since.
+    pub gone: bool,
+}
+
+impl Function {
+    pub fn new(config: FunctionConfig) -> Self {
+        Self {
+            space: config.config_space(),
+            msix: MsixTable::default(),
+            shape: ShapeChecker::new(config.shape()),
+            window: Window::default(),
+            registered: Registrations::default(),
+            moves: MoveOrder::default(),
+            smcd: SmcdOrder::default(),
+            totals: Totals::default(),
+            gone: false,
+            config,
+        }
+    }
+
+    /// Back to the state after power-on; totals go on.
+    pub fn reset(&mut self) {
+        self.space.reset();
+        self.msix = MsixTable::default();
+        self.window = Window::default();
+        self.registered = Registrations::default();
+        self.moves = MoveOrder::default();
+        self.smcd = SmcdOrder::default();
+    }
+
+    /// Forgets what was seen of a DMB that is no more.
+    pub fn forget(&mut self, token: u64) {
+        self.moves.forget(token);
+        self.smcd.forget(token);
+    }
+}
+
+/// A function as reports show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionInfo {
+    /// Position in the fabric.
+    pub id: FunctionId,
+    /// Its name.
+    pub name: String,
+    /// Its GID.
+    pub gid: u64,
+    /// Address of its SBA, if registered.
+    pub sba: Option<u64>,
+    /// Address of its event queue, if registered.
+    pub ieq: Option<u64>,
+    /// DMBs that it registered.
+    pub dmbs_owned: usize,
+    /// DMBs that it may write into.
+    pub dmbs_used: usize,
+    /// VLAN ids it is a member of, ascending.
+    pub vlans: Vec<u16>,
+    /// Whether it was told to talk inside VLANs only.
+    pub vlan_required: bool,
+    /// Whether there is a response whose header was not loaded yet.
+    pub response_pending: bool,
+    /// Totals since the fabric was made.
+    pub totals: Totals,
+}

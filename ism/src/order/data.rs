@@ -1,0 +1,214 @@
+//! Target and order of data moves.
+//!
+//! Moves are not delimited, so order is judged by neighbourhood. Per writer and token, a store is
+//! compared with the one right before it:
+//!
+//! - `data-after-signal`: the store before, or the last of a row of these violations, carried the
+//!   signal flag, and this one adjoins the bytes so signalled, above or below. Exempt is a store
+//!   without the flag at offset 32 after `0..32` was signalled: SMC-D's message area ends there
+//!   and its data begins (Linux 6.12 `net/smc/smc_tx.c`).
+//! - `descending-pieces`: this store ends where the one before started, and neither that one was
+//!   a signal nor is this one the signalled message `0..32`.
+//!
+//! So a 32-byte message at 0 after data at 32, and data anywhere after a message, are no matter.
+
+use std::collections::BTreeMap;
+
+use zpci_region::Rule;
+use zpci_region::access::PAGE;
+
+use crate::FunctionId;
+use crate::dmb::Dmb;
+use crate::fabric::Fabric;
+use crate::finding::Finding;
+use crate::layout::DataAddress;
+
+/// Bytes of the message area at the start of an SMC-D buffer.
+pub(crate) const MESSAGE_LEN: u64 = 32;
+
+/// The DMB of a move, if it has one that takes all of its bytes from this function. Judges also
+/// what concerns the address alone.
+pub(crate) fn target(
+    fabric: &Fabric,
+    id: FunctionId,
+    address: DataAddress,
+    len: usize,
+    findings: &mut Vec<Finding>,
+) -> Option<Dmb> {
+    let token = address.token;
+    let Some(dmb) = fabric.dmbs.get(token).copied() else {
+        findings.push(Finding::new(
+            Rule::UnknownDmb,
+            format!("store of {len} bytes for the token {token:#x}: there is no such DMB"),
+        ));
+        return None;
+    };
+    let own = fabric.get(id).map_or(0, |function| function.config.gid);
+    let permitted = own == dmb.rgid;
+    if !permitted {
+        findings.push(Finding::new(
+            Rule::NotPermittedByRgid,
+            format!(
+                "store into the DMB {token:#x} of {} by GID {own:#x}: expected GID {:#x}",
+                fabric.name(dmb.owner),
+                dmb.rgid
+            ),
+        ));
+    }
+    let offset = u64::from(address.offset);
+    let inside = offset.saturating_add(len as u64) <= u64::from(dmb.len);
+    if !inside {
+        findings.push(Finding::new(
+            Rule::OutsideDmb,
+            format!(
+                "store of {len} bytes at {offset:#x} of the DMB {token:#x}: expected them inside its {:#x} bytes",
+                dmb.len
+            ),
+        ));
+    }
+    if address.element > 15 {
+        findings.push(Finding::new(
+            Rule::ElementIndexTooHigh,
+            format!("element index {}: expected 0 to 15", address.element),
+        ));
+    }
+    if (offset % PAGE).saturating_add(len as u64) > PAGE {
+        findings.push(Finding::new(
+            Rule::MoveCrossesPage,
+            format!(
+                "store of {len} bytes at {offset:#x} of the DMB {token:#x}: expected at most {} up to the end of the page",
+                PAGE - offset % PAGE
+            ),
+        ));
+    }
+    (permitted && inside).then_some(dmb)
+}
+
+/// `signal-without-sba`.
+pub(crate) fn no_sba(fabric: &Fabric, dmb: &Dmb, address: DataAddress) -> Finding {
+    Finding::new(
+        Rule::SignalWithoutSba,
+        format!(
+            "signal to the DMB {:#x}: its owner {} has no SBA",
+            address.token,
+            fabric.name(dmb.owner)
+        ),
+    )
+}
+
+/// One store into a DMB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub token: u64,
+    pub start: u64,
+    pub end: u64,
+    pub signal: bool,
+}
+
+impl Piece {
+    pub fn new(address: DataAddress, len: usize) -> Self {
+        let start = u64::from(address.offset);
+        Self {
+            token: address.token,
+            start,
+            end: start.saturating_add(len as u64),
+            signal: address.signal,
+        }
+    }
+
+    /// Whether it is the message area, signalled.
+    pub fn is_message(&self) -> bool {
+        self.signal && self.start == 0 && self.end == MESSAGE_LEN
+    }
+}
+
+/// Bytes that were signalled last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Signalled {
+    start: u64,
+    end: u64,
+}
+
+impl Signalled {
+    fn adjoins(self, piece: Piece) -> bool {
+        let ring = !piece.signal
+            && self
+                == Self {
+                    start: 0,
+                    end: MESSAGE_LEN,
+                };
+        piece.end == self.start || (piece.start == self.end && !ring)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    last: Piece,
+    signalled: Option<Signalled>,
+}
+
+/// What one function stored last into each DMB.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MoveOrder {
+    tracks: BTreeMap<u64, Track>,
+}
+
+impl MoveOrder {
+    /// Compares a store with the one before it.
+    pub fn judge(&self, piece: Piece, findings: &mut Vec<Finding>) {
+        let Some(track) = self.tracks.get(&piece.token) else {
+            return;
+        };
+        let Piece { start, end, .. } = piece;
+        match track.signalled {
+            Some(done) if done.adjoins(piece) => findings.push(Finding::new(
+                Rule::DataAfterSignal,
+                format!(
+                    "bytes {start:#x}..{end:#x} stored after {:#x}..{:#x} beside them was signalled: expected the signal on the last piece only",
+                    done.start, done.end
+                ),
+            )),
+            None if end == track.last.start && !piece.is_message() => {
+                findings.push(Finding::new(
+                    Rule::DescendingPieces,
+                    format!(
+                        "bytes {start:#x}..{end:#x} stored after {:#x}..{:#x} above them: expected ascending pieces",
+                        track.last.start, track.last.end
+                    ),
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    /// Remembers a store that was carried out.
+    pub fn note(&mut self, piece: Piece) {
+        let before = self
+            .tracks
+            .get(&piece.token)
+            .and_then(|track| track.signalled);
+        let signalled = match before {
+            Some(done) if done.adjoins(piece) => Some(Signalled {
+                start: done.start.min(piece.start),
+                end: done.end.max(piece.end),
+            }),
+            _ => piece.signal.then_some(Signalled {
+                start: piece.start,
+                end: piece.end,
+            }),
+        };
+        let track = Track {
+            last: piece,
+            signalled,
+        };
+        self.tracks.insert(piece.token, track);
+    }
+
+    /// Forgets a DMB that is no more.
+    pub fn forget(&mut self, token: u64) {
+        self.tracks.remove(&token);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What the device tells of, besides violations.
+
+use zpci_region::Observer;
+
+use crate::FunctionId;
+
+/// A command that was carried out or answered with an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandRecord<'a> {
+    /// Who issued it.
+    pub function: FunctionId,
+    /// Command code.
+    pub code: u32,
+    /// Its name, `UNKNOWN` for a code that ISM does not have.
+    pub name: &'static str,
+    /// The request as the device took it: header, and as much payload as it announced (at most
+    /// 256 bytes in all). Big-endian.
+    pub request: &'a [u8],
+    /// Response code; see [`ResponseCode`](crate::ResponseCode).
+    pub response_code: u16,
+    /// The response, big-endian: 8, 16 or 200 bytes.
+    pub response: &'a [u8],
+}
+
+/// A store into a DMB that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoveRecord {
+    /// Who wrote.
+    pub function: FunctionId,
+    /// Whose memory it is.
+    pub owner: FunctionId,
+    /// Token of the DMB.
+    pub token: u64,
+    /// First byte in the DMB.
+    pub offset: u32,
+    /// Bytes written.
+    pub len: usize,
+    /// Element index.
+    pub element: u8,
+    /// Whether the store carried the signal flag.
+    pub signal: bool,
+    /// Whether the owner was signalled: it was asked for, and the owner has an SBA.
+    pub signalled: bool,
+}
+
+/// An event for a function's event queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Who caused it.
+    pub from: FunctionId,
+    /// Whose queue it is for.
+    pub to: FunctionId,
+    /// 0 buffer, 1 device, 2 software.
+    pub event_type: u32,
+    /// Code within the type.
+    pub code: u32,
+    /// Token or GID, by type.
+    pub token: u64,
+    /// Free for the sender of a software event.
+    pub info: u64,
+    /// Whether it reached the queue: the receiver has one, and its memory can be written.
+    pub delivered: bool,
+}
+
+/// Told of violations, commands, moves and events, in the order in which they happen.
+pub trait DeviceObserver: Observer {
+    /// A command was answered.
+    fn command(&mut self, record: &CommandRecord<'_>);
+
+    /// A data move was carried out.
+    fn data_move(&mut self, record: &MoveRecord);
+
+    /// An event was put into a queue, or could not be.
+    fn event(&mut self, record: &EventRecord);
+
+    /// An interrupt was raised, by `vector` of `function`.
+    fn interrupt(&mut self, function: FunctionId, vector: u16);
+}
