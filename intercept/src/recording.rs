@@ -1,0 +1,197 @@
+//! A run, with everything needed to classify it again: the plan, what the guest got, what the device saw.
+
+use crate::plan::Plan;
+use crate::plan::hex;
+use crate::probe::{FunctionFacts, Outcome};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The version of the recording format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What kind of access the device saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// A store to a BAR, by any path.
+    Store,
+    /// A load from a BAR, by any path.
+    Load,
+    /// A store to config space.
+    ConfigWrite,
+    /// A load from config space.
+    ConfigRead,
+}
+
+impl Access {
+    /// Whether bytes went to the device.
+    #[must_use]
+    pub const fn is_store(self) -> bool {
+        matches!(self, Self::Store | Self::ConfigWrite)
+    }
+
+    /// Whether it concerns config space.
+    #[must_use]
+    pub const fn is_config(self) -> bool {
+        matches!(self, Self::ConfigRead | Self::ConfigWrite)
+    }
+}
+
+/// One access as the device saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Piece {
+    /// What it was.
+    pub access: Access,
+    /// How it came: `bar`, `region`, or `config`.
+    pub path: String,
+    /// Address space.
+    pub space: u8,
+    /// Offset in it.
+    pub offset: u64,
+    /// Bytes, as they travelled: stored, or the answer to a load.
+    #[serde(serialize_with = "write_hex", deserialize_with = "read_hex")]
+    pub bytes: Vec<u8>,
+    /// `accepted`, or why the device refused it.
+    pub result: String,
+}
+
+impl Piece {
+    /// The offset behind its last byte.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.bytes.len() as u64)
+    }
+
+    /// Whether the device did what was asked.
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.result == "accepted"
+    }
+}
+
+fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(bytes))
+}
+
+fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    hex::decode(&text).ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
+}
+
+/// Where a run took place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Environment {
+    /// What executed the instructions: QEMU's version line, or the name of a stand-in.
+    pub executor: String,
+    /// Operating system, architecture and byte order of the host.
+    pub host: String,
+    /// The profile of the function.
+    pub profile: String,
+    /// Version of this tool.
+    pub tool: String,
+}
+
+/// How long things took; the only part that differs between two equal runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Times {
+    /// Start, seconds since 1970.
+    pub started: u64,
+    /// From starting QEMU to the last result, in milliseconds.
+    pub guest_ms: u64,
+}
+
+/// One step of the set-up and how it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SetupOutcome {
+    /// What it was for.
+    pub name: String,
+    /// How it went.
+    pub outcome: Outcome,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recording {
+    /// Version of the format, 1.
+    pub schema_version: u32,
+    /// Where it took place.
+    pub environment: Environment,
+    /// When.
+    pub times: Times,
+    /// What was to be executed.
+    pub plan: Plan,
+    /// What CLP and the set-up told.
+    pub facts: FunctionFacts,
+    /// The set-up.
+    pub setup: Vec<SetupOutcome>,
+    /// What the guest got, one per case.
+    pub outcomes: Vec<Outcome>,
+    /// What the device saw, fences included, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// Why a recording cannot be read or written.
+#[derive(Debug, Error)]
+pub enum RecordingError {
+    /// The file cannot be read or written.
+    #[error("recording {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no recording.
+    #[error("recording {}: at {key}: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Path of the key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Recording {
+    /// Reads a recording file.
+    ///
+    /// # Errors
+    /// See [`RecordingError`].
+    pub fn read(path: &Path) -> Result<Self, RecordingError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RecordingError::File { path: path.to_owned(), source })?;
+        let invalid = |key: String, reason: String| RecordingError::Invalid { path: path.to_owned(), key, reason };
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let recording: Self = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
+        if recording.schema_version != SCHEMA_VERSION {
+            return Err(invalid(
+                "schema-version".into(),
+                format!("is {}, expected {SCHEMA_VERSION}", recording.schema_version),
+            ));
+        }
+        if recording.outcomes.len() != recording.plan.cases.len() {
+            return Err(invalid(
+                "outcomes".into(),
+                format!("has {} entries for {} cases", recording.outcomes.len(), recording.plan.cases.len()),
+            ));
+        }
+        Ok(recording)
+    }
+
+    /// Writes the recording to a file.
+    ///
+    /// # Errors
+    /// See [`RecordingError::File`].
+    pub fn write(&self, path: &Path) -> Result<(), RecordingError> {
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        std::fs::write(path, text + "\n").map_err(|source| RecordingError::File { path: path.to_owned(), source })
+    }
+}
