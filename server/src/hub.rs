@@ -386,7 +386,7 @@ impl Function {
                         result: ok,
                     },
                 );
-                result.map_err(|refusal| refused_by_device("REGION_READ", &refusal))
+                result.map_err(|error| refused("REGION_READ", Failure::Invalid, error))
             }
             Region::Zpci => {
                 let loaded = slots[self.id.0].loaded.as_ref();
@@ -437,7 +437,7 @@ impl Function {
                     result: ok,
                 };
                 journal.write(self.id, &event);
-                result.map_err(|refusal| refused_by_device("REGION_WRITE", &refusal))
+                result.map_err(|error| refused("REGION_WRITE", Failure::Invalid, error))
             }
             Region::Zpci => {
                 let request = Request::parse(offset, data)

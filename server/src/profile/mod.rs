@@ -81,9 +81,9 @@ pub struct DeviceSettings {
     /// function without, the real ISM has none. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msix: Option<bool>,
-    /// Size of BAR 0 as a power of two, 24..=48. Default 48 (256 TiB, as the real one).
+    /// Size of BAR 0 as a power of two, 33..=48 (tokens start at bit 32). Default 48 (256 TiB, as the real one).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 24, max = 48))]
+    #[schemars(range(min = 33, max = 48))]
     pub data_bar_bits: Option<u8>,
     /// Channel path id that CLP reports: equal for all functions of one fabric. Default 0x07c0.
     #[serde(default, skip_serializing_if = "Option::is_none")]

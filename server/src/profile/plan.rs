@@ -156,7 +156,7 @@ impl FunctionPlan {
             data_bar_bits: device.range(
                 "data_bar_bits",
                 |settings| settings.data_bar_bits,
-                24,
+                33,
                 48,
                 48,
             )?,

@@ -58,8 +58,8 @@ fn values_out_of_range_are_named_with_what_was_expected() {
     for (key, value, expected) in [
         ("max_store_block_length", json!(4), "8..=4096"),
         ("max_store_block_length", json!(4097), "8..=4096"),
-        ("data_bar_bits", json!(23), "24..=48"),
-        ("data_bar_bits", json!(49), "24..=48"),
+        ("data_bar_bits", json!(32), "33..=48"),
+        ("data_bar_bits", json!(49), "33..=48"),
         ("pnetid", json!("lower case"), "A-Z and 0-9"),
         ("pnetid", json!("TOOLONGBYFAR12345"), "16"),
     ] {
