@@ -1,1 +1,39 @@
-//! Placeholder tour, replaced by the first commit of this crate.
+//! Black-box tests of `vfio-user-ism`, and what they need: a vfio-user client that knows only
+//! bytes, guest memory, and the server as a child process.
+//!
+//! Nothing here uses the server's own crates: a mistake made on both sides would stay unseen.
+//! The layouts are those of QEMU's `docs/interop/vfio-user.rst` and `include/uapi/linux/vfio.h`.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`wire`] | messages as bytes, over a UNIX socket with descriptors |
+//! | [`client`] | the requests of the protocol |
+//! | [`memory`] | guest RAM in a memfd, eventfds |
+//! | [`driver`] | an ISM driver: commands, buffers, data moves |
+//! | [`daemon`] | the server as a child process |
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod daemon;
+pub mod driver;
+pub mod memory;
+pub mod wire;
+
+pub use client::Client;
+pub use daemon::Daemon;
+pub use driver::{Driver, Via};
+pub use memory::{Eventfd, Ram};
+pub use wire::{Bytes, Message};
+
+/// Errnos as they travel (asm-generic numbers).
+#[allow(missing_docs, reason = "named as in errno(3)")]
+pub mod errno {
+    pub const EIO: u32 = 5;
+    pub const EACCES: u32 = 13;
+    pub const EFAULT: u32 = 14;
+    pub const EBUSY: u32 = 16;
+    pub const EEXIST: u32 = 17;
+    pub const EINVAL: u32 = 22;
+    pub const ENOSPC: u32 = 28;
+    pub const EOPNOTSUPP: u32 = 95;
+}

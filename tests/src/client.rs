@@ -1,0 +1,215 @@
+//! The requests of the protocol, as a client sends them.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use crate::memory::{Eventfd, Ram};
+use crate::wire::{Bytes, Message, NO_REPLY, Wire, message};
+
+/// Command numbers.
+#[allow(missing_docs, reason = "named as in the protocol document")]
+pub mod command {
+    pub const VERSION: u16 = 1;
+    pub const DMA_MAP: u16 = 2;
+    pub const DMA_UNMAP: u16 = 3;
+    pub const GET_INFO: u16 = 4;
+    pub const GET_REGION_INFO: u16 = 5;
+    pub const GET_REGION_IO_FDS: u16 = 6;
+    pub const GET_IRQ_INFO: u16 = 7;
+    pub const SET_IRQS: u16 = 8;
+    pub const REGION_READ: u16 = 9;
+    pub const REGION_WRITE: u16 = 10;
+    pub const DMA_READ: u16 = 11;
+    pub const DMA_WRITE: u16 = 12;
+    pub const RESET: u16 = 13;
+    pub const WRITE_MULTI: u16 = 15;
+}
+
+/// Region index of configuration space.
+pub const CONFIG: u32 = 7;
+/// Region index of the zPCI I/O region.
+pub const ZPCI: u32 = 9;
+/// Interrupt index of MSI.
+pub const MSI: u32 = 1;
+/// Interrupt index of MSI-X.
+pub const MSIX: u32 = 2;
+/// SET_IRQS flags: what the data are.
+pub const DATA: [u32; 3] = [1, 2, 4];
+/// SET_IRQS flags: mask, unmask, trigger.
+pub const ACTION: [u32; 3] = [8, 16, 32];
+/// The capabilities that QEMU 11.1 proposes.
+pub const QEMU: &str = r#"{"capabilities":{"pgsizes":4096,"max_msg_fds":16,"max_dma_maps":65535,"max_data_xfer_size":1048576,"migration":{"max_bitmap_size":268435456,"pgsize":4096},"write_multiple":true}}"#;
+
+/// A client of one server.
+#[derive(Debug)]
+pub struct Client {
+    /// The connection, for tests that send what no client would.
+    pub wire: Wire,
+    next_id: u16,
+    inbox: VecDeque<Message>,
+}
+
+/// Body of a VERSION request.
+pub fn version(major: u16, minor: u16, text: &str) -> Vec<u8> {
+    let body = Bytes::new().u16(major).u16(minor).raw(text.as_bytes()).0;
+    if text.is_empty() { body } else { Bytes(body).raw(&[0]).0 }
+}
+
+/// Body of a DMA_MAP request, readable and writable.
+pub fn dma_map(iova: u64, size: u64, offset: u64) -> Vec<u8> {
+    Bytes::new().u32(32).u32(3).u64(offset).u64(iova).u64(size).0
+}
+
+/// Body of a DMA_UNMAP request.
+pub fn dma_unmap(flags: u32, iova: u64, size: u64) -> Vec<u8> {
+    Bytes::new().u32(24).u32(flags).u64(iova).u64(size).0
+}
+
+/// Body of a REGION_READ, and the front of a REGION_WRITE.
+pub fn access(region: u32, offset: u64, count: u32) -> Bytes {
+    Bytes::new().u64(offset).u32(region).u32(count)
+}
+
+/// Body of a REGION_WRITE.
+pub fn region_write(region: u32, offset: u64, data: &[u8]) -> Vec<u8> {
+    access(region, offset, data.len() as u32).raw(data).0
+}
+
+/// Body of a REGION_WRITE_MULTI: region, offset and at most 8 bytes of each write.
+pub fn write_multi(writes: &[(u32, u64, &[u8])]) -> Vec<u8> {
+    let start = Bytes::new().u64(writes.len() as u64);
+    let body = writes.iter().fold(start, |body, (region, offset, data)| {
+        let mut padded = [0; 8];
+        padded[..data.len()].copy_from_slice(data);
+        body.raw(&access(*region, *offset, data.len() as u32).0).raw(&padded)
+    });
+    body.0
+}
+
+/// Body of a SET_IRQS request; `bools` is empty unless the data are bools.
+pub fn set_irqs(flags: u32, index: u32, start: u32, count: u32, bools: &[u8]) -> Vec<u8> {
+    let size = 20 + bools.len() as u32;
+    Bytes::new().u32(size).u32(flags).u32(index).u32(start).u32(count).raw(bools).0
+}
+
+impl Client {
+    /// Connects and says nothing.
+    pub fn connect(path: &Path) -> Self {
+        Self::new(Wire::connect(path))
+    }
+
+    /// Speaks over this connection.
+    pub fn new(wire: Wire) -> Self {
+        Self { wire, next_id: 0x100, inbox: VecDeque::new() }
+    }
+
+    /// Connects and agrees on a version as QEMU does.
+    pub fn open(path: &Path) -> Self {
+        let mut client = Self::connect(path);
+        client.request(command::VERSION, version(0, 0, QEMU)).ok();
+        client
+    }
+
+    /// Sends a command without waiting; returns its id.
+    pub fn send(&mut self, number: u16, flags: u32, body: impl AsRef<[u8]>) -> u16 {
+        let id = self.take_id();
+        self.wire.send(&message(id, number, flags, body.as_ref()));
+        id
+    }
+
+    fn take_id(&mut self) -> u16 {
+        self.next_id = self.next_id.wrapping_add(1);
+        self.next_id
+    }
+
+    /// The next message from the server: the oldest put aside, or one from the socket.
+    pub fn receive(&mut self) -> Message {
+        let put_aside = self.inbox.pop_front();
+        put_aside.unwrap_or_else(|| self.wire.receive().expect("the server hung up"))
+    }
+
+    /// Waits for the reply to `id`; commands of the server that come before are put aside.
+    pub fn reply_to(&mut self, id: u16) -> Message {
+        loop {
+            let message = self.wire.receive().expect("the server hung up");
+            if message.is_reply() {
+                assert_eq!(message.id, id, "a reply out of order: {message:?}");
+                return message;
+            }
+            self.inbox.push_back(message);
+        }
+    }
+
+    /// Sends a command and waits for its reply.
+    pub fn request(&mut self, number: u16, body: impl AsRef<[u8]>) -> Message {
+        self.request_with(number, body, &[])
+    }
+
+    /// Sends a command with descriptors and waits for its reply.
+    pub fn request_with(
+        &mut self,
+        number: u16,
+        body: impl AsRef<[u8]>,
+        fds: &[BorrowedFd<'_>],
+    ) -> Message {
+        let id = self.take_id();
+        self.wire.send_with_fds(&message(id, number, 0, body.as_ref()), fds);
+        let reply = self.reply_to(id);
+        assert_eq!(reply.command, number);
+        reply
+    }
+
+    /// Answers a command of the server.
+    pub fn answer(&mut self, command: &Message, body: &[u8]) {
+        self.wire.send(&message(command.id, command.command, 1, body));
+    }
+
+    /// Maps `size` bytes of `ram` from `offset` on at `iova`.
+    pub fn map(&mut self, iova: u64, size: u64, ram: &Ram, offset: u64) -> Message {
+        self.request_with(command::DMA_MAP, dma_map(iova, size, offset), &[ram.as_fd()])
+    }
+
+    /// Maps memory without a descriptor.
+    pub fn map_without_fd(&mut self, iova: u64, size: u64) -> Message {
+        self.request(command::DMA_MAP, dma_map(iova, size, 0))
+    }
+
+    /// Unmaps.
+    pub fn unmap(&mut self, iova: u64, size: u64) -> Message {
+        self.request(command::DMA_UNMAP, dma_unmap(0, iova, size))
+    }
+
+    /// Reads a region.
+    pub fn read(&mut self, region: u32, offset: u64, count: u32) -> Message {
+        self.request(command::REGION_READ, access(region, offset, count))
+    }
+
+    /// Writes a region and waits for the reply.
+    pub fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Message {
+        self.request(command::REGION_WRITE, region_write(region, offset, data))
+    }
+
+    /// Writes a region without wanting a reply, as QEMU writes BARs.
+    pub fn post(&mut self, region: u32, offset: u64, data: &[u8]) {
+        self.send(command::REGION_WRITE, NO_REPLY, region_write(region, offset, data));
+    }
+
+    /// Several writes in one message.
+    pub fn write_multi(&mut self, writes: &[(u32, u64, &[u8])]) -> Message {
+        self.request(command::WRITE_MULTI, write_multi(writes))
+    }
+
+    /// Resets the device.
+    pub fn reset(&mut self) {
+        self.request(command::RESET, []).ok();
+    }
+
+    /// Has the first vector of an index signalled by a new eventfd.
+    pub fn eventfd(&mut self, index: u32) -> Eventfd {
+        let eventfd = Eventfd::new();
+        let body = set_irqs(DATA[2] | ACTION[2], index, 0, 1, &[]);
+        self.request_with(command::SET_IRQS, body, &[eventfd.as_fd()]).ok();
+        eventfd
+    }
+}

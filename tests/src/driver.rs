@@ -1,0 +1,202 @@
+//! An ISM driver: stores and loads in one of the two well-behaved ways, commands, buffers, moves.
+//!
+//! Layouts and order are those of Linux `drivers/s390/net/ism.h` and `ism_drv.c`; big endian.
+
+use std::path::Path;
+
+use crate::client::{Client, MSI, ZPCI};
+use crate::memory::{Eventfd, Ram};
+use crate::wire::{Bytes, Message};
+
+/// Iova of the driver's memory.
+pub const IOVA: u64 = 0x1_0000_0000;
+/// Bytes of the driver's memory.
+pub const RAM_LEN: u64 = 4 << 20;
+/// Where the SBA is in the driver's memory.
+pub const SBA: u64 = 0;
+/// Where the event queue is.
+pub const IEQ: u64 = 0x1000;
+/// Where buffers may be: on a MiB boundary.
+pub const DMB: u64 = 0x10_0000;
+/// SBA indexes start here.
+pub const FIRST_INDEX: u32 = 32;
+
+/// Command codes.
+#[allow(missing_docs, reason = "named as in the driver")]
+pub mod code {
+    pub const REG_SBA: u32 = 0x01;
+    pub const REG_IEQ: u32 = 0x02;
+    pub const READ_GID: u32 = 0x03;
+    pub const ADD_VLAN_ID: u32 = 0x04;
+    pub const DEL_VLAN_ID: u32 = 0x05;
+    pub const SET_VLAN: u32 = 0x06;
+    pub const RESET_VLAN: u32 = 0x07;
+    pub const QUERY_INFO: u32 = 0x08;
+    pub const QUERY_RGID: u32 = 0x09;
+    pub const REG_DMB: u32 = 0x0a;
+    pub const UNREG_DMB: u32 = 0x0b;
+    pub const SIGNAL_IEQ: u32 = 0x0e;
+    pub const UNREG_SBA: u32 = 0x11;
+    pub const UNREG_IEQ: u32 = 0x12;
+}
+
+/// How PCISTB and PCILG reach the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// One BAR access is one instruction.
+    Bar,
+    /// One request through the zPCI I/O region is one instruction, with the payload appended.
+    Region,
+}
+
+/// A command's response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Command code, echoed.
+    pub command: u32,
+    /// 0 is success.
+    pub code: u16,
+    /// Length in the response header.
+    pub len: u16,
+    /// What follows the header.
+    pub payload: Vec<u8>,
+}
+
+impl Response {
+    /// The payload of a successful response.
+    #[track_caller]
+    pub fn ok(self) -> Vec<u8> {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.payload
+    }
+
+    /// The big-endian u64 that a successful response consists of.
+    #[track_caller]
+    pub fn number(self) -> u64 {
+        u64::from_be_bytes(self.ok().try_into().unwrap())
+    }
+
+    /// Checks for a failure that is not 0xffff, by which drivers mean that no response came.
+    #[track_caller]
+    pub fn failed(self) {
+        assert!(self.code != 0 && self.code != 0xffff, "{self:?}");
+        assert_eq!(self.len, 8, "{self:?}");
+    }
+}
+
+/// A request of the zPCI I/O region, without payload.
+pub fn zpci_request(flags: u64, gaddr: u64, pcias: u8, offset: u64, len: u16) -> Bytes {
+    let request = Bytes::new().u64(flags).u64(gaddr).u64(offset).u32(0);
+    request.u16(len).raw(&[pcias, 0])
+}
+
+/// A command header.
+pub fn header(code: u32, len: u16) -> Vec<u8> {
+    Bytes::new().be32(code).be16(0).be16(len).0
+}
+
+/// Offset of a move in the data BAR.
+pub fn target(token: u64, element: u8, signal: bool, offset: u64) -> u64 {
+    token | u64::from(element) << 24 | u64::from(signal) << 23 | offset
+}
+
+/// Payload of a REG_DMB.
+pub fn dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
+    Bytes::new().be64(iova).be32(len).be32(index).be32(0).be32(0).be64(rgid).0
+}
+
+/// A driver with its client, its memory and its interrupt.
+#[derive(Debug)]
+pub struct Driver {
+    /// The client below.
+    pub client: Client,
+    /// [`RAM_LEN`] bytes at [`IOVA`].
+    pub ram: Ram,
+    /// The MSI vector.
+    pub irq: Eventfd,
+    via: Via,
+}
+
+impl Driver {
+    /// Connects, maps memory, takes the interrupt; nothing is registered.
+    pub fn attach(socket: &Path, via: Via) -> Self {
+        let mut client = Client::open(socket);
+        let ram = Ram::new(RAM_LEN);
+        client.map(IOVA, RAM_LEN, &ram, 0).ok();
+        let irq = client.eventfd(MSI);
+        Self { client, ram, irq, via }
+    }
+
+    /// As the Linux driver probes: SBA and event queue are registered.
+    pub fn probe(socket: &Path, via: Via) -> Self {
+        let mut driver = Self::attach(socket, via);
+        driver.register();
+        driver
+    }
+
+    /// REG_SBA and REG_IEQ.
+    pub fn register(&mut self) {
+        self.run(code::REG_SBA, Bytes::new().be64(IOVA + SBA)).ok();
+        self.run(code::REG_IEQ, Bytes::new().be64(IOVA + IEQ).be64(512)).ok();
+    }
+
+    /// One PCISTB.
+    pub fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> Message {
+        match self.via {
+            Via::Bar => self.client.write(u32::from(pcias), offset, data),
+            Via::Region => {
+                let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
+                self.client.write(ZPCI, 16, &request.raw(data).0)
+            }
+        }
+    }
+
+    /// One PCILG of 8 bytes.
+    pub fn load(&mut self, pcias: u8, offset: u64) -> Vec<u8> {
+        match self.via {
+            Via::Bar => self.client.read(u32::from(pcias), offset, 8).data(),
+            Via::Region => {
+                let request = zpci_request(1, 0, pcias, offset, 8);
+                self.client.write(ZPCI, 16, &request.0).ok();
+                self.client.read(ZPCI, 48, 8).data()
+            }
+        }
+    }
+
+    /// Loads a response as the Linux driver does: the header, then the rest if it succeeded.
+    pub fn response(&mut self) -> Response {
+        let head = self.load(2, 0);
+        let command = u32::from_be_bytes(head[..4].try_into().unwrap());
+        let [code, len] = [4, 6].map(|at| u16::from_be_bytes([head[at], head[at + 1]]));
+        // Anything else makes the driver run over its buffer.
+        assert!([8, 16, 200].contains(&len), "a response of {len} bytes");
+        let rest = if code == 0 { usize::from(len) } else { 8 };
+        let payload = (8..rest).step_by(8).flat_map(|at| self.load(2, at as u64)).collect();
+        Response { command, code, len, payload }
+    }
+
+    /// A command as the Linux driver runs it: payload, header, response.
+    pub fn run(&mut self, code: u32, payload: impl AsRef<[u8]>) -> Response {
+        let payload = payload.as_ref();
+        if !payload.is_empty() {
+            self.store(2, 8, payload).ok();
+        }
+        self.store(2, 0, &header(code, 8 + payload.len() as u16)).ok();
+        self.response()
+    }
+
+    /// READ_GID.
+    pub fn gid(&mut self) -> u64 {
+        self.run(code::READ_GID, []).number()
+    }
+
+    /// Registers `len` bytes at [`DMB`] for the function with GID `rgid`; returns the token.
+    pub fn register_dmb(&mut self, len: u32, index: u32, rgid: u64) -> u64 {
+        self.run(code::REG_DMB, dmb(IOVA + DMB, len, index, rgid)).number()
+    }
+
+    /// One data move.
+    pub fn put(&mut self, target: u64, data: &[u8]) -> Message {
+        self.store(0, target, data)
+    }
+}

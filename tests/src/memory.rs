@@ -1,0 +1,101 @@
+//! What a client lends the server: memory in a memfd, and eventfds.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+use crate::wire::PATIENCE;
+
+/// Guest RAM: a memfd, read and written through its descriptor.
+#[derive(Debug)]
+pub struct Ram(File);
+
+impl Ram {
+    /// Memory that cannot be truncated, as QEMU passes it.
+    pub fn new(size: u64) -> Self {
+        let ram = Self::unsealed(size);
+        fcntl_add_seals(&ram.0, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW).unwrap();
+        ram
+    }
+
+    /// Memory that its owner may truncate at any time.
+    pub fn unsealed(size: u64) -> Self {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = File::from(memfd_create("guest-ram", flags).unwrap());
+        file.set_len(size).unwrap();
+        Self(file)
+    }
+
+    /// Truncates or extends it.
+    pub fn resize(&self, size: u64) {
+        self.0.set_len(size).unwrap();
+    }
+
+    /// Reads.
+    pub fn read(&self, offset: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact_at(&mut bytes, offset).unwrap();
+        bytes
+    }
+
+    /// Reads a big-endian number of `len` bytes.
+    pub fn be(&self, offset: u64, len: usize) -> u64 {
+        self.read(offset, len).iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    }
+
+    /// Writes.
+    pub fn write(&self, offset: u64, bytes: &[u8]) {
+        self.0.write_all_at(bytes, offset).unwrap();
+    }
+}
+
+impl AsFd for Ram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// An eventfd.
+#[derive(Debug)]
+pub struct Eventfd(OwnedFd);
+
+impl Default for Eventfd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Eventfd {
+    /// One that counts 0.
+    pub fn new() -> Self {
+        Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap())
+    }
+
+    /// Takes the count, which may be 0.
+    pub fn take(&self) -> u64 {
+        let mut count = [0; 8];
+        match rustix::io::read(&self.0, &mut count) {
+            Ok(_) => u64::from_ne_bytes(count),
+            Err(_) => 0,
+        }
+    }
+
+    /// Waits until it is signalled, and takes the count.
+    #[track_caller]
+    pub fn wait(&self) -> u64 {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let ready = poll(&mut fds, Some(&timeout)).unwrap();
+        assert_eq!(ready, 1, "no interrupt within {PATIENCE:?}");
+        self.take()
+    }
+}
+
+impl AsFd for Eventfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,257 @@
+//! Messages as bytes.
+//!
+//! A header is u16 id, u16 command, u32 size (header included), u32 flags, u32 errno, all in host
+//! byte order; flags bit 0 is "reply", bit 4 "no reply wanted", bit 5 "error".
+
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::cmsg_space;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// No answer within this time fails a test.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of a header.
+pub const HEADER: usize = 16;
+/// Flag of a command that wants no reply.
+pub const NO_REPLY: u32 = 0x10;
+
+const REPLY: u32 = 1;
+const ERROR: u32 = 0x20;
+
+/// Bytes being put together; numbers in host byte order unless a method says otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Bytes(pub Vec<u8>);
+
+macro_rules! put {
+    ($($name:ident $type:ty, $to:ident;)*) => {
+        impl Bytes {
+            $(
+                #[doc = concat!("Appends a `", stringify!($type), "`, `", stringify!($to), "`.")]
+                pub fn $name(mut self, value: $type) -> Self {
+                    self.0.extend(value.$to());
+                    self
+                }
+            )*
+        }
+    };
+}
+
+put! {
+    u16 u16, to_ne_bytes;
+    u32 u32, to_ne_bytes;
+    u64 u64, to_ne_bytes;
+    be16 u16, to_be_bytes;
+    be32 u32, to_be_bytes;
+    be64 u64, to_be_bytes;
+}
+
+impl Bytes {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends bytes.
+    pub fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The host-order u32 at `at`.
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+/// The host-order u64 at `at`.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+/// A whole message: header and body.
+pub fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8> {
+    let size = (HEADER + body.len()) as u32;
+    let header = Bytes::new().u16(id).u16(command).u32(size).u32(flags);
+    header.u32(0).raw(body).0
+}
+
+/// A message received.
+#[derive(Debug)]
+pub struct Message {
+    /// Message id.
+    pub id: u16,
+    /// Command number.
+    pub command: u16,
+    /// Flags.
+    pub flags: u32,
+    /// Errno field of the header.
+    pub error: u32,
+    /// What follows the header.
+    pub body: Vec<u8>,
+    /// Descriptors that came along.
+    pub fds: Vec<OwnedFd>,
+}
+
+impl Message {
+    /// Whether it is a reply, not a command.
+    pub fn is_reply(&self) -> bool {
+        self.flags & 0xf == REPLY
+    }
+
+    /// The errno of an error reply; `None` for success. An error reply must be a bare header.
+    pub fn errno(&self) -> Option<u32> {
+        assert!(self.is_reply(), "{self:?} is no reply");
+        let error = self.flags & ERROR != 0;
+        if error {
+            assert!(self.body.is_empty(), "an error reply with a body: {self:?}");
+        } else {
+            assert_eq!(self.error, 0, "an errno without the error flag");
+        }
+        error.then_some(self.error)
+    }
+
+    /// The body of a successful reply.
+    #[track_caller]
+    pub fn ok(self) -> Vec<u8> {
+        assert_eq!(self.errno(), None, "command {} failed", self.command);
+        self.body
+    }
+
+    /// The data of a successful REGION_READ or DMA_READ reply.
+    #[track_caller]
+    pub fn data(self) -> Vec<u8> {
+        self.ok().split_off(16)
+    }
+
+    /// Checks that the reply refuses with this errno.
+    #[track_caller]
+    pub fn refused(self, errno: u32) {
+        assert_eq!(self.errno(), Some(errno), "command {}", self.command);
+    }
+}
+
+/// A connection, blocking and with bounded waits.
+#[derive(Debug)]
+pub struct Wire {
+    stream: UnixStream,
+}
+
+impl Wire {
+    /// Connects.
+    pub fn connect(path: &Path) -> Self {
+        Self::new(UnixStream::connect(path).unwrap())
+    }
+
+    /// Uses a connected socket.
+    pub fn new(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream }
+    }
+
+    /// Sends bytes, as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends bytes to a server that may hang up meanwhile.
+    pub fn send_to_the_deaf(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends bytes with descriptors, in one sendmsg.
+    pub fn send_with_fds(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(64))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        }
+        let iov = [IoSlice::new(bytes)];
+        let sent = sendmsg(&self.stream, &iov, &mut control, SendFlags::NOSIGNAL).unwrap();
+        assert_eq!(sent, bytes.len(), "a short sendmsg");
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Receives the next message; its header must come in one piece (QEMU insists). `None` at the
+    /// end of the stream.
+    pub fn receive(&mut self) -> Option<Message> {
+        let mut head = [0; HEADER];
+        let (got, mut fds) = self.receive_some(&mut head)?;
+        assert_eq!(got, HEADER, "the header came in pieces");
+        let size = u32_at(&head, 4) as usize;
+        assert!((HEADER..=2 << 20).contains(&size), "a reply of {size} bytes");
+        let mut body = vec![0; size - HEADER];
+        let mut at = 0;
+        while at < body.len() {
+            let (got, more) = self.receive_some(&mut body[at..]).expect("the end in a body");
+            at += got;
+            fds.extend(more);
+        }
+        let [id, command] = [0, 2].map(|at| u16::from_ne_bytes([head[at], head[at + 1]]));
+        let (flags, error) = (u32_at(&head, 8), u32_at(&head, 12));
+        Some(Message { id, command, flags, error, body, fds })
+    }
+
+    /// One recvmsg; `None` at the end of the stream, or when the peer reset the connection.
+    fn receive_some(&mut self, bytes: &mut [u8]) -> Option<(usize, Vec<OwnedFd>)> {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(64))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut iov = [IoSliceMut::new(bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = match recvmsg(&self.stream, &mut iov, &mut control, flags) {
+            Ok(received) => received.bytes,
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            Err(error) => panic!("no message within {PATIENCE:?}: {error}"),
+        };
+        let fds = control.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        });
+        let fds = fds.flatten().collect();
+        (got > 0).then_some((got, fds))
+    }
+
+    /// Checks that the server has closed the connection without another word.
+    #[track_caller]
+    pub fn expect_closed(&mut self) {
+        let said = self.receive();
+        assert!(said.is_none(), "expected the end of the stream, got {said:?}");
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// Waits until `done` yields something, looking again and again; fails after [`PATIENCE`].
+#[track_caller]
+pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = done() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
