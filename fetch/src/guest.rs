@@ -1,0 +1,134 @@
+//! The parts of a Linux guest for s390x.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cache::Cache;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::request::{Closure, Request};
+
+const SUITE: &str = "trixie";
+const SUITE_VARIABLE: &str = "VFIO_USER_ISM_GUEST_SUITE";
+const ARCH: &str = "s390x";
+const META: &str = "linux-image-s390x";
+const BUSYBOX: &str = "busybox-static";
+
+/// Debian's kernel and busybox for s390x, unpacked.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// The kernel image, for QEMU's `-kernel`.
+    pub kernel: PathBuf,
+    /// The kernel's release, as `uname -r` says it: also the name of its folder of modules.
+    pub release: String,
+    /// The kernel's modules: the folder that holds `kernel/`.
+    pub modules: PathBuf,
+    /// A static busybox, for [`crate::Initramfs::new`].
+    pub busybox: PathBuf,
+    /// The cache entry they are in.
+    pub entry: Entry,
+}
+
+impl Guest {
+    /// The parts from Debian trixie, or the suite that `$VFIO_USER_ISM_GUEST_SUITE` names: from
+    /// the cache, or fetched now.
+    ///
+    /// # Errors
+    /// As [`Cache::packages`].
+    pub fn fetch(cache: &Cache) -> Result<Self, Error> {
+        let suite = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty());
+        Self::of_suite(cache, suite.as_deref().unwrap_or(SUITE))
+    }
+
+    /// The parts from `suite`.
+    ///
+    /// # Errors
+    /// As [`Cache::packages`].
+    pub fn of_suite(cache: &Cache, suite: &str) -> Result<Self, Error> {
+        Self::in_entry(cache.packages(&Request {
+            name: format!("guest-{suite}-{ARCH}"),
+            suite: suite.to_owned(),
+            arch: ARCH.to_owned(),
+            packages: vec![BUSYBOX.to_owned()],
+            metas: vec![META.to_owned()],
+            closure: Closure::Named,
+        })?)
+    }
+
+    fn in_entry(entry: Entry) -> Result<Self, Error> {
+        let root = entry.root();
+        let missing = |expected: &str, folder: &Path| Error::Missing {
+            packages: format!("{META} and {BUSYBOX}"),
+            expected: expected.to_owned(),
+            folder: folder.to_path_buf(),
+        };
+        let boot = root.join("boot");
+        let release = fs::read_dir(&boot)
+            .map_err(Error::io("read", &boot))?
+            .filter_map(|item| item.ok()?.file_name().into_string().ok())
+            .find_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned))
+            .ok_or_else(|| missing("boot/vmlinuz-*", &root))?;
+        // Older suites keep these outside usr/.
+        let either = |path: &str| {
+            let places = [root.join("usr").join(path), root.join(path)];
+            let found = places.into_iter().find(|place| place.exists());
+            found.ok_or_else(|| missing(path, &root))
+        };
+        Ok(Self {
+            kernel: boot.join(format!("vmlinuz-{release}")),
+            modules: either(&format!("lib/modules/{release}"))?,
+            busybox: either("bin/busybox")?,
+            release,
+            entry,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(files: &[&str]) -> (tempfile::TempDir, Entry) {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = dir.path().join("partial");
+        for file in files {
+            let path = partial.join("root").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"").unwrap();
+        }
+        let request = Request {
+            name: "toy".into(),
+            suite: "trixie".into(),
+            arch: "s390x".into(),
+            packages: vec![],
+            metas: vec![],
+            closure: Closure::Named,
+        };
+        let folder = dir.path().join("toy");
+        let entry = Entry::seal(&partial, &folder, &request, vec![]).unwrap();
+        (dir, entry)
+    }
+
+    #[test]
+    fn finds_the_parts_in_old_and_new_places() {
+        for usr in ["", "usr/"] {
+            let (_dir, entry) = entry(&[
+                "boot/config-6.12.1+deb13-s390x",
+                "boot/vmlinuz-6.12.1+deb13-s390x",
+                &format!("{usr}bin/busybox"),
+                &format!("{usr}lib/modules/6.12.1+deb13-s390x/kernel/x.ko"),
+            ]);
+            let guest = Guest::in_entry(entry).unwrap();
+            assert_eq!(guest.release, "6.12.1+deb13-s390x");
+            assert!(guest.kernel.is_file() && guest.busybox.is_file());
+            assert!(guest.modules.join("kernel/x.ko").is_file());
+        }
+    }
+
+    #[test]
+    fn says_which_file_the_packages_lack() {
+        let (_dir, entry) = entry(&["boot/vmlinuz-6", "lib/modules/6/x.ko"]);
+        let text = Guest::in_entry(entry).unwrap_err().to_string();
+        assert!(text.contains("should hold bin/busybox"), "{text}");
+    }
+}

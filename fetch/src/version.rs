@@ -1,0 +1,96 @@
+//! QEMU's version number.
+
+use std::fmt;
+
+/// A QEMU version, e.g. 11.1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Counts years, roughly.
+    pub major: u32,
+    /// Counts releases in a year.
+    pub minor: u32,
+    /// Counts fixes of a release; 50 and more mark a development tree.
+    pub micro: u32,
+}
+
+impl Version {
+    /// `vfio-user-pci` came with 10.1 (source: QEMU's change log of that release).
+    pub const FIRST_WITH_VFIO_USER: Self = Self {
+        major: 10,
+        minor: 1,
+        micro: 0,
+    };
+
+    /// Reads the first line of `qemu-system-* --version`, e.g.
+    /// `QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)`.
+    #[must_use]
+    pub fn parse(output: &str) -> Option<Self> {
+        let number = output
+            .lines()
+            .next()?
+            .strip_prefix("QEMU emulator version ")?
+            .split([' ', '('])
+            .next()?;
+        let mut parts = number.split('.').map(str::parse);
+        let mut next = || parts.next()?.ok();
+        Some(Self {
+            major: next()?,
+            minor: next()?,
+            micro: next().unwrap_or(0),
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.micro)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v(major: u32, minor: u32, micro: u32) -> Version {
+        Version {
+            major,
+            minor,
+            micro,
+        }
+    }
+
+    #[test]
+    fn reads_what_distributions_print() {
+        let debian = "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)\nCopyright (c)";
+        assert_eq!(Version::parse(debian), Some(v(11, 1, 3)));
+        assert_eq!(
+            Version::parse("QEMU emulator version 10.1.90(v10.2.0-rc0)"),
+            Some(v(10, 1, 90))
+        );
+        assert_eq!(
+            Version::parse("QEMU emulator version 10.1"),
+            Some(v(10, 1, 0))
+        );
+    }
+
+    #[test]
+    fn is_not_fooled_by_other_programs() {
+        for other in [
+            "",
+            "bash: qemu: not found",
+            "QEMU emulator version",
+            "GNU 1.2",
+        ] {
+            assert_eq!(Version::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn orders_by_number_not_by_text() {
+        assert!(v(10, 0, 13) < Version::FIRST_WITH_VFIO_USER);
+        assert!(v(9, 2, 0) < Version::FIRST_WITH_VFIO_USER);
+        assert!(v(10, 1, 0) >= Version::FIRST_WITH_VFIO_USER);
+        assert!(v(11, 0, 0) > Version::FIRST_WITH_VFIO_USER);
+        assert_eq!(v(11, 1, 3).to_string(), "11.1.3");
+    }
+}

@@ -1,0 +1,91 @@
+//! The scripts that start an unpacked QEMU.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::host::Platform;
+
+/// QEMU's data files lie in several packages' folders, below `usr/`.
+const DATA: [&str; 4] = [
+    "share/qemu",
+    "share/seabios",
+    "share/vgabios",
+    "lib/ipxe/qemu",
+];
+
+/// Writes the script `bin/PROGRAM` into the entry at `folder`.
+pub(crate) fn write(folder: &Path, program: &str, platform: &Platform) -> Result<(), Error> {
+    let bin = folder.join("bin");
+    fs::create_dir_all(&bin).map_err(Error::io("create", &bin))?;
+    let path = bin.join(program);
+    fs::write(&path, text(program, platform)).map_err(Error::io("write", &path))?;
+    let rights = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))
+}
+
+/// The script finds everything from its own place, so the cache may be moved and it may be linked
+/// to. QEMU looks for its modules beside the running program, which here is the loader: hence the
+/// variable. `exec` keeps the process id, so whoever started it can end it.
+fn text(program: &str, platform: &Platform) -> String {
+    let Platform {
+        triplet, loader, ..
+    } = platform;
+    let data: Vec<_> = DATA
+        .iter()
+        .map(|dir| format!("-L \"$root/usr/{dir}\""))
+        .collect();
+    let data = data.join(" ");
+    format!(
+        "#!/bin/sh\n\
+         # Starts QEMU with the libraries, modules and data files it was fetched with.\n\
+         self=$(readlink -f -- \"$0\")\n\
+         root=${{self%/bin/*}}/root\n\
+         lib=$root/usr/lib/{triplet}\n\
+         export QEMU_MODULE_DIR=\"$lib/qemu\"\n\
+         exec \"$root/{loader}\" --library-path \"$lib\" --argv0 \"$0\" \\\n  \
+         \"$root/usr/bin/{program}\" {data} \"$@\"\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// A loader that only tells how it was called.
+    const ECHO: &str = "#!/bin/sh\necho \"$QEMU_MODULE_DIR\"\nprintf '%s\\n' \"$@\"\n";
+
+    #[test]
+    fn starts_the_program_from_any_folder_and_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = dir.path().join("a cache/qemu");
+        let platform = Platform {
+            arch: "amd64",
+            triplet: "t",
+            loader: "ld.so",
+        };
+        fs::create_dir_all(entry.join("root")).unwrap();
+        let loader = entry.join("root/ld.so");
+        fs::write(&loader, ECHO).unwrap();
+        fs::set_permissions(&loader, fs::Permissions::from_mode(0o755)).unwrap();
+        write(&entry, "qemu-x", &platform).unwrap();
+        let link = dir.path().join("qemu-link");
+        std::os::unix::fs::symlink(entry.join("bin/qemu-x"), &link).unwrap();
+
+        for start in [&entry.join("bin/qemu-x"), &link] {
+            let mut run = Command::new(start);
+            let out = run.current_dir("/").args(["-M", "a b"]).output().unwrap();
+            let text = String::from_utf8(out.stdout).unwrap();
+            let lines: Vec<_> = text.lines().collect();
+            let entry = entry.canonicalize().unwrap();
+            let at = |path: &str| entry.join("root").join(path).display().to_string();
+            assert_eq!(lines[0], at("usr/lib/t/qemu"));
+            assert_eq!(lines[1..3], ["--library-path", &at("usr/lib/t")]);
+            assert_eq!(lines[5], at("usr/bin/qemu-x"));
+            assert_eq!(lines[6..8], ["-L", &at("usr/share/qemu")]);
+            assert_eq!(lines[lines.len() - 2..], ["-M", "a b"]);
+        }
+    }
+}
