@@ -8,3 +8,7 @@ pub mod probe;
 pub mod recording;
 pub mod stand_in;
 pub mod verdict;
+pub mod events;
+pub mod process;
+pub mod qemu;
+pub mod server;

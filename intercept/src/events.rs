@@ -1,0 +1,130 @@
+//! The server's event file: what the device saw.
+//!
+//! The format is the server's (`docs/events.md`); only accesses are read, other events are passed over.
+
+use crate::plan::hex;
+use crate::recording::{Access, Piece};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The version of the event format that this crate reads.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Why the event file cannot be read.
+#[derive(Debug, Error)]
+pub enum EventsError {
+    /// The file cannot be read.
+    #[error("event file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line is not what was expected.
+    #[error("event file {}, line {line}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Line {
+    schema_version: u32,
+    event: String,
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    pcias: Option<u8>,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    length: u64,
+    #[serde(default)]
+    bytes: Option<String>,
+    #[serde(default)]
+    result: Option<String>,
+}
+
+/// The accesses in the event file, in order.
+///
+/// # Errors
+/// See [`EventsError`].
+pub fn read(path: &Path) -> Result<Vec<Piece>, EventsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| EventsError::Read { path: path.to_owned(), source })?;
+    let mut pieces = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let piece = parse(line).map_err(|reason| EventsError::Line { path: path.to_owned(), line: index + 1, reason })?;
+        pieces.extend(piece);
+    }
+    Ok(pieces)
+}
+
+fn parse(line: &str) -> Result<Option<Piece>, String> {
+    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if line.schema_version != SCHEMA_VERSION {
+        return Err(format!("schema_version is {}, expected {SCHEMA_VERSION}", line.schema_version));
+    }
+    let access = match line.event.as_str() {
+        "store" => Access::Store,
+        "load" => Access::Load,
+        "config-write" => Access::ConfigWrite,
+        "config-read" => Access::ConfigRead,
+        "truncated" => return Err("the server stopped writing events here".into()),
+        _ => return Ok(None),
+    };
+    let text = line.bytes.unwrap_or_default();
+    let bytes = hex::decode(&text).ok_or_else(|| format!("bytes {text:?} are not hexadecimal"))?;
+    let result = line.result.unwrap_or_else(|| "accepted".into());
+    if result == "accepted" && bytes.len() as u64 != line.length {
+        return Err(format!("{} bytes for a length of {}", bytes.len(), line.length));
+    }
+    Ok(Some(Piece {
+        access,
+        path: line.path.unwrap_or_else(|| "config".into()),
+        space: if access.is_config() { 15 } else { line.pcias.unwrap_or(0) },
+        offset: line.offset,
+        bytes,
+        result,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, read};
+    use crate::recording::Access;
+
+    #[test]
+    fn accesses_become_pieces() {
+        let store = r#"{"schema_version":1,"seq":12,"time_us":345,"function":"ism0","event":"store","path":"bar","pcias":2,"offset":8,"length":2,"bytes":"0aff","posted":true,"result":"rejected","rules":["plain-store"]}"#;
+        let piece = parse(store).expect("valid").expect("an access");
+        assert_eq!((piece.access, piece.space, piece.offset, piece.bytes.as_slice()), (Access::Store, 2, 8, &[10, 255][..]));
+        assert!(!piece.accepted());
+        let config = r#"{"schema_version":1,"seq":1,"time_us":1,"function":"ism0","event":"config-read","offset":44,"length":4,"bytes":"00000000","result":"accepted"}"#;
+        let piece = parse(config).expect("valid").expect("an access");
+        assert_eq!((piece.access, piece.space, piece.path.as_str()), (Access::ConfigRead, 15, "config"));
+    }
+
+    #[test]
+    fn other_events_are_passed_over_and_unknown_versions_are_not() {
+        assert_eq!(parse(r#"{"schema_version":1,"event":"reset"}"#), Ok(None));
+        assert_eq!(parse(r#"{"schema_version":2,"event":"reset"}"#).expect_err("refused"), "schema_version is 2, expected 1");
+        assert!(parse(r#"{"schema_version":1,"event":"truncated"}"#).is_err());
+        assert!(parse(r#"{"schema_version":1,"event":"store","length":3,"bytes":"00"}"#).is_err());
+    }
+
+    #[test]
+    fn errors_name_file_and_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("events");
+        std::fs::write(&path, "{\"schema_version\":1,\"event\":\"reset\"}\n{\n").expect("writes");
+        let message = read(&path).expect_err("refused").to_string();
+        assert!(message.contains("events, line 2: EOF"), "{message}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Whether a QEMU can run the probe at all.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use thiserror::Error;
+
+/// The machine the probe runs on.
+pub const MACHINE: &str = "s390-ccw-virtio";
+
+/// The device under test.
+pub const DEVICE: &str = "vfio-user-pci";
+
+/// Why a QEMU cannot be used.
+#[derive(Debug, Error)]
+pub enum QemuError {
+    /// The program cannot be started.
+    #[error("cannot start QEMU {}", path.display())]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It does not answer as QEMU does.
+    #[error("{} {argument} ended with {status}: {message}", path.display())]
+    Broken {
+        /// The program.
+        path: PathBuf,
+        /// What it was asked.
+        argument: String,
+        /// How it ended.
+        status: String,
+        /// What it said.
+        message: String,
+    },
+    /// It lacks the machine.
+    #[error("{} ({version}) has no machine type {MACHINE}: it is not qemu-system-s390x", path.display())]
+    NoMachine {
+        /// The program.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
+    /// It lacks the device.
+    #[error("{} ({version}) has no device {DEVICE}, which came with QEMU 10.1: {message}", path.display())]
+    NoDevice {
+        /// The program.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// A QEMU that has what the probe needs.
+#[derive(Debug, Clone)]
+pub struct Qemu {
+    /// The program.
+    pub path: PathBuf,
+    /// First line of `--version`.
+    pub version: String,
+}
+
+impl Qemu {
+    /// Asks the program at `path` for version, machine and device.
+    ///
+    /// # Errors
+    /// See [`QemuError`].
+    pub fn check(path: &Path) -> Result<Self, QemuError> {
+        let version = ask(path, &["--version"])?;
+        let version = version.lines().next().unwrap_or_default().trim().to_owned();
+        let machines = ask(path, &["-machine", "help"])?;
+        let named = |line: &str| line.split_whitespace().next() == Some(MACHINE);
+        if !machines.lines().any(named) {
+            return Err(QemuError::NoMachine { path: path.to_owned(), version });
+        }
+        // QEMU knows a device's properties only if it has the device, and says otherwise what it does not know.
+        match ask(path, &["-machine", MACHINE, "-device", "vfio-user-pci,help"]) {
+            Ok(_) => Ok(Self { path: path.to_owned(), version }),
+            Err(QemuError::Broken { message, .. }) => {
+                Err(QemuError::NoDevice { path: path.to_owned(), version, message })
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {
+    let output = Command::new(path)
+        .args(arguments)
+        .output()
+        .map_err(|source| QemuError::Start { path: path.to_owned(), source })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(QemuError::Broken {
+        path: path.to_owned(),
+        argument: arguments.join(" "),
+        status: output.status.to_string(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Qemu;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A program that answers like a QEMU with these machines, and with or without the device.
+    fn refusal(script: &str) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("qemu");
+        // Renamed into place: a file still open for writing somewhere cannot be executed.
+        let draft = folder.path().join("draft");
+        fs::write(&draft, format!("#!/bin/sh\n{script}\n")).expect("writes");
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("is ours");
+        fs::rename(&draft, &path).expect("is ours");
+        loop {
+            let message = Qemu::check(&path).map(|qemu| qemu.version).unwrap_or_else(|error| {
+                let busy = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                format!("{error} {busy}")
+            });
+            if !message.contains("Text file busy") {
+                return message.replace(&path.display().to_string(), "QEMU");
+            }
+        }
+    }
+
+    #[test]
+    fn a_qemu_that_has_all_gives_its_version() {
+        let script = "case $1 in --version) echo QEMU emulator version 99;; -machine) echo s390-ccw-virtio x;; esac";
+        assert_eq!(refusal(script), "QEMU emulator version 99");
+    }
+
+    #[test]
+    fn the_wrong_architecture_is_named() {
+        let script = "case $1 in --version) echo version 7;; -machine) echo q35 PC;; esac";
+        assert!(refusal(script).starts_with("QEMU (version 7) has no machine type s390-ccw-virtio"));
+    }
+
+    #[test]
+    fn a_missing_device_is_told_with_qemus_own_words() {
+        let script = "case $*$# in --version1) echo version 7;; *help2) echo s390-ccw-virtio;; *) echo no such device >&2; exit 1;; esac";
+        let message = refusal(script);
+        assert!(message.contains("has no device vfio-user-pci") && message.contains("no such device"), "{message}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let message = Qemu::check(std::path::Path::new("/nowhere/qemu")).expect_err("is not there").to_string();
+        assert_eq!(message, "cannot start QEMU /nowhere/qemu");
+    }
+}

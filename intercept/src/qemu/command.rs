@@ -1,0 +1,93 @@
+//! The command line.
+
+use super::check::{DEVICE, MACHINE};
+use crate::probe::Image;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What QEMU is started with.
+#[derive(Debug, Clone)]
+pub struct CommandLine {
+    /// Socket of the server.
+    pub socket: PathBuf,
+    /// The probe.
+    pub kernel: PathBuf,
+    /// The user's own arguments, last.
+    pub extra: Vec<OsString>,
+}
+
+impl CommandLine {
+    /// All arguments, the program's name not among them.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<OsString> {
+        let memory = Image::MEMORY;
+        let mut arguments: Vec<OsString> = [
+            "-machine",
+            &format!("{MACHINE},memory-backend=ram"),
+            "-object",
+            &format!("memory-backend-memfd,id=ram,size={memory},share=on"),
+            "-m",
+            &format!("{}M", memory >> 20),
+            "-cpu",
+            "max",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-qmp",
+            "stdio",
+            "-action",
+            "shutdown=pause,panic=pause",
+            "-device",
+            "zpci,uid=7,fid=8,target=ism0",
+        ]
+        .into_iter()
+        .map(OsString::from)
+        .collect();
+        // The first accelerator named wins, so a user's choice replaces this one.
+        if !self.extra.iter().any(|argument| argument == "-accel") {
+            arguments.extend(["-accel".into(), "tcg".into()]);
+        }
+        arguments.extend(["-device".into(), device(&self.socket)]);
+        arguments.extend(["-kernel".into(), self.kernel.clone().into_os_string()]);
+        arguments.extend(self.extra.iter().cloned());
+        arguments
+    }
+}
+
+fn device(socket: &Path) -> OsString {
+    let device = serde_json::json!({
+        "driver": DEVICE,
+        "id": "ism0",
+        "socket": { "type": "unix", "path": socket.to_string_lossy() },
+    });
+    device.to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommandLine;
+
+    fn arguments(extra: &[&str]) -> Vec<String> {
+        let line = CommandLine {
+            socket: "/tmp/a \"b\".sock".into(),
+            kernel: "/tmp/probe".into(),
+            extra: extra.iter().map(Into::into).collect(),
+        };
+        line.arguments().into_iter().map(|argument| argument.into_string().expect("UTF-8")).collect()
+    }
+
+    #[test]
+    fn the_socket_is_quoted_for_json() {
+        let arguments = arguments(&[]);
+        let device = arguments.iter().find(|argument| argument.contains("vfio-user-pci")).expect("the device");
+        let value: serde_json::Value = serde_json::from_str(device).expect("JSON");
+        assert_eq!(value["socket"]["path"], "/tmp/a \"b\".sock");
+    }
+
+    #[test]
+    fn the_users_arguments_come_last_and_choose_the_accelerator() {
+        assert_eq!(arguments(&["-trace", "x"]).last().map(String::as_str), Some("x"));
+        assert!(arguments(&[]).contains(&"tcg".to_owned()));
+        assert!(!arguments(&["-accel", "kvm"]).contains(&"tcg".to_owned()));
+    }
+}

@@ -1,0 +1,142 @@
+//! One guest: started, waited for, its memory read.
+
+use super::check::Qemu;
+use super::command::CommandLine;
+use super::qmp::{Qmp, QmpError};
+use crate::probe::{self, DUMP_ADDRESS, DUMP_LENGTH, ProbeState};
+use crate::process::Process;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How long QEMU may take to answer its monitor.
+const MONITOR: Duration = Duration::from_secs(10);
+
+/// Why a guest gave no results.
+#[derive(Debug, Error)]
+pub enum GuestError {
+    /// QEMU cannot be started.
+    #[error("cannot start QEMU {}", path.display())]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// QEMU ended before the guest did.
+    #[error("QEMU ended early with {status}, saying: {message}")]
+    EndedEarly {
+        /// How.
+        status: String,
+        /// Its last words.
+        message: String,
+    },
+    /// The guest did not come to its end.
+    #[error("the guest did not end within {seconds} s; {position}{registers}")]
+    Hung {
+        /// How long it was given.
+        seconds: u64,
+        /// How far it came.
+        position: String,
+        /// The PSW, if QEMU told it.
+        registers: String,
+    },
+    /// The monitor failed.
+    #[error("QEMU's monitor failed")]
+    Monitor(#[from] QmpError),
+    /// The dump that QEMU wrote cannot be read.
+    #[error("the dump of guest memory in {}", path.display())]
+    Dump {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What a guest left.
+#[derive(Debug)]
+pub struct Run {
+    /// Guest memory from [`DUMP_ADDRESS`].
+    pub dump: Vec<u8>,
+    /// From starting QEMU to the end of the guest.
+    pub time: Duration,
+}
+
+/// Runs a guest to its end and reads its memory. `name_of` tells a record by its number, for errors.
+///
+/// # Errors
+/// See [`GuestError`].
+pub fn run(
+    qemu: &Qemu,
+    line: &CommandLine,
+    folder: &Path,
+    patience: Duration,
+    name_of: &dyn Fn(u64) -> String,
+) -> Result<Run, GuestError> {
+    let start = Instant::now();
+    let mut command = Command::new(&qemu.path);
+    command.args(line.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = Process::start(command, &folder.join("qemu.log"))
+        .map_err(|source| GuestError::Start { path: qemu.path.clone(), source })?;
+    let result = converse(&mut process, folder, patience, name_of);
+    let time = start.elapsed();
+    match result {
+        Ok(dump) => {
+            process.stop(MONITOR);
+            Ok(Run { dump, time })
+        }
+        Err(GuestError::Monitor(QmpError::Closed)) => Err(ended_early(&mut process)),
+        Err(other) => Err(other),
+    }
+}
+
+fn ended_early(process: &mut Process) -> GuestError {
+    let status = process.wait(MONITOR).map_or_else(|| "its monitor closed".to_owned(), |status| status.to_string());
+    let message = match process.log_tail() {
+        tail if tail.is_empty() => "nothing".to_owned(),
+        tail => tail,
+    };
+    GuestError::EndedEarly { status, message }
+}
+
+fn converse(
+    process: &mut Process,
+    folder: &Path,
+    patience: Duration,
+    name_of: &dyn Fn(u64) -> String,
+) -> Result<Vec<u8>, GuestError> {
+    let child = process.child();
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(GuestError::Monitor(QmpError::Closed));
+    };
+    let mut qmp = Qmp::connect(stdout, stdin, MONITOR)?;
+    let ended = qmp.wait_for(&["SHUTDOWN", "GUEST_PANICKED", "STOP"], patience)?;
+    let dump = save(&mut qmp, folder)?;
+    if !ended {
+        let position = match probe::progress(&dump) {
+            Ok((ProbeState::Running, record)) => format!("the last instruction reached is {}", name_of(record)),
+            Ok((ProbeState::NotStarted, _)) => "the probe did not start".to_owned(),
+            _ => "it was still looking for the function".to_owned(),
+        };
+        return Err(GuestError::Hung { seconds: patience.as_secs(), position, registers: psw(&mut qmp) });
+    }
+    // It may be gone before it answers.
+    let _ = qmp.command("quit", &json!({}), MONITOR);
+    Ok(dump)
+}
+
+fn save(qmp: &mut Qmp<ChildStdin>, folder: &Path) -> Result<Vec<u8>, GuestError> {
+    let path = folder.join("memory.dump");
+    let arguments = json!({ "val": DUMP_ADDRESS, "size": DUMP_LENGTH, "filename": path.to_string_lossy() });
+    qmp.command("pmemsave", &arguments, MONITOR)?;
+    std::fs::read(&path).map_err(|source| GuestError::Dump { path, source })
+}
+
+fn psw(qmp: &mut Qmp<ChildStdin>) -> String {
+    let registers = qmp.command("human-monitor-command", &json!({ "command-line": "info registers" }), MONITOR);
+    let text = registers.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    text.lines().find(|line| line.contains("PSW=")).map(|line| format!(" ({})", line.trim())).unwrap_or_default()
+}

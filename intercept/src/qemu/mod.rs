@@ -1,0 +1,11 @@
+//! QEMU: which one, what it can do, its command line, and its monitor.
+
+mod check;
+mod command;
+mod guest;
+mod qmp;
+
+pub use check::{Qemu, QemuError};
+pub use command::CommandLine;
+pub use guest::{GuestError, Run, run};
+pub use qmp::QmpError;
