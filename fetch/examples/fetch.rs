@@ -1,6 +1,16 @@
 //! Fetches everything into the cache and prints what is there.
 
-fn main() -> Result<(), debian_fetch::Error> {
-    print!("{}", debian_fetch::run(debian_fetch::What::All)?);
-    Ok(())
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match debian_fetch::run(debian_fetch::What::All) {
+        Ok(summary) => {
+            print!("{summary}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(3)
+        }
+    }
 }

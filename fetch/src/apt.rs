@@ -50,7 +50,11 @@ impl<'a> Apt<'a> {
             "APT::Update::Error-Mode=any",
             "update",
         ]);
-        tool::lines(&mut update, &action, |line| steps.status(line))
+        let read = tool::lines(&mut update, &action, |line| steps.status(line));
+        read.map_err(|error| match error {
+            Error::Failed { action, words, .. } => Error::Lists { action, words },
+            other => other,
+        })
     }
 
     /// The packages to ask for: those named, and what the meta packages stand for.

@@ -85,6 +85,17 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// The package lists could not be read, or do not match what Debian signed.
+    #[error(
+        "{action} failed; apt-get says:\n{words}\na mirror that is being brought up to date is \
+         right again later; VFIO_USER_ISM_MIRROR names another one"
+    )]
+    Lists {
+        /// What was being done.
+        action: String,
+        /// apt's own words, indented.
+        words: String,
+    },
     /// apt answered, but without what was asked for.
     #[error("{what}: expected {expected}, but apt said {got:?}")]
     Answer {
