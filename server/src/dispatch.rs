@@ -94,7 +94,7 @@ fn carry_out(
         Request::DeviceGetRegionIoFds { argsz, index } => {
             regions::info(*index, function.plan())?;
             message::reply(call.out, header, |out| {
-                region_info::encode_io_fds(*argsz, *index, out)
+                region_info::encode_io_fds(*argsz, *index, out);
             });
             return Ok(());
         }
@@ -114,7 +114,7 @@ fn carry_out(
                 }
             };
             message::reply(call.out, header, |out| {
-                irq_message::encode_info(*index, flags, count, out)
+                irq_message::encode_info(*index, flags, count, out);
             });
             return Ok(());
         }

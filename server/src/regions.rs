@@ -1,5 +1,6 @@
 //! The regions of a function, by VFIO index.
 
+use ism::layout::{COMMAND_BAR_SIZE, MSIX_BAR_SIZE};
 use vfio_user_protocol::message::RegionInfo;
 use vfio_user_protocol::message::region_info::{FLAG_READ, FLAG_WRITE};
 use vfio_user_protocol::{Errno, Refused};
@@ -13,8 +14,6 @@ pub const COUNT: u32 = request::REGION_INDEX + 1;
 const CONFIG: u32 = 7;
 /// Bytes of PCI config space.
 const CONFIG_SIZE: u64 = 256;
-/// Bytes of BAR 2 and, with MSI-X, BAR 4.
-const SMALL_BAR_SIZE: u64 = 4096;
 
 /// A region that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +30,11 @@ pub enum Region {
 pub fn size(index: u32, plan: &FunctionPlan) -> Option<u64> {
     match index {
         0 => Some(1 << plan.data_bar_bits),
-        2 => Some(SMALL_BAR_SIZE),
-        4 if plan.msix => Some(SMALL_BAR_SIZE),
+        2 => Some(COMMAND_BAR_SIZE),
+        4 if plan.msix => Some(MSIX_BAR_SIZE),
         CONFIG => Some(CONFIG_SIZE),
         request::REGION_INDEX => Some(request::region_size(plan.carrier, plan.clp.maxstbl)),
-        0..COUNT => Some(0),
+        1..COUNT => Some(0),
         _ => None,
     }
 }

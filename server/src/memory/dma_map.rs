@@ -302,7 +302,7 @@ impl DmaMap {
         }
         let _ = readable;
         if let Some(known) = self.files.get(&facts.key)
-            && known.len() >= end
+            && known.size() >= end
             && (known.writable() || !writable)
         {
             return Ok(Arc::clone(known));

@@ -95,7 +95,7 @@ impl GuestFile {
     }
 
     /// Bytes mapped.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 
