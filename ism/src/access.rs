@@ -44,6 +44,9 @@ pub(crate) fn load(
 ) -> Result<(), Refusal> {
     let function = fabric.get_mut(id).ok_or_else(|| no_function(id))?;
     function.gone = false;
+    if out.len() != load.len {
+        return Err(wrong_buffer(load.len, out.len()));
+    }
     function.shape.load(load, observer)?;
     match load.pcias {
         DATA_BAR => out.fill(0),
@@ -58,6 +61,14 @@ pub(crate) fn load(
         _ => return Err(no_bar(load.pcias)),
     }
     Ok(())
+}
+
+fn wrong_buffer(expected: usize, got: usize) -> Refusal {
+    Refusal {
+        failure: Failure::Invalid,
+        rule: None,
+        reason: format!("room for {got} bytes of a load, expected {expected}"),
+    }
 }
 
 fn no_bar(pcias: u8) -> Refusal {

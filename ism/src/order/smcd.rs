@@ -7,9 +7,9 @@
 //! DMBs outlive connections: SMC recycles them and starts again with cursors of zero, and nothing
 //! tells the device. A new connection is assumed when, after a message with the closed or abort
 //! flag, data is stored at the start of the ring or a message does not go on from the last one;
-//! and without such a message when the producer cursor is zero, or when both cursors make sense
-//! only from zero on: the consumer's is zero and the producer's counts exactly the bytes stored
-//! from the start of the ring. A cursor that runs backwards to just there is missed.
+//! and without such a message when the producer cursor is back at zero, or when the consumer
+//! cursor is zero and the producer's counts exactly the bytes stored from the start of the ring.
+//! A cursor that runs backwards to just there is missed.
 
 use std::collections::BTreeMap;
 
@@ -144,14 +144,12 @@ impl Connection {
         let Message {
             producer, consumer, ..
         } = message;
-        let goes_on = !producer.is_before(self.producer) && !consumer.is_before(self.consumer);
-        if goes_on {
-            return false;
-        }
+        let back = producer.is_before(self.producer) || consumer.is_before(self.consumer);
+        let reset = producer == Cursor::ZERO && self.producer != Cursor::ZERO;
         let from_zero = producer.wrap == 0
             && consumer == Cursor::ZERO
             && self.stored.is_exactly(0, u64::from(producer.count));
-        self.ended || producer == Cursor::ZERO || from_zero
+        (self.ended && back) || reset || from_zero
     }
 
     fn judge(&self, message: Message, ring: u64, findings: &mut Vec<Finding>) {

@@ -1,1 +1,159 @@
+use super::*;
+use crate::command::{Response, ResponseCode};
+use zpci_region::Path;
 
+const HEADER_16: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 16];
+
+fn judged(window: &Window, offset: u64, data: &[u8]) -> Vec<&'static str> {
+    let mut findings = Vec::new();
+    let store_value = Store {
+        path: Path::Region,
+        pcias: 2,
+        offset,
+        data,
+        gaddr: None,
+    };
+    store(window, &store_value, &mut findings);
+    if let Some(request) = window.clone().store(offset, data) {
+        doorbell(&request, &mut findings);
+    }
+    ids(&findings)
+}
+
+fn judged_load(window: &Window, offset: u64, len: usize) -> Vec<&'static str> {
+    let mut findings = Vec::new();
+    let value = Load {
+        path: Path::Region,
+        pcias: 2,
+        offset,
+        len,
+        gaddr: None,
+    };
+    load(window, &value, &mut findings);
+    ids(&findings)
+}
+
+fn ids(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.rule.id()).collect()
+}
+
+fn with_payload(len: usize) -> Window {
+    let mut window = Window::default();
+    window.store(8, &vec![0; len]);
+    window
+}
+
+fn answered(starved: bool) -> Window {
+    let mut window = Window::default();
+    window.store(0, &HEADER_16);
+    window.answer(&Response::ok(3).u64(1), starved);
+    window
+}
+
+#[test]
+fn payload_then_header_breaks_nothing() {
+    assert!(judged(&Window::default(), 8, &[0; 8]).is_empty());
+    assert!(judged(&with_payload(8), 0, &HEADER_16).is_empty());
+    assert!(judged(&Window::default(), 0, &[0, 0, 0, 3, 0, 0, 0, 8]).is_empty());
+}
+
+#[test]
+fn a_header_wants_all_of_its_payload_before_it() {
+    assert_eq!(
+        judged(&Window::default(), 0, &HEADER_16),
+        ["header-without-payload"]
+    );
+    assert_eq!(
+        judged(&with_payload(7), 0, &HEADER_16),
+        ["header-without-payload"]
+    );
+    let mut gap = Window::default();
+    gap.store(9, &[0; 7]);
+    assert_eq!(judged(&gap, 0, &HEADER_16), ["payload-gap"]);
+}
+
+#[test]
+fn more_payload_than_announced_is_a_bad_length() {
+    assert_eq!(
+        judged(&with_payload(9), 0, &HEADER_16),
+        ["bad-command-length"]
+    );
+    assert_eq!(
+        judged(&with_payload(16), 0, &[0, 0, 0, 1, 0, 0, 0, 24]),
+        ["bad-command-length"]
+    );
+}
+
+#[test]
+fn a_torn_header_is_told_once() {
+    let mut window = with_payload(8);
+    assert_eq!(judged(&window, 4, &HEADER_16[4..]), ["torn-header"]);
+    window.store(4, &HEADER_16[4..]);
+    assert!(judged(&window, 0, &HEADER_16[..4]).is_empty());
+    assert_eq!(judged(&Window::default(), 7, &[16, 0]), ["torn-header"]);
+}
+
+#[test]
+fn a_header_with_more_behind_it_is_not_alone() {
+    let mut both = HEADER_16.to_vec();
+    both.extend([0; 8]);
+    assert_eq!(judged(&Window::default(), 0, &both), ["header-not-alone"]);
+}
+
+#[test]
+fn reserved_bytes_unknown_codes_and_reversed_headers_are_told() {
+    assert_eq!(
+        judged(&Window::default(), 0, &[0, 0, 0, 3, 0, 1, 0, 8]),
+        ["reserved-not-zero"]
+    );
+    assert_eq!(
+        judged(&Window::default(), 0, &[0, 0, 0, 0x0c, 0, 0, 0, 8]),
+        ["unknown-command"]
+    );
+    let mut window = Window::default();
+    let reversed = window.store(0, &[8, 0, 0, 0, 3, 0, 0, 0]).unwrap();
+    assert!(unknown(&reversed).contains("bytes reversed the header is READ_GID"));
+    let other = window.store(0, &[9, 0, 0, 0, 3, 0, 0, 0]).unwrap();
+    assert!(!unknown(&other).contains("reversed"));
+}
+
+#[test]
+fn a_store_before_the_response_was_loaded_overlaps() {
+    let mut window = answered(false);
+    assert_eq!(judged(&window, 8, &[0; 8]), ["command-overlap"]);
+    assert_eq!(
+        judged(&window, 0, &[0, 0, 0, 3, 0, 0, 0, 8]),
+        ["command-overlap"]
+    );
+    window.loaded(8);
+    assert_eq!(judged(&window, 8, &[0; 8]), ["command-overlap"]);
+    window.loaded(0);
+    assert!(judged(&window, 8, &[0; 8]).is_empty());
+}
+
+#[test]
+fn payload_behind_a_header_that_missed_it_is_late() {
+    let mut window = answered(true);
+    assert_eq!(judged(&window, 8, &[0; 8]), ["payload-after-header"]);
+    window.loaded(0);
+    assert!(judged(&window, 8, &[0; 8]).is_empty(), "the next command's");
+}
+
+#[test]
+fn a_response_is_loaded_after_its_command_and_inside_its_length() {
+    assert_eq!(
+        judged_load(&Window::default(), 0, 8),
+        ["response-before-command"]
+    );
+    let mut window = answered(false);
+    assert!(judged_load(&window, 0, 8).is_empty());
+    assert!(judged_load(&window, 8, 8).is_empty());
+    assert_eq!(judged_load(&window, 16, 8), ["response-overread"]);
+    assert_eq!(judged_load(&window, 9, 8), ["response-overread"]);
+    window.loaded(0);
+    window.store(8, &[0; 8]);
+    assert_eq!(judged_load(&window, 0, 8), ["response-before-command"]);
+    window.store(0, &HEADER_16);
+    window.answer(&Response::error(1, ResponseCode::BadValue), false);
+    assert!(judged_load(&window, 0, 8).is_empty());
+}
