@@ -8,7 +8,9 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::request::{Closure, Request};
 
-const SUITE: &str = "trixie";
+/// Suites to take the guest from, best first. A suite whose lists a mirror serves half-updated is
+/// refused by apt; the older one will do as well.
+const SUITES: [&str; 2] = ["trixie", "bookworm"];
 const SUITE_VARIABLE: &str = "VFIO_USER_ISM_GUEST_SUITE";
 const ARCH: &str = "s390x";
 const META: &str = "linux-image-s390x";
@@ -30,14 +32,25 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The parts from Debian trixie, or the suite that `$VFIO_USER_ISM_GUEST_SUITE` names: from
-    /// the cache, or fetched now.
+    /// The parts from the suite that `$VFIO_USER_ISM_GUEST_SUITE` names, else from Debian trixie, or
+    /// from bookworm where trixie's cannot be had: from the cache, or fetched now.
     ///
     /// # Errors
-    /// As [`Cache::packages`].
+    /// As [`Cache::packages`]; of the best suite, if none can be had.
     pub fn fetch(cache: &Cache) -> Result<Self, Error> {
-        let suite = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty());
-        Self::of_suite(cache, suite.as_deref().unwrap_or(SUITE))
+        if let Some(suite) = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty()) {
+            return Self::of_suite(cache, &suite);
+        }
+        let [best, rest @ ..] = SUITES;
+        Self::of_suite(cache, best).or_else(|error| {
+            for suite in rest {
+                eprintln!("{error}\ntrying the guest of {suite} instead of {best}");
+                if let Ok(guest) = Self::of_suite(cache, suite) {
+                    return Ok(guest);
+                }
+            }
+            Err(error)
+        })
     }
 
     /// The parts from `suite`.
