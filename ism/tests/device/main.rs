@@ -1,0 +1,11 @@
+//! The device from outside: a driver that knows bytes, and guests that keep a log.
+
+mod commands;
+mod driver;
+mod events;
+mod guests;
+mod linux;
+mod moves;
+mod properties;
+mod reset;
+mod rules;

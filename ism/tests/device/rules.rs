@@ -1,0 +1,357 @@
+//! Every order rule through the device: what trips it, what comes close, and what `reject` does.
+
+use zpci_region::{Failure, Rule, Severity};
+
+use crate::driver::{DMB, GIDS, IEQ, Machine, SBA, reg_dmb, request, target};
+
+const NOTHING: [&str; 0] = [];
+
+/// A machine with functions 0 and 1 probed and a 16 KiB DMB of 1 for 0.
+fn pair(rule: Rule, severity: Severity) -> (Machine, u64) {
+    let mut machine = Machine::with_rules(2, &[rule], severity);
+    machine.probe(0);
+    machine.probe(1);
+    let token = machine.reg_dmb(1, 40, 16384, GIDS[0]);
+    machine.seen.rules();
+    (machine, token)
+}
+
+/// The last of some stores breaks the rule: told under warn; refused, told and without effect
+/// under reject.
+fn last_store_breaks(rule: Rule, stores: &[(u8, u64, Vec<u8>)]) {
+    let (last, before) = stores.split_last().unwrap();
+    let (mut machine, token) = pair(rule, Severity::Warn);
+    let at = |pcias: u8, offset: u64| if pcias == 0 { offset | token } else { offset };
+    for (pcias, offset, data) in before {
+        machine.store(0, *pcias, at(*pcias, *offset), data).unwrap();
+        assert_eq!(machine.seen.rules(), NOTHING);
+    }
+    machine
+        .store(0, last.0, at(last.0, last.1), &last.2)
+        .unwrap();
+    assert_eq!(machine.seen.rules(), [rule.id()]);
+
+    let (mut machine, _) = pair(rule, Severity::Reject);
+    for (pcias, offset, data) in before {
+        machine.store(0, *pcias, at(*pcias, *offset), data).unwrap();
+    }
+    machine.guests.take();
+    let (info, response) = (machine.info(0), image(&mut machine));
+    for _ in 0..2 {
+        let refusal = machine
+            .store(0, last.0, at(last.0, last.1), &last.2)
+            .unwrap_err();
+        assert_eq!((refusal.failure, refusal.rule), (Failure::Io, Some(rule)));
+        assert_eq!(
+            machine.seen.violations.pop().unwrap().severity,
+            Severity::Reject
+        );
+    }
+    machine.seen.rules();
+    assert_eq!(machine.info(0), info);
+    assert_eq!(image(&mut machine), response);
+    assert!(machine.guests.log.is_empty());
+}
+
+/// The response, read where no judgement depends on it.
+fn image(machine: &mut Machine) -> Vec<u8> {
+    let bytes = machine.load(0, 2, 8, 8).unwrap();
+    machine.seen.rules();
+    bytes
+}
+
+fn header(code: u32, len: u16) -> Vec<u8> {
+    let mut header = code.to_be_bytes().to_vec();
+    header.extend([0, 0]);
+    header.extend(len.to_be_bytes());
+    header
+}
+
+#[test]
+fn header_without_payload() {
+    last_store_breaks(Rule::HeaderWithoutPayload, &[(2, 0, header(4, 16))]);
+}
+
+#[test]
+fn payload_gap() {
+    last_store_breaks(
+        Rule::PayloadGap,
+        &[(2, 16, vec![0; 16]), (2, 0, header(9, 24))],
+    );
+}
+
+#[test]
+fn payload_after_header() {
+    let (mut machine, _) = pair(Rule::PayloadAfterHeader, Severity::Warn);
+    machine.store(0, 2, 0, &header(4, 16)).unwrap();
+    machine.store(0, 2, 8, &7_u64.to_be_bytes()).unwrap();
+    assert_eq!(
+        machine.seen.rules(),
+        ["header-without-payload", "payload-after-header"]
+    );
+    assert!(
+        machine.info(0).vlans.is_empty(),
+        "it is not part of the command"
+    );
+}
+
+#[test]
+fn torn_header() {
+    last_store_breaks(Rule::TornHeader, &[(2, 0, vec![0, 0, 0, 3])]);
+}
+
+#[test]
+fn header_not_alone() {
+    let both = request(4, &[&7_u64.to_be_bytes()]);
+    last_store_breaks(Rule::HeaderNotAlone, &[(2, 0, both)]);
+}
+
+#[test]
+fn command_overlap() {
+    last_store_breaks(
+        Rule::CommandOverlap,
+        &[(2, 0, header(3, 8)), (2, 0, header(8, 8))],
+    );
+    last_store_breaks(
+        Rule::CommandOverlap,
+        &[(2, 0, header(3, 8)), (2, 8, vec![0; 8])],
+    );
+}
+
+#[test]
+fn unknown_command_and_the_reversed_one() {
+    last_store_breaks(Rule::UnknownCommand, &[(2, 0, header(0x10, 8))]);
+    let (mut machine, _) = pair(Rule::UnknownCommand, Severity::Warn);
+    let mut reversed = header(3, 8);
+    reversed.reverse();
+    machine.store(0, 2, 0, &reversed).unwrap();
+    let detail = machine.seen.violations.pop().unwrap().detail;
+    assert!(
+        detail.contains("reversed the header is READ_GID"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn bad_command_length() {
+    last_store_breaks(Rule::BadCommandLength, &[(2, 0, header(3, 16))]);
+    last_store_breaks(
+        Rule::BadCommandLength,
+        &[(2, 8, vec![0; 16]), (2, 0, header(5, 16))],
+    );
+}
+
+#[test]
+fn reserved_not_zero() {
+    last_store_breaks(
+        Rule::ReservedNotZero,
+        &[(2, 0, vec![0, 0, 0, 3, 0, 1, 0, 8])],
+    );
+}
+
+#[test]
+fn response_before_command_and_overread() {
+    for (rule, command, offset) in [
+        (Rule::ResponseBeforeCommand, false, 0),
+        (Rule::ResponseOverread, true, 16),
+    ] {
+        for severity in [Severity::Warn, Severity::Reject] {
+            let mut machine = Machine::with_rules(1, &[rule], severity);
+            if command {
+                machine.done(0, &request(3, &[]));
+            }
+            let loaded = machine.load(0, 2, offset, 8);
+            assert_eq!(loaded.is_err(), severity == Severity::Reject);
+            assert_eq!(machine.seen.rules(), [rule.id()]);
+            machine.done(0, &request(3, &[]));
+            assert_eq!(machine.seen.rules(), NOTHING, "the exact response is fine");
+        }
+    }
+}
+
+/// A command that breaks a rule is answered anyway under warn, and not carried out under reject.
+fn command_breaks(rule: Rule, prepare: impl Fn(&mut Machine), request: &[u8], answer: u16) {
+    let mut machine = Machine::with_rules(2, &[rule], Severity::Warn);
+    prepare(&mut machine);
+    machine.seen.rules();
+    assert_eq!(machine.command(0, request).0, answer);
+    assert_eq!(machine.broken(), [rule.id()]);
+
+    let mut machine = Machine::with_rules(2, &[rule], Severity::Reject);
+    prepare(&mut machine);
+    machine.seen.commands.clear();
+    machine.store(0, 2, 8, &request[8..]).unwrap();
+    let refusal = machine.store(0, 2, 0, &request[..8]).unwrap_err();
+    assert_eq!(refusal.rule, Some(rule));
+    assert!(machine.seen.commands.is_empty());
+}
+
+fn probed(machine: &mut Machine) {
+    machine.probe(0);
+}
+
+#[test]
+fn register_order() {
+    let ieq = request(2, &[&IEQ.to_be_bytes(), &512_u64.to_be_bytes()]);
+    command_breaks(Rule::RegisterOrder, |_| {}, &ieq, 0);
+    let dmb = reg_dmb(DMB, 4096, 32, GIDS[0]);
+    command_breaks(Rule::RegisterOrder, |_| {}, &dmb, 0);
+    let sba_only = |machine: &mut Machine| {
+        machine.done(0, &request(1, &[&SBA.to_be_bytes()]));
+    };
+    command_breaks(Rule::RegisterOrder, sba_only, &dmb, 0);
+    let mut machine = Machine::new(1);
+    machine.probe(0);
+    machine.done(0, &dmb);
+    assert_eq!(machine.broken(), NOTHING);
+}
+
+#[test]
+fn bad_sba_index() {
+    for index in [0, 31, 1920, u32::MAX] {
+        command_breaks(Rule::BadSbaIndex, probed, &reg_dmb(DMB, 4096, index, 1), 5);
+    }
+    let used = |machine: &mut Machine| {
+        machine.probe(0);
+        machine.reg_dmb(0, 50, 4096, 1);
+    };
+    command_breaks(Rule::BadSbaIndex, used, &reg_dmb(DMB, 4096, 50, 1), 7);
+}
+
+#[test]
+fn bad_dmb_memory() {
+    for (iova, len, answer) in [
+        (DMB + 1, 4096, 5),
+        (DMB, 0, 5),
+        (DMB, (1 << 20) + 1, 5),
+        (DMB + 4096, 1 << 20, 0),
+        (u64::MAX - 4095, 4096, 5),
+    ] {
+        command_breaks(
+            Rule::BadDmbMemory,
+            probed,
+            &reg_dmb(iova, len, 32, 1),
+            answer,
+        );
+    }
+    let mut machine = Machine::new(1);
+    machine.probe(0);
+    machine.done(0, &reg_dmb(DMB, 1 << 20, 32, 1));
+    machine.done(0, &reg_dmb(DMB + (1 << 20) - 4096, 4096, 33, 1));
+    assert_eq!(machine.broken(), NOTHING);
+}
+
+#[test]
+fn queue_misaligned() {
+    command_breaks(
+        Rule::QueueMisaligned,
+        |_| {},
+        &request(1, &[&8_u64.to_be_bytes()]),
+        5,
+    );
+    let sba = |machine: &mut Machine| {
+        machine.done(0, &request(1, &[&SBA.to_be_bytes()]));
+    };
+    for (iova, len) in [(IEQ + 8, 512_u64), (IEQ, 4096)] {
+        let request = request(2, &[&iova.to_be_bytes(), &len.to_be_bytes()]);
+        command_breaks(Rule::QueueMisaligned, sba, &request, 5);
+    }
+}
+
+#[test]
+fn unregister_not_owned() {
+    let unknown = request(0x0b, &[&(77_u64 << 32).to_be_bytes()]);
+    command_breaks(Rule::UnregisterNotOwned, probed, &unknown, 0);
+    let foreign = |machine: &mut Machine| {
+        machine.probe(0);
+        machine.probe(1);
+        assert_eq!(machine.reg_dmb(1, 32, 4096, GIDS[0]), 1 << 32);
+    };
+    let request = request(0x0b, &[&(1_u64 << 32).to_be_bytes()]);
+    command_breaks(Rule::UnregisterNotOwned, foreign, &request, 13);
+}
+
+const SIGNAL: u64 = 1 << 23;
+
+#[test]
+fn data_after_signal() {
+    let piece = vec![0; 8];
+    let cut = [(0, SIGNAL, piece.clone()), (0, SIGNAL | 8, piece.clone())];
+    last_store_breaks(Rule::DataAfterSignal, &cut);
+    let below = [(0, SIGNAL | 64, piece.clone()), (0, 56, piece)];
+    last_store_breaks(Rule::DataAfterSignal, &below);
+}
+
+#[test]
+fn descending_pieces() {
+    last_store_breaks(
+        Rule::DescendingPieces,
+        &[(0, 4096, vec![0; 100]), (0, 4000, vec![0; 96])],
+    );
+}
+
+#[test]
+fn element_index_too_high() {
+    last_store_breaks(Rule::ElementIndexTooHigh, &[(0, 16 << 24, vec![0; 16])]);
+}
+
+#[test]
+fn move_crosses_page() {
+    let (mut machine, token) = pair(Rule::Crosses4k, Severity::Off);
+    machine
+        .store(0, 0, target(token, 0, false, 4000), &[0; 96])
+        .unwrap();
+    assert_eq!(machine.seen.rules(), NOTHING);
+    machine
+        .store(0, 0, target(token, 0, false, 4000), &[0; 97])
+        .unwrap();
+    assert_eq!(machine.seen.rules(), ["move-crosses-page"]);
+}
+
+#[test]
+fn signal_without_sba_under_reject_writes_nothing() {
+    let (mut machine, token) = pair(Rule::SignalWithoutSba, Severity::Reject);
+    machine.done(1, &request(0x11, &[]));
+    machine.guests.take();
+    let refusal = machine
+        .store(0, 0, target(token, 0, true, 0), &[1])
+        .unwrap_err();
+    assert_eq!(refusal.rule, Some(Rule::SignalWithoutSba));
+    assert!(machine.guests.log.is_empty());
+}
+
+#[test]
+fn smcd_rules_under_reject_keep_the_sender_s_state() {
+    let (mut machine, token) = pair(Rule::CdcNotAMessage, Severity::Reject);
+    let refusal = machine
+        .store(0, 0, target(token, 0, true, 0), &[1; 32])
+        .unwrap_err();
+    assert_eq!(refusal.rule, Some(Rule::CdcNotAMessage));
+    assert!(machine.guests.log.is_empty());
+    assert_eq!(machine.info(0).totals.moves, 0);
+}
+
+#[test]
+fn the_smcd_group_is_off_by_default() {
+    let mut machine = Machine::new(1);
+    machine.probe(0);
+    let token = machine.reg_dmb(0, 32, 4096, GIDS[0]);
+    machine
+        .store(0, 0, target(token, 0, true, 100), &[1; 32])
+        .unwrap();
+    assert_eq!(machine.broken(), NOTHING);
+}
+
+#[test]
+fn violations_say_where_and_how_much() {
+    let (mut machine, token) = pair(Rule::UnknownDmb, Severity::Note);
+    let offset = target(token + (9 << 32), 0, false, 12);
+    machine.store(0, 0, offset, &[0; 20]).unwrap_err();
+    let violation = machine.seen.violations.pop().unwrap();
+    assert_eq!(
+        (violation.pcias, violation.offset, violation.len),
+        (0, offset, 20)
+    );
+    assert_eq!((violation.pieces, violation.piece_len), (1, 20));
+    assert_eq!(violation.severity, Severity::Note);
+}
