@@ -153,3 +153,37 @@ fn functions_of_one_fabric_share_a_pchid() {
         "device.pchid"
     );
 }
+
+#[test]
+fn what_is_shown_can_be_loaded_again_and_says_the_same() {
+    let mut profile = minimal();
+    profile["device"] = json!({"pnetid": "NET1", "relaxed": false, "contracts": ["bar"]});
+    profile["rules"] = json!({"smcd": "warn"});
+    let shown = parse("t.json", &profile.to_string()).unwrap().show();
+    assert_eq!(parse("shown", &shown.to_string()).unwrap().show(), shown);
+    assert_eq!(shown["functions"][0]["device"]["pnetid"], "NET1");
+    assert_eq!(shown["functions"][0]["rules"]["cdc-not-a-message"], "warn");
+}
+
+#[test]
+fn the_schema_and_the_page_tell_every_key() {
+    let schema = crate::profile::schema();
+    let page = include_str!("../../../../docs/profiles.md");
+    let definitions = ["DeviceSettings", "FunctionSettings"].map(|name| &schema["$defs"][name]);
+    let mut keys = 0;
+    for object in definitions.into_iter().chain([&schema]) {
+        assert_eq!(object["additionalProperties"], false, "{object}");
+        for key in object["properties"].as_object().unwrap().keys() {
+            assert!(
+                page.contains(&format!("`{key}`")),
+                "docs/profiles.md does not tell {key}"
+            );
+            keys += 1;
+        }
+    }
+    assert!(keys >= 18, "{keys}");
+    assert_eq!(
+        schema["$defs"]["DeviceSettings"]["properties"]["data_bar_bits"]["minimum"],
+        33
+    );
+}
