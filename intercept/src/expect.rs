@@ -159,6 +159,7 @@ fn bytes(count: u64) -> String {
 #[derive(Debug)]
 pub struct Reference<'a> {
     model: Model,
+    maximum: u16,
     facts: &'a FunctionFacts,
     saved: u64,
     interrupts: bool,
@@ -168,8 +169,14 @@ pub struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// The expectations of all cases in order.
     #[must_use]
-    pub fn expectations(model: Model, facts: &'a FunctionFacts, plan: &Plan, outcomes: &[Outcome]) -> Vec<Expectation> {
-        let mut reference = Self::new(model, facts);
+    pub fn expectations(
+        model: Model,
+        maximum: u16,
+        facts: &'a FunctionFacts,
+        plan: &Plan,
+        outcomes: &[Outcome],
+    ) -> Vec<Expectation> {
+        let mut reference = Self::new(model, maximum, facts);
         let mut expectations = Vec::new();
         for ((tag, case), outcome) in (0..).zip(&plan.cases).zip(outcomes) {
             expectations.push(reference.expect(case, tag, outcome.executed));
@@ -180,10 +187,11 @@ impl<'a> Reference<'a> {
         expectations
     }
 
-    /// The state after the set-up: interrupts and translation are registered.
+    /// The state after the set-up: interrupts and translation are registered. `maximum` is the function's own longest
+    /// block store.
     #[must_use]
-    pub fn new(model: Model, facts: &'a FunctionFacts) -> Self {
-        Self { model, facts, saved: 0, interrupts: true, translation: true }
+    pub fn new(model: Model, maximum: u16, facts: &'a FunctionFacts) -> Self {
+        Self { model, maximum, facts, saved: 0, interrupts: true, translation: true }
     }
 
     /// Keeps what a case with `save` loaded.
@@ -274,8 +282,8 @@ impl<'a> Reference<'a> {
         }
         let offset = self.offset(case);
         let maximum = match self.model {
-            Model::Relaxed => 4096,
-            Model::Strict => u64::from(self.facts.max_store_block),
+            Model::Relaxed => u64::from(self.maximum),
+            Model::Strict => u64::from(self.maximum.min(self.facts.max_store_block)),
         };
         let strict_form = case.length % 8 != 0 || case.length <= 8 || offset % 8 != 0 || case.source % 8 != 0;
         let broken_form = case.length == 0

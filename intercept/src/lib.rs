@@ -1,14 +1,40 @@
-//! Tests QEMU's interception of zPCI instructions.
+//! Tests QEMU's interception of zPCI instructions: what a guest executes against what the device sees.
+//!
+//! The path of a run, and the modules along it:
+//! - [`plan`]: the instructions to execute, as data; [`pattern`]: their payloads;
+//! - [`probe`]: the bare-metal guest made from a plan, with [`encoder`] for its machine code;
+//! - [`server`], [`qemu`], [`process`]: the programs that run; [`events`]: what the device saw;
+//! - [`recording`]: all of it as one file; [`session`] makes one;
+//! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
+//! - [`report`], [`baseline`]: the result for people and programs;
+//! - [`stand_in`]: a client that behaves well, to show that the suite can pass;
+//! - [`Args`], [`run`], [`Error`]: the subcommand.
+//!
+//! Non-goal: emulating the function; that is the server's.
+
+#![forbid(unsafe_code)]
+
+mod args;
 pub mod attribute;
+pub mod baseline;
 pub mod encoder;
+mod error;
+pub mod events;
 pub mod expect;
 pub mod pattern;
 pub mod plan;
 pub mod probe;
+pub mod process;
+pub mod profile;
+pub mod qemu;
 pub mod recording;
+pub mod report;
+mod run;
+pub mod server;
+pub mod session;
 pub mod stand_in;
 pub mod verdict;
-pub mod events;
-pub mod process;
-pub mod qemu;
-pub mod server;
+
+pub use args::{Args, Expect, Format};
+pub use error::Error;
+pub use run::{Ending, run};

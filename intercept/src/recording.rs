@@ -126,6 +126,8 @@ pub struct Recording {
     pub times: Times,
     /// What was to be executed.
     pub plan: Plan,
+    /// The function's own longest block store, as its profile says.
+    pub max_store_block: u16,
     /// What CLP and the set-up told.
     pub facts: FunctionFacts,
     /// The set-up.

@@ -41,17 +41,17 @@ pub trait Function {
     fn take_interrupt(&mut self) -> Result<bool, Self::Error>;
 }
 
-/// Executes a plan; the outcomes are what a guest would have got.
+/// Executes a plan against a model whose function takes block stores of `maximum` bytes; the outcomes are what a guest would have got.
 ///
 /// # Errors
 /// The function cannot be reached.
 pub fn execute<F: Function>(
     plan: &Plan,
     facts: &FunctionFacts,
-    model: Model,
+    (model, maximum): (Model, u16),
     function: &mut F,
 ) -> Result<Vec<Outcome>, F::Error> {
-    let mut reference = Reference::new(model, facts);
+    let mut reference = Reference::new(model, maximum, facts);
     let mut outcomes = Vec::new();
     for (tag, case) in (0..).zip(&plan.cases) {
         let executed = case.only != Some(Carrier::Plain);

@@ -136,7 +136,7 @@ impl Findings {
 /// Fences that are missing, so that the device's accesses cannot be told apart.
 pub fn classify(recording: &Recording, model: Model) -> Result<Vec<CaseVerdict>, FenceError> {
     let expectations =
-        Reference::expectations(model, &recording.facts, &recording.plan, &recording.outcomes);
+        Reference::expectations(model, recording.max_store_block, &recording.facts, &recording.plan, &recording.outcomes);
     let mut verdicts = Vec::new();
     for batch in attribute::batches(recording)? {
         verdicts.extend(classify_batch(recording, &expectations, &batch));

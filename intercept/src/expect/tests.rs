@@ -13,7 +13,7 @@ fn facts() -> FunctionFacts {
 
 fn expected(model: Model, case: &Case) -> String {
     let facts = facts();
-    Reference::new(model, &facts).expect(case, 0, true).describe()
+    Reference::new(model, 4096, &facts).expect(case, 0, true).describe()
 }
 
 fn block(space: u8, offset: u64, length: u64) -> Case {
@@ -75,7 +75,7 @@ fn registers_move_powers_of_two_within_a_doubleword() {
 #[test]
 fn controls_follow_what_was_registered_before() {
     let facts = facts();
-    let mut reference = Reference::new(Model::Relaxed, &facts);
+    let mut reference = Reference::new(Model::Relaxed, 4096, &facts);
     let mut control = |operation| {
         let case = Case { operation, ..Case::new("", "", Instruction::Mpcifc) };
         reference.expect(&case, 0, true).accept

@@ -76,12 +76,13 @@ fn facts() -> FunctionFacts {
 fn perfect(plan: Plan, model: Model) -> Recording {
     let facts = facts();
     let mut notebook = Notebook::default();
-    let Ok(outcomes) = execute(&plan, &facts, model, &mut notebook);
+    let Ok(outcomes) = execute(&plan, &facts, (model, 4096), &mut notebook);
     Recording {
         schema_version: SCHEMA_VERSION,
         environment: Environment::default(),
         times: Times::default(),
         plan,
+        max_store_block: 4096,
         facts,
         setup: Vec::new(),
         outcomes,

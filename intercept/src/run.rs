@@ -1,0 +1,101 @@
+//! What the subcommand does.
+
+use crate::args::{Args, Format};
+use crate::baseline::Comparison;
+use crate::error::Error;
+use crate::expect::Model;
+use crate::plan::Plan;
+use crate::profile::Profile;
+use crate::recording::Recording;
+use crate::report::{self, Report};
+use crate::{session, verdict};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// How a run went that came to a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything is as specified, or equal to the baseline: exit code 0.
+    Good,
+    /// Something is not, or changed: exit code 1.
+    NotGood,
+}
+
+/// Carries out the subcommand. The report goes to standard output, words about it to standard error. `program` is the
+/// executable whose `serve` subcommand is the server.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
+    if args.dump_plan {
+        print(&plan(args)?.to_json())?;
+        return Ok(Ending::Good);
+    }
+    let (recording, relaxed) = match &args.replay {
+        Some(path) => (Recording::read(path)?, true),
+        None => {
+            let profile = args.profile.as_deref().map_or_else(|| Ok(Profile::default()), Profile::read)?;
+            (session::record(args, program, plan(args)?, &profile)?, profile.relaxed)
+        }
+    };
+    if let Some(path) = &args.record {
+        recording.write(path)?;
+    }
+    let default = if relaxed { Model::Relaxed } else { Model::Strict };
+    let model = args.expect.map_or(default, Model::from);
+    let verdicts = verdict::classify(&recording, model)?;
+    let report = Report::new(&recording, model, &verdicts);
+    publish(args, &report)?;
+    judge(args, &report)
+}
+
+fn plan(args: &Args) -> Result<Plan, Error> {
+    Ok(match (&args.plan, args.random) {
+        (Some(path), _) => Plan::read(path)?,
+        (None, Some(count)) => Plan::random(count, args.seed),
+        (None, None) => Plan::default(),
+    })
+}
+
+fn publish(args: &Args, report: &Report) -> Result<(), Error> {
+    if let Some(path) = &args.html {
+        write(path, &report::html(report))?;
+    }
+    let text = match args.format {
+        Format::Table => report::table(report, std::io::stdout().is_terminal()),
+        Format::Json => report.to_json(),
+        Format::Tap => report::tap(report),
+        Format::Junit => report::junit(report)?,
+    };
+    print(&text)
+}
+
+fn judge(args: &Args, report: &Report) -> Result<Ending, Error> {
+    let good = match &args.baseline {
+        Some(path) if args.write_baseline => {
+            write(path, &report.to_json())?;
+            eprintln!("baseline written to {}", path.display());
+            true
+        }
+        Some(path) => {
+            let comparison = Comparison::new(&Report::read(path)?, report);
+            eprint!("{}", comparison.describe());
+            comparison.is_equal()
+        }
+        None => report.is_good(),
+    };
+    Ok(if good { Ending::Good } else { Ending::NotGood })
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(Error::Output),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
+}
