@@ -30,14 +30,19 @@ pub mod command {
 pub const CONFIG: u32 = 7;
 /// Region index of the zPCI I/O region.
 pub const ZPCI: u32 = 9;
-/// Interrupt index of MSI.
-pub const MSI: u32 = 1;
-/// Interrupt index of MSI-X.
-pub const MSIX: u32 = 2;
-/// SET_IRQS flags: what the data are.
-pub const DATA: [u32; 3] = [1, 2, 4];
-/// SET_IRQS flags: mask, unmask, trigger.
-pub const ACTION: [u32; 3] = [8, 16, 32];
+/// Interrupt indexes, and flags of SET_IRQS: one kind of data and one action.
+#[allow(missing_docs, reason = "named as in linux/vfio.h")]
+pub mod irq {
+    pub const MSI: u32 = 1;
+    pub const MSIX: u32 = 2;
+    pub const NONE: u32 = 1;
+    pub const BOOL: u32 = 2;
+    pub const EVENTFD: u32 = 4;
+    pub const MASK: u32 = 8;
+    pub const UNMASK: u32 = 16;
+    pub const TRIGGER: u32 = 32;
+}
+
 /// The capabilities that QEMU 11.1 proposes.
 pub const QEMU: &str = r#"{"capabilities":{"pgsizes":4096,"max_msg_fds":16,"max_dma_maps":65535,"max_data_xfer_size":1048576,"migration":{"max_bitmap_size":268435456,"pgsize":4096},"write_multiple":true}}"#;
 
@@ -208,7 +213,7 @@ impl Client {
     /// Has the first vector of an index signalled by a new eventfd.
     pub fn eventfd(&mut self, index: u32) -> Eventfd {
         let eventfd = Eventfd::new();
-        let body = set_irqs(DATA[2] | ACTION[2], index, 0, 1, &[]);
+        let body = set_irqs(irq::EVENTFD | irq::TRIGGER, index, 0, 1, &[]);
         self.request_with(command::SET_IRQS, body, &[eventfd.as_fd()]).ok();
         eventfd
     }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::client::{Client, MSI, ZPCI};
+use crate::client::{Client, ZPCI, irq::MSI};
 use crate::memory::{Eventfd, Ram};
 use crate::wire::{Bytes, Message};
 

@@ -11,12 +11,16 @@
 //! | [`memory`] | guest RAM in a memfd, eventfds |
 //! | [`driver`] | an ISM driver: commands, buffers, data moves |
 //! | [`daemon`] | the server as a child process |
+//! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
+//! | [`qtest`] | an x86 machine without a guest, driven from outside |
 #![forbid(unsafe_code)]
 
 pub mod client;
 pub mod daemon;
 pub mod driver;
 pub mod memory;
+pub mod qemu;
+pub mod qtest;
 pub mod wire;
 
 pub use client::Client;

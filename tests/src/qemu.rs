@@ -1,0 +1,196 @@
+//! QEMU as a child process.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use debian_fetch::{Cache, Guest, Initramfs, Machine, Qemu};
+use tempfile::TempDir;
+
+/// A guest that takes longer to boot fails a test. It takes 5 s on an idle machine.
+pub const BOOT: Duration = Duration::from_secs(120);
+
+/// How the machine's RAM reaches the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// As a descriptor in DMA_MAP.
+    Descriptor,
+    /// Not at all: the server asks with DMA_READ and DMA_WRITE.
+    Messages,
+}
+
+impl Memory {
+    fn arguments(self, mib: u32) -> [String; 6] {
+        let backend = match self {
+            Self::Descriptor => format!("memory-backend-memfd,id=ram,size={mib}M,share=on"),
+            Self::Messages => format!("memory-backend-ram,id=ram,size={mib}M"),
+        };
+        let size = format!("{mib}M");
+        let machine = "memory-backend=ram".to_owned();
+        ["-m".into(), size, "-object".into(), backend, "-machine".into(), machine]
+    }
+}
+
+/// The value of a `-device` argument for the function behind `socket`, with more properties as
+/// JSON, e.g. `,"addr":"4"`.
+pub fn device(socket: &Path, id: &str, properties: &str) -> String {
+    let path = serde_json::Value::from(socket.to_str().unwrap());
+    format!(
+        r#"{{"driver":"vfio-user-pci","id":"{id}","socket":{{"type":"unix","path":{path}}}{properties}}}"#
+    )
+}
+
+/// A QEMU with `mib` MiB of RAM; nothing but what is asked for is in the machine.
+pub fn command(machine: Machine, memory: Memory, mib: u32) -> Command {
+    let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
+    let qemu = Qemu::find(machine, None, &cache).unwrap_or_else(|e| panic!("{e}"));
+    let mut command = Command::new(qemu.program);
+    command.args(["-nodefaults", "-display", "none", "-no-user-config"]);
+    command.args(memory.arguments(mib));
+    command
+}
+
+/// A running QEMU whose standard input and output are used; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<Vec<u8>>,
+    stderr: PathBuf,
+    /// Files that go with it.
+    _folder: TempDir,
+}
+
+impl Process {
+    /// Starts it. `folder` holds files that it uses; its messages go there, too.
+    pub fn start(mut command: Command, folder: TempDir) -> Self {
+        let stderr = folder.path().join("stderr");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(File::create(&stderr).unwrap());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let mut pipe = child.stdout.take().unwrap();
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(got @ 1..) = pipe.read(&mut bytes) {
+                if sender.send(bytes[..got].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Self { child, input, output, stderr, _folder: folder }
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends to its standard input.
+    pub fn send(&mut self, text: &str) {
+        let mut input = self.input.as_ref().expect("input is open");
+        let sent = input.write_all(text.as_bytes()).and_then(|()| input.flush());
+        assert!(sent.is_ok(), "QEMU takes no input: {sent:?}\n{}", self.stderr());
+    }
+
+    /// Waits for more of its standard output, until `deadline`; `None` if there is none.
+    pub fn receive(&mut self, deadline: Instant) -> Option<Vec<u8>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.output.recv_timeout(left) {
+            Ok(bytes) => Some(bytes),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// What it printed as errors and warnings.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A Linux guest for s390x, with its console.
+#[derive(Debug)]
+pub struct Linux {
+    process: Process,
+    text: String,
+    seen: usize,
+}
+
+impl Linux {
+    /// Boots Debian's kernel on an emulated machine with these `-device` arguments; `init` are the
+    /// shell commands of process 1.
+    pub fn boot(init: &str, devices: &[String]) -> Self {
+        let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
+        let guest = Guest::fetch(&cache).unwrap_or_else(|e| panic!("{e}"));
+        let folder = tempfile::tempdir().unwrap();
+        let initramfs = folder.path().join("initramfs");
+        let content = Initramfs::new(&guest.busybox).unwrap().init(init);
+        content.write(&initramfs).unwrap();
+
+        let mut qemu = command(Machine::S390x, Memory::Descriptor, 512);
+        qemu.args(["-M", "s390-ccw-virtio", "-accel", "tcg", "-cpu", "max"]);
+        qemu.args(["-serial", "stdio", "-kernel"]).arg(guest.kernel);
+        qemu.arg("-initrd").arg(&initramfs);
+        qemu.args(["-append", "console=ttysclp0 panic=-1", "-no-reboot"]);
+        for device in devices {
+            qemu.args(["-device", device]);
+        }
+        let process = Process::start(qemu, folder);
+        Self { process, text: String::new(), seen: 0 }
+    }
+
+    /// Types a line.
+    pub fn type_line(&mut self, line: &str) {
+        self.process.send(&format!("{line}\n"));
+    }
+
+    /// Waits until `marker` is on the console, and returns what came before it since the last
+    /// call; fails after [`BOOT`] with the end of the console.
+    #[track_caller]
+    pub fn expect(&mut self, marker: &str) -> String {
+        let deadline = Instant::now() + BOOT;
+        loop {
+            if let Some(at) = self.text[self.seen..].find(marker) {
+                let before = self.text[self.seen..self.seen + at].to_owned();
+                self.seen += at + marker.len();
+                return before;
+            }
+            match self.process.receive(deadline) {
+                Some(bytes) => {
+                    self.text.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+                }
+                None => self.missing(marker),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn missing(&mut self, marker: &str) -> ! {
+        let why = if self.process.is_alive() {
+            format!("the guest did not print {marker:?} within {BOOT:?}")
+        } else {
+            format!("QEMU ended before the guest printed {marker:?}")
+        };
+        let lines: Vec<_> = self.text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(40)..].join("\n");
+        let stderr = self.process.stderr();
+        panic!("{why}\n-- QEMU's messages --\n{stderr}\n-- end of the console --\n{tail}");
+    }
+}

@@ -1,0 +1,195 @@
+//! Memory that came without a descriptor: the server sends DMA_READ and DMA_WRITE, in the layout
+//! of the client, and never lets a region access wait for an answer.
+
+use vfio_user_ism_tests::client::{command, irq::MSI};
+use vfio_user_ism_tests::driver::{FIRST_INDEX, code, dmb, header, target};
+use vfio_user_ism_tests::wire::{Bytes, u32_at, u64_at};
+use vfio_user_ism_tests::{Client, Daemon, Eventfd, Message};
+
+const IOVA: u64 = 0x1_0000_0000;
+const LEN: u64 = 0x2000;
+const SBA: u64 = IOVA;
+const BUFFER: u64 = IOVA + 0x1000;
+
+/// How a client frames DMA_READ and DMA_WRITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// u64 count: the protocol document, and QEMU 11.
+    Wide,
+    /// u32 count: QEMU 10.1 and 10.2.
+    Narrow,
+}
+
+/// A client whose memory is here.
+struct Guest {
+    client: Client,
+    memory: Vec<u8>,
+    layout: Layout,
+    reads: usize,
+    writes: usize,
+}
+
+impl Guest {
+    fn new(daemon: &Daemon, layout: Layout) -> Self {
+        let mut client = daemon.client();
+        client.map_without_fd(IOVA, LEN).ok();
+        Self { client, memory: vec![0; LEN as usize], layout, reads: 0, writes: 0 }
+    }
+
+    /// Payload and header of a command, posted; the header of the response.
+    fn run(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
+        if !payload.is_empty() {
+            self.client.post(2, 8, payload);
+        }
+        self.client.post(2, 0, &header(code, 8 + payload.len() as u16));
+        self.client.read(2, 0, 16).data()
+    }
+
+    /// SBA and a buffer of one page; the token.
+    fn register(&mut self) -> u64 {
+        self.run(code::REG_SBA, &SBA.to_be_bytes());
+        let gid = self.run(code::READ_GID, &[]);
+        let gid = u64::from_be_bytes(gid[8..].try_into().unwrap());
+        let response = self.run(code::REG_DMB, &dmb(BUFFER, 4096, FIRST_INDEX, gid));
+        assert_eq!(response[4..6], [0, 0]);
+        u64::from_be_bytes(response[8..].try_into().unwrap())
+    }
+
+    /// Answers one command of the server as QEMU would.
+    fn serve(&mut self, message: &Message) {
+        let body = &message.body;
+        let iova = u64_at(body, 0);
+        let at = (iova - IOVA) as usize;
+        let fixed = match self.layout {
+            Layout::Wide => 16,
+            Layout::Narrow => 12,
+        };
+        match message.command {
+            command::DMA_READ => {
+                self.reads += 1;
+                // A narrow client finds its u32 count in the low half.
+                let count = u32_at(body, 8);
+                let data = &self.memory[at..at + count as usize];
+                let answer = match self.layout {
+                    Layout::Wide => Bytes::new().u64(iova).u64(u64::from(count)),
+                    Layout::Narrow => Bytes::new().u64(iova).u32(count),
+                };
+                let answer = answer.raw(data).0;
+                self.client.answer(message, &answer);
+            }
+            command::DMA_WRITE => {
+                self.writes += 1;
+                let data = &body[fixed..];
+                assert_eq!(u32_at(body, 8) as usize, data.len());
+                self.memory[at..at + data.len()].copy_from_slice(data);
+                match self.layout {
+                    Layout::Wide => self.client.answer(message, &body[..12]),
+                    Layout::Narrow => self.client.answer(message, &[]),
+                }
+            }
+            other => panic!("command {other} of the server"),
+        }
+    }
+
+    /// Serves the server until `eventfd` is signalled.
+    fn serve_until(&mut self, eventfd: &Eventfd) {
+        while eventfd.take() == 0 {
+            let message = self.client.receive();
+            self.serve(&message);
+            // The answer to the last write is what lets the interrupt go.
+            if self.memory[0] & 0x80 != 0 {
+                eventfd.wait();
+                return;
+            }
+        }
+    }
+}
+
+fn a_signalled_move(layout: Layout) {
+    let daemon = Daemon::start();
+    let mut guest = Guest::new(&daemon, layout);
+    let irq = guest.client.eventfd(MSI);
+    let token = guest.register();
+    // A neighbour's bit and a reserved one must survive.
+    guest.memory[8] = 0x40;
+    let data: Vec<u8> = (0..100).collect();
+    guest.client.write(0, target(token, 3, true, 24), &data).ok();
+    guest.serve_until(&irq);
+    assert_eq!(guest.memory[0x1018..0x1018 + 100], data);
+    assert_eq!(guest.memory[8], 0xc0, "DMB bit 32, and the neighbour's");
+    assert_eq!(guest.memory[320..322], 0x1000_u16.to_be_bytes(), "element 3");
+    assert_eq!(guest.memory[0], 0x80, "summary");
+}
+
+#[test]
+fn a_move_reaches_a_client_with_the_documented_layout() {
+    a_signalled_move(Layout::Wide);
+}
+
+#[test]
+fn a_move_reaches_a_client_with_the_layout_of_qemu_10() {
+    a_signalled_move(Layout::Narrow);
+}
+
+#[test]
+fn a_region_access_never_waits_for_the_client() {
+    let daemon = Daemon::start();
+    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let irq = guest.client.eventfd(MSI);
+    let token = guest.register();
+    // None of the server's commands is answered until the end.
+    for n in 0..10 {
+        guest.client.write(0, target(token, 0, n == 9, u64::from(n)), &[n]).ok();
+        guest.client.read(7, 0, 4).ok();
+    }
+    guest.serve_until(&irq);
+    assert_eq!(guest.memory[0x1000..0x100a], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn the_interrupt_comes_after_everything_is_written() {
+    let daemon = Daemon::start();
+    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let irq = guest.client.eventfd(MSI);
+    let token = guest.register();
+    guest.client.write(0, target(token, 0, true, 0), &[9; 8]).ok();
+    let mut order = Vec::new();
+    while guest.memory[0] & 0x80 == 0 {
+        assert_eq!(irq.take(), 0, "an interrupt before the summary bit");
+        let message = guest.client.receive();
+        if message.command == command::DMA_WRITE {
+            order.push(u64_at(&message.body, 0) - IOVA);
+        }
+        guest.serve(&message);
+    }
+    irq.wait();
+    assert_eq!(order, [0x1000, 320, 8, 0], "data, mask, bit, summary");
+}
+
+#[test]
+fn a_client_that_refuses_loses_the_write_only() {
+    let daemon = Daemon::start();
+    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let irq = guest.client.eventfd(MSI);
+    let token = guest.register();
+    guest.client.write(0, target(token, 0, false, 0), &[1; 8]).ok();
+    let refused = guest.client.receive();
+    let error = Bytes::new().u16(refused.id).u16(refused.command).u32(16).u32(0x21).u32(14);
+    guest.client.wire.send(&error.0);
+    guest.client.write(0, target(token, 0, true, 8), &[2; 8]).ok();
+    guest.serve_until(&irq);
+    assert_eq!(guest.memory[0x1008..0x1010], [2; 8]);
+}
+
+#[test]
+fn a_client_that_leaves_with_work_outstanding_is_forgotten() {
+    let daemon = Daemon::start();
+    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let token = guest.register();
+    guest.client.write(0, target(token, 0, true, 0), &[1; 8]).ok();
+    drop(guest);
+    daemon.wait_until_free();
+    let mut next = daemon.client();
+    next.reset();
+    next.map_without_fd(IOVA, LEN).ok();
+}

@@ -1,0 +1,75 @@
+//! Many requests in flight: replies come in order, posted writes take effect before later reads.
+
+use vfio_user_ism_tests::client::{CONFIG, access, command, region_write, write_multi};
+use vfio_user_ism_tests::driver::{code, header};
+use vfio_user_ism_tests::wire::{NO_REPLY, message};
+use vfio_user_ism_tests::{Daemon, Driver, Via};
+
+#[test]
+fn replies_come_in_the_order_of_the_requests() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let mut stream = Vec::new();
+    for value in 0..=255 {
+        stream.extend(message(value, command::REGION_WRITE, 0, &region_write(CONFIG, 0x3c, &[value as u8])));
+        stream.extend(message(value, command::REGION_READ, 0, &access(CONFIG, 0x3c, 1).0));
+        stream.extend(message(value, 99, 0, &[1, 2, 3]));
+    }
+    client.wire.send(&stream);
+    for value in 0..=255 {
+        client.reply_to(value).ok();
+        assert_eq!(client.reply_to(value).data(), [value as u8]);
+        assert!(client.reply_to(value).errno().is_some());
+    }
+}
+
+#[test]
+fn ids_are_echoed_and_need_not_be_unique() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    for id in [7, 7, 0, u16::MAX, 7] {
+        client.wire.send(&message(id, command::RESET, 0, &[]));
+    }
+    for id in [7, 7, 0, u16::MAX, 7] {
+        client.reply_to(id).ok();
+    }
+}
+
+#[test]
+fn posted_writes_take_effect_before_a_later_read() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    for value in 0..100 {
+        client.post(CONFIG, 0x3c, &[value]);
+        client.send(command::WRITE_MULTI, NO_REPLY, write_multi(&[(CONFIG, 0x10, &[value; 8])]));
+        let first = client.send(command::REGION_READ, 0, access(CONFIG, 0x3c, 1));
+        let second = client.send(command::REGION_READ, 0, access(CONFIG, 0x17, 1));
+        assert_eq!(client.reply_to(first).data(), [value]);
+        assert_eq!(client.reply_to(second).data(), [value]);
+    }
+}
+
+#[test]
+fn a_whole_command_may_be_posted_ahead_of_its_response() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::attach(&daemon.only(), Via::Bar);
+    for vlan in 1..50_u64 {
+        driver.client.post(2, 8, &vlan.to_be_bytes());
+        driver.client.post(2, 0, &header(code::ADD_VLAN_ID, 16));
+        driver.response().ok();
+    }
+    let info = driver.run(code::QUERY_INFO, []).ok();
+    assert_eq!(info[60..64], 49_u32.to_be_bytes());
+}
+
+#[test]
+fn a_map_in_flight_is_there_for_the_command_behind_it() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::attach(&daemon.only(), Via::Bar);
+    let iova = 0x5_0000_0000_u64;
+    let map = driver.client.send(command::DMA_MAP, 0, vfio_user_ism_tests::client::dma_map(iova, 4096, 0));
+    driver.client.post(2, 8, &iova.to_be_bytes());
+    driver.client.post(2, 0, &header(code::REG_SBA, 16));
+    driver.client.reply_to(map).ok();
+    driver.response().ok();
+}
