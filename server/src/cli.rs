@@ -42,6 +42,9 @@ pub enum Command {
     /// Check or show profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Test a QEMU's interception of zPCI instructions: boots a probe guest against a server of its
+    /// own, and says for each instruction whether the device saw what the guest executed.
+    Intercept(Box<intercept::Args>),
     /// Fetch QEMU and guest parts from Debian into the cache folder.
     Fetch {
         /// What to fetch.

@@ -50,6 +50,9 @@ pub enum Failure {
     /// The fabric refused the profile's functions.
     #[error("cannot start: {0}")]
     Fabric(String),
+    /// The interception test could not be run.
+    #[error("intercept: {0}")]
+    Intercept(Box<intercept::Error>),
     /// Fetching failed.
     #[error("fetch: {0}")]
     Fetch(String),
@@ -60,6 +63,7 @@ impl Failure {
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Profile(_) | Failure::Usage(_) => USAGE,
+            Failure::Intercept(error) if error.is_usage() => USAGE,
             _ => CANNOT_START,
         })
     }
@@ -103,6 +107,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Profile(ProfileCommand::Show { file })) => {
             print(&pretty(&plan(file.as_deref())?.show()))
         }
+        Some(Command::Intercept(args)) => intercept(&args),
         Some(Command::Fetch { what }) => fetch(what),
     }
 }
@@ -126,6 +131,18 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
             source: error,
         }),
         _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
+    let program = std::env::current_exe().map_err(|source| Failure::System {
+        what: "cannot tell this program's own path".to_owned(),
+        source,
+    })?;
+    match intercept::run(args, &program) {
+        Ok(intercept::Ending::Good) => Ok(ExitCode::SUCCESS),
+        Ok(intercept::Ending::NotGood) => Ok(ExitCode::from(VIOLATIONS)),
+        Err(error) => Err(Failure::Intercept(Box::new(error))),
     }
 }
 
