@@ -316,8 +316,10 @@ impl<'a> Reference<'a> {
         if crosses || (case.space == 15 && case.length == 3) {
             refusals.push(OPERAND);
         }
-        // No source tells what becomes of 3, 5, 6 or 7 bytes; refusing them and carrying them out whole are both taken.
-        if refusals.is_empty() && !case.length.is_power_of_two() {
+        // No source tells what becomes of 3, 5, 6 or 7 bytes, or of an access that is not naturally aligned: Linux makes none.
+        // Refusing them and carrying them out whole are both taken.
+        let usual = case.length.is_power_of_two() && self.offset(case) % case.length == 0;
+        if refusals.is_empty() && !usual {
             refusals.push(OPERAND);
             return true;
         }

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::Error;
 use crate::events;
-use crate::plan::Plan;
+use crate::plan::{Instruction, Plan};
 use crate::probe::{Image, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Qemu};
@@ -33,6 +33,13 @@ pub fn record(args: &Args, program: &Path, plan: Plan, profile: &Profile) -> Res
     server.stop();
     let results = ProbeResults::read(&run.dump, image.setup.len(), plan.cases.len())?;
     check(&results, &name_of)?;
+    let mut outcomes = results.cases;
+    for (outcome, case) in outcomes.iter_mut().zip(&plan.cases) {
+        // Other instructions leave in that register what they were given.
+        if case.instruction != Instruction::Pcilg || !outcome.succeeded() {
+            outcome.loaded = 0;
+        }
+    }
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         environment: Environment {
@@ -51,7 +58,7 @@ pub fn record(args: &Args, program: &Path, plan: Plan, profile: &Profile) -> Res
             .zip(results.setup)
             .map(|(name, outcome)| SetupOutcome { name, outcome })
             .collect(),
-        outcomes: results.cases,
+        outcomes,
         pieces: events::read(&server.events)?,
     })
 }

@@ -63,6 +63,7 @@ fn registers_move_powers_of_two_within_a_doubleword() {
     assert_eq!(expected(Model::Relaxed, &load(2, 7, 2)), "operand exception");
     assert_eq!(expected(Model::Relaxed, &load(2, 0, 0)), "operand exception");
     assert_eq!(expected(Model::Relaxed, &load(2, 0, 3)), "one load of 3 bytes, or operand exception");
+    assert_eq!(expected(Model::Relaxed, &load(2, 1, 2)), "one load of 2 bytes, or operand exception");
     assert_eq!(expected(Model::Relaxed, &load(15, 2, 4)), "operand exception");
     assert_eq!(expected(Model::Relaxed, &load(15, 0, 3)), "operand exception");
     assert_eq!(expected(Model::Relaxed, &load(15, 0, 4)), "cc 0, answered by config space");

@@ -17,9 +17,9 @@ pub fn interrupts() -> [u8; 80] {
     let vectors: u64 = 1;
     let summary_on: u64 = 1;
     let data = (ISC << 28) | (vectors << 16) | (summary_on << 7);
-    put(&mut block, 32, &(data as u32).to_be_bytes());
-    put(&mut block, 40, &INDICATORS.to_be_bytes());
-    put(&mut block, 48, &SUMMARY.to_be_bytes());
+    put(&mut block, 40, &(data as u32).to_be_bytes());
+    put(&mut block, 48, &INDICATORS.to_be_bytes());
+    put(&mut block, 56, &SUMMARY.to_be_bytes());
     block
 }
 

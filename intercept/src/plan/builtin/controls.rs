@@ -44,6 +44,9 @@ pub(super) fn cases() -> Vec<Case> {
         control("translation-off-twice", 5, [0; 80]),
         control("translation-on", 4, fib::translation()),
         refresh("after-translation-on", DMA_ADDRESS, 0x1000),
+        // This one puts the function into the error state, in which fences fail too: no fence until it is reset.
         refresh("outside-window", DMA_ADDRESS + 0x4000_0000, 0x1000),
+        Case { joined: true, ..control("reset-error", 7, [0; 80]) },
+        Case { joined: true, ..control("reset-block", 9, [0; 80]) },
     ]
 }
