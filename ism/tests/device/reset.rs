@@ -109,6 +109,34 @@ fn a_function_without_shared_buffers_goes_unnoticed() {
 }
 
 #[test]
+fn functions_part_with_the_last_buffer_between_them() {
+    let mut machine = Machine::new(2);
+    machine.probe(0);
+    machine.probe(1);
+    let token = machine.reg_dmb(0, 32, 4096, GIDS[1]);
+    machine.reg_dmb(1, 32, 4096, GIDS[0]);
+    machine.done(0, &request(0x0b, &[&token.to_be_bytes()]));
+    reset(&mut machine, 0);
+    assert_eq!(told(&mut machine, 0), [1]);
+}
+
+#[test]
+fn any_access_shows_that_a_function_is_back() {
+    for access in 0..4 {
+        let mut machine = Machine::new(2);
+        detach(&mut machine, 0);
+        assert_ne!(machine.command(1, &query_rgid(GIDS[0], 0, 0)).0, 0);
+        match access {
+            0 => machine.store(0, 2, 8, &[0; 8]).unwrap(),
+            1 => drop(machine.load(0, 2, 0, 8).unwrap()),
+            2 => machine.fabric.config_write(FunctionId(0), 4, &[6]).unwrap(),
+            _ => reset(&mut machine, 0),
+        }
+        machine.done(1, &query_rgid(GIDS[0], 0, 0));
+    }
+}
+
+#[test]
 fn unregistering_the_sba_ends_the_relation() {
     let (mut machine, token) = three();
     machine.done(0, &request(0x12, &[]));

@@ -119,6 +119,15 @@ fn command_overlap() {
 }
 
 #[test]
+fn an_overlapping_command_is_told_once() {
+    let (mut machine, _) = pair(Rule::CommandOverlap, Severity::Warn);
+    machine.store(0, 2, 0, &header(3, 8)).unwrap();
+    machine.store(0, 2, 8, &[0; 16]).unwrap();
+    machine.store(0, 2, 0, &header(9, 24)).unwrap();
+    assert_eq!(machine.seen.rules(), ["command-overlap"]);
+}
+
+#[test]
 fn unknown_command_and_the_reversed_one() {
     last_store_breaks(Rule::UnknownCommand, &[(2, 0, header(0x10, 8))]);
     let (mut machine, _) = pair(Rule::UnknownCommand, Severity::Warn);
@@ -280,6 +289,30 @@ fn data_after_signal() {
     last_store_breaks(Rule::DataAfterSignal, &cut);
     let below = [(0, SIGNAL | 64, piece.clone()), (0, 56, piece)];
     last_store_breaks(Rule::DataAfterSignal, &below);
+}
+
+#[test]
+fn a_reused_token_is_a_new_dmb() {
+    let mut machine = Machine::with(1, |config| {
+        config.data_bar_size = 1 << 33;
+        config.rules.set(Rule::CdcDataAfterAbort, Severity::Warn);
+    });
+    machine.probe(0);
+    let mut aborted = [0; 32];
+    (aborted[0], aborted[23]) = (0xfe, 0x20);
+    let first = machine.reg_dmb(0, 32, 4096, GIDS[0]);
+    machine
+        .store(0, 0, target(first, 0, true, 0), &aborted)
+        .unwrap();
+    machine.done(0, &request(0x0b, &[&first.to_be_bytes()]));
+    assert_eq!(machine.reg_dmb(0, 32, 4096, GIDS[0]), first);
+    machine
+        .store(0, 0, target(first, 0, true, 32), &[0; 32])
+        .unwrap();
+    machine
+        .store(0, 0, target(first, 0, false, 100), &[0; 32])
+        .unwrap();
+    assert_eq!(machine.broken(), NOTHING);
 }
 
 #[test]

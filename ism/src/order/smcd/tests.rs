@@ -240,6 +240,18 @@ fn a_recycled_dmb_starts_again_from_zero() {
 }
 
 #[test]
+fn a_direction_without_data_starts_again_only_after_its_end() {
+    let mut sender = Sender::new();
+    sender
+        .cdc((0, 0), (0, 50), 0xc0)
+        .cdc((0, 0), (0, 9), 0)
+        .breaks(&[]);
+    let mut sender = Sender::new();
+    sender.cdc((0, 0), (0, 50), 0).cdc((0, 0), (0, 9), 0);
+    sender.breaks(&["cdc-cursor-backwards"]);
+}
+
+#[test]
 fn it_may_start_again_without_having_ended() {
     let mut sender = Sender::new();
     sender.data(0..100).cdc((0, 100), (0, 50), 0);
