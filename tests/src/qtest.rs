@@ -43,7 +43,7 @@ impl Qtest {
         let process = Process::start(command, tempfile::tempdir().unwrap());
         let mut machine = Self { process, received: String::new() };
         // Answered once the machine, and so the device, is there.
-        machine.command("clock_step 0");
+        machine.command("readb 0");
         machine
     }
 
