@@ -12,6 +12,8 @@ pub const MAX_DMA_MAPS: u32 = 65_535;
 pub const MAX_VERSION_TEXT: usize = 4096;
 /// Writes in one REGION_WRITE_MULTI (QEMU sends at most 200).
 pub const MAX_MULTI_WRITES: u64 = 1024;
+/// Vectors that one DEVICE_SET_IRQS may name: the most that an MSI-X table can have.
+pub const MAX_IRQ_VECTORS: u32 = 2048;
 /// Messages of ours that may wait for the client's reply.
 pub const MAX_OUTSTANDING: usize = 1;
 
@@ -20,7 +22,7 @@ pub const MAX_OUTSTANDING: usize = 1;
 pub struct Limits {
     /// Bytes of data in one transfer.
     pub max_data_xfer_size: u32,
-    /// Descriptors in one message.
+    /// Descriptors in one message to the client.
     pub max_msg_fds: u32,
     /// DMA maps.
     pub max_dma_maps: u32,

@@ -1,8 +1,7 @@
-//! DMA_MAP, DMA_UNMAP; DMA_READ and DMA_WRITE, which the server sends for memory that came without
-//! a descriptor.
+//! DMA_MAP and DMA_UNMAP.
 
+pub use super::dma_transfer::*;
 use crate::error::{Errno, Refused};
-use crate::header::{Command, Header};
 use crate::wire::{Put, Reader};
 
 /// The device may read the range.
@@ -125,6 +124,19 @@ impl DmaUnmap {
         out.put_u64(size);
     }
 
+    /// Reads an answer: what was asked for, and the bytes that were unmapped.
+    pub fn decode_reply(body: &[u8]) -> Result<(Self, u64), Refused> {
+        let mut reader = Reader::new("DMA_UNMAP", body);
+        let (_argsz, flags) = (reader.u32()?, reader.u32()?);
+        let (iova, size) = (reader.u64()?, reader.u64()?);
+        reader.end()?;
+        let unmap = match flags {
+            UNMAP_ALL => DmaUnmap::All,
+            _ => DmaUnmap::Range { iova, size },
+        };
+        Ok((unmap, size))
+    }
+
     /// Appends the body of the answer: the request again, with the bytes that were unmapped (as
     /// VFIO_IOMMU_UNMAP_DMA answers).
     pub fn encode_reply(&self, unmapped: u64, out: &mut Vec<u8>) {
@@ -158,84 +170,4 @@ fn check_range(what: &str, iova: u64, size: u64) -> Result<(), Refused> {
         )));
     }
     Ok(())
-}
-
-/// How the client frames DMA_READ and DMA_WRITE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DmaLayout {
-    /// u64 address, u64 count, data: the protocol document, and QEMU 11 on.
-    Wide,
-    /// u64 address, u32 count, data: QEMU 10.1 and 10.2.
-    Narrow,
-}
-
-/// Appends a DMA_READ. The wide layout is understood by both kinds of client on a little-endian
-/// host: a client that expects a 4-byte count finds its low half there.
-pub fn encode_dma_read(message_id: u16, iova: u64, count: u32, out: &mut Vec<u8>) {
-    let header = Header::command(message_id, Command::DmaRead, 0);
-    super::message(out, header, |out| {
-        out.put_u64(iova);
-        out.put_u64(u64::from(count));
-    });
-}
-
-/// Reads the reply to a DMA_READ of `count` bytes: the client's layout, told by the size, and the data.
-pub fn decode_dma_read_reply(
-    body: &[u8],
-    iova: u64,
-    count: u32,
-) -> Result<(DmaLayout, &[u8]), Refused> {
-    let wanted = count as usize;
-    let layout = match body.len().checked_sub(wanted) {
-        Some(16) => DmaLayout::Wide,
-        Some(12) => DmaLayout::Narrow,
-        _ => {
-            let len = body.len();
-            return Err(Refused::new(
-                Errno::EPROTO,
-                format!("DMA_READ: a reply body of {len} bytes for {count} bytes of data"),
-            ));
-        }
-    };
-    let mut reader = Reader::new("DMA_READ", body);
-    let address = reader.u64()?;
-    let answered = match layout {
-        DmaLayout::Wide => reader.u64()?,
-        DmaLayout::Narrow => u64::from(reader.u32()?),
-    };
-    if address != iova || answered != u64::from(count) {
-        return Err(Refused::new(
-            Errno::EPROTO,
-            format!(
-                "DMA_READ: the reply is for {answered} bytes at {address:#x}, asked for {count} at {iova:#x}"
-            ),
-        ));
-    }
-    Ok((layout, reader.rest()))
-}
-
-/// Appends a DMA_WRITE in the client's layout. The reply, a bare header or the request's first
-/// fields, is judged by its header alone.
-pub fn encode_dma_write(
-    message_id: u16,
-    layout: DmaLayout,
-    iova: u64,
-    data: &[u8],
-    out: &mut Vec<u8>,
-) {
-    let header = Header::command(message_id, Command::DmaWrite, 0);
-    super::message(out, header, |out| {
-        out.put_u64(iova);
-        match layout {
-            DmaLayout::Wide => out.put_u64(data.len() as u64),
-            DmaLayout::Narrow => out.put_u32(data.len() as u32),
-        }
-        out.extend_from_slice(data);
-    });
-}
-
-/// Reads a DMA_READ or the front of a DMA_WRITE, wide, as a client receives it: iova, count, data.
-pub fn decode_dma_request(body: &[u8]) -> Result<(u64, u64, &[u8]), Refused> {
-    let mut reader = Reader::new("DMA_READ or DMA_WRITE", body);
-    Ok((reader.u64()?, reader.u64()?, reader.rest()))
 }

@@ -2,6 +2,7 @@
 
 use super::{Request, put_words};
 use crate::error::Refused;
+use crate::limits::MAX_IRQ_VECTORS;
 use crate::wire::{Put, Reader};
 
 /// The index is signalled by eventfd.
@@ -36,6 +37,32 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
 /// Appends a DEVICE_GET_IRQ_INFO body: u32 argsz (16), u32 flags, u32 index, u32 vectors.
 pub fn encode_info(index: u32, flags: u32, count: u32, out: &mut Vec<u8>) {
     put_words(out, [16, flags, index, count]);
+}
+
+/// What a client learns of an interrupt index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IrqInfo {
+    /// The index.
+    pub index: u32,
+    /// [`INFO_EVENTFD`], [`INFO_MASKABLE`], [`INFO_NORESIZE`].
+    pub flags: u32,
+    /// Vectors.
+    pub count: u32,
+}
+
+impl IrqInfo {
+    /// Reads an answer to DEVICE_GET_IRQ_INFO.
+    pub fn decode(body: &[u8]) -> Result<Self, Refused> {
+        let mut reader = Reader::new("DEVICE_GET_IRQ_INFO", body);
+        let (_argsz, flags, index, count) =
+            (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
+        reader.end()?;
+        Ok(Self {
+            index,
+            flags,
+            count,
+        })
+    }
 }
 
 /// What to do with vectors.
@@ -107,6 +134,11 @@ impl<'a> SetIrqs<'a> {
         if start.checked_add(count).is_none() {
             return Err(Refused::invalid(format!(
                 "DEVICE_SET_IRQS: start {start} + count {count} overflows"
+            )));
+        }
+        if count > MAX_IRQ_VECTORS {
+            return Err(Refused::invalid(format!(
+                "DEVICE_SET_IRQS: {count} vectors, at most {MAX_IRQ_VECTORS} exist"
             )));
         }
         if count == 0 && !(matches!(data, IrqData::None) && action == IrqAction::Trigger) {

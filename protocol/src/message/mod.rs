@@ -1,20 +1,27 @@
 //! Bodies of messages: one file per family of commands.
 //!
-//! [`Request`] is what a client may ask; each reply has an encoder (server) and a decoder (client)
-//! in the file of its family.
+//! [`Request`] is what a client may ask, [`Reply`] what it is answered. Each reply has an encoder
+//! (server) and a decoder (client) in the file of its family; a server uses the encoders directly,
+//! straight into the buffer that is sent.
 
+mod capabilities;
 pub mod device;
 pub mod dma;
+mod dma_transfer;
 pub mod irq;
+mod region_capability;
 pub mod region_info;
 pub mod region_io;
+mod reply;
 pub mod version;
 
 pub use device::DeviceInfo;
 pub use dma::{DmaMap, DmaUnmap};
-pub use irq::{IrqAction, IrqData, SetIrqs};
+pub use irq::{IrqAction, IrqData, IrqInfo, SetIrqs};
+pub use region_capability::{MmapArea, RegionCapability};
 pub use region_info::RegionInfo;
 pub use region_io::{MultiWrites, RegionAccess, RegionWrite};
+pub use reply::Reply;
 pub use version::Version;
 
 use crate::error::{Errno, Refused};

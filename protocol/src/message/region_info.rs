@@ -1,19 +1,22 @@
 //! DEVICE_GET_REGION_INFO with its capability chain, and DEVICE_GET_REGION_IO_FDS.
 
+use super::region_capability::{RegionCapability, chain_len, decode_chain, encode_chain};
 use super::{Request, put_words};
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
 /// Body without capabilities: u32 argsz, u32 flags, u32 index, u32 cap_offset, u64 size, u64 offset.
 pub const INFO_LEN: u32 = 32;
+/// Body of a DEVICE_GET_REGION_IO_FDS without sub-regions: u32 argsz, flags, index, count.
+pub const IO_FDS_LEN: u32 = 16;
 /// The region can be read.
 pub const FLAG_READ: u32 = 1;
 /// The region can be written.
 pub const FLAG_WRITE: u32 = 2;
+/// The region can be mapped: a descriptor comes with the answer.
+pub const FLAG_MMAP: u32 = 4;
 /// Capabilities follow.
 const FLAG_CAPS: u32 = 8;
-/// VFIO_REGION_INFO_CAP_TYPE: u32 type, u32 subtype.
-const CAP_TYPE: u16 = 2;
 
 /// A region of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,16 +51,24 @@ pub(super) fn encode_get(argsz: u32, index: u32, out: &mut Vec<u8>) {
 }
 
 impl RegionInfo {
-    /// Appends the answer for a client with room for `room` bytes; see [`super::DeviceInfo::encode`].
+    /// Appends the answer for a client with room for `room` bytes, with the type capability of a
+    /// region that has a `kind`; see [`super::DeviceInfo::encode`].
     pub fn encode(&self, room: u32, out: &mut Vec<u8>) {
-        // Capability header (u16 id, u16 version, u32 next) and the two words.
-        let needed = if self.kind.is_some() {
-            INFO_LEN.saturating_add(16)
-        } else {
-            INFO_LEN
-        };
-        let capability = self.kind.filter(|_| room >= needed);
-        let (caps_flag, cap_offset) = if capability.is_some() {
+        match self.kind {
+            None => self.encode_with(&[], room, out),
+            Some((kind, subtype)) => {
+                let capability = RegionCapability::Type { kind, subtype };
+                self.encode_with(&[capability], room, out);
+            }
+        }
+    }
+
+    /// Appends the answer with these capabilities and no others. They are sent only when all of
+    /// them fit; `argsz` tells what they take, so that the client can ask again.
+    pub fn encode_with(&self, capabilities: &[RegionCapability], room: u32, out: &mut Vec<u8>) {
+        let chain = u32::try_from(chain_len(capabilities)).unwrap_or(u32::MAX);
+        let needed = INFO_LEN.saturating_add(chain);
+        let (caps_flag, cap_offset) = if chain != 0 && room >= needed {
             (FLAG_CAPS, INFO_LEN)
         } else {
             (0, 0)
@@ -68,38 +79,38 @@ impl RegionInfo {
         );
         out.put_u64(self.size);
         out.put_u64(0);
-        if let Some((kind, subtype)) = capability {
-            out.put_u16(CAP_TYPE);
-            out.put_u16(1);
-            out.put_u32(0);
-            out.put_u32(kind);
-            out.put_u32(subtype);
+        if caps_flag != 0 {
+            encode_chain(capabilities, INFO_LEN, out);
         }
     }
 
     /// Reads an answer: the region, and the bytes its whole answer takes.
     pub fn decode(body: &[u8]) -> Result<(Self, u32), Refused> {
+        let (info, argsz, _) = Self::decode_with(body)?;
+        Ok((info, argsz))
+    }
+
+    /// Reads an answer: the region, the bytes its whole answer takes, and its capabilities.
+    pub fn decode_with(body: &[u8]) -> Result<(Self, u32, Vec<RegionCapability>), Refused> {
         let mut reader = Reader::new("DEVICE_GET_REGION_INFO", body);
         let (argsz, flags, index) = (reader.u32()?, reader.u32()?, reader.u32()?);
         let (cap_offset, size, _offset) = (reader.u32()?, reader.u64()?, reader.u64()?);
-        let mut kind = None;
-        if flags & FLAG_CAPS != 0 {
-            let chain = body.get(cap_offset as usize..).unwrap_or_default();
-            let mut reader = Reader::new("region capability", chain);
-            let (id, _version, _next) = (reader.u16()?, reader.u16()?, reader.u32()?);
-            if id == CAP_TYPE {
-                kind = Some((reader.u32()?, reader.u32()?));
-            }
-        }
-        Ok((
-            Self {
-                index,
-                flags: flags & !FLAG_CAPS,
-                size,
-                kind,
-            },
-            argsz,
-        ))
+        let capabilities = if flags & FLAG_CAPS != 0 {
+            decode_chain(body, cap_offset)?
+        } else {
+            Vec::new()
+        };
+        let kind = capabilities.iter().find_map(|capability| match capability {
+            RegionCapability::Type { kind, subtype } => Some((*kind, *subtype)),
+            _ => None,
+        });
+        let info = Self {
+            index,
+            flags: flags & !FLAG_CAPS,
+            size,
+            kind,
+        };
+        Ok((info, argsz, capabilities))
     }
 }
 
@@ -107,7 +118,7 @@ pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<Request<'_>, Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_IO_FDS", body);
     let (argsz, flags, index, count) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
     reader.end()?;
-    if argsz < 16 || flags != 0 || count != 0 {
+    if argsz < IO_FDS_LEN || flags != 0 || count != 0 {
         return Err(Refused::invalid(format!(
             "DEVICE_GET_REGION_IO_FDS: argsz {argsz}, flags {flags:#x}, count {count}, expected at \
              least 16, 0 and 0"
@@ -116,8 +127,8 @@ pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<Request<'_>, Refused> {
     Ok(Request::DeviceGetRegionIoFds { argsz, index })
 }
 
-/// Appends a DEVICE_GET_REGION_IO_FDS body: u32 argsz, u32 flags, u32 index, u32 count (0: the
-/// server offers no descriptors).
+/// Appends a DEVICE_GET_REGION_IO_FDS body, request or answer: u32 argsz ([`IO_FDS_LEN`] in an
+/// answer), u32 flags, u32 index, u32 count (0: the server offers no descriptors).
 pub fn encode_io_fds(argsz: u32, index: u32, out: &mut Vec<u8>) {
     put_words(out, [argsz, 0, index, 0]);
 }

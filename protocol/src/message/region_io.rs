@@ -60,6 +60,23 @@ impl RegionAccess {
         out.put_u32(self.count);
     }
 
+    /// Reads the reply to a REGION_READ: what was read, and the data.
+    pub fn decode_read_reply(body: &[u8]) -> Result<(Self, &[u8]), Refused> {
+        let mut reader = Reader::new("REGION_READ", body);
+        let access = Self::read(&mut reader)?;
+        let data = reader.bytes(access.count as usize)?;
+        reader.end()?;
+        Ok((access, data))
+    }
+
+    /// Reads the reply to a REGION_WRITE: what was written.
+    pub fn decode_write_reply(body: &[u8]) -> Result<Self, Refused> {
+        let mut reader = Reader::new("REGION_WRITE", body);
+        let access = Self::read(&mut reader)?;
+        reader.end()?;
+        Ok(access)
+    }
+
     /// Appends the reply to a REGION_READ; `fill` puts the data into the zeroed bytes it is given.
     /// On its error nothing is appended. Nothing is allocated when `out` has room.
     pub fn reply_to_read<E>(
@@ -160,6 +177,19 @@ impl<'a> MultiWrites<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64((self.items.len() / ITEM_LEN) as u64);
         out.extend_from_slice(self.items);
+    }
+
+    /// Reads an answer: how many writes were carried out.
+    pub fn decode_reply(body: &[u8]) -> Result<u64, Refused> {
+        let mut reader = Reader::new("REGION_WRITE_MULTI", body);
+        let written = reader.u64()?;
+        reader.end()?;
+        Ok(written)
+    }
+
+    /// Appends the body of the answer when all were carried out: their number as u64.
+    pub fn encode_reply(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.len() as u64);
     }
 
     /// Number of writes.

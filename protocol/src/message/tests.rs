@@ -314,41 +314,34 @@ fn commands_not_meant_for_a_server_are_named() {
 }
 
 #[test]
-fn both_dma_layouts_are_told_apart_by_size() {
-    use dma::*;
-    let mut out = Vec::new();
-    encode_dma_read(5, 0x1000, 8, &mut out);
-    assert_eq!(out.len(), 32);
-    assert_eq!(
-        decode_dma_request(&out[16..]).unwrap(),
-        (0x1000, 8, &[][..])
-    );
-    let mut wide = Vec::new();
-    wide.put_u64(0x1000);
-    wide.put_u64(8);
-    wide.extend([7; 8]);
-    assert_eq!(
-        decode_dma_read_reply(&wide, 0x1000, 8).unwrap(),
-        (DmaLayout::Wide, &[7u8; 8][..])
-    );
-    let mut narrow = Vec::new();
-    narrow.put_u64(0x1000);
-    narrow.put_u32(8);
-    narrow.extend([7; 8]);
-    assert_eq!(
-        decode_dma_read_reply(&narrow, 0x1000, 8).unwrap(),
-        (DmaLayout::Narrow, &[7u8; 8][..])
-    );
-    for (bytes, iova, count) in [(&wide, 0x2000, 8), (&wide, 0x1000, 7), (&narrow, 0x1000, 9)] {
+fn device_info_takes_all_sizes_that_linux_has_had() {
+    for len in [16usize, 20, 24] {
+        let mut bytes = body(&[24]);
+        bytes.resize(len, 0);
         assert_eq!(
-            decode_dma_read_reply(bytes, iova, count).unwrap_err().errno,
-            Errno::EPROTO
+            decode(Command::DeviceGetInfo, &bytes),
+            Ok(Request::DeviceGetInfo { argsz: 24 })
         );
     }
-    let mut out = Vec::new();
-    encode_dma_write(6, DmaLayout::Narrow, 0x1000, &[1, 2], &mut out);
-    assert_eq!(out.len(), 16 + 12 + 2);
-    let mut out = Vec::new();
-    encode_dma_write(6, DmaLayout::Wide, 0x1000, &[1, 2], &mut out);
-    assert_eq!(out.len(), 16 + 16 + 2);
+    for len in [12usize, 17, 19, 21, 23, 25, 28, 32] {
+        let mut bytes = body(&[24]);
+        bytes.resize(len, 0);
+        assert_eq!(
+            refused(Command::DeviceGetInfo, &bytes),
+            Errno::EINVAL,
+            "{len}"
+        );
+    }
+}
+
+#[test]
+fn set_irqs_names_no_more_vectors_than_there_can_be() {
+    let most = crate::limits::MAX_IRQ_VECTORS;
+    assert!(decode(Command::DeviceSetIrqs, &body(&[20, 0x21, 2, 0, most])).is_ok());
+    for count in [most + 1, u32::MAX] {
+        assert_eq!(
+            refused(Command::DeviceSetIrqs, &body(&[20, 0x21, 2, 0, count])),
+            Errno::EINVAL
+        );
+    }
 }

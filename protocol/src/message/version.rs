@@ -2,16 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Errno, Refused};
-use crate::limits::{self, Limits, MAX_VERSION_TEXT};
+use super::capabilities::Proposal;
+use crate::error::Refused;
+use crate::limits::{Limits, MAX_VERSION_TEXT};
 use crate::wire::{Put, Reader};
 
 /// The only major version there is.
 pub const MAJOR: u16 = 0;
 /// Our minor version. QEMU refuses an answer above its own, which is 0 as well.
 pub const MINOR: u16 = 0;
-/// Page sizes that DMA maps are multiples of, and that QEMU proposes.
-const PAGE: u64 = 4096;
 
 /// A VERSION message.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +57,8 @@ impl<'a> Version<'a> {
         }
     }
 
-    /// The limits that both sides keep: the smaller of ours and the client's. Absent, empty and
-    /// partial capabilities mean the defaults; wrong types and values are refused.
+    /// What both sides keep: the smaller of ours and the client's limits. Absent, empty and partial
+    /// capabilities mean the defaults; wrong types and values are EINVAL.
     pub fn negotiate(&self) -> Result<Negotiated, Refused> {
         if self.major != MAJOR {
             let (major, minor) = (self.major, self.minor);
@@ -67,35 +66,14 @@ impl<'a> Version<'a> {
                 "VERSION: the client speaks {major}.{minor}, expected {MAJOR}.{MINOR}"
             )));
         }
-        let capabilities = capabilities(self.text)?;
-        let ours = Limits::default();
-        let mut unknown = Vec::new();
-        let mut limits = ours;
-        let mut write_multiple = false;
-        for (key, value) in &capabilities {
-            match key.as_str() {
-                "max_msg_fds" => limits.max_msg_fds = number(key, value, 0, ours.max_msg_fds)?,
-                "max_data_xfer_size" => {
-                    limits.max_data_xfer_size = number(key, value, 1, ours.max_data_xfer_size)?;
-                }
-                "max_dma_maps" => limits.max_dma_maps = number(key, value, 1, ours.max_dma_maps)?,
-                "pgsizes" => pages(key, value)?,
-                "write_multiple" => {
-                    write_multiple = value
-                        .as_bool()
-                        .ok_or_else(|| wrong(key, value, "a boolean"))?;
-                }
-                "migration" => migration(value)?,
-                // A second socket for our commands is not offered.
-                "twin_socket" => {}
-                _ => unknown.push(key.clone()),
-            }
-        }
+        let proposal = Proposal::parse(self.text)?;
+        let answer = proposal.answer();
         Ok(Negotiated {
-            limits,
+            limits: proposal.limits,
             minor: MINOR,
-            write_multiple,
-            unknown,
+            write_multiple: proposal.write_multiple,
+            unknown: proposal.unknown,
+            answer,
         })
     }
 }
@@ -103,7 +81,8 @@ impl<'a> Version<'a> {
 /// What both sides agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Limits in force.
+    /// Limits in force. Each side says how many descriptors it receives in one message: here is
+    /// what the client receives, and it may send [`crate::limits::MAX_MSG_FDS`].
     pub limits: Limits,
     /// Minor version.
     pub minor: u16,
@@ -111,112 +90,40 @@ pub struct Negotiated {
     pub write_multiple: bool,
     /// Capability keys of the client that mean nothing here.
     pub unknown: Vec<String>,
+    /// Capabilities to answer with, most useful first.
+    answer: Vec<(&'static str, Value)>,
 }
 
 impl Negotiated {
-    /// Appends the body of the answer, at most `room` bytes: QEMU receives it into the buffer of
-    /// its own request. Keys are left out, least useful first, until the text fits.
+    /// Appends the body of the answer, at most `room` bytes but for the 4 of the version numbers:
+    /// QEMU receives it into the buffer of its own request. Only capabilities that the client
+    /// proposed are answered, as the protocol demands; they are left out, least useful first, until
+    /// the text fits, and in the end the text as a whole.
     pub fn encode(&self, room: usize, out: &mut Vec<u8>) {
         out.put_u16(MAJOR);
         out.put_u16(self.minor);
-        let mut keys: Vec<(&str, Value)> = vec![
-            ("max_msg_fds", self.limits.max_msg_fds.into()),
-            ("max_data_xfer_size", self.limits.max_data_xfer_size.into()),
-            ("max_dma_maps", self.limits.max_dma_maps.into()),
-            ("pgsizes", PAGE.into()),
-        ];
-        if self.write_multiple {
-            keys.insert(0, ("write_multiple", true.into()));
-        }
-        while !keys.is_empty() {
-            let object: Map<String, Value> = keys
+        let texts = (0..=self.answer.len()).rev().map(|keys| {
+            let object: Map<String, Value> = self
+                .answer
                 .iter()
+                .take(keys)
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect();
-            let text = serde_json::json!({ "capabilities": object }).to_string();
-            // 4 bytes of version in front, NUL behind.
-            if text.len().saturating_add(5) <= room {
-                out.extend_from_slice(text.as_bytes());
-                out.push(0);
-                return;
-            }
-            keys.pop();
+            serde_json::json!({ "capabilities": object }).to_string()
+        });
+        // 4 bytes of version in front, NUL behind.
+        let fits = |text: &String| text.len().saturating_add(5) <= room;
+        if let Some(text) = texts.chain(["{}".to_owned()]).find(fits) {
+            out.extend_from_slice(text.as_bytes());
+            out.push(0);
         }
     }
-}
-
-fn capabilities(text: &str) -> Result<Map<String, Value>, Refused> {
-    if text.is_empty() {
-        return Ok(Map::new());
-    }
-    let value: Value = serde_json::from_str(text).map_err(|error| {
-        Refused::invalid(format!("VERSION: the capabilities are not JSON: {error}"))
-    })?;
-    let Value::Object(mut object) = value else {
-        return Err(Refused::invalid(
-            "VERSION: the capabilities are not a JSON object",
-        ));
-    };
-    match object.remove("capabilities") {
-        None => Ok(Map::new()),
-        Some(Value::Object(capabilities)) => Ok(capabilities),
-        Some(other) => Err(wrong("capabilities", &other, "an object")),
-    }
-}
-
-fn wrong(key: &str, value: &Value, expected: &str) -> Refused {
-    Refused::new(
-        Errno::EINVAL,
-        format!("VERSION: capability {key} is {value}, expected {expected}"),
-    )
-}
-
-/// A number of at least `least`; more than `ours` means `ours`.
-fn number(key: &str, value: &Value, least: u32, ours: u32) -> Result<u32, Refused> {
-    match value.as_u64() {
-        Some(number) if number >= u64::from(least) => {
-            Ok(u32::try_from(number).unwrap_or(u32::MAX).min(ours))
-        }
-        _ => Err(wrong(
-            key,
-            value,
-            &format!("a whole number of at least {least}"),
-        )),
-    }
-}
-
-/// A set of page sizes, as a bit mask: 4 KiB pages or multiples of them.
-fn pages(key: &str, value: &Value) -> Result<(), Refused> {
-    match value.as_u64() {
-        Some(sizes) if sizes != 0 && sizes.is_multiple_of(PAGE) => Ok(()),
-        _ => Err(wrong(key, value, "a multiple of 4096")),
-    }
-}
-
-fn migration(value: &Value) -> Result<(), Refused> {
-    let object = value
-        .as_object()
-        .ok_or_else(|| wrong("migration", value, "an object"))?;
-    for (key, value) in object {
-        match key.as_str() {
-            "pgsize" => pages("migration.pgsize", value)?,
-            "max_bitmap_size" => {
-                number(
-                    "migration.max_bitmap_size",
-                    value,
-                    1,
-                    limits::MAX_DATA_XFER_SIZE,
-                )?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Errno;
 
     /// What QEMU 11.1.3 proposes.
     const QEMU: &str = r#"{"capabilities":{"pgsizes":4096,"max_msg_fds":16,"max_dma_maps":65535,"max_data_xfer_size":1048576,"migration":{"max_bitmap_size":268435456,"pgsize":4096},"write_multiple":true}}"#;
@@ -264,6 +171,46 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_proposed_is_answered_and_in_the_clients_shape() {
+        for (text, answered) in [
+            ("", ""),
+            ("{}", "{}"),
+            (r#"{"capabilities":{}}"#, r#"{"capabilities":{}}"#),
+            (r#"{"capabilities":{"colour":1}}"#, r#"{"capabilities":{}}"#),
+            // What this side receives, not the smaller of both.
+            (
+                r#"{"capabilities":{"max_msg_fds":100}}"#,
+                r#"{"capabilities":{"max_msg_fds":16}}"#,
+            ),
+            (
+                r#"{"capabilities":{"max_msg_fds": 1 }}"#,
+                r#"{"capabilities":{"max_msg_fds":16}}"#,
+            ),
+            (
+                r#"{"capabilities":{"pgsizes":69632}}"#,
+                r#"{"capabilities":{"pgsizes":69632}}"#,
+            ),
+            (
+                r#"{"capabilities":{"write_multiple":false}}"#,
+                r#"{"capabilities":{}}"#,
+            ),
+            (
+                r#"{"capabilities":{"twin_socket":{"supported":true}}}"#,
+                r#"{"capabilities":{}}"#,
+            ),
+        ] {
+            let mut request = Vec::new();
+            let version = Version {
+                major: 0,
+                minor: 0,
+                text,
+            };
+            version.encode(&mut request);
+            assert_eq!(answer(text, request.len()).1, answered, "{text}");
+        }
+    }
+
+    #[test]
     fn absent_empty_and_partial_capabilities_mean_the_defaults() {
         for text in ["", "{}", r#"{"capabilities":{}}"#, r#"{"other":1}"#] {
             assert_eq!(negotiate(text).unwrap().limits, Limits::default(), "{text}");
@@ -297,6 +244,9 @@ mod tests {
             r#"{"capabilities":{"write_multiple":1}}"#,
             r#"{"capabilities":{"migration":true}}"#,
             r#"{"capabilities":{"migration":{"pgsize":7}}}"#,
+            r#"{"capabilities":{"migration":{"max_bitmap_size":-1}}}"#,
+            r#"{"capabilities":{"twin_socket":true}}"#,
+            r#"{"capabilities":{"twin_socket":{"supported":1}}}"#,
             r#"{"capabilities":{"max_msg_fds":1.5}}"#,
             r#"{"capabilities""#,
         ] {

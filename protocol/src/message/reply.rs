@@ -1,0 +1,145 @@
+//! What a request is answered, as a client reads it.
+
+use super::{
+    DeviceInfo, DmaUnmap, IrqInfo, MultiWrites, RegionAccess, RegionCapability, RegionInfo, Version,
+};
+use crate::error::{Errno, Refused};
+use crate::header::{Command, Header, Kind};
+use crate::wire::Reader;
+
+/// An answer that tells no failure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply<'a> {
+    /// VERSION: the server's version and capabilities.
+    Version(Version<'a>),
+    /// DMA_MAP, DEVICE_SET_IRQS, DEVICE_RESET: carried out, nothing to tell.
+    Done(Command),
+    /// DMA_UNMAP.
+    DmaUnmap {
+        /// What was asked for.
+        unmap: DmaUnmap,
+        /// Bytes unmapped.
+        unmapped: u64,
+    },
+    /// DEVICE_GET_INFO.
+    DeviceInfo {
+        /// The device; its capabilities only when they fit.
+        info: DeviceInfo<'a>,
+        /// Bytes of the whole answer.
+        argsz: u32,
+    },
+    /// DEVICE_GET_REGION_INFO.
+    RegionInfo {
+        /// The region.
+        info: RegionInfo,
+        /// Bytes of the whole answer.
+        argsz: u32,
+        /// Its capabilities, only when they fit.
+        capabilities: Vec<RegionCapability>,
+    },
+    /// DEVICE_GET_REGION_IO_FDS.
+    RegionIoFds {
+        /// Bytes of the whole answer.
+        argsz: u32,
+        /// The region.
+        index: u32,
+        /// Sub-regions that have a descriptor.
+        count: u32,
+    },
+    /// DEVICE_GET_IRQ_INFO.
+    IrqInfo(IrqInfo),
+    /// REGION_READ.
+    RegionRead {
+        /// What was read.
+        access: RegionAccess,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// REGION_WRITE: what was written.
+    RegionWrite(RegionAccess),
+    /// REGION_WRITE_MULTI.
+    RegionWriteMulti {
+        /// Writes carried out.
+        written: u64,
+    },
+}
+
+impl<'a> Reply<'a> {
+    /// Reads a reply. An error reply is [`Refused`] with the peer's errno (EIO for an errno of 0,
+    /// which is legal and says nothing); a reply that cannot be read is EPROTO.
+    pub fn decode(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
+        let name = header.name();
+        if header.kind() != Some(Kind::Reply) {
+            return Err(broken(format!("{name}: not a reply")));
+        }
+        if header.is_error() {
+            let errno = match header.error {
+                0 => Errno::EIO,
+                errno => Errno(errno),
+            };
+            return Err(Refused::new(errno, format!("{name} was refused")));
+        }
+        Self::body(header, body).map_err(|refused| broken(format!("reply to {}", refused.reason)))
+    }
+
+    fn body(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
+        let unexpected = || Refused::invalid(format!("{}: no client sends it", header.name()));
+        let command = Command::from_number(header.command).ok_or_else(unexpected)?;
+        Ok(match command {
+            Command::Version => Reply::Version(Version::decode(body)?),
+            Command::DmaMap | Command::DeviceSetIrqs | Command::DeviceReset => {
+                Reader::new(command.name(), body).end()?;
+                Reply::Done(command)
+            }
+            Command::DmaUnmap => {
+                let (unmap, unmapped) = DmaUnmap::decode_reply(body)?;
+                Reply::DmaUnmap { unmap, unmapped }
+            }
+            Command::DeviceGetInfo => {
+                let (info, argsz) = DeviceInfo::decode(body)?;
+                Reply::DeviceInfo { info, argsz }
+            }
+            Command::DeviceGetRegionInfo => {
+                let (info, argsz, capabilities) = RegionInfo::decode_with(body)?;
+                Reply::RegionInfo {
+                    info,
+                    argsz,
+                    capabilities,
+                }
+            }
+            Command::DeviceGetRegionIoFds => {
+                let mut reader = Reader::new(command.name(), body);
+                let (argsz, _flags) = (reader.u32()?, reader.u32()?);
+                let (index, count) = (reader.u32()?, reader.u32()?);
+                Reply::RegionIoFds {
+                    argsz,
+                    index,
+                    count,
+                }
+            }
+            Command::DeviceGetIrqInfo => Reply::IrqInfo(IrqInfo::decode(body)?),
+            Command::RegionRead => {
+                let (access, data) = RegionAccess::decode_read_reply(body)?;
+                Reply::RegionRead { access, data }
+            }
+            Command::RegionWrite => Reply::RegionWrite(RegionAccess::decode_write_reply(body)?),
+            Command::RegionWriteMulti => {
+                let written = MultiWrites::decode_reply(body)?;
+                Reply::RegionWriteMulti { written }
+            }
+            Command::DmaRead
+            | Command::DmaWrite
+            | Command::DirtyPages
+            | Command::DeviceFeature
+            | Command::MigDataRead
+            | Command::MigDataWrite => return Err(unexpected()),
+        })
+    }
+}
+
+fn broken(reason: String) -> Refused {
+    Refused::new(Errno::EPROTO, reason)
+}
+
+#[cfg(test)]
+mod tests;
