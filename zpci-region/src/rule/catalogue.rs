@@ -43,7 +43,8 @@ catalogue! {
             2, 4 or 8 bytes that stay in one 4 KiB page and within the maximum store block \
             length, which one PCISTB would have carried, and reports each run once, when it \
             ends. Two small stores that a guest really issued back to back into neighbouring \
-            bytes look the same and are reported too.",
+            bytes look the same and are reported too. Through the zPCI I/O region, where the \
+            client names each instruction, such a run is a note at most and is never refused.",
         "requirement stated in the kernel patch series zPCI I/O region, Jan 2021 v1; one \
             write is one PCISTB: Linux 7.2 drivers/vfio/pci/ism/main.c"
     }

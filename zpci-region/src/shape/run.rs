@@ -12,7 +12,8 @@
 //! What stays ambiguous, as the bytes on the wire are the same:
 //! - two stores of 1, 2, 4 or 8 bytes which the guest really issued back to back into neighbouring
 //!   bytes of one page (SMC-D does so when a short send wraps around in the sender's buffer) are
-//!   reported although nothing was cut;
+//!   reported although nothing was cut; through the zPCI I/O region, where the client names each
+//!   instruction, such a run is therefore a note at most and never refused;
 //! - cut stores into neighbouring bytes that follow each other at once are one run, up to the
 //!   maximum store block length; the pieces add up, the number of stores is lost.
 
@@ -62,9 +63,19 @@ impl Run {
         })
     }
 
+    /// How severe the run is. Through the zPCI I/O region the client names each instruction, so a
+    /// run there is more likely what the guest executed: a note at most.
+    pub(super) fn severity(&self, rules: &RuleSet) -> Severity {
+        let severity = rules.severity(Rule::SplitBlockStore);
+        match self.path {
+            Path::Region => severity.min(Severity::Note),
+            Path::Bar | Path::BarMulti => severity,
+        }
+    }
+
     /// Tells of the run if it has two pieces or more.
     pub(super) fn report(&self, rules: &RuleSet, observer: &mut dyn Observer) {
-        let severity = rules.severity(Rule::SplitBlockStore);
+        let severity = self.severity(rules);
         if severity == Severity::Off || self.pieces < 2 {
             return;
         }

@@ -53,7 +53,7 @@ impl ShapeChecker {
         legacy(config, store, bar, &mut judgement);
         source(store, &mut judgement);
         if let Some(run) = piece
-            && config.rules.refuses(Rule::SplitBlockStore)
+            && run.severity(&config.rules) == Severity::Reject
         {
             judgement.refuse(Rule::SplitBlockStore, || run.describe());
         }

@@ -221,3 +221,19 @@ fn off_watches_nothing() {
     bench.settle();
     assert_eq!(bench.seen.0, []);
 }
+
+#[test]
+fn through_the_region_a_run_is_a_note_at_most() {
+    for (set, told) in [
+        (Severity::Reject, Severity::Note),
+        (Severity::Warn, Severity::Note),
+        (Severity::Note, Severity::Note),
+    ] {
+        let mut bench = Bench::with(Rule::SplitBlockStore, set, config());
+        bench.store(Path::Region, DATA, DMB, 8).unwrap();
+        bench.store(Path::Region, DATA, DMB + 8, 8).unwrap();
+        bench.settle();
+        assert_eq!(bench.runs(), [(DMB, 16, 2, 8)]);
+        assert_eq!(bench.seen.0[0].severity, told);
+    }
+}
