@@ -84,6 +84,10 @@ impl Entry {
         self.fetched_now
     }
 
+    pub(crate) fn set_fetched_now(&mut self, now: bool) {
+        self.fetched_now = now;
+    }
+
     /// The entry in `folder`, if it is there and holds what `request` asks for.
     pub(crate) fn open(folder: &Path, request: &Request) -> Option<Self> {
         let stamp: Stamp = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;

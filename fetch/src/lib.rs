@@ -40,5 +40,5 @@ pub use guest::Guest;
 pub use initramfs::Initramfs;
 pub use qemu::{Machine, Origin, Qemu};
 pub use request::{Closure, Request};
-pub use run::{Part, Summary, What, run};
+pub use run::{Part, Source, Summary, What, run};
 pub use version::Version;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::cache::Cache;
 use crate::entry::{self, Entry};
 use crate::error::Error;
+use crate::host::Platform;
 use crate::request::{Closure, Request};
 use crate::version::Version;
 use crate::{host, prune, wrapper};
@@ -24,7 +25,8 @@ pub enum Machine {
 }
 
 impl Machine {
-    const ALL: [Self; 2] = [Self::S390x, Self::X86_64];
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::S390x, Self::X86_64];
 
     /// The program's name.
     #[must_use]
@@ -152,10 +154,8 @@ fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> {
     ))
 }
 
-/// The cache entry with Debian's QEMU for both machines.
-pub(crate) fn fetch(cache: &Cache) -> Result<Entry, Error> {
-    let platform = host::platform()?;
-    let request = Request {
+fn request(platform: &Platform) -> Request {
+    Request {
         name: "qemu".to_owned(),
         suite: SUITE.to_owned(),
         arch: platform.arch.to_owned(),
@@ -164,8 +164,18 @@ pub(crate) fn fetch(cache: &Cache) -> Result<Entry, Error> {
             .to_vec(),
         metas: Vec::new(),
         closure: Closure::Full,
-    };
-    cache.packages_with(&request, |folder| {
+    }
+}
+
+/// The cache entry with Debian's QEMU, if it was fetched before.
+pub(crate) fn have(cache: &Cache) -> Option<Entry> {
+    cache.have(&request(&host::platform().ok()?))
+}
+
+/// The cache entry with Debian's QEMU for both machines.
+fn fetch(cache: &Cache) -> Result<Entry, Error> {
+    let platform = host::platform()?;
+    cache.packages_with(&request(&platform), |folder| {
         slim(&entry::root(folder))?;
         for machine in Machine::ALL {
             wrapper::write(folder, machine.program(), &platform)?;

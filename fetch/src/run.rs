@@ -7,7 +7,8 @@ use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::guest::Guest;
-use crate::{qemu, size};
+use crate::qemu::{self, Machine, Origin, Qemu};
+use crate::size;
 
 /// What to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,22 +21,64 @@ pub enum What {
     All,
 }
 
-/// One part that is now in the cache.
+/// One part that can be used now.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// What it is, with its version.
     pub title: String,
     /// The files to use.
     pub files: Vec<PathBuf>,
-    /// Bytes that were downloaded for it, now or earlier.
-    pub bytes_fetched: u64,
-    /// Bytes it takes in the cache.
-    pub bytes_unpacked: u64,
-    /// Whether it was fetched by this call.
-    pub fetched_now: bool,
+    /// Where it came from.
+    pub source: Source,
 }
 
-/// What is in the cache now. Its text form is for people.
+/// Where a part came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// This machine had it: an environment variable named it, or it is on `PATH`.
+    Machine,
+    /// Debian.
+    Debian {
+        /// Bytes that were downloaded, now or earlier.
+        bytes_fetched: u64,
+        /// Bytes it takes in the cache.
+        bytes_unpacked: u64,
+        /// Whether it was fetched by this call.
+        fetched_now: bool,
+    },
+}
+
+impl Source {
+    fn of(entry: &Entry) -> Self {
+        Self::Debian {
+            bytes_fetched: entry.bytes_fetched(),
+            bytes_unpacked: entry.bytes_unpacked(),
+            fetched_now: entry.fetched_now(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Debian {
+            bytes_fetched,
+            bytes_unpacked,
+            fetched_now,
+        } = *self
+        else {
+            return f.write_str("this machine's own");
+        };
+        let how = if fetched_now {
+            "fetched"
+        } else {
+            "in the cache"
+        };
+        let (fetched, unpacked) = (size::text(bytes_fetched), size::text(bytes_unpacked));
+        write!(f, "{how}, {fetched} downloaded, {unpacked} on disk")
+    }
+}
+
+/// What can be used now. Its text form is for people.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// The parts asked for.
@@ -45,18 +88,7 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.parts {
-            let how = if part.fetched_now {
-                "fetched"
-            } else {
-                "in the cache"
-            };
-            writeln!(
-                f,
-                "{}: {how}, {} downloaded, {} on disk",
-                part.title,
-                size::text(part.bytes_fetched),
-                size::text(part.bytes_unpacked)
-            )?;
+            writeln!(f, "{}: {}", part.title, part.source)?;
             for file in &part.files {
                 writeln!(f, "  {}", file.display())?;
             }
@@ -65,37 +97,53 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Puts `what` into the cache, if it is not there, and tells where it is.
+/// Sees to it that `what` can be used, fetching what this machine lacks, and tells where it is.
 ///
 /// # Errors
-/// As [`Cache::packages`].
+/// As [`Qemu::find`] and [`Guest::fetch`].
 pub fn run(what: What) -> Result<Summary, Error> {
     let cache = Cache::locate()?;
     let mut parts = Vec::new();
     if matches!(what, What::Qemu | What::All) {
-        let entry = qemu::fetch(&cache)?;
-        let bin = entry.folder().join("bin");
-        let files = ["qemu-system-s390x", "qemu-system-x86_64"].map(|name| bin.join(name));
-        parts.push(part("QEMU", "qemu-system-common", &entry, files.to_vec()));
+        parts = qemu_parts(&cache)?;
     }
     if matches!(what, What::Guest | What::All) {
         let guest = Guest::fetch(&cache)?;
-        let title = format!("Linux {} and busybox for s390x", guest.release);
-        let files = vec![guest.kernel, guest.busybox];
-        parts.push(part(&title, "busybox-static", &guest.entry, files));
+        parts.push(Part {
+            title: format!("Linux {} and busybox for s390x", guest.release),
+            files: vec![guest.kernel, guest.busybox],
+            source: Source::of(&guest.entry),
+        });
     }
     Ok(Summary { parts })
 }
 
-fn part(title: &str, package: &str, entry: &Entry, files: Vec<PathBuf>) -> Part {
-    let version = entry.package(package).map_or("", |p| p.version.as_str());
-    Part {
-        title: format!("{title} ({package} {version})"),
-        files,
-        bytes_fetched: entry.bytes_fetched(),
-        bytes_unpacked: entry.bytes_unpacked(),
-        fetched_now: entry.fetched_now(),
+fn qemu_parts(cache: &Cache) -> Result<Vec<Part>, Error> {
+    // One entry holds both machines' QEMU; asked first, it tells whether this call fetched it.
+    let before = qemu::have(cache);
+    let mut parts: Vec<Part> = Vec::new();
+    for machine in Machine::ALL {
+        let found = Qemu::find(machine, None, cache)?;
+        let source = match (found.origin, qemu::have(cache)) {
+            (Origin::Cache, Some(mut entry)) => {
+                entry.set_fetched_now(before.is_none());
+                Source::of(&entry)
+            }
+            _ => Source::Machine,
+        };
+        let title = format!("QEMU {}", found.version);
+        match parts.last_mut() {
+            Some(last) if last.title == title && last.source == source => {
+                last.files.push(found.program);
+            }
+            _ => parts.push(Part {
+                title,
+                files: vec![found.program],
+                source,
+            }),
+        }
     }
+    Ok(parts)
 }
 
 #[cfg(test)]
@@ -105,18 +153,28 @@ mod tests {
     #[test]
     fn the_summary_tells_sizes_and_files() {
         let summary = Summary {
-            parts: vec![Part {
-                title: "QEMU (qemu-system-common 1:11.1.3)".into(),
-                files: vec!["/c/bin/qemu-system-s390x".into()],
-                bytes_fetched: 41_100_000,
-                bytes_unpacked: 110_000_000,
-                fetched_now: false,
-            }],
+            parts: vec![
+                Part {
+                    title: "QEMU 11.1.3".into(),
+                    files: vec!["/usr/bin/qemu-system-x86_64".into()],
+                    source: Source::Machine,
+                },
+                Part {
+                    title: "Linux 6.12".into(),
+                    files: vec!["/c/vmlinuz".into(), "/c/busybox".into()],
+                    source: Source::Debian {
+                        bytes_fetched: 31_300_000,
+                        bytes_unpacked: 147_200_000,
+                        fetched_now: false,
+                    },
+                },
+            ],
         };
         assert_eq!(
             summary.to_string(),
-            "QEMU (qemu-system-common 1:11.1.3): in the cache, 41.1 MB downloaded, \
-             110.0 MB on disk\n  /c/bin/qemu-system-s390x\n"
+            "QEMU 11.1.3: this machine's own\n  /usr/bin/qemu-system-x86_64\n\
+             Linux 6.12: in the cache, 31.3 MB downloaded, 147.2 MB on disk\n  \
+             /c/vmlinuz\n  /c/busybox\n"
         );
     }
 }
