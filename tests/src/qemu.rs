@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,14 @@ impl Memory {
         };
         let size = format!("{mib}M");
         let machine = "memory-backend=ram".to_owned();
-        ["-m".into(), size, "-object".into(), backend, "-machine".into(), machine]
+        [
+            "-m".into(),
+            size,
+            "-object".into(),
+            backend,
+            "-machine".into(),
+            machine,
+        ]
     }
 }
 
@@ -71,7 +78,9 @@ impl Process {
         let stderr = folder.path().join("stderr");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(File::create(&stderr).unwrap());
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let mut pipe = child.stdout.take().unwrap();
         let (sender, output) = channel();
         thread::spawn(move || {
@@ -83,7 +92,13 @@ impl Process {
             }
         });
         let input = child.stdin.take();
-        Self { child, input, output, stderr, _folder: folder }
+        Self {
+            child,
+            input,
+            output,
+            stderr,
+            _folder: folder,
+        }
     }
 
     /// Process id.
@@ -94,24 +109,28 @@ impl Process {
     /// Sends to its standard input.
     pub fn send(&mut self, text: &str) {
         let mut input = self.input.as_ref().expect("input is open");
-        let sent = input.write_all(text.as_bytes()).and_then(|()| input.flush());
-        assert!(sent.is_ok(), "QEMU takes no input: {sent:?}\n{}", self.stderr());
+        let sent = input
+            .write_all(text.as_bytes())
+            .and_then(|()| input.flush());
+        assert!(
+            sent.is_ok(),
+            "QEMU takes no input: {sent:?}\n{}",
+            self.stderr()
+        );
     }
 
-    /// Waits for more of its standard output, until `deadline`; `None` if there is none.
-    pub fn receive(&mut self, deadline: Instant) -> Option<Vec<u8>> {
+    /// Waits for more of its standard output, until `deadline` or its end.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline, `Disconnected` when QEMU has ended.
+    pub fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        self.output.recv_timeout(left).ok()
+        self.output.recv_timeout(left)
     }
 
     /// What it printed as errors and warnings.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
-    }
-
-    /// Whether it still runs.
-    pub fn is_alive(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 }
 
@@ -150,7 +169,11 @@ impl Linux {
             qemu.args(["-device", device]);
         }
         let process = Process::start(qemu, folder);
-        Self { process, text: String::new(), seen: 0 }
+        Self {
+            process,
+            text: String::new(),
+            seen: 0,
+        }
     }
 
     /// Types a line.
@@ -170,20 +193,24 @@ impl Linux {
                 return before;
             }
             match self.process.receive(deadline) {
-                Some(bytes) => {
-                    self.text.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+                Ok(bytes) => {
+                    self.text
+                        .push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
                 }
-                None => self.missing(marker),
+                Err(reason) => self.missing(marker, reason),
             }
         }
     }
 
     #[track_caller]
-    fn missing(&mut self, marker: &str) -> ! {
-        let why = if self.process.is_alive() {
-            format!("the guest did not print {marker:?} within {BOOT:?}")
-        } else {
-            format!("QEMU ended before the guest printed {marker:?}")
+    fn missing(&self, marker: &str, reason: RecvTimeoutError) -> ! {
+        let why = match reason {
+            RecvTimeoutError::Timeout => {
+                format!("the guest did not print {marker:?} within {BOOT:?}")
+            }
+            RecvTimeoutError::Disconnected => {
+                format!("QEMU ended before the guest printed {marker:?}")
+            }
         };
         let lines: Vec<_> = self.text.lines().collect();
         let tail = lines[lines.len().saturating_sub(40)..].join("\n");

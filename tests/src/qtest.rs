@@ -37,11 +37,23 @@ impl Qtest {
     /// the device as JSON, e.g. `,"x-no-posted-writes":true`.
     pub fn start(socket: &std::path::Path, memory: Memory, properties: &str) -> Self {
         let mut command: Command = qemu::command(Machine::X86_64, memory, (RAM_LEN >> 20) as u32);
-        command.args(["-M", "q35", "-accel", "qtest", "-qtest", "stdio", "-qtest-log", "none"]);
+        command.args([
+            "-M",
+            "q35",
+            "-accel",
+            "qtest",
+            "-qtest",
+            "stdio",
+            "-qtest-log",
+            "none",
+        ]);
         let properties = format!(r#","addr":"{SLOT}"{properties}"#);
         command.args(["-device", &qemu::device(socket, "ism0", &properties)]);
         let process = Process::start(command, tempfile::tempdir().unwrap());
-        let mut machine = Self { process, received: String::new() };
+        let mut machine = Self {
+            process,
+            received: String::new(),
+        };
         // Answered once the machine, and so the device, is there.
         machine.command("readb 0");
         machine
@@ -67,7 +79,7 @@ impl Qtest {
                 self.received = rest.to_owned();
                 return line;
             }
-            let Some(bytes) = self.process.receive(deadline) else {
+            let Ok(bytes) = self.process.receive(deadline) else {
                 let words = self.process.stderr();
                 panic!("QEMU did not answer {command:?} within {PATIENCE:?}; it says:\n{words}");
             };
@@ -158,7 +170,10 @@ impl Qtest {
         let head = self.load(COMMAND_BAR);
         let [result, length] = [4, 6].map(|at| u16::from_be_bytes([head[at], head[at + 1]]));
         let rest = if result == 0 { u64::from(length) } else { 8 };
-        let payload = (8..rest).step_by(8).flat_map(|at| self.load(COMMAND_BAR + at)).collect();
+        let payload = (8..rest)
+            .step_by(8)
+            .flat_map(|at| self.load(COMMAND_BAR + at))
+            .collect();
         (result, payload)
     }
 

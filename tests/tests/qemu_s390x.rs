@@ -44,7 +44,12 @@ fn shown(guest: &mut Linux, function: &str) -> Shown {
         .collect();
     let size = |bar: &[u64]| if bar[2] == 0 { 0 } else { bar[1] - bar[0] + 1 };
     let bars = numbers.chunks_exact(3).take(6).map(size).collect();
-    Shown { vendor, device, class, bars }
+    Shown {
+        vendor,
+        device,
+        class,
+        bars,
+    }
 }
 
 #[test]
@@ -66,7 +71,11 @@ fn linux_enumerates_the_function_and_reaches_its_shell() {
     drop(guest);
     let left = daemon.stop();
     assert_eq!(left.function("ism0")["clients"], 1);
-    assert!(left.rules().is_empty(), "enumeration trips no rule: {:?}", left.rules());
+    assert!(
+        left.rules().is_empty(),
+        "enumeration trips no rule: {:?}",
+        left.rules()
+    );
 }
 
 #[test]
@@ -77,4 +86,12 @@ fn linux_sees_the_bar_that_the_profile_asks_for() {
     let function = shown(&mut guest, "0007:00:00.0");
     assert_eq!(function.bars[0], 1 << 39);
     assert_eq!(function.bars[2], 4096);
+}
+
+/// A failure must show what the guest said last.
+#[test]
+#[ignore = "needs QEMU and a Linux guest: run ./test"]
+#[should_panic(expected = "QEMU ended before the guest printed \"never\"")]
+fn a_guest_that_ends_early_is_told_of() {
+    Linux::boot("echo these are last words; poweroff -f", &[]).expect("never");
 }

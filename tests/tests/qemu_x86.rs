@@ -1,5 +1,6 @@
 //! Unmodified QEMU as the client: an x86 machine without a guest.
 
+use rustix::process::Signal;
 use serde_json::Value;
 use vfio_user_ism_tests::driver::{FIRST_INDEX, code, dmb, target};
 use vfio_user_ism_tests::qemu::Memory;
@@ -65,7 +66,11 @@ fn config_space_is_an_isms() {
     assert_eq!(size(0x18), 4096);
 
     let msi = machine.capability(5);
-    assert_eq!(machine.config(msi) >> 16 & 0x8e, 0x80, "MSI: 64-bit, one vector");
+    assert_eq!(
+        machine.config(msi) >> 16 & 0x8e,
+        0x80,
+        "MSI: 64-bit, one vector"
+    );
     machine.capability(0x11);
 }
 
@@ -79,7 +84,11 @@ fn commands_run_and_are_counted() {
     let info = machine.ok(code::QUERY_INFO, &[]);
     assert_eq!(info.len(), 192);
     assert_eq!(info[16..24], GID.to_be_bytes(), "my_gid");
-    assert_eq!(info[24..40], *Bytes::new().be64(SBA).be64(IEQ).0, "sba and ieq");
+    assert_eq!(
+        info[24..40],
+        *Bytes::new().be64(SBA).be64(IEQ).0,
+        "sba and ieq"
+    );
     assert_ne!(machine.run(0x7f, &[]).0, 0, "an unknown command");
 
     drop(machine);
@@ -87,12 +96,23 @@ fn commands_run_and_are_counted() {
     let function = left.function("ism0");
     assert_eq!(function["commands"], 6);
     assert_eq!(function["failed_commands"], 1);
-    assert!(left.rules().contains(&"unknown-command"), "{:?}", left.rules());
+    assert!(
+        left.rules().contains(&"unknown-command"),
+        "{:?}",
+        left.rules()
+    );
 }
 
 /// A buffer, a move, its signal: in RAM as the machine sees it.
 fn moves(memory: Memory, properties: &str, posted: bool) {
     let (daemon, mut machine) = machine(memory, properties);
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
+    let shared = maps.contains("memfd:");
+    assert_eq!(
+        shared,
+        memory == Memory::Descriptor,
+        "how RAM reaches the server"
+    );
     let token = register(&mut machine);
     let data = pattern(8);
     let at = DATA_BAR + target(token, 3, true, 0x1238);
@@ -101,19 +121,33 @@ fn moves(memory: Memory, properties: &str, posted: bool) {
     // The summary bit is set last.
     assert_eq!(arrived(&mut machine, SBA, 1), [0x80], "summary bit");
     assert_eq!(machine.read(DMB + 0x1238, 8), data);
-    assert_eq!(machine.read(SBA + 4, 8), [0, 0, 0, 0, 0x80, 0, 0, 0], "DMB bit 32");
+    assert_eq!(
+        machine.read(SBA + 4, 8),
+        [0, 0, 0, 0, 0x80, 0, 0, 0],
+        "DMB bit 32"
+    );
     let mask = machine.read(SBA + 256 + 2 * u64::from(FIRST_INDEX), 2);
-    assert_eq!(u16::from_be_bytes([mask[0], mask[1]]).count_ones(), 1, "element mask");
+    assert_eq!(
+        u16::from_be_bytes([mask[0], mask[1]]).count_ones(),
+        1,
+        "element mask"
+    );
     assert_eq!(machine.read(DMB + 0x1230, 8), [0; 8], "nothing beside it");
 
     drop(machine);
     let left = daemon.stop();
     let moved: Vec<_> = left.events_named("data-move").collect();
     assert_eq!(moved.len(), 1);
-    assert_eq!((&moved[0]["dmb_offset"], &moved[0]["length"]), (&0x1238.into(), &8.into()));
+    assert_eq!(
+        (&moved[0]["dmb_offset"], &moved[0]["length"]),
+        (&0x1238.into(), &8.into())
+    );
     let stores: Vec<_> = left.events_named("store").collect();
     assert!(stores.len() > 8);
-    assert!(stores.iter().all(|store| store["posted"] == posted), "{stores:?}");
+    assert!(
+        stores.iter().all(|store| store["posted"] == posted),
+        "{stores:?}"
+    );
 }
 
 #[test]
@@ -157,23 +191,48 @@ fn split(properties: &str, path: &str) {
         .filter(|event| event["event"] == "store" && event["pcias"] == 0)
         .collect();
     assert_eq!(pieces.len(), 8);
-    assert!(pieces.iter().all(|piece| piece["length"] == 8 && piece["path"] == path), "{pieces:?}");
+    assert!(
+        pieces
+            .iter()
+            .all(|piece| piece["length"] == 8 && piece["path"] == path),
+        "{pieces:?}"
+    );
 
     let is_split = |event: &&Value| event["rule"] == "split-block-store" && event["pcias"] == 0;
     let found: Vec<_> = left.events_named("violation").filter(is_split).collect();
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((&found[0]["pieces"], &found[0]["piece_length"]), (&8.into(), &8.into()));
-    assert_eq!((&found[0]["length"], &found[0]["severity"]), (&64.into(), &"warn".into()));
+    assert_eq!(
+        (&found[0]["pieces"], &found[0]["piece_length"]),
+        (&8.into(), &8.into())
+    );
+    assert_eq!(
+        (&found[0]["length"], &found[0]["severity"]),
+        (&64.into(), &"warn".into())
+    );
 
     // REG_IEQ's 16 bytes and REG_DMB's 32 were cut, too: by this test, into 2 and 4.
     let rules = left.function("ism0")["rules"].as_array().unwrap();
-    let counted = rules.iter().find(|rule| rule["rule"] == "split-block-store").unwrap();
-    assert_eq!((&counted["violations"], &counted["pieces"]), (&3.into(), &14.into()));
+    let counted = rules
+        .iter()
+        .find(|rule| rule["rule"] == "split-block-store")
+        .unwrap();
+    assert_eq!(
+        (&counted["violations"], &counted["pieces"]),
+        (&3.into(), &14.into())
+    );
 
     let log = &left.ended.stderr;
-    let line = log.lines().find(|line| line.contains("64 bytes at offset")).expect("a log line");
-    assert!(line.contains("WARN") && line.contains("8 pieces of at most 8 bytes"), "{line}");
-    let summary = log.lines().find(|line| line.contains("split-block-store") && line.ends_with("14 "));
+    let line = log
+        .lines()
+        .find(|line| line.contains("64 bytes at offset"))
+        .expect("a log line");
+    assert!(
+        line.contains("WARN") && line.contains("8 pieces of at most 8 bytes"),
+        "{line}"
+    );
+    let summary = log
+        .lines()
+        .find(|line| line.contains("split-block-store") && line.ends_with("14 "));
     assert!(summary.is_some(), "no row of the summary in {log}");
 }
 
@@ -191,18 +250,39 @@ fn a_block_cut_by_qemu_is_reported_when_writes_are_answered() {
 
 #[test]
 #[ignore = "needs QEMU: run ./test"]
-fn a_block_in_queued_writes_arrives_and_is_reported() {
+fn queued_writes_coalesce_and_arrive_in_order() {
     let (daemon, mut machine) = machine(Memory::Descriptor, r#","x-send-queued":true"#);
     let token = register(&mut machine);
-    let data = pattern(1024);
+    let data = pattern(DMB_LEN as usize);
+    // QEMU coalesces only what it cannot send: let the socket fill up.
+    daemon.signal(Signal::STOP);
     machine.write(DATA_BAR + target(token, 0, false, 0), &data);
+    daemon.signal(Signal::CONT);
     machine.load(COMMAND_BAR);
-    assert_eq!(machine.read(DMB, 1024), data);
+    assert_eq!(machine.read(DMB, data.len()), data);
     drop(machine);
     let left = daemon.stop();
-    assert!(left.rules().contains(&"split-block-store"), "{:?}", left.rules());
-    let multi = left.events_named("store").filter(|store| store["path"] == "bar-multi");
-    assert!(multi.count() > 1, "QEMU sent no REGION_WRITE_MULTI");
+
+    let stores = left
+        .events_named("store")
+        .filter(|store| store["pcias"] == 0);
+    let stores: Vec<_> = stores.collect();
+    let offsets: Vec<_> = stores
+        .iter()
+        .map(|store| store["offset"].as_u64().unwrap())
+        .collect();
+    assert_eq!(offsets.len(), data.len() / 8);
+    assert!(offsets.is_sorted(), "QEMU's order is kept");
+    let multi = stores
+        .iter()
+        .filter(|store| store["path"] == "bar-multi")
+        .count();
+    assert!(multi > 0, "QEMU sent no REGION_WRITE_MULTI");
+    assert!(
+        left.rules().contains(&"split-block-store"),
+        "{:?}",
+        left.rules()
+    );
 }
 
 #[test]
