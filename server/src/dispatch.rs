@@ -91,10 +91,10 @@ fn carry_out(
             message::reply(call.out, header, |out| info.encode(*argsz, out));
             return Ok(());
         }
-        Request::DeviceGetRegionIoFds { argsz, index } => {
+        Request::DeviceGetRegionIoFds { index, .. } => {
             regions::info(*index, function.plan())?;
             message::reply(call.out, header, |out| {
-                region_info::encode_io_fds(*argsz, *index, out);
+                region_info::encode_io_fds(region_info::IO_FDS_LEN, *index, out);
             });
             return Ok(());
         }
@@ -156,6 +156,8 @@ fn carry_out(
                 first_refusal = first_refusal.and(result);
             }
             first_refusal?;
+            message::reply(call.out, header, |out| writes.encode_reply(out));
+            return Ok(());
         }
         Request::DeviceReset => function.reset(),
     }
