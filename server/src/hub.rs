@@ -539,7 +539,16 @@ impl ZpciCall<'_> {
                 result.map_err(|refusal| refused_by_device("PCISTB", &refusal))
             }
             Op::Load => {
-                let mut value = [0; 8];
+                // Longer than a register: judged by its length alone.
+                let mut too_long = Vec::new();
+                let mut value = [0; request::RESULT_LEN];
+                let bytes = match value.get_mut(..len) {
+                    Some(bytes) => bytes,
+                    None => {
+                        too_long.resize(len, 0);
+                        &mut too_long
+                    }
+                };
                 let mut scope = journal.scope(self.id);
                 let load = Load {
                     path,
@@ -548,7 +557,6 @@ impl ZpciCall<'_> {
                     len,
                     gaddr,
                 };
-                let bytes = value.get_mut(..len).unwrap_or_default();
                 let result = fabric.load(self.id, &load, bytes, guests, &mut scope);
                 scope.loaded(&load, bytes, result.as_ref().err());
                 result.map_err(|refusal| refused_by_device("PCILG", &refusal))?;
