@@ -102,7 +102,8 @@ mod tests {
     }
 
     fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Cli::try_parse_from(std::iter::once("intercept").chain(arguments.iter().copied())).map(|cli| cli.args)
+        Cli::try_parse_from(std::iter::once("intercept").chain(arguments.iter().copied()))
+            .map(|cli| cli.args)
     }
 
     #[test]

@@ -44,10 +44,18 @@ pub fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
         .map(|(index, _)| index)
         .collect();
     let batches = recording.plan.batches();
-    let ran = |batch: &Range<usize>| recording.outcomes.get(batch.start).is_some_and(|outcome| outcome.executed);
+    let ran = |batch: &Range<usize>| {
+        recording
+            .outcomes
+            .get(batch.start)
+            .is_some_and(|outcome| outcome.executed)
+    };
     let expected = batches.iter().filter(|batch| ran(batch)).count() + 1;
     if fences.len() != expected {
-        return Err(FenceError { expected, seen: fences.len() });
+        return Err(FenceError {
+            expected,
+            seen: fences.len(),
+        });
     }
     let mut spans = fences.windows(2).filter_map(|pair| match pair {
         [start, end] => Some(start + 1..*end),
@@ -56,7 +64,11 @@ pub fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
     Ok(batches
         .into_iter()
         .map(|cases| {
-            let pieces = if ran(&cases) { spans.next().unwrap_or(0..0) } else { 0..0 };
+            let pieces = if ran(&cases) {
+                spans.next().unwrap_or(0..0)
+            } else {
+                0..0
+            };
             Batch { cases, pieces }
         })
         .collect())

@@ -1,8 +1,155 @@
 //! What changed against an earlier report.
 
-use crate::report::{CaseReport, Report};
+use crate::expect::Model;
+use crate::report::{CaseReport, Report, ReportError};
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
+
+/// The part of a report that is compared. A whole report reads as one, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Baseline {
+    /// Version of the report format, 1.
+    pub schema_version: u32,
+    /// Where it was made.
+    pub environment: Origin,
+    /// Name of the plan.
+    pub plan: String,
+    /// Seed of a random plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// What was measured against.
+    pub expect: Model,
+    /// The cases.
+    pub cases: Vec<Line>,
+}
+
+/// Where a baseline was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Origin {
+    /// QEMU's version line.
+    pub executor: String,
+    /// The host.
+    pub host: String,
+    /// The profile.
+    pub profile: String,
+}
+
+/// One case of a baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Line {
+    /// The case.
+    pub id: String,
+    /// All verdicts in one line.
+    pub label: String,
+    /// All verdicts.
+    pub verdicts: Vec<Verdict>,
+    /// What the guest got, without loaded values, which the state of the device decides.
+    pub guest: String,
+}
+
+impl From<&CaseReport> for Line {
+    fn from(case: &CaseReport) -> Self {
+        Self {
+            id: case.id.clone(),
+            label: case.label.clone(),
+            verdicts: case.verdicts.clone(),
+            guest: outcome(&case.guest).to_owned(),
+        }
+    }
+}
+
+fn outcome(guest: &str) -> &str {
+    guest.split(',').next().unwrap_or_default()
+}
+
+impl Line {
+    fn describe(&self) -> String {
+        format!("{} (guest: {})", self.label, outcome(&self.guest))
+    }
+
+    fn faults(&self) -> usize {
+        self.verdicts
+            .iter()
+            .filter(|verdict| !verdict.is_good())
+            .count()
+    }
+
+    fn equals(&self, other: &Self) -> bool {
+        self.label == other.label && outcome(&self.guest) == outcome(&other.guest)
+    }
+}
+
+impl Baseline {
+    /// The part of `report` that is compared.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        Self {
+            schema_version: report.schema_version,
+            environment: Origin {
+                executor: report.environment.executor.clone(),
+                host: report.environment.host.clone(),
+                profile: report.environment.profile.clone(),
+            },
+            plan: report.plan.clone(),
+            seed: report.seed,
+            expect: report.expect,
+            cases: report.cases.iter().map(Line::from).collect(),
+        }
+    }
+
+    /// Reads a baseline, or a report.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is neither.
+    pub fn read(path: &Path) -> Result<Self, ReportError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ReportError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = |key: String, reason: String| ReportError::Invalid {
+            path: path.to_owned(),
+            key,
+            reason,
+        };
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let baseline: Self = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
+        if baseline.schema_version != crate::report::SCHEMA_VERSION {
+            return Err(invalid(
+                "schema-version".into(),
+                format!(
+                    "is {}, expected {}",
+                    baseline.schema_version,
+                    crate::report::SCHEMA_VERSION
+                ),
+            ));
+        }
+        Ok(baseline)
+    }
+
+    /// As JSON, a line a case, so that a change shows as one in a diff.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let head = Self {
+            cases: Vec::new(),
+            ..self.clone()
+        };
+        let head = serde_json::to_string_pretty(&head).unwrap_or_default();
+        let lines: Vec<String> = self
+            .cases
+            .iter()
+            .map(|line| format!("    {}", serde_json::to_string(line).unwrap_or_default()))
+            .collect();
+        let cases = format!("\"cases\": [\n{}\n  ]", lines.join(",\n"));
+        head.replace("\"cases\": []", &cases) + "\n"
+    }
+}
 
 /// One case whose verdict changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +165,9 @@ pub struct Change {
 /// All changes, by kind, each in the order of the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Was wrong and is as it should be, or has fewer faults.
+    /// Has fewer faults than before.
     pub better: Vec<Change>,
-    /// Was as it should be and is wrong, or has more faults.
+    /// Has more faults than before.
     pub worse: Vec<Change>,
     /// As many faults as before, but others.
     pub different: Vec<Change>,
@@ -30,36 +177,34 @@ pub struct Comparison {
     pub gone: Vec<Change>,
 }
 
-fn describe(case: &CaseReport) -> String {
-    format!("{} (guest: {})", case.label, outcome(case))
-}
-
-/// The guest's outcome without loaded values, which may differ from run to run.
-fn outcome(case: &CaseReport) -> &str {
-    case.guest.split(',').next().unwrap_or_default()
-}
-
-fn faults(case: &CaseReport) -> usize {
-    case.verdicts.iter().filter(|verdict| !verdict.is_good()).count()
-}
-
 impl Comparison {
     /// Compares `now` with `before`.
     #[must_use]
-    pub fn new(before: &Report, now: &Report) -> Self {
-        let mut earlier: BTreeMap<&str, &CaseReport> =
-            before.cases.iter().map(|case| (case.id.as_str(), case)).collect();
+    pub fn new(before: &Baseline, now: &Baseline) -> Self {
+        let mut earlier: BTreeMap<&str, &Line> = before
+            .cases
+            .iter()
+            .map(|line| (line.id.as_str(), line))
+            .collect();
         let mut comparison = Self::default();
-        for case in &now.cases {
-            let Some(old) = earlier.remove(case.id.as_str()) else {
-                comparison.new.push(Change { id: case.id.clone(), before: String::new(), now: describe(case) });
+        for line in &now.cases {
+            let Some(old) = earlier.remove(line.id.as_str()) else {
+                comparison.new.push(Change {
+                    id: line.id.clone(),
+                    before: String::new(),
+                    now: line.describe(),
+                });
                 continue;
             };
-            if old.label == case.label && outcome(old) == outcome(case) {
+            if old.equals(line) {
                 continue;
             }
-            let change = Change { id: case.id.clone(), before: describe(old), now: describe(case) };
-            match faults(case).cmp(&faults(old)) {
+            let change = Change {
+                id: line.id.clone(),
+                before: old.describe(),
+                now: line.describe(),
+            };
+            match line.faults().cmp(&old.faults()) {
                 std::cmp::Ordering::Less => comparison.better.push(change),
                 std::cmp::Ordering::Greater => comparison.worse.push(change),
                 std::cmp::Ordering::Equal => comparison.different.push(change),
@@ -68,8 +213,12 @@ impl Comparison {
         comparison.gone = before
             .cases
             .iter()
-            .filter(|case| earlier.contains_key(case.id.as_str()))
-            .map(|case| Change { id: case.id.clone(), before: describe(case), now: String::new() })
+            .filter(|line| earlier.contains_key(line.id.as_str()))
+            .map(|line| Change {
+                id: line.id.clone(),
+                before: line.describe(),
+                now: String::new(),
+            })
             .collect();
         comparison
     }
@@ -99,10 +248,23 @@ impl Comparison {
                 let _ = match (change.before.is_empty(), change.now.is_empty()) {
                     (true, _) => writeln!(text, "{name}: {}: {}", change.id, change.now),
                     (_, true) => writeln!(text, "{name}: {}: was {}", change.id, change.before),
-                    _ => writeln!(text, "{name}: {}: {} -> {}", change.id, change.before, change.now),
+                    _ => writeln!(
+                        text,
+                        "{name}: {}: {} -> {}",
+                        change.id, change.before, change.now
+                    ),
                 };
             }
         }
+        let counts: Vec<String> = kinds
+            .iter()
+            .filter(|(_, changes)| !changes.is_empty())
+            .map(|(name, changes)| format!("{} {name}", changes.len()))
+            .collect();
+        let _ = writeln!(text, "against the baseline: {}", counts.join(", "));
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,11 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Plan(_) | Self::Profile(_) | Self::Recording(_) | Self::Report(_) | Self::Image(ImageError::TooLarge { .. })
+            Self::Plan(_)
+                | Self::Profile(_)
+                | Self::Recording(_)
+                | Self::Report(_)
+                | Self::Image(ImageError::TooLarge { .. })
         )
     }
 }

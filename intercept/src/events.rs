@@ -57,10 +57,17 @@ struct Line {
 /// # Errors
 /// See [`EventsError`].
 pub fn read(path: &Path) -> Result<Vec<Piece>, EventsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| EventsError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| EventsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let mut pieces = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let piece = parse(line).map_err(|reason| EventsError::Line { path: path.to_owned(), line: index + 1, reason })?;
+        let piece = parse(line).map_err(|reason| EventsError::Line {
+            path: path.to_owned(),
+            line: index + 1,
+            reason,
+        })?;
         pieces.extend(piece);
     }
     Ok(pieces)
@@ -69,7 +76,10 @@ pub fn read(path: &Path) -> Result<Vec<Piece>, EventsError> {
 fn parse(line: &str) -> Result<Option<Piece>, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     if line.schema_version != SCHEMA_VERSION {
-        return Err(format!("schema_version is {}, expected {SCHEMA_VERSION}", line.schema_version));
+        return Err(format!(
+            "schema_version is {}, expected {SCHEMA_VERSION}",
+            line.schema_version
+        ));
     }
     let access = match line.event.as_str() {
         "store" => Access::Store,
@@ -83,12 +93,20 @@ fn parse(line: &str) -> Result<Option<Piece>, String> {
     let bytes = hex::decode(&text).ok_or_else(|| format!("bytes {text:?} are not hexadecimal"))?;
     let result = line.result.unwrap_or_else(|| "accepted".into());
     if result == "accepted" && bytes.len() as u64 != line.length {
-        return Err(format!("{} bytes for a length of {}", bytes.len(), line.length));
+        return Err(format!(
+            "{} bytes for a length of {}",
+            bytes.len(),
+            line.length
+        ));
     }
     Ok(Some(Piece {
         access,
         path: line.path.unwrap_or_else(|| "config".into()),
-        space: if access.is_config() { 15 } else { line.pcias.unwrap_or(0) },
+        space: if access.is_config() {
+            15
+        } else {
+            line.pcias.unwrap_or(0)
+        },
         offset: line.offset,
         bytes,
         result,
@@ -104,17 +122,31 @@ mod tests {
     fn accesses_become_pieces() {
         let store = r#"{"schema_version":1,"seq":12,"time_us":345,"function":"ism0","event":"store","path":"bar","pcias":2,"offset":8,"length":2,"bytes":"0aff","posted":true,"result":"rejected","rules":["plain-store"]}"#;
         let piece = parse(store).expect("valid").expect("an access");
-        assert_eq!((piece.access, piece.space, piece.offset, piece.bytes.as_slice()), (Access::Store, 2, 8, &[10, 255][..]));
+        assert_eq!(
+            (
+                piece.access,
+                piece.space,
+                piece.offset,
+                piece.bytes.as_slice()
+            ),
+            (Access::Store, 2, 8, &[10, 255][..])
+        );
         assert!(!piece.accepted());
         let config = r#"{"schema_version":1,"seq":1,"time_us":1,"function":"ism0","event":"config-read","offset":44,"length":4,"bytes":"00000000","result":"accepted"}"#;
         let piece = parse(config).expect("valid").expect("an access");
-        assert_eq!((piece.access, piece.space, piece.path.as_str()), (Access::ConfigRead, 15, "config"));
+        assert_eq!(
+            (piece.access, piece.space, piece.path.as_str()),
+            (Access::ConfigRead, 15, "config")
+        );
     }
 
     #[test]
     fn other_events_are_passed_over_and_unknown_versions_are_not() {
         assert_eq!(parse(r#"{"schema_version":1,"event":"reset"}"#), Ok(None));
-        assert_eq!(parse(r#"{"schema_version":2,"event":"reset"}"#).expect_err("refused"), "schema_version is 2, expected 1");
+        assert_eq!(
+            parse(r#"{"schema_version":2,"event":"reset"}"#).expect_err("refused"),
+            "schema_version is 2, expected 1"
+        );
         assert!(parse(r#"{"schema_version":1,"event":"truncated"}"#).is_err());
         assert!(parse(r#"{"schema_version":1,"event":"store","length":3,"bytes":"00"}"#).is_err());
     }

@@ -3,21 +3,15 @@
 //! Source of the checks: QEMU `hw/s390x/s390-pci-inst.c` for what z/Architecture asks of every function, and the patches
 //! that taught Linux relaxed alignment for what a relaxed function lets pass (see `docs/`).
 
+mod refusal;
+
+pub use refusal::{Refusal, exception, exception_name};
+
 use crate::plan::{Base, Case, Handle, Instruction, Payload, Plan, Variable};
 use crate::probe::layout::{DMA_ADDRESS, DMA_LENGTH};
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::Access;
 use serde::{Deserialize, Serialize};
-
-/// Program interruption codes (z/Architecture Principles of Operation, chapter 6).
-pub mod exception {
-    /// Operation: no such instruction.
-    pub const OPERATION: u16 = 0x01;
-    /// Specification: operands break a rule of form.
-    pub const SPECIFICATION: u16 = 0x06;
-    /// Operand: operands that this function does not take.
-    pub const OPERAND: u16 = 0x15;
-}
 
 /// Condition code for a handle of no enabled function.
 const BAD_HANDLE: Refusal = Refusal::Condition(3, None);
@@ -48,54 +42,6 @@ impl Model {
     }
 }
 
-/// A way for the guest to be told no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Program interruption with this code.
-    Exception(u16),
-    /// Condition code, and status where one is laid down.
-    Condition(u8, Option<u8>),
-}
-
-impl Refusal {
-    /// Whether the guest was refused in this way.
-    #[must_use]
-    pub fn matches(self, outcome: &Outcome) -> bool {
-        match self {
-            Self::Exception(code) => outcome.exception == Some(code),
-            Self::Condition(condition, status) => {
-                outcome.exception.is_none()
-                    && outcome.condition == condition
-                    && status.is_none_or(|status| outcome.status == status)
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exception(code) => f.write_str(&exception_name(*code)),
-            Self::Condition(condition, Some(status)) => write!(f, "cc {condition} status {status}"),
-            Self::Condition(condition, None) => write!(f, "cc {condition}"),
-        }
-    }
-}
-
-/// A program interruption by name.
-#[must_use]
-pub fn exception_name(code: u16) -> String {
-    match code {
-        exception::OPERATION => "operation exception".into(),
-        0x02 => "privileged-operation exception".into(),
-        0x04 => "protection exception".into(),
-        0x05 => "addressing exception".into(),
-        exception::SPECIFICATION => "specification exception".into(),
-        exception::OPERAND => "operand exception".into(),
-        other => format!("program interruption {other:#06x}"),
-    }
-}
-
 /// What the device must see of an accepted instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -109,6 +55,8 @@ pub struct Seen {
     pub length: u64,
     /// The bytes of a store; empty for a load.
     pub bytes: Vec<u8>,
+    /// Whether it is a block store, which must arrive whole.
+    pub block: bool,
     /// Whether QEMU may answer by itself: config space, which it emulates in part.
     pub optional: bool,
 }
@@ -136,7 +84,13 @@ impl Expectation {
     /// In words.
     #[must_use]
     pub fn describe(&self) -> String {
-        let refusals = || self.refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        let refusals = || {
+            self.refusals
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" or ")
+        };
         let accepted = match &self.seen {
             None => "cc 0".to_owned(),
             Some(seen) if seen.optional => "cc 0, answered by config space".to_owned(),
@@ -152,7 +106,11 @@ impl Expectation {
 }
 
 fn bytes(count: u64) -> String {
-    if count == 1 { "1 byte".into() } else { format!("{count} bytes") }
+    if count == 1 {
+        "1 byte".into()
+    } else {
+        format!("{count} bytes")
+    }
 }
 
 /// Walks a plan in order, because what MPCIFC, RPCIT and patched payloads should do depends on what came before.
@@ -191,7 +149,14 @@ impl<'a> Reference<'a> {
     /// block store.
     #[must_use]
     pub fn new(model: Model, maximum: u16, facts: &'a FunctionFacts) -> Self {
-        Self { model, maximum, facts, saved: 0, interrupts: true, translation: true }
+        Self {
+            model,
+            maximum,
+            facts,
+            saved: 0,
+            interrupts: true,
+            translation: true,
+        }
     }
 
     /// Keeps what a case with `save` loaded.
@@ -218,11 +183,18 @@ impl<'a> Reference<'a> {
             }
             Instruction::Rpcit => self.refresh(case, &mut refusals),
             Instruction::Mpcifc => either = self.control(case, &mut refusals, executed),
-            Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi | Instruction::Pciwb => {
+            Instruction::Pcistbi
+            | Instruction::Pcistgi
+            | Instruction::Pcilgi
+            | Instruction::Pciwb => {
                 refusals.push(Refusal::Exception(exception::OPERATION));
             }
         }
-        Expectation { accept: refusals.is_empty() || either, refusals, seen }
+        Expectation {
+            accept: refusals.is_empty() || either,
+            refusals,
+            seen,
+        }
     }
 
     fn offset(&self, case: &Case) -> u64 {
@@ -241,8 +213,20 @@ impl<'a> Reference<'a> {
             (false, false) => Access::Load,
             (false, true) => Access::ConfigRead,
         };
-        let bytes = if store { self.payload(case, tag) } else { Vec::new() };
-        Seen { access, space: case.space, offset: self.offset(case), length: case.length, bytes, optional: config }
+        let bytes = if store {
+            self.payload(case, tag)
+        } else {
+            Vec::new()
+        };
+        Seen {
+            access,
+            space: case.space,
+            offset: self.offset(case),
+            length: case.length,
+            bytes,
+            block: case.instruction == Instruction::Pcistb,
+            optional: config,
+        }
     }
 
     fn payload(&self, case: &Case, tag: u32) -> Vec<u8> {
@@ -270,7 +254,11 @@ impl<'a> Reference<'a> {
             }
             Some(exponent) => 1_u64.checked_shl(u32::from(*exponent)).unwrap_or(u64::MAX),
         };
-        if self.offset(case).checked_add(case.length).is_none_or(|end| end > size) {
+        if self
+            .offset(case)
+            .checked_add(case.length)
+            .is_none_or(|end| end > size)
+        {
             refusals.push(OPERAND);
         }
     }
@@ -285,7 +273,10 @@ impl<'a> Reference<'a> {
             Model::Relaxed => u64::from(self.maximum),
             Model::Strict => u64::from(self.maximum.min(self.facts.max_store_block)),
         };
-        let strict_form = case.length % 8 != 0 || case.length <= 8 || offset % 8 != 0 || case.source % 8 != 0;
+        let strict_form = !case.length.is_multiple_of(8)
+            || case.length <= 8
+            || !offset.is_multiple_of(8)
+            || !case.source.is_multiple_of(8);
         let broken_form = case.length == 0
             || case.length > maximum
             || (offset % 4096) + case.length > 4096
@@ -318,7 +309,7 @@ impl<'a> Reference<'a> {
         }
         // No source tells what becomes of 3, 5, 6 or 7 bytes, or of an access that is not naturally aligned: Linux makes none.
         // Refusing them and carrying them out whole are both taken.
-        let usual = case.length.is_power_of_two() && self.offset(case) % case.length == 0;
+        let usual = case.length.is_power_of_two() && self.offset(case).is_multiple_of(case.length);
         if refusals.is_empty() && !usual {
             refusals.push(OPERAND);
             return true;
@@ -339,7 +330,7 @@ impl<'a> Reference<'a> {
 
     /// True if the operation is one of which nothing is asked.
     fn control(&mut self, case: &Case, refusals: &mut Vec<Refusal>, executed: bool) -> bool {
-        if case.source % 8 != 0 {
+        if !case.source.is_multiple_of(8) {
             refusals.push(SPECIFICATION);
         }
         let format = match &case.payload {

@@ -23,7 +23,10 @@ impl Process {
     /// The log cannot be made or the program cannot be started.
     pub fn start(mut command: Command, log: &Path) -> io::Result<Self> {
         let child = command.stderr(Stdio::from(File::create(log)?)).spawn()?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self {
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// The child, for its pipes.
@@ -60,7 +63,10 @@ impl Process {
         if self.ended().is_some() {
             return;
         }
-        if let Some(id) = i32::try_from(self.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        if let Some(id) = i32::try_from(self.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
             // It may just have ended; then there is nothing to ask.
             let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         }
@@ -90,9 +96,17 @@ impl Drop for Process {
 }
 
 fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.get(lines.len().saturating_sub(8)..).unwrap_or_default().join("\n")
+    let text = std::fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines
+        .get(lines.len().saturating_sub(8)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -112,13 +126,19 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut child = shell("echo why >&2; exit 3", &folder);
         let status = child.wait(Duration::from_secs(20)).expect("ends");
-        assert_eq!((status.code(), child.log_tail()), (Some(3), "why".to_owned()));
+        assert_eq!(
+            (status.code(), child.log_tail()),
+            (Some(3), "why".to_owned())
+        );
     }
 
     #[test]
     fn a_child_that_does_not_listen_is_killed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut child = shell("trap '' TERM; echo up >&2; while :; do sleep 0.1; done", &folder);
+        let mut child = shell(
+            "trap '' TERM; echo up >&2; while :; do sleep 0.1; done",
+            &folder,
+        );
         while child.log_tail() != "up" {
             assert_eq!(child.wait(Duration::from_millis(10)), None);
         }

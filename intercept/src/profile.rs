@@ -49,7 +49,11 @@ pub struct Profile {
 impl Default for Profile {
     /// The server's built-in profile.
     fn default() -> Self {
-        Self { name: "ism".into(), max_store_block: 4096, relaxed: true }
+        Self {
+            name: "ism".into(),
+            max_store_block: 4096,
+            relaxed: true,
+        }
     }
 }
 
@@ -76,20 +80,30 @@ impl Profile {
     /// # Errors
     /// See [`ProfileError`].
     pub fn read(path: &Path) -> Result<Self, ProfileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })?;
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let file: File = serde_path_to_error::deserialize(&mut json).map_err(|error| ProfileError::Invalid {
+        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
             path: path.to_owned(),
-            key: error.path().to_string(),
-            reason: error.inner().to_string(),
+            source,
         })?;
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let file: File =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| ProfileError::Invalid {
+                path: path.to_owned(),
+                key: error.path().to_string(),
+                reason: error.inner().to_string(),
+            })?;
         if file.functions.len() != 1 {
-            return Err(ProfileError::Functions { path: path.to_owned(), count: file.functions.len() });
+            return Err(ProfileError::Functions {
+                path: path.to_owned(),
+                count: file.functions.len(),
+            });
         }
         let default = Self::default();
         Ok(Self {
             name: file.name.unwrap_or_else(|| path.display().to_string()),
-            max_store_block: file.device.max_store_block_length.unwrap_or(default.max_store_block),
+            max_store_block: file
+                .device
+                .max_store_block_length
+                .unwrap_or(default.max_store_block),
             relaxed: file.device.relaxed.unwrap_or(default.relaxed),
         })
     }
@@ -101,7 +115,11 @@ mod tests {
     use std::path::Path;
 
     fn config(name: &str) -> Result<Profile, super::ProfileError> {
-        Profile::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(name))
+        Profile::read(
+            &Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../configs")
+                .join(name),
+        )
     }
 
     #[test]
@@ -118,6 +136,9 @@ mod tests {
     #[test]
     fn a_profile_of_two_functions_is_refused() {
         let message = config("pair.json").expect_err("refused").to_string();
-        assert!(message.ends_with("at functions: has 2 entries, the probe needs exactly one"), "{message}");
+        assert!(
+            message.ends_with("at functions: has 2 entries, the probe needs exactly one"),
+            "{message}"
+        );
     }
 }

@@ -77,7 +77,8 @@ fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Err
 
 fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    hex::decode(&text).ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
+    hex::decode(&text)
+        .ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
 }
 
 /// Where a run took place.
@@ -167,9 +168,15 @@ impl Recording {
     /// # Errors
     /// See [`RecordingError`].
     pub fn read(path: &Path) -> Result<Self, RecordingError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| RecordingError::File { path: path.to_owned(), source })?;
-        let invalid = |key: String, reason: String| RecordingError::Invalid { path: path.to_owned(), key, reason };
+        let text = std::fs::read_to_string(path).map_err(|source| RecordingError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = |key: String, reason: String| RecordingError::Invalid {
+            path: path.to_owned(),
+            key,
+            reason,
+        };
         let mut json = serde_json::Deserializer::from_str(&text);
         let recording: Self = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
@@ -182,7 +189,11 @@ impl Recording {
         if recording.outcomes.len() != recording.plan.cases.len() {
             return Err(invalid(
                 "outcomes".into(),
-                format!("has {} entries for {} cases", recording.outcomes.len(), recording.plan.cases.len()),
+                format!(
+                    "has {} entries for {} cases",
+                    recording.outcomes.len(),
+                    recording.plan.cases.len()
+                ),
             ));
         }
         Ok(recording)
@@ -194,6 +205,9 @@ impl Recording {
     /// See [`RecordingError::File`].
     pub fn write(&self, path: &Path) -> Result<(), RecordingError> {
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        std::fs::write(path, text + "\n").map_err(|source| RecordingError::File { path: path.to_owned(), source })
+        std::fs::write(path, text + "\n").map_err(|source| RecordingError::File {
+            path: path.to_owned(),
+            source,
+        })
     }
 }

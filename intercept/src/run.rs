@@ -1,7 +1,7 @@
 //! What the subcommand does.
 
 use crate::args::{Args, Format};
-use crate::baseline::Comparison;
+use crate::baseline::{Baseline, Comparison};
 use crate::error::Error;
 use crate::expect::Model;
 use crate::plan::Plan;
@@ -31,22 +31,36 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         print(&plan(args)?.to_json())?;
         return Ok(Ending::Good);
     }
+    let baseline = match &args.baseline {
+        Some(path) if !args.write_baseline => Some(Baseline::read(path)?),
+        _ => None,
+    };
     let (recording, relaxed) = match &args.replay {
         Some(path) => (Recording::read(path)?, true),
         None => {
-            let profile = args.profile.as_deref().map_or_else(|| Ok(Profile::default()), Profile::read)?;
-            (session::record(args, program, plan(args)?, &profile)?, profile.relaxed)
+            let profile = args
+                .profile
+                .as_deref()
+                .map_or_else(|| Ok(Profile::default()), Profile::read)?;
+            (
+                session::record(args, program, plan(args)?, &profile)?,
+                profile.relaxed,
+            )
         }
     };
     if let Some(path) = &args.record {
         recording.write(path)?;
     }
-    let default = if relaxed { Model::Relaxed } else { Model::Strict };
+    let default = if relaxed {
+        Model::Relaxed
+    } else {
+        Model::Strict
+    };
     let model = args.expect.map_or(default, Model::from);
     let verdicts = verdict::classify(&recording, model)?;
     let report = Report::new(&recording, model, &verdicts);
     publish(args, &report)?;
-    judge(args, &report)
+    judge(args, baseline.as_ref(), &report)
 }
 
 fn plan(args: &Args) -> Result<Plan, Error> {
@@ -70,26 +84,33 @@ fn publish(args: &Args, report: &Report) -> Result<(), Error> {
     print(&text)
 }
 
-fn judge(args: &Args, report: &Report) -> Result<Ending, Error> {
-    let good = match &args.baseline {
-        Some(path) if args.write_baseline => {
-            write(path, &report.to_json())?;
+fn judge(args: &Args, baseline: Option<&Baseline>, report: &Report) -> Result<Ending, Error> {
+    let now = Baseline::of(report);
+    let good = match (&args.baseline, baseline) {
+        (Some(path), None) => {
+            write(path, &now.to_json())?;
             eprintln!("baseline written to {}", path.display());
             true
         }
-        Some(path) => {
-            let comparison = Comparison::new(&Report::read(path)?, report);
+        (_, Some(before)) => {
+            if (&before.plan, before.seed, before.expect) != (&now.plan, now.seed, now.expect) {
+                eprintln!("the baseline was made with another plan, seed or --expect");
+            }
+            let comparison = Comparison::new(before, &now);
             eprint!("{}", comparison.describe());
             comparison.is_equal()
         }
-        None => report.is_good(),
+        (None, None) => report.is_good(),
     };
     Ok(if good { Ending::Good } else { Ending::NotGood })
 }
 
 fn print(text: &str) -> Result<(), Error> {
     let mut output = std::io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
         // The reader has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(Error::Output),
@@ -97,5 +118,8 @@ fn print(text: &str) -> Result<(), Error> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
 }

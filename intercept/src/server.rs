@@ -46,19 +46,33 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub fn start(program: &Path, profile: Option<&Path>, folder: &Path) -> Result<Self, ServerError> {
-        let start = |source| ServerError::Start { path: program.to_owned(), source };
+    pub fn start(
+        program: &Path,
+        profile: Option<&Path>,
+        folder: &Path,
+    ) -> Result<Self, ServerError> {
+        let start = |source| ServerError::Start {
+            path: program.to_owned(),
+            source,
+        };
         let socket = folder.join("ism0.sock");
         let events = folder.join("events.jsonl");
         let (ready, writer) = std::io::pipe().map_err(start)?;
-        rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty()).map_err(|error| start(error.into()))?;
+        rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty())
+            .map_err(|error| start(error.into()))?;
         let mut command = Command::new(program);
         command.arg("serve");
         if let Some(profile) = profile {
             command.arg("--profile").arg(profile);
         }
-        command.arg("--socket-path").arg(&socket).arg("--events").arg(&events);
-        command.arg("--ready-fd").arg(writer.as_raw_fd().to_string());
+        command
+            .arg("--socket-path")
+            .arg(&socket)
+            .arg("--events")
+            .arg(&events);
+        command
+            .arg("--ready-fd")
+            .arg(writer.as_raw_fd().to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut process = Process::start(command, &folder.join("server.log")).map_err(start)?;
         // Only the child holds the writing end now, so that its end is seen.
@@ -71,10 +85,16 @@ impl Server {
             let _ = sender.send(line);
         });
         match receiver.recv_timeout(PATIENCE) {
-            Ok(line) if line.trim() == "ready" => Ok(Self { process, socket, events }),
+            Ok(line) if line.trim() == "ready" => Ok(Self {
+                process,
+                socket,
+                events,
+            }),
             _ => {
                 process.wait(Duration::from_millis(200));
-                Err(ServerError::NotReady { message: process.log_tail() })
+                Err(ServerError::NotReady {
+                    message: process.log_tail(),
+                })
             }
         }
     }

@@ -19,17 +19,34 @@ const ISM: (u16, u16) = (0x1014, 0x04ed);
 ///
 /// # Errors
 /// See [`Error`].
-pub fn record(args: &Args, program: &Path, plan: Plan, profile: &Profile) -> Result<Recording, Error> {
+pub fn record(
+    args: &Args,
+    program: &Path,
+    plan: Plan,
+    profile: &Profile,
+) -> Result<Recording, Error> {
     let image = Image::of_plan(&plan, Some(ISM))?;
     let qemu = find_qemu(args)?;
     let folder = Folder::new(args.keep.as_deref())?;
     let kernel = folder.path().join("probe.elf");
     write(&kernel, &image.elf)?;
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
     let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
-    let line = CommandLine { socket: server.socket.clone(), kernel, extra: args.qemu_arg.clone() };
+    let line = CommandLine {
+        socket: server.socket.clone(),
+        kernel,
+        extra: args.qemu_arg.clone(),
+    };
     let name_of = |record: u64| name_of(record, &image, &plan);
-    let run = qemu::run(&qemu, &line, folder.path(), Duration::from_secs(args.timeout), &name_of)?;
+    let run = qemu::run(
+        &qemu,
+        &line,
+        folder.path(),
+        Duration::from_secs(args.timeout),
+        &name_of,
+    )?;
     server.stop();
     let results = ProbeResults::read(&run.dump, image.setup.len(), plan.cases.len())?;
     check(&results, &name_of)?;
@@ -48,7 +65,10 @@ pub fn record(args: &Args, program: &Path, plan: Plan, profile: &Profile) -> Res
             profile: profile.name.clone(),
             tool: concat!("vfio-user-ism ", env!("CARGO_PKG_VERSION")).into(),
         },
-        times: Times { started, guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX) },
+        times: Times {
+            started,
+            guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
+        },
         plan,
         max_store_block: profile.max_store_block,
         facts: results.facts,
@@ -64,12 +84,18 @@ pub fn record(args: &Args, program: &Path, plan: Plan, profile: &Profile) -> Res
 }
 
 fn find_qemu(args: &Args) -> Result<Qemu, Error> {
-    let named = args.qemu.clone().or_else(|| std::env::var_os("QEMU").filter(|v| !v.is_empty()).map(PathBuf::from));
+    let named = args.qemu.clone().or_else(|| {
+        std::env::var_os("QEMU")
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    });
     let path = match named {
         Some(path) => path,
         None => {
             let cache = debian_fetch::Cache::locate().map_err(Error::NoQemu)?;
-            debian_fetch::Qemu::find(debian_fetch::Machine::S390x, None, &cache).map_err(Error::NoQemu)?.program
+            debian_fetch::Qemu::find(debian_fetch::Machine::S390x, None, &cache)
+                .map_err(Error::NoQemu)?
+                .program
         }
     };
     Ok(Qemu::check(&path)?)
@@ -77,10 +103,18 @@ fn find_qemu(args: &Args) -> Result<Qemu, Error> {
 
 /// The name of a record of the probe: a step of the set-up, or a case.
 fn name_of(record: u64, image: &Image, plan: &Plan) -> String {
-    let Ok(record) = usize::try_from(record) else { return "unknown".into() };
-    match (image.setup.get(record), record.checked_sub(image.setup.len())) {
+    let Ok(record) = usize::try_from(record) else {
+        return "unknown".into();
+    };
+    match (
+        image.setup.get(record),
+        record.checked_sub(image.setup.len()),
+    ) {
         (Some(step), _) => format!("{step} of the set-up"),
-        (None, Some(case)) => plan.cases.get(case).map_or_else(|| "the end of the plan".into(), |case| case.id.clone()),
+        (None, Some(case)) => plan
+            .cases
+            .get(case)
+            .map_or_else(|| "the end of the plan".into(), |case| case.id.clone()),
         (None, None) => "unknown".into(),
     }
 }
@@ -106,12 +140,23 @@ fn check(results: &ProbeResults, name_of: &dyn Fn(u64) -> String) -> Result<(), 
 /// Operating system, architecture and byte order.
 fn host() -> String {
     let system = rustix::system::uname();
-    let order = if cfg!(target_endian = "big") { "big-endian" } else { "little-endian" };
-    format!("{} {}, {order}", system.sysname().to_string_lossy(), system.machine().to_string_lossy())
+    let order = if cfg!(target_endian = "big") {
+        "big-endian"
+    } else {
+        "little-endian"
+    };
+    format!(
+        "{} {}, {order}",
+        system.sysname().to_string_lossy(),
+        system.machine().to_string_lossy()
+    )
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(path, bytes).map_err(|source| Error::File { path: path.to_owned(), source })
+    std::fs::write(path, bytes).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Where the files of a run lie: a named folder that stays, or one that goes.
@@ -123,10 +168,18 @@ enum Folder {
 impl Folder {
     fn new(keep: Option<&Path>) -> Result<Self, Error> {
         let made = match keep {
-            Some(path) => std::fs::create_dir_all(path).and_then(|()| path.canonicalize()).map(Self::Kept),
-            None => tempfile::Builder::new().prefix("intercept-").tempdir().map(Self::Passing),
+            Some(path) => std::fs::create_dir_all(path)
+                .and_then(|()| path.canonicalize())
+                .map(Self::Kept),
+            None => tempfile::Builder::new()
+                .prefix("intercept-")
+                .tempdir()
+                .map(Self::Passing),
         };
-        made.map_err(|source| Error::File { path: keep.map_or_else(std::env::temp_dir, Path::to_owned), source })
+        made.map_err(|source| Error::File {
+            path: keep.map_or_else(std::env::temp_dir, Path::to_owned),
+            source,
+        })
     }
 
     fn path(&self) -> &Path {

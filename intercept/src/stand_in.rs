@@ -56,7 +56,10 @@ pub fn execute<F: Function>(
     for (tag, case) in (0..).zip(&plan.cases) {
         let executed = case.only != Some(Carrier::Plain);
         let expectation = reference.expect(case, tag, executed);
-        let mut outcome = Outcome { executed, ..Outcome::default() };
+        let mut outcome = Outcome {
+            executed,
+            ..Outcome::default()
+        };
         if executed {
             if !case.joined {
                 function.fence()?;
@@ -96,7 +99,11 @@ fn carry_out<F: Function>(
             }
         }
         (None, Some(seen)) => match function.load(seen)? {
-            Some(bytes) => outcome.loaded = bytes.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte)),
+            Some(bytes) => {
+                outcome.loaded = bytes
+                    .iter()
+                    .fold(0, |value, byte| (value << 8) | u64::from(*byte));
+            }
             None => outcome.exception = Some(crate::expect::exception::OPERAND),
         },
         (None, None) => {}

@@ -1,10 +1,11 @@
 //! The classification: a pure function of a recording.
 
 mod load;
+mod share;
 mod store;
 
 use crate::attribute::{self, Batch, FenceError};
-use crate::expect::{Expectation, Model, Reference, Seen};
+use crate::expect::{Expectation, Model, Reference};
 use crate::plan::Case;
 use crate::probe::{Outcome, layout};
 use crate::recording::{Piece, Recording};
@@ -109,7 +110,11 @@ impl CaseVerdict {
             (Verdict::Split, Some((count, None))) => format!("split {count}"),
             _ => verdict.name().to_owned(),
         };
-        self.verdicts.iter().map(name).collect::<Vec<_>>().join(" + ")
+        self.verdicts
+            .iter()
+            .map(name)
+            .collect::<Vec<_>>()
+            .join(" + ")
     }
 }
 
@@ -122,10 +127,15 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, verdict: Verdict, detail: impl Into<String>) {
+    /// A verdict that needs no more words than what was expected and what the guest got.
+    fn note(&mut self, verdict: Verdict) {
         if !self.verdicts.contains(&verdict) {
             self.verdicts.push(verdict);
         }
+    }
+
+    fn add(&mut self, verdict: Verdict, detail: impl Into<String>) {
+        self.note(verdict);
         self.details.push(detail.into());
     }
 }
@@ -135,8 +145,13 @@ impl Findings {
 /// # Errors
 /// Fences that are missing, so that the device's accesses cannot be told apart.
 pub fn classify(recording: &Recording, model: Model) -> Result<Vec<CaseVerdict>, FenceError> {
-    let expectations =
-        Reference::expectations(model, recording.max_store_block, &recording.facts, &recording.plan, &recording.outcomes);
+    let expectations = Reference::expectations(
+        model,
+        recording.max_store_block,
+        &recording.facts,
+        &recording.plan,
+        &recording.outcomes,
+    );
     let mut verdicts = Vec::new();
     for batch in attribute::batches(recording)? {
         verdicts.extend(classify_batch(recording, &expectations, &batch));
@@ -144,31 +159,44 @@ pub fn classify(recording: &Recording, model: Model) -> Result<Vec<CaseVerdict>,
     Ok(verdicts)
 }
 
-/// The share of one case: its pieces, and which of them carry bytes of others as well.
-#[derive(Debug, Default, Clone)]
-struct Share {
-    pieces: Vec<usize>,
-    merged: bool,
-}
-
-fn classify_batch(recording: &Recording, expectations: &[Expectation], batch: &Batch) -> Vec<CaseVerdict> {
+fn classify_batch(
+    recording: &Recording,
+    expectations: &[Expectation],
+    batch: &Batch,
+) -> Vec<CaseVerdict> {
     let members: Vec<usize> = batch.cases.clone().collect();
-    let shares = share_out(recording, expectations, batch, &members);
+    let shares = share::share_out(recording, expectations, batch, &members);
     let mut verdicts = Vec::new();
     for (place, (&index, share)) in members.iter().zip(&shares).enumerate() {
-        let (Some(case), Some(outcome), Some(expectation)) =
-            (recording.plan.cases.get(index), recording.outcomes.get(index), expectations.get(index))
-        else {
+        let (Some(case), Some(outcome), Some(expectation)) = (
+            recording.plan.cases.get(index),
+            recording.outcomes.get(index),
+            expectations.get(index),
+        ) else {
             continue;
         };
-        let pieces: Vec<&Piece> = share.pieces.iter().filter_map(|&index| recording.pieces.get(index)).collect();
+        let pieces: Vec<&Piece> = share
+            .pieces
+            .iter()
+            .filter_map(|&index| recording.pieces.get(index))
+            .collect();
         let mut findings = Findings::default();
         if !outcome.executed {
             findings.verdicts.push(Verdict::NotRun);
         } else {
-            judge(&mut findings, case, outcome, expectation, &pieces, share.merged);
-            if overtaken(&shares, place) {
-                findings.add(Verdict::Reordered, "arrived in another order than its neighbours were executed");
+            judge(
+                &mut findings,
+                case,
+                outcome,
+                expectation,
+                &pieces,
+                share.merged,
+            );
+            if share::overtaken(&shares, place) {
+                findings.add(
+                    Verdict::Reordered,
+                    "arrived in another order than its neighbours were executed",
+                );
             }
             await_interrupt(&mut findings, case, outcome);
         }
@@ -177,10 +205,19 @@ fn classify_batch(recording: &Recording, expectations: &[Expectation], batch: &B
     verdicts
 }
 
-fn finish(mut findings: Findings, case: &Case, expectation: &Expectation, pieces: Vec<usize>) -> CaseVerdict {
+fn finish(
+    mut findings: Findings,
+    case: &Case,
+    expectation: &Expectation,
+    pieces: Vec<usize>,
+) -> CaseVerdict {
     if findings.verdicts.is_empty() {
         let block = case.instruction == crate::plan::Instruction::Pcistb && expectation.accept;
-        findings.verdicts.push(if block { Verdict::Whole } else { Verdict::AsSpecified });
+        findings.verdicts.push(if block {
+            Verdict::Whole
+        } else {
+            Verdict::AsSpecified
+        });
     }
     findings.verdicts.sort_unstable();
     CaseVerdict {
@@ -192,86 +229,6 @@ fn finish(mut findings: Findings, case: &Case, expectation: &Expectation, pieces
     }
 }
 
-/// Gives each piece of a batch to the case, or the cases, whose bytes it holds.
-fn share_out(recording: &Recording, expectations: &[Expectation], batch: &Batch, members: &[usize]) -> Vec<Share> {
-    let mut shares = vec![Share::default(); members.len()];
-    let wanted: Vec<Option<&Seen>> = members
-        .iter()
-        .map(|&index| {
-            let ran = recording.outcomes.get(index).is_some_and(|outcome| outcome.executed);
-            expectations.get(index).filter(|_| ran).and_then(|expectation| expectation.seen.as_ref())
-        })
-        .collect();
-    for index in batch.pieces.clone() {
-        let Some(piece) = recording.pieces.get(index) else { continue };
-        let same = |seen: &Seen| seen.access == piece.access && (seen.space == piece.space || piece.access.is_config());
-        let mut owners: Vec<usize> = (0..members.len())
-            .filter(|&place| {
-                wanted.get(place).copied().flatten().is_some_and(|seen| {
-                    same(seen) && seen.offset < piece.end() && piece.offset < seen.end()
-                })
-            })
-            .collect();
-        if owners.len() > 1 {
-            owners = tell_apart(recording, &shares, &wanted, piece, owners);
-        }
-        if owners.is_empty() {
-            let kind = (0..members.len()).find(|&place| wanted.get(place).copied().flatten().is_some_and(same));
-            owners.push(kind.unwrap_or(0));
-        }
-        let merged = owners.len() > 1;
-        for owner in owners {
-            if let Some(share) = shares.get_mut(owner) {
-                share.pieces.push(index);
-                share.merged |= merged;
-            }
-        }
-    }
-    shares
-}
-
-/// Of several cases a piece could belong to: all, if it reaches beyond each of them; else the first that holds all of it
-/// and still misses bytes.
-fn tell_apart(
-    recording: &Recording,
-    shares: &[Share],
-    wanted: &[Option<&Seen>],
-    piece: &Piece,
-    owners: Vec<usize>,
-) -> Vec<usize> {
-    let holds = |place: &usize| {
-        wanted.get(*place).copied().flatten().is_some_and(|seen| seen.offset <= piece.offset && piece.end() <= seen.end())
-    };
-    let missing = |place: &usize| {
-        let have: usize = shares.get(*place).map_or(0, |share| {
-            share.pieces.iter().filter_map(|&index| recording.pieces.get(index)).map(|piece| piece.bytes.len()).sum()
-        });
-        wanted.get(*place).copied().flatten().is_some_and(|seen| (have as u64) < seen.length)
-    };
-    let holders: Vec<usize> = owners.iter().copied().filter(holds).collect();
-    match holders.iter().copied().find(missing).or(holders.last().copied()) {
-        Some(owner) => vec![owner],
-        None => owners,
-    }
-}
-
-/// Whether a piece of this case arrived before one of an earlier case, or after one of a later case.
-fn overtaken(shares: &[Share], place: usize) -> bool {
-    let Some(own) = shares.get(place) else { return false };
-    let (Some(first), Some(last)) = (own.pieces.iter().min(), own.pieces.iter().max()) else { return false };
-    if own.merged {
-        return false;
-    }
-    shares.iter().enumerate().any(|(other, share)| {
-        !share.merged
-            && match other.cmp(&place) {
-                std::cmp::Ordering::Less => share.pieces.iter().any(|piece| piece > first),
-                std::cmp::Ordering::Greater => share.pieces.iter().any(|piece| piece < last),
-                std::cmp::Ordering::Equal => false,
-            }
-    })
-}
-
 fn judge(
     findings: &mut Findings,
     case: &Case,
@@ -281,36 +238,51 @@ fn judge(
     merged: bool,
 ) {
     if merged {
-        findings.add(Verdict::Merged, "one access carried bytes of more than one instruction");
+        findings.add(
+            Verdict::Merged,
+            "one access carried bytes of more than one instruction",
+        );
     }
-    let refused = expectation.refusals.iter().any(|refusal| refusal.matches(outcome));
+    let refused = expectation
+        .refusals
+        .iter()
+        .any(|refusal| refusal.matches(outcome));
     if !outcome.succeeded() && refused {
         if !pieces.is_empty() {
-            findings.add(Verdict::AcceptedWrongly, "the guest was refused, yet the device saw it");
+            findings.add(
+                Verdict::AcceptedWrongly,
+                "the guest was refused, yet the device saw it",
+            );
         }
         return;
     }
     if !expectation.accept {
         if outcome.succeeded() || !pieces.is_empty() {
-            findings.add(Verdict::AcceptedWrongly, format!("expected {}", expectation.describe()));
+            findings.note(Verdict::AcceptedWrongly);
         } else {
-            findings.add(Verdict::RefusedWrongly, format!("expected {}", expectation.describe()));
+            findings.note(Verdict::RefusedWrongly);
         }
         return;
     }
     let device_refused = pieces.iter().any(|piece| !piece.accepted());
     if !outcome.succeeded() && !device_refused {
-        findings.add(Verdict::RefusedWrongly, format!("expected {}", expectation.describe()));
+        findings.note(Verdict::RefusedWrongly);
     }
     let Some(seen) = &expectation.seen else {
         if !pieces.is_empty() {
-            findings.add(Verdict::Altered, "the device saw an access that the guest did not make");
+            findings.add(
+                Verdict::Altered,
+                "the device saw an access that the guest did not make",
+            );
         }
         return;
     };
     if pieces.is_empty() {
         if outcome.succeeded() && !seen.optional {
-            findings.add(Verdict::Lost, "the guest got condition code 0, the device saw nothing");
+            findings.add(
+                Verdict::Lost,
+                "the guest got condition code 0, the device saw nothing",
+            );
         }
         return;
     }
@@ -332,7 +304,10 @@ fn await_interrupt(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     } else if u64::from(outcome.interrupt_word) != adapter {
         findings.add(
             Verdict::Altered,
-            format!("interruption word {:#010x}, expected {adapter:#010x}", outcome.interrupt_word),
+            format!(
+                "interruption word {:#010x}, expected {adapter:#010x}",
+                outcome.interrupt_word
+            ),
         );
     }
 }

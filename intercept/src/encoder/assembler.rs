@@ -13,7 +13,9 @@ pub enum AssembleError {
     #[error("label {0} was used at offset {1} but never bound")]
     Unbound(usize, usize),
     /// A branch target is too far away for its field.
-    #[error("the target of the relative field at offset {0} is {1} bytes away, which its width cannot hold")]
+    #[error(
+        "the target of the relative field at offset {0} is {1} bytes away, which its width cannot hold"
+    )]
     TooFar(usize, i64),
 }
 
@@ -80,13 +82,21 @@ impl Assembler {
 
     /// Appends an instruction whose last four bytes are `label` relative to it, in halfwords.
     pub(super) fn emit_relative_word(&mut self, bytes: [u8; 6], label: Label) {
-        self.fixups.push(Fixup { instruction: self.bytes.len(), label, width: Width::Word });
+        self.fixups.push(Fixup {
+            instruction: self.bytes.len(),
+            label,
+            width: Width::Word,
+        });
         self.emit(&bytes);
     }
 
     /// Appends an instruction whose last two bytes are `label` relative to it, in halfwords.
     pub(super) fn emit_relative_half(&mut self, bytes: [u8; 4], label: Label) {
-        self.fixups.push(Fixup { instruction: self.bytes.len(), label, width: Width::Half });
+        self.fixups.push(Fixup {
+            instruction: self.bytes.len(),
+            label,
+            width: Width::Half,
+        });
         self.emit(&bytes);
     }
 
@@ -114,7 +124,10 @@ impl Assembler {
                 *slot = byte;
             }
         }
-        Ok(Code { bytes: self.bytes, labels: self.labels })
+        Ok(Code {
+            bytes: self.bytes,
+            labels: self.labels,
+        })
     }
 }
 

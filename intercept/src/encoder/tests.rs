@@ -111,9 +111,18 @@ fn branches_reach_labels_before_and_after() {
 
 #[test]
 fn zpci_instructions() {
-    assert_eq!(zpci::pcistb(Gr::R2, Gr::R3, 0, Gr::R4), [0xeb, 0x23, 0x40, 0x00, 0x00, 0xd0]);
-    assert_eq!(zpci::pcistb(Gr::R2, Gr::R3, -1, Gr::R4), [0xeb, 0x23, 0x4f, 0xff, 0xff, 0xd0]);
-    assert_eq!(zpci::pcistbi(Gr::R2, Gr::R3, 0x12345, Gr::R4), [0xeb, 0x23, 0x43, 0x45, 0x12, 0xd4]);
+    assert_eq!(
+        zpci::pcistb(Gr::R2, Gr::R3, 0, Gr::R4),
+        [0xeb, 0x23, 0x40, 0x00, 0x00, 0xd0]
+    );
+    assert_eq!(
+        zpci::pcistb(Gr::R2, Gr::R3, -1, Gr::R4),
+        [0xeb, 0x23, 0x4f, 0xff, 0xff, 0xd0]
+    );
+    assert_eq!(
+        zpci::pcistbi(Gr::R2, Gr::R3, 0x12345, Gr::R4),
+        [0xeb, 0x23, 0x43, 0x45, 0x12, 0xd4]
+    );
     assert_eq!(zpci::pcistg(Gr::R6, Gr::R2), [0xb9, 0xd0, 0x00, 0x62]);
     assert_eq!(zpci::pcilg(Gr::R6, Gr::R2), [0xb9, 0xd2, 0x00, 0x62]);
     assert_eq!(zpci::rpcit(Gr::R2, Gr::R4), [0xb9, 0xd3, 0x00, 0x24]);
@@ -121,8 +130,14 @@ fn zpci_instructions() {
     assert_eq!(zpci::pciwb(), [0xb9, 0xd5, 0x00, 0x00]);
     assert_eq!(zpci::pcilgi(Gr::R6, Gr::R2), [0xb9, 0xd6, 0x00, 0x62]);
     assert_eq!(zpci::clp(Gr::R4), [0xb9, 0xa0, 0x02, 0x04]);
-    assert_eq!(zpci::mpcifc(Gr::R2, 0, Gr::R4), [0xe3, 0x20, 0x40, 0x00, 0x00, 0xd0]);
-    assert_eq!(zpci::stpcifc(Gr::R2, 8, Gr::R4), [0xe3, 0x20, 0x40, 0x08, 0x00, 0xd4]);
+    assert_eq!(
+        zpci::mpcifc(Gr::R2, 0, Gr::R4),
+        [0xe3, 0x20, 0x40, 0x00, 0x00, 0xd0]
+    );
+    assert_eq!(
+        zpci::stpcifc(Gr::R2, 8, Gr::R4),
+        [0xe3, 0x20, 0x40, 0x08, 0x00, 0xd4]
+    );
 }
 
 #[test]
@@ -131,7 +146,10 @@ fn a_label_that_is_never_bound_is_an_error() {
     let nowhere = code.label();
     code.ipm(Gr::R1);
     code.larl(Gr::R1, nowhere);
-    assert_eq!(code.finish().expect_err("unbound"), AssembleError::Unbound(0, 4));
+    assert_eq!(
+        code.finish().expect_err("unbound"),
+        AssembleError::Unbound(0, 4)
+    );
 }
 
 #[test]
@@ -140,5 +158,8 @@ fn a_short_branch_that_cannot_reach_is_an_error() {
     let start = code.here();
     code.emit(&vec![0; 0x1_0002]);
     code.brctg(Gr::R1, start);
-    assert_eq!(code.finish().expect_err("too far"), AssembleError::TooFar(0x1_0002, -0x1_0002));
+    assert_eq!(
+        code.finish().expect_err("too far"),
+        AssembleError::TooFar(0x1_0002, -0x1_0002)
+    );
 }

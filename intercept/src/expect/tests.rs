@@ -13,21 +13,43 @@ fn facts() -> FunctionFacts {
 
 fn expected(model: Model, case: &Case) -> String {
     let facts = facts();
-    Reference::new(model, 4096, &facts).expect(case, 0, true).describe()
+    Reference::new(model, 4096, &facts)
+        .expect(case, 0, true)
+        .describe()
 }
 
 fn block(space: u8, offset: u64, length: u64) -> Case {
-    Case { space, offset, length, ..Case::new("", "", Instruction::Pcistb) }
+    Case {
+        space,
+        offset,
+        length,
+        ..Case::new("", "", Instruction::Pcistb)
+    }
 }
 
 #[test]
 fn a_relaxed_function_takes_every_length_and_alignment_within_a_page() {
     for (offset, length) in [(0, 1), (3, 5), (0, 8), (0, 4096), (4095, 1), (1, 4095)] {
-        let told = expected(Model::Relaxed, &Case { base: Base::Dmb, ..block(0, offset, length) });
-        assert!(told.starts_with("one store of"), "{offset} {length}: {told}");
+        let told = expected(
+            Model::Relaxed,
+            &Case {
+                base: Base::Dmb,
+                ..block(0, offset, length)
+            },
+        );
+        assert!(
+            told.starts_with("one store of"),
+            "{offset} {length}: {told}"
+        );
     }
     for (offset, length) in [(0, 0), (0, 4097), (4095, 2), (1, 4096)] {
-        let told = expected(Model::Relaxed, &Case { base: Base::Dmb, ..block(0, offset, length) });
+        let told = expected(
+            Model::Relaxed,
+            &Case {
+                base: Base::Dmb,
+                ..block(0, offset, length)
+            },
+        );
         assert_eq!(told, "specification exception", "{offset} {length}");
     }
 }
@@ -36,40 +58,102 @@ fn a_relaxed_function_takes_every_length_and_alignment_within_a_page() {
 fn a_strict_function_takes_aligned_multiples_of_eight_above_eight() {
     for (offset, length, source) in [(0, 8, 0), (0, 12, 0), (4, 16, 0), (0, 16, 4), (0, 136, 0)] {
         assert_eq!(
-            expected(Model::Strict, &Case { source, ..block(2, offset, length) }),
+            expected(
+                Model::Strict,
+                &Case {
+                    source,
+                    ..block(2, offset, length)
+                }
+            ),
             "specification exception",
             "{offset} {length} {source}"
         );
     }
-    assert_eq!(expected(Model::Strict, &block(2, 8, 128)), "one store of 128 bytes");
+    assert_eq!(
+        expected(Model::Strict, &block(2, 8, 128)),
+        "one store of 128 bytes"
+    );
 }
 
 #[test]
 fn the_ends_of_bars_are_operand_exceptions() {
-    assert_eq!(expected(Model::Relaxed, &block(2, 4080, 16)), "one store of 16 bytes");
-    assert_eq!(expected(Model::Relaxed, &block(2, 4096, 16)), "operand exception");
-    assert_eq!(expected(Model::Relaxed, &block(2, 4088, 16)), "specification exception or operand exception");
-    assert_eq!(expected(Model::Relaxed, &block(0, (1 << 48) - 8, 8)), "one store of 8 bytes");
-    assert_eq!(expected(Model::Relaxed, &block(0, 1 << 48, 8)), "operand exception");
-    assert_eq!(expected(Model::Relaxed, &block(1, 0, 8)), "cc 1 status 20 or operand exception");
+    assert_eq!(
+        expected(Model::Relaxed, &block(2, 4080, 16)),
+        "one store of 16 bytes"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &block(2, 4096, 16)),
+        "operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &block(2, 4088, 16)),
+        "specification exception or operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &block(0, (1 << 48) - 8, 8)),
+        "one store of 8 bytes"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &block(0, 1 << 48, 8)),
+        "operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &block(1, 0, 8)),
+        "cc 1 status 20 or operand exception"
+    );
     assert_eq!(expected(Model::Relaxed, &block(7, 0, 8)), "cc 1 status 20");
     assert_eq!(expected(Model::Relaxed, &block(15, 0, 8)), "cc 1 status 20");
 }
 
 #[test]
 fn registers_move_powers_of_two_within_a_doubleword() {
-    let load = |space, offset, length| Case { space, offset, length, ..Case::new("", "", Instruction::Pcilg) };
-    assert_eq!(expected(Model::Relaxed, &load(2, 6, 2)), "one load of 2 bytes");
-    assert_eq!(expected(Model::Relaxed, &load(2, 7, 2)), "operand exception");
-    assert_eq!(expected(Model::Relaxed, &load(2, 0, 0)), "operand exception");
-    assert_eq!(expected(Model::Relaxed, &load(2, 0, 3)), "one load of 3 bytes, or operand exception");
-    assert_eq!(expected(Model::Relaxed, &load(2, 1, 2)), "one load of 2 bytes, or operand exception");
-    assert_eq!(expected(Model::Relaxed, &load(15, 2, 4)), "operand exception");
-    assert_eq!(expected(Model::Relaxed, &load(15, 0, 3)), "operand exception");
-    assert_eq!(expected(Model::Relaxed, &load(15, 0, 4)), "cc 0, answered by config space");
-    let odd = Case { odd_register: true, ..load(2, 0, 8) };
+    let load = |space, offset, length| Case {
+        space,
+        offset,
+        length,
+        ..Case::new("", "", Instruction::Pcilg)
+    };
+    assert_eq!(
+        expected(Model::Relaxed, &load(2, 6, 2)),
+        "one load of 2 bytes"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(2, 7, 2)),
+        "operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(2, 0, 0)),
+        "operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(2, 0, 3)),
+        "one load of 3 bytes, or operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(2, 1, 2)),
+        "one load of 2 bytes, or operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(15, 2, 4)),
+        "operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(15, 0, 3)),
+        "operand exception"
+    );
+    assert_eq!(
+        expected(Model::Relaxed, &load(15, 0, 4)),
+        "cc 0, answered by config space"
+    );
+    let odd = Case {
+        odd_register: true,
+        ..load(2, 0, 8)
+    };
     assert_eq!(expected(Model::Relaxed, &odd), "specification exception");
-    let closed = Case { handle: Handle::Disabled, ..load(2, 0, 8) };
+    let closed = Case {
+        handle: Handle::Disabled,
+        ..load(2, 0, 8)
+    };
     assert_eq!(expected(Model::Relaxed, &closed), "cc 3");
 }
 
@@ -78,12 +162,18 @@ fn controls_follow_what_was_registered_before() {
     let facts = facts();
     let mut reference = Reference::new(Model::Relaxed, 4096, &facts);
     let mut control = |operation| {
-        let case = Case { operation, ..Case::new("", "", Instruction::Mpcifc) };
+        let case = Case {
+            operation,
+            ..Case::new("", "", Instruction::Mpcifc)
+        };
         reference.expect(&case, 0, true).accept
     };
-    assert_eq!([2, 3, 3, 2, 4, 5, 5, 6, 4, 6].map(&mut control), [
-        false, true, false, true, false, true, false, false, true, true
-    ]);
+    assert_eq!(
+        [2, 3, 3, 2, 4, 5, 5, 6, 4, 6].map(&mut control),
+        [
+            false, true, false, true, false, true, false, false, true, true
+        ]
+    );
 }
 
 #[test]

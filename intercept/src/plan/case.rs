@@ -46,7 +46,10 @@ impl Instruction {
     /// Whether it belongs to the memory I/O facility, which ISM functions do not offer.
     #[must_use]
     pub const fn is_mio(self) -> bool {
-        matches!(self, Self::Pcistbi | Self::Pcistgi | Self::Pcilgi | Self::Pciwb)
+        matches!(
+            self,
+            Self::Pcistbi | Self::Pcistgi | Self::Pcilgi | Self::Pciwb
+        )
     }
 
     /// Whether its second operand is a block in guest memory.
@@ -243,6 +246,8 @@ impl Case {
         bytes
             .iter()
             .take(length)
-            .fold(0xeeee_eeee_eeee_eeee, |value: u64, byte| (value << 8) | u64::from(*byte))
+            .fold(0xeeee_eeee_eeee_eeee, |value: u64, byte| {
+                (value << 8) | u64::from(*byte)
+            })
     }
 }

@@ -25,7 +25,10 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     })
 }
 
-pub(super) fn serialize<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize<S: Serializer>(
+    payload: &Payload,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match payload {
         Payload::Pattern => serializer.serialize_str("pattern"),
         Payload::Bytes(bytes) => serializer.serialize_str(&encode(bytes)),
@@ -38,6 +41,8 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         return Ok(Payload::Pattern);
     }
     decode(&text).map(Payload::Bytes).ok_or_else(|| {
-        D::Error::custom(format!("{text:?} is neither \"pattern\" nor an even number of hexadecimal digits"))
+        D::Error::custom(format!(
+            "{text:?} is neither \"pattern\" nor an even number of hexadecimal digits"
+        ))
     })
 }

@@ -37,8 +37,10 @@ impl Plan {
     /// # Errors
     /// See [`PlanError`].
     pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| PlanError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::from_json(&path.display().to_string(), &text)
     }
 
@@ -48,12 +50,20 @@ impl Plan {
     /// See [`PlanError::Invalid`].
     pub fn from_json(name: &str, text: &str) -> Result<Self, PlanError> {
         let mut json = serde_json::Deserializer::from_str(text);
-        let plan: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| PlanError::Invalid {
+        let plan: Self =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| PlanError::Invalid {
+                name: name.to_owned(),
+                key: match error.path().to_string().as_str() {
+                    "." => "the top level".into(),
+                    path => path.to_owned(),
+                },
+                reason: error.inner().to_string(),
+            })?;
+        plan.check().map_err(|(key, reason)| PlanError::Invalid {
             name: name.to_owned(),
-            key: error.path().to_string(),
-            reason: error.inner().to_string(),
+            key,
+            reason,
         })?;
-        plan.check().map_err(|(key, reason)| PlanError::Invalid { name: name.to_owned(), key, reason })?;
         Ok(plan)
     }
 
@@ -68,17 +78,26 @@ impl Plan {
         if self.cases.is_empty() || self.cases.len() > MAX_CASES {
             return Err((
                 "cases".into(),
-                format!("has {} entries, expected 1 to {MAX_CASES}", self.cases.len()),
+                format!(
+                    "has {} entries, expected 1 to {MAX_CASES}",
+                    self.cases.len()
+                ),
             ));
         }
         let mut names = HashSet::new();
         for (index, case) in self.cases.iter().enumerate() {
             let at = |key: &str| format!("cases[{index}].{key}");
             if case.id.is_empty() || !names.insert(&case.id) {
-                return Err((at("id"), format!("{:?} is empty or used before, expected a new name", case.id)));
+                return Err((
+                    at("id"),
+                    format!("{:?} is empty or used before, expected a new name", case.id),
+                ));
             }
             if index == 0 && case.joined {
-                return Err((at("joined"), "the first case has none before it to join".into()));
+                return Err((
+                    at("joined"),
+                    "the first case has none before it to join".into(),
+                ));
             }
             check_case(case).map_err(|(key, reason)| (at(key), reason))?;
         }
@@ -97,14 +116,24 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
     if case.length > longest {
         return Err((
             "length",
-            format!("is {}, {} takes 0 to {longest}", case.length, case.instruction.name()),
+            format!(
+                "is {}, {} takes 0 to {longest}",
+                case.length,
+                case.instruction.name()
+            ),
         ));
     }
     if case.space > 15 {
         return Err(("space", format!("is {}, expected 0 to 15", case.space)));
     }
     if case.source > 4095 {
-        return Err(("source", format!("is {}, expected an offset within a page, 0 to 4095", case.source)));
+        return Err((
+            "source",
+            format!(
+                "is {}, expected an offset within a page, 0 to 4095",
+                case.source
+            ),
+        ));
     }
     if let Payload::Bytes(bytes) = &case.payload {
         let wanted = match case.instruction {
@@ -112,7 +141,10 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
             _ => case.length,
         };
         if bytes.len() as u64 != wanted {
-            return Err(("payload", format!("has {} bytes, expected {wanted}", bytes.len())));
+            return Err((
+                "payload",
+                format!("has {} bytes, expected {wanted}", bytes.len()),
+            ));
         }
     }
     if let Some(patch) = case.patch
@@ -120,12 +152,24 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
     {
         return Err((
             "patch.at",
-            format!("is {}, expected at most 8 bytes before the end of the {}-byte payload", patch.at, case.payload_length()),
+            format!(
+                "is {}, expected at most 8 bytes before the end of the {}-byte payload",
+                patch.at,
+                case.payload_length()
+            ),
         ));
     }
-    let reaches_fence = case.offset <= FENCE_OFFSET && case.offset.saturating_add(case.length.max(1)) > FENCE_OFFSET;
-    if case.instruction == Instruction::Pcilg && case.space == 15 && case.length == 4 && reaches_fence {
-        return Err(("offset", format!("a load at {FENCE_OFFSET:#x} of config space is the probe's own fence")));
+    let reaches_fence = case.offset <= FENCE_OFFSET
+        && case.offset.saturating_add(case.length.max(1)) > FENCE_OFFSET;
+    if case.instruction == Instruction::Pcilg
+        && case.space == 15
+        && case.length == 4
+        && reaches_fence
+    {
+        return Err((
+            "offset",
+            format!("a load at {FENCE_OFFSET:#x} of config space is the probe's own fence"),
+        ));
     }
     Ok(())
 }
@@ -135,7 +179,9 @@ mod tests {
     use super::super::Plan;
 
     fn refusal(text: &str) -> String {
-        Plan::from_json("mine.json", text).expect_err("must be refused").to_string()
+        Plan::from_json("mine.json", text)
+            .expect_err("must be refused")
+            .to_string()
     }
 
     fn with_case(fields: &str) -> String {
@@ -147,7 +193,10 @@ mod tests {
     #[test]
     fn a_plan_survives_the_way_through_json() {
         let plan = Plan::default();
-        assert_eq!(Plan::from_json("default", &plan.to_json()).expect("valid"), plan);
+        assert_eq!(
+            Plan::from_json("default", &plan.to_json()).expect("valid"),
+            plan
+        );
     }
 
     #[test]
@@ -157,11 +206,22 @@ mod tests {
             "plan mine.json: at cases[0].length: is 9000, pcistb takes 0 to 8191"
         );
         let unknown = refusal(&with_case(r#","lenght":9"#));
-        assert!(unknown.starts_with("plan mine.json: at cases[0].lenght: unknown field"), "{unknown}");
-        let kind = refusal(r#"{"schema-version":1,"name":"x","cases":[{"id":"a","group":"g","instruction":"pcist"}]}"#);
-        assert!(kind.contains("cases[0].instruction: unknown variant `pcist`"), "{kind}");
+        assert!(
+            unknown.starts_with("plan mine.json: at cases[0].lenght: unknown field"),
+            "{unknown}"
+        );
+        let kind = refusal(
+            r#"{"schema-version":1,"name":"x","cases":[{"id":"a","group":"g","instruction":"pcist"}]}"#,
+        );
+        assert!(
+            kind.contains("cases[0].instruction: unknown variant `pcist`"),
+            "{kind}"
+        );
         let digits = refusal(&with_case(r#","length":1,"payload":"0g""#));
-        assert!(digits.contains("cases[0].payload: \"0g\" is neither"), "{digits}");
+        assert!(
+            digits.contains("cases[0].payload: \"0g\" is neither"),
+            "{digits}"
+        );
     }
 
     #[test]
@@ -174,10 +234,19 @@ mod tests {
             (r#","joined":true"#, "joined"),
         ] {
             let message = refusal(&with_case(fields));
-            assert!(message.contains(&format!("at cases[0].{key}: ")), "{message}");
+            assert!(
+                message.contains(&format!("at cases[0].{key}: ")),
+                "{message}"
+            );
         }
-        assert!(refusal(r#"{"schema-version":2,"name":"x","cases":[]}"#).contains("at schema-version: is 2, expected 1"));
-        assert!(refusal(r#"{"schema-version":1,"name":"x","cases":[]}"#).contains("at cases: has 0 entries"));
+        assert!(
+            refusal(r#"{"schema-version":2,"name":"x","cases":[]}"#)
+                .contains("at schema-version: is 2, expected 1")
+        );
+        assert!(
+            refusal(r#"{"schema-version":1,"name":"x","cases":[]}"#)
+                .contains("at cases: has 0 entries")
+        );
     }
 
     #[test]

@@ -20,7 +20,11 @@ impl Draw {
 
     fn pick(&mut self, values: &[u64]) -> u64 {
         let index = self.below(values.len() as u64);
-        usize::try_from(index).ok().and_then(|index| values.get(index)).copied().unwrap_or(0)
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| values.get(index))
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -29,8 +33,15 @@ const GAPS: [u64; 10] = [0, 0, 1, 4, 7, 8, 16, 4080, 4088, 4095];
 
 pub(super) fn plan(count: usize, seed: u64) -> Plan {
     let mut draw = Draw(seed);
-    let cases = (0..count.clamp(1, super::load::MAX_CASES)).map(|index| case(&mut draw, index)).collect();
-    Plan { schema_version: SCHEMA_VERSION, name: "random".into(), seed: Some(seed), cases }
+    let cases = (0..count.clamp(1, super::load::MAX_CASES))
+        .map(|index| case(&mut draw, index))
+        .collect();
+    Plan {
+        schema_version: SCHEMA_VERSION,
+        name: "random".into(),
+        seed: Some(seed),
+        cases,
+    }
 }
 
 fn case(draw: &mut Draw, index: usize) -> Case {
@@ -40,7 +51,11 @@ fn case(draw: &mut Draw, index: usize) -> Case {
         2 => Instruction::Pcistg,
         _ => Instruction::Pcilg,
     };
-    let mut case = Case::new(format!("random-{index}-{}", instruction.name()), "random", instruction);
+    let mut case = Case::new(
+        format!("random-{index}-{}", instruction.name()),
+        "random",
+        instruction,
+    );
     case.space = space;
     let room = if space == 0 {
         case.base = Base::Dmb;
@@ -90,10 +105,13 @@ mod tests {
     fn the_generator_is_splitmix64() {
         // First outputs for seed 1234567, as published with the reference implementation.
         let mut draw = super::Draw(1_234_567);
-        assert_eq!([draw.next(), draw.next(), draw.next()], [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423,
-        ]);
+        assert_eq!(
+            [draw.next(), draw.next(), draw.next()],
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423,
+            ]
+        );
     }
 }

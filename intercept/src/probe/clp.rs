@@ -16,7 +16,9 @@ fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
     let length = (REQUEST as u16).to_be_bytes();
     let answer = (response as u16).to_be_bytes();
     let words = [(0, length), (2, command.to_be_bytes()), (REQUEST, answer)];
-    let fields = words.iter().flat_map(|(at, word)| [(*at, word[0]), (at + 1, word[1])]);
+    let fields = words
+        .iter()
+        .flat_map(|(at, word)| [(*at, word[0]), (at + 1, word[1])]);
     for (at, byte) in fields.chain(request.iter().copied()) {
         if let Some(slot) = bytes.get_mut(at) {
             *slot = byte;

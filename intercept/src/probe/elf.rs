@@ -50,10 +50,19 @@ mod tests {
 
     #[test]
     fn headers_and_contents_lie_where_the_format_says() {
-        let file = executable(0x2_0000, &[
-            Segment { address: 0x2_0000, bytes: vec![1, 2, 3, 4] },
-            Segment { address: 0x10_0000, bytes: vec![5; 8] },
-        ]);
+        let file = executable(
+            0x2_0000,
+            &[
+                Segment {
+                    address: 0x2_0000,
+                    bytes: vec![1, 2, 3, 4],
+                },
+                Segment {
+                    address: 0x10_0000,
+                    bytes: vec![5; 8],
+                },
+            ],
+        );
         assert_eq!(&file[..8], b"\x7fELF\x02\x02\x01\x00");
         assert_eq!(&file[16..24], [0, 2, 0, 22, 0, 0, 0, 1]);
         assert_eq!(&file[24..32], [0, 0, 0, 0, 0, 2, 0, 0]);
@@ -62,6 +71,9 @@ mod tests {
         assert_eq!(&file[72..80], (first as u64).to_be_bytes());
         assert_eq!(&file[first..first + 4], [1, 2, 3, 4]);
         assert_eq!(&file[first + 4..], [5; 8]);
-        assert_eq!(&file[64 + 56 + 16..64 + 56 + 24], 0x10_0000_u64.to_be_bytes());
+        assert_eq!(
+            &file[64 + 56 + 16..64 + 56 + 24],
+            0x10_0000_u64.to_be_bytes()
+        );
     }
 }

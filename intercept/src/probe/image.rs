@@ -2,9 +2,9 @@
 
 use super::elf::{Segment, executable};
 use super::layout::{
-    CLP_FUNCTION, CLP_GROUP, CLP_LIST, CLP_SET, CODE, DMA_ADDRESS, DMA_LENGTH, DMA_MEMORY, FIB_INTERRUPTS, FIB_TRANSLATION,
-    ISC, MAILBOX, MEMORY, PAGE_TABLE, PAYLOADS, PSW_64, PSW_WAIT, QUIESCE, RECORDS, REGION_TABLE, SEGMENT_TABLE, SETUP_BLOCKS,
-    variable,
+    CLP_FUNCTION, CLP_GROUP, CLP_LIST, CLP_SET, CODE, DMA_ADDRESS, DMA_LENGTH, DMA_MEMORY,
+    FIB_INTERRUPTS, FIB_TRANSLATION, ISC, MAILBOX, MEMORY, PAGE_TABLE, PAYLOADS, PSW_64, PSW_WAIT,
+    QUIESCE, RECORDS, REGION_TABLE, SEGMENT_TABLE, SETUP_BLOCKS, variable,
 };
 use super::record::Record;
 use super::setup::setup;
@@ -48,7 +48,11 @@ impl Image {
     /// A plan whose payloads do not fit.
     pub fn of_plan(plan: &Plan, wanted: Option<(u16, u16)>) -> Result<Self, ImageError> {
         let setup = setup();
-        let mut records: Vec<u8> = setup.steps.iter().flat_map(|step| step.record.to_bytes()).collect();
+        let mut records: Vec<u8> = setup
+            .steps
+            .iter()
+            .flat_map(|step| step.record.to_bytes())
+            .collect();
         let mut payloads = Vec::new();
         for (tag, case) in (0..).zip(&plan.cases) {
             let source = place(&mut payloads, case.source, &case.payload_bytes(tag));
@@ -56,23 +60,59 @@ impl Image {
         }
         let end = PAYLOADS + payloads.len() as u64;
         if end > MEMORY {
-            return Err(ImageError::TooLarge { needed: end - PAYLOADS, available: MEMORY - PAYLOADS });
+            return Err(ImageError::TooLarge {
+                needed: end - PAYLOADS,
+                available: MEMORY - PAYLOADS,
+            });
         }
         let count = setup.steps.len() + plan.cases.len();
         let mut segments = vec![
-            Segment { address: CODE, bytes: program::program()? },
-            Segment { address: MAILBOX, bytes: mailbox(wanted, count as u64) },
-            Segment { address: CLP_LIST, bytes: clp::list() },
-            Segment { address: CLP_FUNCTION, bytes: clp::query_function() },
-            Segment { address: CLP_GROUP, bytes: clp::query_group() },
-            Segment { address: CLP_SET, bytes: clp::enable() },
-            Segment { address: FIB_INTERRUPTS, bytes: fib::interrupts().to_vec() },
-            Segment { address: FIB_TRANSLATION, bytes: fib::translation().to_vec() },
-            Segment { address: SETUP_BLOCKS, bytes: setup.blocks },
+            Segment {
+                address: CODE,
+                bytes: program::program()?,
+            },
+            Segment {
+                address: MAILBOX,
+                bytes: mailbox(wanted, count as u64),
+            },
+            Segment {
+                address: CLP_LIST,
+                bytes: clp::list(),
+            },
+            Segment {
+                address: CLP_FUNCTION,
+                bytes: clp::query_function(),
+            },
+            Segment {
+                address: CLP_GROUP,
+                bytes: clp::query_group(),
+            },
+            Segment {
+                address: CLP_SET,
+                bytes: clp::enable(),
+            },
+            Segment {
+                address: FIB_INTERRUPTS,
+                bytes: fib::interrupts().to_vec(),
+            },
+            Segment {
+                address: FIB_TRANSLATION,
+                bytes: fib::translation().to_vec(),
+            },
+            Segment {
+                address: SETUP_BLOCKS,
+                bytes: setup.blocks,
+            },
         ];
         segments.extend(translation_tables());
-        segments.push(Segment { address: RECORDS, bytes: records });
-        segments.push(Segment { address: PAYLOADS, bytes: payloads });
+        segments.push(Segment {
+            address: RECORDS,
+            bytes: records,
+        });
+        segments.push(Segment {
+            address: PAYLOADS,
+            bytes: payloads,
+        });
         segments.retain(|segment| !segment.bytes.is_empty());
         Ok(Self {
             elf: executable(CODE, &segments),
@@ -95,7 +135,9 @@ fn place(payloads: &mut Vec<u8>, offset: u16, bytes: &[u8]) -> u64 {
 
 fn mailbox(wanted: Option<(u16, u16)>, count: u64) -> Vec<u8> {
     let mut bytes = vec![0; 0x230];
-    let wanted = wanted.map_or(0, |(vendor, device)| (u64::from(device) << 16) | u64::from(vendor));
+    let wanted = wanted.map_or(0, |(vendor, device)| {
+        (u64::from(device) << 16) | u64::from(vendor)
+    });
     let values = [
         (variable::WANTED, wanted),
         (variable::COUNT, count),
@@ -121,10 +163,19 @@ fn translation_tables() -> Vec<Segment> {
         bytes: value.to_be_bytes().to_vec(),
     };
     let region_third_full_length = 0x7;
-    let pages = (0..DMA_LENGTH / 4096).flat_map(|page| (DMA_MEMORY + page * 4096).to_be_bytes()).collect();
+    let pages = (0..DMA_LENGTH / 4096)
+        .flat_map(|page| (DMA_MEMORY + page * 4096).to_be_bytes())
+        .collect();
     vec![
-        entry(REGION_TABLE, (DMA_ADDRESS >> 31) & 0x7ff, SEGMENT_TABLE | region_third_full_length),
+        entry(
+            REGION_TABLE,
+            (DMA_ADDRESS >> 31) & 0x7ff,
+            SEGMENT_TABLE | region_third_full_length,
+        ),
         entry(SEGMENT_TABLE, (DMA_ADDRESS >> 20) & 0x7ff, PAGE_TABLE),
-        Segment { address: PAGE_TABLE + 8 * ((DMA_ADDRESS >> 12) & 0xff), bytes: pages },
+        Segment {
+            address: PAGE_TABLE + 8 * ((DMA_ADDRESS >> 12) & 0xff),
+            bytes: pages,
+        },
     ]
 }

@@ -209,7 +209,11 @@ impl Record {
     pub fn run_with_blocks(&mut self, blocks: bool) {
         self.condition = MAILBOX + variable::BLOCK_RESPONSE;
         self.condition_value = READ_GID_WORKED;
-        self.flags |= if blocks { flag::IF_EQUAL } else { flag::UNLESS_EQUAL };
+        self.flags |= if blocks {
+            flag::IF_EQUAL
+        } else {
+            flag::UNLESS_EQUAL
+        };
     }
 
     /// The record as it lies in guest memory.
@@ -231,7 +235,10 @@ impl Record {
             self.condition_value,
             self.flags,
         ];
-        let mut bytes: Vec<u8> = fields.iter().flat_map(|field| field.to_be_bytes()).collect();
+        let mut bytes: Vec<u8> = fields
+            .iter()
+            .flat_map(|field| field.to_be_bytes())
+            .collect();
         bytes.extend(&self.stub);
         bytes.resize(SIZE, 0);
         bytes

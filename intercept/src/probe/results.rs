@@ -1,8 +1,6 @@
 //! What the guest left in memory.
 
-use super::layout::{
-    CLP_FUNCTION, CLP_GROUP, DUMP_ADDRESS, RESULT_SIZE, RESULTS, state, variable,
-};
+use super::layout::{CLP_FUNCTION, CLP_GROUP, DUMP_ADDRESS, RESULT_SIZE, RESULTS, state, variable};
 use super::record::READ_GID_WORKED;
 use crate::plan::Carrier;
 use serde::{Deserialize, Serialize};
@@ -128,7 +126,10 @@ impl Dump<'_> {
     fn bytes<const N: usize>(&self, address: u64) -> Result<[u8; N], ResultsError> {
         let short = || ResultsError::Short(self.0.len(), address);
         let start = usize::try_from(address - DUMP_ADDRESS).map_err(|_| short())?;
-        self.0.get(start..start + N).and_then(|bytes| bytes.try_into().ok()).ok_or_else(short)
+        self.0
+            .get(start..start + N)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(short)
     }
 
     fn word(&self, address: u64) -> Result<u64, ResultsError> {
@@ -169,7 +170,11 @@ impl Dump<'_> {
             end_dma: self.word(function + 72)?,
             gid: self.variable(variable::GID)?,
             token: self.variable(variable::TOKEN)?,
-            carrier: Some(if block_response == READ_GID_WORKED { Carrier::Block } else { Carrier::Plain }),
+            carrier: Some(if block_response == READ_GID_WORKED {
+                Carrier::Block
+            } else {
+                Carrier::Plain
+            }),
         })
     }
 
@@ -188,7 +193,11 @@ impl Dump<'_> {
             executed,
             condition: if exception.is_some() { 0 } else { condition },
             exception,
-            status: if exception.is_none() && condition != 0 { (request >> 24) as u8 } else { 0 },
+            status: if exception.is_none() && condition != 0 {
+                (request >> 24) as u8
+            } else {
+                0
+            },
             loaded: self.word(at + 40)?,
             interrupts: self.word(at + 48)?.min(255) as u8,
             interrupt_word: self.word(at + 56)? as u32,
@@ -208,8 +217,12 @@ impl ProbeResults {
             progress: dump.variable(variable::PROGRESS)?,
             facts: dump.facts()?,
             fences: dump.variable(variable::FENCES)?,
-            setup: (0..setup).map(|index| dump.outcome(index)).collect::<Result<_, _>>()?,
-            cases: (setup..setup + cases).map(|index| dump.outcome(index)).collect::<Result<_, _>>()?,
+            setup: (0..setup)
+                .map(|index| dump.outcome(index))
+                .collect::<Result<_, _>>()?,
+            cases: (setup..setup + cases)
+                .map(|index| dump.outcome(index))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -3,8 +3,8 @@
 //! Commands go by PCISTB if a READ_GID issued that way is answered as it should be, else by PCISTG of 8 bytes.
 
 use super::layout::{
-    DMA_ADDRESS, DMA_LENGTH, DMB_ADDRESS, DMB_INDEX, DMB_LENGTH, FIB_INTERRUPTS, FIB_TRANSLATION, IEQ_ADDRESS, IEQ_LENGTH,
-    MAILBOX, SBA_ADDRESS, SETUP_BLOCKS, variable,
+    DMA_ADDRESS, DMA_LENGTH, DMB_ADDRESS, DMB_INDEX, DMB_LENGTH, FIB_INTERRUPTS, FIB_TRANSLATION,
+    IEQ_ADDRESS, IEQ_LENGTH, MAILBOX, SBA_ADDRESS, SETUP_BLOCKS, variable,
 };
 use super::record::{Record, flag};
 use crate::plan::{Case, Instruction};
@@ -27,13 +27,25 @@ enum Operand {
 }
 
 fn plain(instruction: Instruction, space: u8, offset: u64, length: u64, data: u64) -> Record {
-    let case = Case { space, offset, length, ..Case::new("", "", instruction) };
-    Record { data, flags: 0, ..Record::of_case(&case, 0, 0) }
+    let case = Case {
+        space,
+        offset,
+        length,
+        ..Case::new("", "", instruction)
+    };
+    Record {
+        data,
+        flags: 0,
+        ..Record::of_case(&case, 0, 0)
+    }
 }
 
 impl Setup {
     fn step(&mut self, name: impl Into<String>, record: Record) {
-        self.steps.push(Step { name: name.into(), record });
+        self.steps.push(Step {
+            name: name.into(),
+            record,
+        });
     }
 
     fn msi(&mut self) {
@@ -45,23 +57,48 @@ impl Setup {
             ("enable", 2, 1, MAILBOX + variable::ZERO, 1),
         ];
         for (name, offset, length, data_base, data) in registers {
-            self.step(format!("MSI {name}"), Record {
-                base: capability,
-                data_base,
-                condition: capability,
-                flags: flag::UNLESS_EQUAL,
-                ..plain(Instruction::Pcistg, 15, offset, length, data)
-            });
+            self.step(
+                format!("MSI {name}"),
+                Record {
+                    base: capability,
+                    data_base,
+                    condition: capability,
+                    flags: flag::UNLESS_EQUAL,
+                    ..plain(Instruction::Pcistg, 15, offset, length, data)
+                },
+            );
         }
     }
 
     fn controls(&mut self) {
-        for (name, operation, source) in [("interrupts", 2, FIB_INTERRUPTS), ("translation", 4, FIB_TRANSLATION)] {
-            let case = Case { operation, ..Case::new("", "", Instruction::Mpcifc) };
-            self.step(format!("MPCIFC {name}"), Record { flags: 0, ..Record::of_case(&case, 0, source) });
+        for (name, operation, source) in [
+            ("interrupts", 2, FIB_INTERRUPTS),
+            ("translation", 4, FIB_TRANSLATION),
+        ] {
+            let case = Case {
+                operation,
+                ..Case::new("", "", Instruction::Mpcifc)
+            };
+            self.step(
+                format!("MPCIFC {name}"),
+                Record {
+                    flags: 0,
+                    ..Record::of_case(&case, 0, source)
+                },
+            );
         }
-        let case = Case { offset: DMA_ADDRESS, length: DMA_LENGTH, ..Case::new("", "", Instruction::Rpcit) };
-        self.step("RPCIT", Record { flags: 0, ..Record::of_case(&case, 0, 0) });
+        let case = Case {
+            offset: DMA_ADDRESS,
+            length: DMA_LENGTH,
+            ..Case::new("", "", Instruction::Rpcit)
+        };
+        self.step(
+            "RPCIT",
+            Record {
+                flags: 0,
+                ..Record::of_case(&case, 0, 0)
+            },
+        );
     }
 
     fn block(&mut self, name: &str, offset: u64, operands: &[Operand]) -> Record {
@@ -113,16 +150,25 @@ impl Setup {
     }
 
     fn load(&mut self, name: &str, offset: u64, keep: u64) {
-        let record = Record { save_to: MAILBOX + keep, ..plain(Instruction::Pcilg, 2, offset, 8, 0) };
+        let record = Record {
+            save_to: MAILBOX + keep,
+            ..plain(Instruction::Pcilg, 2, offset, 8, 0)
+        };
         self.step(format!("{name} response {offset}"), record);
     }
 }
 
 /// The set-up.
 pub fn setup() -> Setup {
-    let mut setup = Setup { steps: Vec::new(), blocks: Vec::new() };
+    let mut setup = Setup {
+        steps: Vec::new(),
+        blocks: Vec::new(),
+    };
     // Memory space and bus master, first byte of the command register.
-    setup.step("command register", plain(Instruction::Pcistg, 15, 4, 1, 0x06));
+    setup.step(
+        "command register",
+        plain(Instruction::Pcistg, 15, 4, 1, 0x06),
+    );
     setup.controls();
     setup.msi();
     let probe = setup.block("READ_GID", 0, &[Operand::Known((3 << 32) | 8)]);
@@ -131,7 +177,11 @@ pub fn setup() -> Setup {
     setup.command("READ_GID", 0x03, &[]);
     setup.load("READ_GID", 8, variable::GID);
     setup.command("REG_SBA", 0x01, &[Operand::Known(SBA_ADDRESS)]);
-    setup.command("REG_IEQ", 0x02, &[Operand::Known(IEQ_ADDRESS), Operand::Known(IEQ_LENGTH)]);
+    setup.command(
+        "REG_IEQ",
+        0x02,
+        &[Operand::Known(IEQ_ADDRESS), Operand::Known(IEQ_LENGTH)],
+    );
     let dmb = [
         Operand::Known(DMB_ADDRESS),
         Operand::Known((DMB_LENGTH << 32) | DMB_INDEX),

@@ -73,14 +73,25 @@ impl Qemu {
         let machines = ask(path, &["-machine", "help"])?;
         let named = |line: &str| line.split_whitespace().next() == Some(MACHINE);
         if !machines.lines().any(named) {
-            return Err(QemuError::NoMachine { path: path.to_owned(), version });
+            return Err(QemuError::NoMachine {
+                path: path.to_owned(),
+                version,
+            });
         }
         // QEMU knows a device's properties only if it has the device, and says otherwise what it does not know.
-        match ask(path, &["-machine", MACHINE, "-device", "vfio-user-pci,help"]) {
-            Ok(_) => Ok(Self { path: path.to_owned(), version }),
-            Err(QemuError::Broken { message, .. }) => {
-                Err(QemuError::NoDevice { path: path.to_owned(), version, message })
-            }
+        match ask(
+            path,
+            &["-machine", MACHINE, "-device", "vfio-user-pci,help"],
+        ) {
+            Ok(_) => Ok(Self {
+                path: path.to_owned(),
+                version,
+            }),
+            Err(QemuError::Broken { message, .. }) => Err(QemuError::NoDevice {
+                path: path.to_owned(),
+                version,
+                message,
+            }),
             Err(other) => Err(other),
         }
     }
@@ -90,7 +101,10 @@ fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {
     let output = Command::new(path)
         .args(arguments)
         .output()
-        .map_err(|source| QemuError::Start { path: path.to_owned(), source })?;
+        .map_err(|source| QemuError::Start {
+            path: path.to_owned(),
+            source,
+        })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -118,10 +132,14 @@ mod tests {
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("is ours");
         fs::rename(&draft, &path).expect("is ours");
         loop {
-            let message = Qemu::check(&path).map(|qemu| qemu.version).unwrap_or_else(|error| {
-                let busy = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                format!("{error} {busy}")
-            });
+            let message = Qemu::check(&path)
+                .map(|qemu| qemu.version)
+                .unwrap_or_else(|error| {
+                    let busy = std::error::Error::source(&error)
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
+                    format!("{error} {busy}")
+                });
             if !message.contains("Text file busy") {
                 return message.replace(&path.display().to_string(), "QEMU");
             }
@@ -137,19 +155,26 @@ mod tests {
     #[test]
     fn the_wrong_architecture_is_named() {
         let script = "case $1 in --version) echo version 7;; -machine) echo q35 PC;; esac";
-        assert!(refusal(script).starts_with("QEMU (version 7) has no machine type s390-ccw-virtio"));
+        assert!(
+            refusal(script).starts_with("QEMU (version 7) has no machine type s390-ccw-virtio")
+        );
     }
 
     #[test]
     fn a_missing_device_is_told_with_qemus_own_words() {
         let script = "case $*$# in --version1) echo version 7;; *help2) echo s390-ccw-virtio;; *) echo no such device >&2; exit 1;; esac";
         let message = refusal(script);
-        assert!(message.contains("has no device vfio-user-pci") && message.contains("no such device"), "{message}");
+        assert!(
+            message.contains("has no device vfio-user-pci") && message.contains("no such device"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let message = Qemu::check(std::path::Path::new("/nowhere/qemu")).expect_err("is not there").to_string();
+        let message = Qemu::check(std::path::Path::new("/nowhere/qemu"))
+            .expect_err("is not there")
+            .to_string();
         assert_eq!(message, "cannot start QEMU /nowhere/qemu");
     }
 }

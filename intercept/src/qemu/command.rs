@@ -73,20 +73,29 @@ mod tests {
             kernel: "/tmp/probe".into(),
             extra: extra.iter().map(Into::into).collect(),
         };
-        line.arguments().into_iter().map(|argument| argument.into_string().expect("UTF-8")).collect()
+        line.arguments()
+            .into_iter()
+            .map(|argument| argument.into_string().expect("UTF-8"))
+            .collect()
     }
 
     #[test]
     fn the_socket_is_quoted_for_json() {
         let arguments = arguments(&[]);
-        let device = arguments.iter().find(|argument| argument.contains("vfio-user-pci")).expect("the device");
+        let device = arguments
+            .iter()
+            .find(|argument| argument.contains("vfio-user-pci"))
+            .expect("the device");
         let value: serde_json::Value = serde_json::from_str(device).expect("JSON");
         assert_eq!(value["socket"]["path"], "/tmp/a \"b\".sock");
     }
 
     #[test]
     fn the_users_arguments_come_last_and_choose_the_accelerator() {
-        assert_eq!(arguments(&["-trace", "x"]).last().map(String::as_str), Some("x"));
+        assert_eq!(
+            arguments(&["-trace", "x"]).last().map(String::as_str),
+            Some("x")
+        );
         assert!(arguments(&[]).contains(&"tcg".to_owned()));
         assert!(!arguments(&["-accel", "kvm"]).contains(&"tcg".to_owned()));
     }

@@ -78,9 +78,15 @@ pub fn run(
 ) -> Result<Run, GuestError> {
     let start = Instant::now();
     let mut command = Command::new(&qemu.path);
-    command.args(line.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut process = Process::start(command, &folder.join("qemu.log"))
-        .map_err(|source| GuestError::Start { path: qemu.path.clone(), source })?;
+    command
+        .args(line.arguments())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut process =
+        Process::start(command, &folder.join("qemu.log")).map_err(|source| GuestError::Start {
+            path: qemu.path.clone(),
+            source,
+        })?;
     let result = converse(&mut process, folder, patience, name_of);
     let time = start.elapsed();
     match result {
@@ -94,7 +100,10 @@ pub fn run(
 }
 
 fn ended_early(process: &mut Process) -> GuestError {
-    let status = process.wait(MONITOR).map_or_else(|| "its monitor closed".to_owned(), |status| status.to_string());
+    let status = process.wait(MONITOR).map_or_else(
+        || "its monitor closed".to_owned(),
+        |status| status.to_string(),
+    );
     let message = match process.log_tail() {
         tail if tail.is_empty() => "nothing".to_owned(),
         tail => tail,
@@ -117,11 +126,17 @@ fn converse(
     let dump = save(&mut qmp, folder)?;
     if !ended {
         let position = match probe::progress(&dump) {
-            Ok((ProbeState::Running, record)) => format!("the last instruction reached is {}", name_of(record)),
+            Ok((ProbeState::Running, record)) => {
+                format!("the last instruction reached is {}", name_of(record))
+            }
             Ok((ProbeState::NotStarted, _)) => "the probe did not start".to_owned(),
             _ => "it was still looking for the function".to_owned(),
         };
-        return Err(GuestError::Hung { seconds: patience.as_secs(), position, registers: psw(&mut qmp) });
+        return Err(GuestError::Hung {
+            seconds: patience.as_secs(),
+            position,
+            registers: psw(&mut qmp),
+        });
     }
     // It may be gone before it answers.
     let _ = qmp.command("quit", &json!({}), MONITOR);
@@ -130,13 +145,24 @@ fn converse(
 
 fn save(qmp: &mut Qmp<ChildStdin>, folder: &Path) -> Result<Vec<u8>, GuestError> {
     let path = folder.join("memory.dump");
-    let arguments = json!({ "val": DUMP_ADDRESS, "size": DUMP_LENGTH, "filename": path.to_string_lossy() });
+    let arguments =
+        json!({ "val": DUMP_ADDRESS, "size": DUMP_LENGTH, "filename": path.to_string_lossy() });
     qmp.command("pmemsave", &arguments, MONITOR)?;
     std::fs::read(&path).map_err(|source| GuestError::Dump { path, source })
 }
 
 fn psw(qmp: &mut Qmp<ChildStdin>) -> String {
-    let registers = qmp.command("human-monitor-command", &json!({ "command-line": "info registers" }), MONITOR);
-    let text = registers.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    text.lines().find(|line| line.contains("PSW=")).map(|line| format!(" ({})", line.trim())).unwrap_or_default()
+    let registers = qmp.command(
+        "human-monitor-command",
+        &json!({ "command-line": "info registers" }),
+        MONITOR,
+    );
+    let text = registers
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    text.lines()
+        .find(|line| line.contains("PSW="))
+        .map(|line| format!(" ({})", line.trim()))
+        .unwrap_or_default()
 }

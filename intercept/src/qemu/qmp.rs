@@ -43,30 +43,50 @@ impl<W: Write> Qmp<W> {
     ///
     /// # Errors
     /// See [`QmpError`].
-    pub fn connect(reader: impl Read + Send + 'static, writer: W, patience: Duration) -> Result<Self, QmpError> {
+    pub fn connect(
+        reader: impl Read + Send + 'static,
+        writer: W,
+        patience: Duration,
+    ) -> Result<Self, QmpError> {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                let Ok(value) = serde_json::from_str(&line) else { continue };
+                let Ok(value) = serde_json::from_str(&line) else {
+                    continue;
+                };
                 if sender.send(value).is_err() {
                     break;
                 }
             }
         });
-        let mut qmp = Self { writer, lines, events: VecDeque::new() };
+        let mut qmp = Self {
+            writer,
+            lines,
+            events: VecDeque::new(),
+        };
         let end = Instant::now() + patience;
-        while qmp.receive(end, "with a greeting", patience)?.get("QMP").is_none() {}
+        while qmp
+            .receive(end, "with a greeting", patience)?
+            .get("QMP")
+            .is_none()
+        {}
         qmp.command("qmp_capabilities", &json!({}), patience)?;
         Ok(qmp)
     }
 
-    fn receive(&mut self, end: Instant, waiting_for: &str, patience: Duration) -> Result<Value, QmpError> {
+    fn receive(
+        &mut self,
+        end: Instant,
+        waiting_for: &str,
+        patience: Duration,
+    ) -> Result<Value, QmpError> {
         let left = end.saturating_duration_since(Instant::now());
         self.lines.recv_timeout(left).map_err(|error| match error {
             RecvTimeoutError::Disconnected => QmpError::Closed,
-            RecvTimeoutError::Timeout => {
-                QmpError::Timeout { waiting_for: waiting_for.to_owned(), seconds: patience.as_secs() }
-            }
+            RecvTimeoutError::Timeout => QmpError::Timeout {
+                waiting_for: waiting_for.to_owned(),
+                seconds: patience.as_secs(),
+            },
         })
     }
 
@@ -74,7 +94,12 @@ impl<W: Write> Qmp<W> {
     ///
     /// # Errors
     /// See [`QmpError`].
-    pub fn command(&mut self, name: &str, arguments: &Value, patience: Duration) -> Result<Value, QmpError> {
+    pub fn command(
+        &mut self,
+        name: &str,
+        arguments: &Value,
+        patience: Duration,
+    ) -> Result<Value, QmpError> {
         let line = format!("{}\n", json!({ "execute": name, "arguments": arguments }));
         self.writer
             .write_all(line.as_bytes())
@@ -87,8 +112,14 @@ impl<W: Write> Qmp<W> {
                 return Ok(result.clone());
             }
             if let Some(error) = value.get("error") {
-                let reason = error.get("desc").and_then(Value::as_str).unwrap_or("no reason given");
-                return Err(QmpError::Refused { command: name.to_owned(), reason: reason.to_owned() });
+                let reason = error
+                    .get("desc")
+                    .and_then(Value::as_str)
+                    .unwrap_or("no reason given");
+                return Err(QmpError::Refused {
+                    command: name.to_owned(),
+                    reason: reason.to_owned(),
+                });
             }
             if value.get("event").is_some() {
                 self.events.push_back(value);
@@ -138,14 +169,22 @@ mod tests {
             "{\"QMP\":{}}\n{\"return\":{}}\n{\"event\":\"STOP\"}\nnoise\n{\"return\":{\"a\":1}}\n",
         )
         .expect("greets");
-        assert_eq!(qmp.command("x", &json!({}), PATIENCE).expect("answers"), json!({"a": 1}));
+        assert_eq!(
+            qmp.command("x", &json!({}), PATIENCE).expect("answers"),
+            json!({"a": 1})
+        );
         assert!(qmp.wait_for(&["STOP"], PATIENCE).expect("kept"));
     }
 
     #[test]
     fn a_refusal_carries_qemus_words() {
-        let mut qmp = connect("{\"QMP\":{}}\n{\"return\":{}}\n{\"error\":{\"desc\":\"no such file\"}}\n").expect("greets");
-        let message = qmp.command("pmemsave", &json!({}), PATIENCE).expect_err("refused").to_string();
+        let mut qmp =
+            connect("{\"QMP\":{}}\n{\"return\":{}}\n{\"error\":{\"desc\":\"no such file\"}}\n")
+                .expect("greets");
+        let message = qmp
+            .command("pmemsave", &json!({}), PATIENCE)
+            .expect_err("refused")
+            .to_string();
         assert_eq!(message, "QEMU refused pmemsave: no such file");
     }
 

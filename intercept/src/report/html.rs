@@ -10,13 +10,19 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// Text as it may stand in HTML and in attributes.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// The page.
 #[must_use]
 pub fn html(report: &Report) -> String {
-    let title = format!("zPCI interception: {}", escape(&report.environment.executor));
+    let title = format!(
+        "zPCI interception: {}",
+        escape(&report.environment.executor)
+    );
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
@@ -41,7 +47,10 @@ pub fn html(report: &Report) -> String {
 
 fn heading(page: &mut String, report: &Report) {
     let environment = &report.environment;
-    let seed = report.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+    let seed = report
+        .seed
+        .map(|seed| format!(", seed {seed}"))
+        .unwrap_or_default();
     let _ = writeln!(
         page,
         "<p>Plan {}{seed}, host {}, profile {}, measured against a {} function, made by {}.</p>",
@@ -61,7 +70,12 @@ fn heading(page: &mut String, report: &Report) {
     );
     for verdict in Verdict::ALL {
         if let Some(count) = report.totals.get(verdict.name()) {
-            let _ = writeln!(page, "<li class=\"{}\"><b>{count}</b> {}</li>", shade(verdict), verdict.name());
+            let _ = writeln!(
+                page,
+                "<li class=\"{}\"><b>{count}</b> {}</li>",
+                shade(verdict),
+                verdict.name()
+            );
         }
     }
     page.push_str("</ul>\n");
@@ -79,14 +93,22 @@ fn shade(verdict: Verdict) -> &'static str {
 /// The worst shade of a case.
 fn case_shade(case: &CaseReport) -> &'static str {
     case.verdicts.first().copied().map_or("none", |worst| {
-        if case.verdicts.iter().any(|verdict| shade(*verdict) == "bad") { "bad" } else { shade(worst) }
+        if case.verdicts.iter().any(|verdict| shade(*verdict) == "bad") {
+            "bad"
+        } else {
+            shade(worst)
+        }
     })
 }
 
 fn matrix(page: &mut String, report: &Report) {
     page.push_str("<h2>Matrix</h2>\n<table class=\"matrix\">");
     for group in report.groups() {
-        let _ = write!(page, "<tr><th><a href=\"#{0}\">{0}</a></th><td>", escape(group));
+        let _ = write!(
+            page,
+            "<tr><th><a href=\"#{0}\">{0}</a></th><td>",
+            escape(group)
+        );
         for case in report.cases.iter().filter(|case| case.group == group) {
             let _ = write!(
                 page,
@@ -101,7 +123,12 @@ fn matrix(page: &mut String, report: &Report) {
         page.push_str("</td></tr>\n");
     }
     page.push_str("</table>\n<p class=\"legend\">");
-    for (shade, text) in [("good", "as it should be"), ("changed", "delivered, but not as executed"), ("bad", "refused, accepted, altered or lost"), ("none", "not run")] {
+    for (shade, text) in [
+        ("good", "as it should be"),
+        ("changed", "delivered, but not as executed"),
+        ("bad", "refused, accepted, altered or lost"),
+        ("none", "not run"),
+    ] {
         let _ = write!(page, "<span class=\"cell {shade}\"></span> {text} ");
     }
     page.push_str("</p>\n");
@@ -109,7 +136,11 @@ fn matrix(page: &mut String, report: &Report) {
 
 /// What stands in a cell: the length, where there is one.
 fn mark(case: &CaseReport) -> String {
-    if case.length > 0 && case.length <= 9999 { case.length.to_string() } else { "\u{b7}".into() }
+    if case.length > 0 && case.length <= 9999 {
+        case.length.to_string()
+    } else {
+        "\u{b7}".into()
+    }
 }
 
 fn article(page: &mut String, case: &CaseReport) {

@@ -12,7 +12,13 @@ pub fn junit(report: &Report) -> Result<String, quick_junit::SerializeError> {
     let mut file = quick_junit::Report::new(format!("intercept {}", report.environment.executor));
     for group in report.groups() {
         let mut suite = TestSuite::new(group);
-        suite.add_test_cases(report.cases.iter().filter(|case| case.group == group).map(test_case));
+        suite.add_test_cases(
+            report
+                .cases
+                .iter()
+                .filter(|case| case.group == group)
+                .map(test_case),
+        );
         file.add_test_suite(suite);
     }
     file.to_string()
@@ -26,7 +32,10 @@ fn test_case(case: &CaseReport) -> TestCase {
     } else {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_type(case.label.clone());
-        status.set_message(format!("expected {}, the guest got {}", case.expected, case.guest));
+        status.set_message(format!(
+            "expected {}, the guest got {}",
+            case.expected, case.guest
+        ));
         status.set_description(format!("{}\n{}", case.operation, case.detail));
         status
     };

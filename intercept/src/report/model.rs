@@ -153,7 +153,10 @@ impl Report {
     /// # Errors
     /// See [`ReportError`].
     pub fn read(path: &Path) -> Result<Self, ReportError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ReportError::File { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ReportError::File {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut json = serde_json::Deserializer::from_str(&text);
         serde_path_to_error::deserialize(&mut json).map_err(|error| ReportError::Invalid {
             path: path.to_owned(),
@@ -175,7 +178,12 @@ impl Report {
     }
 }
 
-fn case_report(recording: &Recording, case: &Case, outcome: &Outcome, verdict: &CaseVerdict) -> CaseReport {
+fn case_report(
+    recording: &Recording,
+    case: &Case,
+    outcome: &Outcome,
+    verdict: &CaseVerdict,
+) -> CaseReport {
     let seen = verdict.expectation.seen.as_ref();
     CaseReport {
         id: case.id.clone(),
@@ -189,9 +197,16 @@ fn case_report(recording: &Recording, case: &Case, outcome: &Outcome, verdict: &
         expected: verdict.expectation.describe(),
         guest: guest(case, outcome),
         detail: verdict.detail.clone(),
-        stored: seen.map(|seen| crate::plan::hex::encode(&seen.bytes)).unwrap_or_default(),
+        stored: seen
+            .map(|seen| crate::plan::hex::encode(&seen.bytes))
+            .unwrap_or_default(),
         offset: seen.map_or(case.offset, |seen| seen.offset),
-        pieces: verdict.pieces.iter().filter_map(|&index| recording.pieces.get(index)).cloned().collect(),
+        pieces: verdict
+            .pieces
+            .iter()
+            .filter_map(|&index| recording.pieces.get(index))
+            .cloned()
+            .collect(),
     }
 }
 
@@ -205,11 +220,16 @@ fn operation(case: &Case) -> String {
     };
     let mut line = match case.instruction {
         Instruction::Pcistb | Instruction::Pcistg | Instruction::Pcilg => {
-            format!("{name} {space} offset {:#x} length {}", case.offset, case.length)
+            format!(
+                "{name} {space} offset {:#x} length {}",
+                case.offset, case.length
+            )
         }
         Instruction::Rpcit => format!("{name} start {:#x} length {:#x}", case.offset, case.length),
         Instruction::Mpcifc => format!("{name} operation {}", case.operation),
-        Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => format!("{name} length {}", case.length),
+        Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => {
+            format!("{name} length {}", case.length)
+        }
         Instruction::Pciwb => name,
     };
     if case.source != 0 {
@@ -242,7 +262,10 @@ fn guest(case: &Case, outcome: &Outcome) -> String {
         line.push_str(&format!(", loaded 0x{:0digits$x}", outcome.loaded));
     }
     if outcome.interrupts > 0 {
-        line.push_str(&format!(", adapter interrupt {:#010x}", outcome.interrupt_word));
+        line.push_str(&format!(
+            ", adapter interrupt {:#010x}",
+            outcome.interrupt_word
+        ));
     }
     line
 }

@@ -19,11 +19,26 @@ const WRITTEN: usize = 16;
 /// The drawing as SVG, or nothing for an instruction that moves no bytes.
 pub fn picture(case: &CaseReport) -> Option<String> {
     let stored = hex::decode(&case.stored).unwrap_or_default();
-    let asked = if stored.is_empty() { case.length } else { stored.len() as u64 };
-    let start = case.pieces.iter().map(|piece| piece.offset).chain([case.offset]).min()?;
-    let ends = case.pieces.iter().map(Piece::end).chain([case.offset.saturating_add(asked)]);
+    let asked = if stored.is_empty() {
+        case.length
+    } else {
+        stored.len() as u64
+    };
+    let start = case
+        .pieces
+        .iter()
+        .map(|piece| piece.offset)
+        .chain([case.offset])
+        .min()?;
+    let ends = case
+        .pieces
+        .iter()
+        .map(Piece::end)
+        .chain([case.offset.saturating_add(asked)]);
     let end = ends.max()?;
-    let span = end.checked_sub(start).filter(|span| *span > 0 && *span <= 1 << 16)?;
+    let span = end
+        .checked_sub(start)
+        .filter(|span| *span > 0 && *span <= 1 << 16)?;
     let scale = WIDTH / span as f64;
     let rows = case.pieces.len().min(DRAWN);
     let more = case.pieces.len() > DRAWN;
@@ -34,7 +49,15 @@ pub fn picture(case: &CaseReport) -> Option<String> {
         super::html::escape(&case.id)
     );
     let place = |offset: u64| LABELS + (offset.saturating_sub(start)) as f64 * scale;
-    row(&mut svg, 0.0, "guest", "guest", place(case.offset), asked as f64 * scale, &stored);
+    row(
+        &mut svg,
+        0.0,
+        "guest",
+        "guest",
+        place(case.offset),
+        asked as f64 * scale,
+        &stored,
+    );
     let _ = write!(
         svg,
         "<line class=\"edge\" x1=\"{LABELS}\" x2=\"{total}\" y1=\"{y}\" y2=\"{y}\"/>",
@@ -42,16 +65,37 @@ pub fn picture(case: &CaseReport) -> Option<String> {
     );
     for (number, piece) in case.pieces.iter().take(DRAWN).enumerate() {
         let y = ROW * (number as f64 + 1.5);
-        let label = format!("{} {} +{:#x}", number + 1, piece.path, piece.offset.saturating_sub(case.offset.min(piece.offset)));
+        let label = format!(
+            "{} {} +{:#x}",
+            number + 1,
+            piece.path,
+            piece.offset.saturating_sub(case.offset.min(piece.offset))
+        );
         let width = piece.bytes.len() as f64 * scale;
-        row(&mut svg, y, &label, class(case, &stored, piece), place(piece.offset), width, &piece.bytes);
+        row(
+            &mut svg,
+            y,
+            &label,
+            class(case, &stored, piece),
+            place(piece.offset),
+            width,
+            &piece.bytes,
+        );
     }
     if case.pieces.is_empty() {
-        let _ = write!(svg, "<text x=\"0\" y=\"{}\">the device saw nothing</text>", ROW * 2.3);
+        let _ = write!(
+            svg,
+            "<text x=\"0\" y=\"{}\">the device saw nothing</text>",
+            ROW * 2.3
+        );
     }
     if more {
         let y = ROW * (rows as f64 + 2.3);
-        let _ = write!(svg, "<text x=\"0\" y=\"{y}\">and {} more</text>", case.pieces.len() - DRAWN);
+        let _ = write!(
+            svg,
+            "<text x=\"0\" y=\"{y}\">and {} more</text>",
+            case.pieces.len() - DRAWN
+        );
     }
     svg.push_str("</svg>");
     Some(svg)
@@ -62,7 +106,10 @@ fn class(case: &CaseReport, stored: &[u8], piece: &Piece) -> &'static str {
     if stored.is_empty() {
         return "load";
     }
-    let from = piece.offset.checked_sub(case.offset).and_then(|from| usize::try_from(from).ok());
+    let from = piece
+        .offset
+        .checked_sub(case.offset)
+        .and_then(|from| usize::try_from(from).ok());
     let wanted = from.and_then(|from| stored.get(from..from + piece.bytes.len()));
     match wanted {
         Some(wanted) if wanted == piece.bytes => "same",
@@ -83,10 +130,28 @@ fn row(svg: &mut String, y: f64, label: &str, class: &str, x: f64, width: f64, b
     let written = if bytes.len() <= WRITTEN {
         hex::encode(bytes)
     } else {
-        format!("{}..", hex::encode(bytes.get(..WRITTEN).unwrap_or_default()))
+        format!(
+            "{}..",
+            hex::encode(bytes.get(..WRITTEN).unwrap_or_default())
+        )
     };
-    // A digit is about 6.1 wide at this size.
-    if !written.is_empty() && written.len() as f64 * 6.1 < width {
-        let _ = write!(svg, "<text class=\"bytes\" x=\"{:.1}\" y=\"{}\">{written}</text>", x + 2.0, y + ROW * 0.68);
+    if written.is_empty() {
+        return;
     }
+    // A digit is about 6.1 wide at this size: inside if it fits, else behind the bar, else before it.
+    let wide = written.len() as f64 * 6.1 + 6.0;
+    let (class, at, anchor) = if wide < width {
+        ("bytes", x + 3.0, "start")
+    } else if x + width + wide < LABELS + WIDTH {
+        ("beside", x + width + 3.0, "start")
+    } else if x - wide > LABELS {
+        ("beside", x - 3.0, "end")
+    } else {
+        return;
+    };
+    let _ = write!(
+        svg,
+        "<text class=\"{class}\" text-anchor=\"{anchor}\" x=\"{at:.1}\" y=\"{}\">{written}</text>",
+        y + ROW * 0.68
+    );
 }

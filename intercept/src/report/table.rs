@@ -21,7 +21,10 @@ pub fn table(report: &Report, color: bool) -> String {
 
 fn heading(text: &mut String, report: &Report) {
     let environment = &report.environment;
-    let seed = report.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default();
+    let seed = report
+        .seed
+        .map(|seed| format!(", seed {seed}"))
+        .unwrap_or_default();
     let _ = writeln!(text, "{}", environment.executor);
     let _ = writeln!(
         text,
@@ -47,7 +50,9 @@ fn paint(verdict: Verdict) -> Color {
         Verdict::Whole | Verdict::AsSpecified => Color::Green,
         Verdict::NotRun => Color::DarkGrey,
         Verdict::Split | Verdict::Reversed | Verdict::Reordered | Verdict::Merged => Color::Yellow,
-        Verdict::Altered | Verdict::Lost | Verdict::RefusedWrongly | Verdict::AcceptedWrongly => Color::Red,
+        Verdict::Altered | Verdict::Lost | Verdict::RefusedWrongly | Verdict::AcceptedWrongly => {
+            Color::Red
+        }
     }
 }
 
@@ -64,10 +69,16 @@ fn new_table(color: bool) -> Table {
 
 fn totals(text: &mut String, report: &Report, color: bool) {
     let not_good = report.ran - report.good;
-    let line = format!("{} instructions: {} as they should be, {not_good} not", report.ran, report.good);
+    let line = format!(
+        "{} instructions: {} as they should be, {not_good} not",
+        report.ran, report.good
+    );
     let mut table = new_table(color);
     let verdicts = Verdict::ALL.into_iter().filter_map(|verdict| {
-        report.totals.get(verdict.name()).map(|count| (verdict, count))
+        report
+            .totals
+            .get(verdict.name())
+            .map(|count| (verdict, count))
     });
     let (mut names, mut counts) = (Vec::new(), Vec::new());
     for (verdict, count) in verdicts {
@@ -83,19 +94,33 @@ fn groups(text: &mut String, report: &Report, color: bool) {
     let mut table = new_table(color);
     table.set_header(["group", "instructions", "good", "what became of the others"]);
     for group in report.groups() {
-        let cases: Vec<&CaseReport> = report.cases.iter().filter(|case| case.group == group && ran(case)).collect();
+        let cases: Vec<&CaseReport> = report
+            .cases
+            .iter()
+            .filter(|case| case.group == group && ran(case))
+            .collect();
         if cases.is_empty() {
             continue;
         }
         let good = cases.iter().filter(|case| case.good).count();
         let mut parts = Vec::new();
-        for verdict in Verdict::ALL.into_iter().filter(|verdict| !verdict.is_good()) {
-            let count = cases.iter().filter(|case| case.verdicts.contains(&verdict)).count();
+        for verdict in Verdict::ALL
+            .into_iter()
+            .filter(|verdict| !verdict.is_good())
+        {
+            let count = cases
+                .iter()
+                .filter(|case| case.verdicts.contains(&verdict))
+                .count();
             if count > 0 {
                 parts.push(format!("{count} {}", verdict.name()));
             }
         }
-        let shade = if good == cases.len() { Color::Green } else { Color::Red };
+        let shade = if good == cases.len() {
+            Color::Green
+        } else {
+            Color::Red
+        };
         table.add_row([
             Cell::new(group),
             Cell::new(cases.len()),
@@ -110,18 +135,26 @@ fn ran(case: &CaseReport) -> bool {
     !case.verdicts.contains(&Verdict::NotRun)
 }
 
+/// Verdicts, expectation, guest, instruction.
+type Kind<'a> = (String, String, String, &'a str);
+
 /// What makes failures alike: the verdicts, what was expected and what the guest got.
-fn kind(case: &CaseReport) -> (String, String, String, &str) {
+fn kind(case: &CaseReport) -> Kind<'_> {
     let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
     // A number of bytes would make every length a kind of its own.
-    let expected: String = case.expected.split(' ').filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ");
+    let expected: String = case
+        .expected
+        .split(' ')
+        .filter(|word| word.parse::<u64>().is_err())
+        .collect::<Vec<_>>()
+        .join(" ");
     let expected = expected.replace(" of bytes", "").replace(" of byte", "");
     let guest = case.guest.split(',').next().unwrap_or_default().to_owned();
     (names.join(" + "), expected, guest, case.instruction.name())
 }
 
 fn failures(text: &mut String, report: &Report, color: bool) {
-    let mut kinds: Vec<((String, String, String, &str), Vec<&CaseReport>)> = Vec::new();
+    let mut kinds: Vec<(Kind<'_>, Vec<&CaseReport>)> = Vec::new();
     for case in report.cases.iter().filter(|case| !case.good) {
         let kind = kind(case);
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
@@ -134,9 +167,20 @@ fn failures(text: &mut String, report: &Report, color: bool) {
     }
     kinds.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.len()));
     let mut table = new_table(color);
-    table.set_header(["instruction", "verdict", "cases", "expected", "the guest got", "such as"]);
+    table.set_header([
+        "instruction",
+        "verdict",
+        "cases",
+        "expected",
+        "the guest got",
+        "such as",
+    ]);
     for ((verdicts, expected, guest, instruction), cases) in kinds {
-        let worst = cases.first().and_then(|case| case.verdicts.first()).copied().unwrap_or(Verdict::Altered);
+        let worst = cases
+            .first()
+            .and_then(|case| case.verdicts.first())
+            .copied()
+            .unwrap_or(Verdict::Altered);
         table.add_row([
             Cell::new(instruction.to_uppercase()),
             Cell::new(verdicts).fg(paint(worst)),
@@ -153,7 +197,13 @@ fn examples(cases: &[&CaseReport]) -> String {
     let mut lines: Vec<String> = cases
         .iter()
         .take(NAMED)
-        .map(|case| if case.label.contains("split") { format!("{} ({})", case.id, case.label) } else { case.id.clone() })
+        .map(|case| {
+            if case.label.contains("split") {
+                format!("{} ({})", case.id, case.label)
+            } else {
+                case.id.clone()
+            }
+        })
         .collect();
     if cases.len() > NAMED {
         lines.push(format!("and {} more", cases.len() - NAMED));

@@ -17,7 +17,11 @@ pub fn tap(report: &Report) -> String {
 
 fn line(text: &mut String, number: usize, case: &CaseReport) {
     let status = if case.good { "ok" } else { "not ok" };
-    let skip = if case.verdicts.contains(&Verdict::NotRun) { " # SKIP for the other way of issuing commands" } else { "" };
+    let skip = if case.verdicts.contains(&Verdict::NotRun) {
+        " # SKIP for the other way of issuing commands"
+    } else {
+        ""
+    };
     let _ = writeln!(text, "{status} {number} - {}{skip}", escape(&case.id));
     if case.good {
         return;

@@ -9,35 +9,70 @@ use crate::recording::Piece;
 const PASSED_THROUGH: [std::ops::Range<u64>; 2] = [0x00..0x04, 0x08..0x0c];
 
 pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pieces: &[&Piece]) {
-    if pieces.iter().any(|piece| piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())) {
-        findings.add(Verdict::Altered, "the device saw an access that the guest did not make");
+    if pieces.iter().any(|piece| {
+        piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())
+    }) {
+        findings.add(
+            Verdict::Altered,
+            "the device saw an access that the guest did not make",
+        );
         return;
     }
     if seen.optional {
-        let emulated = !PASSED_THROUGH.iter().any(|range| range.start <= seen.offset && seen.end() <= range.end);
+        let emulated = !PASSED_THROUGH
+            .iter()
+            .any(|range| range.start <= seen.offset && seen.end() <= range.end);
         if emulated {
             return;
         }
     }
     if pieces.len() > 1 {
-        let sizes: Vec<u64> = pieces.iter().map(|piece| piece.bytes.len() as u64).collect();
-        let size = sizes.first().copied().filter(|first| sizes.iter().all(|size| size == first));
+        let sizes: Vec<u64> = pieces
+            .iter()
+            .map(|piece| piece.bytes.len() as u64)
+            .collect();
+        let size = sizes
+            .first()
+            .copied()
+            .filter(|first| sizes.iter().all(|size| size == first));
         findings.split = Some((pieces.len(), size));
-        findings.add(Verdict::Split, format!("one load of {} bytes became {}", seen.length, pieces.len()));
+        findings.add(
+            Verdict::Split,
+            format!("one load of {} bytes became {}", seen.length, pieces.len()),
+        );
     }
-    let Some(answer) = answer(findings, seen, pieces) else { return };
+    let Some(answer) = answer(findings, seen, pieces) else {
+        return;
+    };
     if !outcome.succeeded() {
         return;
     }
-    let value = answer.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
-    let swapped = answer.iter().rev().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    let value = answer
+        .iter()
+        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    let swapped = answer
+        .iter()
+        .rev()
+        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
     if outcome.loaded == value {
         return;
     }
     if outcome.loaded == swapped {
-        findings.add(Verdict::Reversed, format!("the guest got {:#x}, the device answered {value:#x}", outcome.loaded));
+        findings.add(
+            Verdict::Reversed,
+            format!(
+                "the guest got {:#x}, the device answered {value:#x}",
+                outcome.loaded
+            ),
+        );
     } else {
-        findings.add(Verdict::Altered, format!("the guest got {:#x}, the device answered {value:#x}", outcome.loaded));
+        findings.add(
+            Verdict::Altered,
+            format!(
+                "the guest got {:#x}, the device answered {value:#x}",
+                outcome.loaded
+            ),
+        );
     }
 }
 
@@ -49,16 +84,27 @@ fn answer(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) -> Option<Vec
     let mut bytes = Vec::new();
     for piece in sorted {
         if piece.offset != next {
-            let what = if piece.offset < next { "loaded bytes twice or outside" } else { "left out bytes of" };
-            findings.add(Verdict::Altered, format!("the accesses {what} what the guest asked for"));
+            let what = if piece.offset < next {
+                "loaded bytes twice or outside"
+            } else {
+                "left out bytes of"
+            };
+            findings.add(
+                Verdict::Altered,
+                format!("the accesses {what} what the guest asked for"),
+            );
             return None;
         }
         bytes.extend(&piece.bytes);
         next = piece.end();
     }
     match next.cmp(&seen.end()) {
-        std::cmp::Ordering::Less => findings.add(Verdict::Lost, "part of the load did not reach the device"),
-        std::cmp::Ordering::Greater => findings.add(Verdict::Altered, "more was loaded than the guest asked for"),
+        std::cmp::Ordering::Less => {
+            findings.add(Verdict::Lost, "part of the load did not reach the device");
+        }
+        std::cmp::Ordering::Greater => {
+            findings.add(Verdict::Altered, "more was loaded than the guest asked for");
+        }
         std::cmp::Ordering::Equal => return Some(bytes),
     }
     None

@@ -8,21 +8,46 @@ use crate::recording::Piece;
 const UNITS: [usize; 3] = [8, 4, 2];
 
 pub(super) fn judge(findings: &mut Findings, seen: &Seen, pieces: &[&Piece], merged: bool) {
-    if pieces.iter().any(|piece| piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())) {
-        findings.add(Verdict::Altered, "the device saw an access that the guest did not make");
+    if pieces.iter().any(|piece| {
+        piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())
+    }) {
+        findings.add(
+            Verdict::Altered,
+            "the device saw an access that the guest did not make",
+        );
     }
-    let inside = pieces.iter().all(|piece| seen.offset <= piece.offset && piece.end() <= seen.end());
+    let inside = pieces
+        .iter()
+        .all(|piece| seen.offset <= piece.offset && piece.end() <= seen.end());
     if !inside && !merged {
-        findings.add(Verdict::Altered, "bytes went to offsets that the guest did not store to");
+        findings.add(
+            Verdict::Altered,
+            "bytes went to offsets that the guest did not store to",
+        );
     }
     cover(findings, seen, pieces);
     if pieces.len() > 1 {
-        let sizes: Vec<u64> = pieces.iter().map(|piece| piece.bytes.len() as u64).collect();
-        let size = sizes.first().copied().filter(|first| sizes.iter().all(|size| size == first));
+        let sizes: Vec<u64> = pieces
+            .iter()
+            .map(|piece| piece.bytes.len() as u64)
+            .collect();
+        let size = sizes
+            .first()
+            .copied()
+            .filter(|first| sizes.iter().all(|size| size == first));
         findings.split = Some((pieces.len(), size));
-        findings.add(Verdict::Split, format!("one store of {} bytes became {}", seen.length, pieces.len()));
-        if pieces.windows(2).any(|pair| matches!(pair, [a, b] if a.offset > b.offset)) {
-            findings.add(Verdict::Reordered, "its pieces did not arrive in ascending order");
+        findings.add(
+            Verdict::Split,
+            format!("one store of {} bytes became {}", seen.length, pieces.len()),
+        );
+        if pieces
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.offset > b.offset))
+        {
+            findings.add(
+                Verdict::Reordered,
+                "its pieces did not arrive in ascending order",
+            );
         }
     }
     compare(findings, seen, pieces);
@@ -33,7 +58,9 @@ fn cover(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
     let mut counts = vec![0_u32; seen.bytes.len()];
     for piece in pieces {
         for offset in piece.offset..piece.end() {
-            let slot = offset.checked_sub(seen.offset).and_then(|at| usize::try_from(at).ok());
+            let slot = offset
+                .checked_sub(seen.offset)
+                .and_then(|at| usize::try_from(at).ok());
             if let Some(count) = slot.and_then(|at| counts.get_mut(at)) {
                 *count += 1;
             }
@@ -41,18 +68,26 @@ fn cover(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
     }
     let missing = counts.iter().filter(|&&count| count == 0).count();
     if missing > 0 {
-        findings.add(Verdict::Lost, format!("{missing} of {} bytes did not arrive", seen.length));
+        findings.add(
+            Verdict::Lost,
+            format!("{missing} of {} bytes did not arrive", seen.length),
+        );
     }
     let doubled = counts.iter().filter(|&&count| count > 1).count();
     if doubled > 0 {
-        findings.add(Verdict::Altered, format!("{doubled} of {} bytes arrived more than once", seen.length));
+        findings.add(
+            Verdict::Altered,
+            format!("{doubled} of {} bytes arrived more than once", seen.length),
+        );
     }
 }
 
 fn compare(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
     let mut reversed = None;
     for piece in pieces {
-        let Some((wanted, had)) = common(seen, piece) else { continue };
+        let Some((wanted, had)) = common(seen, piece) else {
+            continue;
+        };
         if wanted == had {
             continue;
         }
@@ -62,13 +97,20 @@ fn compare(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
                 let wrong = wanted.iter().zip(had).filter(|(a, b)| a != b).count();
                 findings.add(
                     Verdict::Altered,
-                    format!("{wrong} of the {} bytes at {:#x} differ", had.len(), piece.offset),
+                    format!(
+                        "{wrong} of the {} bytes at {:#x} differ",
+                        had.len(),
+                        piece.offset
+                    ),
                 );
             }
         }
     }
     if let Some(unit) = reversed {
-        findings.add(Verdict::Reversed, format!("bytes reversed in units of {unit}"));
+        findings.add(
+            Verdict::Reversed,
+            format!("bytes reversed in units of {unit}"),
+        );
     }
 }
 
@@ -81,14 +123,19 @@ fn common<'a>(seen: &'a Seen, piece: &'a Piece) -> Option<(&'a [u8], &'a [u8])> 
         let to = usize::try_from(end.checked_sub(base)?).ok()?;
         bytes.get(from..to)
     };
-    cut(&seen.bytes, seen.offset).zip(cut(&piece.bytes, piece.offset)).filter(|(wanted, _)| !wanted.is_empty())
+    cut(&seen.bytes, seen.offset)
+        .zip(cut(&piece.bytes, piece.offset))
+        .filter(|(wanted, _)| !wanted.is_empty())
 }
 
 /// The unit in which `had` is `wanted` reversed, if it is.
 fn reversal(wanted: &[u8], had: &[u8]) -> Option<usize> {
     std::iter::once(wanted.len()).chain(UNITS).find(|&unit| {
         unit > 1
-            && wanted.len() % unit == 0
-            && wanted.chunks(unit).zip(had.chunks(unit)).all(|(wanted, had)| wanted.iter().rev().eq(had))
+            && wanted.len().is_multiple_of(unit)
+            && wanted
+                .chunks(unit)
+                .zip(had.chunks(unit))
+                .all(|(wanted, had)| wanted.iter().rev().eq(had))
     })
 }

@@ -47,6 +47,7 @@ impl Function for Notebook {
             offset: FENCE_OFFSET,
             length: 4,
             bytes: Vec::new(),
+            block: false,
             optional: true,
         };
         self.note(&seen, vec![0; 4]);
@@ -92,7 +93,13 @@ fn perfect(plan: Plan, model: Model) -> Recording {
 
 fn labels(recording: &Recording) -> BTreeMap<String, String> {
     let verdicts = classify(recording, Model::Relaxed).expect("fences are there");
-    recording.plan.cases.iter().map(|case| case.id.clone()).zip(verdicts.iter().map(CaseVerdict::label)).collect()
+    recording
+        .plan
+        .cases
+        .iter()
+        .map(|case| case.id.clone())
+        .zip(verdicts.iter().map(CaseVerdict::label))
+        .collect()
 }
 
 /// What changes in the labels when `damage` is done to a perfect run.
@@ -100,22 +107,38 @@ fn damaged(damage: impl FnOnce(&mut Recording)) -> BTreeMap<String, String> {
     let mut recording = perfect(Plan::default(), Model::Relaxed);
     let before = labels(&recording);
     damage(&mut recording);
-    labels(&recording).into_iter().filter(|(id, label)| before.get(id) != Some(label)).collect()
+    labels(&recording)
+        .into_iter()
+        .filter(|(id, label)| before.get(id) != Some(label))
+        .collect()
 }
 
 fn changes<const N: usize>(expected: [(&str, &str); N]) -> BTreeMap<String, String> {
-    expected.into_iter().map(|(id, label)| (id.to_owned(), label.to_owned())).collect()
+    expected
+        .into_iter()
+        .map(|(id, label)| (id.to_owned(), label.to_owned()))
+        .collect()
 }
 
 /// The place of the piece that carries the whole store of a case.
 fn piece_of(recording: &Recording, id: &str) -> usize {
-    let index = recording.plan.cases.iter().position(|case| case.id == id).expect("case is in the plan");
+    let index = recording
+        .plan
+        .cases
+        .iter()
+        .position(|case| case.id == id)
+        .expect("case is in the plan");
     let verdicts = classify(recording, Model::Relaxed).expect("fences are there");
     *verdicts[index].pieces.first().expect("has a piece")
 }
 
 fn outcome_of<'a>(recording: &'a mut Recording, id: &str) -> &'a mut crate::probe::Outcome {
-    let index = recording.plan.cases.iter().position(|case| case.id == id).expect("case is in the plan");
+    let index = recording
+        .plan
+        .cases
+        .iter()
+        .position(|case| case.id == id)
+        .expect("case is in the plan");
     &mut recording.outcomes[index]
 }
 
@@ -124,7 +147,14 @@ fn cut(recording: &mut Recording, at: usize, size: usize, change: impl Fn(&mut V
     for (index, chunk) in whole.bytes.chunks(size).enumerate().rev() {
         let mut bytes = chunk.to_vec();
         change(&mut bytes);
-        recording.pieces.insert(at, Piece { offset: whole.offset + (index * size) as u64, bytes, ..whole.clone() });
+        recording.pieces.insert(
+            at,
+            Piece {
+                offset: whole.offset + (index * size) as u64,
+                bytes,
+                ..whole.clone()
+            },
+        );
     }
 }
 
@@ -134,9 +164,21 @@ fn a_perfect_run_is_all_whole_or_as_specified() {
         let recording = perfect(Plan::default(), model);
         let verdicts = classify(&recording, model).expect("fences are there");
         for (case, verdict) in recording.plan.cases.iter().zip(&verdicts) {
-            assert!(verdict.is_good(), "{}: {} ({})", case.id, verdict.label(), verdict.detail);
+            assert!(
+                verdict.is_good(),
+                "{}: {} ({})",
+                case.id,
+                verdict.label(),
+                verdict.detail
+            );
         }
-        assert!(verdicts.iter().filter(|v| v.verdicts == [Verdict::Whole]).count() > 30);
+        assert!(
+            verdicts
+                .iter()
+                .filter(|v| v.verdicts == [Verdict::Whole])
+                .count()
+                > 30
+        );
         assert!(verdicts.iter().any(|v| v.verdicts == [Verdict::NotRun]));
     }
 }
@@ -145,7 +187,12 @@ fn a_perfect_run_is_all_whole_or_as_specified() {
 fn random_plans_pass_too() {
     for seed in 0..20 {
         let recording = perfect(Plan::random(200, seed), Model::Relaxed);
-        assert!(classify(&recording, Model::Relaxed).expect("fences").iter().all(CaseVerdict::is_good));
+        assert!(
+            classify(&recording, Model::Relaxed)
+                .expect("fences")
+                .iter()
+                .all(CaseVerdict::is_good)
+        );
     }
 }
 
@@ -164,7 +211,10 @@ fn a_dropped_piece_is_lost() {
         let at = piece_of(run, "pcistg-bar2-place-at-0-length-4");
         run.pieces.remove(at);
     });
-    assert_eq!(changed, changes([("pcistg-bar2-place-at-0-length-4", "lost")]));
+    assert_eq!(
+        changed,
+        changes([("pcistg-bar2-place-at-0-length-4", "lost")])
+    );
 }
 
 #[test]
@@ -174,7 +224,10 @@ fn a_doubled_piece_is_altered() {
         let again = run.pieces[at].clone();
         run.pieces.insert(at, again);
     });
-    assert_eq!(changed, changes([("pcistb-bar0-length-16", "altered + split 2x16")]));
+    assert_eq!(
+        changed,
+        changes([("pcistb-bar0-length-16", "altered + split 2x16")])
+    );
 }
 
 #[test]
@@ -183,7 +236,10 @@ fn stock_qemu_splits_and_reverses() {
         let at = piece_of(run, "pcistb-bar0-length-32");
         cut(run, at, 8, |bytes| bytes.reverse());
     });
-    assert_eq!(changed, changes([("pcistb-bar0-length-32", "split 4x8 + reversed")]));
+    assert_eq!(
+        changed,
+        changes([("pcistb-bar0-length-32", "split 4x8 + reversed")])
+    );
 }
 
 #[test]
@@ -202,7 +258,10 @@ fn losing_one_piece_of_a_split_shows_both() {
         cut(run, at, 16, |_| {});
         run.pieces.remove(at + 2);
     });
-    assert_eq!(changed, changes([("pcistb-bar0-length-64", "lost + split 3x16")]));
+    assert_eq!(
+        changed,
+        changes([("pcistb-bar0-length-64", "lost + split 3x16")])
+    );
 }
 
 #[test]
@@ -212,18 +271,27 @@ fn swapped_pieces_of_one_store_are_reordered() {
         cut(run, at, 16, |_| {});
         run.pieces.swap(at, at + 1);
     });
-    assert_eq!(changed, changes([("pcistb-bar0-length-32", "reordered + split 2x16")]));
+    assert_eq!(
+        changed,
+        changes([("pcistb-bar0-length-32", "reordered + split 2x16")])
+    );
 }
 
 #[test]
 fn a_reversed_plain_store_is_reversed_and_one_of_a_byte_cannot_be() {
     let changed = damaged(|run| {
-        for id in ["pcistg-bar2-place-at-0-length-8", "pcistg-bar2-place-at-0-length-1"] {
+        for id in [
+            "pcistg-bar2-place-at-0-length-8",
+            "pcistg-bar2-place-at-0-length-1",
+        ] {
             let at = piece_of(run, id);
             run.pieces[at].bytes.reverse();
         }
     });
-    assert_eq!(changed, changes([("pcistg-bar2-place-at-0-length-8", "reversed")]));
+    assert_eq!(
+        changed,
+        changes([("pcistg-bar2-place-at-0-length-8", "reversed")])
+    );
 }
 
 #[test]
@@ -232,7 +300,13 @@ fn accesses_of_two_cases_that_change_places_are_reordered() {
         let store = piece_of(run, "plain-then-load");
         run.pieces.swap(store, store + 1);
     });
-    assert_eq!(changed, changes([("plain-then-load", "reordered"), ("load-after-plain", "reordered")]));
+    assert_eq!(
+        changed,
+        changes([
+            ("plain-then-load", "reordered"),
+            ("load-after-plain", "reordered")
+        ])
+    );
 }
 
 #[test]
@@ -242,7 +316,13 @@ fn stores_that_become_one_access_are_merged() {
         let second = run.pieces.remove(at + 1);
         run.pieces[at].bytes.extend(second.bytes);
     });
-    assert_eq!(changed, changes([("plain-neighbour-1", "merged"), ("plain-neighbour-2", "merged")]));
+    assert_eq!(
+        changed,
+        changes([
+            ("plain-neighbour-1", "merged"),
+            ("plain-neighbour-2", "merged")
+        ])
+    );
 }
 
 #[test]
@@ -255,12 +335,15 @@ fn refusals_and_acceptances_that_should_not_be() {
         outcome_of(run, "pcistb-space-6").status = 8;
         outcome_of(run, "pcistbi").exception = None;
     });
-    assert_eq!(changed, changes([
-        ("pcistb-bar2-length-8", "refused-wrongly"),
-        ("pcistb-handle-disabled", "accepted-wrongly"),
-        ("pcistb-space-6", "refused-wrongly"),
-        ("pcistbi", "accepted-wrongly"),
-    ]));
+    assert_eq!(
+        changed,
+        changes([
+            ("pcistb-bar2-length-8", "refused-wrongly"),
+            ("pcistb-handle-disabled", "accepted-wrongly"),
+            ("pcistb-space-6", "refused-wrongly"),
+            ("pcistbi", "accepted-wrongly"),
+        ])
+    );
 }
 
 #[test]
@@ -282,11 +365,14 @@ fn the_loaded_register_must_be_the_answer() {
         let at = piece_of(run, "pcilg-bar2-place-at-0-length-2");
         cut(run, at, 1, |_| {});
     });
-    assert_eq!(changed, changes([
-        ("pcilg-bar2-place-at-0-length-4", "reversed"),
-        ("pcilg-bar2-place-at-0-length-8", "altered"),
-        ("pcilg-bar2-place-at-0-length-2", "split 2x1"),
-    ]));
+    assert_eq!(
+        changed,
+        changes([
+            ("pcilg-bar2-place-at-0-length-4", "reversed"),
+            ("pcilg-bar2-place-at-0-length-8", "altered"),
+            ("pcilg-bar2-place-at-0-length-2", "split 2x1"),
+        ])
+    );
 }
 
 #[test]
@@ -298,11 +384,18 @@ fn an_interrupt_that_does_not_come_is_lost() {
 #[test]
 fn a_missing_fence_is_an_error_and_no_verdict() {
     let mut recording = perfect(Plan::default(), Model::Relaxed);
-    let expected = recording.pieces.iter().filter(|piece| piece.offset == FENCE_OFFSET && piece.access.is_config()).count();
+    let expected = recording
+        .pieces
+        .iter()
+        .filter(|piece| piece.offset == FENCE_OFFSET && piece.access.is_config())
+        .count();
     recording.pieces.remove(0);
     assert_eq!(
         classify(&recording, Model::Relaxed).expect_err("cannot be told apart"),
-        FenceError { expected, seen: expected - 1 }
+        FenceError {
+            expected,
+            seen: expected - 1
+        }
     );
 }
 
@@ -311,7 +404,12 @@ fn the_strict_model_refuses_what_only_a_relaxed_function_takes() {
     let recording = perfect(Plan::default(), Model::Relaxed);
     let strict = classify(&recording, Model::Strict).expect("fences are there");
     let verdict = |id: &str| {
-        let index = recording.plan.cases.iter().position(|case| case.id == id).expect("case");
+        let index = recording
+            .plan
+            .cases
+            .iter()
+            .position(|case| case.id == id)
+            .expect("case");
         strict[index].label()
     };
     assert_eq!(verdict("pcistb-bar0-length-8"), "accepted-wrongly");

@@ -2,7 +2,7 @@
 //! the payload at offset 8, the header at offset 0, then loads of the response in ascending doublewords.
 
 use crate::plan::{Carrier, Case, Instruction, Patch, Payload, Variable};
-use crate::probe::layout::{DMA_ADDRESS, IEQ_ADDRESS, IEQ_LENGTH, SBA_ADDRESS, SECOND_DMB_ADDRESS};
+use crate::probe::layout::{IEQ_ADDRESS, IEQ_LENGTH, SBA_ADDRESS, SECOND_DMB_ADDRESS};
 
 const GROUP: &str = "linux-command";
 
@@ -15,11 +15,20 @@ struct Command {
 }
 
 fn words(values: &[u64]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_be_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_be_bytes())
+        .collect()
 }
 
 fn command(name: &'static str, code: u32, payload: &[u64], response: u64) -> Command {
-    Command { name, code, payload: words(payload), patch: None, response }
+    Command {
+        name,
+        code,
+        payload: words(payload),
+        patch: None,
+        response,
+    }
 }
 
 fn header(code: u32, payload: usize) -> Vec<u8> {
@@ -29,7 +38,10 @@ fn header(code: u32, payload: usize) -> Vec<u8> {
 
 impl Command {
     fn patched(self, value: Variable, at: usize) -> Self {
-        Self { patch: Some(Patch { value, at }), ..self }
+        Self {
+            patch: Some(Patch { value, at }),
+            ..self
+        }
     }
 
     /// The driver's instructions for this command.
@@ -57,7 +69,11 @@ impl Command {
             offset,
             length: 8,
             joined: true,
-            ..Case::new(format!("{}-response-{offset}", self.name), group, Instruction::Pcilg)
+            ..Case::new(
+                format!("{}-response-{offset}", self.name),
+                group,
+                Instruction::Pcilg,
+            )
         }));
         cases
     }
@@ -76,10 +92,17 @@ impl Command {
                 offset: at as u64,
                 length: 8,
                 payload: Payload::Bytes(bytes.iter().skip(at).take(8).copied().collect()),
-                patch: self.patch.filter(|patch| patch.at + 8 == at).map(|patch| Patch { at: 0, ..patch }),
+                patch: self
+                    .patch
+                    .filter(|patch| patch.at + 8 == at)
+                    .map(|patch| Patch { at: 0, ..patch }),
                 joined: index > 0,
                 only: Some(Carrier::Plain),
-                ..Case::new(format!("{}-plain-{at}", self.name), group, Instruction::Pcistg)
+                ..Case::new(
+                    format!("{}-plain-{at}", self.name),
+                    group,
+                    Instruction::Pcistg,
+                )
             })
             .collect()
     }
@@ -87,7 +110,13 @@ impl Command {
 
 fn dmb(name: &'static str) -> Command {
     let length_and_index = (0x4000_u64 << 32) | 33;
-    command(name, 0x0a, &[SECOND_DMB_ADDRESS, length_and_index, 0, 0], 16).patched(Variable::Gid, 24)
+    command(
+        name,
+        0x0a,
+        &[SECOND_DMB_ADDRESS, length_and_index, 0, 0],
+        16,
+    )
+    .patched(Variable::Gid, 24)
 }
 
 /// What the driver does when it probes, and when a connection comes and goes.
@@ -107,16 +136,43 @@ pub(super) fn driver() -> Vec<Case> {
     if let Some(token) = cases.last_mut() {
         token.save = true;
     }
-    cases.extend(command("unreg-dmb", 0x0b, &[0], 8).patched(Variable::Saved, 0).cases(GROUP));
-    cases.extend(command("signal-ieq-quiet", 0x0e, &[0, 0x80, 0], 8).patched(Variable::Gid, 0).cases(GROUP));
+    cases.extend(
+        command("unreg-dmb", 0x0b, &[0], 8)
+            .patched(Variable::Saved, 0)
+            .cases(GROUP),
+    );
+    cases.extend(
+        command("signal-ieq-quiet", 0x0e, &[0, 0x80, 0], 8)
+            .patched(Variable::Gid, 0)
+            .cases(GROUP),
+    );
     cases.extend(command("del-vlan", 0x05, &[0x1fff], 8).cases(GROUP));
+    cases
+}
+
+/// READ_GID by the way that works.
+pub(super) fn read_gid(group: &str) -> Vec<Case> {
+    let command = command("prepare-read-gid", 0x03, &[], 0);
+    let mut cases = command.cases(group);
+    for case in &mut cases {
+        case.only = Some(Carrier::Block);
+    }
+    cases.extend(command.plain_cases(group));
     cases
 }
 
 /// SIGNAL_IEQ to the function's own GID with the trigger set: an MSI, which the guest takes as an adapter interrupt.
 pub(super) fn interrupt() -> Vec<Case> {
     let group = "interrupt";
-    let signal = |name| command(name, 0x0e, &[0, (1_u64 << 32) | 0x83, 0x0102_0304_0506_0708], 0).patched(Variable::Gid, 0);
+    let signal = |name| {
+        command(
+            name,
+            0x0e,
+            &[0, (1_u64 << 32) | 0x83, 0x0102_0304_0506_0708],
+            0,
+        )
+        .patched(Variable::Gid, 0)
+    };
     let mut block = signal("signal-ieq").cases(group);
     for case in &mut block {
         case.only = Some(Carrier::Block);
@@ -143,6 +199,5 @@ pub(super) fn interrupt() -> Vec<Case> {
 pub(super) fn removal() -> Vec<Case> {
     let mut cases = command("unreg-ieq", 0x12, &[], 8).cases("linux-remove");
     cases.extend(command("unreg-sba", 0x11, &[], 8).cases("linux-remove"));
-    debug_assert!(SBA_ADDRESS >= DMA_ADDRESS);
     cases
 }

@@ -36,7 +36,12 @@ pub(super) fn plan() -> Plan {
     cases.extend(commands::interrupt());
     cases.extend(commands::removal());
     cases.extend(controls::cases());
-    Plan { schema_version: SCHEMA_VERSION, name: "default".into(), seed: None, cases }
+    Plan {
+        schema_version: SCHEMA_VERSION,
+        name: "default".into(),
+        seed: None,
+        cases,
+    }
 }
 
 #[cfg(test)]

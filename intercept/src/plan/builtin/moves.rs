@@ -14,7 +14,11 @@ fn cut(name: &str, start: u64, length: u64, signal: bool) -> Vec<Case> {
     let end = start + length;
     while offset < end {
         let piece = (end - offset).min(4096 - offset % 4096);
-        let flag = if signal && offset + piece == end { SIGNAL } else { 0 };
+        let flag = if signal && offset + piece == end {
+            SIGNAL
+        } else {
+            0
+        };
         let mut case = into_dmb(format!("{name}-at-{offset}"), "move", offset | flag, piece);
         case.joined = offset != start;
         cases.push(case);
@@ -54,7 +58,10 @@ pub(super) fn order() -> Vec<Case> {
         joined,
         ..Case::new(id, group, instruction)
     };
-    let moved = |id: &str, offset, length, joined| Case { joined, ..into_dmb(id.into(), group, offset, length) };
+    let moved = |id: &str, offset, length, joined| Case {
+        joined,
+        ..into_dmb(id.into(), group, offset, length)
+    };
     vec![
         bar2("block-then-load", Instruction::Pcistb, at, 16, false),
         bar2("load-after-block", Instruction::Pcilg, at, 8, true),
@@ -62,8 +69,20 @@ pub(super) fn order() -> Vec<Case> {
         bar2("load-after-short-block", Instruction::Pcilg, at, 8, true),
         bar2("plain-then-load", Instruction::Pcistg, at, 8, false),
         bar2("load-after-plain", Instruction::Pcilg, at, 8, true),
-        bar2("plain-then-other-load", Instruction::Pcistg, at + 64, 4, false),
-        bar2("other-load-after-plain", Instruction::Pcilg, at + 128, 8, true),
+        bar2(
+            "plain-then-other-load",
+            Instruction::Pcistg,
+            at + 64,
+            4,
+            false,
+        ),
+        bar2(
+            "other-load-after-plain",
+            Instruction::Pcilg,
+            at + 128,
+            8,
+            true,
+        ),
         bar2("plain-neighbour-1", Instruction::Pcistg, at + 32, 4, false),
         bar2("plain-neighbour-2", Instruction::Pcistg, at + 36, 4, true),
         bar2("plain-backwards-1", Instruction::Pcistg, at + 48, 8, false),
@@ -72,7 +91,10 @@ pub(super) fn order() -> Vec<Case> {
         moved("block-neighbour-2", 0x840, 64, true),
         moved("block-backwards-1", 0xa40, 32, false),
         moved("block-backwards-2", 0xa20, 32, true),
-        Case { base: Base::Dmb, ..moved("data-before-header", 0xb00, 24, false) },
+        Case {
+            base: Base::Dmb,
+            ..moved("data-before-header", 0xb00, 24, false)
+        },
         bar2("plain-after-data", Instruction::Pcistg, at + 96, 8, true),
     ]
 }

@@ -5,20 +5,69 @@ use crate::plan::{Base, Case, Instruction, Payload};
 
 /// Offset within a doubleword and length, for every size a register can move.
 const PLACES: [(u64, u64); 22] = [
-    (0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (0, 2), (1, 2), (2, 2), (4, 2), (6, 2), (0, 4), (1, 4),
-    (2, 4), (4, 4), (0, 8), (8, 1), (8, 2), (8, 4), (8, 8),
+    (0, 1),
+    (1, 1),
+    (2, 1),
+    (3, 1),
+    (4, 1),
+    (5, 1),
+    (6, 1),
+    (7, 1),
+    (0, 2),
+    (1, 2),
+    (2, 2),
+    (4, 2),
+    (6, 2),
+    (0, 4),
+    (1, 4),
+    (2, 4),
+    (4, 4),
+    (0, 8),
+    (8, 1),
+    (8, 2),
+    (8, 4),
+    (8, 8),
 ];
 
 /// Lengths that no Linux driver uses, at an aligned offset.
 const ODD: [u64; 4] = [3, 5, 6, 7];
 
 /// Lengths and places that cannot be: nothing, too long, or across a doubleword.
-const IMPOSSIBLE: [(u64, u64); 8] = [(0, 0), (0, 9), (0, 15), (7, 2), (6, 4), (5, 4), (1, 8), (4, 8)];
+const IMPOSSIBLE: [(u64, u64); 8] = [
+    (0, 0),
+    (0, 9),
+    (0, 15),
+    (7, 2),
+    (6, 4),
+    (5, 4),
+    (1, 8),
+    (4, 8),
+];
 
-fn place(instruction: Instruction, group: &str, what: &str, space: u8, at: u64, length: u64) -> Case {
-    let (base, offset) = if space == 0 { (Base::Dmb, 0x300) } else { (Base::Space, BAR2_SCRATCH + 0x300) };
-    let id = format!("{}-bar{space}-{what}-at-{at}-length-{length}", instruction.name());
-    Case { space, base, offset: offset + at, length, ..Case::new(id, group, instruction) }
+fn place(
+    instruction: Instruction,
+    group: &str,
+    what: &str,
+    space: u8,
+    at: u64,
+    length: u64,
+) -> Case {
+    let (base, offset) = match (space, instruction) {
+        (0, _) => (Base::Dmb, 0x300),
+        (_, Instruction::Pcilg) => (Base::Space, 0),
+        _ => (Base::Space, BAR2_SCRATCH + 0x300),
+    };
+    let id = format!(
+        "{}-bar{space}-{what}-at-{at}-length-{length}",
+        instruction.name()
+    );
+    Case {
+        space,
+        base,
+        offset: offset + at,
+        length,
+        ..Case::new(id, group, instruction)
+    }
 }
 
 fn matrix(instruction: Instruction) -> Vec<Case> {
@@ -30,10 +79,24 @@ fn matrix(instruction: Instruction) -> Vec<Case> {
         }
     }
     for length in ODD {
-        cases.push(place(instruction, &format!("{name}-odd-length"), "odd", 2, 0, length));
+        cases.push(place(
+            instruction,
+            &format!("{name}-odd-length"),
+            "odd",
+            2,
+            0,
+            length,
+        ));
     }
     for (at, length) in IMPOSSIBLE {
-        cases.push(place(instruction, &format!("{name}-refused"), "refused", 2, at, length));
+        cases.push(place(
+            instruction,
+            &format!("{name}-refused"),
+            "refused",
+            2,
+            at,
+            length,
+        ));
     }
     cases
 }
@@ -43,28 +106,57 @@ pub(super) fn stores() -> Vec<Case> {
     matrix(Instruction::Pcistg)
 }
 
-/// PCILG on both BARs.
+/// PCILG on both BARs; in BAR 2 of the response to READ_GID, which has bytes that differ.
 pub(super) fn loads() -> Vec<Case> {
-    matrix(Instruction::Pcilg)
+    let mut cases = super::commands::read_gid("pcilg");
+    cases.extend(matrix(Instruction::Pcilg));
+    cases
 }
 
 /// Loads and stores of config space.
 pub(super) fn config() -> Vec<Case> {
     let mut cases = Vec::new();
     for (offset, length) in [
-        (0x00, 4), (0x00, 2), (0x00, 1), (0x01, 1), (0x02, 2), (0x04, 2), (0x06, 2), (0x08, 4), (0x0a, 2), (0x0e, 1),
-        (0x10, 4), (0x18, 4), (0x34, 1), (0x3d, 1), (0xfc, 4), (0xff, 1),
+        (0x00, 4),
+        (0x00, 2),
+        (0x00, 1),
+        (0x01, 1),
+        (0x02, 2),
+        (0x04, 2),
+        (0x06, 2),
+        (0x08, 4),
+        (0x0a, 2),
+        (0x0e, 1),
+        (0x10, 4),
+        (0x18, 4),
+        (0x34, 1),
+        (0x3d, 1),
+        (0xfc, 4),
+        (0xff, 1),
     ] {
         cases.push(config_case(Instruction::Pcilg, offset, length));
     }
-    for (offset, length) in [(0x00, 0), (0x00, 3), (0x00, 8), (0x02, 4), (0x03, 2), (0x01, 4)] {
+    for (offset, length) in [
+        (0x00, 0),
+        (0x00, 3),
+        (0x00, 8),
+        (0x02, 4),
+        (0x03, 2),
+        (0x01, 4),
+    ] {
         cases.push(config_case(Instruction::Pcilg, offset, length));
     }
     // The command register keeps memory space and bus master on; the vendor is read only.
     let command = config_case(Instruction::Pcistg, 0x04, 2);
-    cases.push(Case { payload: Payload::Bytes(vec![0x06, 0x00]), ..command });
+    cases.push(Case {
+        payload: Payload::Bytes(vec![0x06, 0x00]),
+        ..command
+    });
     let line = config_case(Instruction::Pcistg, 0x3c, 1);
-    cases.push(Case { payload: Payload::Bytes(vec![0x5a]), ..line });
+    cases.push(Case {
+        payload: Payload::Bytes(vec![0x5a]),
+        ..line
+    });
     cases.push(config_case(Instruction::Pcistg, 0x00, 4));
     for (offset, length) in [(0x3c, 0), (0x00, 3), (0x00, 8), (0x02, 4), (0x03, 2)] {
         cases.push(config_case(Instruction::Pcistg, offset, length));
@@ -73,6 +165,14 @@ pub(super) fn config() -> Vec<Case> {
 }
 
 fn config_case(instruction: Instruction, offset: u64, length: u64) -> Case {
-    let id = format!("{}-config-{offset:#04x}-length-{length}", instruction.name());
-    Case { space: 15, offset, length, ..Case::new(id, "config", instruction) }
+    let id = format!(
+        "{}-config-{offset:#04x}-length-{length}",
+        instruction.name()
+    );
+    Case {
+        space: 15,
+        offset,
+        length,
+        ..Case::new(id, "config", instruction)
+    }
 }

@@ -3,20 +3,31 @@
 use super::BAR2_SCRATCH;
 use crate::plan::{Case, Handle, Instruction};
 
-const MOVERS: [(Instruction, u64); 3] =
-    [(Instruction::Pcistb, 16), (Instruction::Pcistg, 8), (Instruction::Pcilg, 8)];
+const MOVERS: [(Instruction, u64); 3] = [
+    (Instruction::Pcistb, 16),
+    (Instruction::Pcistg, 8),
+    (Instruction::Pcilg, 8),
+];
 
 /// Handles that name no enabled function.
 pub(super) fn handles() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (handle, name) in [(Handle::Disabled, "disabled"), (Handle::Unknown, "unknown"), (Handle::Zero, "zero")] {
+    for (handle, name) in [
+        (Handle::Disabled, "disabled"),
+        (Handle::Unknown, "unknown"),
+        (Handle::Zero, "zero"),
+    ] {
         for (instruction, length) in MOVERS {
             cases.push(Case {
                 handle,
                 space: 2,
                 offset: BAR2_SCRATCH,
                 length,
-                ..Case::new(format!("{}-handle-{name}", instruction.name()), "handle", instruction)
+                ..Case::new(
+                    format!("{}-handle-{name}", instruction.name()),
+                    "handle",
+                    instruction,
+                )
             });
         }
     }
@@ -34,7 +45,11 @@ pub(super) fn spaces() -> Vec<Case> {
             cases.push(Case {
                 space,
                 length,
-                ..Case::new(format!("{}-space-{space}", instruction.name()), "space", instruction)
+                ..Case::new(
+                    format!("{}-space-{space}", instruction.name()),
+                    "space",
+                    instruction,
+                )
             });
         }
     }
@@ -43,26 +58,39 @@ pub(super) fn spaces() -> Vec<Case> {
 
 /// Odd registers where an even one of a pair is due.
 pub(super) fn registers() -> Vec<Case> {
-    [(Instruction::Pcistg, 8), (Instruction::Pcilg, 8), (Instruction::Rpcit, 4096)]
-        .into_iter()
-        .map(|(instruction, length)| Case {
-            odd_register: true,
-            space: 2,
-            offset: BAR2_SCRATCH,
-            length,
-            ..Case::new(format!("{}-odd-register", instruction.name()), "register", instruction)
-        })
-        .collect()
+    [
+        (Instruction::Pcistg, 8),
+        (Instruction::Pcilg, 8),
+        (Instruction::Rpcit, 4096),
+    ]
+    .into_iter()
+    .map(|(instruction, length)| Case {
+        odd_register: true,
+        space: 2,
+        offset: BAR2_SCRATCH,
+        length,
+        ..Case::new(
+            format!("{}-odd-register", instruction.name()),
+            "register",
+            instruction,
+        )
+    })
+    .collect()
 }
 
 /// The memory I/O forms, which ISM functions do not take and CLP does not offer.
 pub(super) fn mio() -> Vec<Case> {
-    [(Instruction::Pcistbi, 16), (Instruction::Pcistgi, 8), (Instruction::Pcilgi, 8), (Instruction::Pciwb, 0)]
-        .into_iter()
-        .map(|(instruction, length)| Case {
-            offset: 0x4000_0000_0000_0000 * u64::from(length > 0),
-            length,
-            ..Case::new(instruction.name(), "mio", instruction)
-        })
-        .collect()
+    [
+        (Instruction::Pcistbi, 16),
+        (Instruction::Pcistgi, 8),
+        (Instruction::Pcilgi, 8),
+        (Instruction::Pciwb, 0),
+    ]
+    .into_iter()
+    .map(|(instruction, length)| Case {
+        offset: 0x4000_0000_0000_0000 * u64::from(length > 0),
+        length,
+        ..Case::new(instruction.name(), "mio", instruction)
+    })
+    .collect()
 }

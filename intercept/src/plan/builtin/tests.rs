@@ -17,10 +17,17 @@ fn the_plan_is_valid() {
 
 #[test]
 fn every_block_length_is_tried_on_both_spaces() {
-    let asked: Vec<u64> = (1..=16).chain([24, 32, 64, 120, 127, 128, 129, 136, 255, 256, 1024, 4095, 4096]).collect();
+    let asked: Vec<u64> = (1..=16)
+        .chain([
+            24, 32, 64, 120, 127, 128, 129, 136, 255, 256, 1024, 4095, 4096,
+        ])
+        .collect();
     for space in [0, 2] {
         let have = lengths(space);
-        assert!(asked.iter().all(|length| have.contains(length)), "space {space}: {have:?}");
+        assert!(
+            asked.iter().all(|length| have.contains(length)),
+            "space {space}: {have:?}"
+        );
     }
 }
 
@@ -28,10 +35,22 @@ fn every_block_length_is_tried_on_both_spaces() {
 fn every_misalignment_of_offset_and_buffer_is_tried() {
     let plan = Plan::default();
     for misalignment in 0..8 {
-        assert!(plan.cases.iter().any(|c| c.group == "pcistb-offset" && c.offset % 8 == misalignment && c.space == 2));
-        assert!(plan.cases.iter().any(|c| c.group == "pcistb-source" && u64::from(c.source) == misalignment));
+        assert!(
+            plan.cases.iter().any(|c| c.group == "pcistb-offset"
+                && c.offset % 8 == misalignment
+                && c.space == 2)
+        );
+        assert!(
+            plan.cases
+                .iter()
+                .any(|c| c.group == "pcistb-source" && u64::from(c.source) == misalignment)
+        );
     }
-    assert!(plan.cases.iter().any(|c| c.group == "pcistb-source" && u64::from(c.source) + c.length > 4096));
+    assert!(
+        plan.cases
+            .iter()
+            .any(|c| c.group == "pcistb-source" && u64::from(c.source) + c.length > 4096)
+    );
 }
 
 #[test]
@@ -39,10 +58,25 @@ fn registers_of_every_size_and_the_other_instructions_are_tried() {
     let plan = Plan::default();
     for instruction in [Instruction::Pcistg, Instruction::Pcilg] {
         for length in [1, 2, 3, 4, 5, 6, 7, 8] {
-            assert!(plan.cases.iter().any(|c| c.instruction == instruction && c.length == length && c.space == 2));
+            assert!(
+                plan.cases
+                    .iter()
+                    .any(|c| c.instruction == instruction && c.length == length && c.space == 2)
+            );
         }
     }
-    for group in ["config", "linux-command", "move", "order", "handle", "space", "mio", "rpcit", "mpcifc", "interrupt"] {
+    for group in [
+        "config",
+        "linux-command",
+        "move",
+        "order",
+        "handle",
+        "space",
+        "mio",
+        "rpcit",
+        "mpcifc",
+        "interrupt",
+    ] {
         assert!(plan.cases.iter().any(|case| case.group == group), "{group}");
     }
 }
@@ -50,10 +84,24 @@ fn registers_of_every_size_and_the_other_instructions_are_tried() {
 #[test]
 fn a_move_signals_with_its_last_piece_only_and_stays_in_pages() {
     let plan = Plan::default();
-    let pieces: Vec<_> = plan.cases.iter().filter(|c| c.id.starts_with("move-odd-signalled")).collect();
-    assert_eq!(pieces.iter().map(|c| c.length).collect::<Vec<_>>(), [4057, 4096, 848]);
-    assert_eq!(pieces.iter().map(|c| c.offset >> 23).collect::<Vec<_>>(), [0, 0, 1]);
-    assert!(pieces.iter().all(|c| c.offset % 4096 + c.length <= 4096 && c.base == Base::Dmb));
+    let pieces: Vec<_> = plan
+        .cases
+        .iter()
+        .filter(|c| c.id.starts_with("move-odd-signalled"))
+        .collect();
+    assert_eq!(
+        pieces.iter().map(|c| c.length).collect::<Vec<_>>(),
+        [4057, 4096, 848]
+    );
+    assert_eq!(
+        pieces.iter().map(|c| c.offset >> 23).collect::<Vec<_>>(),
+        [0, 0, 1]
+    );
+    assert!(
+        pieces
+            .iter()
+            .all(|c| c.offset % 4096 + c.length <= 4096 && c.base == Base::Dmb)
+    );
 }
 
 #[test]
@@ -65,10 +113,13 @@ fn a_command_is_payload_then_header_then_loads() {
         .filter(|c| c.id.starts_with("reg-dmb-"))
         .map(|c| (c.instruction, c.offset, c.length, c.joined))
         .collect();
-    assert_eq!(sequence, [
-        (Instruction::Pcistb, 8, 32, false),
-        (Instruction::Pcistb, 0, 8, true),
-        (Instruction::Pcilg, 0, 8, true),
-        (Instruction::Pcilg, 8, 8, true),
-    ]);
+    assert_eq!(
+        sequence,
+        [
+            (Instruction::Pcistb, 8, 32, false),
+            (Instruction::Pcistb, 0, 8, true),
+            (Instruction::Pcilg, 0, 8, true),
+            (Instruction::Pcilg, 8, 8, true),
+        ]
+    );
 }

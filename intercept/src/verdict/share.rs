@@ -1,0 +1,130 @@
+//! Whose piece is whose, within a batch.
+
+use crate::attribute::Batch;
+use crate::expect::{Expectation, Seen};
+use crate::recording::{Piece, Recording};
+
+/// The share of one case: its pieces, and which of them carry bytes of others as well.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Share {
+    pub(super) pieces: Vec<usize>,
+    pub(super) merged: bool,
+}
+
+/// Gives each piece of a batch to the case, or the cases, whose bytes it holds.
+pub(super) fn share_out(
+    recording: &Recording,
+    expectations: &[Expectation],
+    batch: &Batch,
+    members: &[usize],
+) -> Vec<Share> {
+    let mut shares = vec![Share::default(); members.len()];
+    let wanted: Vec<Option<&Seen>> = members
+        .iter()
+        .map(|&index| {
+            let ran = recording
+                .outcomes
+                .get(index)
+                .is_some_and(|outcome| outcome.executed);
+            expectations
+                .get(index)
+                .filter(|_| ran)
+                .and_then(|expectation| expectation.seen.as_ref())
+        })
+        .collect();
+    for index in batch.pieces.clone() {
+        let Some(piece) = recording.pieces.get(index) else {
+            continue;
+        };
+        let same = |seen: &Seen| {
+            seen.access == piece.access && (seen.space == piece.space || piece.access.is_config())
+        };
+        let mut owners: Vec<usize> = (0..members.len())
+            .filter(|&place| {
+                wanted.get(place).copied().flatten().is_some_and(|seen| {
+                    same(seen) && seen.offset < piece.end() && piece.offset < seen.end()
+                })
+            })
+            .collect();
+        if owners.len() > 1 {
+            owners = tell_apart(recording, &shares, &wanted, piece, owners);
+        }
+        if owners.is_empty() {
+            let kind = (0..members.len())
+                .find(|&place| wanted.get(place).copied().flatten().is_some_and(same));
+            owners.push(kind.unwrap_or(0));
+        }
+        let merged = owners.len() > 1;
+        for owner in owners {
+            if let Some(share) = shares.get_mut(owner) {
+                share.pieces.push(index);
+                share.merged |= merged;
+            }
+        }
+    }
+    shares
+}
+
+/// Of several cases a piece could belong to: all, if it reaches beyond each of them; else the first that holds all of it
+/// and still misses bytes.
+fn tell_apart(
+    recording: &Recording,
+    shares: &[Share],
+    wanted: &[Option<&Seen>],
+    piece: &Piece,
+    owners: Vec<usize>,
+) -> Vec<usize> {
+    let holds = |place: &usize| {
+        wanted
+            .get(*place)
+            .copied()
+            .flatten()
+            .is_some_and(|seen| seen.offset <= piece.offset && piece.end() <= seen.end())
+    };
+    let missing = |place: &usize| {
+        let have: usize = shares.get(*place).map_or(0, |share| {
+            share
+                .pieces
+                .iter()
+                .filter_map(|&index| recording.pieces.get(index))
+                .map(|piece| piece.bytes.len())
+                .sum()
+        });
+        wanted
+            .get(*place)
+            .copied()
+            .flatten()
+            .is_some_and(|seen| (have as u64) < seen.length)
+    };
+    let holders: Vec<usize> = owners.iter().copied().filter(holds).collect();
+    match holders
+        .iter()
+        .copied()
+        .find(missing)
+        .or(holders.last().copied())
+    {
+        Some(owner) => vec![owner],
+        None => owners,
+    }
+}
+
+/// Whether a piece of this case arrived before one of an earlier case, or after one of a later case.
+pub(super) fn overtaken(shares: &[Share], place: usize) -> bool {
+    let Some(own) = shares.get(place) else {
+        return false;
+    };
+    let (Some(first), Some(last)) = (own.pieces.iter().min(), own.pieces.iter().max()) else {
+        return false;
+    };
+    if own.merged {
+        return false;
+    }
+    shares.iter().enumerate().any(|(other, share)| {
+        !share.merged
+            && match other.cmp(&place) {
+                std::cmp::Ordering::Less => share.pieces.iter().any(|piece| piece > first),
+                std::cmp::Ordering::Greater => share.pieces.iter().any(|piece| piece < last),
+                std::cmp::Ordering::Equal => false,
+            }
+    })
+}
