@@ -7,8 +7,16 @@
 //!      +--+  (errno; the client may try again)
 //! ```
 //!
-//! In `Open` a second VERSION is refused. Requests are answered in order. A reply frame must
-//! answer the one message of ours that waits for it.
+//! - Anything but VERSION first ends the connection, as it does in libvfio-user; a refused VERSION
+//!   does not, so that the client can propose less.
+//! - In `Open` a second VERSION is refused.
+//! - Requests are answered in order. Message ids are the sender's and may repeat, so they are echoed
+//!   and nothing is looked up by them.
+//! - Any command may carry the no-reply flag: it is carried out and not answered, not even with an
+//!   error.
+//! - A reply must have the id and the command of the one message of ours that waits for it; every
+//!   other reply is stray and is ignored. Ours go one at a time
+//!   ([`crate::limits::MAX_OUTSTANDING`]), so that ids of our own cannot be mixed up.
 
 use crate::error::{Errno, Malformed, Refused};
 use crate::frame::Frame;
@@ -206,5 +214,8 @@ mod tests {
         let id = session.begin(Command::DmaWrite).unwrap();
         let failed = session.classify(&frame(Command::DmaWrite, 1 | header::ERROR, id, 14));
         assert_eq!(failed, Ok(Role::Reply(Err(Errno::EFAULT))));
+        let id = session.begin(Command::DmaWrite).unwrap();
+        let silent = session.classify(&frame(Command::DmaWrite, 1 | header::ERROR, id, 0));
+        assert_eq!(silent, Ok(Role::Reply(Err(Errno::EIO))));
     }
 }

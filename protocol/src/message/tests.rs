@@ -345,3 +345,61 @@ fn set_irqs_names_no_more_vectors_than_there_can_be() {
         );
     }
 }
+
+#[test]
+fn an_argsz_below_the_fixed_part_is_refused() {
+    for (command, least, words) in [
+        (Command::DeviceGetInfo, 16, 4),
+        (Command::DeviceGetRegionInfo, 32, 8),
+        (Command::DeviceGetRegionIoFds, 16, 4),
+        (Command::DeviceGetIrqInfo, 16, 4),
+    ] {
+        let with = |argsz| {
+            let mut bytes = body(&[argsz]);
+            bytes.resize(words * 4, 0);
+            bytes
+        };
+        assert!(decode(command, &with(least)).is_ok(), "{command:?}");
+        for argsz in [0, least - 1] {
+            assert_eq!(refused(command, &with(argsz)), Errno::EINVAL, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn io_fds_asks_with_no_flags_and_no_count() {
+    for words in [[16, 1, 0, 0], [16, 0, 0, 1]] {
+        assert_eq!(
+            refused(Command::DeviceGetRegionIoFds, &body(&words)),
+            Errno::EINVAL
+        );
+    }
+}
+
+#[test]
+fn multi_writes_are_at_least_one_and_at_most_the_limit() {
+    let with = |number: u64| {
+        let mut bytes = number.to_ne_bytes().to_vec();
+        let item = MultiWrites::items(&[RegionWrite {
+            access: RegionAccess {
+                offset: 0,
+                region: 2,
+                count: 0,
+            },
+            data: &[1],
+        }]);
+        (0..number).for_each(|_| bytes.extend(&item));
+        bytes
+    };
+    let most = crate::limits::MAX_MULTI_WRITES;
+    for number in [1, most] {
+        assert!(decode(Command::RegionWriteMulti, &with(number)).is_ok());
+    }
+    for number in [0, most + 1] {
+        assert_eq!(
+            refused(Command::RegionWriteMulti, &with(number)),
+            Errno::EINVAL,
+            "{number}"
+        );
+    }
+}
