@@ -292,6 +292,25 @@ fn a_failed_read_leaves_no_half_reply() {
 }
 
 #[test]
+fn a_reply_to_a_read_is_built_in_the_buffer_that_is_there() {
+    let access = RegionAccess {
+        offset: 0,
+        region: 0,
+        count: 256,
+    };
+    let request = Header::command(3, Command::RegionRead, 32);
+    let mut out = Vec::with_capacity(16 + 16 + 256);
+    let (place, capacity) = (out.as_ptr(), out.capacity());
+    for _ in 0..3 {
+        out.clear();
+        access
+            .reply_to_read::<()>(&request, &mut out, |_| Ok(()))
+            .unwrap();
+        assert_eq!((out.as_ptr(), out.capacity()), (place, capacity));
+    }
+}
+
+#[test]
 fn commands_not_meant_for_a_server_are_named() {
     for command in [
         Command::DmaRead,
