@@ -1,0 +1,176 @@
+//! Where clients come from: a path, a folder, a descriptor, systemd.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use vfio_user_ism_tests::client::{QEMU, command as number, version};
+use vfio_user_ism_tests::daemon::{command, profile, program, run};
+use vfio_user_ism_tests::wire::Wire;
+use vfio_user_ism_tests::{Client, Daemon};
+
+/// The server behind a shell that moves its standard input to descriptor 3, so that this process
+/// needs no inheritable descriptor of its own.
+fn with_descriptor_3(fd: OwnedFd, before: &str, arguments: &str) -> Command {
+    let script = format!(r#"exec 3<&0 0</dev/null; {before} exec "$0" {arguments} --ready-fd 1"#);
+    let mut shell = Command::new("sh");
+    shell.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    shell.arg("-c").arg(script).arg(program()).stdin(Stdio::from(fd));
+    shell
+}
+
+const SYSTEMD: &str = "export LISTEN_PID=$$ LISTEN_FDS=1;";
+
+#[test]
+fn the_device_argument_is_printed_once_ready() {
+    let daemon = Daemon::with_profile("pair");
+    let lines: Vec<_> = daemon.announced.lines().collect();
+    assert_eq!((lines.len(), lines[2]), (3, "ready"));
+    for (line, name) in lines.iter().zip(["ism0", "ism1"]) {
+        let quoted = line.strip_prefix("-device '").and_then(|line| line.strip_suffix('\'')).unwrap();
+        let device: Value = serde_json::from_str(quoted).unwrap();
+        assert_eq!(device["driver"], "vfio-user-pci");
+        assert_eq!(device["socket"]["type"], "unix");
+        assert_eq!(device["socket"]["path"], daemon.socket(name).to_str().unwrap());
+    }
+}
+
+#[test]
+fn sockets_are_private_and_removed_at_the_end() {
+    let daemon = Daemon::start();
+    let path = daemon.only();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("x.sock");
+    let mut serve = command();
+    serve.arg("--socket-path").arg(&other).args(["--ready-fd", "1"]);
+    let second = Daemon::wait_ready(serve, folder);
+    assert!(other.exists());
+    second.signal(rustix::process::Signal::TERM);
+    vfio_user_ism_tests::wire::eventually("the socket is removed", || (!other.exists()).then_some(()));
+}
+
+#[test]
+fn a_live_socket_is_left_alone() {
+    let daemon = Daemon::start();
+    let path = daemon.only();
+    let ended = run(["--socket-path", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
+    daemon.client().reset();
+}
+
+#[test]
+fn a_dead_socket_is_replaced_and_a_file_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ism0.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let daemon = Daemon::spawn(command(), folder, &[]);
+    daemon.client().reset();
+    drop(daemon);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "precious").unwrap();
+    let ended = run(["--socket-path", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(3));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_is_exit_code_3() {
+    assert_eq!(run(["--socket-path", "/nowhere/x.sock"]).code, Some(3));
+    assert_eq!(run(["--fd", "99"]).code, Some(3));
+    let null = fs::File::open("/dev/null").unwrap();
+    let output = with_descriptor_3(null.into(), "", "--fd 3").output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn a_listening_descriptor_serves_one_client_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ours.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let _daemon = Daemon::wait_ready(with_descriptor_3(listener.into(), "", "--fd 3"), folder);
+    for _ in 0..3 {
+        // The last client may not be forgotten yet: then this one is refused.
+        vfio_user_ism_tests::wire::eventually("the function is free", || {
+            let mut client = Client::connect(&path);
+            let reply = client.request(number::VERSION, version(0, 0, QEMU));
+            reply.errno().is_none().then(|| client.reset())
+        });
+    }
+}
+
+#[test]
+fn a_connected_descriptor_is_the_only_client() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let daemon = Daemon::wait_ready(with_descriptor_3(theirs.into(), "", "--fd 3"), tempfile::tempdir().unwrap());
+    let mut client = Client::new(Wire::new(ours));
+    client.request(number::VERSION, version(0, 0, QEMU)).ok();
+    client.reset();
+    drop(client);
+    assert_eq!(daemon.wait().ended.code, Some(0));
+}
+
+#[test]
+fn systemd_may_pass_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("systemd.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let daemon = Daemon::wait_ready(with_descriptor_3(listener.into(), SYSTEMD, "serve"), folder);
+    Client::open(&path).reset();
+    assert_eq!(daemon.announced, "ready\n", "no path is known");
+    drop(daemon);
+    assert!(!path.exists() || UnixStream::connect(&path).is_err());
+}
+
+#[test]
+fn systemds_variables_are_for_the_process_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = || UnixListener::bind(folder.path().join("x.sock"));
+    let fd = OwnedFd::from(listener().unwrap());
+    let other_pid = "export LISTEN_PID=1 LISTEN_FDS=1;";
+    let output = with_descriptor_3(fd, other_pid, "serve").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "no socket at all");
+}
+
+#[test]
+fn systemds_socket_and_a_path_are_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("x.sock")).unwrap();
+    let output = with_descriptor_3(listener.into(), SYSTEMD, "--socket-path /nowhere/y").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+
+    let listener = UnixListener::bind(folder.path().join("z.sock")).unwrap();
+    let pair = profile("pair");
+    let serve = format!("--profile {}", pair.display());
+    let output = with_descriptor_3(listener.into(), SYSTEMD, &serve).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "one socket for two functions");
+}
+
+#[test]
+fn readiness_may_go_to_any_descriptor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sock");
+    let mut shell = Command::new("sh");
+    // Standard output proper is thrown away: what is left of it came through descriptor 7.
+    shell.arg("-c").arg(r#"exec "$0" --socket-path "$1" --ready-fd 7 7>&1 >/dev/null"#);
+    shell.arg(program()).arg(&path);
+    let daemon = Daemon::wait_ready(shell, folder);
+    assert_eq!(daemon.announced, "ready\n");
+    Client::open(&path).reset();
+}
+
+#[test]
+fn a_ready_descriptor_that_is_not_open_is_exit_code_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sock");
+    let ended = run(["--socket-path", path.to_str().unwrap(), "--ready-fd", "99"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(!path.exists());
+}
