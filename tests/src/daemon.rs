@@ -38,7 +38,7 @@ pub fn program() -> &'static Path {
         let folder = test.parent().and_then(Path::parent).unwrap();
         let program = folder.join("vfio-user-ism");
         let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
-        let crates = ["server", "ism", "zpci-region", "protocol", "configs"];
+        let crates = ["server", "ism", "zpci-region", "protocol", "fetch", "intercept", "configs"];
         let newest = crates.iter().filter_map(|name| newest(&repository().join(name))).max();
         if built < newest {
             build(folder);

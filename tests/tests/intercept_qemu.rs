@@ -1,0 +1,183 @@
+//! `vfio-user-ism intercept` against a real QEMU: what stock QEMU does wrong is found, the report is
+//! the same twice, and trouble is told.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use vfio_user_ism_tests::daemon::{self, Ended, repository};
+
+fn intercept(arguments: &[&str]) -> Ended {
+    daemon::run(std::iter::once("intercept").chain(arguments.iter().copied()))
+}
+
+fn report(arguments: &[&str]) -> Value {
+    let ended = intercept(&[&["--format", "json"], arguments].concat());
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", ended.stderr))
+}
+
+fn has(case: &Value, verdict: &str) -> bool {
+    case["verdicts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|one| one == verdict)
+}
+
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn what_stock_qemu_does_to_stores_is_found() {
+    let ended = intercept(&["--format", "json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    if !report["environment"]["executor"]
+        .as_str()
+        .unwrap()
+        .contains("version 11.1.3")
+    {
+        eprintln!("not QEMU 11.1.3: only that a report comes is checked");
+        return;
+    }
+    let little = report["environment"]["host"]
+        .as_str()
+        .unwrap()
+        .contains("little-endian");
+    let cases = report["cases"].as_array().unwrap();
+    let lengths = cases.iter().filter(|case| case["group"] == "pcistb-length");
+    for case in lengths.filter(|case| (1..=4096).contains(&case["length"].as_u64().unwrap())) {
+        let length = case["length"].as_u64().unwrap();
+        if length > 8 && length <= 128 && length % 8 == 0 {
+            let label = case["label"].as_str().unwrap();
+            assert!(
+                label.starts_with(&format!("split {}x8", length / 8)),
+                "{case}"
+            );
+            assert_eq!(has(case, "reversed"), little, "{case}");
+        } else {
+            assert_eq!(
+                case["verdicts"],
+                serde_json::json!(["refused-wrongly"]),
+                "{case}"
+            );
+        }
+    }
+    for case in cases
+        .iter()
+        .filter(|case| case["group"] == "pcistg" || case["group"] == "pcilg")
+    {
+        assert!(has(case, "as-specified") || has(case, "not-run"), "{case}");
+    }
+    let interrupt = cases
+        .iter()
+        .find(|case| case["id"] == "signal-ieq-plain-0")
+        .unwrap();
+    assert!(
+        interrupt["guest"]
+            .as_str()
+            .unwrap()
+            .contains("adapter interrupt 0x98000000"),
+        "{interrupt}"
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn the_baseline_of_the_repository_holds() {
+    let path = repository().join("intercept/baselines/debian-qemu-11.1.3.json");
+    let ended = intercept(&["--baseline", path.to_str().unwrap()]);
+    if !ended.stdout.contains("version 11.1.3") || std::env::consts::ARCH != "x86_64" {
+        eprintln!("not QEMU 11.1.3 on x86-64: the baseline is another one's");
+        return;
+    }
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), "nothing changed against the baseline\n")
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn two_runs_and_a_replay_are_equal_apart_from_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (recorded, page) = (path("run.json"), path("page.html"));
+    let mut first = report(&["--record", &recorded, "--html", &page]);
+    let mut second = report(&[]);
+    let replayed = report(&["--replay", &recorded]);
+    assert_eq!(replayed, first, "a replay classifies the same");
+    for report in [&mut first, &mut second] {
+        report.as_object_mut().unwrap().remove("times").unwrap();
+    }
+    assert_eq!(first, second);
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("<svg") && text.ends_with("</html>\n"));
+}
+
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn a_random_plan_names_its_seed() {
+    let report = report(&["--random", "50", "--seed", "11"]);
+    assert_eq!(
+        (&report["seed"], &report["plan"]),
+        (&11.into(), &"random".into())
+    );
+    assert_eq!(report["cases"].as_array().unwrap().len(), 50);
+}
+
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn a_qemu_that_ends_early_is_quoted() {
+    let ended = intercept(&["--qemu-arg", "-no-such-flag"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("-no-such-flag: invalid option"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn a_guest_that_does_not_end_is_given_up_with_its_logs_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep: PathBuf = folder.path().join("kept");
+    let ended = intercept(&[
+        "--qemu-arg",
+        "-S",
+        "--timeout",
+        "1",
+        "--keep",
+        keep.to_str().unwrap(),
+    ]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("the guest did not end within 1 s; the probe did not start"),
+        "{}",
+        ended.stderr
+    );
+    for name in [
+        "qemu.log",
+        "server.log",
+        "probe.elf",
+        "events.jsonl",
+        "memory.dump",
+    ] {
+        assert!(keep.join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn a_plan_that_cannot_be_used_is_told_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    std::fs::write(&path, r#"{"schema-version":1,"name":"mine","cases":[{"id":"a","group":"g","instruction":"pcistb","length":9000}]}"#).unwrap();
+    let ended = intercept(&["--plan", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended
+            .stderr
+            .contains("at cases[0].length: is 9000, pcistb takes 0 to 8191"),
+        "{}",
+        ended.stderr
+    );
+}

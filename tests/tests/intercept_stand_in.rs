@@ -1,0 +1,193 @@
+//! The interception suite can pass: a client that behaves well, by either contract, comes out all
+//! `whole` or `as-specified`, and the same client with QEMU's habits does not.
+
+use intercept::expect::{Model, Seen};
+use intercept::plan::{Carrier, FENCE_OFFSET, Plan};
+use intercept::probe::FunctionFacts;
+use intercept::recording::{Environment, Recording, SCHEMA_VERSION, Times};
+use intercept::report::Report;
+use intercept::stand_in::{Function, execute};
+use intercept::verdict::{Verdict, classify};
+use std::convert::Infallible;
+use vfio_user_ism_tests::client::{CONFIG, ZPCI};
+use vfio_user_ism_tests::driver::{FIRST_INDEX, zpci_request};
+use vfio_user_ism_tests::{Daemon, Driver, Message, Via};
+
+/// Request flags of the zPCI I/O region.
+const READ: u64 = 1;
+const BLOCK_WRITE: u64 = 2;
+
+struct StandIn {
+    driver: Driver,
+    via: Via,
+    /// Cuts block stores into pieces of so many bytes, as a QEMU does that follows no contract.
+    cut: Option<usize>,
+}
+
+fn accepted(reply: &Message) -> bool {
+    reply.errno().is_none()
+}
+
+impl StandIn {
+    fn region(&self, seen: &Seen) -> u32 {
+        if seen.access.is_config() {
+            CONFIG
+        } else {
+            u32::from(seen.space)
+        }
+    }
+}
+
+impl Function for StandIn {
+    type Error = Infallible;
+
+    fn store(&mut self, seen: &Seen) -> Result<bool, Infallible> {
+        let region = self.region(seen);
+        let client = &mut self.driver.client;
+        if let (true, Some(size)) = (seen.block, self.cut) {
+            let pieces = (0..).step_by(size).zip(seen.bytes.chunks(size));
+            return Ok(pieces.fold(true, |all, (at, piece)| {
+                accepted(&client.write(region, seen.offset + at as u64, piece)) && all
+            }));
+        }
+        let reply = if seen.block && self.via == Via::Region {
+            let request = zpci_request(BLOCK_WRITE, 0, seen.space, seen.offset, seen.length as u16);
+            client.write(ZPCI, 16, &request.raw(&seen.bytes).0)
+        } else {
+            client.write(region, seen.offset, &seen.bytes)
+        };
+        Ok(accepted(&reply))
+    }
+
+    fn load(&mut self, seen: &Seen) -> Result<Option<Vec<u8>>, Infallible> {
+        let region = self.region(seen);
+        let client = &mut self.driver.client;
+        if self.via == Via::Bar || seen.access.is_config() {
+            let reply = client.read(region, seen.offset, seen.length as u32);
+            return Ok(accepted(&reply).then(|| reply.data()));
+        }
+        let request = zpci_request(READ, 0, seen.space, seen.offset, seen.length as u16);
+        if !accepted(&client.write(ZPCI, 16, &request.0)) {
+            return Ok(None);
+        }
+        // A register image: the value is right-aligned.
+        let register = client.read(ZPCI, 48, 8).data();
+        Ok(Some(register[8 - seen.length as usize..].to_vec()))
+    }
+
+    fn fence(&mut self) -> Result<(), Infallible> {
+        self.driver.client.read(CONFIG, FENCE_OFFSET, 4).data();
+        Ok(())
+    }
+
+    fn clear_interrupts(&mut self) -> Result<(), Infallible> {
+        self.driver.irq.take();
+        Ok(())
+    }
+
+    fn take_interrupt(&mut self) -> Result<bool, Infallible> {
+        Ok(self.driver.irq.wait() > 0)
+    }
+}
+
+/// Runs a plan through a client of the real server.
+fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
+    let daemon = Daemon::with_profile(profile);
+    let mut driver = Driver::probe(&daemon.only(), via);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x1_0000, FIRST_INDEX, gid);
+    let facts = FunctionFacts {
+        bar_sizes: [48, 0, 12, 0, 12, 0],
+        max_store_block: 4096,
+        gid,
+        token,
+        carrier: Some(Carrier::Block),
+        ..FunctionFacts::default()
+    };
+    let mut stand_in = StandIn { driver, via, cut };
+    let Ok(outcomes) = execute(&plan, &facts, (Model::Relaxed, 4096), &mut stand_in);
+    drop(stand_in);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events");
+    let lines: Vec<String> = daemon
+        .stop()
+        .events
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    Recording {
+        schema_version: SCHEMA_VERSION,
+        environment: Environment {
+            executor: format!("stand-in by {via:?}"),
+            ..Environment::default()
+        },
+        times: Times::default(),
+        plan,
+        max_store_block: 4096,
+        facts,
+        setup: Vec::new(),
+        outcomes,
+        pieces: intercept::events::read(&path).unwrap(),
+    }
+}
+
+fn report(recording: &Recording) -> Report {
+    Report::new(
+        recording,
+        Model::Relaxed,
+        &classify(recording, Model::Relaxed).unwrap(),
+    )
+}
+
+#[track_caller]
+fn assert_passes(report: &Report) {
+    let bad: Vec<String> = report
+        .cases
+        .iter()
+        .filter(|case| !case.good)
+        .map(|case| {
+            format!(
+                "{}: {} ({}; {})",
+                case.id, case.label, case.guest, case.detail
+            )
+        })
+        .collect();
+    assert!(
+        bad.is_empty(),
+        "{} of {}:\n{}",
+        bad.len(),
+        report.ran,
+        bad.join("\n")
+    );
+    assert!(report.totals["whole"] > 100, "{:?}", report.totals);
+}
+
+#[test]
+fn whole_bar_writes_pass() {
+    assert_passes(&report(&run(Plan::default(), "ism", Via::Bar, None)));
+}
+
+#[test]
+fn the_zpci_region_passes() {
+    assert_passes(&report(&run(Plan::default(), "ism", Via::Region, None)));
+}
+
+#[test]
+fn random_plans_pass() {
+    for seed in 1..4 {
+        let report = report(&run(Plan::random(300, seed), "ism", Via::Bar, None));
+        assert!(report.is_good(), "seed {seed}: {:?}", report.totals);
+    }
+}
+
+#[test]
+fn a_client_that_cuts_stores_does_not_pass() {
+    let report = report(&run(Plan::default(), "qemu-stock", Via::Bar, Some(8)));
+    for case in &report.cases {
+        let block = case.instruction == intercept::plan::Instruction::Pcistb;
+        let split = case.verdicts.contains(&Verdict::Split);
+        let long = block && case.length > 8 && case.verdicts != [Verdict::AsSpecified];
+        assert_eq!(split, long, "{}: {}", case.id, case.label);
+    }
+}
