@@ -1,5 +1,6 @@
 //! A run, with everything needed to classify it again: the plan, what the guest got, what the device saw.
 
+use crate::expect::Model;
 use crate::plan::Plan;
 use crate::plan::hex;
 use crate::probe::{FunctionFacts, Outcome};
@@ -127,6 +128,8 @@ pub struct Recording {
     pub times: Times,
     /// What was to be executed.
     pub plan: Plan,
+    /// What the function is, as its profile says: the model to measure against unless another is asked for.
+    pub model: Model,
     /// The function's own longest block store, as its profile says.
     pub max_store_block: u16,
     /// What CLP and the set-up told.

@@ -35,28 +35,20 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         Some(path) if !args.write_baseline => Some(Baseline::read(path)?),
         _ => None,
     };
-    let (recording, relaxed) = match &args.replay {
-        Some(path) => (Recording::read(path)?, true),
+    let recording = match &args.replay {
+        Some(path) => Recording::read(path)?,
         None => {
             let profile = args
                 .profile
                 .as_deref()
                 .map_or_else(|| Ok(Profile::default()), Profile::read)?;
-            (
-                session::record(args, program, plan(args)?, &profile)?,
-                profile.relaxed,
-            )
+            session::record(args, program, plan(args)?, &profile)?
         }
     };
     if let Some(path) = &args.record {
         recording.write(path)?;
     }
-    let default = if relaxed {
-        Model::Relaxed
-    } else {
-        Model::Strict
-    };
-    let model = args.expect.map_or(default, Model::from);
+    let model = args.expect.map_or(recording.model, Model::from);
     let verdicts = verdict::classify(&recording, model)?;
     let report = Report::new(&recording, model, &verdicts);
     publish(args, &report)?;

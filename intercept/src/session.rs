@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::error::Error;
 use crate::events;
+use crate::expect::Model;
 use crate::plan::{Instruction, Plan};
 use crate::probe::{Image, ProbeResults, ProbeState};
 use crate::profile::Profile;
@@ -70,6 +71,11 @@ pub fn record(
             guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
         },
         plan,
+        model: if profile.relaxed {
+            Model::Relaxed
+        } else {
+            Model::Strict
+        },
         max_store_block: profile.max_store_block,
         facts: results.facts,
         setup: image

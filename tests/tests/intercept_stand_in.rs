@@ -124,6 +124,7 @@ fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
         },
         times: Times::default(),
         plan,
+        model: Model::Relaxed,
         max_store_block: 4096,
         facts,
         setup: Vec::new(),

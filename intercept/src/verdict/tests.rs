@@ -83,6 +83,7 @@ fn perfect(plan: Plan, model: Model) -> Recording {
         environment: Environment::default(),
         times: Times::default(),
         plan,
+        model,
         max_store_block: 4096,
         facts,
         setup: Vec::new(),
