@@ -1,0 +1,79 @@
+# Images of the vfio-user-ism server. Two targets:
+#
+#   server   the program, its profiles and licences; runs without root
+#   ci       server plus QEMU with -device vfio-user-pci, for continuous integration
+#
+#   docker build --target server -t vfio-user-ism .
+#   docker run --rm --user "$(id -u)" -v /tmp/ism:/run/ism vfio-user-ism --socket-path /run/ism/ism.sock
+#
+# BASE is any image of Debian 13 (trixie). Packages come from wherever its apt sources point.
+# Crates come from the network, or from whatever is mounted at /cargo (CARGO_HOME): with a
+# config.toml that replaces crates-io by a vendored folder, the build needs no registry. What is
+# mounted at /target is kept from one build to the next. tests/container/build.sh does both.
+ARG BASE=debian:trixie-slim
+# `ci` is made from this; the tests pass the server image that they have already built.
+ARG SERVER=server
+
+
+# The apt source of trixie-backports, at the mirror that the base image uses for trixie.
+FROM ${BASE} AS backports
+RUN set -eu; \
+    apt-get -q update; \
+    of() { apt-get indextargets --format "$2" \
+        'Created-By: Packages' 'Origin: Debian' 'Component: main' "Codename: $1"; }; \
+    if [ -n "$(of trixie-backports 'there already')" ]; then : > /backports.list; exit 0; fi; \
+    of trixie 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(REPO_URI) trixie-backports main' \
+        | sort -u > /backports.list; \
+    test -s /backports.list || { echo "the base image has no apt source of trixie" >&2; exit 1; }
+
+
+FROM ${BASE} AS builder
+COPY --from=backports /backports.list /etc/apt/sources.list.d/
+RUN apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
+        -t trixie-backports ca-certificates cargo rustc \
+    && rm -rf /var/lib/apt/lists/*
+ENV CARGO_HOME=/cargo \
+    CARGO_TARGET_DIR=/target \
+    CARGO_PROFILE_RELEASE_DEBUG=0 \
+    CARGO_PROFILE_RELEASE_STRIP=symbols
+WORKDIR /src
+COPY . .
+# touch: a kept /target must not win over sources that carry an older date.
+# The licence texts are those of the crates that are linked into the program.
+RUN set -eu; \
+    find . -type f -exec touch {} +; \
+    cargo build --release --locked --package vfio-user-ism; \
+    install -D -t /out/usr/local/bin /target/release/vfio-user-ism; \
+    install -D -m 644 -t /out/usr/local/share/vfio-user-ism configs/*.json configs/discovery/*.json; \
+    doc=/out/usr/local/share/doc/vfio-user-ism; \
+    install -D -m 644 -t "$doc" README.md LICENSE-APACHE LICENSE-MIT; \
+    cargo tree --locked --package vfio-user-ism --edges normal --prefix none \
+        --format '{p} | {l}' | grep -v '(/src/' | sed 's/ (proc-macro)//; s/ (\*)$//' | sort -u > "$doc/third-party.txt"; \
+    while read -r name version rest; do \
+        for folder in $(find /cargo -maxdepth 4 -type d -name "$name-${version#v}"); do \
+            find "$folder" -maxdepth 1 -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' \) \
+                -exec install -D -m 644 -t "$doc/third-party/$name-${version#v}" {} +; \
+        done; \
+    done < "$doc/third-party.txt"
+
+
+FROM ${BASE} AS server
+LABEL org.opencontainers.image.title="vfio-user-ism" \
+      org.opencontainers.image.description="vfio-user server with an emulated ISM function" \
+      org.opencontainers.image.licenses="Apache-2.0 OR MIT"
+COPY --from=builder /out/ /
+# No name, so that no file of the base image changes; --user overrides it.
+USER 65532:65532
+ENTRYPOINT ["vfio-user-ism"]
+CMD ["--help"]
+
+
+FROM ${SERVER} AS ci
+USER root
+COPY --from=backports /backports.list /etc/apt/sources.list.d/
+RUN apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
+        -t trixie-backports qemu-system-s390x qemu-system-x86 \
+    && rm -rf /var/lib/apt/lists/*
+USER 65532:65532

@@ -1,0 +1,195 @@
+#!/bin/bash
+# Builds the images of ../../Dockerfile with buildah and tries them. Needs root on Debian.
+#
+#   tests/container/build.sh               build both targets and try what is in them
+#   tests/container/build.sh --serve DIR   then also serve at DIR/ism.sock until interrupted or
+#                                          until the server gets SIGTERM; prints `ready SOCKET`
+#
+# No image registry is asked for anything: the base image is made by debootstrap from the mirror
+# that apt uses here ($VFIO_USER_ISM_MIRROR overrides), and the crates are vendored here and
+# mounted into the build. Base, crates, downloaded packages and compiled crates stay in the cache
+# folder ($VFIO_USER_ISM_CACHE, or vfio-user-ism below $XDG_CACHE_HOME or ~/.cache); the images go
+# when the script ends.
+#
+# chroot isolation: works inside a container and without systemd, and the network is this machine's.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+suite=trixie
+server=localhost/vfio-user-ism
+ci=localhost/vfio-user-ism-ci
+uid=65532 # as USER in the Dockerfile
+
+say() { printf '== %02d:%02d %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2; }
+fail() { printf 'container build: %s\n' "$*" >&2; exit 1; }
+
+serve=
+case "${1-}" in
+    "") ;;
+    --serve) serve=$(realpath -e -- "${2:?--serve needs a folder}") ;;
+    *) fail "unknown argument $1; usage: build.sh [--serve DIR]" ;;
+esac
+
+[ "$(id -u)" = 0 ] || fail "needs root (debootstrap and buildah's chroot isolation do); this is uid $(id -u)"
+
+missing=
+for tool in buildah debootstrap; do command -v $tool > /dev/null || missing+=" $tool"; done
+if [ -n "$missing" ]; then
+    command -v apt-get > /dev/null || fail "needs$missing, and there is no apt-get to install them with"
+    say "installing$missing"
+    { apt-get -q update && apt-get -q install -y --no-install-recommends $missing; } >&2 \
+        || fail "apt-get could not install$missing"
+fi
+
+cache=${VFIO_USER_ISM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vfio-user-ism}/container
+mkdir -p "$cache"/{apt/partial,cargo,target}
+cache=$(realpath "$cache")
+exec 9> "$cache/lock"
+flock --nonblock 9 || { say "waiting for another container build"; flock 9; }
+
+work=$(mktemp -d "$cache/run.XXXXXX")
+running=
+tidy() {
+    [ -z "$running" ] || kill "$running" 2> /dev/null || true
+    wait
+    # A mount left inside would have its contents deleted with the folder.
+    if grep -qF " $work/" /proc/self/mountinfo; then
+        say "left $work behind: something is mounted there"
+    else
+        rm -rf "$work"
+    fi
+}
+trap tidy EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+# Folders of runs that were killed; the lock says that none of them is alive.
+for old in "$cache"/run.*; do
+    [ "$old" = "$work" ] || grep -qF " $old/" /proc/self/mountinfo || rm -rf "$old"
+done
+
+# The mirror of Debian's main archive in this machine's apt configuration.
+find_mirror() {
+    local uri
+    if [ -n "${VFIO_USER_ISM_MIRROR-}" ]; then echo "$VFIO_USER_ISM_MIRROR"; return; fi
+    # A machine on which apt-get update never ran knows no index files.
+    for attempt in 1 2; do
+        uri=$(apt-get indextargets --format '$(REPO_URI)' \
+            'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | sed -n 1p)
+        [ -z "$uri" ] || break
+        [ $attempt = 2 ] || apt-get -q update >&2 || true
+    done
+    # Cloud images name a file with a list of mirrors.
+    case "$uri" in mirror+file:*) uri=$(awk '!/^#/ && NF { print $1; exit }' "${uri#mirror+file:}") ;; esac
+    [ -n "$uri" ] || fail "apt knows no Debian archive here; set VFIO_USER_ISM_MIRROR"
+    echo "$uri"
+}
+
+# apt's proxy, if it has one, for debootstrap and for the build.
+eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+[ -z "${http_proxy-}" ] || export http_proxy
+[ -z "${https_proxy-}" ] || export https_proxy
+
+mirror=$(find_mirror)
+base="$cache/base-$suite-$(dpkg --print-architecture)-$(sha256sum <<< "$mirror" | cut -c1-12).tar"
+if [ -n "$(find "$base" -mtime -30 2> /dev/null)" ]; then
+    say "base image: $(basename "$base") of the cache"
+else
+    say "base image: debootstrap $suite (about 40 MB of packages, half a minute)"
+    debootstrap --force-check-gpg --variant=minbase --include=ca-certificates \
+        "$suite" "$work/base" "$mirror" >&2 || fail "debootstrap failed"
+    # A mirror reached by https may need certificates that only this machine has.
+    case "$mirror" in https:*) cp /etc/ssl/certs/ca-certificates.crt "$work/base/etc/ssl/certs/" ;; esac
+    echo force-unsafe-io > "$work/base/etc/dpkg/dpkg.cfg.d/unsafe-io"
+    rm -rf "$work"/base/var/cache/apt/archives/*.deb "$work"/base/var/lib/apt/lists/*
+    tar -C "$work/base" -cf "$base.part" .
+    mv "$base.part" "$base"
+    rm -rf "$work/base"
+fi
+
+lock=$(sha256sum Cargo.lock | cut -c1-64)
+if [ "$(cat "$cache/cargo/lock.sha256" 2> /dev/null)" = "$lock" ]; then
+    say "crates: those of the cache"
+else
+    say "crates: cargo vendor"
+    rm -f "$cache/cargo/lock.sha256"
+    cargo vendor --quiet --locked --versioned-dirs "$cache/cargo/vendor" > /dev/null
+    cat > "$cache/cargo/config.toml" <<- 'END'
+	[source.crates-io]
+	replace-with = "vendored"
+	[source.vendored]
+	directory = "/cargo/vendor"
+	[net]
+	offline = true
+	END
+    echo "$lock" > "$cache/cargo/lock.sha256"
+fi
+
+# Nothing of this machine's container configuration counts: no registries, no other store.
+printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' > "$work/policy.json"
+printf 'unqualified-search-registries = []\n' > "$work/registries.conf"
+export BUILDAH_ISOLATION=chroot CONTAINERS_REGISTRIES_CONF="$work/registries.conf" TMPDIR="$work"
+b() {
+    local command=$1
+    shift
+    buildah --root "$work/root" --runroot "$work/runroot" --storage-driver vfs "$command" "$@"
+}
+policy=(--signature-policy "$work/policy.json")
+
+say "base image: importing"
+container=$(b from "${policy[@]}" scratch)
+b add --quiet "$container" "$base" / > /dev/null
+b commit --quiet --rm "${policy[@]}" "$container" localhost/base > /dev/null
+
+# Stages share one folder of downloaded packages; the compiled crates are kept, ours are rebuilt.
+bud() {
+    b bud "${policy[@]}" --pull=never --build-arg BASE=localhost/base "$@" \
+        --volume "$cache/apt:/var/cache/apt/archives" \
+        --volume "$cache/cargo:/cargo:ro" --volume "$cache/target:/target" . >&2
+}
+say "target server: Rust from $suite-backports, then a release build"
+bud --target server --tag "$server"
+say "target ci: QEMU from $suite-backports"
+bud --target ci --build-arg SERVER="$server" --tag "$ci"
+
+say "trying the server image"
+container=$(b from "${policy[@]}" --pull-never "$server")
+in_server() { b run "$container" -- "$@"; }
+[ "$(in_server id -u)" = $uid ] || fail "the server image does not run as uid $uid"
+in_server vfio-user-ism --print-capabilities > /dev/null
+for profile in configs/*.json; do
+    in_server vfio-user-ism profile check "/usr/local/share/vfio-user-ism/$(basename "$profile")" >&2
+done
+in_server test -s /usr/local/share/doc/vfio-user-ism/LICENSE-MIT
+[ "$(in_server ls /usr/local/share/doc/vfio-user-ism/third-party | wc -l)" -gt 50 ] \
+    || fail "licence texts of the linked crates are missing"
+
+say "trying the ci image"
+ci_container=$(b from "${policy[@]}" --pull-never "$ci")
+in_ci() { b run "$ci_container" -- "$@"; }
+in_ci vfio-user-ism --version >&2
+for qemu in qemu-system-s390x qemu-system-x86_64; do
+    version=$(in_ci $qemu --version | sed -nE 's/^QEMU emulator version ([0-9.]+).*/\1/p')
+    [ "$(printf '%s\n' 10.1 "$version" | sort -V | head -n 1)" = 10.1 ] \
+        || fail "$qemu of the ci image has version '$version', expected 10.1 or later"
+    in_ci $qemu -device help > "$work/devices"
+    grep -q '"vfio-user-pci"' "$work/devices" || fail "$qemu of the ci image has no vfio-user-pci"
+    say "$qemu $version has vfio-user-pci"
+done
+b images --format '{{.Name}}:{{.Tag}} {{.Size}}' >&2
+[ -n "$serve" ] || exit 0
+
+say "serving at $serve/ism.sock"
+chown $uid "$serve"
+read -ra entrypoint < <(b inspect --type image --format '{{join .OCIv1.Config.Entrypoint " "}}' "$server")
+b run --volume "$serve:/run/ism" "$container" -- "${entrypoint[@]}" --socket-path /run/ism/ism.sock &
+running=$!
+for _ in {1..600}; do
+    [ ! -S "$serve/ism.sock" ] || { echo "ready $serve/ism.sock"; break; }
+    kill -0 $running 2> /dev/null || break
+    sleep 0.1
+done
+status=0
+wait $running || status=$?
+running=
+say "the server has ended with status $status"
+exit $status

@@ -1,0 +1,53 @@
+//! Files for those who install the program: the discovery file and the systemd units.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use vfio_user_ism_tests::daemon::{program, repository};
+
+const PROGRAM: &str = "/usr/local/bin/vfio-user-ism";
+
+fn capabilities(arguments: &[&str]) -> Value {
+    let mut command = Command::new(program());
+    let output = command
+        .args(arguments)
+        .arg("--print-capabilities")
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}, {log}",
+        output.status
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_discovery_file_names_what_the_program_says_it_is() {
+    let path = repository().join("configs/discovery/50-vfio-user-ism.json");
+    let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(file["type"], capabilities(&[])["type"]);
+    assert_eq!(file["binary"], PROGRAM);
+    assert!(file["description"].is_string());
+}
+
+#[test]
+fn the_service_starts_the_program_with_arguments_it_knows() {
+    let unit = repository().join("configs/systemd/vfio-user-ism.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    let start = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    let words: Vec<&str> = start.split_whitespace().collect();
+    assert_eq!(words[0], PROGRAM);
+    capabilities(&words[1..]);
+}
+
+#[test]
+fn the_container_file_leaves_the_choice_of_mirror_to_the_base_image() {
+    let file = fs::read_to_string(repository().join("Dockerfile")).unwrap();
+    assert!(!file.contains("://"), "the Dockerfile names a host");
+}
