@@ -58,12 +58,22 @@ pub struct Client {
 /// Body of a VERSION request.
 pub fn version(major: u16, minor: u16, text: &str) -> Vec<u8> {
     let body = Bytes::new().u16(major).u16(minor).raw(text.as_bytes()).0;
-    if text.is_empty() { body } else { Bytes(body).raw(&[0]).0 }
+    if text.is_empty() {
+        body
+    } else {
+        Bytes(body).raw(&[0]).0
+    }
 }
 
 /// Body of a DMA_MAP request, readable and writable.
 pub fn dma_map(iova: u64, size: u64, offset: u64) -> Vec<u8> {
-    Bytes::new().u32(32).u32(3).u64(offset).u64(iova).u64(size).0
+    Bytes::new()
+        .u32(32)
+        .u32(3)
+        .u64(offset)
+        .u64(iova)
+        .u64(size)
+        .0
 }
 
 /// Body of a DMA_UNMAP request.
@@ -87,7 +97,8 @@ pub fn write_multi(writes: &[(u32, u64, &[u8])]) -> Vec<u8> {
     let body = writes.iter().fold(start, |body, (region, offset, data)| {
         let mut padded = [0; 8];
         padded[..data.len()].copy_from_slice(data);
-        body.raw(&access(*region, *offset, data.len() as u32).0).raw(&padded)
+        body.raw(&access(*region, *offset, data.len() as u32).0)
+            .raw(&padded)
     });
     body.0
 }
@@ -95,7 +106,14 @@ pub fn write_multi(writes: &[(u32, u64, &[u8])]) -> Vec<u8> {
 /// Body of a SET_IRQS request; `bools` is empty unless the data are bools.
 pub fn set_irqs(flags: u32, index: u32, start: u32, count: u32, bools: &[u8]) -> Vec<u8> {
     let size = 20 + bools.len() as u32;
-    Bytes::new().u32(size).u32(flags).u32(index).u32(start).u32(count).raw(bools).0
+    Bytes::new()
+        .u32(size)
+        .u32(flags)
+        .u32(index)
+        .u32(start)
+        .u32(count)
+        .raw(bools)
+        .0
 }
 
 impl Client {
@@ -106,7 +124,11 @@ impl Client {
 
     /// Speaks over this connection.
     pub fn new(wire: Wire) -> Self {
-        Self { wire, next_id: 0x100, inbox: VecDeque::new() }
+        Self {
+            wire,
+            next_id: 0x100,
+            inbox: VecDeque::new(),
+        }
     }
 
     /// Connects and agrees on a version as QEMU does.
@@ -159,7 +181,8 @@ impl Client {
         fds: &[BorrowedFd<'_>],
     ) -> Message {
         let id = self.take_id();
-        self.wire.send_with_fds(&message(id, number, 0, body.as_ref()), fds);
+        self.wire
+            .send_with_fds(&message(id, number, 0, body.as_ref()), fds);
         let reply = self.reply_to(id);
         assert_eq!(reply.command, number);
         reply
@@ -167,12 +190,17 @@ impl Client {
 
     /// Answers a command of the server.
     pub fn answer(&mut self, command: &Message, body: &[u8]) {
-        self.wire.send(&message(command.id, command.command, 1, body));
+        self.wire
+            .send(&message(command.id, command.command, 1, body));
     }
 
     /// Maps `size` bytes of `ram` from `offset` on at `iova`.
     pub fn map(&mut self, iova: u64, size: u64, ram: &Ram, offset: u64) -> Message {
-        self.request_with(command::DMA_MAP, dma_map(iova, size, offset), &[ram.as_fd()])
+        self.request_with(
+            command::DMA_MAP,
+            dma_map(iova, size, offset),
+            &[ram.as_fd()],
+        )
     }
 
     /// Maps memory without a descriptor.
@@ -197,7 +225,11 @@ impl Client {
 
     /// Writes a region without wanting a reply, as QEMU writes BARs.
     pub fn post(&mut self, region: u32, offset: u64, data: &[u8]) {
-        self.send(command::REGION_WRITE, NO_REPLY, region_write(region, offset, data));
+        self.send(
+            command::REGION_WRITE,
+            NO_REPLY,
+            region_write(region, offset, data),
+        );
     }
 
     /// Several writes in one message.
@@ -214,7 +246,8 @@ impl Client {
     pub fn eventfd(&mut self, index: u32) -> Eventfd {
         let eventfd = Eventfd::new();
         let body = set_irqs(irq::EVENTFD | irq::TRIGGER, index, 0, 1, &[]);
-        self.request_with(command::SET_IRQS, body, &[eventfd.as_fd()]).ok();
+        self.request_with(command::SET_IRQS, body, &[eventfd.as_fd()])
+            .ok();
         eventfd
     }
 }

@@ -1,10 +1,10 @@
 //! The server as a child process.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -18,12 +18,18 @@ use crate::wire::{PATIENCE, eventually};
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// One of the profiles in `configs`.
 pub fn profile(name: &str) -> PathBuf {
-    repository().join("configs").join(name).with_extension("json")
+    repository()
+        .join("configs")
+        .join(name)
+        .with_extension("json")
 }
 
 /// The program: `$VFIO_USER_ISM_BIN`, or the one beside this test, built if it is missing or
@@ -38,8 +44,19 @@ pub fn program() -> &'static Path {
         let folder = test.parent().and_then(Path::parent).unwrap();
         let program = folder.join("vfio-user-ism");
         let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
-        let crates = ["server", "ism", "zpci-region", "protocol", "fetch", "intercept", "configs"];
-        let newest = crates.iter().filter_map(|name| newest(&repository().join(name))).max();
+        let crates = [
+            "server",
+            "ism",
+            "zpci-region",
+            "protocol",
+            "fetch",
+            "intercept",
+            "configs",
+        ];
+        let newest = crates
+            .iter()
+            .filter_map(|name| newest(&repository().join(name)))
+            .max();
         if built < newest {
             build(folder);
         }
@@ -51,7 +68,9 @@ fn newest(path: &Path) -> Option<SystemTime> {
     let metadata = fs::metadata(path).ok()?;
     if metadata.is_dir() {
         let entries = fs::read_dir(path).ok()?;
-        return entries.filter_map(|entry| newest(&entry.ok()?.path())).max();
+        return entries
+            .filter_map(|entry| newest(&entry.ok()?.path()))
+            .max();
     }
     metadata.modified().ok()
 }
@@ -60,24 +79,63 @@ fn build(folder: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--package", "vfio-user-ism", "--target-dir"]);
-    command.arg(folder.parent().unwrap()).current_dir(repository());
+    command
+        .arg(folder.parent().unwrap())
+        .current_dir(repository());
     if folder.ends_with("release") {
         command.arg("--release");
     }
-    assert!(command.status().unwrap().success(), "the server cannot be built");
+    assert!(
+        command.status().unwrap().success(),
+        "the server cannot be built"
+    );
 }
 
 /// A command line of the program.
 pub fn command() -> Command {
     let mut command = Command::new(program());
-    command.env_remove("RUST_LOG").env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    command
+        .env_remove("RUST_LOG")
+        .env_remove("LISTEN_FDS")
+        .env_remove("LISTEN_PID");
     command
 }
 
 /// Runs the program to its end.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
-    let output = command().args(arguments).stdin(Stdio::null()).output().unwrap();
-    Ended::from(output)
+    let mut command = command();
+    command.args(arguments).stdin(Stdio::null());
+    finish(command)
+}
+
+/// Runs a command to its end, or ends it when it does not come.
+pub fn finish(mut command: Command) -> Ended {
+    let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    command
+        .stdout(stdout.try_clone().unwrap())
+        .stderr(stderr.try_clone().unwrap());
+    let mut child = Killed(command.spawn().unwrap());
+    let status = eventually("the program ends", || child.0.try_wait().unwrap());
+    Ended::new(status, whole(&mut stdout), whole(&mut stderr))
+}
+
+fn whole(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A child process that does not outlive its test.
+#[derive(Debug)]
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What a run left behind.
@@ -93,13 +151,13 @@ pub struct Ended {
     pub stderr: String,
 }
 
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
+impl Ended {
+    fn new(status: ExitStatus, stdout: String, stderr: String) -> Self {
         Self {
-            code: output.status.code(),
-            signal: output.status.signal(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: status.code(),
+            signal: status.signal(),
+            stdout,
+            stderr,
         }
     }
 }
@@ -107,7 +165,7 @@ impl From<Output> for Ended {
 /// A running server with a folder of its own; killed when dropped.
 #[derive(Debug)]
 pub struct Daemon {
-    child: Child,
+    child: Killed,
     /// The folder that `--events`, `--report` and the sockets are in.
     pub folder: TempDir,
     /// What it printed until it was ready.
@@ -126,10 +184,10 @@ impl Daemon {
         Self::with_arguments(&["--profile", path.to_str().unwrap()])
     }
 
-    /// Serves one relaxed function with these device settings and rules.
-    pub fn with_settings(device: Value, rules: Value) -> Self {
+    /// Serves one function with these device settings.
+    pub fn with_device(device: &Value) -> Self {
         let profile = serde_json::json!({
-            "schema_version": 1, "name": "test", "device": device, "rules": rules,
+            "schema_version": 1, "name": "test", "device": device,
             "functions": [{ "name": "ism0", "gid": "0x1500000000000001" }],
         });
         Self::with_text(&profile.to_string())
@@ -152,7 +210,11 @@ impl Daemon {
     pub fn spawn(mut command: Command, folder: TempDir, arguments: &[&str]) -> Self {
         let at = |name| folder.path().join(name);
         command.arg("serve").arg("--socket-dir").arg(folder.path());
-        command.arg("--events").arg(at("events")).arg("--report").arg(at("report"));
+        command
+            .arg("--events")
+            .arg(at("events"))
+            .arg("--report")
+            .arg(at("report"));
         command.args(["--ready-fd", "1"]).args(arguments);
         Self::wait_ready(command, folder)
     }
@@ -161,18 +223,37 @@ impl Daemon {
     /// standard error goes to the folder.
     pub fn wait_ready(mut command: Command, folder: TempDir) -> Self {
         let stderr = File::create(folder.path().join("stderr")).unwrap();
-        let child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-        let mut daemon = Self { child, folder, announced: String::new() };
-        let mut stdout = daemon.child.stdout.take().unwrap();
+        let child = Killed(
+            command
+                .stdout(Stdio::piped())
+                .stderr(stderr)
+                .spawn()
+                .unwrap(),
+        );
+        let mut daemon = Self {
+            child,
+            folder,
+            announced: String::new(),
+        };
+        let mut stdout = daemon.child.0.stdout.take().unwrap();
         while !daemon.announced.ends_with("ready\n") {
-            let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+            let timeout = Timespec {
+                tv_sec: PATIENCE.as_secs() as i64,
+                tv_nsec: 0,
+            };
             let ready = poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&timeout));
             let mut bytes = [0; 4096];
-            let got = if ready == Ok(1) { stdout.read(&mut bytes).unwrap() } else { 0 };
+            let got = if ready == Ok(1) {
+                stdout.read(&mut bytes).unwrap()
+            } else {
+                0
+            };
             assert!(got > 0, "the server is not ready:\n{}", daemon.stderr());
-            daemon.announced.push_str(std::str::from_utf8(&bytes[..got]).unwrap());
+            daemon
+                .announced
+                .push_str(std::str::from_utf8(&bytes[..got]).unwrap());
         }
-        daemon.child.stdout = Some(stdout);
+        daemon.child.0.stdout = Some(stdout);
         daemon
     }
 
@@ -193,7 +274,7 @@ impl Daemon {
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Its log so far.
@@ -203,7 +284,7 @@ impl Daemon {
 
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.child.0.try_wait().unwrap().is_none()
     }
 
     /// Waits until `ism0` is free: the client before has been forgotten.
@@ -219,12 +300,15 @@ impl Daemon {
     pub fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("events")).unwrap();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     /// Ends it with SIGTERM and waits.
@@ -235,30 +319,23 @@ impl Daemon {
 
     /// Waits for its end.
     pub fn wait(mut self) -> Stopped {
-        let status = eventually("the server ends", || self.child.try_wait().unwrap());
+        let status = eventually("the server ends", || self.child.0.try_wait().unwrap());
         let mut stdout = self.announced.clone();
-        if let Some(mut pipe) = self.child.stdout.take() {
+        if let Some(mut pipe) = self.child.0.stdout.take() {
             pipe.read_to_string(&mut stdout).unwrap();
         }
         let report = fs::read_to_string(self.folder.path().join("report")).ok();
-        let events = self.folder.path().join("events").exists().then(|| self.events());
+        let events = self
+            .folder
+            .path()
+            .join("events")
+            .exists()
+            .then(|| self.events());
         Stopped {
-            ended: Ended {
-                code: status.code(),
-                signal: status.signal(),
-                stdout,
-                stderr: self.stderr(),
-            },
+            ended: Ended::new(status, stdout, self.stderr()),
             report: report.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap()),
             events: events.unwrap_or_default(),
         }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -277,18 +354,25 @@ impl Stopped {
     /// The report of one function.
     pub fn function(&self, name: &str) -> &Value {
         let functions = self.report["functions"].as_array().expect("a report");
-        functions.iter().find(|function| function["name"] == name).expect("the function")
+        functions
+            .iter()
+            .find(|function| function["name"] == name)
+            .expect("the function")
     }
 
     /// Ids of the rules that the report says were broken, by any function.
     pub fn rules(&self) -> Vec<&str> {
         let functions = self.report["functions"].as_array().expect("a report");
-        let rules = functions.iter().flat_map(|function| function["rules"].as_array().unwrap());
+        let rules = functions
+            .iter()
+            .flat_map(|function| function["rules"].as_array().unwrap());
         rules.map(|rule| rule["rule"].as_str().unwrap()).collect()
     }
 
     /// Events of one kind.
     pub fn events_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.events.iter().filter(move |event| event["event"] == name)
+        self.events
+            .iter()
+            .filter(move |event| event["event"] == name)
     }
 }

@@ -102,7 +102,14 @@ pub fn target(token: u64, element: u8, signal: bool, offset: u64) -> u64 {
 
 /// Payload of a REG_DMB.
 pub fn dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
-    Bytes::new().be64(iova).be32(len).be32(index).be32(0).be32(0).be64(rgid).0
+    Bytes::new()
+        .be64(iova)
+        .be32(len)
+        .be32(index)
+        .be32(0)
+        .be32(0)
+        .be64(rgid)
+        .0
 }
 
 /// A driver with its client, its memory and its interrupt.
@@ -124,7 +131,12 @@ impl Driver {
         let ram = Ram::new(RAM_LEN);
         client.map(IOVA, RAM_LEN, &ram, 0).ok();
         let irq = client.eventfd(MSI);
-        Self { client, ram, irq, via }
+        Self {
+            client,
+            ram,
+            irq,
+            via,
+        }
     }
 
     /// As the Linux driver probes: SBA and event queue are registered.
@@ -137,7 +149,8 @@ impl Driver {
     /// REG_SBA and REG_IEQ.
     pub fn register(&mut self) {
         self.run(code::REG_SBA, Bytes::new().be64(IOVA + SBA)).ok();
-        self.run(code::REG_IEQ, Bytes::new().be64(IOVA + IEQ).be64(512)).ok();
+        self.run(code::REG_IEQ, Bytes::new().be64(IOVA + IEQ).be64(512))
+            .ok();
     }
 
     /// One PCISTB.
@@ -171,8 +184,16 @@ impl Driver {
         // Anything else makes the driver run over its buffer.
         assert!([8, 16, 200].contains(&len), "a response of {len} bytes");
         let rest = if code == 0 { usize::from(len) } else { 8 };
-        let payload = (8..rest).step_by(8).flat_map(|at| self.load(2, at as u64)).collect();
-        Response { command, code, len, payload }
+        let payload = (8..rest)
+            .step_by(8)
+            .flat_map(|at| self.load(2, at as u64))
+            .collect();
+        Response {
+            command,
+            code,
+            len,
+            payload,
+        }
     }
 
     /// A command as the Linux driver runs it: payload, header, response.
@@ -181,7 +202,8 @@ impl Driver {
         if !payload.is_empty() {
             self.store(2, 8, payload).ok();
         }
-        self.store(2, 0, &header(code, 8 + payload.len() as u16)).ok();
+        self.store(2, 0, &header(code, 8 + payload.len() as u16))
+            .ok();
         self.response()
     }
 
@@ -192,7 +214,8 @@ impl Driver {
 
     /// Registers `len` bytes at [`DMB`] for the function with GID `rgid`; returns the token.
     pub fn register_dmb(&mut self, len: u32, index: u32, rgid: u64) -> u64 {
-        self.run(code::REG_DMB, dmb(IOVA + DMB, len, index, rgid)).number()
+        self.run(code::REG_DMB, dmb(IOVA + DMB, len, index, rgid))
+            .number()
     }
 
     /// One data move.

@@ -17,7 +17,11 @@ impl Ram {
     /// Memory that cannot be truncated, as QEMU passes it.
     pub fn new(size: u64) -> Self {
         let ram = Self::unsealed(size);
-        fcntl_add_seals(&ram.0, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW).unwrap();
+        fcntl_add_seals(
+            &ram.0,
+            SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW,
+        )
+        .unwrap();
         ram
     }
 
@@ -43,7 +47,9 @@ impl Ram {
 
     /// Reads a big-endian number of `len` bytes.
     pub fn be(&self, offset: u64, len: usize) -> u64 {
-        self.read(offset, len).iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+        self.read(offset, len)
+            .iter()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 
     /// Writes.
@@ -87,7 +93,10 @@ impl Eventfd {
     #[track_caller]
     pub fn wait(&self) -> u64 {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let timeout = Timespec {
+            tv_sec: PATIENCE.as_secs() as i64,
+            tv_nsec: 0,
+        };
         let ready = poll(&mut fds, Some(&timeout)).unwrap();
         assert_eq!(ready, 1, "no interrupt within {PATIENCE:?}");
         self.take()

@@ -197,17 +197,29 @@ impl Wire {
         let (got, mut fds) = self.receive_some(&mut head)?;
         assert_eq!(got, HEADER, "the header came in pieces");
         let size = u32_at(&head, 4) as usize;
-        assert!((HEADER..=2 << 20).contains(&size), "a reply of {size} bytes");
+        assert!(
+            (HEADER..=2 << 20).contains(&size),
+            "a reply of {size} bytes"
+        );
         let mut body = vec![0; size - HEADER];
         let mut at = 0;
         while at < body.len() {
-            let (got, more) = self.receive_some(&mut body[at..]).expect("the end in a body");
+            let (got, more) = self
+                .receive_some(&mut body[at..])
+                .expect("the end in a body");
             at += got;
             fds.extend(more);
         }
         let [id, command] = [0, 2].map(|at| u16::from_ne_bytes([head[at], head[at + 1]]));
         let (flags, error) = (u32_at(&head, 8), u32_at(&head, 12));
-        Some(Message { id, command, flags, error, body, fds })
+        Some(Message {
+            id,
+            command,
+            flags,
+            error,
+            body,
+            fds,
+        })
     }
 
     /// One recvmsg; `None` at the end of the stream, or when the peer reset the connection.
@@ -233,7 +245,10 @@ impl Wire {
     #[track_caller]
     pub fn expect_closed(&mut self) {
         let said = self.receive();
-        assert!(said.is_none(), "expected the end of the stream, got {said:?}");
+        assert!(
+            said.is_none(),
+            "expected the end of the stream, got {said:?}"
+        );
     }
 }
 
@@ -251,7 +266,10 @@ pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = done() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }

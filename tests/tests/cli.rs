@@ -15,7 +15,14 @@ fn said(arguments: &[&str]) -> String {
 #[test]
 fn help_names_commands_and_flags() {
     let help = said(&["--help"]);
-    for word in ["rules", "explain", "profile", "--socket-path", "--fd", "--ready-fd"] {
+    for word in [
+        "rules",
+        "explain",
+        "profile",
+        "--socket-path",
+        "--fd",
+        "--ready-fd",
+    ] {
         assert!(help.contains(word), "{word}:\n{help}");
     }
     assert!(said(&["--version"]).starts_with("vfio-user-ism "));
@@ -28,7 +35,10 @@ fn rules_are_listed_and_each_is_explained() {
     assert!(list.len() > 30);
     for rule in &list {
         let id = rule["id"].as_str().unwrap();
-        assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
+        assert!(
+            id.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        );
         assert!(table.contains(id));
         let told = said(&["explain", id]);
         assert!(told.contains(rule["source"].as_str().unwrap()), "{told}");
@@ -38,25 +48,51 @@ fn rules_are_listed_and_each_is_explained() {
 #[test]
 fn rules_show_the_severities_of_a_profile() {
     let path = profile("qemu-stock");
-    let text = said(&["rules", "--format", "json", "--profile", path.to_str().unwrap()]);
+    let text = said(&[
+        "rules",
+        "--format",
+        "json",
+        "--profile",
+        path.to_str().unwrap(),
+    ]);
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();
     let severity = |id| &list.iter().find(|rule| rule["id"] == id).unwrap()["severity"];
-    assert_eq!((severity("crosses-4k"), severity("plain-store")), (&"warn".into(), &"note".into()));
+    assert_eq!(
+        (severity("crosses-4k"), severity("plain-store")),
+        (&"warn".into(), &"note".into())
+    );
 }
 
 #[test]
 fn an_unknown_rule_is_a_usage_error_with_a_guess() {
     let ended = run(["explain", "split-store"]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("split-block-store"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("split-block-store"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn capabilities_are_json_whatever_else_is_asked() {
-    for arguments in [&["--print-capabilities"][..], &["serve", "--print-capabilities", "--socket-path", "/nowhere/x"]] {
+    for arguments in [
+        &["--print-capabilities"][..],
+        &[
+            "serve",
+            "--print-capabilities",
+            "--socket-path",
+            "/nowhere/x",
+        ],
+    ] {
         let capabilities: Value = serde_json::from_str(&said(arguments)).unwrap();
         assert_eq!(capabilities["type"], "vfio-user");
-        assert!(capabilities["features"].as_array().unwrap().contains(&"socket-path".into()));
+        assert!(
+            capabilities["features"]
+                .as_array()
+                .unwrap()
+                .contains(&"socket-path".into())
+        );
     }
 }
 
@@ -76,7 +112,11 @@ fn a_profile_is_shown_so_that_it_can_be_loaded_again() {
     std::fs::write(&path, &shown).unwrap();
     assert_eq!(said(&["profile", "show", path.to_str().unwrap()]), shown);
     let ism = profile("ism");
-    assert_eq!(said(&["profile", "show", ism.to_str().unwrap()]), shown, "the built-in one");
+    assert_eq!(
+        said(&["profile", "show", ism.to_str().unwrap()]),
+        shown,
+        "the built-in one"
+    );
 }
 
 #[test]
@@ -90,36 +130,95 @@ fn the_schema_describes_the_keys() {
 #[test]
 fn a_bad_profile_is_an_error_with_file_key_and_expectation() {
     let one = |device: &str| {
-        format!(r#"{{"schema_version":1,"name":"x","device":{device},"functions":[{{"name":"a","gid":"0x1"}}]}}"#)
+        format!(
+            r#"{{"schema_version":1,"name":"x","device":{device},"functions":[{{"name":"a","gid":"0x1"}}]}}"#
+        )
     };
     let functions = |list: &str| format!(r#"{{"schema_version":1,"name":"x","functions":{list}}}"#);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.json");
     for (text, key, expected) in [
         (one(r#"{"colour":1}"#), "device", "colour"),
-        (one(r#"{"max_store_block_length":4097}"#), "device.max_store_block_length", "8..=4096"),
-        (one(r#"{"data_bar_bits":49}"#), "device.data_bar_bits", "..=48"),
+        (
+            one(r#"{"max_store_block_length":4097}"#),
+            "device.max_store_block_length",
+            "8..=4096",
+        ),
+        (
+            one(r#"{"data_bar_bits":49}"#),
+            "device.data_bar_bits",
+            "..=48",
+        ),
         (one(r#"{"pchid":0}"#), "device.pchid", "expected"),
         (one(r#"{"relaxed":"yes"}"#), "device.relaxed", "boolean"),
-        (one(r#"{"payload_carrier":"pigeon"}"#), "device.payload_carrier", "appended"),
+        (
+            one(r#"{"payload_carrier":"pigeon"}"#),
+            "device.payload_carrier",
+            "appended",
+        ),
         (functions("[]"), "functions", "expected"),
-        (functions(r#"[{"name":"a","gid":"0x0"}]"#), "functions[0].gid", "expected"),
-        (functions(r#"[{"name":"a","gid":"7"}]"#), "functions[0].gid", "0x"),
-        (functions(r#"[{"name":"a","gid":"0x1"},{"name":"b","gid":"0x1"}]"#), "functions[1].gid", "\"a\""),
-        (functions(r#"[{"name":"a","gid":"0x1"},{"name":"a","gid":"0x2"}]"#), "functions[1].name", "\"a\""),
-        (functions(r#"[{"name":"a","gid":"0x1","socket":"s"},{"name":"b","gid":"0x2","socket":"s"}]"#), "functions[1].socket", "\"a\""),
-        (functions(r#"[{"name":"a","gid":"0x1","rules":{"no-such":"warn"}}]"#), "functions[0].rules.no-such", "no such rule"),
-        (functions(r#"[{"name":"a","gid":"0x1","rules":{"torn-header":"loud"}}]"#), "torn-header", "warn"),
-        (functions(r#"[{"name":"../a","gid":"0x1"}]"#), "functions[0].name", "expected"),
-        (r#"{"schema_version":2,"name":"x","functions":[{"name":"a","gid":"0x1"}]}"#.to_owned(), "schema_version", "expected 1"),
+        (
+            functions(r#"[{"name":"a","gid":"0x0"}]"#),
+            "functions[0].gid",
+            "expected",
+        ),
+        (
+            functions(r#"[{"name":"a","gid":"7"}]"#),
+            "functions[0].gid",
+            "0x",
+        ),
+        (
+            functions(r#"[{"name":"a","gid":"0x1"},{"name":"b","gid":"0x1"}]"#),
+            "functions[1].gid",
+            "\"a\"",
+        ),
+        (
+            functions(r#"[{"name":"a","gid":"0x1"},{"name":"a","gid":"0x2"}]"#),
+            "functions[1].name",
+            "\"a\"",
+        ),
+        (
+            functions(
+                r#"[{"name":"a","gid":"0x1","socket":"s"},{"name":"b","gid":"0x2","socket":"s"}]"#,
+            ),
+            "functions[1].socket",
+            "\"a\"",
+        ),
+        (
+            functions(r#"[{"name":"a","gid":"0x1","rules":{"no-such":"warn"}}]"#),
+            "functions[0].rules.no-such",
+            "no such rule",
+        ),
+        (
+            functions(r#"[{"name":"a","gid":"0x1","rules":{"torn-header":"loud"}}]"#),
+            "torn-header",
+            "warn",
+        ),
+        (
+            functions(r#"[{"name":"../a","gid":"0x1"}]"#),
+            "functions[0].name",
+            "expected",
+        ),
+        (
+            r#"{"schema_version":2,"name":"x","functions":[{"name":"a","gid":"0x1"}]}"#.to_owned(),
+            "schema_version",
+            "expected 1",
+        ),
         ("{".to_owned(), "bad.json", ""),
     ] {
         std::fs::write(&path, &text).unwrap();
-        for arguments in [&["profile", "check"][..], &["serve", "--socket-path", "/nowhere/x", "--profile"]] {
+        for arguments in [
+            &["profile", "check"][..],
+            &["serve", "--socket-path", "/nowhere/x", "--profile"],
+        ] {
             let ended = run(arguments.iter().copied().chain([path.to_str().unwrap()]));
             assert_eq!(ended.code, Some(2), "{text}");
             for part in ["bad.json", key, expected] {
-                assert!(ended.stderr.contains(part), "{text}: {part:?} is not in {:?}", ended.stderr);
+                assert!(
+                    ended.stderr.contains(part),
+                    "{text}: {part:?} is not in {:?}",
+                    ended.stderr
+                );
             }
         }
     }
@@ -137,7 +236,12 @@ fn bad_usage_is_exit_code_2() {
         &["--socket-path", "/tmp/x", "--fd", "3"],
         &["--socket-path", "/tmp/x", "--socket-dir", "/tmp"],
         &["--socket-path", "/tmp/x", "--fail-on", "sometimes"],
-        &["--socket-path", "/tmp/x", "--profile", pair.to_str().unwrap()],
+        &[
+            "--socket-path",
+            "/tmp/x",
+            "--profile",
+            pair.to_str().unwrap(),
+        ],
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);

@@ -49,12 +49,16 @@ fn a_probe_and_a_remove_as_linux_does_them() {
     both(|driver| {
         driver.register();
         let gid = driver.gid();
-        driver.run(code::ADD_VLAN_ID, Bytes::new().be64(0x1fff)).ok();
+        driver
+            .run(code::ADD_VLAN_ID, Bytes::new().be64(0x1fff))
+            .ok();
         let info = Info::query(driver);
         assert_eq!(info.u64(24), gid);
         let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
         driver.run(code::UNREG_DMB, Bytes::new().be64(token)).ok();
-        driver.run(code::DEL_VLAN_ID, Bytes::new().be64(0x1fff)).ok();
+        driver
+            .run(code::DEL_VLAN_ID, Bytes::new().be64(0x1fff))
+            .ok();
         driver.run(code::UNREG_IEQ, []).ok();
         driver.run(code::UNREG_SBA, []).ok();
     });
@@ -75,7 +79,11 @@ fn responses_echo_the_command_and_have_valid_lengths() {
                 driver.response();
             }
         }
-        for (code, len) in [(code::READ_GID, 16), (code::QUERY_INFO, 200), (code::SET_VLAN, 8)] {
+        for (code, len) in [
+            (code::READ_GID, 16),
+            (code::QUERY_INFO, 200),
+            (code::SET_VLAN, 8),
+        ] {
             assert_eq!(driver.run(code, []).len, len);
         }
     });
@@ -103,9 +111,20 @@ fn query_info() {
         driver.run(code::SET_VLAN, []).ok();
         let info = Info::query(driver);
         assert_eq!(info.u32(12), 1 << 20, "the largest buffer");
-        assert_eq!((info.u64(32), info.u64(40), info.u32(48)), (IOVA + SBA, IOVA + IEQ, 512));
-        assert_eq!((info.u32(56), info.u32(60)), (1, 1), "buffers owned, buffers used");
-        assert_eq!((info.u32(64), info.u32(68)), (1, 1), "a VLAN is required, there is one");
+        assert_eq!(
+            (info.u64(32), info.u64(40), info.u32(48)),
+            (IOVA + SBA, IOVA + IEQ, 512)
+        );
+        assert_eq!(
+            (info.u32(56), info.u32(60)),
+            (1, 1),
+            "buffers owned, buffers used"
+        );
+        assert_eq!(
+            (info.u32(64), info.u32(68)),
+            (1, 1),
+            "a VLAN is required, there is one"
+        );
         assert_eq!(info.u32(72) >> 16, 0x123);
     });
 }
@@ -131,7 +150,9 @@ fn reg_ieq_and_unreg_ieq() {
         driver.run(code::REG_SBA, Bytes::new().be64(IOVA)).ok();
         driver.run(code::REG_IEQ, at(IOVA + IEQ + 8, 512)).failed();
         driver.run(code::REG_IEQ, at(IOVA + IEQ, 256)).failed();
-        driver.run(code::REG_IEQ, at(0xdead_0000_0000, 512)).failed();
+        driver
+            .run(code::REG_IEQ, at(0xdead_0000_0000, 512))
+            .failed();
         driver.run(code::REG_IEQ, at(IOVA + IEQ, 512)).ok();
         driver.run(code::REG_IEQ, at(IOVA + IEQ, 512)).failed();
         driver.run(code::UNREG_IEQ, []).ok();
@@ -152,7 +173,10 @@ fn reg_dmb_hands_out_tokens_that_leave_room_for_an_offset() {
             .collect();
         for token in &tokens {
             assert_eq!(token & 0xffff_ffff, 0);
-            assert!((1..=0xffff).contains(&(token >> 32)), "{token:#x} is not inside BAR 0");
+            assert!(
+                (1..=0xffff).contains(&(token >> 32)),
+                "{token:#x} is not inside BAR 0"
+            );
         }
         tokens.dedup();
         tokens.sort_unstable();
@@ -176,10 +200,14 @@ fn reg_dmb_refuses_what_cannot_be_a_buffer() {
             (IOVA + DMB, 4096, 1920),
             (IOVA + DMB, 4096, u32::MAX),
         ] {
-            driver.run(code::REG_DMB, dmb(iova, len, index, gid)).failed();
+            driver
+                .run(code::REG_DMB, dmb(iova, len, index, gid))
+                .failed();
         }
         driver.register_dmb(1 << 20, 1919, gid);
-        driver.run(code::REG_DMB, dmb(IOVA + DMB, 4096, 1919, gid)).failed();
+        driver
+            .run(code::REG_DMB, dmb(IOVA + DMB, 4096, 1919, gid))
+            .failed();
         assert_eq!(Info::query(driver).u32(56), 1);
     });
 }

@@ -52,7 +52,7 @@ fn bars_are_sized_by_writing_ones() {
     let mut client = daemon.client();
     let sizes: Vec<_> = [0, 2, 4].map(|bar| bar_size(&mut client, bar)).into();
     assert_eq!(sizes, [1 << 48, 4096, 4096]);
-    let daemon = Daemon::with_settings(json!({ "data_bar_bits": 40 }), json!({}));
+    let daemon = Daemon::with_device(&json!({ "data_bar_bits": 40 }));
     assert_eq!(bar_size(&mut daemon.client(), 0), 1 << 40);
 }
 
@@ -60,15 +60,22 @@ fn bars_are_sized_by_writing_ones() {
 fn msi_is_there_and_msix_as_the_profile_says() {
     let daemon = Daemon::start();
     let config_with = config(&mut daemon.client());
-    let ids: Vec<_> = capabilities(&config_with).iter().map(|(_, id)| *id).collect();
+    let ids: Vec<_> = capabilities(&config_with)
+        .iter()
+        .map(|(_, id)| *id)
+        .collect();
     assert_eq!(ids, [0x05, 0x11]);
     let (msi, _) = capabilities(&config_with)[0];
-    assert_eq!(u16_at(&config_with, msi + 2), 0x80, "64-bit, one vector, off");
+    assert_eq!(
+        u16_at(&config_with, msi + 2),
+        0x80,
+        "64-bit, one vector, off"
+    );
     let (msix, _) = capabilities(&config_with)[1];
     assert_eq!(u16_at(&config_with, msix + 2) & 0x7ff, 0, "one vector");
     assert_eq!(config_with[msix + 4] & 7, 4, "the table is in BAR 4");
 
-    let daemon = Daemon::with_settings(json!({ "msix": false }), json!({}));
+    let daemon = Daemon::with_device(&json!({ "msix": false }));
     let without = config(&mut daemon.client());
     assert_eq!(capabilities(&without), [(msi, 0x05)]);
     assert_eq!(without[0x20..0x28], [0; 8], "no BAR 4");
@@ -82,7 +89,11 @@ fn read_only_fields_ignore_writes() {
     client.write(CONFIG, 0, &[0xff; 256]).ok();
     let after = config(&mut client);
     let (msi, _) = capabilities(&after)[0];
-    for at in (0..4).chain(6..0x10).chain(0x28..0x3c).chain([msi, msi + 1]) {
+    for at in (0..4)
+        .chain(6..0x10)
+        .chain(0x28..0x3c)
+        .chain([msi, msi + 1])
+    {
         assert_eq!(after[at], before[at], "byte {at:#x}");
     }
     client.write(CONFIG, 0, &[0; 256]).ok();
@@ -96,10 +107,19 @@ fn the_writable_bits_are_kept() {
     client.write(CONFIG, 4, &[0x06, 0x04]).ok();
     assert_eq!(client.read(CONFIG, 4, 2).data(), [0x06, 0x04]);
     let (msi, _) = capabilities(&config(&mut client))[0];
-    client.write(CONFIG, msi as u64 + 4, &0x1122_3344_5566_7788_u64.to_le_bytes()).ok();
+    client
+        .write(
+            CONFIG,
+            msi as u64 + 4,
+            &0x1122_3344_5566_7788_u64.to_le_bytes(),
+        )
+        .ok();
     client.write(CONFIG, msi as u64 + 2, &[0x81, 0]).ok();
     let config = config(&mut client);
-    assert_eq!(config[msi + 4..msi + 12], 0x1122_3344_5566_7788_u64.to_le_bytes());
+    assert_eq!(
+        config[msi + 4..msi + 12],
+        0x1122_3344_5566_7788_u64.to_le_bytes()
+    );
     assert_eq!(u16_at(&config, msi + 2), 0x81);
 }
 

@@ -23,7 +23,12 @@ impl Pair {
         let mut receiver = Driver::probe(&daemon.socket("ism1"), via);
         let writer = sender.gid();
         let token = receiver.register_dmb(DMB_LEN, index, writer);
-        Self { daemon, sender, receiver, token }
+        Self {
+            daemon,
+            sender,
+            receiver,
+            token,
+        }
     }
 
     /// A byte of the receiver's SBA.
@@ -38,10 +43,20 @@ fn a_move_arrives_in_the_other_functions_memory() {
         let mut pair = Pair::new(via, FIRST_INDEX);
         let data: Vec<u8> = (0..4096_u32).map(|n| (n * 7) as u8).collect();
         for (offset, len) in [(0, 1), (1, 7), (100, 4096 - 100), (4096, 4096), (0xffff, 1)] {
-            pair.sender.put(target(pair.token, 0, false, offset), &data[..len]).ok();
-            assert_eq!(pair.receiver.ram.read(DMB + offset, len), data[..len], "{offset:#x}");
+            pair.sender
+                .put(target(pair.token, 0, false, offset), &data[..len])
+                .ok();
+            assert_eq!(
+                pair.receiver.ram.read(DMB + offset, len),
+                data[..len],
+                "{offset:#x}"
+            );
         }
-        assert_eq!(pair.receiver.ram.read(SBA, 4096), [0; 4096], "no bits without a signal");
+        assert_eq!(
+            pair.receiver.ram.read(SBA, 4096),
+            [0; 4096],
+            "no bits without a signal"
+        );
         assert_eq!(pair.receiver.irq.take(), 0);
         assert_eq!(pair.sender.ram.read(DMB, 4096), [0; 4096]);
     }
@@ -49,9 +64,16 @@ fn a_move_arrives_in_the_other_functions_memory() {
 
 #[test]
 fn a_signal_sets_mask_bit_and_summary_and_interrupts_the_owner() {
-    for (index, byte, bit) in [(32, 8, 0x80), (39, 8, 0x01), (40, 9, 0x80), (1919, 243, 0x01)] {
+    for (index, byte, bit) in [
+        (32, 8, 0x80),
+        (39, 8, 0x01),
+        (40, 9, 0x80),
+        (1919, 243, 0x01),
+    ] {
         let mut pair = Pair::new(Via::Region, index);
-        pair.sender.put(target(pair.token, 5, true, 0), &[0xfe; 32]).ok();
+        pair.sender
+            .put(target(pair.token, 5, true, 0), &[0xfe; 32])
+            .ok();
         assert_eq!(pair.receiver.irq.wait(), 1);
         assert_eq!(pair.sba(0), 0x80);
         assert_eq!(pair.sba(byte), bit, "index {index}");
@@ -59,7 +81,11 @@ fn a_signal_sets_mask_bit_and_summary_and_interrupts_the_owner() {
         assert_eq!(mask.count_ones(), 1, "element 5 is one bit");
         assert_eq!(pair.sender.irq.take(), 0);
         let page = pair.receiver.ram.read(SBA, 4096);
-        assert_eq!(page.iter().filter(|byte| **byte != 0).count(), 3, "and nothing else");
+        assert_eq!(
+            page.iter().filter(|byte| **byte != 0).count(),
+            3,
+            "and nothing else"
+        );
     }
 }
 
@@ -68,7 +94,9 @@ fn each_element_has_its_own_bit() {
     let mut pair = Pair::new(Via::Bar, FIRST_INDEX);
     let mut seen = 0;
     for element in 0..16 {
-        pair.sender.put(target(pair.token, element, true, 0), &[0; 32]).ok();
+        pair.sender
+            .put(target(pair.token, element, true, 0), &[0; 32])
+            .ok();
         let mask = pair.receiver.ram.be(320, 2);
         assert_eq!((mask & !seen).count_ones(), 1, "element {element}");
         seen = mask;
@@ -111,7 +139,9 @@ fn set_bits_of_others_survive() {
     pair.receiver.ram.write(SBA, &[0x41]);
     pair.receiver.ram.write(SBA + 8, &[0x7f, 0xff]);
     pair.receiver.ram.write(SBA + 320, &[0x00, 0x01]);
-    pair.sender.put(target(pair.token, 0, true, 0), &[0; 32]).ok();
+    pair.sender
+        .put(target(pair.token, 0, true, 0), &[0; 32])
+        .ok();
     assert_eq!((pair.sba(0), pair.sba(8), pair.sba(9)), (0xc1, 0xff, 0xff));
     assert_eq!(pair.receiver.ram.be(320, 2), 0x8001);
 }
@@ -129,7 +159,10 @@ fn what_cannot_be_stored_changes_nothing() {
     ] {
         pair.sender.put(target, &vec![1; len]).refused(EIO);
     }
-    assert_eq!(pair.receiver.ram.read(DMB, DMB_LEN as usize), vec![0; DMB_LEN as usize]);
+    assert_eq!(
+        pair.receiver.ram.read(DMB, DMB_LEN as usize),
+        vec![0; DMB_LEN as usize]
+    );
     assert_eq!(pair.receiver.ram.read(SBA, 4096), [0; 4096]);
     assert_eq!(pair.receiver.irq.take(), 0);
 }
@@ -137,8 +170,12 @@ fn what_cannot_be_stored_changes_nothing() {
 #[test]
 fn only_the_admitted_function_writes() {
     let mut pair = Pair::new(Via::Bar, FIRST_INDEX);
-    pair.receiver.put(target(pair.token, 0, false, 0), &[1; 8]).refused(EIO);
-    pair.sender.put(target(pair.token, 0, false, 0), &[2; 8]).ok();
+    pair.receiver
+        .put(target(pair.token, 0, false, 0), &[1; 8])
+        .refused(EIO);
+    pair.sender
+        .put(target(pair.token, 0, false, 0), &[2; 8])
+        .ok();
     assert_eq!(pair.receiver.ram.read(DMB, 8), [2; 8]);
     drop((pair.sender, pair.receiver));
     let stopped = pair.daemon.stop();
@@ -151,26 +188,55 @@ fn a_move_to_a_guest_that_has_gone_fails() {
     drop(pair.receiver);
     vfio_user_ism_tests::wire::eventually("the receiver is gone", || {
         let events = pair.daemon.events();
-        events.iter().any(|event| event["event"] == "disconnected").then_some(())
+        events
+            .iter()
+            .any(|event| event["event"] == "disconnected")
+            .then_some(())
     });
-    pair.sender.put(target(pair.token, 0, true, 0), &[1; 8]).refused(EIO);
+    pair.sender
+        .put(target(pair.token, 0, true, 0), &[1; 8])
+        .refused(EIO);
     pair.sender.gid();
 }
 
 #[test]
 fn moves_are_recorded() {
     let mut pair = Pair::new(Via::Region, FIRST_INDEX);
-    pair.sender.put(target(pair.token, 0, false, 64), &[1; 100]).ok();
-    pair.sender.put(target(pair.token, 2, true, 0), &[1; 32]).ok();
+    pair.sender
+        .put(target(pair.token, 0, false, 64), &[1; 100])
+        .ok();
+    pair.sender
+        .put(target(pair.token, 2, true, 0), &[1; 32])
+        .ok();
     drop((pair.sender, pair.receiver));
     let stopped = pair.daemon.stop();
     let moves: Vec<_> = stopped.events_named("data-move").collect();
     assert_eq!(moves[0]["function"], "ism0");
-    assert_eq!((&moves[0]["owner"], &moves[0]["dmb_offset"], &moves[0]["length"]), (&"ism1".into(), &64.into(), &100.into()));
-    assert_eq!((&moves[1]["signal"], &moves[1]["signalled"], &moves[1]["element"]), (&true.into(), &true.into(), &2.into()));
+    assert_eq!(
+        (
+            &moves[0]["owner"],
+            &moves[0]["dmb_offset"],
+            &moves[0]["length"]
+        ),
+        (&"ism1".into(), &64.into(), &100.into())
+    );
+    assert_eq!(
+        (
+            &moves[1]["signal"],
+            &moves[1]["signalled"],
+            &moves[1]["element"]
+        ),
+        (&true.into(), &true.into(), &2.into())
+    );
     let report = stopped.function("ism0");
-    assert_eq!((&report["moves"], &report["signals"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&report["moves"], &report["signals"]),
+        (&2.into(), &1.into())
+    );
     let interrupt = stopped.events_named("interrupt").next().unwrap();
-    assert_eq!((&interrupt["function"], &interrupt["vector"]), (&"ism1".into(), &0.into()));
+    assert_eq!(
+        (&interrupt["function"], &interrupt["vector"]),
+        (&"ism1".into(), &0.into())
+    );
     assert!(stopped.rules().is_empty());
 }

@@ -9,7 +9,9 @@ use vfio_user_ism_tests::{Client, Daemon};
 const HAS_CAPABILITIES: u32 = 0x80;
 
 fn info(client: &mut Client, argsz: u32) -> Vec<u8> {
-    client.request(command::GET_INFO, Bytes::new().u32(argsz).raw(&[0; 12])).ok()
+    client
+        .request(command::GET_INFO, Bytes::new().u32(argsz).raw(&[0; 12]))
+        .ok()
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -54,19 +56,25 @@ fn with_just_enough_room_the_chain_is_there() {
     let whole = info(&mut client, needed);
     assert_eq!(whole.len() as u32, needed);
     assert_eq!(u32_at(&whole, 4), 3 | HAS_CAPABILITIES);
-    let ids: Vec<_> = chain(&whole).iter().map(|(id, version, _)| (*id, *version)).collect();
+    let ids: Vec<_> = chain(&whole)
+        .iter()
+        .map(|(id, version, _)| (*id, *version))
+        .collect();
     assert_eq!(ids, [(1, 2), (2, 2), (3, 1), (4, 1)]);
 }
 
 #[test]
 fn the_capabilities_tell_what_the_profile_says() {
     let device = json!({ "max_store_block_length": 1024, "pchid": 0x123, "pnetid": "NET1" });
-    let daemon = Daemon::with_settings(device, json!({}));
+    let daemon = Daemon::with_device(&device);
     let whole = info(&mut daemon.client(), 4096);
     let [base, group, util, pfip] = chain(&whole).try_into().unwrap();
     assert_eq!(u16_at(base.2, 24), 0x123);
     assert_eq!(base.2[30], 5, "function type ISM");
-    assert!(u64_at(base.2, 8) < u64_at(base.2, 16), "first and last DMA address");
+    assert!(
+        u64_at(base.2, 8) < u64_at(base.2, 16),
+        "first and last DMA address"
+    );
     assert_eq!(u64_at(group.2, 24) & 2, 2, "relaxed");
     assert_eq!((u16_at(group.2, 36), u16_at(group.2, 40)), (1024, 1024));
     assert_eq!(u32_at(util.2, 8), 64);
@@ -88,7 +96,12 @@ fn a_strict_function_has_no_relaxed_flag() {
 fn bad_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    for body in [vec![], vec![16, 0, 0, 0], vec![0; 16], Bytes::new().u32(15).raw(&[0; 12]).0] {
+    for body in [
+        vec![],
+        vec![16, 0, 0, 0],
+        vec![0; 16],
+        Bytes::new().u32(15).raw(&[0; 12]).0,
+    ] {
         client.request(command::GET_INFO, body).refused(EINVAL);
     }
     assert_eq!(info(&mut client, 16).len(), 16);

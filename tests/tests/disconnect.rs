@@ -14,15 +14,21 @@ fn device_state_stays_maps_and_interrupts_go() {
     let gid = driver.gid();
     let token = driver.register_dmb(4096, FIRST_INDEX, gid);
     driver.client.write(CONFIG, 0x3c, &[7]).ok();
-    let Driver { client, ram, irq, .. } = driver;
+    let Driver {
+        client, ram, irq, ..
+    } = driver;
     drop(client);
     daemon.wait_until_free();
 
     let mut client = daemon.client();
     assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [7]);
     // The buffer is known, its memory is not.
-    client.write(0, target(token, 0, true, 0), &[1; 8]).refused(EIO);
-    client.request(command::SET_IRQS, set_irqs(NONE | TRIGGER, MSI, 0, 1, &[])).ok();
+    client
+        .write(0, target(token, 0, true, 0), &[1; 8])
+        .refused(EIO);
+    client
+        .request(command::SET_IRQS, set_irqs(NONE | TRIGGER, MSI, 0, 1, &[]))
+        .ok();
     assert_eq!(irq.take(), 0, "the old client's eventfd is gone");
     client.map(IOVA, RAM_LEN, &ram, 0).ok();
     client.write(0, target(token, 0, true, 0), &[1; 8]).ok();
@@ -33,7 +39,9 @@ fn device_state_stays_maps_and_interrupts_go() {
 fn nothing_of_a_client_is_kept_open() {
     let daemon = Daemon::start();
     let resources = || {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+        let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
+            .unwrap()
+            .count();
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
         (open, maps.matches("guest-ram").count())
     };
@@ -66,7 +74,9 @@ fn a_second_client_is_refused_at_once_and_the_first_not_disturbed() {
     first.map(IOVA, 4096, &Ram::new(4096), 0).ok();
     for _ in 0..3 {
         let mut second = Client::connect(&daemon.only());
-        second.request(command::VERSION, version(0, 0, QEMU)).refused(EBUSY);
+        second
+            .request(command::VERSION, version(0, 0, QEMU))
+            .refused(EBUSY);
         second.wire.expect_closed();
         first.unmap(IOVA, 4096).ok();
         first.map(IOVA, 4096, &Ram::new(4096), 0).ok();
@@ -106,5 +116,7 @@ fn a_client_that_is_killed_mid_message_frees_the_function() {
     daemon.wait_until_free();
     let mut driver = Driver::attach(&daemon.only(), Via::Region);
     driver.run(code::READ_GID, []).ok();
-    eventually("the log tells of it", || daemon.stderr().contains("5 bytes into").then_some(()));
+    eventually("the log tells of it", || {
+        daemon.stderr().contains("5 bytes into").then_some(())
+    });
 }

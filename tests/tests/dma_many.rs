@@ -18,7 +18,9 @@ fn map_all(client: &mut Client, ram: &Ram, iova: u64) {
         for page in batch {
             let body = dma_map(iova + page * 2 * PAGE, PAGE, page * PAGE);
             let id = *page as u16;
-            client.wire.send_with_fds(&message(id, command::DMA_MAP, 0, &body), &[ram.as_fd()]);
+            client
+                .wire
+                .send_with_fds(&message(id, command::DMA_MAP, 0, &body), &[ram.as_fd()]);
         }
         for page in batch {
             client.reply_to(*page as u16).ok();
@@ -28,7 +30,9 @@ fn map_all(client: &mut Client, ram: &Ram, iova: u64) {
 
 /// Open descriptors of the server, and its mappings of guest memory.
 fn resources(daemon: &Daemon) -> (usize, usize) {
-    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
+        .unwrap()
+        .count();
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
     (open, maps.matches("guest-ram").count())
 }
@@ -42,7 +46,10 @@ fn one_file_is_one_mapping_and_at_most_one_descriptor() {
     map_all(&mut client, &ram, IOVA);
     let (now_open, mappings) = resources(&daemon);
     assert_eq!(mappings, 1);
-    assert!(now_open <= open + 1, "{now_open} descriptors, {open} before");
+    assert!(
+        now_open <= open + 1,
+        "{now_open} descriptors, {open} before"
+    );
 
     client.unmap(IOVA + PAGE, 2 * PAGE).ok();
     client.unmap(IOVA + PAGE / 2, 2 * PAGE).refused(EINVAL);
@@ -74,13 +81,18 @@ fn a_buffer_may_lie_in_scattered_pages() {
     let iova = 0x9_0000_0000;
     // The buffer's first page is the file's last and the other way round.
     for page in 0..4 {
-        driver.client.map(iova + page * PAGE, PAGE, &driver.ram, (103 - page) * PAGE).ok();
+        driver
+            .client
+            .map(iova + page * PAGE, PAGE, &driver.ram, (103 - page) * PAGE)
+            .ok();
     }
     let gid = driver.gid();
     let payload = vfio_user_ism_tests::driver::dmb(iova, 4 * PAGE as u32, 32, gid);
     let token = driver.run(code::REG_DMB, payload).number();
     for page in 0..4_u8 {
-        driver.put(token + u64::from(page) * PAGE, &[page + 1; PAGE as usize]).ok();
+        driver
+            .put(token + u64::from(page) * PAGE, &[page + 1; PAGE as usize])
+            .ok();
     }
     for page in 0..4 {
         assert_eq!(driver.ram.read((103 - page) * PAGE, 1), [page as u8 + 1]);

@@ -30,9 +30,13 @@ fn short_and_long_bodies_are_refused() {
     let mut client = daemon.client();
     let body = dma_map(IOVA, 4096, 0);
     for len in [0, 4, 31] {
-        client.request(command::DMA_MAP, &body[..len]).refused(EINVAL);
+        client
+            .request(command::DMA_MAP, &body[..len])
+            .refused(EINVAL);
     }
-    client.request(command::DMA_MAP, [&body[..], &[0]].concat()).refused(EINVAL);
+    client
+        .request(command::DMA_MAP, [&body[..], &[0]].concat())
+        .refused(EINVAL);
     client.map_without_fd(IOVA, 4096).ok();
 }
 
@@ -59,7 +63,12 @@ fn a_map_over_another_is_eexist_and_changes_nothing() {
     let ram = Ram::new(16384);
     let mut client = daemon.client();
     client.map(IOVA, 8192, &ram, 0).ok();
-    for (iova, size) in [(IOVA, 8192), (IOVA + 4096, 4096), (IOVA - 4096, 8192), (IOVA - 4096, 16384)] {
+    for (iova, size) in [
+        (IOVA, 8192),
+        (IOVA + 4096, 4096),
+        (IOVA - 4096, 8192),
+        (IOVA - 4096, 16384),
+    ] {
         client.map(iova, size, &ram, 0).refused(EEXIST);
         client.map_without_fd(iova, size).refused(EEXIST);
     }
@@ -72,7 +81,9 @@ fn descriptors_that_are_no_such_memory_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.map(IOVA, 8192, &Ram::new(4096), 0).refused(EINVAL);
-    client.map(IOVA, 4096, &Ram::new(8192), 8192).refused(EINVAL);
+    client
+        .map(IOVA, 4096, &Ram::new(8192), 8192)
+        .refused(EINVAL);
     let (pipe, _other_end) = rustix::pipe::pipe().unwrap();
     let socket = client.wire.as_fd().try_clone_to_owned().unwrap();
     for fd in [pipe, socket] {
@@ -90,7 +101,9 @@ fn a_read_only_descriptor_cannot_be_mapped_writable() {
     let path = folder.path().join("ram");
     std::fs::write(&path, [0; 4096]).unwrap();
     let file = std::fs::File::open(path).unwrap();
-    client.request_with(command::DMA_MAP, dma_map(IOVA, 4096, 0), &[file.as_fd()]).refused(EACCES);
+    client
+        .request_with(command::DMA_MAP, dma_map(IOVA, 4096, 0), &[file.as_fd()])
+        .refused(EACCES);
 }
 
 #[test]
@@ -99,7 +112,9 @@ fn two_descriptors_are_refused() {
     let ram = Ram::new(4096);
     let mut client = daemon.client();
     let both = [ram.as_fd(), ram.as_fd()];
-    client.request_with(command::DMA_MAP, dma_map(IOVA, 4096, 0), &both).refused(EINVAL);
+    client
+        .request_with(command::DMA_MAP, dma_map(IOVA, 4096, 0), &both)
+        .refused(EINVAL);
     client.map(IOVA, 4096, &ram, 0).ok();
 }
 
@@ -110,6 +125,8 @@ fn memory_that_is_not_writable_takes_no_sba() {
     let iova = 0x2_0000_0000;
     map(&mut driver.client, 32, 1, [0, iova, 4096]).ok();
     driver.run(code::REG_SBA, Bytes::new().be64(iova)).failed();
-    driver.run(code::REG_SBA, Bytes::new().be64(iova + 4096)).failed();
+    driver
+        .run(code::REG_SBA, Bytes::new().be64(iova + 4096))
+        .failed();
     driver.run(code::REG_SBA, Bytes::new().be64(IOVA)).ok();
 }

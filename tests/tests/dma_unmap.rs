@@ -49,7 +49,12 @@ fn an_unmap_that_cuts_a_map_is_refused_and_removes_nothing() {
     let mut client = daemon.client();
     client.map(IOVA, 8192, &ram, 0).ok();
     client.map(IOVA + 8192, 8192, &ram, 8192).ok();
-    for (iova, size) in [(IOVA, 4096), (IOVA + 4096, 4096), (IOVA, 12288), (IOVA + 4096, 12288)] {
+    for (iova, size) in [
+        (IOVA, 4096),
+        (IOVA + 4096, 4096),
+        (IOVA, 12288),
+        (IOVA + 4096, 12288),
+    ] {
         client.unmap(iova, size).refused(EINVAL);
     }
     assert_eq!(unmapped(&client.unmap(IOVA, 16384).ok()), 16384);
@@ -69,7 +74,9 @@ fn all_maps_go_at_once() {
     for iova in [0, 1 << 40] {
         client.map(iova, 4096, &ram, 0).ok();
     }
-    client.request(command::DMA_UNMAP, dma_unmap(2, 0, 4096)).refused(EINVAL);
+    client
+        .request(command::DMA_UNMAP, dma_unmap(2, 0, 4096))
+        .refused(EINVAL);
     client.request(command::DMA_UNMAP, dma_unmap(2, 0, 0)).ok();
     for iova in [0, 1 << 40] {
         client.map(iova, 4096, &ram, 0).ok();
@@ -83,13 +90,19 @@ fn bad_requests_are_refused() {
     client.map_without_fd(IOVA, 4096).ok();
     let body = dma_unmap(0, IOVA, 4096);
     for len in [0, 8, 23] {
-        client.request(command::DMA_UNMAP, &body[..len]).refused(EINVAL);
+        client
+            .request(command::DMA_UNMAP, &body[..len])
+            .refused(EINVAL);
     }
     for (flags, iova, size) in [(0, IOVA, 0), (4, IOVA, 4096), (0, u64::MAX, 2)] {
-        client.request(command::DMA_UNMAP, dma_unmap(flags, iova, size)).refused(EINVAL);
+        client
+            .request(command::DMA_UNMAP, dma_unmap(flags, iova, size))
+            .refused(EINVAL);
     }
     let small = Bytes::new().u32(8).raw(&body[4..]);
     client.request(command::DMA_UNMAP, small).refused(EINVAL);
-    client.request(command::DMA_UNMAP, dma_unmap(1, IOVA, 4096)).refused(EOPNOTSUPP);
+    client
+        .request(command::DMA_UNMAP, dma_unmap(1, IOVA, 4096))
+        .refused(EOPNOTSUPP);
     assert_eq!(unmapped(&client.unmap(IOVA, 4096).ok()), 4096);
 }

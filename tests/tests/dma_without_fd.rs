@@ -33,7 +33,13 @@ impl Guest {
     fn new(daemon: &Daemon, layout: Layout) -> Self {
         let mut client = daemon.client();
         client.map_without_fd(IOVA, LEN).ok();
-        Self { client, memory: vec![0; LEN as usize], layout, reads: 0, writes: 0 }
+        Self {
+            client,
+            memory: vec![0; LEN as usize],
+            layout,
+            reads: 0,
+            writes: 0,
+        }
     }
 
     /// Payload and header of a command, posted; the header of the response.
@@ -41,7 +47,8 @@ impl Guest {
         if !payload.is_empty() {
             self.client.post(2, 8, payload);
         }
-        self.client.post(2, 0, &header(code, 8 + payload.len() as u16));
+        self.client
+            .post(2, 0, &header(code, 8 + payload.len() as u16));
         self.client.read(2, 0, 16).data()
     }
 
@@ -113,11 +120,18 @@ fn a_signalled_move(layout: Layout) {
     // A neighbour's bit and a reserved one must survive.
     guest.memory[8] = 0x40;
     let data: Vec<u8> = (0..100).collect();
-    guest.client.write(0, target(token, 3, true, 24), &data).ok();
+    guest
+        .client
+        .write(0, target(token, 3, true, 24), &data)
+        .ok();
     guest.serve_until(&irq);
     assert_eq!(guest.memory[0x1018..0x1018 + 100], data);
     assert_eq!(guest.memory[8], 0xc0, "DMB bit 32, and the neighbour's");
-    assert_eq!(guest.memory[320..322], 0x1000_u16.to_be_bytes(), "element 3");
+    assert_eq!(
+        guest.memory[320..322],
+        0x1000_u16.to_be_bytes(),
+        "element 3"
+    );
     assert_eq!(guest.memory[0], 0x80, "summary");
 }
 
@@ -139,7 +153,10 @@ fn a_region_access_never_waits_for_the_client() {
     let token = guest.register();
     // None of the server's commands is answered until the end.
     for n in 0..10 {
-        guest.client.write(0, target(token, 0, n == 9, u64::from(n)), &[n]).ok();
+        guest
+            .client
+            .write(0, target(token, 0, n == 9, u64::from(n)), &[n])
+            .ok();
         guest.client.read(7, 0, 4).ok();
     }
     guest.serve_until(&irq);
@@ -152,7 +169,10 @@ fn the_interrupt_comes_after_everything_is_written() {
     let mut guest = Guest::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
-    guest.client.write(0, target(token, 0, true, 0), &[9; 8]).ok();
+    guest
+        .client
+        .write(0, target(token, 0, true, 0), &[9; 8])
+        .ok();
     let mut order = Vec::new();
     while guest.memory[0] & 0x80 == 0 {
         assert_eq!(irq.take(), 0, "an interrupt before the summary bit");
@@ -172,11 +192,22 @@ fn a_client_that_refuses_loses_the_write_only() {
     let mut guest = Guest::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
-    guest.client.write(0, target(token, 0, false, 0), &[1; 8]).ok();
+    guest
+        .client
+        .write(0, target(token, 0, false, 0), &[1; 8])
+        .ok();
     let refused = guest.client.receive();
-    let error = Bytes::new().u16(refused.id).u16(refused.command).u32(16).u32(0x21).u32(14);
+    let error = Bytes::new()
+        .u16(refused.id)
+        .u16(refused.command)
+        .u32(16)
+        .u32(0x21)
+        .u32(14);
     guest.client.wire.send(&error.0);
-    guest.client.write(0, target(token, 0, true, 8), &[2; 8]).ok();
+    guest
+        .client
+        .write(0, target(token, 0, true, 8), &[2; 8])
+        .ok();
     guest.serve_until(&irq);
     assert_eq!(guest.memory[0x1008..0x1010], [2; 8]);
 }
@@ -186,7 +217,10 @@ fn a_client_that_leaves_with_work_outstanding_is_forgotten() {
     let daemon = Daemon::start();
     let mut guest = Guest::new(&daemon, Layout::Wide);
     let token = guest.register();
-    guest.client.write(0, target(token, 0, true, 0), &[1; 8]).ok();
+    guest
+        .client
+        .write(0, target(token, 0, true, 0), &[1; 8])
+        .ok();
     drop(guest);
     daemon.wait_until_free();
     let mut next = daemon.client();

@@ -23,7 +23,10 @@ fn sigterm_and_sigint_end_it_with_a_summary() {
         let stopped = daemon.wait();
         assert_eq!((stopped.ended.code, stopped.ended.signal), (Some(0), None));
         let summary = &stopped.ended.stderr;
-        assert!(summary.contains("data-after-signal") && summary.contains("1 violations"), "{summary}");
+        assert!(
+            summary.contains("data-after-signal") && summary.contains("1 violations"),
+            "{summary}"
+        );
     }
 }
 
@@ -45,16 +48,31 @@ fn the_report_counts_by_rule_path_and_function() {
     driver.client.write(2, 8, &[0; 8]).ok();
     drop(driver);
     let stopped = daemon.stop();
-    assert_eq!((&stopped.report["schema_version"], &stopped.report["profile"]), (&1.into(), &"pair".into()));
+    assert_eq!(
+        (
+            &stopped.report["schema_version"],
+            &stopped.report["profile"]
+        ),
+        (&1.into(), &"pair".into())
+    );
     let function = stopped.function("ism1");
-    assert_eq!((&function["clients"], &function["commands"]), (&1.into(), &1.into()));
+    assert_eq!(
+        (&function["clients"], &function["commands"]),
+        (&1.into(), &1.into())
+    );
     let path = |name| {
         let paths = function["paths"].as_array().unwrap();
         paths.iter().find(|path| path["path"] == name).unwrap()
     };
     // READ_GID: a header, and two loads of the response.
-    assert_eq!((&path("region")["stores"], &path("region")["loads"]), (&1.into(), &2.into()));
-    assert_eq!((&path("bar")["stores"], &path("bar")["stored_bytes"]), (&1.into(), &8.into()));
+    assert_eq!(
+        (&path("region")["stores"], &path("region")["loads"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(
+        (&path("bar")["stores"], &path("bar")["stored_bytes"]),
+        (&1.into(), &8.into())
+    );
     assert_eq!(stopped.function("ism0")["clients"], 0);
     assert_eq!(stopped.report["violations"], 0);
     assert_eq!(stopped.report["worst_severity"], Value::Null);
@@ -80,12 +98,31 @@ fn events_are_numbered_json_lines() {
     misbehave(&daemon);
     let stopped = daemon.stop();
     for (event, seq) in stopped.events.iter().zip(1..) {
-        assert_eq!((&event["schema_version"], &event["seq"]), (&1.into(), &seq.into()));
-        assert!(event["event"].is_string() && event["function"] == "ism0" && event["time_us"].is_u64());
+        assert_eq!(
+            (&event["schema_version"], &event["seq"]),
+            (&1.into(), &seq.into())
+        );
+        assert!(
+            event["event"].is_string() && event["function"] == "ism0" && event["time_us"].is_u64()
+        );
     }
-    let names: Vec<_> = stopped.events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!((names[0], *names.last().unwrap()), ("connected", "disconnected"));
-    for name in ["store", "load", "command", "data-move", "interrupt", "violation"] {
+    let names: Vec<_> = stopped
+        .events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (names[0], *names.last().unwrap()),
+        ("connected", "disconnected")
+    );
+    for name in [
+        "store",
+        "load",
+        "command",
+        "data-move",
+        "interrupt",
+        "violation",
+    ] {
         assert!(names.contains(&name), "{name}");
     }
 }
@@ -96,8 +133,15 @@ fn events_stop_at_their_limit() {
     misbehave(&daemon);
     let stopped = daemon.stop();
     let last = stopped.events.last().unwrap();
-    assert_eq!((&last["event"], &last["limit"]), (&"truncated".into(), &2000.into()));
-    let length: usize = stopped.events.iter().map(|event| event.to_string().len()).sum();
+    assert_eq!(
+        (&last["event"], &last["limit"]),
+        (&"truncated".into(), &2000.into())
+    );
+    let length: usize = stopped
+        .events
+        .iter()
+        .map(|event| event.to_string().len())
+        .sum();
     assert!(length < 3000, "{length}");
 }
 
@@ -120,7 +164,12 @@ fn the_log_may_be_json() {
     let daemon = Daemon::with_arguments(&["--log-format", "json"]);
     misbehave(&daemon);
     let stopped = daemon.stop();
-    let violation = stopped.ended.stderr.lines().find(|line| line.contains("data-after-signal")).unwrap();
+    let violation = stopped
+        .ended
+        .stderr
+        .lines()
+        .find(|line| line.contains("data-after-signal"))
+        .unwrap();
     let line: Value = serde_json::from_str(violation).unwrap();
     assert_eq!(line["level"], "WARN");
 }

@@ -22,7 +22,12 @@ fn signal(driver: &mut Driver, gid: u64, trigger: u32, event: u32, info: u64) ->
 fn entry(driver: &Driver, slot: u64) -> (u64, u64, u64, u64) {
     let at = IEQ + 32 + 32 * slot;
     let ram = &driver.ram;
-    (ram.be(at, 4), ram.be(at + 4, 4), ram.be(at + 8, 8), ram.be(at + 24, 8))
+    (
+        ram.be(at, 4),
+        ram.be(at + 4, 4),
+        ram.be(at + 8, 8),
+        ram.be(at + 24, 8),
+    )
 }
 
 fn index(driver: &Driver) -> u64 {
@@ -36,7 +41,10 @@ fn an_event_arrives_with_the_senders_gid() {
     let (from, to) = (sender.gid(), receiver.gid());
     assert!(signal(&mut sender, to, 1, 0x83, 0x1122_3344_5566_7788));
     assert_eq!(receiver.irq.wait(), 1);
-    assert_eq!(entry(&receiver, 0), (TYPE_SOFTWARE, 0x83, from, 0x1122_3344_5566_7788));
+    assert_eq!(
+        entry(&receiver, 0),
+        (TYPE_SOFTWARE, 0x83, from, 0x1122_3344_5566_7788)
+    );
     assert_eq!(index(&receiver), 1);
     assert_eq!(receiver.ram.read(SBA, 1), [0xc0], "summary and event");
     assert_eq!(sender.irq.take(), 0);
@@ -64,7 +72,10 @@ fn without_a_trigger_the_event_waits_for_the_next_interrupt() {
     let (mut sender, mut receiver) = pair(&daemon);
     let to = receiver.gid();
     assert!(signal(&mut sender, to, 0, 0x80, 7));
-    assert_eq!((index(&receiver), receiver.ram.read(SBA, 1)[0] & 0x40), (1, 0x40));
+    assert_eq!(
+        (index(&receiver), receiver.ram.read(SBA, 1)[0] & 0x40),
+        (1, 0x40)
+    );
     assert_eq!(receiver.irq.take(), 0);
 }
 
@@ -91,7 +102,9 @@ fn a_queue_that_is_registered_again_starts_anew() {
         assert!(signal(&mut sender, to, 1, 0x80, n));
     }
     receiver.run(code::UNREG_IEQ, []).ok();
-    receiver.run(code::REG_IEQ, Bytes::new().be64(IOVA + IEQ).be64(512)).ok();
+    receiver
+        .run(code::REG_IEQ, Bytes::new().be64(IOVA + IEQ).be64(512))
+        .ok();
     assert!(signal(&mut sender, to, 1, 0x80, 9));
     assert_eq!((index(&receiver), entry(&receiver, 0).3), (1, 9));
 }
@@ -102,7 +115,8 @@ fn a_peer_that_goes_away_is_announced() {
     let (mut stays, mut goes) = pair(&daemon);
     let (own, gone) = (stays.gid(), goes.gid());
     // They are peers once one has admitted the other to a buffer.
-    goes.run(code::REG_DMB, dmb(IOVA + DMB, 4096, FIRST_INDEX, own)).ok();
+    goes.run(code::REG_DMB, dmb(IOVA + DMB, 4096, FIRST_INDEX, own))
+        .ok();
     drop(goes);
     stays.irq.wait();
     let (kind, _, token, _) = entry(&stays, 0);

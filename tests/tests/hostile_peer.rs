@@ -15,7 +15,13 @@ fn still_serves(daemon: &mut Daemon) {
 
 /// A header that says what it is told to.
 fn header(size: u32, flags: u32) -> Vec<u8> {
-    Bytes::new().u16(1).u16(command::RESET).u32(size).u32(flags).u32(0).0
+    Bytes::new()
+        .u16(1)
+        .u16(command::RESET)
+        .u32(size)
+        .u32(flags)
+        .u32(0)
+        .0
 }
 
 #[test]
@@ -44,7 +50,9 @@ fn a_version_without_nul_is_refused() {
     let mut daemon = Daemon::start();
     let mut client = Client::connect(&daemon.only());
     let body = version(0, 0, QEMU);
-    client.request(command::VERSION, &body[..body.len() - 1]).refused(EINVAL);
+    client
+        .request(command::VERSION, &body[..body.len() - 1])
+        .refused(EINVAL);
     drop(client);
     still_serves(&mut daemon);
 }
@@ -55,14 +63,19 @@ fn memory_is_not_allocated_on_a_peers_word() {
     let mut client = daemon.client();
     for count in [(1 << 20) + 1, 1 << 31, u32::MAX] {
         client.read(0, 0, count).refused(EINVAL);
-        client.request(command::REGION_WRITE, access(0, 0, count)).refused(EINVAL);
+        client
+            .request(command::REGION_WRITE, access(0, 0, count))
+            .refused(EINVAL);
     }
     client.wire.send(&header(u32::MAX, 0));
     client.wire.expect_closed();
     drop(client);
     still_serves(&mut daemon);
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
     let kib: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
     assert!(kib < 256 << 10, "{peak}");
 }
@@ -73,7 +86,12 @@ fn messages_may_come_one_byte_at_a_time() {
     let mut client = Client::connect(&daemon.only());
     let stream = [
         message(1, command::VERSION, 0, &version(0, 0, QEMU)),
-        message(2, command::REGION_WRITE, 0, &region_write(CONFIG, 0x3c, &[5])),
+        message(
+            2,
+            command::REGION_WRITE,
+            0,
+            &region_write(CONFIG, 0x3c, &[5]),
+        ),
         message(3, command::REGION_READ, 0, &access(CONFIG, 0x3c, 1).0),
     ];
     for byte in stream.concat() {
@@ -90,7 +108,9 @@ fn a_reply_larger_than_the_socket_takes_is_not_cut() {
     let mut client = daemon.client();
     // Nothing is received until all are sent: the replies do not fit the socket's buffer.
     let len = 1 << 20;
-    let ids: Vec<_> = (0..4).map(|_| client.send(command::REGION_READ, 0, access(0, 0, len))).collect();
+    let ids: Vec<_> = (0..4)
+        .map(|_| client.send(command::REGION_READ, 0, access(0, 0, len)))
+        .collect();
     for id in ids {
         assert_eq!(client.reply_to(id).data().len(), len as usize);
     }
@@ -137,7 +157,12 @@ fn a_type_that_is_neither_command_nor_reply_closes_the_connection() {
 #[test]
 fn a_message_cut_off_by_the_end_of_the_stream_is_not_carried_out() {
     let mut daemon = Daemon::start();
-    let whole = message(9, command::REGION_WRITE, 0, &region_write(CONFIG, 0x3c, &[5; 4]));
+    let whole = message(
+        9,
+        command::REGION_WRITE,
+        0,
+        &region_write(CONFIG, 0x3c, &[5; 4]),
+    );
     for len in [1, 15, 16, 20, whole.len() - 1] {
         let mut client = daemon.client();
         client.wire.send(&whole[..len]);
@@ -158,7 +183,9 @@ fn noise_closes_the_connection() {
         let noise: Vec<u8> = (0..4096)
             .map(|_| {
                 // Knuth's multiplicative generator: the bytes only have to be odd ones.
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(seed);
                 (state >> 56) as u8
             })
             .collect();
@@ -175,9 +202,15 @@ fn too_many_descriptors_close_the_connection_and_leave_none_open() {
     let eventfd = vfio_user_ism_tests::Eventfd::new();
     let fds = [std::os::fd::AsFd::as_fd(&eventfd); 17];
     let mut client = daemon.client();
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    let open = || {
+        std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
+            .unwrap()
+            .count()
+    };
     let before = open();
-    client.wire.send_with_fds(&message(1, command::SET_IRQS, 0, &[0; 20]), &fds);
+    client
+        .wire
+        .send_with_fds(&message(1, command::SET_IRQS, 0, &[0; 20]), &fds);
     client.wire.expect_closed();
     daemon.wait_until_free();
     // Only the connection itself is gone.

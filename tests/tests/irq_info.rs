@@ -12,7 +12,10 @@ fn counts(client: &mut Client) -> Vec<u32> {
     let all = (0..5).map(|index| {
         let body = Bytes::new().u32(16).u32(0).u32(index).u32(0);
         let info = client.request(command::GET_IRQ_INFO, body).ok();
-        assert_eq!((info.len(), u32_at(&info, 0), u32_at(&info, 8)), (16, 16, index));
+        assert_eq!(
+            (info.len(), u32_at(&info, 0), u32_at(&info, 8)),
+            (16, 16, index)
+        );
         let count = u32_at(&info, 12);
         assert_eq!(u32_at(&info, 4) & EVENTFD, u32::from(count > 0));
         count
@@ -28,7 +31,7 @@ fn msi_and_msix_have_one_vector() {
 
 #[test]
 fn msix_can_be_left_out() {
-    let daemon = Daemon::with_settings(json!({ "msix": false }), json!({}));
+    let daemon = Daemon::with_device(&json!({ "msix": false }));
     assert_eq!(counts(&mut daemon.client()), [0, 1, 0, 0, 0]);
 }
 
@@ -37,7 +40,13 @@ fn bad_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let request = |argsz, index| Bytes::new().u32(argsz).u32(0).u32(index).u32(0).0;
-    for body in [vec![], vec![16, 0, 0, 0], request(15, MSI), request(16, 5), request(16, u32::MAX)] {
+    for body in [
+        vec![],
+        vec![16, 0, 0, 0],
+        request(15, MSI),
+        request(16, 5),
+        request(16, u32::MAX),
+    ] {
         client.request(command::GET_IRQ_INFO, body).refused(EINVAL);
     }
     client.request(command::GET_IRQ_INFO, request(16, MSI)).ok();

@@ -1,10 +1,10 @@
 //! No_reply: nothing comes back, whatever happens.
 
+use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::client::{CONFIG, access, command, dma_map, set_irqs};
 use vfio_user_ism_tests::driver::IOVA;
 use vfio_user_ism_tests::errno::EEXIST;
 use vfio_user_ism_tests::wire::NO_REPLY;
-use vfio_user_ism_tests::Daemon;
 
 #[test]
 fn nothing_comes_back_for_success_or_failure() {
@@ -41,5 +41,9 @@ fn a_posted_write_that_breaks_a_rule_is_recorded() {
     let store = stopped.events_named("store").next().unwrap();
     assert_eq!(store["posted"], true);
     assert_eq!(store["result"], "rejected");
-    assert!(stopped.ended.stderr.contains("unknown-dmb"), "{}", stopped.ended.stderr);
+    assert!(
+        stopped.ended.stderr.contains("unknown-dmb"),
+        "{}",
+        stopped.ended.stderr
+    );
 }

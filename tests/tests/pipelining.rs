@@ -11,8 +11,18 @@ fn replies_come_in_the_order_of_the_requests() {
     let mut client = daemon.client();
     let mut stream = Vec::new();
     for value in 0..=255 {
-        stream.extend(message(value, command::REGION_WRITE, 0, &region_write(CONFIG, 0x3c, &[value as u8])));
-        stream.extend(message(value, command::REGION_READ, 0, &access(CONFIG, 0x3c, 1).0));
+        stream.extend(message(
+            value,
+            command::REGION_WRITE,
+            0,
+            &region_write(CONFIG, 0x3c, &[value as u8]),
+        ));
+        stream.extend(message(
+            value,
+            command::REGION_READ,
+            0,
+            &access(CONFIG, 0x3c, 1).0,
+        ));
         stream.extend(message(value, 99, 0, &[1, 2, 3]));
     }
     client.wire.send(&stream);
@@ -41,7 +51,11 @@ fn posted_writes_take_effect_before_a_later_read() {
     let mut client = daemon.client();
     for value in 0..100 {
         client.post(CONFIG, 0x3c, &[value]);
-        client.send(command::WRITE_MULTI, NO_REPLY, write_multi(&[(CONFIG, 0x10, &[value; 8])]));
+        client.send(
+            command::WRITE_MULTI,
+            NO_REPLY,
+            write_multi(&[(CONFIG, 0x10, &[value; 8])]),
+        );
         let first = client.send(command::REGION_READ, 0, access(CONFIG, 0x3c, 1));
         let second = client.send(command::REGION_READ, 0, access(CONFIG, 0x17, 1));
         assert_eq!(client.reply_to(first).data(), [value]);
@@ -67,7 +81,11 @@ fn a_map_in_flight_is_there_for_the_command_behind_it() {
     let daemon = Daemon::start();
     let mut driver = Driver::attach(&daemon.only(), Via::Bar);
     let iova = 0x5_0000_0000_u64;
-    let map = driver.client.send(command::DMA_MAP, 0, vfio_user_ism_tests::client::dma_map(iova, 4096, 0));
+    let map = driver.client.send(
+        command::DMA_MAP,
+        0,
+        vfio_user_ism_tests::client::dma_map(iova, 4096, 0),
+    );
     driver.client.post(2, 8, &iova.to_be_bytes());
     driver.client.post(2, 0, &header(code::REG_SBA, 16));
     driver.client.reply_to(map).ok();

@@ -81,7 +81,7 @@ fn linux_enumerates_the_function_and_reaches_its_shell() {
 #[test]
 #[ignore = "needs QEMU and a Linux guest: run ./test"]
 fn linux_sees_the_bar_that_the_profile_asks_for() {
-    let daemon = Daemon::with_settings(json!({ "data_bar_bits": 39 }), json!({}));
+    let daemon = Daemon::with_device(&json!({ "data_bar_bits": 39 }));
     let mut guest = boot(&daemon);
     let function = shown(&mut guest, "0007:00:00.0");
     assert_eq!(function.bars[0], 1 << 39);

@@ -11,7 +11,10 @@ fn replies_repeat_the_access() {
     let body = client.read(CONFIG, 4, 8).ok();
     assert_eq!(body[..16], access(CONFIG, 4, 8).0);
     assert_eq!(body.len(), 24);
-    assert_eq!(client.write(CONFIG, 0x3c, &[7]).ok(), access(CONFIG, 0x3c, 1).0);
+    assert_eq!(
+        client.write(CONFIG, 0x3c, &[7]).ok(),
+        access(CONFIG, 0x3c, 1).0
+    );
 }
 
 #[test]
@@ -21,7 +24,9 @@ fn accesses_outside_a_region_are_refused() {
     for (region, size) in [(0, 1 << 48), (2, 4096), (4, 4096), (CONFIG, 256)] {
         for (offset, count) in [(size, 8), (size - 4, 8), (u64::MAX - 8, 8), (1 << 62, 4)] {
             client.read(region, offset, count).refused(EINVAL);
-            client.write(region, offset, &vec![0; count as usize]).refused(EINVAL);
+            client
+                .write(region, offset, &vec![0; count as usize])
+                .refused(EINVAL);
         }
     }
     for region in [1, 3, 5, 6, 8, 10, u32::MAX] {
@@ -39,7 +44,10 @@ fn a_count_that_is_not_the_datas_is_refused() {
         let body = access(CONFIG, 0x10, count).raw(&vec![0xff; data]);
         client.request(command::REGION_WRITE, body).refused(EINVAL);
     }
-    assert_eq!(client.read(CONFIG, 0x10, 8).data(), [4, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        client.read(CONFIG, 0x10, 8).data(),
+        [4, 0, 0, 0, 0, 0, 0, 0]
+    );
 }
 
 #[test]
@@ -50,7 +58,12 @@ fn short_and_long_bodies_are_refused() {
         let body = Bytes::new().raw(&access(CONFIG, 0, 4).raw(&[0]).0[..len]);
         client.request(command::REGION_READ, body).refused(EINVAL);
     }
-    client.request(command::REGION_WRITE, &region_write(CONFIG, 0x10, &[0; 4])[..15]).refused(EINVAL);
+    client
+        .request(
+            command::REGION_WRITE,
+            &region_write(CONFIG, 0x10, &[0; 4])[..15],
+        )
+        .refused(EINVAL);
 }
 
 #[test]

@@ -39,8 +39,11 @@ fn every_region_has_its_size() {
 #[test]
 fn the_profile_decides_about_sizes() {
     let device = json!({ "msix": false, "data_bar_bits": 39, "payload_carrier": "iova" });
-    let daemon = Daemon::with_settings(device, json!({}));
-    let sizes: Vec<_> = regions(&mut daemon.client()).iter().map(|(_, size)| *size).collect();
+    let daemon = Daemon::with_device(&device);
+    let sizes: Vec<_> = regions(&mut daemon.client())
+        .iter()
+        .map(|(_, size)| *size)
+        .collect();
     assert_eq!(sizes, [1 << 39, 0, 4096, 0, 0, 0, 0, 256, 0, 48]);
 }
 
@@ -72,7 +75,9 @@ fn bad_requests_are_refused() {
         request(32, 10),
         request(32, u32::MAX),
     ] {
-        client.request(command::GET_REGION_INFO, body).refused(EINVAL);
+        client
+            .request(command::GET_REGION_INFO, body)
+            .refused(EINVAL);
     }
     info(&mut client, 32, 0);
 }

@@ -3,22 +3,20 @@
 use rustix::process::{PTracer, Pid, set_ptracer};
 use serde_json::json;
 use vfio_user_ism_tests::client::ZPCI;
-use vfio_user_ism_tests::driver::{
-    DMB, FIRST_INDEX, IOVA, code, header, target, zpci_request,
-};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, header, target, zpci_request};
 use vfio_user_ism_tests::errno::{EFAULT, EINVAL, EIO};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Message, Via};
 
 const READ: u64 = 1;
 const BLOCKW: u64 = 2;
 
-fn request(client: &mut Client, request: Bytes) -> Message {
-    client.write(ZPCI, 16, &request.0)
+fn request(client: &mut Client, request: impl AsRef<[u8]>) -> Message {
+    client.write(ZPCI, 16, request.as_ref())
 }
 
 /// A daemon whose profile takes payloads in one way.
 fn carried(carrier: &str) -> Daemon {
-    Daemon::with_settings(json!({ "payload_carrier": carrier }), json!({}))
+    Daemon::with_device(&json!({ "payload_carrier": carrier }))
 }
 
 /// A driver with a buffer, and the target of a move into it.
@@ -31,8 +29,11 @@ fn with_buffer(daemon: &Daemon) -> (Driver, u64) {
 
 #[test]
 fn the_header_tells_the_maximum() {
-    for (max, device) in [(4096_u16, json!({})), (128, json!({ "max_store_block_length": 128 }))] {
-        let daemon = Daemon::with_settings(device, json!({}));
+    for (max, device) in [
+        (4096_u16, json!({})),
+        (128, json!({ "max_store_block_length": 128 })),
+    ] {
+        let daemon = Daemon::with_device(&device);
         let mut client = daemon.client();
         let expected = Bytes::new().u64(0).u16(max).raw(&[0; 6]).0;
         assert_eq!(client.read(ZPCI, 0, 16).data(), expected);
@@ -58,7 +59,9 @@ fn only_the_header_is_read_and_only_the_request_written() {
 fn a_partial_request_is_refused_and_does_not_run_with_stale_fields() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    let gid = zpci_request(BLOCKW, 0, 2, 0, 8).raw(&header(code::READ_GID, 8)).0;
+    let gid = zpci_request(BLOCKW, 0, 2, 0, 8)
+        .raw(&header(code::READ_GID, 8))
+        .0;
     client.write(ZPCI, 16, &gid).ok();
     for (offset, len) in [(16, 0), (16, 8), (16, 31), (24, 24), (44, 2), (47, 1)] {
         client.write(ZPCI, offset, &gid[..len]).refused(EINVAL);
@@ -112,7 +115,10 @@ fn a_payload_may_be_appended() {
         driver.put(at, &data).ok();
         driver.put(at + 4096 + 3, &data[..11]).ok();
         assert_eq!(driver.ram.read(DMB, 4096), data);
-        assert_eq!(driver.ram.read(DMB + 4099, 12), [&data[..11], &[0]].concat());
+        assert_eq!(
+            driver.ram.read(DMB + 4099, 12),
+            [&data[..11], &[0]].concat()
+        );
     }
 }
 
@@ -138,7 +144,8 @@ fn gaddr_may_be_an_address_in_the_client_process() {
         let _ = set_ptracer(PTracer::ProcessID(server));
         let mut client = daemon.client();
         // Aligned, and in one page: an 8-byte value that is a multiple of 8.
-        let source = Box::new(u64::from_be_bytes(header(code::READ_GID, 8).try_into().unwrap()).to_be());
+        let source =
+            Box::new(u64::from_be_bytes(header(code::READ_GID, 8).try_into().unwrap()).to_be());
         let address = |value: &u64| std::ptr::from_ref(value).addr() as u64;
         request(&mut client, zpci_request(BLOCKW, address(&source), 2, 0, 8)).ok();
         let result = Box::new(std::sync::atomic::AtomicU64::new(0));
@@ -180,7 +187,11 @@ fn gaddr_is_aligned_and_in_one_page() {
     for (gaddr, len) in [(IOVA + 4, 8), (IOVA + 0xff8, 16), (IOVA + 8, 4096)] {
         request(&mut driver.client, zpci_request(BLOCKW, gaddr, 2, 8, len)).refused(EIO);
     }
-    request(&mut driver.client, zpci_request(BLOCKW, IOVA + 0xff8, 2, 8, 8)).ok();
+    request(
+        &mut driver.client,
+        zpci_request(BLOCKW, IOVA + 0xff8, 2, 8, 8),
+    )
+    .ok();
 }
 
 #[test]

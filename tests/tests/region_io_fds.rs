@@ -24,9 +24,15 @@ fn every_region_has_an_empty_answer() {
 fn bad_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    for (argsz, flags, index, count) in [(15, 0, 0, 0), (16, 1, 0, 0), (16, 0, 10, 0), (16, 0, 0, 1)] {
+    for (argsz, flags, index, count) in
+        [(15, 0, 0, 0), (16, 1, 0, 0), (16, 0, 10, 0), (16, 0, 0, 1)]
+    {
         let body = request(argsz, flags, index, count);
-        client.request(command::GET_REGION_IO_FDS, body).refused(EINVAL);
+        client
+            .request(command::GET_REGION_IO_FDS, body)
+            .refused(EINVAL);
     }
-    client.request(command::GET_REGION_IO_FDS, []).refused(EINVAL);
+    client
+        .request(command::GET_REGION_IO_FDS, [])
+        .refused(EINVAL);
 }

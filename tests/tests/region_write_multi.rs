@@ -9,10 +9,21 @@ use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 fn the_writes_are_carried_out_in_order() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    let reply = client.write_multi(&[(CONFIG, 0x3c, &[1]), (CONFIG, 0x10, &[0xff; 8]), (CONFIG, 0x3c, &[2])]);
-    assert_eq!(reply.ok(), Bytes::new().u64(3).0, "the number of writes completed");
+    let reply = client.write_multi(&[
+        (CONFIG, 0x3c, &[1]),
+        (CONFIG, 0x10, &[0xff; 8]),
+        (CONFIG, 0x3c, &[2]),
+    ]);
+    assert_eq!(
+        reply.ok(),
+        Bytes::new().u64(3).0,
+        "the number of writes completed"
+    );
     assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [2]);
-    assert_eq!(client.read(CONFIG, 0x10, 8).data(), [4, 0, 0, 0, 0, 0, 0xff, 0xff]);
+    assert_eq!(
+        client.read(CONFIG, 0x10, 8).data(),
+        [4, 0, 0, 0, 0, 0, 0xff, 0xff]
+    );
 }
 
 #[test]
@@ -20,7 +31,10 @@ fn a_command_may_come_in_one_message() {
     let daemon = Daemon::start();
     let mut driver = Driver::attach(&daemon.only(), Via::Bar);
     let payload = 0x1fff_u64.to_be_bytes();
-    driver.client.write_multi(&[(2, 8, &payload), (2, 0, &header(code::ADD_VLAN_ID, 16))]).ok();
+    driver
+        .client
+        .write_multi(&[(2, 8, &payload), (2, 0, &header(code::ADD_VLAN_ID, 16))])
+        .ok();
     driver.response().ok();
 }
 
@@ -54,6 +68,8 @@ fn bad_requests_are_refused_whole() {
 fn a_refused_write_does_not_hide_the_others() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    client.write_multi(&[(CONFIG, 0x3c, &[1]), (6, 0, &[0]), (CONFIG, 0x3d, &[9])]).refused(EINVAL);
+    client
+        .write_multi(&[(CONFIG, 0x3c, &[1]), (6, 0, &[0]), (CONFIG, 0x3d, &[9])])
+        .refused(EINVAL);
     assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [1]);
 }

@@ -24,7 +24,9 @@ fn the_servers_own_commands_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for number in [command::DMA_READ, command::DMA_WRITE] {
-        client.request(number, Bytes::new().u64(0).u64(8)).refused(EOPNOTSUPP);
+        client
+            .request(number, Bytes::new().u64(0).u64(8))
+            .refused(EOPNOTSUPP);
     }
 }
 
@@ -43,10 +45,16 @@ fn descriptors_where_none_belong_are_refused_and_closed() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let eventfd = Eventfd::new();
-    let open = || std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    let open = || {
+        std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
+            .unwrap()
+            .count()
+    };
     let before = open();
     for _ in 0..10 {
-        client.request_with(command::RESET, [], &[eventfd.as_fd()]).refused(EINVAL);
+        client
+            .request_with(command::RESET, [], &[eventfd.as_fd()])
+            .refused(EINVAL);
     }
     client.reset();
     assert_eq!(open(), before);
@@ -62,6 +70,9 @@ fn refusals_are_counted_and_recorded() {
     let stopped = daemon.stop();
     assert_eq!(stopped.function("ism0")["refused_messages"], 2);
     let refused: Vec<_> = stopped.events_named("refused-request").collect();
-    assert_eq!((&refused[0]["errno"], &refused[1]["errno"]), (&95.into(), &22.into()));
+    assert_eq!(
+        (&refused[0]["errno"], &refused[1]["errno"]),
+        (&95.into(), &22.into())
+    );
     assert_eq!(refused[1]["command"], "REGION_READ");
 }

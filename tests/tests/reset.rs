@@ -41,7 +41,11 @@ fn maps_and_interrupts_stay() {
     let signal = Bytes::new().be64(gid).be32(1).be32(0x80).be64(0);
     driver.run(code::SIGNAL_IEQ, signal).ok();
     assert_eq!(driver.irq.wait(), 1);
-    driver.client.map(IOVA, 4096, &driver.ram, 0).errno().expect("the map is still there");
+    driver
+        .client
+        .map(IOVA, 4096, &driver.ram, 0)
+        .errno()
+        .expect("the map is still there");
 }
 
 #[test]

@@ -9,7 +9,9 @@ use vfio_user_ism_tests::{Client, Daemon, Eventfd};
 
 /// SET_IRQS for the only MSI vector.
 fn set(client: &mut Client, flags: u32, bools: &[u8]) {
-    client.request(command::SET_IRQS, set_irqs(flags, MSI, 0, 1, bools)).ok();
+    client
+        .request(command::SET_IRQS, set_irqs(flags, MSI, 0, 1, bools))
+        .ok();
 }
 
 fn request(client: &mut Client, body: Vec<u8>, fds: &[BorrowedFd<'_>]) -> Option<u32> {
@@ -23,7 +25,9 @@ fn a_trigger_signals_the_eventfd() {
     for index in [MSI, MSIX] {
         let eventfd = client.eventfd(index);
         for (flags, bools) in [(NONE | TRIGGER, &[][..]), (BOOL | TRIGGER, &[1])] {
-            client.request(command::SET_IRQS, set_irqs(flags, index, 0, 1, bools)).ok();
+            client
+                .request(command::SET_IRQS, set_irqs(flags, index, 0, 1, bools))
+                .ok();
             assert_eq!(eventfd.take(), 1);
         }
     }
@@ -46,7 +50,10 @@ fn what_is_raised_while_masked_comes_once_when_unmasked() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let eventfd = client.eventfd(MSI);
-    for (mask, unmask, bools) in [(NONE | MASK, NONE | UNMASK, &[][..]), (BOOL | MASK, BOOL | UNMASK, &[1])] {
+    for (mask, unmask, bools) in [
+        (NONE | MASK, NONE | UNMASK, &[][..]),
+        (BOOL | MASK, BOOL | UNMASK, &[1]),
+    ] {
         set(&mut client, mask, bools);
         set(&mut client, NONE | TRIGGER, &[]);
         set(&mut client, NONE | TRIGGER, &[]);
@@ -71,7 +78,10 @@ fn a_new_eventfd_replaces_the_old_one() {
 fn no_eventfd_or_count_zero_disables() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    for disable in [set_irqs(EVENTFD | TRIGGER, MSI, 0, 1, &[]), set_irqs(NONE | TRIGGER, MSI, 0, 0, &[])] {
+    for disable in [
+        set_irqs(EVENTFD | TRIGGER, MSI, 0, 1, &[]),
+        set_irqs(NONE | TRIGGER, MSI, 0, 0, &[]),
+    ] {
         let eventfd = client.eventfd(MSI);
         client.request(command::SET_IRQS, disable).ok();
         set(&mut client, NONE | TRIGGER, &[]);
@@ -84,7 +94,12 @@ fn disabling_an_absent_index_is_no_error() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for index in [0, 3, 4] {
-        client.request(command::SET_IRQS, set_irqs(NONE | TRIGGER, index, 0, 0, &[])).ok();
+        client
+            .request(
+                command::SET_IRQS,
+                set_irqs(NONE | TRIGGER, index, 0, 0, &[]),
+            )
+            .ok();
     }
 }
 
@@ -113,7 +128,11 @@ fn bad_requests_are_refused_and_change_nothing() {
         set_irqs(NONE | TRIGGER, 0, 0, 1, &[]),
         set_irqs(NONE | MASK, MSI, 0, 0, &[]),
     ] {
-        assert_eq!(request(&mut client, body.clone(), &[]), Some(EINVAL), "{body:?}");
+        assert_eq!(
+            request(&mut client, body.clone(), &[]),
+            Some(EINVAL),
+            "{body:?}"
+        );
     }
     assert_eq!(eventfd.take(), 0);
     set(&mut client, NONE | TRIGGER, &[]);
@@ -127,8 +146,14 @@ fn descriptors_that_do_not_fit_are_refused() {
     let (one, two) = (Eventfd::new(), Eventfd::new());
     let (_reader, pipe) = rustix::pipe::pipe().unwrap();
     let eventfds = set_irqs(EVENTFD | TRIGGER, MSI, 0, 1, &[]);
-    assert_eq!(request(&mut client, eventfds.clone(), &[one.as_fd(), two.as_fd()]), Some(EINVAL));
-    assert_eq!(request(&mut client, eventfds.clone(), &[pipe.as_fd()]), Some(EINVAL));
+    assert_eq!(
+        request(&mut client, eventfds.clone(), &[one.as_fd(), two.as_fd()]),
+        Some(EINVAL)
+    );
+    assert_eq!(
+        request(&mut client, eventfds.clone(), &[pipe.as_fd()]),
+        Some(EINVAL)
+    );
     let trigger = set_irqs(NONE | TRIGGER, MSI, 0, 1, &[]);
     assert_eq!(request(&mut client, trigger, &[one.as_fd()]), Some(EINVAL));
     assert_eq!(request(&mut client, eventfds, &[one.as_fd()]), None);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command as number, version};
-use vfio_user_ism_tests::daemon::{command, profile, program, run};
+use vfio_user_ism_tests::daemon::{command, finish, profile, program, run};
 use vfio_user_ism_tests::wire::Wire;
 use vfio_user_ism_tests::{Client, Daemon};
 
@@ -18,7 +18,11 @@ fn with_descriptor_3(fd: OwnedFd, before: &str, arguments: &str) -> Command {
     let script = format!(r#"exec 3<&0 0</dev/null; {before} exec "$0" {arguments} --ready-fd 1"#);
     let mut shell = Command::new("sh");
     shell.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
-    shell.arg("-c").arg(script).arg(program()).stdin(Stdio::from(fd));
+    shell
+        .arg("-c")
+        .arg(script)
+        .arg(program())
+        .stdin(Stdio::from(fd));
     shell
 }
 
@@ -30,11 +34,17 @@ fn the_device_argument_is_printed_once_ready() {
     let lines: Vec<_> = daemon.announced.lines().collect();
     assert_eq!((lines.len(), lines[2]), (3, "ready"));
     for (line, name) in lines.iter().zip(["ism0", "ism1"]) {
-        let quoted = line.strip_prefix("-device '").and_then(|line| line.strip_suffix('\'')).unwrap();
+        let quoted = line
+            .strip_prefix("-device '")
+            .and_then(|line| line.strip_suffix('\''))
+            .unwrap();
         let device: Value = serde_json::from_str(quoted).unwrap();
         assert_eq!(device["driver"], "vfio-user-pci");
         assert_eq!(device["socket"]["type"], "unix");
-        assert_eq!(device["socket"]["path"], daemon.socket(name).to_str().unwrap());
+        assert_eq!(
+            device["socket"]["path"],
+            daemon.socket(name).to_str().unwrap()
+        );
     }
 }
 
@@ -42,15 +52,23 @@ fn the_device_argument_is_printed_once_ready() {
 fn sockets_are_private_and_removed_at_the_end() {
     let daemon = Daemon::start();
     let path = daemon.only();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("x.sock");
     let mut serve = command();
-    serve.arg("--socket-path").arg(&other).args(["--ready-fd", "1"]);
+    serve
+        .arg("--socket-path")
+        .arg(&other)
+        .args(["--ready-fd", "1"]);
     let second = Daemon::wait_ready(serve, folder);
     assert!(other.exists());
     second.signal(rustix::process::Signal::TERM);
-    vfio_user_ism_tests::wire::eventually("the socket is removed", || (!other.exists()).then_some(()));
+    vfio_user_ism_tests::wire::eventually("the socket is removed", || {
+        (!other.exists()).then_some(())
+    });
 }
 
 #[test]
@@ -86,8 +104,8 @@ fn a_socket_that_cannot_be_made_is_exit_code_3() {
     assert_eq!(run(["--socket-path", "/nowhere/x.sock"]).code, Some(3));
     assert_eq!(run(["--fd", "99"]).code, Some(3));
     let null = fs::File::open("/dev/null").unwrap();
-    let output = with_descriptor_3(null.into(), "", "--fd 3").output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
+    let ended = finish(with_descriptor_3(null.into(), "", "--fd 3"));
+    assert_eq!(ended.code, Some(3));
 }
 
 #[test]
@@ -109,7 +127,10 @@ fn a_listening_descriptor_serves_one_client_after_the_other() {
 #[test]
 fn a_connected_descriptor_is_the_only_client() {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let daemon = Daemon::wait_ready(with_descriptor_3(theirs.into(), "", "--fd 3"), tempfile::tempdir().unwrap());
+    let daemon = Daemon::wait_ready(
+        with_descriptor_3(theirs.into(), "", "--fd 3"),
+        tempfile::tempdir().unwrap(),
+    );
     let mut client = Client::new(Wire::new(ours));
     client.request(number::VERSION, version(0, 0, QEMU)).ok();
     client.reset();
@@ -135,22 +156,26 @@ fn systemds_variables_are_for_the_process_they_name() {
     let listener = || UnixListener::bind(folder.path().join("x.sock"));
     let fd = OwnedFd::from(listener().unwrap());
     let other_pid = "export LISTEN_PID=1 LISTEN_FDS=1;";
-    let output = with_descriptor_3(fd, other_pid, "serve").output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "no socket at all");
+    let ended = finish(with_descriptor_3(fd, other_pid, "serve"));
+    assert_eq!(ended.code, Some(2), "no socket at all");
 }
 
 #[test]
 fn systemds_socket_and_a_path_are_too_many() {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("x.sock")).unwrap();
-    let output = with_descriptor_3(listener.into(), SYSTEMD, "--socket-path /nowhere/y").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    let ended = finish(with_descriptor_3(
+        listener.into(),
+        SYSTEMD,
+        "--socket-path /nowhere/y",
+    ));
+    assert_eq!(ended.code, Some(2));
 
     let listener = UnixListener::bind(folder.path().join("z.sock")).unwrap();
     let pair = profile("pair");
     let serve = format!("--profile {}", pair.display());
-    let output = with_descriptor_3(listener.into(), SYSTEMD, &serve).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "one socket for two functions");
+    let ended = finish(with_descriptor_3(listener.into(), SYSTEMD, &serve));
+    assert_eq!(ended.code, Some(3), "one socket for two functions");
 }
 
 #[test]
@@ -159,7 +184,9 @@ fn readiness_may_go_to_any_descriptor() {
     let path = folder.path().join("x.sock");
     let mut shell = Command::new("sh");
     // Standard output proper is thrown away: what is left of it came through descriptor 7.
-    shell.arg("-c").arg(r#"exec "$0" --socket-path "$1" --ready-fd 7 7>&1 >/dev/null"#);
+    shell
+        .arg("-c")
+        .arg(r#"exec "$0" --socket-path "$1" --ready-fd 7 7>&1 >/dev/null"#);
     shell.arg(program()).arg(&path);
     let daemon = Daemon::wait_ready(shell, folder);
     assert_eq!(daemon.announced, "ready\n");

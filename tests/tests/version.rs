@@ -24,7 +24,11 @@ fn qemus_proposal_is_accepted_in_the_size_of_its_own_message() {
     let mut client = Client::connect(&daemon.only());
     let proposal = version(0, 0, QEMU);
     let reply = client.request(command::VERSION, &proposal);
-    assert!(reply.body.len() <= proposal.len(), "{} bytes", reply.body.len());
+    assert!(
+        reply.body.len() <= proposal.len(),
+        "{} bytes",
+        reply.body.len()
+    );
     let (major, minor, capabilities) = answer(reply);
     assert_eq!((major, minor), (0, 0));
     assert_eq!(capabilities["write_multiple"], true);
@@ -33,14 +37,22 @@ fn qemus_proposal_is_accepted_in_the_size_of_its_own_message() {
     assert!(capabilities["max_data_xfer_size"].as_u64().unwrap() <= 1 << 20);
     let proposed: Value = serde_json::from_str(QEMU).unwrap();
     for key in capabilities.as_object().unwrap().keys() {
-        assert!(proposed["capabilities"].get(key).is_some(), "{key} was not proposed");
+        assert!(
+            proposed["capabilities"].get(key).is_some(),
+            "{key} was not proposed"
+        );
     }
 }
 
 #[test]
 fn absent_empty_and_partial_capabilities_are_accepted() {
     let daemon = Daemon::start();
-    let texts = ["", "{}", r#"{"capabilities":{}}"#, r#"{"capabilities":{"max_msg_fds":8}}"#];
+    let texts = [
+        "",
+        "{}",
+        r#"{"capabilities":{}}"#,
+        r#"{"capabilities":{"max_msg_fds":8}}"#,
+    ];
     for text in texts {
         let mut client = Client::connect(&daemon.only());
         answer(client.request(command::VERSION, version(0, 0, text)));
@@ -109,7 +121,9 @@ fn anything_before_version_closes_the_connection() {
 fn a_second_version_is_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    client.request(command::VERSION, version(0, 0, QEMU)).refused(EINVAL);
+    client
+        .request(command::VERSION, version(0, 0, QEMU))
+        .refused(EINVAL);
     client.reset();
 }
 

@@ -47,7 +47,10 @@ fn there_is_room_for_64() {
     assert!(!add(&mut driver, 65));
     assert!(add(&mut driver, 64));
     let info = driver.run(code::QUERY_INFO, []).ok();
-    let ids: Vec<_> = info[64..192].chunks(2).map(|id| u64::from(id[0]) << 8 | u64::from(id[1])).collect();
+    let ids: Vec<_> = info[64..192]
+        .chunks(2)
+        .map(|id| u64::from(id[0]) << 8 | u64::from(id[1]))
+        .collect();
     assert_eq!(ids, (1..=64).collect::<Vec<_>>());
     assert!(delete(&mut driver, 1) && add(&mut driver, 65));
 }

@@ -32,7 +32,9 @@ pub const CASES: &[Case] = &[
         rig.one.store(2, 0, &header(code::ADD_VLAN_ID, 16)).ok();
         rig.one.store(2, 8, &[0; 8])
     }),
-    Case::new("torn-header", |rig| rig.one.store(2, 0, &header(code::READ_GID, 8)[..4])),
+    Case::new("torn-header", |rig| {
+        rig.one.store(2, 0, &header(code::READ_GID, 8)[..4])
+    }),
     Case::new("header-not-alone", |rig| {
         let whole = [header(code::ADD_VLAN_ID, 16), vec![0; 8]].concat();
         rig.one.store(2, 0, &whole)
@@ -41,21 +43,33 @@ pub const CASES: &[Case] = &[
         begin(rig, code::READ_GID, []).ok();
         begin(rig, code::READ_GID, [])
     }),
-    Case::new("response-before-command", |rig| rig.one.client.read(2, 0, 8)),
+    Case::new("response-before-command", |rig| {
+        rig.one.client.read(2, 0, 8)
+    }),
     Case::new("response-overread", |rig| {
         rig.one.gid();
         rig.one.client.read(2, 16, 8)
     }),
     Case::new("unknown-command", |rig| begin(rig, 0x0c, [])),
-    Case::new("bad-command-length", |rig| rig.one.store(2, 0, &header(code::READ_GID, 16))),
+    Case::new("bad-command-length", |rig| {
+        rig.one.store(2, 0, &header(code::READ_GID, 16))
+    }),
     Case::new("reserved-not-zero", |rig| {
         let header = Bytes::new().be32(code::READ_GID).be16(1).be16(8);
         rig.one.store(2, 0, &header.0)
     }),
-    Case::new("register-order", |rig| begin(rig, code::REG_IEQ, Bytes::new().be64(IOVA).be64(512))),
-    Case::new("bad-sba-index", |rig| reg_dmb(rig, IOVA + DMB, 4096, FIRST_INDEX - 1)),
-    Case::new("bad-dmb-memory", |rig| reg_dmb(rig, IOVA + DMB + 4096, 1 << 20, FIRST_INDEX)),
-    Case::new("queue-misaligned", |rig| begin(rig, code::REG_SBA, Bytes::new().be64(IOVA + 8))),
+    Case::new("register-order", |rig| {
+        begin(rig, code::REG_IEQ, Bytes::new().be64(IOVA).be64(512))
+    }),
+    Case::new("bad-sba-index", |rig| {
+        reg_dmb(rig, IOVA + DMB, 4096, FIRST_INDEX - 1)
+    }),
+    Case::new("bad-dmb-memory", |rig| {
+        reg_dmb(rig, IOVA + DMB + 4096, 1 << 20, FIRST_INDEX)
+    }),
+    Case::new("queue-misaligned", |rig| {
+        begin(rig, code::REG_SBA, Bytes::new().be64(IOVA + 8))
+    }),
     Case::new("unregister-not-owned", |rig| {
         rig.two.register();
         let token = rig.two.register_dmb(4096, FIRST_INDEX, 0xa);

@@ -16,13 +16,19 @@ fn buffer(rig: &mut Rig) -> u64 {
 /// Moves of 16 bytes into such a buffer: offset, signal. The reply to the last one.
 fn moves(rig: &mut Rig, moves: &[(u64, bool)]) -> Message {
     let token = buffer(rig);
-    let replies = moves.iter().map(|(at, signal)| rig.one.put(target(token, 0, *signal, *at), &[1; 16]));
+    let replies = moves
+        .iter()
+        .map(|(at, signal)| rig.one.put(target(token, 0, *signal, *at), &[1; 16]));
     replies.last().unwrap()
 }
 
 pub const CASES: &[Case] = &[
-    Case::new("unknown-dmb", |rig| rig.one.put(target(0x77_0000_0000, 0, false, 0), &[1; 16])),
-    Case::new("outside-dmb", |rig| moves(rig, &[(u64::from(LEN) - 8, false)])),
+    Case::new("unknown-dmb", |rig| {
+        rig.one.put(target(0x77_0000_0000, 0, false, 0), &[1; 16])
+    }),
+    Case::new("outside-dmb", |rig| {
+        moves(rig, &[(u64::from(LEN) - 8, false)])
+    }),
     Case::new("not-permitted-by-rgid", |rig| {
         rig.two.register();
         let token = rig.two.register_dmb(LEN, FIRST_INDEX, 0xb);
@@ -32,8 +38,12 @@ pub const CASES: &[Case] = &[
         let token = buffer(rig);
         rig.one.put(target(token, 16, true, 0), &[1; 16])
     }),
-    Case::new("data-after-signal", |rig| moves(rig, &[(64, true), (80, false)])),
-    Case::new("descending-pieces", |rig| moves(rig, &[(0x1000, false), (0xff0, false)])),
+    Case::new("data-after-signal", |rig| {
+        moves(rig, &[(64, true), (80, false)])
+    }),
+    Case::new("descending-pieces", |rig| {
+        moves(rig, &[(0x1000, false), (0xff0, false)])
+    }),
     Case::new("signal-without-sba", |rig| {
         let token = rig.two.register_dmb(LEN, FIRST_INDEX, 0xa);
         rig.one.put(target(token, 0, true, 0), &[1; 16])

@@ -27,7 +27,12 @@ pub struct Case {
 impl Case {
     /// A case that needs no settings.
     pub const fn new(rule: &'static str, trip: fn(&mut Rig) -> Message) -> Self {
-        Self { rule, device: "{}", tolerate: &[], trip }
+        Self {
+            rule,
+            device: "{}",
+            tolerate: &[],
+            trip,
+        }
     }
 }
 
@@ -42,8 +47,11 @@ pub struct Rig {
 impl Case {
     /// Breaks the rule at this severity; the reply, and what the server recorded.
     fn run(&self, severity: &str) -> (Message, Stopped) {
-        let mut rules: serde_json::Map<String, Value> =
-            self.tolerate.iter().map(|rule| ((*rule).to_owned(), "note".into())).collect();
+        let mut rules: serde_json::Map<String, Value> = self
+            .tolerate
+            .iter()
+            .map(|rule| ((*rule).to_owned(), "note".into()))
+            .collect();
         rules.insert(self.rule.to_owned(), severity.into());
         let device: Value = serde_json::from_str(self.device).unwrap();
         let profile = json!({
@@ -52,13 +60,18 @@ impl Case {
         });
         let daemon = Daemon::with_text(&profile.to_string());
         let attach = |name| Driver::attach(&daemon.socket(name), Via::Bar);
-        let reply = (self.trip)(&mut Rig { one: attach("ism0"), two: attach("ism1") });
+        let reply = (self.trip)(&mut Rig {
+            one: attach("ism0"),
+            two: attach("ism1"),
+        });
         (reply, daemon.stop())
     }
 }
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    [shape::CASES, command::CASES, data::CASES, smcd::CASES].into_iter().flatten()
+    [shape::CASES, command::CASES, data::CASES, smcd::CASES]
+        .into_iter()
+        .flatten()
 }
 
 /// The rules that the program lists.
@@ -69,7 +82,10 @@ fn catalogue() -> Vec<Value> {
 
 #[test]
 fn every_rule_has_a_case() {
-    let mut listed: Vec<_> = catalogue().iter().map(|rule| rule["id"].as_str().unwrap().to_owned()).collect();
+    let mut listed: Vec<_> = catalogue()
+        .iter()
+        .map(|rule| rule["id"].as_str().unwrap().to_owned())
+        .collect();
     let mut tried: Vec<_> = cases().map(|case| case.rule.to_owned()).collect();
     listed.sort();
     tried.sort();
@@ -89,7 +105,10 @@ fn a_broken_rule_is_in_report_events_log_and_summary() {
         let mut violations = stopped.events_named("violation");
         let violation = violations.find(|violation| violation["rule"] == rule);
         let violation = violation.unwrap_or_else(|| panic!("{rule} is in no event"));
-        assert_eq!((&violation["severity"], &violation["function"]), (&"warn".into(), &"ism0".into()));
+        assert_eq!(
+            (&violation["severity"], &violation["function"]),
+            (&"warn".into(), &"ism0".into())
+        );
         assert!(!violation["detail"].as_str().unwrap().is_empty());
         let log_and_summary = stopped.ended.stderr.matches(rule).count();
         assert!(log_and_summary >= 2, "{rule}: {}", stopped.ended.stderr);
@@ -100,7 +119,11 @@ fn a_broken_rule_is_in_report_events_log_and_summary() {
 fn a_rejected_access_fails() {
     for case in cases() {
         let (reply, stopped) = case.run("reject");
-        let errno = if case.rule == "outside-bar" { EINVAL } else { EIO };
+        let errno = if case.rule == "outside-bar" {
+            EINVAL
+        } else {
+            EIO
+        };
         assert_eq!(reply.errno(), Some(errno), "{}", case.rule);
         assert!(stopped.rules().contains(&case.rule));
     }
@@ -111,13 +134,20 @@ fn a_rule_that_is_off_is_not_recorded() {
     for case in cases() {
         let (_, stopped) = case.run("off");
         assert!(!stopped.rules().contains(&case.rule), "{}", case.rule);
-        assert!(stopped.events_named("violation").all(|violation| violation["rule"] != case.rule));
+        assert!(
+            stopped
+                .events_named("violation")
+                .all(|violation| violation["rule"] != case.rule)
+        );
     }
 }
 
 #[test]
 fn what_cannot_be_carried_out_fails_whatever_the_severity() {
-    let always: Vec<_> = catalogue().into_iter().filter(|rule| rule["always_fails"] == true).collect();
+    let always: Vec<_> = catalogue()
+        .into_iter()
+        .filter(|rule| rule["always_fails"] == true)
+        .collect();
     assert!(!always.is_empty());
     for case in cases().filter(|case| always.iter().any(|rule| rule["id"] == case.rule)) {
         for severity in ["off", "note", "warn"] {
@@ -129,13 +159,21 @@ fn what_cannot_be_carried_out_fails_whatever_the_severity() {
 
 #[test]
 fn a_cut_store_is_reported_with_the_number_and_size_of_its_pieces() {
-    let case = cases().find(|case| case.rule == "split-block-store").unwrap();
+    let case = cases()
+        .find(|case| case.rule == "split-block-store")
+        .unwrap();
     let (reply, stopped) = case.run("warn");
     reply.ok();
-    let violation = stopped.events_named("violation").find(|event| event["rule"] == case.rule).unwrap();
+    let violation = stopped
+        .events_named("violation")
+        .find(|event| event["rule"] == case.rule)
+        .unwrap();
     assert_eq!(violation["pieces"], 4);
     assert_eq!(violation["piece_length"], 8);
     assert_eq!(violation["length"], 32);
     let counted = &stopped.function("ism0")["rules"][0];
-    assert_eq!((&counted["violations"], &counted["pieces"]), (&1.into(), &4.into()));
+    assert_eq!(
+        (&counted["violations"], &counted["pieces"]),
+        (&1.into(), &4.into())
+    );
 }

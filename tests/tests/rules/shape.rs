@@ -2,7 +2,7 @@
 
 use vfio_user_ism_tests::client::ZPCI;
 use vfio_user_ism_tests::driver::{FIRST_INDEX, IOVA, target, zpci_request};
-use vfio_user_ism_tests::{Bytes, Message};
+use vfio_user_ism_tests::Message;
 
 use super::{Case, Rig};
 
@@ -17,8 +17,8 @@ fn put(rig: &mut Rig, offset: u64, len: usize) -> Message {
     rig.one.put(target(token, 0, false, offset), &vec![1; len])
 }
 
-fn zpci(rig: &mut Rig, request: Bytes) -> Message {
-    rig.one.client.write(ZPCI, 16, &request.0)
+fn zpci(rig: &mut Rig, request: impl AsRef<[u8]>) -> Message {
+    rig.one.client.write(ZPCI, 16, request.as_ref())
 }
 
 pub const CASES: &[Case] = &[
@@ -33,8 +33,14 @@ pub const CASES: &[Case] = &[
         device: r#"{ "max_store_block_length": 128 }"#,
         ..Case::new("length-over-max", |rig| put(rig, 0, 129))
     },
-    Case { device: STRICT, ..Case::new("strict-length", |rig| put(rig, 0, 12)) },
-    Case { device: STRICT, ..Case::new("strict-alignment", |rig| put(rig, 4, 16)) },
+    Case {
+        device: STRICT,
+        ..Case::new("strict-length", |rig| put(rig, 0, 12))
+    },
+    Case {
+        device: STRICT,
+        ..Case::new("strict-alignment", |rig| put(rig, 4, 16))
+    },
     Case::new("crosses-4k", |rig| put(rig, 4090, 16)),
     Case::new("outside-bar", |rig| rig.one.store(2, 4092, &[0; 8])),
     Case::new("plain-store", |rig| rig.one.store(2, 8, &[0; 4])),
@@ -44,14 +50,22 @@ pub const CASES: &[Case] = &[
     },
     Case {
         device: IOVA_CARRIER,
-        ..Case::new("gaddr-misaligned", |rig| zpci(rig, zpci_request(2, IOVA + 4, 2, 8, 8)))
+        ..Case::new("gaddr-misaligned", |rig| {
+            zpci(rig, zpci_request(2, IOVA + 4, 2, 8, 8))
+        })
     },
     Case {
         device: IOVA_CARRIER,
-        ..Case::new("gaddr-crosses-page", |rig| zpci(rig, zpci_request(2, IOVA + 0xff8, 2, 8, 16)))
+        ..Case::new("gaddr-crosses-page", |rig| {
+            zpci(rig, zpci_request(2, IOVA + 0xff8, 2, 8, 16))
+        })
     },
-    Case::new("load-too-long", |rig| zpci(rig, zpci_request(1, 0, 2, 0, 9))),
-    Case::new("load-crosses-8", |rig| zpci(rig, zpci_request(1, 0, 2, 4, 8))),
+    Case::new("load-too-long", |rig| {
+        zpci(rig, zpci_request(1, 0, 2, 0, 9))
+    }),
+    Case::new("load-crosses-8", |rig| {
+        zpci(rig, zpci_request(1, 0, 2, 4, 8))
+    }),
     Case::new("load-from-data-bar", |rig| rig.one.client.read(0, 0, 8)),
     Case::new("odd-command-load", |rig| {
         rig.one.gid();

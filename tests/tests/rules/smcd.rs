@@ -17,12 +17,16 @@ impl<'a> Sender<'a> {
     fn new(rig: &'a mut Rig) -> Self {
         rig.two.register();
         let token = rig.two.register_dmb(0x4000, FIRST_INDEX, 0xa);
-        Self { driver: &mut rig.one, token }
+        Self {
+            driver: &mut rig.one,
+            token,
+        }
     }
 
     /// Data at an offset of the buffer.
     fn data(&mut self, offset: u64, len: usize) -> Message {
-        self.driver.put(target(self.token, 0, false, offset), &vec![1; len])
+        self.driver
+            .put(target(self.token, 0, false, offset), &vec![1; len])
     }
 
     fn signal(&mut self, message: &[u8]) -> Message {
