@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::request::{Closure, Request};
 
 /// Suites to take the guest from, best first. A suite whose lists a mirror serves half-updated is
@@ -41,16 +42,7 @@ impl Guest {
         if let Some(suite) = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty()) {
             return Self::of_suite(cache, &suite);
         }
-        let [best, rest @ ..] = SUITES;
-        Self::of_suite(cache, best).or_else(|error| {
-            for suite in rest {
-                eprintln!("{error}\ntrying the guest of {suite} instead of {best}");
-                if let Ok(guest) = Self::of_suite(cache, suite) {
-                    return Ok(guest);
-                }
-            }
-            Err(error)
-        })
+        first_readable(&SUITES, |suite| Self::of_suite(cache, suite))
     }
 
     /// The parts from `suite`.
@@ -95,6 +87,30 @@ impl Guest {
             entry,
         })
     }
+}
+
+/// What `fetch` gives for the first of `suites` whose lists are not refused. Any other error is not
+/// the suite's, and an older suite would hide it.
+fn first_readable<T>(
+    suites: &[&str],
+    mut fetch: impl FnMut(&str) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut refused = None;
+    for suite in suites {
+        if let Some(error) = &refused {
+            Progress::new("guest").say(format_args!("{error}\ntrying the guest of {suite}"));
+        }
+        match fetch(suite) {
+            // The best suite's error is the one to tell in the end.
+            Err(error @ Error::Lists { .. }) => refused = refused.or(Some(error)),
+            other => return other,
+        }
+    }
+    Err(refused.unwrap_or_else(|| Error::Answer {
+        what: "choosing a suite for the guest".to_owned(),
+        expected: "at least one suite",
+        got: String::new(),
+    }))
 }
 
 #[cfg(test)]
@@ -143,5 +159,32 @@ mod tests {
         let (_dir, entry) = entry(&["boot/vmlinuz-6", "lib/modules/6/x.ko"]);
         let text = Guest::in_entry(entry).unwrap_err().to_string();
         assert!(text.contains("should hold bin/busybox"), "{text}");
+    }
+
+    fn refused(suite: &str) -> Error {
+        Error::Lists {
+            action: format!("reading {suite}"),
+            words: "E: unexpected size".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_older_suite_serves_only_where_lists_are_refused() {
+        let found = first_readable(&["new", "old"], |suite| match suite {
+            "new" => Err(refused(suite)),
+            other => Ok(other.to_owned()),
+        });
+        assert_eq!(found.unwrap(), "old");
+
+        let mut asked = Vec::new();
+        let found = first_readable(&["new", "old"], |suite| {
+            asked.push(suite.to_owned());
+            Err::<(), _>(Error::NoCacheFolder)
+        });
+        assert!(matches!(found, Err(Error::NoCacheFolder)));
+        assert_eq!(asked, ["new"]);
+
+        let none = first_readable(&["new", "old"], |suite| Err::<(), _>(refused(suite)));
+        assert!(none.unwrap_err().to_string().contains("reading new"));
     }
 }

@@ -7,7 +7,7 @@
 //! - [`Cache`]: where the parts lie ([`Cache::locate`]), and [`Cache::packages`] for any others;
 //! - [`Qemu::find`]: the QEMU to run: one that was named, one on `PATH`, or the fetched one;
 //! - [`Guest::fetch`]: a kernel and busybox for s390x; [`Initramfs`] makes them bootable;
-//! - [`run`]: what the `fetch` subcommand calls.
+//! - [`run()`]: what the `fetch` subcommand calls.
 //!
 //! Not here: running QEMU, building kernel modules, or any package source other than apt's.
 
