@@ -1,4 +1,5 @@
 //! The program: parses the command line, runs it, prints the error chain, exits.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

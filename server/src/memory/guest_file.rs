@@ -1,4 +1,4 @@
-//! One file of guest memory, mapped once: the only module of the server with `unsafe`.
+//! One file of guest memory, mapped once.
 //!
 //! A mapping of a file that can shrink kills the process with SIGBUS when it is touched past the
 //! new end. So only a file sealed against shrinking (QEMU's memfds are) is touched directly; any
