@@ -1,0 +1,348 @@
+//! One function of a hub, as its client's connection uses it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ism::FunctionId;
+use vfio_user_protocol::message::{DmaMap as MapRequest, DmaUnmap, IrqAction, IrqData, SetIrqs};
+use vfio_user_protocol::{Errno, Refused};
+use zpci_region::access::Failure;
+use zpci_region::request::{self, Request};
+use zpci_region::{Load, Path, Store};
+
+use super::zpci_call::ZpciCall;
+use super::{Hub, State, refused, refused_by_device};
+use crate::irq;
+use crate::memory::ClientOp;
+use crate::peer::Peer;
+use crate::profile::FunctionPlan;
+use crate::record::events::{Event, Hex};
+use crate::regions::{self, Region};
+
+/// One function of a hub.
+#[derive(Clone, Debug)]
+pub struct Function {
+    pub(super) hub: Arc<Hub>,
+    pub(super) id: FunctionId,
+}
+/// What the client is to be sent, for memory that came without a descriptor.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClientWork {
+    /// Read bytes, set bits in them, write them back.
+    SetBits {
+        /// First iova.
+        iova: u64,
+        /// One mask per byte.
+        masks: Vec<u8>,
+    },
+    /// Write bytes.
+    Write {
+        /// First iova.
+        iova: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Function {
+    /// What the profile says of it.
+    pub fn plan(&self) -> &FunctionPlan {
+        &self.hub.plan.functions[self.id.0]
+    }
+
+    /// Wakes when there may be work for the client ([`Function::client_work`]).
+    pub async fn woken(&self) {
+        self.hub.wake[self.id.0].notified().await;
+    }
+
+    /// Takes the function for a client. `false` while another has it.
+    pub fn connect(&self, peer: Option<Peer>) -> bool {
+        let mut state = self.hub.lock();
+        let State { journal, slots, .. } = &mut *state;
+        let pid = peer.map(Peer::pid);
+        let free = !std::mem::replace(&mut slots[self.id.0].connected, true);
+        if free {
+            journal.tally_mut(self.id).clients += 1;
+            journal.write(self.id, &Event::Connected { pid });
+        } else {
+            journal.tally_mut(self.id).clients_refused += 1;
+            journal.write(self.id, &Event::ClientRefused { pid });
+        }
+        journal.flush();
+        free
+    }
+
+    /// The client is gone: its maps and interrupt descriptors go, the device's state stays.
+    pub fn disconnect(&self) {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            slots,
+        } = &mut *state;
+        let mut scope = journal.scope(self.id);
+        fabric.settle(self.id, &mut scope);
+        let guest = &mut guests.0[self.id.0];
+        let maps = guest.maps.len();
+        guest.clear();
+        fabric.detach(self.id, guests, &mut journal.scope(self.id));
+        slots[self.id.0].connected = false;
+        journal.write(self.id, &Event::Disconnected { maps });
+        journal.flush();
+        self.hub.wake_queued(&state);
+    }
+
+    /// DEVICE_RESET.
+    pub fn reset(&self) {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            slots,
+        } = &mut *state;
+        slots[self.id.0].loaded = None;
+        journal.write(self.id, &Event::Reset);
+        fabric.reset(self.id, guests, &mut journal.scope(self.id));
+        self.hub.wake_queued(&state);
+    }
+
+    /// Nothing more came for a moment: runs of pieces that are open end here.
+    pub fn settle(&self) {
+        let mut state = self.hub.lock();
+        let State {
+            fabric, journal, ..
+        } = &mut *state;
+        fabric.settle(self.id, &mut journal.scope(self.id));
+        journal.flush();
+    }
+
+    /// Hands what was recorded to the system, and tells whether a run of pieces is open.
+    pub fn drained(&self) -> bool {
+        let mut state = self.hub.lock();
+        state.journal.flush();
+        state.fabric.has_open_run(self.id)
+    }
+
+    /// Counts and records a refused message.
+    pub fn refused(&self, command: &'static str, refused: &Refused) {
+        let mut state = self.hub.lock();
+        state.journal.tally_mut(self.id).refused_messages += 1;
+        let event = Event::RefusedRequest {
+            command,
+            errno: refused.errno.0,
+            reason: &refused.reason,
+        };
+        state.journal.write(self.id, &event);
+    }
+
+    /// DMA_MAP.
+    pub fn dma_map(&self, map: &MapRequest, fd: Option<OwnedFd>) -> Result<(), Refused> {
+        let mut state = self.hub.lock();
+        let maps = &mut state.guests.0[self.id.0].maps;
+        let file = fd.map(|fd| (fd, map.offset));
+        maps.map(map.iova, map.size, (map.readable, map.writable), file)
+            .map_err(|error| Refused::new(Errno(error.errno()), format!("DMA_MAP: {error}")))
+    }
+
+    /// DMA_UNMAP: the bytes unmapped.
+    pub fn dma_unmap(&self, unmap: &DmaUnmap) -> Result<u64, Refused> {
+        let mut state = self.hub.lock();
+        let maps = &mut state.guests.0[self.id.0].maps;
+        match unmap {
+            DmaUnmap::All => {
+                maps.clear();
+                Ok(0)
+            }
+            DmaUnmap::Range { iova, size } => maps
+                .unmap(*iova, *size)
+                .map_err(|error| Refused::new(Errno(error.errno()), format!("DMA_UNMAP: {error}"))),
+        }
+    }
+
+    /// Vectors of an interrupt index, if PCI has the index.
+    pub fn irq_count(&self, index: u32) -> Option<u32> {
+        self.hub.lock().guests.0[self.id.0].irqs.count(index)
+    }
+
+    /// DEVICE_SET_IRQS with the descriptors that came along.
+    pub fn set_irqs(&self, set: &SetIrqs<'_>, fds: Vec<OwnedFd>) -> Result<(), Refused> {
+        let refuse = |reason: String| Err(Refused::invalid(format!("DEVICE_SET_IRQS: {reason}")));
+        let mut state = self.hub.lock();
+        let irqs = &mut state.guests.0[self.id.0].irqs;
+        let Some(count) = irqs.count(set.index) else {
+            return refuse(format!("index {}, expected 0..{}", set.index, irq::INDEXES));
+        };
+        if set.start.saturating_add(set.count) > count {
+            return refuse(format!(
+                "vectors {}..{} of index {}, which has {count}",
+                set.start,
+                set.start.saturating_add(set.count),
+                set.index
+            ));
+        }
+        if fds.len() > set.count as usize || (set.data != IrqData::Eventfd && !fds.is_empty()) {
+            return refuse(format!(
+                "{} descriptors for {} vectors",
+                fds.len(),
+                set.count
+            ));
+        }
+        if let Some(at) = fds.iter().position(|fd| !irq::is_eventfd(fd)) {
+            return refuse(format!("descriptor {at} is not an eventfd"));
+        }
+        match (set.action, set.data) {
+            (IrqAction::Trigger, IrqData::None) if set.count == 0 => irqs.disable(set.index),
+            (IrqAction::Trigger, IrqData::Eventfd) => {
+                let eventfds = fds
+                    .into_iter()
+                    .map(Some)
+                    .chain(std::iter::repeat_with(|| None));
+                irqs.assign(set.index, set.start, eventfds.take(set.count as usize));
+            }
+            (IrqAction::Mask | IrqAction::Unmask, IrqData::Eventfd) => {
+                return refuse(
+                    "masking by eventfd is not supported, expected none or bool".to_owned(),
+                );
+            }
+            (IrqAction::Trigger, _) => irqs.trigger(set.index, set.chosen()),
+            (IrqAction::Mask, _) => irqs.mask(set.index, set.chosen()),
+            (IrqAction::Unmask, _) => irqs.unmask(set.index, set.chosen()),
+        }
+        Ok(())
+    }
+
+    /// REGION_READ.
+    pub fn read(&self, index: u32, offset: u64, out: &mut [u8]) -> Result<(), Refused> {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            slots,
+        } = &mut *state;
+        match regions::find(index, self.plan())? {
+            Region::Bar(pcias) => {
+                let load = Load {
+                    path: Path::Bar,
+                    pcias,
+                    offset,
+                    len: out.len(),
+                    gaddr: None,
+                };
+                let mut scope = journal.scope(self.id);
+                let result = fabric.load(self.id, &load, out, guests, &mut scope);
+                scope.loaded(&load, out, result.as_ref().err());
+                result.map_err(|refusal| refused_by_device("REGION_READ", &refusal))
+            }
+            Region::Config => {
+                let result = fabric.config_read(self.id, offset, out);
+                let (length, ok) = (out.len(), outcome(result.is_ok()));
+                journal.write(
+                    self.id,
+                    &Event::ConfigRead {
+                        offset,
+                        length,
+                        bytes: Hex(out),
+                        result: ok,
+                    },
+                );
+                result.map_err(|error| refused("REGION_READ", Failure::Invalid, error))
+            }
+            Region::Zpci => {
+                let loaded = slots[self.id.0].loaded.as_ref();
+                request::read(self.plan().clp.maxstbl, loaded, offset, out)
+                    .map_err(|error| refused("REGION_READ", error.failure(), error))
+            }
+        }
+    }
+
+    /// REGION_WRITE, or one write of a REGION_WRITE_MULTI.
+    pub fn write(
+        &self,
+        path: Path,
+        index: u32,
+        offset: u64,
+        data: &[u8],
+        posted: bool,
+        peer: Option<Peer>,
+    ) -> Result<(), Refused> {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            slots,
+        } = &mut *state;
+        let result = match regions::find(index, self.plan())? {
+            Region::Bar(pcias) => {
+                let store = Store {
+                    path,
+                    pcias,
+                    offset,
+                    data,
+                    gaddr: None,
+                };
+                let mut scope = journal.scope(self.id);
+                let result = fabric.store(self.id, &store, guests, &mut scope);
+                scope.stored(&store, posted, result.as_ref().err());
+                result.map_err(|refusal| refused_by_device("REGION_WRITE", &refusal))
+            }
+            Region::Config => {
+                let result = fabric.config_write(self.id, offset, data);
+                let ok = outcome(result.is_ok());
+                let event = Event::ConfigWrite {
+                    offset,
+                    length: data.len(),
+                    bytes: Hex(data),
+                    result: ok,
+                };
+                journal.write(self.id, &event);
+                result.map_err(|error| refused("REGION_WRITE", Failure::Invalid, error))
+            }
+            Region::Zpci => {
+                let request = Request::parse(offset, data)
+                    .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
+                let call = ZpciCall {
+                    id: self.id,
+                    request,
+                    peer,
+                    posted,
+                    plan: self.plan(),
+                };
+                call.run(fabric, guests, journal, &mut slots[self.id.0].loaded)
+            }
+        };
+        self.hub.wake_queued(&state);
+        result
+    }
+
+    /// The next thing that takes a message to the client; what takes none is done on the way.
+    pub fn client_work(&self) -> Option<ClientWork> {
+        let mut state = self.hub.lock();
+        let guest = &mut state.guests.0[self.id.0];
+        loop {
+            let (iova, bytes, masks) = match guest.queue.pop()? {
+                ClientOp::Interrupt(vector) => {
+                    guest.irqs.raise(vector);
+                    continue;
+                }
+                ClientOp::Write { iova, bytes } => (iova, bytes, false),
+                ClientOp::SetBits { iova, masks } => (iova, masks, true),
+            };
+            if guest.write_behind_queue(iova, &bytes, masks) {
+                continue;
+            }
+            return Some(if masks {
+                ClientWork::SetBits { iova, masks: bytes }
+            } else {
+                ClientWork::Write { iova, bytes }
+            });
+        }
+    }
+}
+
+fn outcome(ok: bool) -> &'static str {
+    if ok { "accepted" } else { "refused" }
+}

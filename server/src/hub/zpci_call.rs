@@ -1,0 +1,152 @@
+//! One request through the zPCI I/O region, being carried out.
+
+use ism::{Fabric, FunctionId};
+use vfio_user_protocol::{Errno, Refused};
+use zpci_region::request::{self, Carrier, Op, Request};
+use zpci_region::{Load, Path, Store};
+
+use super::{refused, refused_by_device};
+use crate::guest::{Guest, Guests};
+use crate::peer::Peer;
+use crate::profile::FunctionPlan;
+use crate::record::Journal;
+
+/// One request through the zPCI I/O region, being carried out.
+pub(super) struct ZpciCall<'a> {
+    pub(super) id: FunctionId,
+    pub(super) request: Request<'a>,
+    pub(super) peer: Option<Peer>,
+    pub(super) posted: bool,
+    pub(super) plan: &'a FunctionPlan,
+}
+
+impl ZpciCall<'_> {
+    /// Carries it out. A load's register image is left in `loaded`.
+    pub(super) fn run(
+        &self,
+        fabric: &mut Fabric,
+        guests: &mut Guests,
+        journal: &mut Journal,
+        loaded: &mut Option<[u8; request::RESULT_LEN]>,
+    ) -> Result<(), Refused> {
+        let request = &self.request;
+        let (op, len) = (request.op, usize::from(request.len));
+        let guest = &guests.0[self.id.0];
+        let carrier = self
+            .plan
+            .carrier
+            .choose(request, |iova, len| {
+                guest
+                    .maps
+                    .segments(iova, len, op == Op::Load, |_| Ok(()))
+                    .is_ok()
+            })
+            .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
+        let gaddr = carrier.gaddr(request);
+        let (pcias, offset, path) = (request.pcias, request.offset, Path::Region);
+        match op {
+            Op::StoreBlock => {
+                let mut buffer = [0; 4096];
+                let data = match request.payload {
+                    Some(payload) => payload,
+                    // Longer than any function takes: judged by its length alone, without bytes.
+                    None if len > buffer.len() => &vec![0; len],
+                    None => {
+                        let bytes = &mut buffer[..len];
+                        self.fetch(carrier, guest, bytes)?;
+                        bytes
+                    }
+                };
+                let store = Store {
+                    path,
+                    pcias,
+                    offset,
+                    data,
+                    gaddr,
+                };
+                let mut scope = journal.scope(self.id);
+                let result = fabric.store(self.id, &store, guests, &mut scope);
+                scope.stored(&store, self.posted, result.as_ref().err());
+                result.map_err(|refusal| refused_by_device("PCISTB", &refusal))
+            }
+            Op::Load => {
+                // Longer than a register: judged by its length alone.
+                let mut too_long = Vec::new();
+                let mut value = [0; request::RESULT_LEN];
+                let bytes = match value.get_mut(..len) {
+                    Some(bytes) => bytes,
+                    None => {
+                        too_long.resize(len, 0);
+                        &mut too_long
+                    }
+                };
+                let mut scope = journal.scope(self.id);
+                let load = Load {
+                    path,
+                    pcias,
+                    offset,
+                    len,
+                    gaddr,
+                };
+                let result = fabric.load(self.id, &load, bytes, guests, &mut scope);
+                scope.loaded(&load, bytes, result.as_ref().err());
+                result.map_err(|refusal| refused_by_device("PCILG", &refusal))?;
+                let image = request::register_image(bytes);
+                self.deliver(carrier, &guests.0[self.id.0], &image)?;
+                *loaded = Some(image);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads a store's bytes from where gaddr says.
+    fn fetch(&self, carrier: Carrier, guest: &Guest, out: &mut [u8]) -> Result<(), Refused> {
+        let gaddr = self.request.gaddr;
+        match (carrier, self.peer) {
+            (Carrier::Appended, _) => Ok(()),
+            (Carrier::Iova, _) => guest.read(gaddr, out).map_err(|fault| {
+                let reason = format!(
+                    "PCISTB: gaddr {gaddr:#x} as an iova: {} at {:#x}",
+                    fault.why, fault.iova
+                );
+                Refused::new(Errno::EIO, reason)
+            }),
+            (Carrier::ProcessVirtual, Some(peer)) => peer.read(gaddr, out).map_err(|fault| {
+                Refused::new(
+                    Errno::EIO,
+                    format!("PCISTB: gaddr {gaddr:#x}: {fault} cannot be read"),
+                )
+            }),
+            (Carrier::ProcessVirtual, None) => Err(no_peer("PCISTB")),
+        }
+    }
+
+    /// Puts a load's register image to where gaddr says.
+    fn deliver(&self, carrier: Carrier, guest: &Guest, image: &[u8]) -> Result<(), Refused> {
+        let gaddr = self.request.gaddr;
+        match (carrier, self.peer) {
+            (Carrier::Appended, _) => Ok(()),
+            (Carrier::Iova, _) => guest.write_now(gaddr, image).map_err(|fault| {
+                let reason = format!(
+                    "PCILG: gaddr {gaddr:#x} as an iova: {} at {:#x}",
+                    fault.why, fault.iova
+                );
+                Refused::new(Errno::EIO, reason)
+            }),
+            (Carrier::ProcessVirtual, Some(peer)) => peer.write(gaddr, image).map_err(|fault| {
+                Refused::new(
+                    Errno::EIO,
+                    format!("PCILG: gaddr {gaddr:#x}: {fault} cannot be written"),
+                )
+            }),
+            (Carrier::ProcessVirtual, None) => Err(no_peer("PCILG")),
+        }
+    }
+}
+
+fn no_peer(what: &str) -> Refused {
+    Refused::new(
+        Errno::EIO,
+        format!("{what}: the kernel does not tell which process is connected"),
+    )
+}
