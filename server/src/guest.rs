@@ -3,8 +3,16 @@
 use ism::{FunctionId, Host, MemoryError};
 
 use crate::irq::IrqTable;
-use crate::memory::dma_map::{Backing, Fault};
-use crate::memory::{ClientOp, ClientQueue, DmaMap};
+use crate::memory::DmaMap;
+use crate::memory::client_queue::{ClientOp, ClientQueue, QueueFull};
+use crate::memory::dma_map::Fault;
+
+/// Why memory behind a file cannot be touched any more: the file was cut.
+const GONE: &str = "the memory behind the map is gone";
+/// Why memory cannot be touched at once.
+const NO_DESCRIPTOR: &str = "mapped without a descriptor, which takes messages";
+/// Why memory behind messages cannot be written any more.
+const TOO_MANY: &str = "too many writes wait for the client already";
 
 /// What a client lent its function: gone with the client.
 #[derive(Debug)]
@@ -40,39 +48,41 @@ impl Guest {
     /// a region access never waits for the client.
     pub fn read(&self, iova: u64, out: &mut [u8]) -> Result<(), Fault> {
         self.maps.segments(iova, out.len(), false, |part| {
-            let Some((file, offset)) = part.file() else {
-                return Err(rustix::io::Errno::OPNOTSUPP);
-            };
-            let target = out.get_mut(part.at..part.at + part.len);
-            file.read(offset, target.ok_or(rustix::io::Errno::FAULT)?)
+            let (file, offset) = part.file().ok_or(NO_DESCRIPTOR)?;
+            let target = out.get_mut(part.at..part.at + part.len).ok_or(GONE)?;
+            file.read(offset, target).map_err(|_| GONE)
         })
     }
 
     /// Writes guest memory that is backed by a file, at once.
     pub fn write_now(&self, iova: u64, bytes: &[u8]) -> Result<(), Fault> {
         self.maps.segments(iova, bytes.len(), true, |part| {
-            let Some((file, offset)) = part.file() else {
-                return Err(rustix::io::Errno::OPNOTSUPP);
-            };
-            let source = bytes.get(part.at..part.at + part.len);
-            file.write(offset, source.ok_or(rustix::io::Errno::FAULT)?)
+            let (file, offset) = part.file().ok_or(NO_DESCRIPTOR)?;
+            let source = bytes.get(part.at..part.at + part.len).ok_or(GONE)?;
+            file.write(offset, source).map_err(|_| GONE)
+        })
+    }
+
+    /// Whether [`Guest::write_now`] can write `len` bytes at `iova`, as far as can be told.
+    pub fn check_now(&self, iova: u64, len: usize) -> Result<(), Fault> {
+        self.maps.segments(iova, len, true, |part| {
+            let (file, offset) = part.file().ok_or(NO_DESCRIPTOR)?;
+            file.check(offset, part.len).map_err(|_| GONE)
         })
     }
 
     fn write(&mut self, iova: u64, bytes: &[u8]) -> Result<(), Fault> {
         let queue = &mut self.queue;
         self.maps.segments(iova, bytes.len(), true, |part| {
-            let source = bytes
-                .get(part.at..part.at + part.len)
-                .ok_or(rustix::io::Errno::FAULT)?;
+            let source = bytes.get(part.at..part.at + part.len).ok_or(GONE)?;
             match part.file() {
-                Some((file, offset)) if queue.is_empty() => file.write(offset, source),
+                Some((file, offset)) if queue.is_done() => {
+                    file.write(offset, source).map_err(|_| GONE)
+                }
                 _ => {
-                    queue.push(ClientOp::Write {
-                        iova: part.iova,
-                        bytes: source.to_vec(),
-                    });
-                    Ok(())
+                    let (iova, bytes) = (part.iova, source.to_vec());
+                    let op = ClientOp::Write { iova, bytes };
+                    queue.push(op).map_err(|QueueFull| TOO_MANY)
                 }
             }
         })
@@ -82,24 +92,26 @@ impl Guest {
         let queue = &mut self.queue;
         let told = &mut self.told_not_atomic;
         self.maps.segments(iova, masks.len(), true, |part| {
-            let masks = masks
-                .get(part.at..part.at + part.len)
-                .ok_or(rustix::io::Errno::FAULT)?;
+            let masks = masks.get(part.at..part.at + part.len).ok_or(GONE)?;
             match (part.file(), masks) {
-                (Some((file, offset)), [mask]) if queue.is_empty() => file.set_bits(offset, *mask),
-                (Some((file, offset)), [high, low]) if queue.is_empty() => {
-                    file.set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
+                (Some((file, offset)), [mask]) if queue.is_done() => {
+                    file.set_bits(offset, *mask).map_err(|_| GONE)
                 }
+                (Some((file, offset)), [high, low]) if queue.is_done() => file
+                    .set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
+                    .map_err(|_| GONE),
                 _ => {
                     if !part.mapping_is_file() && !std::mem::replace(told, true) {
                         tracing::warn!(
                             iova,
-                            "bits in memory without a descriptor are set by DMA_READ and DMA_WRITE, \
-                             not atomically: share the memory (share=on) to avoid lost bits"
+                            "bits in memory without a descriptor are set by DMA_READ and \
+                             DMA_WRITE, not atomically: share the memory (share=on) to avoid \
+                             lost bits"
                         );
                     }
-                    queue.push(ClientOp::SetBits { iova: part.iova, masks: masks.to_vec() });
-                    Ok(())
+                    let (iova, masks) = (part.iova, masks.to_vec());
+                    let op = ClientOp::SetBits { iova, masks };
+                    queue.push(op).map_err(|QueueFull| TOO_MANY)
                 }
             }
         })
@@ -124,8 +136,8 @@ impl Guest {
                     let Some((file, offset)) = part.file() else {
                         return Ok(());
                     };
-                    let bytes = bytes.get(part.at..part.at + part.len).unwrap_or_default();
-                    match bytes {
+                    let bytes = bytes.get(part.at..part.at + part.len).ok_or(GONE)?;
+                    let done = match bytes {
                         _ if !masks => file.write(offset, bytes),
                         [high, low] => {
                             file.set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
@@ -133,7 +145,8 @@ impl Guest {
                         bytes => (offset..)
                             .zip(bytes)
                             .try_for_each(|(at, mask)| file.set_bits(at, *mask)),
-                    }
+                    };
+                    done.map_err(|_| GONE)
                 });
                 if let Err(fault) = done {
                     tracing::warn!(iova, why = fault.why, "a queued write is dropped");
@@ -145,24 +158,27 @@ impl Guest {
 
     /// Raises an interrupt after everything that waits.
     fn interrupt(&mut self, vector: u16) {
-        if self.queue.is_empty() {
+        if self.queue.is_done() {
             self.irqs.raise(vector);
-        } else {
-            self.queue.push(ClientOp::Interrupt(vector));
+        } else if self.queue.push(ClientOp::Interrupt(vector)).is_err() {
+            tracing::warn!(vector, "an interrupt is dropped: {TOO_MANY}");
         }
     }
 
     fn check_writable(&self, iova: u64, len: usize) -> Result<(), Fault> {
-        let mut behind_messages = false;
+        let mut parts = 0;
+        let mut behind_messages = !self.queue.is_done();
         self.maps.segments(iova, len, true, |part| {
-            behind_messages |= matches!(part.mapping.backing, Backing::Client);
-            part.file()
-                .map_or(Ok(()), |(file, offset)| file.check(offset, part.len))
+            parts += 1;
+            behind_messages |= !part.mapping_is_file();
+            part.file().map_or(Ok(()), |(file, offset)| {
+                file.check(offset, part.len).map_err(|_| GONE)
+            })
         })?;
-        if (behind_messages || !self.queue.is_empty()) && self.queue.is_full() {
+        if behind_messages && !self.queue.has_room(parts) {
             return Err(Fault {
                 iova,
-                why: "too many writes wait for the client already",
+                why: TOO_MANY,
             });
         }
         Ok(())

@@ -141,7 +141,7 @@ impl Hub {
     /// A move or an event may have queued work for any client.
     fn wake_queued(&self, state: &State) {
         for (guest, wake) in state.guests.0.iter().zip(&self.wake) {
-            if !guest.queue.is_empty() {
+            if guest.queue.has_waiting() {
                 wake.notify_one();
             }
         }

@@ -319,11 +319,12 @@ impl Function {
     }
 
     /// The next thing that takes a message to the client; what takes none is done on the way.
+    /// Call it when the one before is done: until then, what follows is held back.
     pub fn client_work(&self) -> Option<ClientWork> {
         let mut state = self.hub.lock();
         let guest = &mut state.guests.0[self.id.0];
         loop {
-            let (iova, bytes, masks) = match guest.queue.pop()? {
+            let (iova, bytes, masks) = match guest.queue.take()? {
                 ClientOp::Interrupt(vector) => {
                     guest.irqs.raise(vector);
                     continue;

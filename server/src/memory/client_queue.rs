@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 
-/// Operations kept at most; a full queue refuses moves until the client answers.
+/// Operations that moves may queue; a full queue refuses moves until the client answers.
 pub const MAX_QUEUED: usize = 1024;
+/// Operations queued at most, with those that belong to a move already begun.
+const MOST: usize = MAX_QUEUED + 256;
 
 /// One thing to do for a function's guest, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,31 +36,88 @@ pub enum ClientOp {
 #[derive(Debug, Default)]
 pub struct ClientQueue {
     ops: VecDeque<ClientOp>,
+    /// The last operation taken has not been carried out yet.
+    under_way: bool,
 }
 
+/// Nothing more can be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueFull;
+
 impl ClientQueue {
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+    /// Whether everything is done: what comes now may be carried out at once.
+    pub fn is_done(&self) -> bool {
+        self.ops.is_empty() && !self.under_way
     }
 
-    /// Whether nothing more may be queued.
-    pub fn is_full(&self) -> bool {
-        self.ops.len() >= MAX_QUEUED
+    /// Whether an operation waits to be taken.
+    pub fn has_waiting(&self) -> bool {
+        !self.ops.is_empty()
     }
 
-    /// Adds an operation behind the others.
-    pub fn push(&mut self, op: ClientOp) {
+    /// Whether a move may queue `more` operations.
+    pub fn has_room(&self, more: usize) -> bool {
+        self.ops.len().saturating_add(more) <= MAX_QUEUED
+    }
+
+    /// Adds an operation behind the others. An interrupt that follows the same interrupt is one.
+    pub fn push(&mut self, op: ClientOp) -> Result<(), QueueFull> {
+        if matches!(op, ClientOp::Interrupt(_)) && self.ops.back() == Some(&op) {
+            return Ok(());
+        }
+        if self.ops.len() >= MOST {
+            return Err(QueueFull);
+        }
         self.ops.push_back(op);
+        Ok(())
     }
 
-    /// Takes the oldest operation.
-    pub fn pop(&mut self) -> Option<ClientOp> {
-        self.ops.pop_front()
+    /// Takes the oldest operation; the one before it has been carried out. It is under way until
+    /// the next call.
+    pub fn take(&mut self) -> Option<ClientOp> {
+        let op = self.ops.pop_front();
+        self.under_way = op.is_some();
+        op
     }
 
     /// Forgets everything: the client is gone.
     pub fn clear(&mut self) {
-        self.ops.clear();
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_under_way_until_the_next_is_asked_for() {
+        let mut queue = ClientQueue::default();
+        assert!(queue.is_done());
+        queue.push(ClientOp::Interrupt(0)).unwrap();
+        assert!(queue.has_waiting() && !queue.is_done());
+        assert_eq!(queue.take(), Some(ClientOp::Interrupt(0)));
+        assert!(!queue.has_waiting() && !queue.is_done());
+        assert_eq!(queue.take(), None);
+        assert!(queue.is_done());
+    }
+
+    #[test]
+    fn it_is_bounded_and_interrupts_in_a_row_are_one() {
+        let mut queue = ClientQueue::default();
+        let write = || ClientOp::Write {
+            iova: 0,
+            bytes: Vec::new(),
+        };
+        while queue.has_room(1) {
+            queue.push(write()).unwrap();
+            queue.push(ClientOp::Interrupt(0)).unwrap();
+            queue.push(ClientOp::Interrupt(0)).unwrap();
+        }
+        assert_eq!(queue.ops.len(), MAX_QUEUED);
+        let more = std::iter::repeat_with(|| queue.push(write()));
+        assert_eq!(more.take_while(Result::is_ok).count(), MOST - MAX_QUEUED);
+        queue.clear();
+        assert!(queue.is_done() && queue.has_room(MAX_QUEUED));
     }
 }

@@ -220,13 +220,13 @@ impl DmaMap {
     }
 
     /// The parts of `len` bytes at `iova`, in order; an error names the first iova that is not
-    /// mapped for the access.
+    /// mapped for the access, or whose part `each` refused, and why.
     pub fn segments(
         &self,
         iova: u64,
         len: usize,
         write: bool,
-        mut each: impl FnMut(Segment<'_>) -> Result<(), Errno>,
+        mut each: impl FnMut(Segment<'_>) -> Result<(), &'static str>,
     ) -> Result<(), Fault> {
         let mut done = 0;
         while done < len {
@@ -254,7 +254,7 @@ impl DmaMap {
                 at: done,
                 len: part,
             })
-            .map_err(|_| Fault::new(at, "the memory behind the map is gone"))?;
+            .map_err(|why| Fault::new(at, why))?;
             done += part;
         }
         Ok(())

@@ -1,0 +1,50 @@
+//! What goes with a client, and what stays.
+
+use std::time::Duration;
+
+use vfio_user_protocol::Request;
+use vfio_user_protocol::message::DmaUnmap;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
+    let (hub, mut client) = ready().await;
+    let ram = memfd(0x40_0000);
+    client.map(0, 0x40_0000, 0, Some(&ram)).await;
+    let gid = function(&hub).plan().gid;
+    let token = client.register(gid).await;
+    drop(client);
+    tokio::time::timeout(PATIENCE, async {
+        while !function(&hub).connect(None) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    function(&hub).disconnect();
+    let (mut client, _task) = connect(&hub).await;
+    client.hello().await;
+    let report = hub.report();
+    assert_eq!(report.functions[0].dma_maps, 0);
+    // The DMB is still there, its memory is not.
+    let reply = client.ask(&write(0, token, &[1; 8])).await;
+    assert_eq!(reply.header.error, 5);
+    client.map(0, 0x40_0000, 0, Some(&ram)).await;
+    client.ok(&write(0, token, &[1; 8]), &[]).await;
+    assert_eq!(bytes_at(&ram, DMB, 8), [1; 8]);
+}
+
+#[tokio::test]
+async fn unmapping_everything_empties_the_table() {
+    let (hub, mut client) = ready().await;
+    let ram = memfd(0x4000);
+    for page in 0..4 {
+        client
+            .map(page * 0x10_000, 0x1000, page * 0x1000, Some(&ram))
+            .await;
+    }
+    assert_eq!(hub.report().functions[0].dma_maps, 4);
+    client.ok(&Request::DmaUnmap(DmaUnmap::All), &[]).await;
+    assert_eq!(hub.report().functions[0].dma_maps, 0);
+}
