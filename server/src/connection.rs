@@ -16,8 +16,9 @@ use crate::hub::Function;
 use crate::peer::Peer;
 use crate::socket;
 
-/// How long an open run of pieces waits for its next piece.
-const SETTLE: Duration = Duration::from_millis(20);
+/// How long an open run of pieces waits for its next piece: a busy machine may take its time between
+/// two pieces, and a run cut in two is reported with wrong counts.
+const SETTLE: Duration = Duration::from_millis(500);
 /// Bytes received at once: several hundred posted 8-byte writes.
 const RECEIVE_LEN: usize = 64 << 10;
 
