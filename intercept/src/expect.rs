@@ -7,10 +7,10 @@ mod refusal;
 
 pub use refusal::{Refusal, exception, exception_name};
 
-use crate::plan::{Base, Case, Handle, Instruction, Payload, Plan, Variable};
+use crate::plan::{Base, Case, Handle, Instruction, Payload, Variable};
+use crate::probe::FunctionFacts;
 use crate::probe::layout::{DMA_ADDRESS, DMA_LENGTH};
-use crate::probe::{FunctionFacts, Outcome};
-use crate::recording::Access;
+use crate::recording::{Access, Recording, Source};
 use serde::{Deserialize, Serialize};
 
 /// Condition code for a handle of no enabled function.
@@ -122,19 +122,20 @@ pub struct Reference<'a> {
     saved: u64,
     interrupts: bool,
     translation: bool,
+    /// Whether all that registered them was seen.
+    known: bool,
 }
 
 impl<'a> Reference<'a> {
-    /// The expectations of all cases in order.
+    /// The expectations of all cases of a recording, in order.
     #[must_use]
-    pub fn expectations(
-        model: Model,
-        maximum: u16,
-        facts: &'a FunctionFacts,
-        plan: &Plan,
-        outcomes: &[Outcome],
-    ) -> Vec<Expectation> {
-        let mut reference = Self::new(model, maximum, facts);
+    pub fn expectations(model: Model, recording: &'a Recording) -> Vec<Expectation> {
+        let (maximum, facts) = (recording.max_store_block, &recording.facts);
+        let (plan, outcomes) = (&recording.plan, &recording.outcomes);
+        let mut reference = match recording.source {
+            Source::Probe => Self::new(model, maximum, facts),
+            Source::Guest => Self::of_any_guest(model, maximum, facts),
+        };
         let mut expectations = Vec::new();
         for ((tag, case), outcome) in (0..).zip(&plan.cases).zip(outcomes) {
             expectations.push(reference.expect(case, tag, outcome.executed));
@@ -156,6 +157,16 @@ impl<'a> Reference<'a> {
             saved: 0,
             interrupts: true,
             translation: true,
+            known: true,
+        }
+    }
+
+    /// For a guest whose registrations and translation tables are not known: RPCIT and MPCIFC may succeed or not.
+    #[must_use]
+    pub fn of_any_guest(model: Model, maximum: u16, facts: &'a FunctionFacts) -> Self {
+        Self {
+            known: false,
+            ..Self::new(model, maximum, facts)
         }
     }
 
@@ -181,7 +192,12 @@ impl<'a> Reference<'a> {
                 either = self.register(case, &mut refusals);
                 seen = Some(self.seen(case, tag));
             }
-            Instruction::Rpcit => self.refresh(case, &mut refusals),
+            Instruction::Rpcit if self.known => self.refresh(case, &mut refusals),
+            Instruction::Rpcit | Instruction::Mpcifc if !self.known => {
+                either = refusals.is_empty();
+                refusals.push(Refusal::Condition(1, None));
+            }
+            Instruction::Rpcit => {}
             Instruction::Mpcifc => either = self.control(case, &mut refusals, executed),
             Instruction::Pcistbi
             | Instruction::Pcistgi

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod align;
 mod args;
 pub mod attribute;
 pub mod baseline;
@@ -21,6 +22,7 @@ pub mod encoder;
 mod error;
 pub mod events;
 pub mod expect;
+pub mod observed;
 pub mod pattern;
 pub mod plan;
 pub mod probe;

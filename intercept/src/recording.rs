@@ -116,12 +116,26 @@ pub struct SetupOutcome {
     pub outcome: Outcome,
 }
 
+/// What executed the instructions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The probe, with fences between its cases.
+    #[default]
+    Probe,
+    /// Some guest, observed by the plugin.
+    Guest,
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Recording {
     /// Version of the format, 1.
     pub schema_version: u32,
+    /// What executed the instructions.
+    #[serde(default)]
+    pub source: Source,
     /// Where it took place.
     pub environment: Environment,
     /// When.

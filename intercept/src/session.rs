@@ -8,7 +8,7 @@ use crate::plan::{Instruction, Plan};
 use crate::probe::{Image, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Qemu};
-use crate::recording::{Environment, Recording, SCHEMA_VERSION, SetupOutcome, Times};
+use crate::recording::{Environment, Recording, SCHEMA_VERSION, SetupOutcome, Source, Times};
 use crate::server::Server;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -60,6 +60,7 @@ pub fn record(
     }
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
+        source: Source::Probe,
         environment: Environment {
             executor: qemu.version,
             host: host(),

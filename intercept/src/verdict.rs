@@ -4,11 +4,12 @@ mod load;
 mod share;
 mod store;
 
+use crate::align;
 use crate::attribute::{self, Batch, FenceError};
 use crate::expect::{Expectation, Model, Reference};
 use crate::plan::Case;
 use crate::probe::{Outcome, layout};
-use crate::recording::{Piece, Recording};
+use crate::recording::{Piece, Recording, Source};
 use serde::{Deserialize, Serialize};
 
 /// What became of an instruction. A case can have several, e.g. split and reversed.
@@ -145,15 +146,13 @@ impl Findings {
 /// # Errors
 /// Fences that are missing, so that the device's accesses cannot be told apart.
 pub fn classify(recording: &Recording, model: Model) -> Result<Vec<CaseVerdict>, FenceError> {
-    let expectations = Reference::expectations(
-        model,
-        recording.max_store_block,
-        &recording.facts,
-        &recording.plan,
-        &recording.outcomes,
-    );
+    let expectations = Reference::expectations(model, recording);
+    let batches = match recording.source {
+        Source::Probe => attribute::batches(recording)?,
+        Source::Guest => align::batches(recording, &expectations),
+    };
     let mut verdicts = Vec::new();
-    for batch in attribute::batches(recording)? {
+    for batch in batches {
         verdicts.extend(classify_batch(recording, &expectations, &batch));
     }
     Ok(verdicts)

@@ -4,7 +4,7 @@
 use intercept::expect::{Model, Seen};
 use intercept::plan::{Carrier, FENCE_OFFSET, Plan};
 use intercept::probe::FunctionFacts;
-use intercept::recording::{Environment, Recording, SCHEMA_VERSION, Times};
+use intercept::recording::{Environment, Recording, SCHEMA_VERSION, Source, Times};
 use intercept::report::Report;
 use intercept::stand_in::{Function, execute};
 use intercept::verdict::{Verdict, classify};
@@ -118,6 +118,7 @@ fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
     std::fs::write(&path, lines.join("\n")).unwrap();
     Recording {
         schema_version: SCHEMA_VERSION,
+        source: Source::Probe,
         environment: Environment {
             executor: format!("stand-in by {via:?}"),
             ..Environment::default()

@@ -5,7 +5,7 @@ use crate::attribute::FenceError;
 use crate::expect::{Model, Seen};
 use crate::plan::{Carrier, FENCE_OFFSET, Plan};
 use crate::probe::FunctionFacts;
-use crate::recording::{Access, Environment, Piece, Recording, SCHEMA_VERSION, Times};
+use crate::recording::{Access, Environment, Piece, Recording, SCHEMA_VERSION, Source, Times};
 use crate::stand_in::{Function, execute};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -80,6 +80,7 @@ fn perfect(plan: Plan, model: Model) -> Recording {
     let Ok(outcomes) = execute(&plan, &facts, (model, 4096), &mut notebook);
     Recording {
         schema_version: SCHEMA_VERSION,
+        source: Source::Probe,
         environment: Environment::default(),
         times: Times::default(),
         plan,
