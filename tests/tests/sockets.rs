@@ -4,12 +4,13 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command as number, version};
 use vfio_user_ism_tests::daemon::{command, finish, profile, program, run};
-use vfio_user_ism_tests::wire::Wire;
+use vfio_user_ism_tests::wire::{Wire, eventually};
 use vfio_user_ism_tests::{Client, Daemon};
 
 /// The server behind a shell that moves its standard input to descriptor 3, so that this process
@@ -24,6 +25,15 @@ fn with_descriptor_3(fd: OwnedFd, before: &str, arguments: &str) -> Command {
         .arg(program())
         .stdin(Stdio::from(fd));
     shell
+}
+
+/// A client of a server that may not have forgotten the last one yet, and refuses this one then.
+fn open_when_free(path: &Path) -> Client {
+    eventually("the function is free", || {
+        let mut client = Client::connect(path);
+        let reply = client.request(number::VERSION, version(0, 0, QEMU));
+        reply.errno().is_none().then_some(client)
+    })
 }
 
 const SYSTEMD: &str = "export LISTEN_PID=$$ LISTEN_FDS=1;";
@@ -66,9 +76,7 @@ fn sockets_are_private_and_removed_at_the_end() {
     let second = Daemon::wait_ready(serve, folder);
     assert!(other.exists());
     second.signal(rustix::process::Signal::TERM);
-    vfio_user_ism_tests::wire::eventually("the socket is removed", || {
-        (!other.exists()).then_some(())
-    });
+    eventually("the socket is removed", || (!other.exists()).then_some(()));
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn a_live_socket_is_left_alone() {
     let ended = run(["--socket-path", path.to_str().unwrap()]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
-    daemon.client().reset();
+    open_when_free(&path).reset();
 }
 
 #[test]
@@ -115,12 +123,7 @@ fn a_listening_descriptor_serves_one_client_after_the_other() {
     let listener = UnixListener::bind(&path).unwrap();
     let _daemon = Daemon::wait_ready(with_descriptor_3(listener.into(), "", "--fd 3"), folder);
     for _ in 0..3 {
-        // The last client may not be forgotten yet: then this one is refused.
-        vfio_user_ism_tests::wire::eventually("the function is free", || {
-            let mut client = Client::connect(&path);
-            let reply = client.request(number::VERSION, version(0, 0, QEMU));
-            reply.errno().is_none().then(|| client.reset())
-        });
+        open_when_free(&path).reset();
     }
 }
 
