@@ -51,14 +51,6 @@ pub fn batches(recording: &Recording, expectations: &[Expectation]) -> Vec<Batch
     batches
 }
 
-/// Indices of the pieces that no batch accounts for: QEMU's own accesses, or ones that no instruction explains.
-#[must_use]
-pub fn unaccounted(recording: &Recording, batches: &[Batch]) -> Vec<usize> {
-    (0..recording.pieces.len())
-        .filter(|piece| !batches.iter().any(|batch| batch.pieces.contains(piece)))
-        .collect()
-}
-
 fn matches(seen: Option<&Seen>, piece: &Piece) -> bool {
     seen.is_some_and(|seen| {
         let inside = seen.offset <= piece.offset && piece.end() <= seen.end();

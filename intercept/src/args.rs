@@ -82,6 +82,23 @@ pub struct Args {
     /// Classify a recorded run instead of starting QEMU.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "random", "qemu", "profile", "keep", "record"])]
     pub replay: Option<PathBuf>,
+    /// Boot this kernel instead of the probe, and judge the zPCI instructions it executes.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "random", "replay"])]
+    pub kernel: Option<PathBuf>,
+    /// Its initial RAM disk.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// Its command line [default: console=ttysclp0].
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "kernel",
+        allow_hyphen_values = true
+    )]
+    pub append: Option<OsString>,
+    /// The observing plugin [default: libvfio_user_ism_plugin.so beside this program].
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub plugin: Option<PathBuf>,
     /// Keep logs, events, probe and memory dump of the run in this folder.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use crate::attribute::FenceError;
 use crate::events::EventsError;
+use crate::observed::ObservedError;
 use crate::plan::PlanError;
 use crate::probe::{ImageError, ResultsError};
 use crate::profile::ProfileError;
@@ -33,6 +34,20 @@ pub enum Error {
     /// QEMU.
     #[error(transparent)]
     Qemu(#[from] QemuError),
+    /// The plugin is not where it should be.
+    #[error(
+        "no plugin {}: build it with `cargo build --release -p vfio-user-ism-plugin`, or name it with --plugin",
+        path.display()
+    )]
+    NoPlugin {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why it cannot be used.
+        source: std::io::Error,
+    },
+    /// What the plugin wrote down.
+    #[error(transparent)]
+    Observed(#[from] ObservedError),
     /// There is no QEMU.
     #[error("no QEMU to test")]
     NoQemu(#[source] debian_fetch::Error),

@@ -32,6 +32,17 @@ impl Access {
         matches!(self, Self::Store | Self::ConfigWrite)
     }
 
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Load => "load",
+            Self::ConfigWrite => "config-write",
+            Self::ConfigRead => "config-read",
+        }
+    }
+
     /// Whether it concerns config space.
     #[must_use]
     pub const fn is_config(self) -> bool {

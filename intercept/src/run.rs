@@ -42,7 +42,10 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
                 .profile
                 .as_deref()
                 .map_or_else(|| Ok(Profile::default()), Profile::read)?;
-            session::record(args, program, plan(args)?, &profile)?
+            match &args.kernel {
+                Some(kernel) => session::observe(args, kernel, program, &profile)?,
+                None => session::record(args, program, plan(args)?, &profile)?,
+            }
         }
     };
     if let Some(path) = &args.record {

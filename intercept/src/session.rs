@@ -4,17 +4,25 @@ use crate::args::Args;
 use crate::error::Error;
 use crate::events;
 use crate::expect::Model;
+use crate::observed;
 use crate::plan::{Instruction, Plan};
 use crate::probe::{Image, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Qemu};
 use crate::recording::{Environment, Recording, SCHEMA_VERSION, SetupOutcome, Source, Times};
 use crate::server::Server;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Vendor and device of an ISM function.
 const ISM: (u16, u16) = (0x1014, 0x04ed);
+
+/// Memory of a guest other than the probe.
+const GUEST_MEMORY: u64 = 512 << 20;
+
+/// The plugin's file, beside the program.
+const PLUGIN: &str = "libvfio_user_ism_plugin.so";
 
 /// Executes `plan` under the QEMU that `args` names; `program` is the server's own executable.
 ///
@@ -31,17 +39,16 @@ pub fn record(
     let folder = Folder::new(args.keep.as_deref())?;
     let kernel = folder.path().join("probe.elf");
     write(&kernel, &image.elf)?;
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let started = now();
     let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
     let line = CommandLine {
         socket: server.socket.clone(),
-        kernel,
+        memory: Image::MEMORY,
+        guest: vec!["-kernel".into(), kernel.into_os_string()],
         extra: args.qemu_arg.clone(),
     };
     let name_of = |record: u64| name_of(record, &image, &plan);
-    let run = qemu::run(
+    let run = qemu::run_probe(
         &qemu,
         &line,
         folder.path(),
@@ -61,22 +68,13 @@ pub fn record(
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Probe,
-        environment: Environment {
-            executor: qemu.version,
-            host: host(),
-            profile: profile.name.clone(),
-            tool: concat!("vfio-user-ism ", env!("CARGO_PKG_VERSION")).into(),
-        },
+        environment: environment(qemu.version, profile),
         times: Times {
             started,
             guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
         },
         plan,
-        model: if profile.relaxed {
-            Model::Relaxed
-        } else {
-            Model::Strict
-        },
+        model: model(profile),
         max_store_block: profile.max_store_block,
         facts: results.facts,
         setup: image
@@ -88,6 +86,126 @@ pub fn record(
         outcomes,
         pieces: events::read(&server.events)?,
     })
+}
+
+/// Runs the guest that `args` names, with the observing plugin, and records what it executed.
+///
+/// # Errors
+/// See [`Error`].
+pub fn observe(
+    args: &Args,
+    kernel: &Path,
+    program: &Path,
+    profile: &Profile,
+) -> Result<Recording, Error> {
+    let plugin = find_plugin(args, program)?;
+    let qemu = find_qemu(args)?;
+    let folder = Folder::new(args.keep.as_deref())?;
+    let records = folder.path().join("records.jsonl");
+    let started = now();
+    let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
+    let line = CommandLine {
+        socket: server.socket.clone(),
+        memory: GUEST_MEMORY,
+        guest: guest_arguments(args, kernel, &plugin, folder.path(), &records),
+        extra: args.qemu_arg.clone(),
+    };
+    let patience = Duration::from_secs(args.timeout);
+    let (ended, time) = qemu::run_guest(&qemu, &line, folder.path(), patience)?;
+    if !ended {
+        eprintln!(
+            "the guest did not end within {} s: what it did until then is reported",
+            args.timeout
+        );
+    }
+    server.stop();
+    let observed = observed::read(&records)?;
+    let name = kernel
+        .file_name()
+        .unwrap_or(kernel.as_os_str())
+        .to_string_lossy();
+    Ok(Recording {
+        schema_version: SCHEMA_VERSION,
+        source: Source::Guest,
+        environment: environment(qemu.version, profile),
+        times: Times {
+            started,
+            guest_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        },
+        plan: observed.plan(&format!("guest {name}")),
+        model: model(profile),
+        max_store_block: profile.max_store_block,
+        facts: observed.facts,
+        setup: Vec::new(),
+        outcomes: observed.outcomes,
+        pieces: events::read(&server.events)?,
+    })
+}
+
+fn guest_arguments(
+    args: &Args,
+    kernel: &Path,
+    plugin: &Path,
+    folder: &Path,
+    records: &Path,
+) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["-kernel".into(), kernel.into()];
+    if let Some(initrd) = &args.initrd {
+        arguments.extend(["-initrd".into(), initrd.clone().into_os_string()]);
+    }
+    let append = args
+        .append
+        .clone()
+        .unwrap_or_else(|| "console=ttysclp0".into());
+    arguments.extend(["-append".into(), append]);
+    let option = |prefix: &str, path: &Path| {
+        let mut option = OsString::from(prefix);
+        // A comma in a path would start the next option; QEMU wants it doubled.
+        option.push(path.to_string_lossy().replace(',', ",,"));
+        option
+    };
+    arguments.extend([
+        "-serial".into(),
+        option("file:", &folder.join("console.log")),
+    ]);
+    let mut plugin = option("file=", plugin);
+    plugin.push(option(",out=", records));
+    arguments.extend(["-plugin".into(), plugin]);
+    arguments
+}
+
+/// The plugin that `args` names, or the one beside the program.
+fn find_plugin(args: &Args, program: &Path) -> Result<PathBuf, Error> {
+    let path = args
+        .plugin
+        .clone()
+        .unwrap_or_else(|| program.with_file_name(PLUGIN));
+    // QEMU takes a relative path as one of its own plugin folder.
+    path.canonicalize()
+        .map_err(|source| Error::NoPlugin { path, source })
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
+
+fn environment(executor: String, profile: &Profile) -> Environment {
+    Environment {
+        executor,
+        host: host(),
+        profile: profile.name.clone(),
+        tool: concat!("vfio-user-ism ", env!("CARGO_PKG_VERSION")).into(),
+    }
+}
+
+fn model(profile: &Profile) -> Model {
+    if profile.relaxed {
+        Model::Relaxed
+    } else {
+        Model::Strict
+    }
 }
 
 fn find_qemu(args: &Args) -> Result<Qemu, Error> {

@@ -72,7 +72,7 @@ fn a_changed_byte_changes_its_case_only() {
                 continue;
             }
             let hit = hit(&recording, |pieces| pieces[index].bytes[byte] ^= 0x80);
-            assert_eq!(hit, [id.clone()], "piece {index}, byte {byte}");
+            assert_eq!(hit, std::slice::from_ref(&id), "piece {index}, byte {byte}");
         }
     }
 }

@@ -167,6 +167,28 @@ fn a_guest_that_does_not_end_is_given_up_with_its_logs_kept() {
 }
 
 #[test]
+#[ignore = "needs QEMU: run ./test"]
+fn a_guest_that_hangs_names_the_last_instruction() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    // Each waits a second for an interrupt that nothing raises.
+    let cases: Vec<Value> = (0..30)
+        .map(|number| {
+            serde_json::json!({
+                "id": format!("wait-{number}"), "group": "wait", "instruction": "pcilg", "space": 2, "length": 8,
+                "await-interrupt": true,
+            })
+        })
+        .collect();
+    let plan = serde_json::json!({ "schema-version": 1, "name": "waits", "cases": cases });
+    std::fs::write(&path, plan.to_string()).unwrap();
+    let ended = intercept(&["--plan", path.to_str().unwrap(), "--timeout", "2"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let place = "did not end within 2 s; the last instruction reached is wait-";
+    assert!(ended.stderr.contains(place), "{}", ended.stderr);
+}
+
+#[test]
 fn a_plan_that_cannot_be_used_is_told_before_anything_starts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");

@@ -1,7 +1,6 @@
 //! The command line.
 
 use super::check::{DEVICE, MACHINE};
-use crate::probe::Image;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +9,10 @@ use std::path::{Path, PathBuf};
 pub struct CommandLine {
     /// Socket of the server.
     pub socket: PathBuf,
-    /// The probe.
-    pub kernel: PathBuf,
+    /// Guest memory in bytes, a multiple of 1 MiB.
+    pub memory: u64,
+    /// What makes the guest: `-kernel` and so on.
+    pub guest: Vec<OsString>,
     /// The user's own arguments, last.
     pub extra: Vec<OsString>,
 }
@@ -20,7 +21,7 @@ impl CommandLine {
     /// All arguments, the program's name not among them.
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
-        let memory = Image::MEMORY;
+        let memory = self.memory;
         let mut arguments: Vec<OsString> = [
             "-machine",
             &format!("{MACHINE},memory-backend=ram"),
@@ -48,7 +49,7 @@ impl CommandLine {
             arguments.extend(["-accel".into(), "tcg".into()]);
         }
         arguments.extend(["-device".into(), device(&self.socket)]);
-        arguments.extend(["-kernel".into(), self.kernel.clone().into_os_string()]);
+        arguments.extend(self.guest.iter().cloned());
         arguments.extend(self.extra.iter().cloned());
         arguments
     }
@@ -70,7 +71,8 @@ mod tests {
     fn arguments(extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
             socket: "/tmp/a \"b\".sock".into(),
-            kernel: "/tmp/probe".into(),
+            memory: 128 << 20,
+            guest: vec!["-kernel".into(), "/tmp/probe".into()],
             extra: extra.iter().map(Into::into).collect(),
         };
         line.arguments()

@@ -11,6 +11,9 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
+/// Events that end a guest.
+const ENDS: [&str; 3] = ["SHUTDOWN", "GUEST_PANICKED", "STOP"];
+
 /// How long QEMU may take to answer its monitor.
 const MONITOR: Duration = Duration::from_secs(10);
 
@@ -65,17 +68,49 @@ pub struct Run {
     pub time: Duration,
 }
 
-/// Runs a guest to its end and reads its memory. `name_of` tells a record by its number, for errors.
+/// Runs the probe to its end and reads its memory. `name_of` tells a record by its number, for errors.
 ///
 /// # Errors
 /// See [`GuestError`].
-pub fn run(
+pub fn run_probe(
     qemu: &Qemu,
     line: &CommandLine,
     folder: &Path,
     patience: Duration,
     name_of: &dyn Fn(u64) -> String,
 ) -> Result<Run, GuestError> {
+    let (dump, time) = with_monitor(qemu, line, folder, |qmp| {
+        let ended = qmp.wait_for(&ENDS, patience)?;
+        let dump = save(qmp, folder)?;
+        if ended {
+            Ok(dump)
+        } else {
+            Err(hung(qmp, &dump, patience, name_of))
+        }
+    })?;
+    Ok(Run { dump, time })
+}
+
+/// Runs any guest until it ends, or `patience` is over; whether it ended, and how long it ran.
+///
+/// # Errors
+/// See [`GuestError`].
+pub fn run_guest(
+    qemu: &Qemu,
+    line: &CommandLine,
+    folder: &Path,
+    patience: Duration,
+) -> Result<(bool, Duration), GuestError> {
+    with_monitor(qemu, line, folder, |qmp| Ok(qmp.wait_for(&ENDS, patience)?))
+}
+
+/// Starts QEMU, does `work` with its monitor, and ends it.
+fn with_monitor<T>(
+    qemu: &Qemu,
+    line: &CommandLine,
+    folder: &Path,
+    work: impl FnOnce(&mut Qmp<ChildStdin>) -> Result<T, GuestError>,
+) -> Result<(T, Duration), GuestError> {
     let start = Instant::now();
     let mut command = Command::new(&qemu.path);
     command
@@ -87,15 +122,51 @@ pub fn run(
             path: qemu.path.clone(),
             source,
         })?;
-    let result = converse(&mut process, folder, patience, name_of);
+    let result = converse(&mut process, work);
     let time = start.elapsed();
     match result {
-        Ok(dump) => {
+        Ok(done) => {
+            process.wait(MONITOR);
             process.stop(MONITOR);
-            Ok(Run { dump, time })
+            Ok((done, time))
         }
         Err(GuestError::Monitor(QmpError::Closed)) => Err(ended_early(&mut process)),
         Err(other) => Err(other),
+    }
+}
+
+fn converse<T>(
+    process: &mut Process,
+    work: impl FnOnce(&mut Qmp<ChildStdin>) -> Result<T, GuestError>,
+) -> Result<T, GuestError> {
+    let child = process.child();
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(GuestError::Monitor(QmpError::Closed));
+    };
+    let mut qmp = Qmp::connect(stdout, stdin, MONITOR)?;
+    let done = work(&mut qmp)?;
+    // It may be gone before it answers.
+    let _ = qmp.command("quit", &json!({}), MONITOR);
+    Ok(done)
+}
+
+fn hung(
+    qmp: &mut Qmp<ChildStdin>,
+    dump: &[u8],
+    patience: Duration,
+    name_of: &dyn Fn(u64) -> String,
+) -> GuestError {
+    let position = match probe::progress(dump) {
+        Ok((ProbeState::Running, record)) => {
+            format!("the last instruction reached is {}", name_of(record))
+        }
+        Ok((ProbeState::NotStarted, _)) => "the probe did not start".to_owned(),
+        _ => "it was still looking for the function".to_owned(),
+    };
+    GuestError::Hung {
+        seconds: patience.as_secs(),
+        position,
+        registers: psw(qmp),
     }
 }
 
@@ -109,38 +180,6 @@ fn ended_early(process: &mut Process) -> GuestError {
         tail => tail,
     };
     GuestError::EndedEarly { status, message }
-}
-
-fn converse(
-    process: &mut Process,
-    folder: &Path,
-    patience: Duration,
-    name_of: &dyn Fn(u64) -> String,
-) -> Result<Vec<u8>, GuestError> {
-    let child = process.child();
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(GuestError::Monitor(QmpError::Closed));
-    };
-    let mut qmp = Qmp::connect(stdout, stdin, MONITOR)?;
-    let ended = qmp.wait_for(&["SHUTDOWN", "GUEST_PANICKED", "STOP"], patience)?;
-    let dump = save(&mut qmp, folder)?;
-    if !ended {
-        let position = match probe::progress(&dump) {
-            Ok((ProbeState::Running, record)) => {
-                format!("the last instruction reached is {}", name_of(record))
-            }
-            Ok((ProbeState::NotStarted, _)) => "the probe did not start".to_owned(),
-            _ => "it was still looking for the function".to_owned(),
-        };
-        return Err(GuestError::Hung {
-            seconds: patience.as_secs(),
-            position,
-            registers: psw(&mut qmp),
-        });
-    }
-    // It may be gone before it answers.
-    let _ = qmp.command("quit", &json!({}), MONITOR);
-    Ok(dump)
 }
 
 fn save(qmp: &mut Qmp<ChildStdin>, folder: &Path) -> Result<Vec<u8>, GuestError> {

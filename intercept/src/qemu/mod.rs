@@ -7,5 +7,5 @@ mod qmp;
 
 pub use check::{Qemu, QemuError};
 pub use command::CommandLine;
-pub use guest::{GuestError, Run, run};
+pub use guest::{GuestError, Run, run_guest, run_probe};
 pub use qmp::QmpError;

@@ -3,10 +3,10 @@
 use crate::expect::{Model, exception_name};
 use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::{FunctionFacts, Outcome};
-use crate::recording::{Environment, Piece, Recording, SetupOutcome, Times};
+use crate::recording::{Environment, Piece, Recording, SetupOutcome, Source, Times};
 use crate::verdict::{CaseVerdict, Verdict};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -99,6 +99,9 @@ pub struct Report {
     pub good: usize,
     /// The cases.
     pub cases: Vec<CaseReport>,
+    /// Accesses of the device that no instruction of an observed guest accounts for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unaccounted: Vec<Piece>,
     /// When, and how long: the only part that differs between two equal runs.
     pub times: Times,
 }
@@ -132,6 +135,7 @@ impl Report {
             ran: cases.iter().filter(ran).count(),
             good: cases.iter().filter(ran).filter(|case| case.good).count(),
             cases,
+            unaccounted: unaccounted(recording, verdicts),
             times: recording.times,
         }
     }
@@ -176,6 +180,22 @@ impl Report {
         }
         groups
     }
+}
+
+/// The probe's set-up is not judged, so its accesses are not counted either.
+fn unaccounted(recording: &Recording, verdicts: &[CaseVerdict]) -> Vec<Piece> {
+    if recording.source == Source::Probe {
+        return Vec::new();
+    }
+    let owned: BTreeSet<usize> = verdicts
+        .iter()
+        .flat_map(|verdict| verdict.pieces.iter().copied())
+        .collect();
+    let pieces = recording.pieces.iter().enumerate();
+    pieces
+        .filter(|(index, _)| !owned.contains(index))
+        .map(|(_, piece)| piece.clone())
+        .collect()
 }
 
 fn case_report(

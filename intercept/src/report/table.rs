@@ -16,6 +16,7 @@ pub fn table(report: &Report, color: bool) -> String {
     totals(&mut text, report, color);
     groups(&mut text, report, color);
     failures(&mut text, report, color);
+    unaccounted(&mut text, report);
     text
 }
 
@@ -133,6 +134,41 @@ fn groups(text: &mut String, report: &Report, color: bool) {
 
 fn ran(case: &CaseReport) -> bool {
     !case.verdicts.contains(&Verdict::NotRun)
+}
+
+fn unaccounted(text: &mut String, report: &Report) {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for piece in &report.unaccounted {
+        let kind = format!(
+            "{} of {} at {:#x}",
+            piece.access.name(),
+            piece.bytes.len(),
+            piece.offset
+        );
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((kind, 1)),
+        }
+    }
+    if kinds.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "{} accesses that no instruction accounts for, such as QEMU's own when it starts:",
+        report.unaccounted.len()
+    );
+    let lines: Vec<String> = kinds
+        .into_iter()
+        .map(|(kind, count)| {
+            if count > 1 {
+                format!("{kind} ({count} times)")
+            } else {
+                kind
+            }
+        })
+        .collect();
+    let _ = writeln!(text, "{}", lines.join(", "));
 }
 
 /// Verdicts, expectation, guest, instruction.
