@@ -1,7 +1,5 @@
 //! Data moves between two functions of one fabric: memory, bits, interrupt.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, SBA, target};
 use vfio_user_ism_tests::errno::EIO;
 use vfio_user_ism_tests::{Daemon, Driver, Via};
@@ -102,35 +100,6 @@ fn each_element_has_its_own_bit() {
         seen = mask;
     }
     assert_eq!(seen, 0xffff);
-}
-
-#[test]
-fn bits_are_set_while_the_guest_clears_its_neighbours() {
-    let mut pair = Pair::new(Via::Bar, FIRST_INDEX);
-    // The bit next to the one that is signalled belongs to the guest here: whenever it finds the
-    // byte without the signalled bit, that bit must come back with the next signal.
-    let done = AtomicBool::new(false);
-    let ram = &pair.receiver.ram;
-    let (sender, token) = (&mut pair.sender, pair.token);
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            for _ in 0..300 {
-                sender.put(target(token, 0, true, 0), &[0; 32]).ok();
-            }
-            done.store(true, Ordering::SeqCst);
-        });
-        while !done.load(Ordering::SeqCst) {
-            // A byte that the device never touches is written all the time: device stores of
-            // whole words would undo it.
-            for value in [0x11, 0x22] {
-                ram.write(SBA + 9, &[value]);
-                assert_eq!(ram.read(SBA + 9, 1), [value]);
-                ram.write(SBA + 322, &[value]);
-                assert_eq!(ram.read(SBA + 322, 1), [value]);
-            }
-        }
-    });
-    assert_eq!(pair.sba(8), 0x80);
 }
 
 #[test]

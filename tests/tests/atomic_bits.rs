@@ -1,0 +1,73 @@
+//! The device sets bits in the SBA while the guest clears others in the same bytes: neither may
+//! undo what the other did.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+
+use vfio_user_ism_tests::driver::{FIRST_INDEX, RAM_LEN, SBA, target};
+use vfio_user_ism_tests::{Daemon, Driver, Ram, Via};
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+
+const SIGNALS: u32 = 3000;
+
+/// The guest's memory, as the guest itself sees it.
+fn mapped(ram: &Ram) -> MmapRegion {
+    let file = ram.as_fd().try_clone_to_owned().unwrap().into();
+    MmapRegion::from_file(FileOffset::new(file, 0), RAM_LEN as usize).unwrap()
+}
+
+/// Sets and clears `bit` of `byte`, which nobody else touches, until `done`; how often it was not
+/// as it had just been left.
+fn flip(byte: &AtomicU8, bit: u8, done: &AtomicBool) -> u32 {
+    let mut undone = 0;
+    while !done.load(SeqCst) {
+        byte.fetch_or(bit, SeqCst);
+        undone += u32::from(byte.load(SeqCst) & bit == 0);
+        byte.fetch_and(!bit, SeqCst);
+        undone += u32::from(byte.load(SeqCst) & bit != 0);
+    }
+    undone
+}
+
+/// Signals a buffer again and again, while the guest flips a bit of the byte at `at` of the SBA.
+fn signalled_meanwhile(at: u64, bit: u8) {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+    let gid = driver.gid();
+    let token = driver.register_dmb(4096, FIRST_INDEX, gid);
+    let region = mapped(&driver.ram);
+    let byte = |at| {
+        region
+            .get_atomic_ref::<AtomicU8>((SBA + at) as usize)
+            .unwrap()
+    };
+    let done = AtomicBool::new(false);
+    let undone = std::thread::scope(|threads| {
+        let guest = threads.spawn(|| flip(byte(at), bit, &done));
+        for _ in 0..SIGNALS {
+            driver.client.post(0, target(token, 0, true, 0), &[0; 32]);
+        }
+        // Answered once all of them are carried out.
+        driver.put(target(token, 0, true, 0), &[0; 32]).ok();
+        done.store(true, SeqCst);
+        guest.join().unwrap()
+    });
+    assert_eq!(undone, 0, "of {SIGNALS} signals");
+    assert_eq!(byte(8).load(SeqCst), 0x80);
+}
+
+#[test]
+fn in_the_byte_of_summary_and_event() {
+    signalled_meanwhile(0, 0x20);
+}
+
+#[test]
+fn in_the_byte_with_the_buffers_bit() {
+    signalled_meanwhile(8, 0x01);
+}
+
+#[test]
+fn in_the_buffers_element_mask() {
+    signalled_meanwhile(320, 0x40);
+    signalled_meanwhile(321, 0x01);
+}
