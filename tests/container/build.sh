@@ -128,11 +128,8 @@ fi
 printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' > "$work/policy.json"
 printf 'unqualified-search-registries = []\n' > "$work/registries.conf"
 export BUILDAH_ISOLATION=chroot CONTAINERS_REGISTRIES_CONF="$work/registries.conf" TMPDIR="$work"
-b() {
-    local command=$1
-    shift
-    buildah --root "$work/root" --runroot "$work/runroot" --storage-driver vfs "$command" "$@"
-}
+store=(--root "$work/root" --runroot "$work/runroot" --storage-driver vfs)
+b() { buildah "${store[@]}" "$@"; }
 policy=(--signature-policy "$work/policy.json")
 
 say "base image: importing"
@@ -180,8 +177,10 @@ b images --format '{{.Name}}:{{.Tag}} {{.Size}}' >&2
 
 say "serving at $serve/ism.sock"
 chown $uid "$serve"
-read -ra entrypoint < <(b inspect --type image --format '{{join .OCIv1.Config.Entrypoint " "}}' "$server")
-b run --volume "$serve:/run/ism" "$container" -- "${entrypoint[@]}" --socket-path /run/ism/ism.sock &
+entrypoint=$(b inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}' "$server")
+read -ra entrypoint <<< "$entrypoint"
+# Not through the function: $! is to be buildah itself, whose end ends the server.
+buildah "${store[@]}" run --volume "$serve:/run/ism" "$container" -- "${entrypoint[@]}" --socket-path /run/ism/ism.sock >&2 &
 running=$!
 for _ in {1..600}; do
     [ ! -S "$serve/ism.sock" ] || { echo "ready $serve/ism.sock"; break; }
