@@ -11,6 +11,7 @@ use zpci_region::Path;
 use crate::hub::Function;
 use crate::irq;
 use crate::peer::Peer;
+use crate::record::LogLimit;
 use crate::regions;
 
 /// What a request is answered with the help of.
@@ -24,15 +25,22 @@ pub struct Call<'a> {
     pub peer: Option<Peer>,
     /// The reply, if one is wanted.
     pub out: &'a mut Vec<u8>,
+    /// Which refusals are logged.
+    pub refusals: &'a mut LogLimit,
 }
 
 /// Carries out a request and appends its reply, unless the client wants none.
-pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Vec<OwnedFd>) {
+pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, Refused>) {
     let header = frame.header;
-    let result = Request::decode(&header, frame.body)
-        .and_then(|request| carry_out(call, &header, frame.body.len(), &request, fds));
+    let result = fds.and_then(|fds| {
+        let request = Request::decode(&header, frame.body)?;
+        carry_out(call, &header, frame.body.len(), &request, fds)
+    });
     if let Err(refused) = result {
-        tracing::info!(command = %header.name(), id = header.message_id, "refused: {refused}");
+        if let Some(times) = call.refusals.due() {
+            let (command, id) = (header.name(), header.message_id);
+            tracing::info!(%command, id, times, "refused: {refused}");
+        }
         call.function.refused(header.name().as_str(), &refused);
         call.out.clear();
         call.out

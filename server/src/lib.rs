@@ -9,7 +9,8 @@
 //! - [`cli`], [`run`], [`logging`], [`capabilities`], [`rules_list`]: the command line;
 //! - [`profile`]: JSON device profiles;
 //! - [`listen`], [`descriptor`], [`serve`]: where clients come from, one after the other;
-//! - [`socket`], [`connection`], [`dispatch`], [`peer`]: one client;
+//! - [`socket`], [`receive_buffer`], [`message_fds`], [`connection`], [`dispatch`], [`peer`]: one
+//!   client;
 //! - [`hub`], [`regions`]: the functions, behind one lock;
 //! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
 //! - [`record`]: events, counters, report.
@@ -32,8 +33,10 @@ pub mod irq;
 pub mod listen;
 pub mod logging;
 pub mod memory;
+pub mod message_fds;
 pub mod peer;
 pub mod profile;
+pub mod receive_buffer;
 pub mod record;
 pub mod regions;
 pub mod rules_list;

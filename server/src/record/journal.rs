@@ -4,10 +4,8 @@ use ism::{CommandRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord};
 use zpci_region::{Load, Observer, Refusal, Severity, Store, Violation};
 
 use super::events::{Event, EventFile, Hex};
+use super::log_limit;
 use super::tally::Tally;
-
-/// Log lines for one rule of one function before only every power of two is logged.
-const LOGGED_AT_FIRST: u64 = 5;
 
 /// Everything that is recorded.
 #[derive(Debug)]
@@ -128,9 +126,11 @@ fn result(refusal: Option<&Refusal>) -> &'static str {
 impl Observer for Scope<'_> {
     fn violation(&mut self, violation: &Violation) {
         let id = violation.rule.id();
-        self.rules.push(id);
+        if self.journal.events.is_some() {
+            self.rules.push(id);
+        }
         let times = self.journal.tally_mut(self.function).violation(violation);
-        if times <= LOGGED_AT_FIRST || times.is_power_of_two() {
+        if log_limit::is_due(times) {
             let function = self.journal.names[self.function.0].as_str();
             let Violation {
                 pcias,

@@ -2,10 +2,12 @@
 
 pub mod events;
 pub mod journal;
+pub mod log_limit;
 pub mod report;
 pub mod tally;
 
 pub use events::{EventError, EventFile};
 pub use journal::Journal;
+pub use log_limit::LogLimit;
 pub use report::Report;
 pub use tally::Tally;

@@ -1,0 +1,209 @@
+//! Which message the descriptors that came belong to.
+//!
+//! The kernel ends a receive behind the piece of the stream that carries descriptors. So they
+//! belong to a message that begins no later than in that receive: to the last one that can carry
+//! any, as far as can be told.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use vfio_user_protocol::header::Command;
+use vfio_user_protocol::limits::{Limits, MAX_MSG_FDS};
+use vfio_user_protocol::{Errno, Frame, HEADER_LEN, Header, Malformed, Next, Refused, next_frame};
+
+use crate::socket::Received;
+
+/// Descriptors that came and belong to a message not answered yet.
+#[derive(Debug, Default)]
+pub struct MessageFds {
+    batches: VecDeque<Batch>,
+}
+
+/// What one receive brought.
+#[derive(Debug)]
+struct Batch {
+    fds: VecDeque<OwnedFd>,
+    /// Position in the stream behind the receive: the message begins before.
+    before: u64,
+    /// The kernel dropped some.
+    lost: bool,
+}
+
+impl MessageFds {
+    /// Keeps what a receive brought that ended at position `end`. More than a message may carry
+    /// is an error: the connection ends.
+    pub fn arrived(&mut self, received: Received, end: u64) -> Result<(), Malformed> {
+        let Received {
+            fds,
+            fds_lost: lost,
+            ..
+        } = received;
+        if fds.is_empty() && !lost {
+            return Ok(());
+        }
+        let before = end;
+        self.batches.push_back(Batch { fds, before, lost });
+        let limit = MAX_MSG_FDS as usize;
+        match self.batches.iter().map(|batch| batch.fds.len()).sum() {
+            got if got > limit => Err(Malformed::TooManyDescriptors { got, limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The descriptors of `frame`, which starts at position `start`; `more` are the bytes received
+    /// behind it. EMFILE if some of them were lost.
+    pub fn take(
+        &mut self,
+        frame: &Frame<'_>,
+        more: &[u8],
+        start: u64,
+        limits: &Limits,
+    ) -> Result<Vec<OwnedFd>, Refused> {
+        let mut taken = Vec::new();
+        let mut any_lost = false;
+        let end = start + frame.total as u64;
+        while let Some(batch) = self.batches.front() {
+            let own = batch.before <= end
+                || carries(frame.header.command)
+                    && !another_carrier(more, batch.before - end, limits);
+            if !own {
+                break;
+            }
+            if let Some(Batch { fds, lost, .. }) = self.batches.pop_front() {
+                taken.extend(fds);
+                any_lost |= lost;
+            }
+        }
+        if any_lost {
+            return Err(Refused::new(
+                Errno::EMFILE,
+                format!(
+                    "{}: descriptors that came along were lost, this process has too many open",
+                    frame.header.name()
+                ),
+            ));
+        }
+        Ok(taken)
+    }
+}
+
+fn carries(command: u16) -> bool {
+    command == Command::DmaMap as u16 || command == Command::DeviceSetIrqs as u16
+}
+
+/// Whether a message that can carry descriptors begins in the next `within` bytes. A header that
+/// is not whole may be one.
+fn another_carrier(mut bytes: &[u8], within: u64, limits: &Limits) -> bool {
+    let mut left = within;
+    while left > 0 {
+        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
+            return true;
+        };
+        if carries(Header::decode(head).command) {
+            return true;
+        }
+        match next_frame(bytes, limits) {
+            Ok(Next::Frame(frame)) => {
+                left = left.saturating_sub(frame.total as u64);
+                bytes = bytes.get(frame.total..).unwrap_or_default();
+            }
+            _ => return false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn received(fds: usize) -> (Received, Vec<i32>) {
+        let fds: VecDeque<_> = (0..fds).map(|_| rustix::pipe::pipe().unwrap().0).collect();
+        let numbers = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let received = Received {
+            fds,
+            ..Received::default()
+        };
+        (received, numbers)
+    }
+
+    fn message(command: Command) -> Vec<u8> {
+        let mut bytes = Header::command(1, command, 20).encode().to_vec();
+        bytes.extend([0; 4]);
+        bytes
+    }
+
+    /// The descriptors that each of the messages gets, by number; `start` is where the first begins.
+    fn attribute(fds: &mut MessageFds, mut start: u64, bytes: &[u8]) -> Vec<Vec<i32>> {
+        let limits = Limits::default();
+        let (mut rest, mut owned) = (bytes, Vec::new());
+        while let Ok(Next::Frame(frame)) = next_frame(rest, &limits) {
+            rest = &rest[frame.total..];
+            let taken = fds.take(&frame, rest, start, &limits).unwrap();
+            owned.push(taken.iter().map(AsRawFd::as_raw_fd).collect());
+            start += frame.total as u64;
+        }
+        owned
+    }
+
+    #[test]
+    fn the_last_message_that_can_carry_any_gets_them() {
+        use Command::{DeviceReset, DeviceSetIrqs, DmaMap};
+        for (commands, owner) in [
+            (&[DmaMap][..], 0),
+            (&[DmaMap, DeviceReset], 0),
+            (&[DeviceReset, DmaMap, DeviceReset, DeviceReset], 1),
+            (&[DmaMap, DeviceReset, DeviceSetIrqs], 2),
+            (&[DmaMap, DmaMap], 1),
+            // None can: the last of them is refused with them.
+            (&[DeviceReset, DeviceReset], 1),
+        ] {
+            let mut fds = MessageFds::default();
+            let bytes: Vec<u8> = commands.iter().copied().flat_map(message).collect();
+            let (received, numbers) = received(2);
+            fds.arrived(received, bytes.len() as u64).unwrap();
+            let owned = attribute(&mut fds, 0, &bytes);
+            for (at, owned) in owned.iter().enumerate() {
+                let expected = if at == owner { &numbers[..] } else { &[] };
+                assert_eq!(owned, expected, "{commands:?} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_in_two_pieces_keeps_its_own_before_the_next_ones() {
+        let mut fds = MessageFds::default();
+        let bytes = [message(Command::DmaMap), message(Command::DmaMap)].concat();
+        let ((first, first_numbers), (second, second_numbers)) = (received(1), received(1));
+        fds.arrived(first, 16).unwrap();
+        assert_eq!(attribute(&mut fds, 0, &bytes[..16]), [[0; 0]; 0]);
+        fds.arrived(second, bytes.len() as u64).unwrap();
+        let owned = attribute(&mut fds, 0, &bytes);
+        assert_eq!(owned, [first_numbers, second_numbers]);
+    }
+
+    #[test]
+    fn lost_ones_are_refused_and_too_many_end_the_connection() {
+        let mut fds = MessageFds::default();
+        let bytes = message(Command::DmaMap);
+        let lost = Received {
+            fds_lost: true,
+            ..Received::default()
+        };
+        fds.arrived(lost, bytes.len() as u64).unwrap();
+        let Ok(Next::Frame(frame)) = next_frame(&bytes, &Limits::default()) else {
+            panic!()
+        };
+        let refused = fds.take(&frame, &[], 0, &Limits::default()).unwrap_err();
+        assert_eq!(refused.errno, Errno::EMFILE);
+        assert!(
+            fds.take(&frame, &[], 0, &Limits::default())
+                .unwrap()
+                .is_empty()
+        );
+        fds.arrived(received(10).0, 0).unwrap();
+        assert!(fds.arrived(received(7).0, 0).is_err());
+    }
+}

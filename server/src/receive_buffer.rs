@@ -1,0 +1,111 @@
+//! Received bytes that are not consumed yet.
+
+/// Bytes received at once: several hundred posted 8-byte writes.
+pub const RECEIVE_LEN: usize = 64 << 10;
+/// A buffer that grew past this for a large message is given back.
+pub const KEEP_LEN: usize = 4 * RECEIVE_LEN;
+
+/// A buffer that grows to the largest message under way. Positions count from the start of the
+/// connection.
+#[derive(Debug, Default)]
+pub struct ReceiveBuffer {
+    bytes: Vec<u8>,
+    from: usize,
+    to: usize,
+    consumed: u64,
+}
+
+impl ReceiveBuffer {
+    /// What was received and not consumed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.from..self.to]
+    }
+
+    /// Position of the first byte not consumed.
+    pub fn start(&self) -> u64 {
+        self.consumed
+    }
+
+    /// Position behind the last byte received.
+    pub fn end(&self) -> u64 {
+        self.consumed + self.bytes().len() as u64
+    }
+
+    /// Room behind the received bytes, at least `least` of it.
+    pub fn room(&mut self, least: usize) -> &mut [u8] {
+        if self.from == self.to {
+            (self.from, self.to) = (0, 0);
+            if self.bytes.len() > KEEP_LEN {
+                self.bytes = Vec::new();
+            }
+        }
+        if self.bytes.len() - self.to < least {
+            self.bytes.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+            if self.bytes.len() - self.to < least {
+                self.bytes.resize(self.to + least, 0);
+            }
+        }
+        &mut self.bytes[self.to..]
+    }
+
+    /// Makes the next receive large enough for a message of `total` bytes, of which some are here.
+    pub fn need(&mut self, total: usize) {
+        let missing = total.saturating_sub(self.bytes().len());
+        if missing > RECEIVE_LEN {
+            self.room(missing);
+        }
+    }
+
+    /// `len` bytes of the room were filled; more than there is room for is all of it.
+    pub fn filled(&mut self, len: usize) {
+        self.to = self.bytes.len().min(self.to + len);
+    }
+
+    /// `len` bytes are done with; more than there are is all of them.
+    pub fn consume(&mut self, len: usize) {
+        let len = len.min(self.to - self.from);
+        self.from += len;
+        self.consumed += len as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_as_they_went_in() {
+        let mut buffer = ReceiveBuffer::default();
+        let (mut next_in, mut next_out) = (0u8, 0u8);
+        for round in 0..500usize {
+            let len = (round * 977) % RECEIVE_LEN;
+            for byte in &mut buffer.room(RECEIVE_LEN)[..len] {
+                *byte = next_in;
+                next_in = next_in.wrapping_add(1);
+            }
+            buffer.filled(len);
+            let take = buffer.bytes().len() * 2 / 3;
+            for byte in &buffer.bytes()[..take] {
+                assert_eq!(*byte, next_out);
+                next_out = next_out.wrapping_add(1);
+            }
+            buffer.consume(take);
+        }
+        assert_eq!(buffer.end() - buffer.start(), buffer.bytes().len() as u64);
+        assert!(buffer.bytes.len() <= KEEP_LEN, "{}", buffer.bytes.len());
+    }
+
+    #[test]
+    fn what_a_large_message_took_is_given_back() {
+        let mut buffer = ReceiveBuffer::default();
+        buffer.room(RECEIVE_LEN);
+        buffer.filled(16);
+        buffer.need(1 << 20);
+        assert!(buffer.room(1).len() >= (1 << 20) - 16);
+        buffer.filled((1 << 20) - 16);
+        buffer.consume(1 << 20);
+        assert_eq!(buffer.room(RECEIVE_LEN).len(), RECEIVE_LEN);
+        assert_eq!((buffer.start(), buffer.end()), (1 << 20, 1 << 20));
+    }
+}
