@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub enum ListenError {
     #[error("descriptor {0} is not a UNIX stream socket")]
     NotAStream(RawFd),
     /// A descriptor of ours, or none at all.
-    #[error("descriptor {0} is not open, or is one of 0, 1 and 2")]
+    #[error("descriptor {0} is not open, is one of 0, 1 and 2, or is named twice")]
     BadDescriptor(RawFd),
     /// systemd passed another number of sockets than the profile has functions.
     #[error("systemd passed {got} sockets, expected {expected}: one for each function")]
@@ -52,16 +52,36 @@ pub enum Source {
     Connected(UnixStream),
 }
 
-/// A socket file that is removed when dropped.
+/// A socket file that is removed when dropped, unless another one has taken its place.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode, if they could be told.
+    identity: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> Self {
+        let path = path.to_owned();
+        let identity = identity(&path);
+        Self { path, identity }
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::debug!(path = %self.0.display(), %error, "socket file not removed");
+        let path = self.path.display();
+        if self.identity.is_none() || identity(&self.path) != self.identity {
+            tracing::debug!(%path, "socket file not removed: it is another one now");
+        } else if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%path, %error, "socket file not removed");
         }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Binds `path` with mode 0600. A dead socket is replaced; one that answers is left alone.
@@ -86,7 +106,7 @@ pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
     let listener = UnixListener::bind(path);
     rustix::process::umask(old);
     let listener = listener.map_err(system("cannot listen on"))?;
-    Ok((Source::Listener(listener), SocketFile(path.to_owned())))
+    Ok((Source::Listener(listener), SocketFile::new(path)))
 }
 
 /// Takes over descriptor `number`: a listening or a connected UNIX stream socket.
@@ -168,6 +188,18 @@ mod tests {
             bind(&folder.path().join("file")),
             Err(ListenError::NotASocket(_))
         ));
+    }
+
+    #[test]
+    fn a_socket_of_another_process_in_its_place_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let (_source, file) = bind(&path).unwrap();
+        // Ours stays open: its inode is not free to be used again.
+        std::fs::remove_file(&path).unwrap();
+        let _other = UnixListener::bind(&path).unwrap();
+        drop(file);
+        assert!(path.exists());
     }
 
     #[test]

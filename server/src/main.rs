@@ -1,6 +1,7 @@
 //! The program: parses the command line, runs it, prints the error chain, exits.
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -11,12 +12,14 @@ fn main() -> ExitCode {
     match run::run(Cli::parse()) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("vfio-user-ism: {failure}");
+            let mut text = format!("vfio-user-ism: {failure}\n");
             let mut source = std::error::Error::source(&failure);
             while let Some(error) = source {
-                eprintln!("  because: {error}");
+                text.push_str(&format!("  because: {error}\n"));
                 source = error.source();
             }
+            // The exit code tells as well, should nobody read stderr.
+            let _ = std::io::stderr().write_all(text.as_bytes());
             failure.code()
         }
     }

@@ -2,6 +2,8 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
@@ -26,10 +28,11 @@ pub struct PeerFault {
 impl Peer {
     /// The peer of a connected socket, where the kernel knows it.
     pub fn of(stream: &UnixStream) -> Option<Self> {
-        let credentials = rustix::net::sockopt::socket_peercred(stream).ok()?;
-        Some(Self {
-            pid: credentials.pid.as_raw_nonzero().get(),
-        })
+        let credentials = getsockopt(stream, PeerCredentials).ok()?;
+        // 0: a process that this one cannot see, for one is in a container.
+        Some(credentials.pid())
+            .filter(|pid| *pid > 0)
+            .map(|pid| Self { pid })
     }
 
     /// Its process id.

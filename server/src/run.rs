@@ -164,7 +164,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
     logging::start(args.log_format);
     let plan = plan(args.profile.as_deref())?;
     // Descriptors that were handed over are taken before any of our own are opened.
-    let ready = args.ready_fd.map(ready_descriptor).transpose()?;
+    let ready = args.ready_fd.map(Ready::new).transpose()?;
     let opened = open_sources(args, &plan)?;
     let events = args
         .events
@@ -212,17 +212,37 @@ fn workers(functions: usize) -> usize {
     functions.min(cores).max(1)
 }
 
-fn ready_descriptor(number: i32) -> Result<OwnedFd, Failure> {
-    match number {
-        // Standard output and error stay ours: a copy is written to and closed.
-        1 => rustix::io::dup(std::io::stdout()).map_err(std::io::Error::from),
-        2 => rustix::io::dup(std::io::stderr()).map_err(std::io::Error::from),
-        number => descriptor::take(number).ok_or(std::io::ErrorKind::NotFound.into()),
+/// Where readiness is told.
+enum Ready {
+    Stdout,
+    Stderr,
+    Descriptor(OwnedFd),
+}
+
+impl Ready {
+    fn new(number: i32) -> Result<Self, Failure> {
+        match number {
+            1 => Ok(Ready::Stdout),
+            2 => Ok(Ready::Stderr),
+            number => descriptor::take(number)
+                .map(Ready::Descriptor)
+                .ok_or_else(|| Failure::System {
+                    what: format!("--ready-fd {number} is not open"),
+                    source: std::io::ErrorKind::NotFound.into(),
+                }),
+        }
     }
-    .map_err(|source| Failure::System {
-        what: format!("--ready-fd {number} is not open"),
-        source,
-    })
+
+    fn tell(self) -> std::io::Result<()> {
+        const READY: &[u8] = b"ready\n";
+        match self {
+            Ready::Stdout => std::io::stdout()
+                .write_all(READY)
+                .and_then(|()| std::io::stdout().flush()),
+            Ready::Stderr => std::io::stderr().write_all(READY),
+            Ready::Descriptor(fd) => Ok(rustix::io::write(&fd, READY).map(|_| ())?),
+        }
+    }
 }
 
 /// Sockets to serve, with the files to remove at the end and the paths to announce.
@@ -309,14 +329,14 @@ fn announcement(hub: &std::sync::Arc<Hub>, paths: &[Option<PathBuf>]) -> String 
     text
 }
 
-fn announce(announcement: &str, ready: Option<OwnedFd>) -> Result<(), Failure> {
+fn announce(announcement: &str, ready: Option<Ready>) -> Result<(), Failure> {
     print(announcement)?;
     let _ = std::io::stdout().flush();
     tracing::info!("ready");
     if let Some(ready) = ready {
-        rustix::io::write(&ready, b"ready\n").map_err(|error| Failure::System {
+        ready.tell().map_err(|source| Failure::System {
             what: "cannot write to --ready-fd".to_owned(),
-            source: error.into(),
+            source,
         })?;
     }
     Ok(())
@@ -324,7 +344,8 @@ fn announce(announcement: &str, ready: Option<OwnedFd>) -> Result<(), Failure> {
 
 fn finish(args: &ServeArgs, hub: &Hub) -> Result<ExitCode, Failure> {
     let report = hub.report();
-    eprint!("{}", report.summary());
+    // A reader of stderr that went away must not cost the report.
+    let _ = std::io::stderr().write_all(report.summary().as_bytes());
     if let Some(path) = &args.report {
         report.write(path).map_err(|source| Failure::System {
             what: format!("cannot write the report {}", path.display()),

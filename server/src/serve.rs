@@ -1,10 +1,10 @@
 //! Listens, serves one client after the other for every function, and ends on a signal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 use vfio_user_protocol::{Errno, HEADER_LEN, Header};
@@ -13,10 +13,18 @@ use crate::connection::Connection;
 use crate::hub::{Function, Hub};
 use crate::listen::Source;
 use crate::peer::Peer;
+use crate::record::LogLimit;
 use crate::socket;
 
 /// How long a refused second client may take to say something before it is only hung up on.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
+/// Refused clients that are told so at the same time; others are only hung up on.
+const REFUSALS: usize = 8;
+/// Bytes of a refused client's first message that are taken, so that it is not cut off in the
+/// middle of its VERSION.
+const REFUSED_LEN: usize = 8 << 10;
+/// How long a client that comes while the one before is leaving waits for the function.
+const HANDOVER: Duration = Duration::from_secs(5);
 /// How long accept pauses when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,21 +64,46 @@ pub async fn serve(
 async fn only_client(stream: UnixStream, function: Function, mut stop: watch::Receiver<bool>) {
     let peer = Peer::of(&stream);
     function.connect(peer);
+    let _release = Release(function.clone());
     tokio::select! {
-        () = client(stream, peer, function.clone()) => {}
+        () = client(stream, peer, function) => {}
         () = stopped(&mut stop) => {}
     }
-    function.disconnect();
+}
+
+/// The client that has a function, as the accepting task sees it.
+#[derive(Default)]
+struct Current {
+    stream: Weak<UnixStream>,
+    /// Closed once the function is free again.
+    gone: Option<oneshot::Receiver<()>>,
+}
+
+impl Current {
+    /// Waits for a client that hung up to be done with; one that is still there is left alone.
+    async fn leave(&mut self) {
+        let there = self.stream.upgrade();
+        if there.is_some_and(|stream| !socket::is_hung_up(&stream)) {
+            return;
+        }
+        if let Some(gone) = self.gone.take() {
+            let _ = tokio::time::timeout(HANDOVER, gone).await;
+        }
+    }
 }
 
 async fn accept(listener: UnixListener, function: Function, mut stop: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
+    let mut current = Current::default();
+    let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed");
+                    if let Some(times) = failures.due() {
+                        tracing::warn!(%error, times, "accept failed");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -79,18 +112,32 @@ async fn accept(listener: UnixListener, function: Function, mut stop: watch::Rec
             () = stopped(&mut stop) => break,
         };
         let peer = Peer::of(&stream);
+        // A client that closed its socket and comes back at once finds the function free.
+        tokio::select! {
+            () = current.leave() => {}
+            () = stopped(&mut stop) => break,
+        }
         if function.connect(peer) {
+            let (sender, gone) = oneshot::channel();
+            let stream = Arc::new(stream);
+            current = Current {
+                stream: Arc::downgrade(&stream),
+                gone: Some(gone),
+            };
             let function = function.clone();
             let task = async move {
-                // Dropped with the task, also when that is aborted: the function is free again.
+                // Dropped with the task, also when that is aborted, in reverse order.
+                let _gone: oneshot::Sender<()> = sender;
                 let _release = Release(function.clone());
                 client(stream, peer, function).await;
             };
             clients.spawn(task.in_current_span());
         } else {
-            tracing::warn!(pid = peer.map(Peer::pid), "a second client is refused");
-            // One may wait to be told; beyond that the door is simply shut.
-            if clients.len() < 2 {
+            if let Some(times) = refusals.due() {
+                let pid = peer.map(Peer::pid);
+                tracing::warn!(pid, times, "a second client is refused");
+            }
+            if clients.len() <= REFUSALS {
                 clients.spawn(refuse(stream).in_current_span());
             }
         }
@@ -112,7 +159,7 @@ impl Drop for Release {
     }
 }
 
-async fn client(stream: UnixStream, peer: Option<Peer>, function: Function) {
+async fn client(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, function: Function) {
     tracing::info!(pid = peer.map(Peer::pid), "connected");
     match Connection::new(stream, peer, function).run().await {
         Ok(()) => tracing::info!("disconnected"),
@@ -122,11 +169,12 @@ async fn client(stream: UnixStream, peer: Option<Peer>, function: Function) {
 
 /// Tells a second client EBUSY in answer to its first message, then hangs up.
 async fn refuse(stream: UnixStream) {
-    let mut head = [0; HEADER_LEN];
+    let mut message = vec![0; REFUSED_LEN];
     let told = tokio::time::timeout(REFUSAL_PATIENCE, async {
-        let received = socket::receive(&stream, &mut head).await?;
-        if received.bytes == HEADER_LEN {
-            let reply = Header::decode(&head).error_reply(Errno::EBUSY);
+        let received = socket::receive(&stream, &mut message).await?;
+        let head = message.get(..received.bytes);
+        if let Some(head) = head.and_then(<[u8]>::first_chunk::<HEADER_LEN>) {
+            let reply = Header::decode(head).error_reply(Errno::EBUSY);
             socket::send(&stream, &reply.encode()).await?;
         }
         std::io::Result::Ok(())

@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -77,4 +78,12 @@ pub async fn send(stream: &UnixStream, mut message: &[u8]) -> std::io::Result<()
         message = message.get(sent..).unwrap_or_default();
     }
     Ok(())
+}
+
+/// Whether the peer has closed its end, whatever it sent before.
+pub fn is_hung_up(stream: &UnixStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
+    let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+    let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    ready.is_ok() && fds[0].revents().intersects(closed)
 }

@@ -3,4 +3,5 @@
 mod framing;
 mod lifetime;
 mod moves;
+mod serving;
 mod support;

@@ -1,0 +1,143 @@
+//! Clients one after the other, a second one, and the end.
+
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use vfio_user_ism::hub::Hub;
+use vfio_user_ism::listen::Source;
+use vfio_user_ism::record::EventFile;
+use vfio_user_ism::{profile, serve};
+use vfio_user_protocol::Request;
+use vfio_user_protocol::header::NO_REPLY;
+use vfio_user_protocol::message::Version;
+
+use crate::support::*;
+
+/// A server of the built-in profile on a socket, with an event file.
+struct Served {
+    folder: tempfile::TempDir,
+    hub: Arc<Hub>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = profile::parse("built-in", profile::builtin::ISM).unwrap();
+        let events = EventFile::create(&folder.path().join("events"), 1 << 30).unwrap();
+        let hub = Hub::new(plan, Some(events)).unwrap();
+        let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let served = Arc::clone(&hub);
+        let sources = vec![Source::Listener(listener)];
+        let task = tokio::spawn(async move { serve::serve(&served, sources, stopped).await });
+        Self {
+            folder,
+            hub,
+            stop,
+            task,
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("sock")
+    }
+
+    async fn client(&self) -> Client {
+        Client {
+            stream: UnixStream::connect(self.socket()).await.unwrap(),
+            next_id: 1,
+        }
+    }
+
+    /// Ends the server; the names of its events in order.
+    async fn end(self) -> Vec<String> {
+        self.stop.send(true).unwrap();
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the server ends").unwrap().unwrap();
+        let text = std::fs::read_to_string(self.folder.path().join("events")).unwrap();
+        let name = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["event"].as_str().unwrap().to_owned()
+        };
+        text.lines().map(name).collect()
+    }
+}
+
+const HELLO: Request<'_> = Request::Version(Version {
+    major: 0,
+    minor: 0,
+    text: "",
+});
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_closed_its_socket_can_come_back_at_once() {
+    let served = Served::start();
+    let mut posted = Vec::new();
+    for _ in 0..1500 {
+        write(7, 0x3c, &[1]).encode(1, NO_REPLY, &mut posted);
+    }
+    for _ in 0..50 {
+        let mut client = served.client().await;
+        client.hello().await;
+        client.map(0, 0x1000, 0, None).await;
+        // Work that is still to be done when the socket is closed.
+        client.send_bytes(&posted, &[]).await;
+    }
+    let report = served.hub.report();
+    assert_eq!(
+        (
+            report.functions[0].clients,
+            report.functions[0].clients_refused
+        ),
+        (50, 0)
+    );
+    let events = served.end().await;
+    let count = |name| events.iter().filter(|event| *event == name).count();
+    assert_eq!((count("connected"), count("disconnected")), (50, 50));
+}
+
+#[tokio::test]
+async fn a_second_client_is_told_that_the_function_is_busy() {
+    let served = Served::start();
+    let mut first = served.client().await;
+    first.hello().await;
+    // None of these says anything: they do not keep others from being told.
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(served.client().await);
+    }
+    let mut second = served.client().await;
+    assert_eq!(second.ask(&HELLO).await.header.error, 16);
+    first.ok(&Request::DeviceReset, &[]).await;
+    drop(silent);
+    let events = served.end().await;
+    let expected = [
+        "connected",
+        "client-refused",
+        "client-refused",
+        "client-refused",
+        "client-refused",
+        "reset",
+        "disconnected",
+    ];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn the_end_of_the_server_is_the_end_of_its_client() {
+    let served = Served::start();
+    let hub = Arc::clone(&served.hub);
+    let mut client = served.client().await;
+    client.hello().await;
+    client.map(0, 0x1000, 0, None).await;
+    assert_eq!(hub.report().functions[0].dma_maps, 1);
+    let events = served.end().await;
+    assert_eq!(events, ["connected", "disconnected"]);
+    assert_eq!(hub.report().functions[0].dma_maps, 0);
+}
