@@ -176,7 +176,7 @@ pub struct Case {
     /// Keeps the loaded register as the variable `saved`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub save: bool,
-    /// Clears what interrupts came before, without running the instruction earlier.
+    /// Takes and forgets earlier adapter interrupts before the instruction runs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub clear_interrupts: bool,
     /// Opens the guest for adapter interrupts afterwards and expects one.

@@ -1,7 +1,10 @@
 //! Whether a QEMU can run the probe at all.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use thiserror::Error;
 
 /// The machine the probe runs on.
@@ -97,23 +100,54 @@ impl Qemu {
     }
 }
 
+/// How long QEMU may take to say what it has.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {
-    let output = Command::new(path)
+    let broken = |status: String, message: String| QemuError::Broken {
+        path: path.to_owned(),
+        argument: arguments.join(" "),
+        status,
+        message,
+    };
+    let child = Command::new(path)
         .args(arguments)
-        .output()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|source| QemuError::Start {
             path: path.to_owned(),
             source,
         })?;
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        // The receiver is gone only if it gave up waiting.
+        let _ = sender.send(child.wait_with_output());
+    });
+    let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+        if let Some(id) = id {
+            // It may just have ended.
+            let _ = kill_process(id, Signal::KILL);
+        }
+        let seconds = PATIENCE.as_secs();
+        return Err(broken(
+            "no answer".into(),
+            format!("nothing within {seconds} s"),
+        ));
+    };
+    let output = output.map_err(|source| QemuError::Start {
+        path: path.to_owned(),
+        source,
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(QemuError::Broken {
-        path: path.to_owned(),
-        argument: arguments.join(" "),
-        status: output.status.to_string(),
-        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
+    Err(broken(
+        output.status.to_string(),
+        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    ))
 }
 
 #[cfg(test)]
