@@ -1,7 +1,7 @@
 //! Memory that came without a descriptor: the server sends DMA_READ and DMA_WRITE, in the layout
 //! of the client, and never lets a region access wait for an answer.
 
-use vfio_user_ism_tests::client::{command, irq::MSI};
+use vfio_user_ism_tests::client::{command, irq::MSI, version};
 use vfio_user_ism_tests::driver::{FIRST_INDEX, code, dmb, header, target};
 use vfio_user_ism_tests::wire::{Bytes, u32_at, u64_at};
 use vfio_user_ism_tests::{Client, Daemon, Eventfd, Message};
@@ -25,20 +25,23 @@ struct Guest {
     client: Client,
     memory: Vec<u8>,
     layout: Layout,
-    reads: usize,
-    writes: usize,
+    /// Bytes of data in the largest message of the server.
+    largest: usize,
 }
 
 impl Guest {
     fn new(daemon: &Daemon, layout: Layout) -> Self {
-        let mut client = daemon.client();
+        Self::over(daemon.client(), layout)
+    }
+
+    fn over(mut client: Client, layout: Layout) -> Self {
         client.map_without_fd(IOVA, LEN).ok();
+        let memory = vec![0; LEN as usize];
         Self {
             client,
-            memory: vec![0; LEN as usize],
+            memory,
             layout,
-            reads: 0,
-            writes: 0,
+            largest: 0,
         }
     }
 
@@ -71,9 +74,9 @@ impl Guest {
             Layout::Wide => 16,
             Layout::Narrow => 12,
         };
+        self.largest = self.largest.max(u32_at(body, 8) as usize);
         match message.command {
             command::DMA_READ => {
-                self.reads += 1;
                 // A narrow client finds its u32 count in the low half.
                 let count = u32_at(body, 8);
                 let data = &self.memory[at..at + count as usize];
@@ -85,7 +88,6 @@ impl Guest {
                 self.client.answer(message, &answer);
             }
             command::DMA_WRITE => {
-                self.writes += 1;
                 let data = &body[fixed..];
                 assert_eq!(u32_at(body, 8) as usize, data.len());
                 self.memory[at..at + data.len()].copy_from_slice(data);
@@ -184,6 +186,35 @@ fn the_interrupt_comes_after_everything_is_written() {
     }
     irq.wait();
     assert_eq!(order, [0x1000, 320, 8, 0], "data, mask, bit, summary");
+}
+
+#[test]
+fn no_message_carries_more_than_was_agreed_on() {
+    let daemon = Daemon::start();
+    let mut client = Client::connect(&daemon.only());
+    let text = r#"{"capabilities":{"max_data_xfer_size":16}}"#;
+    client.request(command::VERSION, version(0, 0, text)).ok();
+    let mut guest = Guest::over(client, Layout::Wide);
+    let irq = guest.client.eventfd(MSI);
+    guest.run(code::REG_SBA, &SBA.to_be_bytes());
+    guest.run(code::REG_IEQ, &Bytes::new().be64(BUFFER).be64(512).0);
+    // 24 bytes of payload, which take two stores here.
+    let event = Bytes::new().be64(0x1500_0000_0000_0001).be32(1).be32(0x80);
+    guest.client.post(2, 8, &event.0);
+    guest.client.post(2, 24, &7_u64.to_be_bytes());
+    guest.client.post(2, 0, &header(code::SIGNAL_IEQ, 32));
+    guest.serve_until(&irq);
+    assert_eq!(guest.largest, 16, "an entry of 32 bytes takes two messages");
+    assert_eq!(
+        guest.memory[0x1000..0x1008],
+        1_u64.to_be_bytes(),
+        "the queue's index"
+    );
+    assert_eq!(
+        guest.memory[0x1038..0x1040],
+        7_u64.to_be_bytes(),
+        "the event's info"
+    );
 }
 
 #[test]

@@ -63,7 +63,16 @@ fn a_partial_request_is_refused_and_does_not_run_with_stale_fields() {
         .raw(&header(code::READ_GID, 8))
         .0;
     client.write(ZPCI, 16, &gid).ok();
-    for (offset, len) in [(16, 0), (16, 8), (16, 31), (24, 24), (44, 2), (47, 1)] {
+    for (offset, len) in [
+        (16, 0),
+        (16, 8),
+        (16, 31),
+        (24, 24),
+        (24, 32),
+        (17, 40),
+        (44, 2),
+        (47, 1),
+    ] {
         client.write(ZPCI, offset, &gid[..len]).refused(EINVAL);
     }
     drop(client);

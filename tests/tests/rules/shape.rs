@@ -1,8 +1,8 @@
 //! Rules about the shape of one access, and of a run of pieces.
 
+use vfio_user_ism_tests::Message;
 use vfio_user_ism_tests::client::ZPCI;
 use vfio_user_ism_tests::driver::{FIRST_INDEX, IOVA, target, zpci_request};
-use vfio_user_ism_tests::Message;
 
 use super::{Case, Rig};
 
