@@ -8,6 +8,10 @@ use rustix::io::Errno;
 
 use super::guest_file::{FileFacts, FileKey, GuestFile};
 
+/// Files that one client may map: each takes a mapping of this process, and a descriptor if it can
+/// shrink. QEMU has one for each memory back-end.
+pub const MAX_FILES: usize = 256;
+
 /// Why a map or unmap was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MapError {
@@ -34,6 +38,9 @@ pub enum MapError {
     /// Too many maps.
     #[error("more than {0} maps")]
     TooMany(usize),
+    /// Too many files behind the maps.
+    #[error("more than {0} files behind the maps")]
+    TooManyFiles(usize),
     /// The descriptor is not memory that can be used as asked.
     #[error("descriptor for iova {iova:#x}: {what}")]
     Descriptor {
@@ -52,7 +59,7 @@ impl MapError {
         let errno = match self {
             MapError::Overlap { .. } => Errno::EXIST,
             MapError::Cuts { .. } => Errno::INVAL,
-            MapError::TooMany(_) => Errno::NOSPC,
+            MapError::TooMany(_) | MapError::TooManyFiles(_) => Errno::NOSPC,
             MapError::Descriptor { errno, .. } => *errno,
         };
         errno.raw_os_error().unsigned_abs()
@@ -144,10 +151,13 @@ impl DmaMap {
         self.files.len()
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
+    /// Forgets everything and returns the bytes that were mapped.
+    pub fn clear(&mut self) -> u64 {
+        let sizes = self.maps.values().map(|map| map.size);
+        let removed = sizes.fold(0, u64::saturating_add);
         self.maps.clear();
         self.files.clear();
+        removed
     }
 
     /// Adds a range; `file` is the descriptor with the offset of the range in it.
@@ -170,10 +180,9 @@ impl DmaMap {
         }
         let backing = match file {
             None => Backing::Client,
-            Some((fd, offset)) => Backing::File(
-                self.file(iova, fd, offset, size, (readable, writable))?,
-                offset,
-            ),
+            Some((fd, offset)) => {
+                Backing::File(self.file(iova, fd, offset, size, writable)?, offset)
+            }
         };
         self.maps.insert(
             iova,
@@ -191,7 +200,7 @@ impl DmaMap {
     /// Removes every map inside the range and returns the bytes that were mapped there. As with
     /// VFIO_IOMMU_UNMAP_DMA of the kernel, a range with nothing in it removes 0 bytes.
     pub fn unmap(&mut self, iova: u64, size: u64) -> Result<u64, MapError> {
-        let last = iova.saturating_add(size - 1);
+        let last = iova.saturating_add(size.saturating_sub(1));
         if let Some(other) = self
             .overlapping(iova, size)
             .find(|map| map.iova < iova || map.iova.saturating_add(map.size - 1) > last)
@@ -280,7 +289,7 @@ impl DmaMap {
         fd: OwnedFd,
         offset: u64,
         size: u64,
-        (readable, writable): (bool, bool),
+        writable: bool,
     ) -> Result<Arc<GuestFile>, MapError> {
         let refuse = |what, errno| MapError::Descriptor { iova, what, errno };
         let facts = FileFacts::of(&fd)
@@ -300,23 +309,27 @@ impl DmaMap {
         if writable && !facts.writable {
             return Err(refuse("it is read-only and the map is not", Errno::ACCESS));
         }
-        let _ = readable;
-        if let Some(known) = self.files.get(&facts.key)
+        let known = self.files.get(&facts.key);
+        if let Some(known) = known
             && known.size() >= end
             && (known.writable() || !writable)
         {
             return Ok(Arc::clone(known));
         }
+        if known.is_none() && self.files.len() >= MAX_FILES {
+            return Err(MapError::TooManyFiles(MAX_FILES));
+        }
         let file = GuestFile::open(fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
         let file = Arc::new(file);
-        // The file grew, or a writable descriptor came: one mapping serves the old maps as well.
-        if self.files.insert(facts.key, Arc::clone(&file)).is_some() {
-            for map in self.maps.values_mut() {
-                if let Backing::File(old, _) = &mut map.backing
-                    && old.key() == facts.key
-                {
-                    *old = Arc::clone(&file);
-                }
+        self.files.insert(facts.key, Arc::clone(&file));
+        // The file grew, or a writable descriptor came: one mapping serves the old maps as well,
+        // unless it could not do what theirs can.
+        for map in self.maps.values_mut() {
+            if let Backing::File(old, _) = &mut map.backing
+                && old.key() == facts.key
+                && (file.writable() || !old.writable())
+            {
+                *old = Arc::clone(&file);
             }
         }
         Ok(file)
@@ -352,139 +365,4 @@ impl Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use rustix::fs::MemfdFlags;
-
-    use super::*;
-
-    const RW: (bool, bool) = (true, true);
-
-    fn memfd(len: u64) -> OwnedFd {
-        let fd = rustix::fs::memfd_create("ram", MemfdFlags::ALLOW_SEALING).unwrap();
-        rustix::fs::ftruncate(&fd, len).unwrap();
-        fd
-    }
-
-    fn clone(fd: &OwnedFd) -> OwnedFd {
-        fd.try_clone().unwrap()
-    }
-
-    #[test]
-    fn one_file_is_mapped_once_and_dropped_with_its_last_map() {
-        let mut map = DmaMap::new(10_000);
-        let fd = memfd(4096 * 4096);
-        for page in 0..4096 {
-            map.map(
-                0x1_0000_0000 + page * 8192,
-                4096,
-                RW,
-                Some((clone(&fd), page * 4096)),
-            )
-            .unwrap();
-        }
-        assert_eq!((map.len(), map.files()), (4096, 1));
-        assert_eq!(map.unmap(0x1_0000_0000, 4095 * 8192).unwrap(), 4095 * 4096);
-        assert_eq!((map.len(), map.files()), (1, 1));
-        map.unmap(0, u64::MAX).unwrap();
-        assert_eq!((map.len(), map.files()), (0, 0));
-    }
-
-    #[test]
-    fn overlaps_and_cuts_are_refused_and_change_nothing() {
-        let mut map = DmaMap::new(10);
-        map.map(0x4000, 0x2000, RW, None).unwrap();
-        for (iova, size) in [
-            (0x4000, 0x1000),
-            (0x3000, 0x1001),
-            (0x5fff, 1),
-            (0x1000, 0x10000),
-        ] {
-            assert!(matches!(
-                map.map(iova, size, RW, None),
-                Err(MapError::Overlap { other: 0x4000, .. })
-            ));
-        }
-        for (iova, size) in [
-            (0x4000, 0x1000),
-            (0x5000, 0x1000),
-            (0x3000, 0x2000),
-            (0x4fff, 2),
-        ] {
-            assert!(matches!(
-                map.unmap(iova, size),
-                Err(MapError::Cuts { other: 0x4000, .. })
-            ));
-        }
-        map.map(0x6000, 0x1000, RW, None).unwrap();
-        map.map(0x3000, 0x1000, RW, None).unwrap();
-        assert_eq!(map.len(), 3);
-        assert_eq!(map.unmap(0x3000, 0x4000), Ok(0x4000));
-        assert_eq!(map.unmap(0x3000, 0x4000), Ok(0));
-    }
-
-    #[test]
-    fn the_limit_holds() {
-        let mut map = DmaMap::new(2);
-        map.map(0, 4096, RW, None).unwrap();
-        map.map(4096, 4096, RW, None).unwrap();
-        assert_eq!(map.map(8192, 4096, RW, None), Err(MapError::TooMany(2)));
-    }
-
-    #[test]
-    fn an_access_over_neighbouring_maps_is_cut_at_their_borders() {
-        let mut map = DmaMap::new(10);
-        map.map(0x1000, 0x1000, RW, None).unwrap();
-        map.map(0x2000, 0x1000, RW, None).unwrap();
-        let mut parts = Vec::new();
-        map.segments(0x1ff0, 0x20, true, |part| {
-            parts.push((part.iova, part.at, part.len));
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(parts, [(0x1ff0, 0, 0x10), (0x2000, 0x10, 0x10)]);
-        let fault = map.segments(0x2ff0, 0x20, true, |_| Ok(())).unwrap_err();
-        assert_eq!((fault.iova, fault.why), (0x3000, "not mapped"));
-    }
-
-    #[test]
-    fn rights_are_kept() {
-        let mut map = DmaMap::new(10);
-        map.map(0x1000, 0x1000, (true, false), None).unwrap();
-        map.map(0x2000, 0x1000, (false, true), None).unwrap();
-        assert_eq!(
-            map.segments(0x1000, 8, true, |_| Ok(())).unwrap_err().why,
-            "mapped read-only"
-        );
-        assert_eq!(
-            map.segments(0x2000, 8, false, |_| Ok(())).unwrap_err().why,
-            "mapped write-only"
-        );
-    }
-
-    #[test]
-    fn a_file_that_grew_is_mapped_anew_for_all_its_maps() {
-        let mut map = DmaMap::new(10);
-        let fd = memfd(4096);
-        map.map(0, 4096, RW, Some((clone(&fd), 0))).unwrap();
-        assert!(matches!(
-            map.map(4096, 4096, RW, Some((clone(&fd), 4096))),
-            Err(MapError::Descriptor { .. })
-        ));
-        rustix::fs::ftruncate(&fd, 8192).unwrap();
-        map.map(4096, 4096, RW, Some((clone(&fd), 4096))).unwrap();
-        assert_eq!(map.files(), 1);
-        let mut files = Vec::new();
-        map.segments(0, 8192, true, |part| {
-            files.push(
-                part.file()
-                    .map(|(file, offset)| (std::ptr::from_ref(file).addr(), offset)),
-            );
-            Ok(())
-        })
-        .unwrap();
-        let [Some(first), Some(second)] = files[..] else {
-            panic!("{files:?}")
-        };
-        assert_eq!((first.0, second.0, second.1), (second.0, first.0, 4096));
-    }
-}
+mod tests;
