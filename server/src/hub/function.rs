@@ -151,10 +151,7 @@ impl Function {
         let mut state = self.hub.lock();
         let maps = &mut state.guests.0[self.id.0].maps;
         match unmap {
-            DmaUnmap::All => {
-                maps.clear();
-                Ok(0)
-            }
+            DmaUnmap::All => Ok(maps.clear()),
             DmaUnmap::Range { iova, size } => maps
                 .unmap(*iova, *size)
                 .map_err(|error| Refused::new(Errno(error.errno()), format!("DMA_UNMAP: {error}"))),

@@ -7,7 +7,8 @@ use zpci_region::{Load, Path, Store};
 
 use super::{refused, refused_by_device};
 use crate::guest::{Guest, Guests};
-use crate::peer::Peer;
+use crate::memory::dma_map::Fault;
+use crate::peer::{Peer, PeerFault};
 use crate::profile::FunctionPlan;
 use crate::record::Journal;
 
@@ -70,6 +71,8 @@ impl ZpciCall<'_> {
                 result.map_err(|refusal| refused_by_device("PCISTB", &refusal))
             }
             Op::Load => {
+                // A load has effects: it is not begun where its result cannot be delivered.
+                self.check_delivery(carrier, guest)?;
                 // Longer than a register: judged by its length alone.
                 let mut too_long = Vec::new();
                 let mut value = [0; request::RESULT_LEN];
@@ -104,13 +107,9 @@ impl ZpciCall<'_> {
         let gaddr = self.request.gaddr;
         match (carrier, self.peer) {
             (Carrier::Appended, _) => Ok(()),
-            (Carrier::Iova, _) => guest.read(gaddr, out).map_err(|fault| {
-                let reason = format!(
-                    "PCISTB: gaddr {gaddr:#x} as an iova: {} at {:#x}",
-                    fault.why, fault.iova
-                );
-                Refused::new(Errno::EIO, reason)
-            }),
+            (Carrier::Iova, _) => guest
+                .read(gaddr, out)
+                .map_err(|fault| no_iova("PCISTB", gaddr, fault)),
             (Carrier::ProcessVirtual, Some(peer)) => peer.read(gaddr, out).map_err(|fault| {
                 Refused::new(
                     Errno::EIO,
@@ -121,27 +120,47 @@ impl ZpciCall<'_> {
         }
     }
 
+    /// Whether a load's register image can be put to where gaddr says, as far as can be told
+    /// without writing.
+    fn check_delivery(&self, carrier: Carrier, guest: &Guest) -> Result<(), Refused> {
+        let gaddr = self.request.gaddr;
+        match (carrier, self.peer) {
+            (Carrier::Appended, _) => Ok(()),
+            (Carrier::Iova, _) => guest
+                .check_now(gaddr, request::RESULT_LEN)
+                .map_err(|fault| no_iova("PCILG", gaddr, fault)),
+            (Carrier::ProcessVirtual, Some(peer)) => peer
+                .read(gaddr, &mut [0; request::RESULT_LEN])
+                .map_err(|fault| cannot_write(gaddr, &fault)),
+            (Carrier::ProcessVirtual, None) => Err(no_peer("PCILG")),
+        }
+    }
+
     /// Puts a load's register image to where gaddr says.
     fn deliver(&self, carrier: Carrier, guest: &Guest, image: &[u8]) -> Result<(), Refused> {
         let gaddr = self.request.gaddr;
         match (carrier, self.peer) {
             (Carrier::Appended, _) => Ok(()),
-            (Carrier::Iova, _) => guest.write_now(gaddr, image).map_err(|fault| {
-                let reason = format!(
-                    "PCILG: gaddr {gaddr:#x} as an iova: {} at {:#x}",
-                    fault.why, fault.iova
-                );
-                Refused::new(Errno::EIO, reason)
-            }),
-            (Carrier::ProcessVirtual, Some(peer)) => peer.write(gaddr, image).map_err(|fault| {
-                Refused::new(
-                    Errno::EIO,
-                    format!("PCILG: gaddr {gaddr:#x}: {fault} cannot be written"),
-                )
-            }),
+            (Carrier::Iova, _) => guest
+                .write_now(gaddr, image)
+                .map_err(|fault| no_iova("PCILG", gaddr, fault)),
+            (Carrier::ProcessVirtual, Some(peer)) => peer
+                .write(gaddr, image)
+                .map_err(|fault| cannot_write(gaddr, &fault)),
             (Carrier::ProcessVirtual, None) => Err(no_peer("PCILG")),
         }
     }
+}
+
+fn no_iova(what: &str, gaddr: u64, fault: Fault) -> Refused {
+    let Fault { iova, why } = fault;
+    let reason = format!("{what}: gaddr {gaddr:#x} as an iova: {why} at {iova:#x}");
+    Refused::new(Errno::EIO, reason)
+}
+
+fn cannot_write(gaddr: u64, fault: &PeerFault) -> Refused {
+    let reason = format!("PCILG: gaddr {gaddr:#x}: {fault} cannot be written");
+    Refused::new(Errno::EIO, reason)
 }
 
 fn no_peer(what: &str) -> Refused {

@@ -45,6 +45,7 @@ async fn unmapping_everything_empties_the_table() {
             .await;
     }
     assert_eq!(hub.report().functions[0].dma_maps, 4);
-    client.ok(&Request::DmaUnmap(DmaUnmap::All), &[]).await;
+    let body = client.ok(&Request::DmaUnmap(DmaUnmap::All), &[]).await;
+    assert_eq!(DmaUnmap::decode_reply(&body).unwrap().1, 0x4000);
     assert_eq!(hub.report().functions[0].dma_maps, 0);
 }

@@ -3,5 +3,6 @@
 mod framing;
 mod lifetime;
 mod moves;
+mod region_requests;
 mod serving;
 mod support;
