@@ -1,9 +1,11 @@
 //! Many requests in flight: replies come in order, posted writes take effect before later reads.
 
-use vfio_user_ism_tests::client::{CONFIG, access, command, region_write, write_multi};
-use vfio_user_ism_tests::driver::{code, header};
+use std::os::fd::AsFd;
+
+use vfio_user_ism_tests::client::{CONFIG, access, command, dma_map, region_write, write_multi};
+use vfio_user_ism_tests::driver::{IOVA, code, header};
 use vfio_user_ism_tests::wire::{NO_REPLY, message};
-use vfio_user_ism_tests::{Daemon, Driver, Via};
+use vfio_user_ism_tests::{Daemon, Driver, Ram, Via};
 
 #[test]
 fn replies_come_in_the_order_of_the_requests() {
@@ -81,13 +83,38 @@ fn a_map_in_flight_is_there_for_the_command_behind_it() {
     let daemon = Daemon::start();
     let mut driver = Driver::attach(&daemon.only(), Via::Bar);
     let iova = 0x5_0000_0000_u64;
-    let map = driver.client.send(
-        command::DMA_MAP,
-        0,
-        vfio_user_ism_tests::client::dma_map(iova, 4096, 0),
-    );
+    let map = driver
+        .client
+        .send(command::DMA_MAP, 0, dma_map(iova, 4096, 0));
     driver.client.post(2, 8, &iova.to_be_bytes());
     driver.client.post(2, 0, &header(code::REG_SBA, 16));
     driver.client.reply_to(map).ok();
     driver.response().ok();
+}
+
+#[test]
+fn descriptors_belong_to_the_message_they_came_with() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let ram = Ram::new(4096);
+    let files = || {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
+        maps.matches("guest-ram").count()
+    };
+    let [without, with, after] = [IOVA, IOVA + 4096, IOVA + 8192];
+    let first = client.send(command::DMA_MAP, 0, dma_map(without, 4096, 0));
+    let body = dma_map(with, 4096, 0);
+    client
+        .wire
+        .send_with_fds(&message(1, command::DMA_MAP, 0, &body), &[ram.as_fd()]);
+    let last = client.send(command::DMA_MAP, 0, dma_map(after, 4096, 0));
+    for id in [first, 1, last] {
+        client.reply_to(id).ok();
+    }
+    assert_eq!(files(), 1);
+    client.unmap(without, 4096).ok();
+    client.unmap(after, 4096).ok();
+    assert_eq!(files(), 1);
+    client.unmap(with, 4096).ok();
+    assert_eq!(files(), 0);
 }
