@@ -1,12 +1,9 @@
 //! The server as a child process.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,153 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::program::Killed;
+pub use crate::program::{Ended, command, finish, profile, program, repository, run};
 use crate::wire::{PATIENCE, eventually};
-
-/// The root of the repository.
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
-/// One of the profiles in `configs`.
-pub fn profile(name: &str) -> PathBuf {
-    repository()
-        .join("configs")
-        .join(name)
-        .with_extension("json")
-}
-
-/// The program: `$VFIO_USER_ISM_BIN`, or the one beside this test, built if it is missing or
-/// older than its sources.
-pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(path) = std::env::var_os("VFIO_USER_ISM_BIN") {
-            return path.into();
-        }
-        let test = std::env::current_exe().unwrap();
-        let folder = test.parent().and_then(Path::parent).unwrap();
-        let program = folder.join("vfio-user-ism");
-        let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
-        let crates = [
-            "server",
-            "ism",
-            "zpci-region",
-            "protocol",
-            "fetch",
-            "intercept",
-            "configs",
-        ];
-        let newest = crates
-            .iter()
-            .filter_map(|name| newest(&repository().join(name)))
-            .max();
-        if built < newest {
-            build(folder);
-        }
-        program
-    })
-}
-
-fn newest(path: &Path) -> Option<SystemTime> {
-    let metadata = fs::metadata(path).ok()?;
-    if metadata.is_dir() {
-        let entries = fs::read_dir(path).ok()?;
-        return entries
-            .filter_map(|entry| newest(&entry.ok()?.path()))
-            .max();
-    }
-    metadata.modified().ok()
-}
-
-fn build(folder: &Path) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--package", "vfio-user-ism", "--target-dir"]);
-    command
-        .arg(folder.parent().unwrap())
-        .current_dir(repository());
-    if folder.ends_with("release") {
-        command.arg("--release");
-    }
-    assert!(
-        command.status().unwrap().success(),
-        "the server cannot be built"
-    );
-}
-
-/// A command line of the program.
-pub fn command() -> Command {
-    let mut command = Command::new(program());
-    command
-        .env_remove("RUST_LOG")
-        .env_remove("LISTEN_FDS")
-        .env_remove("LISTEN_PID");
-    command
-}
-
-/// Runs the program to its end.
-pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
-    let mut command = command();
-    command.args(arguments).stdin(Stdio::null());
-    finish(command)
-}
-
-/// Runs a command to its end, or ends it when it does not come.
-pub fn finish(mut command: Command) -> Ended {
-    let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-    command
-        .stdout(stdout.try_clone().unwrap())
-        .stderr(stderr.try_clone().unwrap());
-    let mut child = Killed(command.spawn().unwrap());
-    let status = eventually("the program ends", || child.0.try_wait().unwrap());
-    Ended::new(status, whole(&mut stdout), whole(&mut stderr))
-}
-
-fn whole(file: &mut File) -> String {
-    let mut bytes = Vec::new();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// A child process that does not outlive its test.
-#[derive(Debug)]
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// What a run left behind.
-#[derive(Debug)]
-pub struct Ended {
-    /// Exit code; `None` if a signal ended it.
-    pub code: Option<i32>,
-    /// Signal that ended it.
-    pub signal: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl Ended {
-    fn new(status: ExitStatus, stdout: String, stderr: String) -> Self {
-        Self {
-            code: status.code(),
-            signal: status.signal(),
-            stdout,
-            stderr,
-        }
-    }
-}
 
 /// A running server with a folder of its own; killed when dropped.
 #[derive(Debug)]

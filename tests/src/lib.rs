@@ -10,6 +10,7 @@
 //! | [`client`] | the requests of the protocol |
 //! | [`memory`] | guest RAM in a memfd, eventfds |
 //! | [`driver`] | an ISM driver: commands, buffers, data moves |
+//! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
@@ -19,6 +20,7 @@ pub mod client;
 pub mod daemon;
 pub mod driver;
 pub mod memory;
+pub mod program;
 pub mod qemu;
 pub mod qtest;
 pub mod wire;

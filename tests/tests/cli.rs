@@ -1,7 +1,7 @@
 //! The command line apart from serving: lists, explanations, capabilities, profiles, usage.
 
 use serde_json::Value;
-use vfio_user_ism_tests::daemon::{profile, run};
+use vfio_user_ism_tests::program::{profile, run};
 
 const PROFILES: [&str; 4] = ["ism", "strict", "qemu-stock", "pair"];
 

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use vfio_user_ism_tests::Client;
 use vfio_user_ism_tests::client::{CONFIG, QEMU, command, version};
-use vfio_user_ism_tests::daemon::repository;
+use vfio_user_ism_tests::program::repository;
 use vfio_user_ism_tests::wire::Wire;
 
 /// Both images, from nothing, on a slow machine. With a full cache it takes about two minutes.

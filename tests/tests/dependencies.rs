@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use vfio_user_ism_tests::daemon::repository;
+use vfio_user_ism_tests::program::repository;
 
 /// SPDX ids of licences that a dependency may be under.
 const ALLOWED: [&str; 8] = [

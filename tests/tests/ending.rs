@@ -149,7 +149,7 @@ fn events_stop_at_their_limit() {
 fn files_that_cannot_be_written_are_exit_code_3() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.sock");
-    let ended = vfio_user_ism_tests::daemon::run([
+    let ended = vfio_user_ism_tests::program::run([
         "--socket-path",
         path.to_str().unwrap(),
         "--events",

@@ -3,7 +3,7 @@
 use debian_fetch::{Cache, Guest, Initramfs};
 use serde_json::Value;
 use std::path::Path;
-use vfio_user_ism_tests::daemon;
+use vfio_user_ism_tests::program;
 
 const INIT: &str = "echo guest is up\npoweroff -f\n";
 
@@ -19,7 +19,7 @@ fn what_linux_does_at_boot_is_accounted_for() {
         .write(&initrd)
         .unwrap();
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let ended = daemon::run(
+    let ended = program::run(
         [
             "intercept",
             "--format",
@@ -68,7 +68,7 @@ fn what_linux_does_at_boot_is_accounted_for() {
 
 #[test]
 fn a_missing_plugin_is_named() {
-    let ended = daemon::run([
+    let ended = program::run([
         "intercept",
         "--kernel",
         "x",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use vfio_user_ism_tests::daemon::{self, repository};
+use vfio_user_ism_tests::program::{self, repository};
 
 /// Ticks the filter, and leaves what can be seen in the page's title.
 const SCRIPT: &str = r#"<script>{
@@ -35,7 +35,7 @@ fn the_page_works_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
     let recording = repository().join("intercept/tests/data/stock-qemu-11.1.3.json");
-    let ended = daemon::run([
+    let ended = program::run([
         "intercept",
         "--replay",
         recording.to_str().unwrap(),

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use vfio_user_ism_tests::daemon::{self, Ended, repository};
+use vfio_user_ism_tests::program::{self, Ended, repository};
 
 fn intercept(arguments: &[&str]) -> Ended {
-    daemon::run(std::iter::once("intercept").chain(arguments.iter().copied()))
+    program::run(std::iter::once("intercept").chain(arguments.iter().copied()))
 }
 
 fn report(arguments: &[&str]) -> Value {

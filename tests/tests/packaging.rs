@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use vfio_user_ism_tests::daemon::{program, repository};
+use vfio_user_ism_tests::program::{program, repository};
 
 const PROGRAM: &str = "/usr/local/bin/vfio-user-ism";
 

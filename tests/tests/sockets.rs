@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command as number, version};
-use vfio_user_ism_tests::daemon::{command, finish, profile, program, run};
+use vfio_user_ism_tests::program::{command, finish, profile, program, run};
 use vfio_user_ism_tests::wire::{Wire, eventually};
 use vfio_user_ism_tests::{Client, Daemon};
 

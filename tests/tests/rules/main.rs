@@ -8,8 +8,9 @@ mod shape;
 mod smcd;
 
 use serde_json::{Value, json};
-use vfio_user_ism_tests::daemon::{Stopped, run};
+use vfio_user_ism_tests::daemon::Stopped;
 use vfio_user_ism_tests::errno::{EINVAL, EIO};
+use vfio_user_ism_tests::program::run;
 use vfio_user_ism_tests::{Daemon, Driver, Message, Via};
 
 /// How one rule is broken.
