@@ -8,7 +8,7 @@
 //! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
 //! - [`report`], [`baseline`]: the result for people and programs;
 //! - [`stand_in`]: a client that behaves well, to show that the suite can pass;
-//! - [`Args`], [`run`], [`Error`]: the subcommand.
+//! - [`Args`], [`run()`], [`Error`]: the subcommand.
 //!
 //! Non-goal: emulating the function; that is the server's.
 
