@@ -11,8 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::program::Killed;
-pub use crate::program::{Ended, command, finish, profile, program, repository, run};
+use crate::program::{Ended, Killed, command, profile};
 use crate::wire::{PATIENCE, eventually};
 
 /// A running server with a folder of its own; killed when dropped.
