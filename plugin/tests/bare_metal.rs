@@ -75,7 +75,7 @@ fn records(code: &[&[u8]]) -> Vec<Value> {
 }
 
 #[test]
-#[ignore = "needs QEMU 11.1 in $QEMU"]
+#[ignore = "needs QEMU 11.1: run ./test"]
 fn condition_codes_and_exceptions_are_told_apart() {
     let records = records(&[
         &[0xB9, 0xD2, 0x00, 0x15],             // PCILG with an odd register pair
@@ -133,7 +133,7 @@ fn condition_codes_and_exceptions_are_told_apart() {
 }
 
 #[test]
-#[ignore = "needs QEMU 11.1 in $QEMU"]
+#[ignore = "needs QEMU 11.1: run ./test"]
 fn an_instruction_at_the_end_of_a_page_and_in_a_loop_is_seen_each_time() {
     // Blocks end at page borders: the last instruction's outcome is read in the next block.
     let filler = [0x07, 0x07].repeat((0x1000 - 8) / 2); // BCR 0,r7
@@ -161,7 +161,7 @@ fn an_instruction_at_the_end_of_a_page_and_in_a_loop_is_seen_each_time() {
 }
 
 #[test]
-#[ignore = "needs QEMU 11.1 in $QEMU"]
+#[ignore = "needs QEMU 11.1: run ./test"]
 fn interruptions_right_after_an_instruction_do_not_hide_its_outcome() {
     const LOADS: usize = 5000;
     let code: [&[u8]; 6] = [
@@ -184,7 +184,7 @@ fn interruptions_right_after_an_instruction_do_not_hide_its_outcome() {
 }
 
 #[test]
-#[ignore = "needs QEMU 11.1 in $QEMU"]
+#[ignore = "needs QEMU 11.1: run ./test"]
 fn wrong_arguments_stop_qemu_with_a_message() {
     let output = qemu(&[
         "-plugin",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use debian_fetch::{Cache, Guest};
 use serde_json::{Value, json};
 use support::{initramfs, qemu, run};
 
@@ -64,10 +65,6 @@ fn user_program() -> Vec<u8> {
     file
 }
 
-fn from_environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
-}
-
 fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
 }
@@ -89,18 +86,20 @@ fn loaded_config(records: &[&Value]) -> BTreeMap<u64, u8> {
 }
 
 #[test]
-#[ignore = "needs QEMU 11.1 in $QEMU, an s390x kernel in $GUEST_KERNEL and busybox in $GUEST_BUSYBOX"]
+#[ignore = "needs QEMU 11.1 and an s390x Linux guest: run ./test"]
 fn the_probing_of_a_function_accounts_for_itself() {
     let dir = tempfile::tempdir().unwrap();
     let initrd = dir.path().join("initrd");
-    let busybox = std::fs::read(from_environment("GUEST_BUSYBOX")).unwrap();
+    let cache = Cache::locate().unwrap_or_else(|error| panic!("{error}"));
+    let parts = Guest::fetch(&cache).unwrap_or_else(|error| panic!("{error}"));
+    let busybox = std::fs::read(&parts.busybox).unwrap();
     let files: [(&str, &[u8]); 3] = [
         ("init", INIT.as_bytes()),
         ("bin/busybox", &busybox),
         ("bin/user", &user_program()),
     ];
     std::fs::write(&initrd, initramfs(&["bin", "proc", "sys", "dev"], &files)).unwrap();
-    let kernel = from_environment("GUEST_KERNEL");
+    let kernel = parts.kernel.to_str().unwrap().to_owned();
     let guest = guest_arguments(&kernel, &initrd);
     let guest: Vec<&str> = guest.iter().map(String::as_str).collect();
 

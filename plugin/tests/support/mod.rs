@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
 
 /// A guest that takes longer hangs.
@@ -44,9 +45,16 @@ fn build() -> PathBuf {
         .expect("cargo names the shared object")
 }
 
-/// Runs `$QEMU` with `arguments` to its end.
+/// The QEMU to load the plugin into: `$QEMU`, the one on `PATH`, or Debian's, fetched once.
+fn program() -> PathBuf {
+    let cache = Cache::locate().unwrap_or_else(|error| panic!("{error}"));
+    let qemu = Qemu::find(Machine::S390x, None, &cache);
+    qemu.unwrap_or_else(|error| panic!("{error}")).program
+}
+
+/// Runs QEMU with `arguments` to its end.
 pub fn qemu(arguments: &[&str]) -> Output {
-    let qemu = std::env::var_os("QEMU").unwrap_or_else(|| "qemu-system-s390x".into());
+    let qemu = program();
     let mut child = Command::new(&qemu)
         .args([
             "-M",
