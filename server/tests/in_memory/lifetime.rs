@@ -12,6 +12,7 @@ async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
     let (hub, mut client) = ready().await;
     let ram = memfd(0x40_0000);
     client.map(0, 0x40_0000, 0, Some(&ram)).await;
+    let eventfd = client.take_msi().await;
     let gid = function(&hub).plan().gid;
     let token = client.register(gid).await;
     drop(client);
@@ -31,8 +32,10 @@ async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
     let reply = client.ask(&write(0, token, &[1; 8])).await;
     assert_eq!(reply.header.error, 5);
     client.map(0, 0x40_0000, 0, Some(&ram)).await;
-    client.ok(&write(0, token, &[1; 8]), &[]).await;
+    client.ok(&write(0, token | 1 << 23, &[1; 8]), &[]).await;
     assert_eq!(bytes_at(&ram, DMB, 8), [1; 8]);
+    assert_eq!(hub.report().functions[0].interrupts, 1);
+    assert_eq!(interrupts(&eventfd), 0, "the first client's");
 }
 
 #[tokio::test]

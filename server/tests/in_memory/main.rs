@@ -3,6 +3,7 @@
 mod framing;
 mod lifetime;
 mod moves;
+mod refusals;
 mod region_requests;
 mod serving;
 mod support;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::net::RecvFlags;
-use vfio_user_protocol::message::{MultiWrites, RegionAccess, RegionWrite};
+use vfio_user_protocol::message::{DmaUnmap, MultiWrites, RegionAccess, RegionWrite};
 use vfio_user_protocol::{HEADER_LEN, Request};
 
 use crate::support::*;
@@ -212,4 +212,30 @@ async fn a_client_that_does_not_answer_is_not_owed_without_end() {
         refused += usize::from(reply.header.is_error());
     }
     assert!((900..1100).contains(&refused), "{refused} of 2000 refused");
+}
+
+#[tokio::test]
+async fn what_waits_for_memory_that_is_unmapped_is_not_written() {
+    let (hub, mut client) = ready().await;
+    let file = memfd(0x40_0000);
+    client.map(0, 0x40_0000, 0, Some(&file)).await;
+    let far = 0x80_0000;
+    client.map(far, 0x4000, 0, None).await;
+    let gid = function(&hub).plan().gid;
+    client.register(gid).await;
+    let token = client.register_dmb(far, SBA_INDEX + 1, gid).await;
+    client.post(0, token, &[0x11; 16]).await;
+    let asked = client.receive().await;
+    client.post(0, token | 0x100, &[0x22; 16]).await;
+    let (iova, size) = (far, 0x4000);
+    let unmap = Request::DmaUnmap(DmaUnmap::Range { iova, size });
+    client.ok(&unmap, &[]).await;
+    // The one under way is finished; the one that waited never goes out.
+    let mut ram = vec![0; 0x84_0000];
+    answer_memory(&mut client, &mut ram, false, &asked).await;
+    let write = client.receive().await;
+    answer_memory(&mut client, &mut ram, false, &write).await;
+    assert!(quiet(&mut client).await);
+    assert_eq!(ram[far as usize..][..16], [0x11; 16]);
+    assert_eq!(ram[far as usize + 0x100..][..16], [0; 16]);
 }

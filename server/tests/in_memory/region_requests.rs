@@ -77,4 +77,8 @@ async fn bytes_come_appended_from_the_dma_map_or_from_the_process() {
     };
     let body = client.ok(&Request::RegionRead(image), &[]).await;
     assert_eq!(body[16..22], [0; 6], "the value is right-aligned");
+    // It goes with a reset.
+    client.ok(&Request::DeviceReset, &[]).await;
+    let gone = client.ask(&Request::RegionRead(image)).await;
+    assert!(gone.header.is_error() || gone.body[16..] == [0; 8]);
 }

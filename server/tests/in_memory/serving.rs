@@ -55,6 +55,20 @@ impl Served {
         }
     }
 
+    /// Waits for an event that is written while the server runs.
+    async fn wait_for(&self, event: &str) {
+        let told = format!("\"event\":\"{event}\"");
+        let written = async {
+            let path = self.folder.path().join("events");
+            while !std::fs::read_to_string(&path).unwrap().contains(&told) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, written)
+            .await
+            .unwrap_or_else(|_| panic!("no event {event}"));
+    }
+
     /// Ends the server; the names of its events in order.
     async fn end(self) -> Vec<String> {
         self.stop.send(true).unwrap();
@@ -140,4 +154,43 @@ async fn the_end_of_the_server_is_the_end_of_its_client() {
     let events = served.end().await;
     assert_eq!(events, ["connected", "disconnected"]);
     assert_eq!(hub.report().functions[0].dma_maps, 0);
+}
+
+#[tokio::test]
+async fn a_run_of_pieces_ends_when_nothing_more_comes() {
+    let served = Served::start();
+    let mut client = served.client().await;
+    client.hello().await;
+    client.post(2, 8, &[1; 8]).await;
+    client.post(2, 16, &[2; 8]).await;
+    served.wait_for("violation").await;
+    client.ok(&Request::DeviceReset, &[]).await;
+    served.wait_for("reset").await;
+    let events = served.end().await;
+    let expected = [
+        "connected",
+        "store",
+        "store",
+        "violation",
+        "reset",
+        "disconnected",
+    ];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn a_run_of_pieces_ends_with_its_client() {
+    let served = Served::start();
+    let mut client = served.client().await;
+    client.hello().await;
+    client.post(2, 8, &[1; 8]).await;
+    client.post(2, 16, &[2; 8]).await;
+    client
+        .ok(&Request::DeviceGetIrqInfo { index: 0 }, &[])
+        .await;
+    drop(client);
+    served.wait_for("disconnected").await;
+    let events = served.end().await;
+    let expected = ["connected", "store", "store", "violation", "disconnected"];
+    assert_eq!(events, expected);
 }

@@ -30,6 +30,15 @@ fn one_file_is_mapped_once_and_dropped_with_its_last_map() {
         .unwrap();
     }
     assert_eq!((map.len(), map.files()), (4096, 1));
+    let mut places = std::collections::HashSet::new();
+    for page in 0..4096 {
+        map.segments(0x1_0000_0000 + page * 8192, 8, true, |part| {
+            places.extend(part.file().map(|(file, _)| std::ptr::from_ref(file).addr()));
+            Ok(())
+        })
+        .unwrap();
+    }
+    assert_eq!(places.len(), 1);
     assert_eq!(map.unmap(0x1_0000_0000, 4095 * 8192).unwrap(), 4095 * 4096);
     assert_eq!((map.len(), map.files()), (1, 1));
     map.unmap(0, u64::MAX).unwrap();
