@@ -30,19 +30,31 @@ fn one_file_is_mapped_once_and_dropped_with_its_last_map() {
         .unwrap();
     }
     assert_eq!((map.len(), map.files()), (4096, 1));
-    let mut places = std::collections::HashSet::new();
-    for page in 0..4096 {
-        map.segments(0x1_0000_0000 + page * 8192, 8, true, |part| {
-            places.extend(part.file().map(|(file, _)| std::ptr::from_ref(file).addr()));
-            Ok(())
-        })
-        .unwrap();
-    }
-    assert_eq!(places.len(), 1);
     assert_eq!(map.unmap(0x1_0000_0000, 4095 * 8192).unwrap(), 4095 * 4096);
     assert_eq!((map.len(), map.files()), (1, 1));
     map.unmap(0, u64::MAX).unwrap();
     assert_eq!((map.len(), map.files()), (0, 0));
+}
+
+#[test]
+fn a_file_that_is_mapped_is_not_mapped_again() {
+    let mut map = DmaMap::new(10);
+    let fd = memfd(8192);
+    let backing = |map: &DmaMap, iova| {
+        let mut found = None;
+        map.segments(iova, 1, true, |part| {
+            if let Backing::File(file, _) = &part.mapping.backing {
+                found = Some(Arc::clone(file));
+            }
+            Ok(())
+        })
+        .unwrap();
+        found.unwrap()
+    };
+    map.map(0, 4096, RW, Some((clone(&fd), 0))).unwrap();
+    let first = backing(&map, 0);
+    map.map(4096, 4096, RW, Some((fd, 4096))).unwrap();
+    assert!(Arc::ptr_eq(&first, &backing(&map, 4096)));
 }
 
 #[test]
