@@ -27,16 +27,16 @@ const CANNOT_START: u8 = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The profile.
-    #[error("profile: {0}")]
+    #[error("profile")]
     Profile(#[from] ProfileError),
     /// The command line.
     #[error("{0}")]
     Usage(String),
     /// A socket.
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     Listen(#[source] ListenError),
     /// The event file.
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     Events(#[source] EventError),
     /// Anything else of the system.
     #[error("{what}")]
@@ -51,8 +51,8 @@ pub enum Failure {
     #[error("cannot start: {0}")]
     Fabric(String),
     /// The interception test could not be run.
-    #[error("intercept: {0}")]
-    Intercept(Box<intercept::Error>),
+    #[error("intercept")]
+    Intercept(#[source] Box<intercept::Error>),
     /// Fetching failed.
     #[error("fetch: {0}")]
     Fetch(String),

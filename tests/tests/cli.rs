@@ -222,7 +222,10 @@ fn a_bad_profile_is_an_error_with_file_key_and_expectation() {
             }
         }
     }
-    assert_eq!(run(["profile", "check", "/nowhere/x.json"]).code, Some(2));
+    let missing = run(["profile", "check", "/nowhere/x.json"]);
+    assert_eq!(missing.code, Some(2));
+    let told = missing.stderr.matches("/nowhere/x.json").count();
+    assert_eq!(told, 1, "an error says nothing twice: {}", missing.stderr);
 }
 
 #[test]

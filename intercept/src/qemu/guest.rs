@@ -5,7 +5,8 @@ use super::command::CommandLine;
 use super::qmp::{Qmp, QmpError};
 use crate::probe::{self, DUMP_ADDRESS, DUMP_LENGTH, ProbeState};
 use crate::process::Process;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ use thiserror::Error;
 
 /// Events that end a guest.
 const ENDS: [&str; 3] = ["SHUTDOWN", "GUEST_PANICKED", "STOP"];
+
+/// States of a guest that has ended (QEMU `qapi/run-state.json`), with the actions that are asked for.
+const ENDED: [&str; 3] = ["shutdown", "guest-panicked", "paused"];
 
 /// How long QEMU may take to answer its monitor.
 const MONITOR: Duration = Duration::from_secs(10);
@@ -80,7 +84,7 @@ pub fn run_probe(
     name_of: &dyn Fn(u64) -> String,
 ) -> Result<Run, GuestError> {
     let (dump, time) = with_monitor(qemu, line, folder, |qmp| {
-        let ended = qmp.wait_for(&ENDS, patience)?;
+        let ended = wait_for_end(qmp, patience)?;
         let dump = save(qmp, folder)?;
         if ended {
             Ok(dump)
@@ -101,7 +105,18 @@ pub fn run_guest(
     folder: &Path,
     patience: Duration,
 ) -> Result<(bool, Duration), GuestError> {
-    with_monitor(qemu, line, folder, |qmp| Ok(qmp.wait_for(&ENDS, patience)?))
+    with_monitor(qemu, line, folder, |qmp| wait_for_end(qmp, patience))
+}
+
+/// Waits for the guest's end; false if it did not come in time. A short guest may have ended before the
+/// monitor was ready to tell events, so its state is asked for first.
+fn wait_for_end<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
+    let state = qmp.command("query-status", &json!({}), MONITOR)?;
+    let state = state.get("status").and_then(Value::as_str);
+    if state.is_some_and(|state| ENDED.contains(&state)) {
+        return Ok(true);
+    }
+    Ok(qmp.wait_for(&ENDS, patience)?)
 }
 
 /// Starts QEMU, does `work` with its monitor, and ends it.
@@ -204,4 +219,36 @@ fn psw(qmp: &mut Qmp<ChildStdin>) -> String {
         .find(|line| line.contains("PSW="))
         .map(|line| format!(" ({})", line.trim()))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Qmp, wait_for_end};
+    use std::io::{Cursor, sink};
+    use std::time::Duration;
+
+    /// What comes of waiting for the end of a guest in `state`, with `events` to come.
+    fn ended(state: &str, events: &str) -> Option<bool> {
+        let lines = format!(
+            "{{\"QMP\":{{}}}}\n{{\"return\":{{}}}}\n{{\"return\":{{\"status\":\"{state}\"}}}}\n{events}"
+        );
+        let patience = Duration::from_secs(20);
+        let mut qmp = Qmp::connect(Cursor::new(lines), sink(), patience).expect("greets");
+        wait_for_end(&mut qmp, patience).ok()
+    }
+
+    #[test]
+    fn an_end_before_the_monitor_was_ready_is_seen() {
+        for state in ["shutdown", "guest-panicked", "paused"] {
+            assert_eq!(ended(state, ""), Some(true), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_guest_that_runs_or_has_not_begun_is_waited_for() {
+        for state in ["running", "prelaunch"] {
+            assert_eq!(ended(state, "{\"event\":\"SHUTDOWN\"}\n"), Some(true));
+            assert_eq!(ended(state, ""), None, "{state}: QEMU closed its monitor");
+        }
+    }
 }
