@@ -139,6 +139,19 @@ impl Findings {
         self.note(verdict);
         self.details.push(detail.into());
     }
+
+    /// Notes that one access of `length` bytes, a `what`, arrived as several.
+    fn add_split(&mut self, what: &str, length: u64, pieces: &[&Piece]) {
+        let mut sizes = pieces.iter().map(|piece| piece.bytes.len() as u64);
+        let first = sizes.next();
+        let size = first.filter(|first| sizes.all(|size| size == *first));
+        self.split = Some((pieces.len(), size));
+        let number = pieces.len();
+        self.add(
+            Verdict::Split,
+            format!("one {what} of {length} bytes became {number}"),
+        );
+    }
 }
 
 /// Classifies every case of a recording, in the plan's order.

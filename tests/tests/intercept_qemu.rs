@@ -22,24 +22,13 @@ fn has(case: &Value, verdict: &str) -> bool {
         .any(|one| one == verdict)
 }
 
-#[test]
-#[ignore = "needs QEMU: run ./test"]
-fn what_stock_qemu_does_to_stores_is_found() {
-    let ended = intercept(&["--format", "json"]);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
-    if !report["environment"]["executor"]
-        .as_str()
-        .unwrap()
-        .contains("version 11.1.3")
-    {
-        eprintln!("not QEMU 11.1.3: only that a report comes is checked");
-        return;
-    }
-    let little = report["environment"]["host"]
-        .as_str()
-        .unwrap()
-        .contains("little-endian");
+/// The QEMU whose faults are known case by case.
+const KNOWN: &str = "version 11.1.3";
+
+/// What holds for QEMU 11.1.3: how it cuts, reverses and refuses block stores.
+fn check_known_faults(report: &Value) {
+    let host = report["environment"]["host"].as_str().unwrap();
+    let little = host.contains("little-endian");
     let cases = report["cases"].as_array().unwrap();
     let lengths = cases.iter().filter(|case| case["group"] == "pcistb-length");
     for case in lengths.filter(|case| (1..=4096).contains(&case["length"].as_u64().unwrap())) {
@@ -59,38 +48,50 @@ fn what_stock_qemu_does_to_stores_is_found() {
             );
         }
     }
-    for case in cases
-        .iter()
-        .filter(|case| case["group"] == "pcistg" || case["group"] == "pcilg")
-    {
-        assert!(has(case, "as-specified") || has(case, "not-run"), "{case}");
-    }
-    let interrupt = cases
-        .iter()
-        .find(|case| case["id"] == "signal-ieq-plain-0")
-        .unwrap();
-    assert!(
-        interrupt["guest"]
-            .as_str()
-            .unwrap()
-            .contains("adapter interrupt 0x98000000"),
-        "{interrupt}"
-    );
 }
 
+#[test]
+fn what_stock_qemu_does_to_stores_is_found_in_a_recorded_run() {
+    let recording = repository().join("intercept/tests/data/stock-qemu-11.1.3.json");
+    let ended = intercept(&["--replay", recording.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    check_known_faults(&serde_json::from_str(&ended.stdout).unwrap());
+}
+
+/// Loads, plain stores and the interrupt work in every QEMU; the faults are those of one version.
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn what_this_qemu_does_is_found() {
+    let report = report(&[]);
+    let cases = report["cases"].as_array().unwrap();
+    let plain = |case: &&Value| case["group"] == "pcistg" || case["group"] == "pcilg";
+    for case in cases.iter().filter(plain) {
+        assert!(has(case, "as-specified") || has(case, "not-run"), "{case}");
+    }
+    let raised = |case: &Value| {
+        let guest = case["guest"].as_str().unwrap();
+        guest.contains("adapter interrupt 0x98000000")
+    };
+    assert!(cases.iter().any(raised), "no interrupt was taken");
+    let executor = report["environment"]["executor"].as_str().unwrap();
+    if executor.contains(KNOWN) {
+        check_known_faults(&report);
+    }
+}
+
+/// Equal for the QEMU that it is of; of another, every difference is named.
 #[test]
 #[ignore = "needs QEMU: run ./test"]
 fn the_baseline_of_the_repository_holds() {
     let path = repository().join("intercept/baselines/debian-qemu-11.1.3.json");
     let ended = intercept(&["--baseline", path.to_str().unwrap()]);
-    if !ended.stdout.contains("version 11.1.3") || std::env::consts::ARCH != "x86_64" {
-        eprintln!("not QEMU 11.1.3 on x86-64: the baseline is another one's");
-        return;
+    let unchanged = ended.stderr == "nothing changed against the baseline\n";
+    let expected = if unchanged { 0 } else { 1 };
+    assert_eq!(ended.code, Some(expected), "{}", ended.stderr);
+    assert!(!ended.stderr.is_empty(), "nothing is said of the baseline");
+    if ended.stdout.contains(KNOWN) && std::env::consts::ARCH == "x86_64" {
+        assert!(unchanged, "{}", ended.stderr);
     }
-    assert_eq!(
-        (ended.code, ended.stderr.as_str()),
-        (Some(0), "nothing changed against the baseline\n")
-    );
 }
 
 #[test]

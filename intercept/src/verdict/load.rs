@@ -27,19 +27,7 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pie
         }
     }
     if pieces.len() > 1 {
-        let sizes: Vec<u64> = pieces
-            .iter()
-            .map(|piece| piece.bytes.len() as u64)
-            .collect();
-        let size = sizes
-            .first()
-            .copied()
-            .filter(|first| sizes.iter().all(|size| size == first));
-        findings.split = Some((pieces.len(), size));
-        findings.add(
-            Verdict::Split,
-            format!("one load of {} bytes became {}", seen.length, pieces.len()),
-        );
+        findings.add_split("load", seen.length, pieces);
     }
     let Some(answer) = answer(findings, seen, pieces) else {
         return;

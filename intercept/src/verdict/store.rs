@@ -27,19 +27,7 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, pieces: &[&Piece], mer
     }
     cover(findings, seen, pieces);
     if pieces.len() > 1 {
-        let sizes: Vec<u64> = pieces
-            .iter()
-            .map(|piece| piece.bytes.len() as u64)
-            .collect();
-        let size = sizes
-            .first()
-            .copied()
-            .filter(|first| sizes.iter().all(|size| size == first));
-        findings.split = Some((pieces.len(), size));
-        findings.add(
-            Verdict::Split,
-            format!("one store of {} bytes became {}", seen.length, pieces.len()),
-        );
+        findings.add_split("store", seen.length, pieces);
         if pieces
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a.offset > b.offset))
