@@ -81,11 +81,10 @@ impl Function {
             journal,
             slots,
         } = &mut *state;
-        let mut scope = journal.scope(self.id);
-        fabric.settle(self.id, &mut scope);
         let guest = &mut guests.0[self.id.0];
         let maps = guest.maps.len();
         guest.clear();
+        // This closes an open run, too.
         fabric.detach(self.id, guests, &mut journal.scope(self.id));
         slots[self.id.0].connected = false;
         journal.write(self.id, &Event::Disconnected { maps });
