@@ -1,0 +1,5 @@
+//! Boots Linux guests on one emulated ISM fabric and lets them talk SMC-D.
+//!
+//! Non-goal: emulating the function; that is the server's, which the lab starts.
+
+#![forbid(unsafe_code)]
