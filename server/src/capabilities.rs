@@ -6,7 +6,7 @@ use vfio_user_protocol::limits;
 use zpci_region::request;
 use zpci_region::rule::catalogue::CATALOGUE;
 
-use crate::{profile, record};
+use crate::{channel, profile, record};
 
 /// The answer to `--print-capabilities`.
 pub fn capabilities() -> Value {
@@ -17,13 +17,20 @@ pub fn capabilities() -> Value {
         "device": { "vendor": "0x1014", "device": "0x04ed", "class": "0x028000" },
         "features": [
             "socket-path", "socket-dir", "fd", "systemd-activation", "ready-fd", "events", "report",
-            "fail-on", "write-multiple", "dma-without-descriptor",
+            "fail-on", "write-multiple", "dma-without-descriptor", "instruction-channel", "insn-fd",
         ],
         "zpci-io-region": {
             "index": request::REGION_INDEX,
             "type": format!("{:#x}", request::REGION_TYPE),
             "subtype": request::REGION_SUBTYPE,
             "payload-carriers": ["appended", "iova", "process"],
+            "instructions": ["pcilg", "pcistb", "pcistg"],
+        },
+        "instruction-channel": {
+            "socket-suffix": channel::SUFFIX,
+            "plugin": channel::PLUGIN,
+            "regions": [request::REGION_INDEX],
+            "commands": channel::COMMANDS.map(|command| command as u16),
         },
         "limits": {
             "max_data_xfer_size": limits::MAX_DATA_XFER_SIZE,

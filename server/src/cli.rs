@@ -98,15 +98,21 @@ pub struct ServeArgs {
     /// Device profile (JSON); the built-in `ism` profile without.
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
-    /// Listen on this UNIX socket (a profile with one function).
+    /// Listen on this UNIX socket (a profile with one function), and on PATH.insn for its
+    /// instruction channel.
     #[arg(long, value_name = "PATH", group = "socket")]
     pub socket_path: Option<PathBuf>,
-    /// Listen on DIR/NAME.sock for every function of the profile.
+    /// Listen on DIR/NAME.sock for every function of the profile, and on DIR/NAME.sock.insn for its
+    /// instruction channel.
     #[arg(long, value_name = "DIR", group = "socket")]
     pub socket_dir: Option<PathBuf>,
     /// Serve this descriptor: a listening or a connected UNIX socket.
     #[arg(long, value_name = "N", group = "socket")]
     pub fd: Option<i32>,
+    /// Serve the instruction channel on this descriptor, too: a listening or a connected UNIX
+    /// socket.
+    #[arg(long, value_name = "N", requires = "fd", conflicts_with_all = ["socket_path", "socket_dir"])]
+    pub insn_fd: Option<i32>,
     /// Write every access, command and violation to this file, as JSON Lines.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,

@@ -9,9 +9,8 @@ use vfio_user_protocol::{Malformed, Next, Session, next_frame};
 
 use crate::client_memory::ClientMemory;
 use crate::dispatch::{self, Call};
-use crate::hub::Function;
+use crate::hub::{Client, ClientKind, Function};
 use crate::message_fds::MessageFds;
-use crate::peer::Peer;
 use crate::receive_buffer::{KEEP_LEN, RECEIVE_LEN, ReceiveBuffer};
 use crate::record::LogLimit;
 use crate::socket;
@@ -42,7 +41,7 @@ pub enum ConnectionError {
 pub struct Connection {
     stream: Arc<UnixStream>,
     function: Function,
-    peer: Option<Peer>,
+    client: Client,
     session: Session,
     memory: ClientMemory,
     received: ReceiveBuffer,
@@ -54,11 +53,11 @@ pub struct Connection {
 
 impl Connection {
     /// A client of `function`, which must have been taken for it ([`Function::connect`]).
-    pub fn new(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, function: Function) -> Self {
+    pub fn new(stream: impl Into<Arc<UnixStream>>, client: Client, function: Function) -> Self {
         Self {
             stream: stream.into(),
             function,
-            peer,
+            client,
             session: Session::new(),
             memory: ClientMemory::default(),
             received: ReceiveBuffer::default(),
@@ -74,7 +73,8 @@ impl Connection {
         loop {
             self.answer_all().await?;
             self.send_client_work().await?;
-            let open_run = self.function.drained();
+            let kind = self.client.kind;
+            let open_run = self.function.drained(kind);
             let room = self.received.room(RECEIVE_LEN);
             tokio::select! {
                 received = socket::receive(&self.stream, room) => {
@@ -82,8 +82,8 @@ impl Connection {
                         return Ok(());
                     }
                 }
-                () = self.function.woken() => {}
-                () = tokio::time::sleep(SETTLE), if open_run => self.function.settle(),
+                () = self.function.woken(), if kind == ClientKind::Device => {}
+                () = tokio::time::sleep(SETTLE), if open_run => self.function.settle(kind),
             }
         }
     }
@@ -122,7 +122,7 @@ impl Connection {
                     let mut call = Call {
                         function: &self.function,
                         session: &mut self.session,
-                        peer: self.peer,
+                        client: &mut self.client,
                         out: &mut self.out,
                         refusals: &mut self.refusals,
                     };
@@ -148,6 +148,10 @@ impl Connection {
 
     /// Sends the next message to memory that came without a descriptor, unless one is out.
     async fn send_client_work(&mut self) -> Result<(), ConnectionError> {
+        // The memory is that of the function's other client.
+        if self.client.kind == ClientKind::Channel {
+            return Ok(());
+        }
         self.out.clear();
         if self
             .memory

@@ -8,9 +8,9 @@ use vfio_user_protocol::message::{
 use vfio_user_protocol::{Errno, Frame, Header, Refused, Request, Session};
 use zpci_region::Path;
 
-use crate::hub::Function;
+use crate::channel;
+use crate::hub::{Client, ClientKind, Function};
 use crate::irq;
-use crate::peer::Peer;
 use crate::record::LogLimit;
 use crate::regions;
 
@@ -21,8 +21,8 @@ pub struct Call<'a> {
     pub function: &'a Function,
     /// The connection's state.
     pub session: &'a mut Session,
-    /// The process at the other end.
-    pub peer: Option<Peer>,
+    /// Who asks.
+    pub client: &'a mut Client,
     /// The reply, if one is wanted.
     pub out: &'a mut Vec<u8>,
     /// Which refusals are logged.
@@ -32,8 +32,15 @@ pub struct Call<'a> {
 /// Carries out a request and appends its reply, unless the client wants none.
 pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, Refused>) {
     let header = frame.header;
+    let channel = call.client.kind == ClientKind::Channel;
     let result = fds.and_then(|fds| {
+        if channel {
+            channel::permit_command(&header)?;
+        }
         let request = Request::decode(&header, frame.body)?;
+        if channel {
+            channel::permit(&request)?;
+        }
         carry_out(call, &header, frame.body.len(), &request, fds)
     });
     if let Err(refused) = result {
@@ -95,12 +102,13 @@ fn carry_out(
             return Ok(());
         }
         Request::DeviceGetRegionInfo { argsz, index } => {
-            let info = regions::info(*index, function.plan())?;
+            let carrier = call.client.kind.carrier(function.plan());
+            let info = regions::info(*index, function.plan(), carrier)?;
             message::reply(call.out, header, |out| info.encode(*argsz, out));
             return Ok(());
         }
         Request::DeviceGetRegionIoFds { index, .. } => {
-            regions::info(*index, function.plan())?;
+            regions::info(*index, function.plan(), function.plan().carrier)?;
             message::reply(call.out, header, |out| {
                 region_info::encode_io_fds(region_info::IO_FDS_LEN, *index, out);
             });
@@ -130,21 +138,15 @@ fn carry_out(
         Request::RegionRead(access) => {
             check_count(access, call.session)?;
             return access.reply_to_read(header, call.out, |data| {
-                function.read(access.region, access.offset, data)
+                function.read(call.client, access.region, access.offset, data)
             });
         }
         Request::RegionWrite(write) => {
             let access = write.access;
             check_count(&access, call.session)?;
             let posted = header.no_reply();
-            function.write(
-                Path::Bar,
-                access.region,
-                access.offset,
-                write.data,
-                posted,
-                call.peer,
-            )?;
+            let RegionAccess { region, offset, .. } = access;
+            function.write(call.client, Path::Bar, region, offset, write.data, posted)?;
             message::reply(call.out, header, |out| access.encode(out));
             return Ok(());
         }
@@ -153,21 +155,15 @@ fn carry_out(
             for write in writes.iter() {
                 let RegionAccess { region, offset, .. } = write.access;
                 let posted = header.no_reply();
-                let result = function.write(
-                    Path::BarMulti,
-                    region,
-                    offset,
-                    write.data,
-                    posted,
-                    call.peer,
-                );
+                let path = Path::BarMulti;
+                let result = function.write(call.client, path, region, offset, write.data, posted);
                 first_refusal = first_refusal.and(result);
             }
             first_refusal?;
             message::reply(call.out, header, |out| writes.encode_reply(out));
             return Ok(());
         }
-        Request::DeviceReset => function.reset(),
+        Request::DeviceReset => function.reset(call.client),
     }
     message::reply(call.out, header, |_| {});
     Ok(())

@@ -3,6 +3,7 @@
 //! A move touches two functions, so there is one lock for all. Nothing waits while it is held:
 //! memory is mapped, eventfds do not block, and messages to a client are only queued.
 
+mod client;
 mod function;
 mod zpci_call;
 
@@ -11,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ism::{Fabric, FabricError, FunctionConfig, FunctionId};
 use tokio::sync::Notify;
 use vfio_user_protocol::{Errno, Refused};
+use zpci_region::Refusal;
 use zpci_region::access::Failure;
-use zpci_region::{Refusal, request};
 
+pub use client::{Client, ClientKind};
 pub use function::{ClientWork, Function};
 
 use crate::guest::{Guest, Guests};
@@ -42,8 +44,10 @@ struct State {
 #[derive(Debug, Default)]
 struct Slot {
     connected: bool,
-    /// Register image of the last load through the zPCI I/O region.
-    loaded: Option<[u8; request::RESULT_LEN]>,
+    /// Whether the instruction channel has a client.
+    channel: bool,
+    /// Whose store or load was the last: an open run of pieces is its.
+    last: ClientKind,
 }
 
 impl Hub {

@@ -8,9 +8,10 @@
 //!
 //! - [`cli`], [`run`], [`logging`], [`capabilities`], [`rules_list`]: the command line;
 //! - [`profile`]: JSON device profiles;
-//! - [`listen`], [`descriptor`], [`serve`]: where clients come from, one after the other;
+//! - [`listen`], [`descriptor`], [`sockets`], [`serve`], [`announce`]: where clients come from, one
+//!   after the other;
 //! - [`socket`], [`receive_buffer`], [`message_fds`], [`connection`], [`dispatch`], [`peer`]: one
-//!   client;
+//!   client; [`channel`]: what one that only brings instructions may do;
 //! - [`hub`], [`regions`]: the functions, behind one lock;
 //! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
 //! - [`record`]: events, counters, report.
@@ -20,7 +21,9 @@
 //! Non-goal: it knows no ISM command and no rule.
 #![deny(unsafe_code)]
 
+pub mod announce;
 pub mod capabilities;
+pub mod channel;
 pub mod cli;
 pub mod client_memory;
 pub mod connection;
@@ -43,3 +46,4 @@ pub mod rules_list;
 pub mod run;
 pub mod serve;
 pub mod socket;
+pub mod sockets;

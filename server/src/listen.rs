@@ -1,6 +1,5 @@
 //! Where clients come from: a path, a descriptor, or systemd.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -33,8 +32,10 @@ pub enum ListenError {
     /// A descriptor of ours, or none at all.
     #[error("descriptor {0} is not open, is one of 0, 1 and 2, or is named twice")]
     BadDescriptor(RawFd),
-    /// systemd passed another number of sockets than the profile has functions.
-    #[error("systemd passed {got} sockets, expected {expected}: one for each function")]
+    /// systemd passed another number of sockets than the profile has functions, or twice that.
+    #[error(
+        "systemd passed {got} sockets, expected {expected}: one for each function; or twice as many: then those of the functions' instruction channels"
+    )]
     Count {
         /// Passed.
         got: usize,
@@ -50,6 +51,15 @@ pub enum Source {
     Listener(UnixListener),
     /// One client, connected already.
     Connected(UnixStream),
+}
+
+/// Where all clients come from, in the order of the functions.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// For each function, the socket of its device.
+    pub clients: Vec<Source>,
+    /// For each function, the socket of its instruction channel; empty if there are no channels.
+    pub channels: Vec<Source>,
 }
 
 /// A socket file that is removed when dropped, unless another one has taken its place.
@@ -131,8 +141,9 @@ fn classify(number: RawFd, fd: OwnedFd) -> Result<Source, ListenError> {
 }
 
 /// The sockets that systemd passed to this process, if it did: `LISTEN_PID` is ours and
-/// `LISTEN_FDS` counts descriptors from 3 on.
-pub fn from_systemd(expected: usize) -> Result<Option<VecDeque<Source>>, ListenError> {
+/// `LISTEN_FDS` counts descriptors from 3 on. First come those of all functions, then, perhaps,
+/// those of all instruction channels.
+pub fn from_systemd(expected: usize) -> Result<Option<Sources>, ListenError> {
     let number = |name| {
         std::env::var(name)
             .ok()
@@ -145,14 +156,13 @@ pub fn from_systemd(expected: usize) -> Result<Option<VecDeque<Source>>, ListenE
         return Ok(None);
     };
     let got = count as usize;
-    if got != expected {
+    if got != expected && got != 2 * expected {
         return Err(ListenError::Count { got, expected });
     }
-    (3..)
-        .take(got)
-        .map(adopt)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    let sources = (3..).take(got).map(adopt);
+    let mut clients = sources.collect::<Result<Vec<Source>, _>>()?;
+    let channels = clients.split_off(expected);
+    Ok(Some(Sources { clients, channels }))
 }
 
 #[cfg(test)]

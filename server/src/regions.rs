@@ -4,7 +4,7 @@ use ism::layout::{COMMAND_BAR_SIZE, MSIX_BAR_SIZE};
 use vfio_user_protocol::message::RegionInfo;
 use vfio_user_protocol::message::region_info::{FLAG_READ, FLAG_WRITE};
 use vfio_user_protocol::{Errno, Refused};
-use zpci_region::request;
+use zpci_region::request::{self, CarrierPolicy};
 
 use crate::profile::FunctionPlan;
 
@@ -26,14 +26,14 @@ pub enum Region {
     Zpci,
 }
 
-/// Bytes of a region; 0 for one that is not there, `None` for an index past the last.
-pub fn size(index: u32, plan: &FunctionPlan) -> Option<u64> {
+/// Bytes of a region, whose requests have their bytes where `carrier` says; 0 for one that is not there, `None` for an index past the last.
+pub fn size(index: u32, plan: &FunctionPlan, carrier: CarrierPolicy) -> Option<u64> {
     match index {
         0 => Some(1 << plan.data_bar_bits),
         2 => Some(COMMAND_BAR_SIZE),
         4 if plan.msix => Some(MSIX_BAR_SIZE),
         CONFIG => Some(CONFIG_SIZE),
-        request::REGION_INDEX => Some(request::region_size(plan.carrier, plan.clp.maxstbl)),
+        request::REGION_INDEX => Some(request::region_size(carrier, plan.clp.maxstbl)),
         1..COUNT => Some(0),
         _ => None,
     }
@@ -41,7 +41,7 @@ pub fn size(index: u32, plan: &FunctionPlan) -> Option<u64> {
 
 /// The region of this index.
 pub fn find(index: u32, plan: &FunctionPlan) -> Result<Region, Refused> {
-    match (index, size(index, plan)) {
+    match (index, size(index, plan, plan.carrier)) {
         (_, None) => Err(Refused::invalid(format!(
             "region {index}, expected 0..{COUNT}"
         ))),
@@ -56,8 +56,12 @@ pub fn find(index: u32, plan: &FunctionPlan) -> Result<Region, Refused> {
 }
 
 /// The answer to DEVICE_GET_REGION_INFO.
-pub fn info(index: u32, plan: &FunctionPlan) -> Result<RegionInfo, Refused> {
-    let size = size(index, plan).ok_or_else(|| {
+pub fn info(
+    index: u32,
+    plan: &FunctionPlan,
+    carrier: CarrierPolicy,
+) -> Result<RegionInfo, Refused> {
+    let size = size(index, plan, carrier).ok_or_else(|| {
         Refused::invalid(format!(
             "DEVICE_GET_REGION_INFO: region {index}, expected 0..{COUNT}"
         ))

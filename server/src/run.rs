@@ -2,19 +2,20 @@
 //! or profile, 3 cannot start.
 
 use std::io::Write;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::announce::{self, Ready};
 use crate::cli::{Cli, Command, FetchWhat, LogFormat, ProfileCommand, ServeArgs};
 use crate::hub::Hub;
-use crate::listen::{self, ListenError, SocketFile, Source};
+use crate::listen::ListenError;
 use crate::profile::{self, Plan, ProfileError, builtin};
 use crate::record::{EventError, EventFile};
-use crate::{capabilities, descriptor, logging, rules_list, serve};
+use crate::sockets::Sockets;
+use crate::{capabilities, logging, rules_list, serve};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 const VIOLATIONS: u8 = 1;
@@ -124,7 +125,7 @@ fn pretty(value: &serde_json::Value) -> String {
 }
 
 /// Prints to stdout; a reader that went away is no failure.
-fn print(text: &str) -> Result<ExitCode, Failure> {
+pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::System {
             what: "cannot write to stdout".to_owned(),
@@ -165,7 +166,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let plan = plan(args.profile.as_deref())?;
     // Descriptors that were handed over are taken before any of our own are opened.
     let ready = args.ready_fd.map(Ready::new).transpose()?;
-    let opened = open_sources(args, &plan)?;
+    let opened = Sockets::open(args, &plan)?;
     let events = args
         .events
         .as_deref()
@@ -180,7 +181,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
             what: "cannot start the runtime".to_owned(),
             source,
         })?;
-    let announcement = announcement(&hub, &opened.paths);
+    let arguments = announce::arguments(&hub, &opened.paths);
     runtime.block_on(async {
         let system = |what: &str| {
             let what = what.to_owned();
@@ -191,7 +192,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
             signal(SignalKind::terminate()).map_err(system("cannot handle SIGTERM"))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(system("cannot handle SIGINT"))?;
-        announce(&announcement, ready)?;
+        announce::announce(&arguments, ready)?;
         let serving = serve::serve(&hub, opened.sources, stopped);
         tokio::pin!(serving);
         let signalled = tokio::select! {
@@ -210,136 +211,6 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
 fn workers(functions: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     functions.min(cores).max(1)
-}
-
-/// Where readiness is told.
-enum Ready {
-    Stdout,
-    Stderr,
-    Descriptor(OwnedFd),
-}
-
-impl Ready {
-    fn new(number: i32) -> Result<Self, Failure> {
-        match number {
-            1 => Ok(Ready::Stdout),
-            2 => Ok(Ready::Stderr),
-            number => descriptor::take(number)
-                .map(Ready::Descriptor)
-                .ok_or_else(|| Failure::System {
-                    what: format!("--ready-fd {number} is not open"),
-                    source: std::io::ErrorKind::NotFound.into(),
-                }),
-        }
-    }
-
-    fn tell(self) -> std::io::Result<()> {
-        const READY: &[u8] = b"ready\n";
-        match self {
-            Ready::Stdout => std::io::stdout()
-                .write_all(READY)
-                .and_then(|()| std::io::stdout().flush()),
-            Ready::Stderr => std::io::stderr().write_all(READY),
-            Ready::Descriptor(fd) => Ok(rustix::io::write(&fd, READY).map(|_| ())?),
-        }
-    }
-}
-
-/// Sockets to serve, with the files to remove at the end and the paths to announce.
-struct Opened {
-    sources: Vec<Source>,
-    files: Vec<SocketFile>,
-    paths: Vec<Option<PathBuf>>,
-}
-
-fn open_sources(args: &ServeArgs, plan: &Plan) -> Result<Opened, Failure> {
-    let functions = plan.functions.len();
-    let mut activated = listen::from_systemd(functions).map_err(Failure::Listen)?;
-    let chosen = args.socket_path.is_some() || args.socket_dir.is_some() || args.fd.is_some();
-    match (&mut activated, chosen) {
-        (Some(_), true) => {
-            return Err(Failure::Usage(
-                "systemd passed sockets, and --socket-path, --socket-dir or --fd is given: \
-                 expected one of them"
-                    .to_owned(),
-            ));
-        }
-        (Some(sources), false) => {
-            return Ok(Opened {
-                sources: sources.drain(..).collect(),
-                files: Vec::new(),
-                paths: vec![None; functions],
-            });
-        }
-        (None, false) => {
-            return Err(Failure::Usage(
-                "no socket: expected one of --socket-path, --socket-dir, --fd, or sockets passed by systemd".to_owned(),
-            ));
-        }
-        (None, true) => {}
-    }
-    if functions > 1 && args.socket_dir.is_none() {
-        return Err(Failure::Usage(format!(
-            "the profile has {functions} functions: expected --socket-dir, which gives each its own socket"
-        )));
-    }
-    if let Some(number) = args.fd {
-        let source = listen::adopt(number).map_err(Failure::Listen)?;
-        return Ok(Opened {
-            sources: vec![source],
-            files: Vec::new(),
-            paths: vec![None],
-        });
-    }
-    let mut opened = Opened {
-        sources: Vec::new(),
-        files: Vec::new(),
-        paths: Vec::new(),
-    };
-    for function in &plan.functions {
-        let path = match (&args.socket_path, &args.socket_dir) {
-            (Some(path), _) => path.clone(),
-            (None, Some(folder)) => folder.join(&function.socket),
-            (None, None) => continue,
-        };
-        let (source, file) = listen::bind(&path).map_err(Failure::Listen)?;
-        opened.sources.push(source);
-        opened.files.push(file);
-        opened
-            .paths
-            .push(Some(std::path::absolute(&path).unwrap_or(path)));
-    }
-    Ok(opened)
-}
-
-/// What is printed once clients can connect: the argument to paste, for every socket with a path.
-fn announcement(hub: &std::sync::Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
-    let mut text = String::new();
-    for (function, path) in hub.functions().zip(paths) {
-        let Some(path) = path else { continue };
-        let device = serde_json::json!({
-            "driver": "vfio-user-pci",
-            "id": function.plan().name,
-            "socket": { "type": "unix", "path": path.display().to_string() },
-        });
-        // Single quotes protect the JSON in a shell; one inside the path is closed and escaped.
-        let quoted = device.to_string().replace('\'', r"'\''");
-        text.push_str(&format!("-device '{quoted}'\n"));
-    }
-    text
-}
-
-fn announce(announcement: &str, ready: Option<Ready>) -> Result<(), Failure> {
-    print(announcement)?;
-    let _ = std::io::stdout().flush();
-    tracing::info!("ready");
-    if let Some(ready) = ready {
-        ready.tell().map_err(|source| Failure::System {
-            what: "cannot write to --ready-fd".to_owned(),
-            source,
-        })?;
-    }
-    Ok(())
 }
 
 fn finish(args: &ServeArgs, hub: &Hub) -> Result<ExitCode, Failure> {

@@ -1,5 +1,6 @@
 //! Listens, serves one client after the other for every function, and ends on a signal.
 
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use tracing::Instrument;
 use vfio_user_protocol::{Errno, HEADER_LEN, Header};
 
 use crate::connection::Connection;
-use crate::hub::{Function, Hub};
-use crate::listen::Source;
+use crate::hub::{Client, ClientKind, Function, Hub};
+use crate::listen::{Source, Sources};
 use crate::peer::Peer;
 use crate::record::LogLimit;
 use crate::socket;
@@ -28,54 +29,91 @@ const HANDOVER: Duration = Duration::from_secs(5);
 /// How long accept pauses when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves every function from its source until `stop` turns true, or every source is a connected
-/// socket whose client has left.
+/// Serves every function from its sources until `stop` turns true, or every client's source is a
+/// connected socket whose client has left: channels alone keep nothing going.
 pub async fn serve(
     hub: &Arc<Hub>,
-    sources: Vec<Source>,
+    sources: Sources,
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let mut tasks = JoinSet::new();
-    for (function, source) in hub.functions().zip(sources) {
+    let mut clients = JoinSet::new();
+    let mut channels = JoinSet::new();
+    for (function, source) in hub.functions().zip(sources.clients) {
         let span = tracing::info_span!("client", function = function.plan().name);
-        match source {
-            Source::Listener(listener) => {
-                listener.set_nonblocking(true)?;
-                let listener = UnixListener::from_std(listener)?;
-                let stop = stop.clone();
-                tasks.spawn(accept(listener, function, stop).instrument(span));
-            }
-            Source::Connected(stream) => {
-                stream.set_nonblocking(true)?;
-                let stream = UnixStream::from_std(stream)?;
-                let stop = stop.clone();
-                tasks.spawn(only_client(stream, function, stop).instrument(span));
-            }
-        }
+        let stop = stop.clone();
+        clients.spawn(one_source(source, Seat::device(function), stop)?.instrument(span));
     }
-    while let Some(ended) = tasks.join_next().await {
+    for (function, source) in hub.functions().zip(sources.channels) {
+        let span = tracing::info_span!("channel", function = function.plan().name);
+        let stop = stop.clone();
+        channels.spawn(one_source(source, Seat::channel(function), stop)?.instrument(span));
+    }
+    while let Some(ended) = clients.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a function's task ended");
         }
     }
+    channels.shutdown().await;
     Ok(())
 }
 
-async fn only_client(stream: UnixStream, function: Function, mut stop: watch::Receiver<bool>) {
+/// Serves the clients of one source, one after the other.
+fn one_source(
+    source: Source,
+    seat: Seat,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    Ok(match source {
+        Source::Listener(listener) => {
+            listener.set_nonblocking(true)?;
+            Box::pin(accept(UnixListener::from_std(listener)?, seat, stop))
+        }
+        Source::Connected(stream) => {
+            stream.set_nonblocking(true)?;
+            Box::pin(only_client(UnixStream::from_std(stream)?, seat, stop))
+        }
+    })
+}
+
+async fn only_client(stream: UnixStream, seat: Seat, mut stop: watch::Receiver<bool>) {
     let peer = Peer::of(&stream);
-    function.connect(peer);
-    let _release = Release(function.clone());
+    seat.take(peer);
+    let _release = Release(seat.clone());
     tokio::select! {
-        () = client(stream, peer, function) => {}
+        () = client(stream, peer, seat) => {}
         () = stopped(&mut stop) => {}
     }
 }
 
-/// The client that has a function, as the accepting task sees it.
+/// The place of one client at a function.
+#[derive(Clone)]
+struct Seat {
+    function: Function,
+    kind: ClientKind,
+}
+
+impl Seat {
+    fn device(function: Function) -> Self {
+        let kind = ClientKind::Device;
+        Self { function, kind }
+    }
+
+    fn channel(function: Function) -> Self {
+        let kind = ClientKind::Channel;
+        Self { function, kind }
+    }
+
+    /// Takes it for a client; `false` while another has it.
+    fn take(&self, peer: Option<Peer>) -> bool {
+        self.function.connect(self.kind, peer)
+    }
+}
+
+/// The client that has a place, as the accepting task sees it.
 #[derive(Default)]
 struct Current {
     stream: Weak<UnixStream>,
-    /// Closed once the function is free again.
+    /// Closed once the place is free again.
     gone: Option<oneshot::Receiver<()>>,
 }
 
@@ -92,7 +130,7 @@ impl Current {
     }
 }
 
-async fn accept(listener: UnixListener, function: Function, mut stop: watch::Receiver<bool>) {
+async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bool>) {
     let mut clients = JoinSet::new();
     let mut current = Current::default();
     let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
@@ -112,24 +150,24 @@ async fn accept(listener: UnixListener, function: Function, mut stop: watch::Rec
             () = stopped(&mut stop) => break,
         };
         let peer = Peer::of(&stream);
-        // A client that closed its socket and comes back at once finds the function free.
+        // A client that closed its socket and comes back at once finds its place free.
         tokio::select! {
             () = current.leave() => {}
             () = stopped(&mut stop) => break,
         }
-        if function.connect(peer) {
+        if seat.take(peer) {
             let (sender, gone) = oneshot::channel();
             let stream = Arc::new(stream);
             current = Current {
                 stream: Arc::downgrade(&stream),
                 gone: Some(gone),
             };
-            let function = function.clone();
+            let seat = seat.clone();
             let task = async move {
                 // Dropped with the task, also when that is aborted, in reverse order.
                 let _gone: oneshot::Sender<()> = sender;
-                let _release = Release(function.clone());
-                client(stream, peer, function).await;
+                let _release = Release(seat.clone());
+                client(stream, peer, seat).await;
             };
             clients.spawn(task.in_current_span());
         } else {
@@ -150,18 +188,19 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Gives a function back.
-struct Release(Function);
+/// Gives a client's place back.
+struct Release(Seat);
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.0.disconnect();
+        self.0.function.disconnect(self.0.kind);
     }
 }
 
-async fn client(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, function: Function) {
+async fn client(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, seat: Seat) {
     tracing::info!(pid = peer.map(Peer::pid), "connected");
-    match Connection::new(stream, peer, function).run().await {
+    let client = Client::new(seat.kind, peer);
+    match Connection::new(stream, client, seat.function).run().await {
         Ok(()) => tracing::info!("disconnected"),
         Err(error) => tracing::warn!("connection closed: {error}"),
     }

@@ -73,8 +73,13 @@ impl Daemon {
 
     /// Starts `command`, which prints `ready` to its standard output, and waits for that. Its
     /// standard error goes to the folder.
-    pub fn wait_ready(mut command: Command, folder: TempDir) -> Self {
+    pub fn wait_ready(command: Command, folder: TempDir) -> Self {
         let stderr = File::create(folder.path().join("stderr")).unwrap();
+        Self::wait_ready_with(command, folder, stderr.into())
+    }
+
+    /// The same with its standard error going to `stderr`.
+    pub fn wait_ready_with(mut command: Command, folder: TempDir, stderr: Stdio) -> Self {
         let child = Killed(
             command
                 .stdout(Stdio::piped())
@@ -114,6 +119,14 @@ impl Daemon {
         self.folder.path().join(function).with_extension("sock")
     }
 
+    /// The socket of a function's instruction channel.
+    pub fn channel(&self, function: &str) -> PathBuf {
+        self.folder
+            .path()
+            .join(function)
+            .with_extension("sock.insn")
+    }
+
     /// The socket of the only function.
     pub fn only(&self) -> PathBuf {
         self.socket("ism0")
@@ -143,7 +156,10 @@ impl Daemon {
     pub fn wait_until_free(&self) {
         eventually("the client is forgotten", || {
             let events = self.events();
-            let count = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+            let count = |name: &str| {
+                let device = events.iter().filter(|event| event["channel"] == false);
+                device.filter(|event| event["event"] == name).count()
+            };
             (count("connected") == count("disconnected")).then_some(())
         });
     }

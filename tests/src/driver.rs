@@ -2,11 +2,11 @@
 //!
 //! Layouts and order are those of Linux `drivers/s390/net/ism.h` and `ism_drv.c`; big endian.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::client::{Client, ZPCI, irq::MSI};
+use crate::client::{Client, ZPCI, access, command, irq::MSI, region_write};
 use crate::memory::{Eventfd, Ram};
-use crate::wire::{Bytes, Message};
+use crate::wire::{Bytes, Message, message};
 
 /// Iova of the driver's memory.
 pub const IOVA: u64 = 0x1_0000_0000;
@@ -47,6 +47,8 @@ pub enum Via {
     Bar,
     /// One request through the zPCI I/O region is one instruction, with the payload appended.
     Region,
+    /// The same over the function's instruction channel, while this connection has the memory.
+    Channel,
 }
 
 /// A command's response.
@@ -90,6 +92,29 @@ pub fn zpci_request(flags: u64, gaddr: u64, pcias: u8, offset: u64, len: u16) ->
     request.u16(len).raw(&[pcias, 0])
 }
 
+/// Where the instruction channel of the function with this socket is.
+pub fn channel(socket: &Path) -> PathBuf {
+    let mut path = socket.to_owned().into_os_string();
+    path.push(".insn");
+    path.into()
+}
+
+/// One PCILG through the zPCI I/O region: the request and the read of its result in one send, as
+/// QEMU's plugin does. The register image, or the errno of the request.
+pub fn pcilg(client: &mut Client, pcias: u8, offset: u64, len: u16) -> Result<Vec<u8>, u32> {
+    let request = region_write(ZPCI, 16, &zpci_request(1, 0, pcias, offset, len).0);
+    let both = [
+        message(1, command::REGION_WRITE, 0, &request),
+        message(2, command::REGION_READ, 0, &access(ZPCI, 48, 8).0),
+    ];
+    client.wire.send(&both.concat());
+    let (request, result) = (client.reply_to(1), client.reply_to(2));
+    match request.errno() {
+        None => Ok(result.data()),
+        Some(errno) => Err(errno),
+    }
+}
+
 /// A command header.
 pub fn header(code: u32, len: u16) -> Vec<u8> {
     Bytes::new().be32(code).be16(0).be16(len).0
@@ -121,6 +146,8 @@ pub struct Driver {
     pub ram: Ram,
     /// The MSI vector.
     pub irq: Eventfd,
+    /// The instruction channel, if instructions go there.
+    pub channel: Option<Client>,
     via: Via,
 }
 
@@ -131,10 +158,12 @@ impl Driver {
         let ram = Ram::new(RAM_LEN);
         client.map(IOVA, RAM_LEN, &ram, 0).ok();
         let irq = client.eventfd(MSI);
+        let channel = (via == Via::Channel).then(|| Client::open(&channel(socket)));
         Self {
             client,
             ram,
             irq,
+            channel,
             via,
         }
     }
@@ -157,9 +186,10 @@ impl Driver {
     pub fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> Message {
         match self.via {
             Via::Bar => self.client.write(u32::from(pcias), offset, data),
-            Via::Region => {
+            Via::Region | Via::Channel => {
                 let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
-                self.client.write(ZPCI, 16, &request.raw(data).0)
+                let client = self.channel.as_mut().unwrap_or(&mut self.client);
+                client.write(ZPCI, 16, &request.raw(data).0)
             }
         }
     }
@@ -172,6 +202,10 @@ impl Driver {
                 let request = zpci_request(1, 0, pcias, offset, 8);
                 self.client.write(ZPCI, 16, &request.0).ok();
                 self.client.read(ZPCI, 48, 8).data()
+            }
+            Via::Channel => {
+                let channel = self.channel.as_mut().expect("a channel");
+                pcilg(channel, pcias, offset, 8).expect("a load")
             }
         }
     }

@@ -34,6 +34,7 @@ pub use wire::{Bytes, Message};
 /// Errnos as they travel (asm-generic numbers).
 #[allow(missing_docs, reason = "named as in errno(3)")]
 pub mod errno {
+    pub const EPERM: u32 = 1;
     pub const EIO: u32 = 5;
     pub const EACCES: u32 = 13;
     pub const EFAULT: u32 = 14;

@@ -21,6 +21,7 @@ fn help_names_commands_and_flags() {
         "profile",
         "--socket-path",
         "--fd",
+        "--insn-fd",
         "--ready-fd",
     ] {
         assert!(help.contains(word), "{word}:\n{help}");
@@ -93,6 +94,11 @@ fn capabilities_are_json_whatever_else_is_asked() {
                 .unwrap()
                 .contains(&"socket-path".into())
         );
+        let channel = &capabilities["instruction-channel"];
+        assert_eq!(channel["socket-suffix"], ".insn");
+        assert_eq!(channel["plugin"], "libvfio_user_ism_plugin.so");
+        assert_eq!(channel["regions"], serde_json::json!([9]));
+        assert_eq!(channel["commands"], serde_json::json!([1, 4, 5, 9, 10]));
     }
 }
 
@@ -183,6 +189,13 @@ fn a_bad_profile_is_an_error_with_file_key_and_expectation() {
             ),
             "functions[1].socket",
             "\"a\"",
+        ),
+        (
+            functions(
+                r#"[{"name":"a","gid":"0x1","socket":"s"},{"name":"b","gid":"0x2","socket":"s.insn"}]"#,
+            ),
+            "functions[1].socket",
+            "channel",
         ),
         (
             functions(r#"[{"name":"a","gid":"0x1","rules":{"no-such":"warn"}}]"#),

@@ -9,6 +9,7 @@ use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Message, Via};
 
 const READ: u64 = 1;
 const BLOCKW: u64 = 2;
+const STORE: u64 = 4;
 
 fn request(client: &mut Client, request: impl AsRef<[u8]>) -> Message {
     client.write(ZPCI, 16, request.as_ref())
@@ -89,7 +90,11 @@ fn every_bad_request_gets_its_errno_and_changes_nothing() {
     };
     for (bad, errno) in [
         (zpci_request(0, 0, 0, at, 8), EIO),
-        (zpci_request(4, 0, 0, at, 8), EIO),
+        (zpci_request(8, 0, 0, at, 8), EIO),
+        (zpci_request(STORE, 0, 0, at, 8), EINVAL),
+        (zpci_request(STORE, 0, 0, at, 8).raw(&[0; 8]), EIO),
+        (zpci_request(STORE, 0, 2, 4, 8).raw(&[0; 8]), EINVAL),
+        (zpci_request(STORE | READ, 0, 2, 0, 8), EINVAL),
         (zpci_request(READ | BLOCKW, 0, 0, at, 8), EINVAL),
         (zpci_request(BLOCKW | 8, 0, 0, at, 8), EINVAL),
         (zpci_request(BLOCKW, 0, 0, at, 0), EINVAL),

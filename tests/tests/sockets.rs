@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command as number, version};
+use vfio_user_ism_tests::errno::EPERM;
 use vfio_user_ism_tests::program::{command, finish, profile, program, run};
 use vfio_user_ism_tests::wire::{Wire, eventually};
 use vfio_user_ism_tests::{Client, Daemon};
@@ -17,13 +18,27 @@ use vfio_user_ism_tests::{Client, Daemon};
 /// needs no inheritable descriptor of its own.
 fn with_descriptor_3(fd: OwnedFd, before: &str, arguments: &str) -> Command {
     let script = format!(r#"exec 3<&0 0</dev/null; {before} exec "$0" {arguments} --ready-fd 1"#);
+    behind_a_shell(&script, fd)
+}
+
+/// A server with descriptors 3 and 4: the second one comes as standard error.
+fn daemon_with_descriptors_3_and_4(fds: [OwnedFd; 2], before: &str, arguments: &str) -> Daemon {
+    let script = format!(
+        r#"exec 3<&0 4>&2 0</dev/null 2>/dev/null; {before} exec "$0" {arguments} --ready-fd 1"#
+    );
+    let [third, fourth] = fds;
+    let shell = behind_a_shell(&script, third);
+    Daemon::wait_ready_with(shell, tempfile::tempdir().unwrap(), fourth.into())
+}
+
+fn behind_a_shell(script: &str, stdin: OwnedFd) -> Command {
     let mut shell = Command::new("sh");
     shell.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
     shell
         .arg("-c")
         .arg(script)
         .arg(program())
-        .stdin(Stdio::from(fd));
+        .stdin(Stdio::from(stdin));
     shell
 }
 
@@ -42,8 +57,8 @@ const SYSTEMD: &str = "export LISTEN_PID=$$ LISTEN_FDS=1;";
 fn the_device_argument_is_printed_once_ready() {
     let daemon = Daemon::with_profile("pair");
     let lines: Vec<_> = daemon.announced.lines().collect();
-    assert_eq!((lines.len(), lines[2]), (3, "ready"));
-    for (line, name) in lines.iter().zip(["ism0", "ism1"]) {
+    assert_eq!((lines.len(), lines[4]), (5, "ready"));
+    for (line, name) in lines.iter().step_by(2).zip(["ism0", "ism1"]) {
         let quoted = line
             .strip_prefix("-device '")
             .and_then(|line| line.strip_suffix('\''))
@@ -203,4 +218,101 @@ fn a_ready_descriptor_that_is_not_open_is_exit_code_3() {
     let ended = run(["--socket-path", path.to_str().unwrap(), "--ready-fd", "99"]);
     assert_eq!(ended.code, Some(3));
     assert!(!path.exists());
+}
+
+/// Asks for region 9 of the function, as the client of an instruction channel may.
+fn ask_region_9(client: &mut Client) {
+    assert_eq!(client.read(9, 8, 2).data(), 4096u16.to_ne_bytes());
+    client.read(7, 0, 2).refused(EPERM);
+}
+
+#[test]
+fn the_plugin_argument_follows_the_device_argument() {
+    let daemon = Daemon::with_profile("pair");
+    let lines: Vec<_> = daemon.announced.lines().collect();
+    for (line, name) in [(lines[1], "ism0"), (lines[3], "ism1")] {
+        let (plugin, forward) = line
+            .strip_prefix("-plugin file=")
+            .and_then(|line| line.split_once(",forward="))
+            .unwrap();
+        let folder = program().parent().unwrap();
+        let beside = folder.join("libvfio_user_ism_plugin.so");
+        let expected = if beside.exists() {
+            beside.to_str().unwrap()
+        } else {
+            "libvfio_user_ism_plugin.so"
+        };
+        assert_eq!(plugin, expected);
+        assert_eq!(Path::new(forward), daemon.channel(name));
+        ask_region_9(&mut Client::open(&daemon.channel(name)));
+    }
+}
+
+#[test]
+fn a_channel_may_be_given_as_a_descriptor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let [main, channel] = ["main", "insn"].map(path);
+    let fds = [&main, &channel].map(|path| UnixListener::bind(path).unwrap().into());
+    let daemon = daemon_with_descriptors_3_and_4(fds, "", "--fd 3 --insn-fd 4");
+    for _ in 0..3 {
+        ask_region_9(&mut open_when_free(&channel));
+        open_when_free(&main).reset();
+    }
+    drop(daemon);
+}
+
+#[test]
+fn a_connected_channel_does_not_keep_the_server_going() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours_too, theirs_too) = UnixStream::pair().unwrap();
+    let daemon = daemon_with_descriptors_3_and_4(
+        [theirs.into(), theirs_too.into()],
+        "",
+        "--fd 3 --insn-fd 4",
+    );
+    let [mut main, mut channel] = [ours, ours_too].map(|stream| Client::new(Wire::new(stream)));
+    for client in [&mut main, &mut channel] {
+        client.request(number::VERSION, version(0, 0, QEMU)).ok();
+    }
+    ask_region_9(&mut channel);
+    main.reset();
+    drop(main);
+    channel.wire.expect_closed();
+    assert_eq!(daemon.wait().ended.code, Some(0));
+}
+
+#[test]
+fn a_channel_descriptor_needs_the_functions_own() {
+    assert_eq!(run(["--insn-fd", "4"]).code, Some(2));
+    let arguments = ["--socket-path", "/nowhere/x", "--insn-fd", "4"];
+    assert_eq!(run(arguments).code, Some(2));
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let twice = finish(with_descriptor_3(theirs.into(), "", "--fd 3 --insn-fd 3"));
+    assert_eq!(twice.code, Some(3), "{}", twice.stderr);
+    let (_ours, theirs) = UnixStream::pair().unwrap();
+    let closed = finish(with_descriptor_3(theirs.into(), "", "--fd 3 --insn-fd 9"));
+    assert_eq!(closed.code, Some(3), "{}", closed.stderr);
+}
+
+#[test]
+fn systemd_may_pass_the_channels_behind_the_functions() {
+    let folder = tempfile::tempdir().unwrap();
+    let [main, channel] = ["main", "insn"].map(|name| folder.path().join(name));
+    let fds = [&main, &channel].map(|path| UnixListener::bind(path).unwrap().into());
+    let two = "export LISTEN_PID=$$ LISTEN_FDS=2;";
+    let daemon = daemon_with_descriptors_3_and_4(fds, two, "serve");
+    ask_region_9(&mut Client::open(&channel));
+    Client::open(&main).reset();
+    drop(daemon);
+
+    // Two functions without channels take the same two sockets.
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    let fds = [&first, &second].map(|path| UnixListener::bind(path).unwrap().into());
+    let pair = profile("pair");
+    let serve = format!("--profile {}", pair.display());
+    let daemon = daemon_with_descriptors_3_and_4(fds, two, &serve);
+    Client::open(&first).reset();
+    Client::open(&second).reset();
+    drop(daemon);
 }

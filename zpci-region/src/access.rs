@@ -40,11 +40,22 @@ impl fmt::Display for Path {
     }
 }
 
+/// The instruction that a store stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Instruction {
+    /// A block from memory. A BAR write stands for one, too.
+    Pcistb,
+    /// A register, of which 1 to 8 bytes are stored. Only a request can name it.
+    Pcistg,
+}
+
 /// A store into a BAR: bytes in the order in which they stand in the guest's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Store<'a> {
     /// How it arrived.
     pub path: Path,
+    /// What the guest executed.
+    pub instruction: Instruction,
     /// PCI address space: the BAR number, 0..=5.
     pub pcias: u8,
     /// Byte offset in the BAR.

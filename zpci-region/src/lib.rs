@@ -21,7 +21,7 @@
 //!
 //! ```
 //! use zpci_region::shape::{BarRole, BarShape, Contracts, ShapeConfig};
-//! use zpci_region::{Observer, Path, Rule, RuleSet, ShapeChecker, Store, Violation};
+//! use zpci_region::{Instruction, Observer, Path, Rule, RuleSet, ShapeChecker, Store, Violation};
 //!
 //! struct Seen(Vec<(Rule, usize)>);
 //! impl Observer for Seen {
@@ -41,7 +41,8 @@
 //! let mut seen = Seen(Vec::new());
 //! // 16 bytes of payload, cut into two.
 //! for offset in [8, 16] {
-//!     let piece = Store { path: Path::Bar, pcias: 2, offset, data: &[0; 8], gaddr: None };
+//!     let (path, instruction) = (Path::Bar, Instruction::Pcistb);
+//!     let piece = Store { path, instruction, pcias: 2, offset, data: &[0; 8], gaddr: None };
 //!     checker.store(&piece, &mut seen).unwrap();
 //! }
 //! checker.settle(&mut seen);
@@ -59,7 +60,7 @@ pub mod request;
 pub mod rule;
 pub mod shape;
 
-pub use access::{Failure, Load, Path, Refusal, Store};
+pub use access::{Failure, Instruction, Load, Path, Refusal, Store};
 pub use clp::ClpFacts;
 pub use request::{Carrier, CarrierPolicy, Request};
 pub use rule::{Observer, Rule, RuleSet, Severity, Violation};

@@ -1,28 +1,31 @@
-//! The zPCI I/O region: one write of its request area is one PCISTB or PCILG.
+//! The zPCI I/O region: one write of its request area is one PCISTB, PCISTG or PCILG.
 //!
 //! The layout is that of the kernel patch series zPCI I/O region (Dec 2020 RFC, Jan 2021 v1):
 //!
 //! | offset | field | access |
 //! |---|---|---|
 //! | 0 | header: flags u64 = 0, max u16, 6 reserved bytes | read |
-//! | 16 | request: flags u64 (READ = 1, BLOCKW = 2), gaddr u64, offset u64, reserved u32, len u16, pcias u8, reserved u8 | write |
+//! | 16 | request: flags u64 (READ = 1, BLOCKW = 2, STORE = 4), gaddr u64, offset u64, reserved u32, len u16, pcias u8, reserved u8 | write |
 //!
-//! Fields are in host byte order; over a socket client and server run on one machine. Ours are two
-//! additions behind the original 48 bytes. A store may append its payload to the 32 bytes of the
-//! request, in the same write, and a load may leave its result, an 8-byte register image, at
-//! [`RESULT_OFFSET`] to be read.
+//! Fields are in host byte order; over a socket client and server run on one machine. Ours are
+//! three additions. Behind the original 48 bytes, a store may append its payload to the 32 bytes of
+//! the request, in the same write, and a load may leave its result, an 8-byte register image, at
+//! [`RESULT_OFFSET`] to be read. And the flag STORE is a PCISTG, which the series has no request
+//! for: its payload of 1 to 8 bytes, those of one doubleword, is always appended, in the order in
+//! which the instruction stores them (the low bytes of the register, big endian).
 //!
 //! Answers to bad requests are those of the series where it has one, and else:
 //!
 //! | request | series | here | why |
 //! |---|---|---|---|
 //! | fewer than 32 bytes, or not at offset 16 | runs with stale fields | EINVAL | the caller cannot mean it |
-//! | READ and BLOCKW | READ wins | EINVAL | two instructions, one answer |
+//! | READ and BLOCKW (or STORE) | READ wins | EINVAL | two instructions, one answer |
 //! | unknown flags beside a known one | ignored | EINVAL | a later meaning must not be lost |
 //! | len 0 | left to the hardware | EINVAL | no such instruction |
 //! | payload of other than len bytes, or with a load | did not exist | EINVAL | one of the lengths is wrong |
+//! | STORE of more than 8 bytes, across a doubleword, without payload | did not exist | EINVAL | no such instruction |
 
-use crate::access::Failure;
+use crate::access::{Failure, Instruction};
 
 mod carrier;
 mod wire;
@@ -51,6 +54,8 @@ pub const RESULT_LEN: usize = 8;
 
 const FLAG_READ: u64 = 1;
 const FLAG_BLOCKW: u64 = 2;
+const FLAG_STORE: u64 = 4;
+const FLAGS: u64 = FLAG_READ | FLAG_BLOCKW | FLAG_STORE;
 
 /// The instruction that a request stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +64,19 @@ pub enum Op {
     Load,
     /// PCISTB.
     StoreBlock,
+    /// PCISTG.
+    Store,
+}
+
+impl Op {
+    /// The instruction of a store.
+    pub const fn store(self) -> Option<Instruction> {
+        match self {
+            Op::Load => None,
+            Op::StoreBlock => Some(Instruction::Pcistb),
+            Op::Store => Some(Instruction::Pcistg),
+        }
+    }
 }
 
 /// One request.
@@ -118,14 +136,16 @@ pub enum RequestError {
         len: usize,
     },
     /// No known flag.
-    #[error("zPCI I/O request with flags {flags:#x}: expected 1 (load) or 2 (store block)")]
+    #[error(
+        "zPCI I/O request with flags {flags:#x}: expected 1 (load), 2 (store block) or 4 (store)"
+    )]
     NoInstruction {
         /// The flags.
         flags: u64,
     },
     /// More than one flag.
     #[error(
-        "zPCI I/O request with flags {flags:#x}: expected exactly one of 1 (load) and 2 (store block)"
+        "zPCI I/O request with flags {flags:#x}: expected exactly one of 1 (load), 2 (store block) and 4 (store)"
     )]
     AmbiguousFlags {
         /// The flags.
@@ -135,7 +155,9 @@ pub enum RequestError {
     #[error("zPCI I/O request of length 0: expected at least 1 byte")]
     Empty,
     /// Appended bytes that are not the store's.
-    #[error("zPCI I/O store of {len} bytes with {appended} bytes appended: expected {len} or none")]
+    #[error(
+        "zPCI I/O store of {len} bytes with {appended} bytes appended: expected {len}, or none with a block store"
+    )]
     PayloadLength {
         /// Length in the request.
         len: u16,
@@ -147,6 +169,16 @@ pub enum RequestError {
     LoadWithPayload {
         /// Bytes behind the request.
         appended: usize,
+    },
+    /// A PCISTG that there is not.
+    #[error(
+        "zPCI I/O store of a register's {len} bytes at offset {offset:#x}: expected 1 to 8, all in one doubleword"
+    )]
+    NoRegisterStore {
+        /// Offset in the address space.
+        offset: u64,
+        /// Length in the request.
+        len: u16,
     },
     /// A payload where the profile has another carrier, or none where it has to be appended.
     #[error("zPCI I/O store with payload {seen}: the profile takes it {expected}")]
@@ -170,6 +202,7 @@ impl RequestError {
             | Self::Empty
             | Self::PayloadLength { .. }
             | Self::LoadWithPayload { .. }
+            | Self::NoRegisterStore { .. }
             | Self::WrongCarrier { .. } => Failure::Invalid,
         }
     }
@@ -196,7 +229,8 @@ impl<'a> Request<'a> {
         let op = match flags {
             FLAG_READ => Op::Load,
             FLAG_BLOCKW => Op::StoreBlock,
-            _ if flags & (FLAG_READ | FLAG_BLOCKW) == 0 => {
+            FLAG_STORE => Op::Store,
+            _ if flags & FLAGS == 0 => {
                 return Err(RequestError::NoInstruction { flags });
             }
             _ => return Err(RequestError::AmbiguousFlags { flags }),
@@ -205,10 +239,14 @@ impl<'a> Request<'a> {
         if len == 0 {
             return Err(RequestError::Empty);
         }
+        if op == Op::Store && (pci_offset % 8).saturating_add(len.into()) > 8 {
+            let offset = pci_offset;
+            return Err(RequestError::NoRegisterStore { offset, len });
+        }
         let payload = match op {
-            _ if appended.is_empty() => None,
-            Op::StoreBlock if appended.len() == usize::from(len) => Some(appended),
-            Op::StoreBlock => {
+            Op::Load | Op::StoreBlock if appended.is_empty() => None,
+            Op::StoreBlock | Op::Store if appended.len() == usize::from(len) => Some(appended),
+            Op::StoreBlock | Op::Store => {
                 return Err(RequestError::PayloadLength {
                     len,
                     appended: appended.len(),
@@ -235,6 +273,7 @@ impl<'a> Request<'a> {
         let flags = match self.op {
             Op::Load => FLAG_READ,
             Op::StoreBlock => FLAG_BLOCKW,
+            Op::Store => FLAG_STORE,
         };
         let payload = self.payload.unwrap_or_default();
         let mut bytes = Vec::with_capacity(REQUEST_LEN + payload.len());

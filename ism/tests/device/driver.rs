@@ -1,7 +1,7 @@
 //! A driver that issues accesses as Linux 6.12 does, and knows the layouts by itself.
 
 use ism::{Fabric, FunctionConfig, FunctionId, FunctionInfo};
-use zpci_region::{Load, Path, Refusal, Rule, Severity, Store};
+use zpci_region::{Instruction, Load, Path, Refusal, Rule, Severity, Store};
 
 use crate::guests::{Guests, Seen};
 
@@ -65,6 +65,7 @@ impl Machine {
     pub fn store(&mut self, f: usize, pcias: u8, offset: u64, data: &[u8]) -> Result<(), Refusal> {
         let store = Store {
             path: self.path,
+            instruction: Instruction::Pcistb,
             pcias,
             offset,
             data,

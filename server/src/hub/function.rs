@@ -8,10 +8,10 @@ use vfio_user_protocol::message::{DmaMap as MapRequest, DmaUnmap, IrqAction, Irq
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::access::Failure;
 use zpci_region::request::{self, Request};
-use zpci_region::{Load, Path, Store};
+use zpci_region::{Instruction, Load, Path, Store};
 
 use super::zpci_call::ZpciCall;
-use super::{Hub, State, refused, refused_by_device};
+use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
 use crate::irq;
 use crate::memory::ClientOp;
 use crate::peer::Peer;
@@ -55,25 +55,35 @@ impl Function {
         self.hub.wake[self.id.0].notified().await;
     }
 
-    /// Takes the function for a client. `false` while another has it.
-    pub fn connect(&self, peer: Option<Peer>) -> bool {
+    /// Takes the function for a client of this kind. `false` while another has it.
+    pub fn connect(&self, kind: ClientKind, peer: Option<Peer>) -> bool {
         let mut state = self.hub.lock();
         let State { journal, slots, .. } = &mut *state;
         let pid = peer.map(Peer::pid);
-        let free = !std::mem::replace(&mut slots[self.id.0].connected, true);
+        let channel = kind == ClientKind::Channel;
+        let tally = journal.tally_mut(self.id);
+        let slot = &mut slots[self.id.0];
+        let (taken, clients) = match kind {
+            ClientKind::Device => (&mut slot.connected, &mut tally.clients),
+            ClientKind::Channel => (&mut slot.channel, &mut tally.channel_clients),
+        };
+        let free = !std::mem::replace(taken, true);
         if free {
-            journal.tally_mut(self.id).clients += 1;
-            journal.write(self.id, &Event::Connected { pid });
+            *clients += 1;
+            journal.write(self.id, &Event::Connected { pid, channel });
         } else {
-            journal.tally_mut(self.id).clients_refused += 1;
-            journal.write(self.id, &Event::ClientRefused { pid });
+            tally.clients_refused += 1;
+            journal.write(self.id, &Event::ClientRefused { pid, channel });
         }
         journal.flush();
         free
     }
 
     /// The client is gone: its maps and interrupt descriptors go, the device's state stays.
-    pub fn disconnect(&self) {
+    ///
+    /// A channel's client has neither. When it leaves a function that has no other client, the
+    /// function is out of reach as when that one left.
+    pub fn disconnect(&self, kind: ClientKind) {
         let mut state = self.hub.lock();
         let State {
             fabric,
@@ -81,47 +91,65 @@ impl Function {
             journal,
             slots,
         } = &mut *state;
-        let guest = &mut guests.0[self.id.0];
-        let maps = guest.maps.len();
-        guest.clear();
-        // This closes an open run, too.
-        fabric.detach(self.id, guests, &mut journal.scope(self.id));
-        slots[self.id.0].connected = false;
-        journal.write(self.id, &Event::Disconnected { maps });
+        let slot = &mut slots[self.id.0];
+        let channel = kind == ClientKind::Channel;
+        let mut maps = 0;
+        if channel {
+            slot.channel = false;
+        } else {
+            slot.connected = false;
+            let guest = &mut guests.0[self.id.0];
+            maps = guest.maps.len();
+            guest.clear();
+        }
+        let mut scope = journal.scope(self.id);
+        // Both close an open run.
+        if !slot.connected {
+            fabric.detach(self.id, guests, &mut scope);
+        } else if slot.last == kind {
+            fabric.settle(self.id, &mut scope);
+        }
+        journal.write(self.id, &Event::Disconnected { maps, channel });
         journal.flush();
         self.hub.wake_queued(&state);
     }
 
     /// DEVICE_RESET.
-    pub fn reset(&self) {
+    pub fn reset(&self, client: &mut Client) {
         let mut state = self.hub.lock();
         let State {
             fabric,
             guests,
             journal,
-            slots,
+            ..
         } = &mut *state;
-        slots[self.id.0].loaded = None;
+        client.loaded = None;
         journal.write(self.id, &Event::Reset);
         fabric.reset(self.id, guests, &mut journal.scope(self.id));
         self.hub.wake_queued(&state);
     }
 
-    /// Nothing more came for a moment: runs of pieces that are open end here.
-    pub fn settle(&self) {
+    /// Nothing more came from this client for a moment: its open run of pieces ends here.
+    pub fn settle(&self, kind: ClientKind) {
         let mut state = self.hub.lock();
         let State {
-            fabric, journal, ..
+            fabric,
+            journal,
+            slots,
+            ..
         } = &mut *state;
-        fabric.settle(self.id, &mut journal.scope(self.id));
+        if slots[self.id.0].last == kind {
+            fabric.settle(self.id, &mut journal.scope(self.id));
+        }
         journal.flush();
     }
 
-    /// Hands what was recorded to the system, and tells whether a run of pieces is open.
-    pub fn drained(&self) -> bool {
+    /// Hands what was recorded to the system, and tells whether this client has a run of pieces
+    /// open.
+    pub fn drained(&self, kind: ClientKind) -> bool {
         let mut state = self.hub.lock();
         state.journal.flush();
-        state.fabric.has_open_run(self.id)
+        state.slots[self.id.0].last == kind && state.fabric.has_open_run(self.id)
     }
 
     /// Counts and records a refused message.
@@ -210,7 +238,13 @@ impl Function {
     }
 
     /// REGION_READ.
-    pub fn read(&self, index: u32, offset: u64, out: &mut [u8]) -> Result<(), Refused> {
+    pub fn read(
+        &self,
+        client: &Client,
+        index: u32,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<(), Refused> {
         let mut state = self.hub.lock();
         let State {
             fabric,
@@ -220,6 +254,7 @@ impl Function {
         } = &mut *state;
         match regions::find(index, self.plan())? {
             Region::Bar(pcias) => {
+                slots[self.id.0].last = client.kind;
                 let load = Load {
                     path: Path::Bar,
                     pcias,
@@ -247,7 +282,7 @@ impl Function {
                 result.map_err(|error| refused("REGION_READ", Failure::Invalid, error))
             }
             Region::Zpci => {
-                let loaded = slots[self.id.0].loaded.as_ref();
+                let loaded = client.loaded.as_ref();
                 request::read(self.plan().clp.maxstbl, loaded, offset, out)
                     .map_err(|error| refused("REGION_READ", error.failure(), error))
             }
@@ -257,12 +292,12 @@ impl Function {
     /// REGION_WRITE, or one write of a REGION_WRITE_MULTI.
     pub fn write(
         &self,
+        client: &mut Client,
         path: Path,
         index: u32,
         offset: u64,
         data: &[u8],
         posted: bool,
-        peer: Option<Peer>,
     ) -> Result<(), Refused> {
         let mut state = self.hub.lock();
         let State {
@@ -273,8 +308,10 @@ impl Function {
         } = &mut *state;
         let result = match regions::find(index, self.plan())? {
             Region::Bar(pcias) => {
+                slots[self.id.0].last = client.kind;
                 let store = Store {
                     path,
+                    instruction: Instruction::Pcistb,
                     pcias,
                     offset,
                     data,
@@ -300,14 +337,15 @@ impl Function {
             Region::Zpci => {
                 let request = Request::parse(offset, data)
                     .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
+                slots[self.id.0].last = client.kind;
                 let call = ZpciCall {
                     id: self.id,
                     request,
-                    peer,
+                    peer: client.peer,
                     posted,
-                    plan: self.plan(),
+                    carrier: client.kind.carrier(self.plan()),
                 };
-                call.run(fabric, guests, journal, &mut slots[self.id.0].loaded)
+                call.run(fabric, guests, journal, &mut client.loaded)
             }
         };
         self.hub.wake_queued(&state);

@@ -2,14 +2,13 @@
 
 use ism::{Fabric, FunctionId};
 use vfio_user_protocol::{Errno, Refused};
-use zpci_region::request::{self, Carrier, Op, Request};
-use zpci_region::{Load, Path, Store};
+use zpci_region::request::{self, Carrier, CarrierPolicy, Op, Request};
+use zpci_region::{Instruction, Load, Path, Store};
 
 use super::{refused, refused_by_device};
 use crate::guest::{Guest, Guests};
 use crate::memory::dma_map::Fault;
 use crate::peer::{Peer, PeerFault};
-use crate::profile::FunctionPlan;
 use crate::record::Journal;
 
 /// One request through the zPCI I/O region, being carried out.
@@ -18,7 +17,7 @@ pub(super) struct ZpciCall<'a> {
     pub(super) request: Request<'a>,
     pub(super) peer: Option<Peer>,
     pub(super) posted: bool,
-    pub(super) plan: &'a FunctionPlan,
+    pub(super) carrier: CarrierPolicy,
 }
 
 impl ZpciCall<'_> {
@@ -34,7 +33,6 @@ impl ZpciCall<'_> {
         let (op, len) = (request.op, usize::from(request.len));
         let guest = &guests.0[self.id.0];
         let carrier = self
-            .plan
             .carrier
             .choose(request, |iova, len| {
                 guest
@@ -45,8 +43,8 @@ impl ZpciCall<'_> {
             .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
         let gaddr = carrier.gaddr(request);
         let (pcias, offset, path) = (request.pcias, request.offset, Path::Region);
-        match op {
-            Op::StoreBlock => {
+        match op.store() {
+            Some(instruction) => {
                 let mut buffer = [0; 4096];
                 let data = match request.payload {
                     Some(payload) => payload,
@@ -60,6 +58,7 @@ impl ZpciCall<'_> {
                 };
                 let store = Store {
                     path,
+                    instruction,
                     pcias,
                     offset,
                     data,
@@ -68,9 +67,13 @@ impl ZpciCall<'_> {
                 let mut scope = journal.scope(self.id);
                 let result = fabric.store(self.id, &store, guests, &mut scope);
                 scope.stored(&store, self.posted, result.as_ref().err());
-                result.map_err(|refusal| refused_by_device("PCISTB", &refusal))
+                let name = match instruction {
+                    Instruction::Pcistb => "PCISTB",
+                    Instruction::Pcistg => "PCISTG",
+                };
+                result.map_err(|refusal| refused_by_device(name, &refusal))
             }
-            Op::Load => {
+            None => {
                 // A load has effects: it is not begun where its result cannot be delivered.
                 self.check_delivery(carrier, guest)?;
                 // Longer than a register: judged by its length alone.

@@ -13,6 +13,7 @@ use super::{
     Contract, DeviceSettings, FunctionSettings, PayloadCarrier, Profile, SCHEMA_VERSION,
     SeverityName,
 };
+use crate::channel;
 
 /// What is presented to clients.
 #[derive(Clone, Debug)]
@@ -349,6 +350,16 @@ fn check_unique(at: usize, new: &FunctionPlan, known: &[FunctionPlan]) -> Result
         }
         if other.gid == new.gid {
             return Err(KeyError::new(key("gid"), taken(format!("{:#x}", new.gid))));
+        }
+        let beside = |socket: &str| format!("{socket}{}", channel::SUFFIX);
+        if beside(&other.socket) == new.socket || beside(&new.socket) == other.socket {
+            return Err(KeyError::new(
+                key("socket"),
+                format!(
+                    "{:?} beside {:?} of function {:?}: one is the other's instruction channel",
+                    new.socket, other.socket, other.name
+                ),
+            ));
         }
         if other.socket == new.socket {
             return Err(KeyError::new(

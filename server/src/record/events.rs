@@ -45,12 +45,15 @@ impl Serialize for Hex<'_> {
 pub enum Event<'a> {
     Connected {
         pid: Option<i32>,
+        channel: bool,
     },
     Disconnected {
         maps: usize,
+        channel: bool,
     },
     ClientRefused {
         pid: Option<i32>,
+        channel: bool,
     },
     Reset,
     Store {

@@ -35,7 +35,9 @@ pub struct FunctionReport {
     pub name: String,
     /// Clients served.
     pub clients: u64,
-    /// Clients refused while another was connected.
+    /// Clients of the instruction channel served.
+    pub channel_clients: u64,
+    /// Clients of either kind refused while another was connected.
     pub clients_refused: u64,
     /// Messages answered with an error.
     pub refused_messages: u64,
@@ -110,6 +112,7 @@ impl FunctionReport {
         Self {
             name: name.to_owned(),
             clients: tally.clients,
+            channel_clients: tally.channel_clients,
             clients_refused: tally.clients_refused,
             refused_messages: tally.refused_messages,
             commands: tally.commands,

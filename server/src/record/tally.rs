@@ -41,6 +41,8 @@ pub struct Tally {
     pub signals: u64,
     /// Clients served.
     pub clients: u64,
+    /// Clients of the instruction channel served.
+    pub channel_clients: u64,
     /// Clients refused while another was connected.
     pub clients_refused: u64,
     /// Messages answered with an error.
@@ -57,6 +59,7 @@ impl Default for Tally {
             moves: 0,
             signals: 0,
             clients: 0,
+            channel_clients: 0,
             clients_refused: 0,
             refused_messages: 0,
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vfio_user_ism::hub::ClientKind;
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::DmaUnmap;
 
@@ -17,13 +18,13 @@ async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
     let token = client.register(gid).await;
     drop(client);
     tokio::time::timeout(PATIENCE, async {
-        while !function(&hub).connect(None) {
+        while !function(&hub).connect(ClientKind::Device, None) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await
     .unwrap();
-    function(&hub).disconnect();
+    function(&hub).disconnect(ClientKind::Device);
     let (mut client, _task) = connect(&hub).await;
     client.hello().await;
     let report = hub.report();

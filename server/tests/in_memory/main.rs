@@ -1,5 +1,6 @@
 //! A client and a connection joined by a socket pair, in one process.
 
+mod channel;
 mod framing;
 mod lifetime;
 mod moves;

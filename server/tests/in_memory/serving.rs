@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vfio_user_ism::hub::Hub;
-use vfio_user_ism::listen::Source;
+use vfio_user_ism::listen::{Source, Sources};
 use vfio_user_ism::record::EventFile;
 use vfio_user_ism::{profile, serve};
 use vfio_user_protocol::Request;
@@ -34,7 +34,10 @@ impl Served {
         let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
         let (stop, stopped) = watch::channel(false);
         let served = Arc::clone(&hub);
-        let sources = vec![Source::Listener(listener)];
+        let sources = Sources {
+            clients: vec![Source::Listener(listener)],
+            channels: Vec::new(),
+        };
         let task = tokio::spawn(async move { serve::serve(&served, sources, stopped).await });
         Self {
             folder,

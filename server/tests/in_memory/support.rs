@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use vfio_user_ism::connection::{Connection, ConnectionError};
-use vfio_user_ism::hub::{Function, Hub};
+use vfio_user_ism::hub::{self, ClientKind, Function, Hub};
 use vfio_user_ism::peer::Peer;
 use vfio_user_ism::profile;
 use vfio_user_protocol::header::NO_REPLY;
@@ -229,13 +229,22 @@ pub fn function(hub: &Arc<Hub>) -> Function {
 }
 
 pub async fn connect(hub: &Arc<Hub>) -> (Client, JoinHandle<Result<(), ConnectionError>>) {
+    connect_as(hub, ClientKind::Device).await
+}
+
+pub async fn connect_as(
+    hub: &Arc<Hub>,
+    kind: ClientKind,
+) -> (Client, JoinHandle<Result<(), ConnectionError>>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let function = function(hub);
-    assert!(function.connect(None));
+    assert!(function.connect(kind, None));
     let task = tokio::spawn(async move {
-        let peer = Peer::of(&theirs);
-        let result = Connection::new(theirs, peer, function.clone()).run().await;
-        function.disconnect();
+        let client = hub::Client::new(kind, Peer::of(&theirs));
+        let result = Connection::new(theirs, client, function.clone())
+            .run()
+            .await;
+        function.disconnect(kind);
         result
     });
     (

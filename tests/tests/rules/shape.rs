@@ -44,6 +44,12 @@ pub const CASES: &[Case] = &[
     Case::new("crosses-4k", |rig| put(rig, 4090, 16)),
     Case::new("outside-bar", |rig| rig.one.store(2, 4092, &[0; 8])),
     Case::new("plain-store", |rig| rig.one.store(2, 8, &[0; 4])),
+    Case::new("pcistg-to-data-bar", |rig| {
+        rig.one.register();
+        let gid = rig.one.gid();
+        let token = rig.one.register_dmb(0x4000, FIRST_INDEX, gid);
+        zpci(rig, zpci_request(4, 0, 0, token, 8).raw(&[1; 8]))
+    }),
     Case {
         device: r#"{ "contracts": ["region"] }"#,
         ..Case::new("not-legacy-path", |rig| rig.one.store(2, 8, &[0; 8]))

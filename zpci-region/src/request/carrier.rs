@@ -50,15 +50,20 @@ impl CarrierPolicy {
     /// connected process; a load with gaddr 0 leaves its result behind the request area only.
     /// A load's bytes at gaddr are a whole register, 8 of them.
     ///
+    /// A PCISTG always brings its bytes along.
+    ///
     /// A store with its payload in the wrong place is refused ([`RequestError::WrongCarrier`]).
     pub fn choose(
         self,
         request: &Request<'_>,
         mapped: impl FnOnce(u64, usize) -> bool,
     ) -> Result<Carrier, RequestError> {
-        let store = request.op == Op::StoreBlock;
+        let store = request.op.store().is_some();
         let appended = request.payload.is_some();
         let wrong = |seen, expected| Err(RequestError::WrongCarrier { seen, expected });
+        if request.op == Op::Store {
+            return Ok(Carrier::Appended);
+        }
         match self {
             CarrierPolicy::Auto if appended || (!store && request.gaddr == 0) => {
                 Ok(Carrier::Appended)

@@ -58,6 +58,58 @@ fn a_load_is_understood() {
 }
 
 #[test]
+fn a_register_store_is_understood() {
+    let bytes = raw(4, 0x2000, 12, 4, 2, b"\0\0\0\x08");
+    let request = Request::parse(16, &bytes).unwrap();
+    assert_eq!(
+        (request.op, request.offset, request.len, request.payload),
+        (Op::Store, 12, 4, Some(&[0, 0, 0, 8][..]))
+    );
+    assert_eq!(request.encode(), bytes);
+}
+
+#[test]
+fn a_register_store_has_its_bytes_in_one_doubleword_and_with_it() {
+    for (offset, len, good) in [
+        (0, 8, true),
+        (7, 1, true),
+        (4, 4, true),
+        (u64::MAX, 1, true),
+        (0, 9, false),
+        (1, 8, false),
+        (7, 2, false),
+        (u64::MAX, 2, false),
+        (0, u16::MAX, false),
+    ] {
+        let bytes = raw(4, 0, offset, len, 2, &vec![0; len.into()]);
+        let parsed = Request::parse(16, &bytes).map(|request| request.op);
+        if good {
+            assert_eq!(parsed, Ok(Op::Store));
+        } else {
+            assert_eq!(parsed, Err(RequestError::NoRegisterStore { offset, len }));
+        }
+    }
+    for appended in [0, 7, 9] {
+        let bytes = raw(4, 0, 0, 8, 2, &vec![0; appended]);
+        assert_eq!(errno(16, &bytes), EINVAL, "{appended}");
+    }
+}
+
+#[test]
+fn a_register_store_is_taken_under_every_carrier() {
+    let bytes = raw(4, 0x2000, 0, 8, 2, &[0; 8]);
+    let request = Request::parse(16, &bytes).unwrap();
+    for policy in [
+        CarrierPolicy::Auto,
+        CarrierPolicy::Appended,
+        CarrierPolicy::Iova,
+        CarrierPolicy::ProcessVirtual,
+    ] {
+        assert_eq!(policy.choose(&request, |_, _| true), Ok(Carrier::Appended));
+    }
+}
+
+#[test]
 fn reserved_fields_are_ignored() {
     let mut bytes = raw(1, 0, 8, 8, 2, b"");
     bytes[24..28].fill(0xff);
@@ -112,10 +164,10 @@ fn writes_that_are_no_whole_request_are_refused() {
 
 #[test]
 fn flags_must_name_one_instruction() {
-    for flags in [0, 4, 1 << 63] {
+    for flags in [0, 8, 1 << 63] {
         assert_eq!(errno(16, &raw(flags, 0, 8, 8, 2, b"")), EIO, "{flags:#x}");
     }
-    for flags in [3, 5, 6, 2 | 1 << 63] {
+    for flags in [3, 5, 6, 7, 2 | 1 << 63] {
         assert_eq!(
             errno(16, &raw(flags, 0, 8, 8, 2, b"")),
             EINVAL,
@@ -126,7 +178,7 @@ fn flags_must_name_one_instruction() {
 
 #[test]
 fn a_length_of_zero_is_refused() {
-    for flags in [1, 2] {
+    for flags in [1, 2, 4] {
         let error = Request::parse(16, &raw(flags, 0, 8, 0, 2, b"")).map(|_| ());
         assert_eq!(error, Err(RequestError::Empty));
         assert_eq!(errno(16, &raw(flags, 0, 8, 0, 2, b"x")), EINVAL);

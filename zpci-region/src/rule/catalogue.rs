@@ -85,12 +85,19 @@ catalogue! {
         "QEMU 10.0 hw/s390x/s390-pci-inst.c"
     }
     PlainStore "plain-store" Shape Warn runs {
-        "a store of 1, 2 or 4 bytes where ISM takes block stores",
+        "a store of 1, 2 or 4 bytes, or a PCISTG, where ISM takes block stores",
         "ISM's data space never takes PCISTG, and its command space only in a manner nobody \
             documented. A BAR write of 1, 2 or 4 bytes to the command space is such a store, as \
             every command and payload is made of doublewords. To the data space it is one unless \
             the function is relaxed and the profile expects BAR writes to be block stores: then \
-            a short write is the tail of a move, stored by one PCISTB.",
+            a short write is the tail of a move, stored by one PCISTB. A request that names \
+            PCISTG is one to the command space, whatever its length.",
+        "kernel and QEMU list discussion of the zPCI I/O region, Dec 2020 to Jan 2021"
+    }
+    PcistgToDataBar "pcistg-to-data-bar" Shape Reject fails {
+        "a PCISTG to the data space",
+        "ISM's data space takes PCISTB only; a PCISTG there is never carried out, so it always \
+            fails. Only a request that names the instruction can break this rule.",
         "kernel and QEMU list discussion of the zPCI I/O region, Dec 2020 to Jan 2021"
     }
     NotLegacyPath "not-legacy-path" Shape Warn runs {

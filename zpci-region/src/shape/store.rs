@@ -1,6 +1,6 @@
 //! Rules about one store.
 
-use crate::access::{PAGE, Refusal, Store};
+use crate::access::{Instruction, PAGE, Refusal, Store};
 use crate::rule::{Observer, Rule, Severity};
 
 use super::report::{Judgement, empty};
@@ -15,6 +15,7 @@ impl ShapeChecker {
     pub fn store(&mut self, store: &Store<'_>, observer: &mut dyn Observer) -> Result<(), Refusal> {
         let Store {
             path,
+            instruction,
             pcias,
             offset,
             data,
@@ -46,6 +47,10 @@ impl ShapeChecker {
                     config.maxstbl
                 )
             });
+            return judgement.verdict();
+        }
+        if instruction == Instruction::Pcistg {
+            register(store, bar, &mut judgement);
             return judgement.verdict();
         }
         strict(config, store, &mut judgement);
@@ -84,6 +89,26 @@ impl ShapeChecker {
         }
         None
     }
+}
+
+/// A PCISTG. Its bytes are those of one doubleword, which a request's parsing has made sure of.
+fn register(store: &Store<'_>, bar: BarShape, judgement: &mut Judgement<'_>) {
+    let Store {
+        pcias,
+        offset,
+        data,
+        ..
+    } = *store;
+    let (rule, expected) = match bar.role {
+        BarRole::Data => (Rule::PcistgToDataBar, "PCISTB, the only store there"),
+        BarRole::Command | BarRole::Other => (Rule::PlainStore, "a block store"),
+    };
+    judgement.broken(rule, || {
+        format!(
+            "PCISTG of {} bytes at offset {offset:#x} of BAR {pcias}: expected {expected}",
+            data.len()
+        )
+    });
 }
 
 /// Length and alignment on a function without the relaxed bit.

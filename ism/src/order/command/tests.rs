@@ -8,6 +8,7 @@ fn judged(window: &Window, offset: u64, data: &[u8]) -> Vec<&'static str> {
     let mut findings = Vec::new();
     let store_value = Store {
         path: Path::Region,
+        instruction: zpci_region::Instruction::Pcistb,
         pcias: 2,
         offset,
         data,

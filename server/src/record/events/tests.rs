@@ -37,9 +37,18 @@ fn every_event() -> Vec<Event<'static>> {
     let (bytes, rules) = (Hex(&[]), &[][..]);
     let (path, result, detail, name) = ("bar", "accepted", "", "");
     vec![
-        Event::Connected { pid: None },
-        Event::Disconnected { maps: 0 },
-        Event::ClientRefused { pid: None },
+        Event::Connected {
+            pid: None,
+            channel: false,
+        },
+        Event::Disconnected {
+            maps: 0,
+            channel: true,
+        },
+        Event::ClientRefused {
+            pid: None,
+            channel: false,
+        },
         Event::Reset,
         Event::Store {
             path,

@@ -54,6 +54,7 @@ fn what_cannot_be_carried_out_always_fails() {
         [
             "length-over-max",
             "outside-bar",
+            "pcistg-to-data-bar",
             "load-too-long",
             "unknown-dmb",
             "outside-dmb",

@@ -6,7 +6,7 @@ mod runs;
 mod stores;
 
 use super::{BarRole, BarShape, Contracts, ShapeChecker, ShapeConfig};
-use crate::access::{Load, Path, Refusal, Store};
+use crate::access::{Instruction, Load, Path, Refusal, Store};
 use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
 
 const DATA: u8 = 0;
@@ -86,10 +86,24 @@ impl Bench {
         let data = vec![0x5a; len];
         let store = Store {
             path,
+            instruction: Instruction::Pcistb,
             pcias,
             offset,
             data: &data,
             gaddr,
+        };
+        self.checker.store(&store, &mut self.seen)
+    }
+
+    /// A PCISTG, which only the region can name.
+    fn pcistg(&mut self, pcias: u8, offset: u64, len: usize) -> Result<(), Refusal> {
+        let store = Store {
+            path: Path::Region,
+            instruction: Instruction::Pcistg,
+            pcias,
+            offset,
+            data: &vec![0x5a; len],
+            gaddr: None,
         };
         self.checker.store(&store, &mut self.seen)
     }

@@ -357,3 +357,45 @@ fn of_several_broken_rules_all_are_told_and_the_first_rejected_one_refuses() {
         [Rule::StrictLength, Rule::StrictAlignment, Rule::Crosses4k]
     );
 }
+
+#[test]
+fn a_register_store_to_the_data_space_always_fails() {
+    for severity in [
+        Severity::Off,
+        Severity::Note,
+        Severity::Warn,
+        Severity::Reject,
+    ] {
+        let mut bench = Bench::with(Rule::PcistgToDataBar, severity, config());
+        let refusal = bench.pcistg(DATA, TOKEN, 8).unwrap_err();
+        assert_eq!(
+            (refusal.failure, refusal.rule),
+            (Failure::Io, Some(Rule::PcistgToDataBar))
+        );
+        assert_eq!(
+            refusal.reason,
+            "PCISTG of 8 bytes at offset 0x100000000 of BAR 0: expected PCISTB, the only store there"
+        );
+        let told = usize::from(severity != Severity::Off);
+        assert_eq!(bench.rules(), vec![Rule::PcistgToDataBar; told]);
+    }
+}
+
+#[test]
+fn a_register_store_to_the_command_space_is_a_plain_store() {
+    for len in [1, 3, 8] {
+        let mut bench = Bench::new(config());
+        assert_eq!(bench.pcistg(COMMAND, 8, len), Ok(()));
+        assert_eq!(bench.rules(), [Rule::PlainStore], "{len}");
+        let mut bench = Bench::with(Rule::PlainStore, Severity::Reject, config());
+        let refusal = bench.pcistg(COMMAND, 8, len).unwrap_err();
+        assert_eq!(refusal.rule, Some(Rule::PlainStore));
+    }
+}
+
+#[test]
+fn rules_of_the_block_store_do_not_bind_a_register_store() {
+    let mut bench = Bench::new(strict());
+    assert_eq!(bench.pcistg(COMMAND, 12, 4), Ok(()));
+    assert_eq!(bench.rules(), [Rule::PlainStore]);
+}

@@ -1,0 +1,121 @@
+//! The instruction channel: a function's second socket, for what executes zPCI instructions.
+//!
+//! It speaks vfio-user with few commands: VERSION, DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, and
+//! REGION_READ and REGION_WRITE of the zPCI I/O region. Anything else is EPERM. Device, rules, lock
+//! and order are those of the function's other client, which brings memory and interrupts; the
+//! channel brings neither. It works whether or not the other one is there.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use vfio_user_protocol::header::Command;
+use vfio_user_protocol::{Errno, Header, Refused, Request};
+use zpci_region::request::REGION_INDEX;
+
+/// What the name of a function's socket is followed by.
+pub const SUFFIX: &str = ".insn";
+/// The file that holds the QEMU plugin.
+pub const PLUGIN: &str = "libvfio_user_ism_plugin.so";
+/// Commands that the channel takes.
+pub const COMMANDS: [Command; 5] = [
+    Command::Version,
+    Command::DeviceGetInfo,
+    Command::DeviceGetRegionInfo,
+    Command::RegionRead,
+    Command::RegionWrite,
+];
+
+/// The channel's socket beside a function's socket.
+pub fn socket_path(socket: &Path) -> PathBuf {
+    let mut path = OsString::from(socket);
+    path.push(SUFFIX);
+    path.into()
+}
+
+/// Whether the channel takes this command: EPERM if not.
+pub fn permit_command(header: &Header) -> Result<(), Refused> {
+    if COMMANDS
+        .iter()
+        .any(|command| *command as u16 == header.command)
+    {
+        return Ok(());
+    }
+    Err(forbidden(format!(
+        "{}: the instruction channel takes VERSION, DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, \
+         REGION_READ and REGION_WRITE only",
+        header.name()
+    )))
+}
+
+/// Whether the channel takes this request: EPERM if it is for another region than the zPCI I/O
+/// region.
+pub fn permit(request: &Request<'_>) -> Result<(), Refused> {
+    let region = match request {
+        Request::RegionRead(access) => access.region,
+        Request::RegionWrite(write) => write.access.region,
+        _ => return Ok(()),
+    };
+    if region == REGION_INDEX {
+        return Ok(());
+    }
+    Err(forbidden(format!(
+        "region {region}: the instruction channel takes accesses to region {REGION_INDEX} only"
+    )))
+}
+
+fn forbidden(reason: String) -> Refused {
+    Refused::new(Errno::EPERM, reason)
+}
+
+/// The argument that has QEMU load the plugin and forward instructions to the channel at `socket`,
+/// ready for a shell. The plugin is named with its folder if it lies in `folder`.
+pub fn plugin_argument(socket: &Path, folder: Option<&Path>) -> String {
+    let beside = folder.map(|folder| folder.join(PLUGIN));
+    let plugin = beside.filter(|path| path.is_file());
+    let plugin = plugin.unwrap_or_else(|| PLUGIN.into());
+    // QEMU takes a doubled comma for one that separates nothing.
+    let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
+    let value = format!("file={},forward={}", escaped(&plugin), escaped(socket));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,=:@%".contains(&byte);
+    if value.bytes().all(plain) {
+        format!("-plugin {value}")
+    } else {
+        format!("-plugin '{}'", value.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_is_beside_the_socket() {
+        assert_eq!(
+            socket_path(Path::new("/run/a.sock")),
+            Path::new("/run/a.sock.insn")
+        );
+    }
+
+    #[test]
+    fn the_plugin_is_named_with_its_folder_if_it_is_there() {
+        let socket = Path::new("/run/a.sock.insn");
+        let folder = tempfile::tempdir().unwrap();
+        let without = "-plugin file=libvfio_user_ism_plugin.so,forward=/run/a.sock.insn";
+        assert_eq!(plugin_argument(socket, None), without);
+        assert_eq!(plugin_argument(socket, Some(folder.path())), without);
+        let plugin = folder.path().join(PLUGIN);
+        std::fs::write(&plugin, "").unwrap();
+        assert_eq!(
+            plugin_argument(socket, Some(folder.path())),
+            format!("-plugin file={},forward=/run/a.sock.insn", plugin.display())
+        );
+    }
+
+    #[test]
+    fn commas_are_doubled_and_what_a_shell_reads_is_quoted() {
+        assert_eq!(
+            plugin_argument(Path::new("/run/a,b/it's $x"), None),
+            r"-plugin 'file=libvfio_user_ism_plugin.so,forward=/run/a,,b/it'\''s $x'"
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! Who asks: a function has one client that is given everything, and one that only brings
+//! instructions.
+
+use zpci_region::request::{CarrierPolicy, RESULT_LEN};
+
+use crate::peer::Peer;
+use crate::profile::FunctionPlan;
+
+/// What a client may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Everything: the client that lends memory and takes interrupts.
+    #[default]
+    Device,
+    /// Instructions only: the client of the instruction channel (see [`crate::channel`]).
+    Channel,
+}
+
+impl ClientKind {
+    /// Where a request's bytes are. The channel has no memory of its own to find them in.
+    pub fn carrier(self, plan: &FunctionPlan) -> CarrierPolicy {
+        match self {
+            ClientKind::Device => plan.carrier,
+            ClientKind::Channel => CarrierPolicy::Appended,
+        }
+    }
+}
+
+/// A connected client, as a function's requests see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// What it may ask for.
+    pub kind: ClientKind,
+    /// The process at the other end.
+    pub peer: Option<Peer>,
+    /// Register image of its last load through the zPCI I/O region.
+    pub loaded: Option<[u8; RESULT_LEN]>,
+}
+
+impl Client {
+    /// One that has not loaded anything.
+    pub fn new(kind: ClientKind, peer: Option<Peer>) -> Self {
+        Self {
+            kind,
+            peer,
+            loaded: None,
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The instruction channel: a second connection to the same function.
+
+use std::os::fd::AsFd;
+
+use vfio_user_ism_tests::client::{CONFIG, QEMU, ZPCI, access, command, dma_map, version};
+use vfio_user_ism_tests::driver::{
+    DMB, FIRST_INDEX, IOVA, SBA, channel, code, header, pcilg, target, zpci_request,
+};
+use vfio_user_ism_tests::errno::{EBUSY, EINVAL, EIO, EPERM};
+use vfio_user_ism_tests::wire::{eventually, message, u32_at, u64_at};
+use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
+
+/// A client of the channel of `ism0`, past VERSION.
+fn open(daemon: &Daemon) -> Client {
+    Client::open(&daemon.channel("ism0"))
+}
+
+/// A client that is let in as soon as the one before is forgotten.
+fn open_when_free(path: &std::path::Path) -> Client {
+    eventually("the channel is free", || {
+        let mut client = Client::connect(path);
+        let reply = client.request(command::VERSION, version(0, 0, QEMU));
+        reply.errno().is_none().then_some(client)
+    })
+}
+
+/// One PCISTB.
+fn pcistb(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u32> {
+    let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
+    client.write(ZPCI, 16, &request.raw(data).0).errno()
+}
+
+/// One PCISTG.
+fn pcistg(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u32> {
+    let request = zpci_request(4, 0, pcias, offset, data.len() as u16);
+    client.write(ZPCI, 16, &request.raw(data).0).errno()
+}
+
+#[test]
+fn the_driver_works_over_the_channel() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Channel);
+    let gid = driver.gid();
+    assert_eq!(gid, 0x1500_0000_0000_0001);
+    assert_eq!(driver.run(code::QUERY_INFO, []).ok().len(), 192);
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let data: Vec<u8> = (0..4096u32).map(|at| (at * 7) as u8).collect();
+    driver.put(target(token, 0, false, 0x1000), &data).ok();
+    driver.put(target(token, 0, true, 3), b"odd tail").ok();
+    assert_eq!(driver.irq.wait(), 1);
+    assert_eq!(driver.ram.read(DMB + 0x1000, 4096), data);
+    assert_eq!(driver.ram.read(DMB + 3, 8), b"odd tail");
+    assert_eq!(driver.ram.read(SBA, 8), [0x80, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(driver.ram.read(SBA + 8, 1), [0x80]);
+    driver.run(code::UNREG_DMB, token.to_be_bytes()).ok();
+    driver.run(code::UNREG_IEQ, []).ok();
+    driver.run(code::UNREG_SBA, []).ok();
+    drop(driver);
+    let stopped = daemon.stop();
+    assert_eq!(stopped.report["violations"], 0, "{}", stopped.report);
+    let function = stopped.function("ism0");
+    assert_eq!(
+        (&function["clients"], &function["channel_clients"]),
+        (&1.into(), &1.into())
+    );
+    let region = &function["paths"][0];
+    assert_eq!(region["path"], "region");
+    assert!(region["loads"].as_u64() > Some(20) && region["stores"].as_u64() > Some(10));
+    let channels: Vec<_> = stopped
+        .events_named("connected")
+        .map(|event| event["channel"].as_bool().unwrap())
+        .collect();
+    assert_eq!(channels, [false, true]);
+    let channels = stopped.events_named("disconnected");
+    assert_eq!(channels.filter(|event| event["channel"] == true).count(), 1);
+}
+
+#[test]
+fn a_load_on_one_connection_sees_the_stores_of_the_other() {
+    let daemon = Daemon::start();
+    let (mut main, mut other) = (daemon.client(), open(&daemon));
+    let gid = header(code::READ_GID, 8);
+    for round in 0..50 {
+        // A command by one of the two, its response to the other, and the other way round.
+        assert_eq!(pcistb(&mut other, 2, 0, &gid), None);
+        assert_eq!(main.read(2, 8, 8).data()[7], 1, "{round}");
+        main.write(2, 0, &header(code::QUERY_INFO, 8)).ok();
+        assert_eq!(
+            pcilg(&mut other, 2, 0, 8).unwrap(),
+            [0, 0, 0, 8, 0, 0, 0, 200]
+        );
+        assert_eq!(main.read(2, 0, 8).data(), [0, 0, 0, 8, 0, 0, 0, 200]);
+    }
+}
+
+#[test]
+fn each_connection_has_its_own_register_image() {
+    let daemon = Daemon::start();
+    let (mut main, mut other) = (daemon.client(), open(&daemon));
+    other.read(ZPCI, 48, 8).refused(EINVAL);
+    main.write(2, 0, &header(code::READ_GID, 8)).ok();
+    let load = |client: &mut Client, offset| {
+        let request = zpci_request(1, 0, 2, offset, 8);
+        client.write(ZPCI, 16, &request.0).ok();
+    };
+    load(&mut main, 8);
+    other.read(ZPCI, 48, 8).refused(EINVAL);
+    load(&mut other, 0);
+    assert_eq!(main.read(ZPCI, 48, 8).data(), [0x15, 0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(other.read(ZPCI, 48, 8).data(), [0, 0, 0, 3, 0, 0, 0, 16]);
+    // A reset by the one takes away what it loaded, not what the other did.
+    main.reset();
+    main.read(ZPCI, 48, 8).refused(EINVAL);
+    assert_eq!(other.read(ZPCI, 48, 8).data(), [0, 0, 0, 3, 0, 0, 0, 16]);
+}
+
+#[test]
+fn it_tells_of_the_device_and_the_region() {
+    let daemon = Daemon::with_device(&serde_json::json!({ "payload_carrier": "iova" }));
+    let mut client = open(&daemon);
+    let info = client.request(
+        command::GET_INFO,
+        [16u32, 0, 0, 0].map(u32::to_ne_bytes).concat(),
+    );
+    assert_eq!(u32_at(&info.ok(), 8), 10);
+    let ask = |index: u32| [32, 0, index, 0, 0, 0, 0, 0].map(u32::to_ne_bytes).concat();
+    let region = client.request(command::GET_REGION_INFO, ask(9)).ok();
+    assert_eq!(u64_at(&region, 16), 48 + 4096, "payload is appended here");
+    let region = client.request(command::GET_REGION_INFO, ask(0)).ok();
+    assert_eq!(u64_at(&region, 16), 1 << 48);
+    assert_eq!(client.read(ZPCI, 8, 2).data(), 4096u16.to_ne_bytes());
+}
+
+#[test]
+fn whatever_the_carrier_of_the_profile_bytes_are_appended() {
+    for carrier in ["auto", "appended", "iova", "process"] {
+        let daemon = Daemon::with_device(&serde_json::json!({ "payload_carrier": carrier }));
+        let mut driver = Driver::probe(&daemon.only(), Via::Channel);
+        assert_eq!(driver.gid(), 0x1500_0000_0000_0001, "{carrier}");
+        // gaddr is in the memory of the other connection, and not looked at.
+        let channel = driver.channel.as_mut().unwrap();
+        let from_memory = zpci_request(2, IOVA, 2, 8, 8);
+        channel.write(ZPCI, 16, &from_memory.0).refused(EINVAL);
+    }
+}
+
+#[test]
+fn anything_else_is_not_permitted() {
+    let daemon = Daemon::start();
+    let mut client = open(&daemon);
+    let ram = Ram::new(0x1000);
+    for number in [0, 2, 3, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 99, 0xffff] {
+        client.request(number, []).refused(EPERM);
+    }
+    client.map(0, 0x1000, &ram, 0).refused(EPERM);
+    client
+        .request(command::DMA_MAP, dma_map(0, 0x1000, 0))
+        .refused(EPERM);
+    for region in [0, 1, 2, 4, CONFIG, 8, 10] {
+        client.read(region, 0, 8).refused(EPERM);
+        client.write(region, 0, &[0; 8]).refused(EPERM);
+    }
+    let request = access(ZPCI, 8, 2);
+    let with_fd = client.request_with(command::REGION_READ, request, &[ram.as_fd()]);
+    with_fd.refused(EINVAL);
+    client
+        .request(command::VERSION, version(0, 0, QEMU))
+        .refused(EINVAL);
+    // It still works after all that, and nothing came of it.
+    assert_eq!(client.read(ZPCI, 8, 2).data(), 4096u16.to_ne_bytes());
+    drop(client);
+    assert_eq!(daemon.stop().function("ism0")["dma_maps"], 0);
+}
+
+#[test]
+fn version_comes_first() {
+    let daemon = Daemon::start();
+    let mut client = Client::connect(&daemon.channel("ism0"));
+    client.send(
+        command::GET_INFO,
+        0,
+        [16u32, 0, 0, 0].map(u32::to_ne_bytes).concat(),
+    );
+    client.wire.expect_closed();
+}
+
+#[test]
+fn a_second_client_is_told_that_the_channel_is_busy() {
+    let daemon = Daemon::start();
+    let mut first = open(&daemon);
+    let mut second = Client::connect(&daemon.channel("ism0"));
+    second
+        .request(command::VERSION, version(0, 0, QEMU))
+        .refused(EBUSY);
+    second.wire.expect_closed();
+    // Neither has anything to do with the device's own socket.
+    daemon.client().reset();
+    assert_eq!(first.read(ZPCI, 8, 2).data(), 4096u16.to_ne_bytes());
+    drop(first);
+    let stopped = daemon.stop();
+    assert_eq!(stopped.function("ism0")["clients_refused"], 1);
+    let refused: Vec<_> = stopped.events_named("client-refused").collect();
+    assert_eq!((refused.len(), &refused[0]["channel"]), (1, &true.into()));
+}
+
+#[test]
+fn a_channel_that_dies_inside_a_message_leaves_the_other_working() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let request = zpci_request(2, 0, 0, target(token, 0, false, 0), 4096).raw(&[7; 4096]);
+    let body = access(ZPCI, 16, 32 + 4096).raw(&request.0).0;
+    let whole = message(9, command::REGION_WRITE, 0, &body);
+    for cut in [1, 15, 16, 17, 40, 63, 1000, whole.len() - 1] {
+        let mut client = open_when_free(&daemon.channel("ism0"));
+        client.wire.send(&whole[..cut]);
+        drop(client);
+        assert_eq!(driver.gid(), gid, "cut at {cut}");
+    }
+    assert_eq!(
+        driver.ram.read(DMB, 4096),
+        [0; 4096],
+        "no cut store is carried out"
+    );
+    // A whole one is, although nobody waits for its reply.
+    let mut client = open_when_free(&daemon.channel("ism0"));
+    client.wire.send(&whole);
+    drop(client);
+    eventually("the store is carried out", || {
+        (driver.ram.read(DMB, 4096) == [7; 4096]).then_some(())
+    });
+    driver.put(target(token, 0, true, 0), &[1; 8]).ok();
+    assert_eq!(driver.irq.wait(), 1);
+}
+
+#[test]
+fn a_client_that_dies_inside_a_message_leaves_the_channel_working() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Channel);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let Driver {
+        client,
+        channel,
+        ram,
+        ..
+    } = driver;
+    let (mut client, mut channel) = (client, channel.unwrap());
+    client
+        .wire
+        .send(&message(9, command::REGION_WRITE, 0, &[0; 24])[..30]);
+    drop(client);
+    daemon.wait_until_free();
+    // Commands go on; the memory is gone, and a move into it fails instead of waiting.
+    assert_eq!(pcistb(&mut channel, 2, 0, &header(code::READ_GID, 8)), None);
+    assert_eq!(pcilg(&mut channel, 2, 8, 8).unwrap(), gid.to_be_bytes());
+    assert_eq!(
+        pcistb(&mut channel, 0, target(token, 0, false, 0), &[1; 8]),
+        Some(EIO)
+    );
+    assert_eq!(ram.read(DMB, 8), [0; 8]);
+    // The next client brings the memory back.
+    let mut client = daemon.client();
+    client.map(IOVA, 4 << 20, &ram, 0).ok();
+    assert_eq!(
+        pcistb(&mut channel, 0, target(token, 0, false, 0), &[1; 8]),
+        None
+    );
+    assert_eq!(ram.read(DMB, 8), [1; 8]);
+}
+
+#[test]
+fn it_works_without_the_device_being_connected() {
+    let daemon = Daemon::start();
+    for _ in 0..3 {
+        let mut client = open_when_free(&daemon.channel("ism0"));
+        assert_eq!(pcistb(&mut client, 2, 0, &header(code::READ_GID, 8)), None);
+        let response = pcilg(&mut client, 2, 0, 8).unwrap();
+        assert_eq!(response, [0, 0, 0, 3, 0, 0, 0, 16]);
+    }
+}
+
+#[test]
+fn a_register_store_never_reaches_the_data_space() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Channel);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let channel = driver.channel.as_mut().unwrap();
+    assert_eq!(
+        pcistg(channel, 0, target(token, 0, true, 0), &[1; 8]),
+        Some(EIO)
+    );
+    assert_eq!(driver.irq.take(), 0);
+    assert_eq!(driver.ram.read(DMB, 8), [0; 8]);
+    drop(driver);
+    let stopped = daemon.stop();
+    assert_eq!(stopped.rules(), ["pcistg-to-data-bar"]);
+}
+
+#[test]
+fn register_stores_to_the_command_space_are_carried_out_and_noted() {
+    let daemon = Daemon::start();
+    let mut client = open(&daemon);
+    // The header in one PCISTG is a command like any other.
+    assert_eq!(pcistg(&mut client, 2, 0, &header(code::READ_GID, 8)), None);
+    assert_eq!(
+        pcilg(&mut client, 2, 0, 8).unwrap(),
+        [0, 0, 0, 3, 0, 0, 0, 16]
+    );
+    assert_eq!(
+        pcilg(&mut client, 2, 8, 8).unwrap(),
+        [0x15, 0, 0, 0, 0, 0, 0, 1]
+    );
+    for (offset, len) in [(0, 9), (7, 2), (12, 8)] {
+        assert_eq!(pcistg(&mut client, 2, offset, &vec![0; len]), Some(EINVAL));
+    }
+    let without_payload = zpci_request(4, IOVA, 2, 8, 8);
+    client.write(ZPCI, 16, &without_payload.0).refused(EINVAL);
+    drop(client);
+    let stopped = daemon.stop();
+    assert_eq!(stopped.rules(), ["plain-store"]);
+    assert_eq!(stopped.function("ism0")["rules"][0]["violations"], 1);
+}
+
+#[test]
+fn every_function_has_its_own() {
+    let daemon = Daemon::with_profile("pair");
+    let mut drivers =
+        ["ism0", "ism1"].map(|name| Driver::probe(&daemon.socket(name), Via::Channel));
+    let gids = [0, 1].map(|at| drivers[at].gid());
+    assert_eq!(gids, [0x1500_0000_0000_0001, 0x1500_0000_0000_0002]);
+    // Both at once, each into the other's memory.
+    let tokens = [0, 1].map(|at| drivers[at].register_dmb(0x4000, FIRST_INDEX, gids[1 - at]));
+    std::thread::scope(|scope| {
+        for (at, driver) in drivers.iter_mut().enumerate() {
+            let token = tokens[1 - at];
+            scope.spawn(move || {
+                for round in 0..200u32 {
+                    let data = [round as u8 + at as u8; 1024];
+                    driver.put(target(token, 0, true, 1024), &data).ok();
+                    assert_eq!(driver.gid(), gids[at]);
+                }
+            });
+        }
+    });
+    for (at, driver) in drivers.iter().enumerate() {
+        assert!(driver.irq.wait() >= 1);
+        let last = 199 + 1 - at as u8;
+        assert_eq!(driver.ram.read(DMB + 1024, 1024), [last; 1024]);
+    }
+    drop(drivers);
+    assert_eq!(daemon.stop().report["violations"], 0);
+}
+
+#[test]
+fn a_run_of_pieces_is_not_cut_by_the_other_connection_being_idle() {
+    let daemon = Daemon::start();
+    let (mut main, mut other) = (daemon.client(), open(&daemon));
+    // The main connection has looked at the function while the channel's run was open.
+    for at in 0..4 {
+        assert_eq!(pcistb(&mut other, 2, 8 + 8 * at, &[0; 8]), None);
+        main.read(CONFIG, 0, 2).ok();
+    }
+    drop((main, other));
+    let stopped = daemon.stop();
+    let runs: Vec<_> = stopped.events_named("violation").collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(
+        (&runs[0]["rule"], &runs[0]["pieces"]),
+        (&"split-block-store".into(), &4.into())
+    );
+    assert_eq!(runs[0]["path"], "region");
+}
+
+#[test]
+fn the_channel_socket_is_private_and_removed_at_the_end() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("x.sock");
+    let mut serve = vfio_user_ism_tests::program::command();
+    serve
+        .arg("--socket-path")
+        .arg(&socket)
+        .args(["--ready-fd", "1"]);
+    let daemon = Daemon::wait_ready(serve, folder);
+    let path = channel(&socket);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let plugin = daemon.announced.lines().nth(1).unwrap();
+    assert!(plugin.starts_with("-plugin file="), "{plugin}");
+    assert!(plugin.contains("libvfio_user_ism_plugin.so,"), "{plugin}");
+    assert!(
+        plugin.ends_with(&format!(",forward={}", path.display())),
+        "{plugin}"
+    );
+    assert_eq!(
+        pcistb(&mut Client::open(&path), 2, 0, &header(code::READ_GID, 8)),
+        None
+    );
+    daemon.signal(rustix::process::Signal::TERM);
+    eventually("the socket is removed", || (!path.exists()).then_some(()));
+}
