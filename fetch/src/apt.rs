@@ -11,28 +11,28 @@ use crate::request::{Closure, Request};
 use crate::{host, mirror, tool, uri_list};
 
 /// A private apt for the suite and architecture of one request.
-pub(crate) struct Apt<'a> {
-    request: &'a Request,
+pub(crate) struct Apt {
+    request: Request,
     folder: PathBuf,
     config: PathBuf,
 }
 
-impl<'a> Apt<'a> {
+impl Apt {
     /// Lays out the folders and the configuration below `base`.
-    pub(crate) fn new(base: &Path, request: &'a Request) -> Result<Self, Error> {
+    pub(crate) fn new(base: &Path, request: &Request) -> Result<Self, Error> {
         let folder = base.join(format!("{}-{}", request.suite, request.arch));
         for sub in ["state", "lists/partial", "archives/partial", "none"] {
             let path = folder.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
         let apt = Self {
-            request,
+            request: request.clone(),
             config: folder.join("apt.conf"),
             folder,
         };
         let sources = sources(&request.suites(), &mirror::find()?, host::keyring()?);
         apt.write("sources.list", &sources)?;
-        apt.write("apt.conf", &configuration(&apt.folder, &request.arch))?;
+        apt.write("apt.conf", &configuration(&apt.folder, request))?;
         Ok(apt)
     }
 
@@ -121,16 +121,34 @@ impl<'a> Apt<'a> {
         Ok(())
     }
 
-    fn meta(&self, name: &str) -> Result<String, Error> {
+    /// The names of the packages that `name` depends on, in the order of its list; of
+    /// alternatives, the first.
+    pub(crate) fn depends(&self, name: &str) -> Result<Vec<String>, Error> {
         let what = format!("looking up what {name} stands for");
         let mut ask = self.tool("apt-cache");
         ask.args(["show", "--no-all-versions", name]);
         let answer = tool::output(&mut ask, &what)?;
-        first_dependency(&answer).ok_or(Error::Answer {
+        dependencies(&answer).ok_or(Error::Answer {
             what,
             expected: "a line Depends:",
             got: answer,
         })
+    }
+
+    /// What a meta package stands for: of the packages it depends on, the first whose name begins
+    /// as its own does (`linux-image-s390x` may also depend on `linux-base-s390x`).
+    fn meta(&self, name: &str) -> Result<String, Error> {
+        let names = self.depends(name)?;
+        let family = name.rsplit_once('-').map_or(name, |(family, _)| family);
+        let of_family = names.iter().find(|n| n.starts_with(family));
+        of_family
+            .or(names.first())
+            .cloned()
+            .ok_or_else(|| Error::Answer {
+                what: format!("looking up what {name} stands for"),
+                expected: "at least one dependency",
+                got: String::new(),
+            })
     }
 
     fn archive(&self, package: &Package) -> PathBuf {
@@ -174,8 +192,9 @@ fn sources(suites: &[&str], mirror: &str, keyring: &str) -> String {
 }
 
 /// What sets this apt apart. The machine's own configuration is read before it, for its proxies.
-fn configuration(folder: &Path, arch: &str) -> String {
+fn configuration(folder: &Path, request: &Request) -> String {
     let at = folder.display();
+    let Request { arch, suite, .. } = request;
     format!(
         "// Hooks of the machine are for its own package lists.\n\
          #clear APT::Update::Pre-Invoke;\n\
@@ -184,6 +203,8 @@ fn configuration(folder: &Path, arch: &str) -> String {
          #clear APT::Architectures;\n\
          APT::Architecture \"{arch}\";\n\
          APT::Architectures {{ \"{arch}\"; }};\n\
+         // A backports suite is not taken from by itself.\n\
+         APT::Default-Release \"{suite}\";\n\
          APT::Install-Recommends \"false\";\n\
          APT::Install-Suggests \"false\";\n\
          APT::Sandbox::User \"root\";\n\
@@ -204,10 +225,10 @@ fn configuration(folder: &Path, arch: &str) -> String {
     )
 }
 
-fn first_dependency(show: &str) -> Option<String> {
+fn dependencies(show: &str) -> Option<Vec<String>> {
     let list = show.lines().find_map(|l| l.strip_prefix("Depends: "))?;
-    let name = list.split([' ', ',']).next()?;
-    (!name.is_empty()).then(|| name.to_owned())
+    let name = |item: &str| item.trim().split([' ', '|', ':']).next().map(str::to_owned);
+    Some(list.split(',').filter_map(name).collect())
 }
 
 #[cfg(test)]
@@ -230,19 +251,28 @@ mod tests {
     }
 
     #[test]
-    fn a_meta_package_stands_for_its_first_dependency() {
+    fn names_come_without_versions_and_alternatives() {
         let show = "Package: linux-image-s390x\nVersion: 6.12.107-1\n\
-                    Depends: linux-image-6.12.107+deb13-s390x (= 6.12.107-1), x\n";
+                    Depends: linux-image-6.12.107+deb13-s390x (= 6.12.107-1), a | b (= 1), gcc:any\n";
         assert_eq!(
-            first_dependency(show).as_deref(),
-            Some("linux-image-6.12.107+deb13-s390x")
+            dependencies(show).unwrap(),
+            ["linux-image-6.12.107+deb13-s390x", "a", "gcc"]
         );
-        assert_eq!(first_dependency("Package: x\n"), None);
+        assert_eq!(dependencies("Package: x\n"), None);
     }
 
     #[test]
     fn nothing_of_the_machine_is_written() {
-        let text = configuration(Path::new("/cache/apt/x"), "s390x");
+        let request = Request {
+            name: "x".into(),
+            suite: "trixie".into(),
+            arch: "s390x".into(),
+            packages: vec![],
+            metas: vec![],
+            closure: Closure::Named,
+        };
+        let text = configuration(Path::new("/cache/apt/x"), &request);
+        assert!(text.contains("APT::Default-Release \"trixie\";"), "{text}");
         for line in text.lines().filter(|l| l.starts_with("Dir::")) {
             let value = line.split('"').nth(1).unwrap();
             let own = value.starts_with("/cache/apt/x/");

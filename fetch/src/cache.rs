@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::prune;
 use crate::request::Request;
 use crate::size;
+use crate::workshop::Workshop;
 
 /// A folder that keeps what was fetched.
 ///
@@ -91,6 +92,47 @@ impl Cache {
             return Ok(entry);
         }
         self.make(request, &progress, finish)
+    }
+
+    /// What `make` builds, from the cache or built now: kept under `name` for as long as it is
+    /// asked for with the same `key`, which says what it is built from. It appears whole or not at
+    /// all.
+    ///
+    /// # Errors
+    /// Those of `make`, and when a folder cannot be written.
+    pub fn built<E: From<Error>>(
+        &self,
+        name: &str,
+        key: &str,
+        make: impl FnOnce(&Workshop) -> Result<(), E>,
+    ) -> Result<Entry, E> {
+        let folder = self.folder.join("entries").join(name);
+        let key = key.to_owned();
+        if let Some(entry) = Entry::open(&folder, &key) {
+            return Ok(entry);
+        }
+        let started = Instant::now();
+        let progress = Progress::new(name);
+        let _lock = self.lock(&progress)?;
+        // Another process may have made it while this one waited.
+        if let Some(entry) = Entry::open(&folder, &key) {
+            return Ok(entry);
+        }
+        let workshop = Workshop::new(self, name, progress)?;
+        make(&workshop)?;
+        let entry = workshop.seal(&folder, &key)?;
+        Progress::new(name).say(format_args!(
+            "ready after {:.1} s, {} on disk",
+            started.elapsed().as_secs_f64(),
+            size::text(entry.bytes_unpacked())
+        ));
+        Ok(entry)
+    }
+
+    /// What was built under `name` with `key`, if it was; asks no network.
+    #[must_use]
+    pub fn have_built(&self, name: &str, key: &str) -> Option<Entry> {
+        Entry::open(&self.folder.join("entries").join(name), &key.to_owned())
     }
 
     fn make(

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::request::Request;
 
 const STAMP: &str = "stamp.json";
 const SCHEMA: u32 = 1;
@@ -24,10 +24,11 @@ pub struct Package {
     pub bytes: u64,
 }
 
+/// `request` is what the entry was made for: a `Request`, or the key of something built.
 #[derive(Serialize, Deserialize)]
-struct Stamp {
+struct Stamp<K> {
     schema: u32,
-    request: Request,
+    request: K,
     packages: Vec<Package>,
     bytes_unpacked: u64,
 }
@@ -88,9 +89,12 @@ impl Entry {
         self.fetched_now = now;
     }
 
-    /// The entry in `folder`, if it is there and holds what `request` asks for.
-    pub(crate) fn open(folder: &Path, request: &Request) -> Option<Self> {
-        let stamp: Stamp = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
+    /// The entry in `folder`, if it is there and was made for `request`.
+    pub(crate) fn open<K: DeserializeOwned + PartialEq>(
+        folder: &Path,
+        request: &K,
+    ) -> Option<Self> {
+        let stamp: Stamp<K> = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
         (stamp.schema == SCHEMA && stamp.request == *request).then(|| Self {
             folder: folder.to_path_buf(),
             packages: stamp.packages,
@@ -100,16 +104,16 @@ impl Entry {
     }
 
     /// Writes the stamp into `partial`, puts that in the place of `folder`, and opens it.
-    pub(crate) fn seal(
+    pub(crate) fn seal<K: Serialize>(
         partial: &Path,
         folder: &Path,
-        request: &Request,
+        request: &K,
         packages: Vec<Package>,
     ) -> Result<Self, Error> {
         let bytes_unpacked = bytes_below(&root(partial))?;
         let stamp = Stamp {
             schema: SCHEMA,
-            request: request.clone(),
+            request,
             packages,
             bytes_unpacked,
         };
@@ -154,7 +158,7 @@ fn bytes_below(folder: &Path) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Closure;
+    use crate::request::{Closure, Request};
 
     fn request() -> Request {
         Request {

@@ -7,9 +7,10 @@
 //! - [`Cache`]: where the parts lie ([`Cache::locate`]), and [`Cache::packages`] for any others;
 //! - [`Qemu::find`]: the QEMU to run: one that was named, one on `PATH`, or the fetched one;
 //! - [`Guest::fetch`]: a kernel and busybox for s390x; [`Initramfs`] makes them bootable;
+//! - [`Cache::built`]: something that is built out of packages, kept like them;
 //! - [`run()`]: what the `fetch` subcommand calls.
 //!
-//! Not here: running QEMU, building kernel modules, or any package source other than apt's.
+//! Not here: running QEMU, what is built and how, or any package source other than apt's.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod guest;
 mod host;
 mod initramfs;
 mod mirror;
+mod programs;
 mod progress;
 mod prune;
 mod qemu;
@@ -31,6 +33,7 @@ mod size;
 mod tool;
 mod uri_list;
 mod version;
+mod workshop;
 mod wrapper;
 
 pub use cache::Cache;
@@ -38,7 +41,9 @@ pub use entry::{Entry, Package};
 pub use error::Error;
 pub use guest::Guest;
 pub use initramfs::Initramfs;
+pub use programs::{make_startable, native_arch};
 pub use qemu::{Machine, Origin, Qemu};
 pub use request::{Closure, Request};
 pub use run::{Part, Source, Summary, What, run};
 pub use version::Version;
+pub use workshop::{Shelf, Workshop};

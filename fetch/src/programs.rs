@@ -1,0 +1,161 @@
+//! Programs of an unpacked root, made to start in place: each becomes a small script that runs it
+//! through the unpacked dynamic loader. No root, namespace or installation is needed.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::host::{self, Platform};
+
+/// Where a root has its libraries: in `usr/`, and in older suites beside it.
+const PLACES: [&str; 2] = ["usr/lib", "lib"];
+/// Added to a program's name when a script takes its place.
+const SUFFIX: &str = ".elf";
+
+/// Puts a script in the place of every program for this machine below `root`, an absolute path,
+/// and tells how many there were. The root must stay where it is.
+///
+/// # Errors
+/// When a file cannot be read or written, or the root has no dynamic loader for this machine.
+pub fn make_startable(root: &Path) -> Result<usize, Error> {
+    let platform = host::platform()?;
+    let start = start_line(root, &platform)?;
+    wrap_below(root, &start, &platform)
+}
+
+/// Debian's name of this machine's architecture.
+///
+/// # Errors
+/// [`Error::Architecture`] when Debian's programs do not run here.
+pub fn native_arch() -> Result<&'static str, Error> {
+    Ok(host::platform()?.arch)
+}
+
+/// The beginning of a script, up to the program.
+fn start_line(root: &Path, platform: &Platform) -> Result<String, Error> {
+    let folders = PLACES.map(|place| root.join(place).join(platform.triplet));
+    let loader = Path::new(platform.loader).file_name().unwrap_or_default();
+    let candidates: Vec<PathBuf> = folders.iter().map(|f| f.join(loader)).collect();
+    let loader = candidates
+        .iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::Missing {
+            packages: "the programs' packages".to_owned(),
+            expected: loader.to_string_lossy().into_owned(),
+            folder: root.to_path_buf(),
+        })?;
+    let libraries: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
+    Ok(format!(
+        "#!/bin/sh\nexec {} --library-path {} --argv0 \"$0\"",
+        quoted(&loader.display().to_string()),
+        quoted(&libraries.join(":"))
+    ))
+}
+
+fn wrap_below(folder: &Path, start: &str, platform: &Platform) -> Result<usize, Error> {
+    let mut count = 0;
+    for item in fs::read_dir(folder).map_err(Error::io("read", folder))? {
+        let item = item.map_err(Error::io("read", folder))?;
+        let path = item.path();
+        // Not through links: what they lead to is met in its own place.
+        let data = item.metadata().map_err(Error::io("read", &path))?;
+        if data.is_dir() {
+            count += wrap_below(&path, start, platform)?;
+        } else if data.is_file()
+            && data.permissions().mode() & 0o100 != 0
+            && is_program(&path, platform)?
+        {
+            wrap(&path, start)?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn wrap(path: &Path, start: &str) -> Result<(), Error> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(SUFFIX);
+    let moved = PathBuf::from(name);
+    fs::rename(path, &moved).map_err(Error::io("move", path))?;
+    // argv[0] stays the script, beside which gcc looks for its parts.
+    let text = format!("{start} {} \"$@\"\n", quoted(&moved.display().to_string()));
+    fs::write(path, text).map_err(Error::io("write", path))?;
+    let rights = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(path, rights).map_err(Error::io("set rights of", path))
+}
+
+/// Whether `path` is a dynamically linked program, not a library, for this machine's processor: an
+/// ELF file that names this machine's loader (source: the ELF specification, PT_INTERP).
+fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
+    // The name stands in the first page of every program that binutils links.
+    let mut head = Vec::new();
+    let file = fs::File::open(path).map_err(Error::io("open", path))?;
+    file.take(4096)
+        .read_to_end(&mut head)
+        .map_err(Error::io("read", path))?;
+    let loader = Path::new(platform.loader).file_name().unwrap_or_default();
+    let loader = loader.as_encoded_bytes();
+    // The loader and libc hold the name too, but end in `.so` and a number.
+    let library = path
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().contains(".so"));
+    Ok(!library && head.starts_with(b"\x7fELF") && head.windows(loader.len()).any(|w| w == loader))
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_program_starts_through_the_loader_of_its_root_and_a_script_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("a root's");
+        let platform = host::platform().unwrap();
+        let loader = Path::new(platform.loader).file_name().unwrap();
+        let place = |path: &str, text: &[u8]| {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        // A loader that only tells how it was called.
+        let libraries = format!("usr/lib/{}", platform.triplet);
+        place(
+            &format!("{libraries}/{}", loader.to_str().unwrap()),
+            b"#!/bin/sh\nprintf '%s\\n' \"$@\"\n",
+        );
+        let mut elf = b"\x7fELF\x02\x02 /lib/".to_vec();
+        elf.extend_from_slice(loader.as_encoded_bytes());
+        let program = place("usr/bin/tool", &elf);
+        let script = place("usr/bin/script", b"#!/bin/sh\n");
+        let foreign = place("usr/bin/foreign", b"\x7fELF /lib/ld64.so.1");
+
+        assert_eq!(make_startable(&root).unwrap(), 1);
+        let out = Command::new(&program).args(["-o", "a b"]).output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "--library-path");
+        assert!(lines[1].contains(&libraries), "{text}");
+        assert_eq!(lines[2..4], ["--argv0", program.to_str().unwrap()]);
+        let moved = format!("{}.elf", program.display());
+        assert_eq!(lines[4..], [moved.as_str(), "-o", "a b"]);
+        assert_eq!(fs::read(script).unwrap(), b"#!/bin/sh\n");
+        assert!(fs::read(foreign).unwrap().starts_with(b"\x7fELF"));
+    }
+
+    #[test]
+    fn a_root_without_a_loader_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = make_startable(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("should hold ld-linux"), "{text}");
+    }
+}
