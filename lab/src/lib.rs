@@ -3,3 +3,7 @@
 //! Non-goal: emulating the function; that is the server's, which the lab starts.
 
 #![forbid(unsafe_code)]
+
+pub mod kit;
+
+pub use kit::{KernelChoice, Kit, KitError, OwnKernel, Smc};

@@ -1,0 +1,106 @@
+//! Which kernel a guest runs.
+
+use std::path::{Path, PathBuf};
+
+use super::KitError;
+
+/// Which kernel a guest runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelChoice {
+    /// Debian's Linux 6.12, with ism, smc, and smc with loopback-ism.
+    Linux612,
+    /// Debian's Linux 7.2, where ism sits under the dibs layer; without smc.
+    Linux72,
+    /// One that the user brought.
+    Own(OwnKernel),
+}
+
+/// A kernel that the user brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnKernel {
+    /// The kernel image for s390x.
+    pub kernel: PathBuf,
+    /// An initramfs whose files the guest has below the lab's own.
+    pub initrd: Option<PathBuf>,
+    /// A folder to search for the modules to load; without it, ism and smc are built in.
+    pub modules: Option<PathBuf>,
+}
+
+impl OwnKernel {
+    pub(super) fn check(&self) -> Result<(), KitError> {
+        let file = |path: &Path, what| {
+            if path.is_file() {
+                return Ok(());
+            }
+            Err(KitError::Own {
+                what,
+                path: path.to_path_buf(),
+                expected: "a file",
+            })
+        };
+        file(&self.kernel, "kernel")?;
+        if let Some(initrd) = &self.initrd {
+            file(initrd, "initrd")?;
+        }
+        match &self.modules {
+            Some(folder) if !folder.is_dir() => Err(KitError::Own {
+                what: "modules",
+                path: folder.clone(),
+                expected: "a folder",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A series of Debian's kernels that modules are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Series {
+    Linux612,
+    Linux72,
+}
+
+impl Series {
+    /// The cache entry's name.
+    pub(super) fn entry(self) -> &'static str {
+        match self {
+            Self::Linux612 => "lab-linux-6.12",
+            Self::Linux72 => "lab-linux-7.2",
+        }
+    }
+
+    /// Suites that have it, best first.
+    pub(super) fn suites(self) -> &'static [&'static str] {
+        match self {
+            Self::Linux612 => &["trixie", "bookworm-backports"],
+            Self::Linux72 => &["sid"],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_brought_must_be_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let kernel = dir.path().join("image");
+        std::fs::write(&kernel, "x").unwrap();
+        let mut own = OwnKernel {
+            kernel: kernel.clone(),
+            initrd: None,
+            modules: Some(dir.path().to_path_buf()),
+        };
+        own.check().unwrap();
+        own.modules = Some(kernel);
+        let text = own.check().unwrap_err().to_string();
+        assert!(
+            text.contains("modules") && text.contains("a folder"),
+            "{text}"
+        );
+        own.kernel = dir.path().join("absent");
+        let text = own.check().unwrap_err().to_string();
+        assert!(text.contains("absent") && text.contains("a file"), "{text}");
+    }
+}

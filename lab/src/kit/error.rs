@@ -1,0 +1,97 @@
+//! Why a kit could not be had.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a kit could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KitError {
+    /// Packages could not be had.
+    #[error(transparent)]
+    Fetch(#[from] debian_fetch::Error),
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, e.g. `read`.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A program could not be started.
+    #[error("{step}: cannot start {program}")]
+    Start {
+        /// What was being done.
+        step: String,
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A program ended with an error.
+    #[error("{step} failed; all of it is in {}, which ends so:\n{tail}", log.display())]
+    Build {
+        /// What was being done.
+        step: String,
+        /// The log.
+        log: PathBuf,
+        /// Its last lines, indented.
+        tail: String,
+    },
+    /// A package does not depend on what it should.
+    #[error("the package {package} should depend on one named {expected}, but has only: {got}")]
+    Depends {
+        /// The package asked about.
+        package: String,
+        /// The form of the expected name.
+        expected: String,
+        /// The names there are.
+        got: String,
+    },
+    /// Packages of one kernel have different versions: the mirror is being brought up to date.
+    #[error("the packages of one kernel have different versions: {versions}; try again later")]
+    Versions {
+        /// Names and versions.
+        versions: String,
+    },
+    /// Something that must be in a folder is not.
+    #[error("no {what} in {}", folder.display())]
+    Missing {
+        /// The file.
+        what: String,
+        /// The folder looked at.
+        folder: PathBuf,
+    },
+    /// A file of an own kernel is not what it should be.
+    #[error("{what}: {} is not {expected}", path.display())]
+    Own {
+        /// Which one.
+        what: &'static str,
+        /// As given.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The kernel's make refuses such paths.
+    #[error(
+        "kernel modules cannot be built below {}, because of the white space or colon in it: set \
+         VFIO_USER_ISM_CACHE to another folder", path.display()
+    )]
+    Place {
+        /// The cache's folder.
+        path: PathBuf,
+    },
+}
+
+impl KitError {
+    /// A [`KitError::Io`] from what was tried on `path`.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

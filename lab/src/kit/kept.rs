@@ -1,0 +1,199 @@
+//! What is kept of a build: kernel, busybox and the modules that a guest loads.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::KitError;
+use super::folder::{either, folders};
+use super::module::Module;
+use super::modules;
+use super::target::{LOOPBACK, Target};
+
+/// Files of a finished entry, below its root.
+pub(super) const KERNEL: &str = "vmlinuz";
+pub(super) const RELEASE: &str = "release";
+pub(super) const BUSYBOX: &str = "busybox";
+/// The modules that a guest loads: one path on each line, from the root.
+pub(super) const ORDER: &str = "order";
+/// The same with loopback-ism; empty where there is no such build.
+pub(super) const ORDER_LOOPBACK: &str = "order.loopback";
+
+/// Modules that Debian's kernel may have, but not as they are wanted: its smc knows no ISM.
+const REPLACED: [&str; 4] = ["dibs", "ism", "smc", "smc_diag"];
+
+/// Puts what is kept into `root`: from the packages in `guest`, and from the targets in `build`.
+/// `programs` is the folder of those that take the compression off.
+pub(super) fn keep(
+    guest: &Path,
+    programs: &Path,
+    build: &Path,
+    targets: &[Target],
+    root: &Path,
+) -> Result<(), KitError> {
+    let copy = |from: &Path, to: &str| {
+        let copied = fs::copy(from, root.join(to));
+        copied.map(drop).map_err(KitError::io("copy", from))
+    };
+    let (kernel, release) = kernel(guest)?;
+    copy(&kernel, KERNEL)?;
+    write(&root.join(RELEASE), release.as_bytes())?;
+    copy(&either(guest, "bin/busybox")?, BUSYBOX)?;
+
+    let mut found = BTreeMap::new();
+    modules::find(&either(guest, "lib/modules")?, &mut found)?;
+    found.retain(|name, _| !REPLACED.contains(&name.as_str()));
+    let mut files: BTreeMap<_, _> = found
+        .into_iter()
+        .map(|(name, module)| (name, module.programs_in(programs)))
+        .collect();
+    let mut add = |loopback: bool| {
+        for target in targets
+            .iter()
+            .filter(|t| (t.folder == LOOPBACK) == loopback)
+        {
+            for name in target.kept {
+                let file = build.join(target.folder).join(format!("{name}.ko"));
+                files.insert((*name).to_owned(), Module::at(&file));
+            }
+        }
+        modules::ordered(&modules::WANTED, &files)
+    };
+    let plain = add(false)?;
+    let mut order = place(root, "plain", &plain, &[])?;
+    write(&root.join(ORDER), order.as_bytes())?;
+    order.clear();
+    if targets.iter().any(|target| target.folder == LOOPBACK) {
+        order = place(root, LOOPBACK, &add(true)?, &plain)?;
+    }
+    write(&root.join(ORDER_LOOPBACK), order.as_bytes())
+}
+
+/// Writes `modules` to `root/modules/FOLDER`, without those in `shared`, which are there in
+/// `plain`; gives the paths of all from the root, one on each line.
+fn place(
+    root: &Path,
+    folder: &str,
+    modules: &[Module],
+    shared: &[Module],
+) -> Result<String, KitError> {
+    let mut order = String::new();
+    let at = root.join("modules").join(folder);
+    fs::create_dir_all(&at).map_err(KitError::io("create", &at))?;
+    for module in modules {
+        let file = format!("{}.ko", module.name());
+        let folder = if shared.contains(module) {
+            "plain"
+        } else {
+            write(&at.join(&file), &module.read()?)?;
+            folder
+        };
+        order.push_str(&format!("modules/{folder}/{file}\n"));
+    }
+    Ok(order)
+}
+
+/// The kernel's image and its release.
+fn kernel(guest: &Path) -> Result<(PathBuf, String), KitError> {
+    let all = either(guest, "lib/modules")?;
+    let missing = |what: &str, folder: &Path| KitError::Missing {
+        what: what.to_owned(),
+        folder: folder.to_path_buf(),
+    };
+    let own = folders(&all)?;
+    let own = own
+        .first()
+        .ok_or_else(|| missing("folder of modules", &all))?;
+    let release = own.file_name().unwrap_or_default().to_string_lossy();
+    // Newer kernel packages have the image beside the modules.
+    let images = [
+        own.join("vmlinuz"),
+        guest.join(format!("boot/vmlinuz-{release}")),
+    ];
+    let image = images.into_iter().find(|path| path.is_file());
+    let image = image.ok_or_else(|| missing("kernel image", guest))?;
+    Ok((image, release.into_owned()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), KitError> {
+    fs::write(path, bytes).map_err(KitError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::choice::Series;
+    use crate::kit::target;
+
+    fn put(path: &Path, depends: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{}\0depends={depends}\0", path.display())).unwrap();
+    }
+
+    fn read(root: &Path, name: &str) -> String {
+        fs::read_to_string(root.join(name)).unwrap()
+    }
+
+    /// Keeps what `series` builds, beside packages of a kernel `6.x`.
+    fn kept(series: Series, image: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        put(&at(image), "");
+        put(&at("guest/bin/busybox"), "");
+        let modules = "guest/lib/modules/6.x/kernel";
+        for (name, depends) in [
+            ("net/smc", "ib_core"),
+            ("ib_core", ""),
+            ("virtio_net", "net_failover"),
+            ("net_failover", ""),
+        ] {
+            put(&at(&format!("{modules}/{name}.ko")), depends);
+        }
+        for target in target::targets(series) {
+            for name in target.kept {
+                let file = format!("build/{}/{name}.ko", target.folder);
+                put(&at(&file), if *name == "smc" { "ism,ib_core" } else { "" });
+            }
+        }
+        let root = at("root");
+        fs::create_dir(&root).unwrap();
+        let targets = target::targets(series);
+        keep(
+            &at("guest"),
+            Path::new("/none"),
+            &at("build"),
+            targets,
+            &root,
+        )
+        .unwrap();
+        (dir, root)
+    }
+
+    #[test]
+    fn built_modules_come_in_place_of_debians_and_loopback_beside_them() {
+        let (_dir, root) = kept(Series::Linux612, "guest/boot/vmlinuz-6.x");
+        assert_eq!(read(&root, RELEASE), "6.x");
+        let plain = "modules/plain/net_failover.ko\nmodules/plain/virtio_net.ko\n\
+                     modules/plain/ib_core.ko\nmodules/plain/ism.ko\n\
+                     modules/plain/smc.ko\nmodules/plain/smc_diag.ko\n";
+        assert_eq!(read(&root, ORDER), plain);
+        let loopback = plain
+            .replace("plain/smc.ko", "loopback/smc.ko")
+            .replace("plain/smc_diag.ko", "loopback/smc_diag.ko");
+        assert_eq!(read(&root, ORDER_LOOPBACK), loopback);
+        assert!(read(&root, "modules/plain/smc.ko").contains("build/smc/smc.ko"));
+        assert!(read(&root, "modules/loopback/smc.ko").contains("build/loopback/smc.ko"));
+        assert!(!root.join("modules/loopback/ism.ko").exists());
+    }
+
+    #[test]
+    fn a_kernel_without_smc_has_the_image_beside_its_modules() {
+        let (_dir, root) = kept(Series::Linux72, "guest/lib/modules/6.x/vmlinuz");
+        let order = read(&root, ORDER);
+        assert!(
+            order.ends_with("plain/dibs.ko\nmodules/plain/ism.ko\n"),
+            "{order}"
+        );
+        assert_eq!(read(&root, ORDER_LOOPBACK), "");
+    }
+}

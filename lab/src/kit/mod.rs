@@ -1,0 +1,227 @@
+//! What a lab guest is made of: a kernel, its modules with ism and smc among them, busybox, and the
+//! guest tool.
+//!
+//! Debian's kernels come without ism. [`Kit::prepare`] builds it, and smc with it, from Debian's
+//! source of the same kernel, once, into the cache:
+//!
+//! - `choice`: which kernel;
+//! - `packages`: the names of the packages for it;
+//! - `recipe`: from packages to a finished entry of the cache; `target`: the modules it builds;
+//!   `kept`: what stays of it;
+//! - `make`: running the compiler, with a log;
+//! - `modules`: which modules a guest loads, in which order;
+//! - `tool`: the program that runs in the guest.
+//!
+//! Non-goal: booting it; that is the rest of the crate.
+
+mod choice;
+mod error;
+mod folder;
+mod kept;
+mod make;
+mod module;
+mod modules;
+mod packages;
+mod recipe;
+mod target;
+mod tool;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use debian_fetch::{Cache, Entry, Initramfs};
+
+pub use choice::{KernelChoice, OwnKernel};
+pub use error::KitError;
+pub use module::Module;
+
+use choice::Series;
+
+/// Where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
+const GUEST_MODULES: &str = "lib/lab";
+/// Where an initramfs has the guest tool.
+const GUEST_TOOL: &str = "bin/smcd-tool";
+
+/// Which build of smc a guest loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Smc {
+    /// As Debian configures it, and with ISM: SMC-D goes through ISM functions only.
+    Plain,
+    /// With loopback-ism as well (CONFIG_SMC_LO), the kernel's own software ISM, which is
+    /// preferred within one guest.
+    Loopback,
+}
+
+impl Smc {
+    /// The file in the guest that names the modules to load: a path on each line, in order.
+    #[must_use]
+    pub fn order_file(self) -> &'static str {
+        match self {
+            Self::Plain => "/lib/lab/order",
+            Self::Loopback => "/lib/lab/order.loopback",
+        }
+    }
+}
+
+/// The parts of a guest, ready to boot.
+#[derive(Clone, Debug)]
+pub struct Kit {
+    kernel: PathBuf,
+    release: String,
+    initrd: Option<PathBuf>,
+    plain: Vec<Module>,
+    loopback: Vec<Module>,
+    busybox: PathBuf,
+    tool: PathBuf,
+}
+
+impl Kit {
+    /// The parts for `choice`: from the cache, or fetched and built now. That takes minutes, and
+    /// tells on standard error how far it is.
+    ///
+    /// # Errors
+    /// When packages cannot be had, the compiler refuses, or a file of an own kernel is missing.
+    pub fn prepare(cache: &Cache, choice: &KernelChoice) -> Result<Self, KitError> {
+        match choice {
+            KernelChoice::Linux612 => Self::of_series(cache, Series::Linux612),
+            KernelChoice::Linux72 => Self::of_series(cache, Series::Linux72),
+            KernelChoice::Own(own) => {
+                // Userland and tool are Debian's and ours also here.
+                let base = Self::of_series(cache, Series::Linux612)?;
+                Self::of_own(base, own)
+            }
+        }
+    }
+
+    fn of_series(cache: &Cache, series: Series) -> Result<Self, KitError> {
+        let entry = recipe::entry(cache, series)?;
+        let tool = tool::find(cache, &entry)?;
+        Self::open(&entry, tool)
+    }
+
+    fn open(entry: &Entry, tool: PathBuf) -> Result<Self, KitError> {
+        let root = entry.root();
+        let text = |name: &str| {
+            let path = root.join(name);
+            let text = fs::read_to_string(&path).map_err(KitError::io("read", &path))?;
+            Ok::<_, KitError>(text.trim().to_owned())
+        };
+        let modules = |name: &str| {
+            let lines = text(name)?;
+            Ok::<_, KitError>(
+                lines
+                    .lines()
+                    .map(|line| Module::at(&root.join(line)))
+                    .collect(),
+            )
+        };
+        Ok(Self {
+            kernel: root.join(kept::KERNEL),
+            release: text(kept::RELEASE)?,
+            initrd: None,
+            plain: modules(kept::ORDER)?,
+            loopback: modules(kept::ORDER_LOOPBACK)?,
+            busybox: root.join(kept::BUSYBOX),
+            tool,
+        })
+    }
+
+    fn of_own(base: Self, own: &OwnKernel) -> Result<Self, KitError> {
+        own.check()?;
+        let release = own.kernel.file_name().unwrap_or_default();
+        let found = match &own.modules {
+            Some(folder) => modules::of_folder(folder)?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            kernel: own.kernel.clone(),
+            release: release.to_string_lossy().into_owned(),
+            initrd: own.initrd.clone(),
+            plain: found,
+            loopback: Vec::new(),
+            ..base
+        })
+    }
+
+    /// The kernel image, for QEMU's `-kernel`.
+    #[must_use]
+    pub fn kernel(&self) -> &Path {
+        &self.kernel
+    }
+
+    /// The kernel's release as `uname -r` says it; of an own kernel, its file name.
+    #[must_use]
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// The modules that a guest loads, in this order. Empty for [`Smc::Loopback`] if this kernel
+    /// has no such build. For Linux 7.2 there is no smc: see [`Kit::has_smc`].
+    #[must_use]
+    pub fn modules(&self, smc: Smc) -> &[Module] {
+        match smc {
+            Smc::Plain => &self.plain,
+            Smc::Loopback => &self.loopback,
+        }
+    }
+
+    /// Whether smc is among the modules. Debian's Linux 7.2 is configured without SMC, which
+    /// cannot be added as a module; an own kernel may have it built in.
+    #[must_use]
+    pub fn has_smc(&self) -> bool {
+        self.plain.iter().any(|module| module.name() == "smc")
+    }
+
+    /// The static busybox for s390x.
+    #[must_use]
+    pub fn busybox(&self) -> &Path {
+        &self.busybox
+    }
+
+    /// The guest tool, a static program for s390x (`lab/guest/README.md`).
+    #[must_use]
+    pub fn tool(&self) -> &Path {
+        &self.tool
+    }
+
+    /// Writes an initramfs to `path`: busybox, `/bin/smcd-tool`, the modules in `/lib/lab` with
+    /// [`Smc::order_file`], and what `add` adds, which should be at least an `init`. An own initrd
+    /// comes first in it, so that our files win.
+    ///
+    /// # Errors
+    /// When a part cannot be read or the file cannot be written.
+    pub fn initramfs(
+        &self,
+        path: &Path,
+        add: impl FnOnce(Initramfs) -> Initramfs,
+    ) -> Result<(), KitError> {
+        let tool = fs::read(&self.tool).map_err(KitError::io("read", &self.tool))?;
+        let mut made = Initramfs::new(&self.busybox)?.file(GUEST_TOOL, 0o755, tool);
+        for (smc, folder) in [(Smc::Plain, "plain"), (Smc::Loopback, "loopback")] {
+            let mut order = String::new();
+            for module in self.modules(smc) {
+                // What both have in common is there once.
+                let shared = self.plain.contains(module);
+                let folder = if shared { "plain" } else { folder };
+                let place = format!("{GUEST_MODULES}/{folder}/{}.ko", module.name());
+                order.push_str(&format!("/{place}\n"));
+                if smc == Smc::Plain || !shared {
+                    made = made.file(&place, 0o644, module.read()?);
+                }
+            }
+            made = made.file(smc.order_file(), 0o644, order);
+        }
+        let ours = add(made).bytes()?;
+        let mut whole = match &self.initrd {
+            Some(own) => fs::read(own).map_err(KitError::io("read", own))?,
+            None => Vec::new(),
+        };
+        // The kernel looks for the next archive at a multiple of 4 bytes.
+        whole.resize(whole.len().next_multiple_of(4), 0);
+        whole.extend_from_slice(&ours);
+        fs::write(path, whole).map_err(KitError::io("write", path))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The program that runs in the guest, `lab/guest/smcd-tool.c`: compiled with the kernel's
+//! modules, and again when its source is another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use debian_fetch::{Cache, Closure, Entry, Workshop, make_startable, native_arch};
+
+use super::KitError;
+use super::make::Steps;
+use super::packages::{self, TRIPLET};
+
+/// The source's files; the first is compiled, and includes the others.
+const SOURCES: [(&str, &str); 1] = [("smcd-tool.c", include_str!("../../guest/smcd-tool.c"))];
+
+/// The program in an entry, below its root.
+const PROGRAM: &str = "smcd-tool";
+/// Beside it: of which source it is.
+const OF: &str = "smcd-tool.source";
+/// The cache entry of a program that was compiled by itself.
+const ENTRY: &str = "lab-smcd-tool";
+/// The release whose compiler is used then; any will do.
+const COMPILER: (&str, &str) = ("bookworm", "gcc-12");
+
+/// The program of the present source: in `kit`, or in an entry of its own, compiled if need be.
+pub(super) fn find(cache: &Cache, kit: &Entry) -> Result<PathBuf, KitError> {
+    let key = key();
+    let in_kit = fs::read_to_string(kit.root().join(OF));
+    if in_kit.is_ok_and(|of| of == key) {
+        return Ok(kit.root().join(PROGRAM));
+    }
+    let entry = cache.built(ENTRY, &key, |workshop| alone(cache, workshop))?;
+    Ok(entry.root().join(PROGRAM))
+}
+
+/// Compiles the program with this machine's cross compiler, or with a fetched one.
+fn alone(cache: &Cache, workshop: &Workshop) -> Result<(), KitError> {
+    let logs = cache.folder().join("logs");
+    let build = workshop.folder().join("build");
+    let on_machine = format!("{TRIPLET}-gcc");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(&on_machine).is_file()) {
+        let steps = Steps::new(workshop, None, &logs, ENTRY, 1)?;
+        steps.begin("building the guest tool with this machine's compiler");
+        return compile(&steps, &on_machine, &build, &workshop.root());
+    }
+    let (suite, gcc) = COMPILER;
+    let tools = workshop.folder().join("tools");
+    let shelf = workshop.shelf(suite, native_arch()?, Closure::Full)?;
+    shelf.unpack(&packages::compiler_packages(gcc), &tools)?;
+    make_startable(&tools)?;
+    let steps = Steps::new(workshop, Some(tools.join("usr/bin")), &logs, ENTRY, 1)?;
+    steps.begin("building the guest tool");
+    compile(
+        &steps,
+        &format!("{TRIPLET}-{gcc}"),
+        &build,
+        &workshop.root(),
+    )
+}
+
+/// Compiles the program in the folder `build` with `compiler` into `root`.
+pub(super) fn compile(
+    steps: &Steps,
+    compiler: &str,
+    build: &Path,
+    root: &Path,
+) -> Result<(), KitError> {
+    let folder = build.join("tool");
+    fs::create_dir_all(&folder).map_err(KitError::io("create", &folder))?;
+    for (name, text) in SOURCES {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(KitError::io("write", &path))?;
+    }
+    let program = root.join(PROGRAM);
+    let mut arguments: Vec<String> = FLAGS.map(str::to_owned).to_vec();
+    arguments.extend([
+        "-o".to_owned(),
+        program.display().to_string(),
+        folder.join(SOURCES[0].0).display().to_string(),
+    ]);
+    steps.run("building the guest tool", compiler, arguments)?;
+    let of = root.join(OF);
+    fs::write(&of, key()).map_err(KitError::io("write", &of))
+}
+
+const FLAGS: [&str; 8] = [
+    "-std=gnu11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-static",
+    "-pthread",
+    "-s",
+];
+
+/// Changes with every change of the source or of how it is compiled.
+fn key() -> String {
+    // FNV-1a (source: RFC 9923): the same in every build of this program.
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let names = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
+    for byte in names.chain(FLAGS).flat_map(|text| text.bytes().chain([0])) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("source {hash:016x}")
+}
