@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::sandbox;
+
 /// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
 #[derive(Debug, Parser)]
 #[command(
@@ -128,6 +130,9 @@ pub struct ServeArgs {
     /// Write "ready\n" to this descriptor, and close it, once clients can connect.
     #[arg(long, value_name = "N")]
     pub ready_fd: Option<i32>,
+    /// Give up what is not needed for serving, before the first client.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    pub sandbox: sandbox::Mode,
     /// Print what this program can do, as JSON, and exit.
     #[arg(long)]
     pub print_capabilities: bool,

@@ -14,7 +14,8 @@
 //!   client; [`channel`]: what one that only brings instructions may do;
 //! - [`hub`], [`regions`]: the functions, behind one lock;
 //! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
-//! - [`record`]: events, counters, report.
+//! - [`record`]: events, counters, report;
+//! - [`sandbox`]: what the process gives up before it serves.
 //!
 //! `unsafe` stands in [`memory::guest_file`] and [`descriptor`] only.
 //!
@@ -44,6 +45,7 @@ pub mod record;
 pub mod regions;
 pub mod rules_list;
 pub mod run;
+pub mod sandbox;
 pub mod serve;
 pub mod socket;
 pub mod sockets;

@@ -8,6 +8,8 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
+use crate::sandbox::process_memory;
+
 /// The process that connected (SO_PEERCRED), as it was when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -43,34 +45,30 @@ impl Peer {
     /// Reads `out.len()` bytes at a virtual address of the process.
     pub fn read(self, address: u64, out: &mut [u8]) -> Result<(), PeerFault> {
         let len = out.len();
-        let remote = self.remote(address, len)?;
-        let done = process_vm_readv(
-            Pid::from_raw(self.pid),
-            &mut [IoSliceMut::new(out)],
-            &[remote],
-        );
-        self.whole(address, len, done)
+        let base = self.base(address, len)?;
+        let done = if process_memory::is_started() {
+            process_memory::access(self.pid, base, Access::Read(vec![0; len]))
+                .map(|bytes| out.copy_from_slice(&bytes))
+        } else {
+            touch(self.pid, base, Access::Read(out))
+        };
+        done.map_err(|error| self.fault(address, len, error.into()))
     }
 
     /// Writes `bytes` at a virtual address of the process.
     pub fn write(self, address: u64, bytes: &[u8]) -> Result<(), PeerFault> {
-        let remote = self.remote(address, bytes.len())?;
-        let done = process_vm_writev(Pid::from_raw(self.pid), &[IoSlice::new(bytes)], &[remote]);
-        self.whole(address, bytes.len(), done)
+        let base = self.base(address, bytes.len())?;
+        let mut copy = bytes.to_vec();
+        let done = if process_memory::is_started() {
+            process_memory::access(self.pid, base, Access::Write(copy)).map(drop)
+        } else {
+            touch(self.pid, base, Access::Write(&mut copy))
+        };
+        done.map_err(|error| self.fault(address, bytes.len(), error.into()))
     }
 
-    fn remote(self, address: u64, len: usize) -> Result<RemoteIoVec, PeerFault> {
-        let base = usize::try_from(address)
-            .map_err(|_| self.fault(address, len, nix::Error::EFAULT.into()))?;
-        Ok(RemoteIoVec { base, len })
-    }
-
-    fn whole(self, address: u64, len: usize, done: nix::Result<usize>) -> Result<(), PeerFault> {
-        match done {
-            Ok(done) if done == len => Ok(()),
-            Ok(_) => Err(self.fault(address, len, nix::Error::EFAULT.into())),
-            Err(error) => Err(self.fault(address, len, error.into())),
-        }
+    fn base(self, address: u64, len: usize) -> Result<usize, PeerFault> {
+        usize::try_from(address).map_err(|_| self.fault(address, len, nix::Error::EFAULT.into()))
     }
 
     fn fault(self, address: u64, len: usize, source: std::io::Error) -> PeerFault {
@@ -80,6 +78,41 @@ impl Peer {
             len,
             source,
         }
+    }
+}
+
+/// What is done to memory of a process, with these bytes.
+#[derive(Debug)]
+pub enum Access<B> {
+    /// Read into them.
+    Read(B),
+    /// Write them.
+    Write(B),
+}
+
+/// Reads or writes memory of a process, all of it or EFAULT.
+pub fn touch(pid: i32, base: usize, access: Access<&mut [u8]>) -> nix::Result<()> {
+    let pid = Pid::from_raw(pid);
+    let remote = |bytes: &[u8]| {
+        [RemoteIoVec {
+            base,
+            len: bytes.len(),
+        }]
+    };
+    let (done, len) = match access {
+        Access::Read(out) => {
+            let (len, remote) = (out.len(), remote(out));
+            let done = process_vm_readv(pid, &mut [IoSliceMut::new(out)], &remote);
+            (done, len)
+        }
+        Access::Write(bytes) => {
+            let done = process_vm_writev(pid, &[IoSlice::new(bytes)], &remote(bytes));
+            (done, bytes.len())
+        }
+    };
+    match done? {
+        whole if whole == len => Ok(()),
+        _ => Err(nix::Error::EFAULT),
     }
 }
 

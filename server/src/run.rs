@@ -7,13 +7,15 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use zpci_region::request::CarrierPolicy;
 
 use crate::announce::{self, Ready};
 use crate::cli::{Cli, Command, FetchWhat, LogFormat, ProfileCommand, ServeArgs};
 use crate::hub::Hub;
 use crate::listen::ListenError;
 use crate::profile::{self, Plan, ProfileError, builtin};
-use crate::record::{EventError, EventFile};
+use crate::record::{EventError, EventFile, ReportError, ReportFile};
+use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::sockets::Sockets;
 use crate::{capabilities, logging, rules_list, serve};
 
@@ -39,6 +41,15 @@ pub enum Failure {
     /// The event file.
     #[error("cannot start")]
     Events(#[source] EventError),
+    /// The report file.
+    #[error("cannot start")]
+    ReportFile(#[source] ReportError),
+    /// The report.
+    #[error("cannot write the report")]
+    Report(#[source] ReportError),
+    /// The sandbox.
+    #[error("cannot start")]
+    Sandbox(#[source] SandboxError),
     /// Anything else of the system.
     #[error("{what}")]
     System {
@@ -172,6 +183,11 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
         .as_deref()
         .map(|path| EventFile::create(path, args.events_limit));
     let events = events.transpose().map_err(Failure::Events)?;
+    let report = args.report.as_deref().map(ReportFile::open).transpose();
+    let report = report.map_err(Failure::ReportFile)?;
+    // From here on nothing new is opened. Threads that start later are restricted, too.
+    let needs = needs(&plan, &opened);
+    let sandbox = Sandbox::restrict_files(args.sandbox, &needs).map_err(Failure::Sandbox)?;
     let hub = Hub::new(plan, events).map_err(|error| Failure::Fabric(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers(hub.functions().count()))
@@ -181,6 +197,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
             what: "cannot start the runtime".to_owned(),
             source,
         })?;
+    sandbox.restrict_calls().map_err(Failure::Sandbox)?;
     let arguments = announce::arguments(&hub, &opened.paths);
     runtime.block_on(async {
         let system = |what: &str| {
@@ -205,7 +222,21 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
         serving.await.map_err(system("cannot serve"))
     })?;
     drop(opened.files);
-    finish(args, &hub)
+    finish(args, report, &hub)
+}
+
+/// What serving takes beside what is open.
+fn needs<'a>(plan: &Plan, opened: &'a Sockets) -> Needs<'a> {
+    let paths = opened.paths.iter().flatten();
+    Needs {
+        socket_folders: paths.filter_map(|path| path.parent()).collect(),
+        client_memory: plan.functions.iter().any(|function| {
+            matches!(
+                function.carrier,
+                CarrierPolicy::Auto | CarrierPolicy::ProcessVirtual
+            )
+        }),
+    }
 }
 
 fn workers(functions: usize) -> usize {
@@ -213,15 +244,12 @@ fn workers(functions: usize) -> usize {
     functions.min(cores).max(1)
 }
 
-fn finish(args: &ServeArgs, hub: &Hub) -> Result<ExitCode, Failure> {
+fn finish(args: &ServeArgs, file: Option<ReportFile>, hub: &Hub) -> Result<ExitCode, Failure> {
     let report = hub.report();
     // A reader of stderr that went away must not cost the report.
     let _ = std::io::stderr().write_all(report.summary().as_bytes());
-    if let Some(path) = &args.report {
-        report.write(path).map_err(|source| Failure::System {
-            what: format!("cannot write the report {}", path.display()),
-            source,
-        })?;
+    if let Some(mut file) = file {
+        file.write(&report).map_err(Failure::Report)?;
     }
     let worst = hub.worst();
     let failed = args

@@ -47,6 +47,27 @@ fn the_service_starts_the_program_with_arguments_it_knows() {
 }
 
 #[test]
+fn the_service_lets_the_server_set_up_its_sandbox() {
+    let unit = repository().join("configs/systemd/vfio-user-ism.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    let filter = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("SystemCallFilter="))
+        .unwrap();
+    let calls: Vec<&str> = filter.split_whitespace().collect();
+    for call in [
+        "seccomp",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+        "process_vm_readv",
+        "process_vm_writev",
+    ] {
+        assert!(calls.contains(&call), "{call}");
+    }
+}
+
+#[test]
 fn the_container_file_leaves_the_choice_of_mirror_to_the_base_image() {
     let file = fs::read_to_string(repository().join("Dockerfile")).unwrap();
     assert!(!file.contains("://"), "the Dockerfile names a host");

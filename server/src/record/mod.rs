@@ -4,10 +4,12 @@ pub mod events;
 pub mod journal;
 pub mod log_limit;
 pub mod report;
+pub mod report_file;
 pub mod tally;
 
 pub use events::{EventError, EventFile};
 pub use journal::Journal;
 pub use log_limit::LogLimit;
 pub use report::Report;
+pub use report_file::{ReportError, ReportFile};
 pub use tally::Tally;

@@ -1,7 +1,5 @@
 //! Totals by rule, path and function: the report file and the summary table at the end.
 
-use std::path::Path;
-
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use zpci_region::rule::catalogue::CATALOGUE;
@@ -128,13 +126,6 @@ impl FunctionReport {
 }
 
 impl Report {
-    /// Writes the report as JSON.
-    pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        std::fs::write(path, text)
-    }
-
     /// The summary for people.
     pub fn summary(&self) -> String {
         let mut accesses = table(&[
@@ -201,6 +192,8 @@ impl Report {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
+    // A terminal would be asked for its width, by means that the sandbox does not allow.
+    table.force_no_tty();
     table
         .load_style(presets::NOTHING)
         .set_header(header.to_vec());
