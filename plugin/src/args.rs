@@ -6,10 +6,32 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// What the plugin is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
     /// File that receives the records; made anew.
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
+    /// Functions whose instructions are carried to a server.
+    pub forwards: Vec<Forward>,
+}
+
+/// A function whose instructions are carried to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The server's instruction channel: a UNIX socket.
+    pub socket: PathBuf,
+    /// Which of the guest's functions it is.
+    pub selector: Selector,
+}
+
+/// How a function is told from the guest's others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// By its function id, as in `-device zpci,fid=`.
+    Fid(u32),
+    /// By its user-defined id, as in `-device zpci,uid=`.
+    Uid(u32),
+    /// It is the guest's only ISM function.
+    OnlyIsm,
 }
 
 /// A wrong argument.
@@ -19,14 +41,42 @@ pub enum ArgsError {
     #[error("argument {0:?} is not of the form name=value")]
     Malformed(String),
     /// A name nobody knows.
-    #[error("unknown argument {0:?}; known: out=PATH")]
+    #[error("unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N")]
     Unknown(String),
     /// The same name twice.
     #[error("argument {0:?} is given twice")]
     Repeated(&'static str),
-    /// No output file.
-    #[error("argument out=PATH is missing: the file that receives the records")]
-    OutMissing,
+    /// Nothing to do.
+    #[error(
+        "an argument is missing: out=PATH, the file that receives the records, or forward=SOCKET, the instruction channel of a server"
+    )]
+    NothingToDo,
+    /// An id that is no number.
+    #[error("argument {0:?}: expected a number from 0 to 4294967295, decimal or 0x...")]
+    NoNumber(String),
+    /// An id with no function before it.
+    #[error("argument {0:?} comes before the forward=SOCKET that it is about")]
+    NoForward(String),
+    /// Two ids for one function.
+    #[error("forward={socket} has two ids; one of fid=N and uid=N is enough")]
+    TwoIds {
+        /// The socket.
+        socket: String,
+    },
+    /// Several functions, one of them without id.
+    #[error(
+        "forward={socket} needs fid=N or uid=N after it: with several functions none is found by itself"
+    )]
+    NoId {
+        /// The socket.
+        socket: String,
+    },
+    /// Two functions that are one.
+    #[error("{what} is given for two functions")]
+    Twice {
+        /// What they share.
+        what: String,
+    },
 }
 
 impl Args {
@@ -35,56 +85,83 @@ impl Args {
     /// # Errors
     /// Names the first argument that is wrong or missing.
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, ArgsError> {
-        let mut out = None;
+        let mut args = Self::default();
         for argument in arguments {
             let (name, value) = argument
                 .split_once('=')
                 .filter(|(_, value)| !value.is_empty())
                 .ok_or_else(|| ArgsError::Malformed(argument.to_owned()))?;
             match name {
-                "out" if out.is_some() => return Err(ArgsError::Repeated("out")),
-                "out" => out = Some(PathBuf::from(value)),
+                "out" if args.out.is_some() => return Err(ArgsError::Repeated("out")),
+                "out" => args.out = Some(PathBuf::from(value)),
+                "forward" => args.forwards.push(Forward {
+                    socket: PathBuf::from(value),
+                    selector: Selector::OnlyIsm,
+                }),
+                "fid" => args.select(argument, Selector::Fid(number(argument, value)?))?,
+                "uid" => args.select(argument, Selector::Uid(number(argument, value)?))?,
                 _ => return Err(ArgsError::Unknown(name.to_owned())),
             }
         }
-        Ok(Self {
-            out: out.ok_or(ArgsError::OutMissing)?,
-        })
+        args.check()?;
+        Ok(args)
     }
+
+    fn select(&mut self, argument: &str, selector: Selector) -> Result<(), ArgsError> {
+        let forward = self
+            .forwards
+            .last_mut()
+            .ok_or_else(|| ArgsError::NoForward(argument.to_owned()))?;
+        if forward.selector != Selector::OnlyIsm {
+            let socket = forward.socket.display().to_string();
+            return Err(ArgsError::TwoIds { socket });
+        }
+        forward.selector = selector;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ArgsError> {
+        if self.out.is_none() && self.forwards.is_empty() {
+            return Err(ArgsError::NothingToDo);
+        }
+        let several = self.forwards.len() > 1;
+        for (index, forward) in self.forwards.iter().enumerate() {
+            let socket = forward.socket.display().to_string();
+            let mut earlier = self.forwards.iter().take(index);
+            if several && forward.selector == Selector::OnlyIsm {
+                return Err(ArgsError::NoId { socket });
+            }
+            if earlier.any(|other| other.socket == forward.socket) {
+                let what = format!("forward={socket}");
+                return Err(ArgsError::Twice { what });
+            }
+            let mut earlier = self.forwards.iter().take(index);
+            if earlier.any(|other| other.selector == forward.selector) {
+                let what = forward.selector.to_string();
+                return Err(ArgsError::Twice { what });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fid(fid) => write!(f, "fid={fid}"),
+            Self::Uid(uid) => write!(f, "uid={uid}"),
+            Self::OnlyIsm => f.write_str("the only function 1014:04ed"),
+        }
+    }
+}
+
+fn number(argument: &str, value: &str) -> Result<u32, ArgsError> {
+    let parsed = match value.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => value.parse(),
+    };
+    parsed.map_err(|_| ArgsError::NoNumber(argument.to_owned()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_output_path_may_hold_equal_signs() {
-        assert_eq!(
-            Args::parse(["out=/a=b"]),
-            Ok(Args {
-                out: PathBuf::from("/a=b")
-            })
-        );
-    }
-
-    #[test]
-    fn wrong_arguments_are_named() {
-        assert_eq!(Args::parse([]), Err(ArgsError::OutMissing));
-        assert_eq!(
-            Args::parse(["out="]),
-            Err(ArgsError::Malformed("out=".into()))
-        );
-        assert_eq!(
-            Args::parse(["quiet"]),
-            Err(ArgsError::Malformed("quiet".into()))
-        );
-        assert_eq!(
-            Args::parse(["out=a", "out=b"]),
-            Err(ArgsError::Repeated("out"))
-        );
-        assert_eq!(
-            Args::parse(["out=a", "frob=1"]).unwrap_err().to_string(),
-            "unknown argument \"frob\"; known: out=PATH"
-        );
-    }
-}
+mod tests;

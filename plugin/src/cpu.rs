@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the observer asks of a vCPU.
+//! What the plugin asks of a vCPU.
 
 use crate::decode::{Gpr, StorageOperand};
 
 /// PSW mask bit 5: dynamic address translation.
-const PSW_DAT: u64 = 1 << 58;
+pub const PSW_DAT: u64 = 1 << 58;
 /// PSW mask bit 31: extended addressing, 64-bit together with [`PSW_BASIC_ADDRESSING`].
 const PSW_EXTENDED_ADDRESSING: u64 = 1 << 32;
 /// PSW mask bit 32: basic addressing, 31-bit alone.
@@ -24,10 +24,23 @@ pub trait Cpu {
     fn psw_mask(&self) -> Option<u64>;
     /// Prefix register: the absolute address of the lowcore.
     fn prefix(&self) -> Option<u64>;
-    /// `length` bytes (at least 1) at a virtual address, through the current translation.
-    fn read_virtual(&self, address: u64, length: usize) -> Option<Vec<u8>>;
-    /// `length` bytes (at least 1) at an absolute address.
-    fn read_absolute(&self, address: u64, length: usize) -> Option<Vec<u8>>;
+    /// Appends `length` bytes (at least 1) at a virtual address, through the current translation;
+    /// nothing, and false, when they are not all there.
+    fn append_virtual(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool;
+    /// Appends `length` bytes (at least 1) at an absolute address, or nothing.
+    fn append_absolute(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool;
+}
+
+/// A vCPU whose instruction is carried out in its place. Each change says whether QEMU took it.
+pub trait GuestCpu: Cpu {
+    /// Control register, 0 to 15.
+    fn control(&self, number: u8) -> Option<u64>;
+    /// Sets a general register.
+    fn set_gpr(&mut self, register: Gpr, value: u64) -> bool;
+    /// Sets the left half of the PSW.
+    fn set_psw_mask(&mut self, mask: u64) -> bool;
+    /// Writes at an absolute address.
+    fn write_absolute(&mut self, address: u64, bytes: &[u8]) -> bool;
 }
 
 /// Condition code of a PSW mask, 0 to 3.
@@ -36,31 +49,53 @@ pub fn condition_code(psw_mask: u64) -> u8 {
     ((psw_mask >> 44) & 3) as u8
 }
 
+/// The same PSW mask with another condition code.
+#[must_use]
+pub const fn with_condition_code(psw_mask: u64, cc: u8) -> u64 {
+    psw_mask & !(3 << 44) | (cc as u64 & 3) << 44
+}
+
 /// Reads `length` bytes at a logical address, as the guest's own instructions would.
 ///
 /// An empty read gives no bytes; `None` means that a page of the range is not there.
 pub fn read_logical(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length);
+    append_logical(cpu, address, length, &mut bytes).then_some(bytes)
+}
+
+/// Appends what [`read_logical`] reads; false if a page of the range is not there.
+pub fn append_logical(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
     if length == 0 {
-        return Some(Vec::new());
+        return true;
     }
-    if cpu.psw_mask()? & PSW_DAT != 0 {
-        return cpu.read_virtual(address, length);
+    match cpu.psw_mask() {
+        Some(mask) if mask & PSW_DAT != 0 => cpu.append_virtual(address, length, out),
+        Some(_) => append_real(cpu, address, length, out).is_some(),
+        None => false,
     }
-    read_real(cpu, address, length)
 }
 
 /// Reads `length` bytes at a real address: prefixing applies, translation does not.
 pub fn read_real(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
-    let prefix = cpu.prefix()?;
     let mut bytes = Vec::with_capacity(length);
+    append_real(cpu, address, length, &mut bytes)?;
+    Some(bytes)
+}
+
+fn append_real(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<u8>) -> Option<()> {
+    let prefix = cpu.prefix()?;
+    let mut left = length;
     let mut at = address;
-    while bytes.len() < length {
+    while left > 0 {
         let in_page = usize::try_from(PAGE - at % PAGE).ok()?;
-        let piece = in_page.min(length - bytes.len());
-        bytes.extend(cpu.read_absolute(real_to_absolute(at, prefix), piece)?);
+        let piece = in_page.min(left);
+        if !cpu.append_absolute(real_to_absolute(at, prefix), piece, out) {
+            return None;
+        }
+        left -= piece;
         at = at.checked_add(piece as u64)?;
     }
-    Some(bytes)
+    Some(())
 }
 
 /// Applies prefixing to a real address.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What QEMU calls: the two exported symbols and the callbacks.
 //!
-//! No panic crosses into QEMU. One that happens is reported, and the plugin stops observing.
+//! No panic crosses into QEMU. One that happens is reported, and the plugin does nothing more: nothing
+//! is observed, and forwarded functions are gone.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,11 +10,13 @@ use std::sync::OnceLock;
 
 use crate::args::Args;
 use crate::ffi::{API_VERSION, Api, Info};
+use crate::forward::Forwarder;
 use crate::journal::Journal;
 use crate::observe::Discontinuity;
-use crate::plugin::{CodeCallbacks, Plugin, report};
+use crate::plugin::{CodeCallbacks, Flow, Plugin, report};
 use crate::qemu::{Block, Callbacks, Qemu, is_exception};
 use crate::qemu_info::QemuInfo;
+use crate::records::Records;
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 
@@ -64,9 +67,16 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
         issue: on_issue,
         reach: on_reach,
     };
-    let plugin = Journal::create(&args.out)
-        .and_then(|journal| Plugin::new(qemu, info, callbacks, journal))
-        .map_err(|error| format!("cannot write {}: {error}", args.out.display()))?;
+    let records = args.out.as_ref().map(|out| {
+        Journal::create(out)
+            .and_then(|journal| Records::start(info, journal))
+            .map_err(|error| format!("cannot write {}: {error}", out.display()))
+    });
+    let forwarder = match args.forwards.as_slice() {
+        [] => None,
+        forwards => Some(Forwarder::connect(forwards)?),
+    };
+    let plugin = Plugin::new(qemu, info, callbacks, records.transpose()?, forwarder);
     PLUGIN
         .set(plugin)
         .map_err(|_| "the plugin is loaded twice; load it once".to_owned())?;
@@ -111,18 +121,16 @@ unsafe fn read_arguments(argc: c_int, argv: *const *const c_char) -> Vec<String>
         .collect()
 }
 
-/// Runs `step` unless observing has ended; a panic in it ends observing.
-fn guard(step: impl FnOnce(&'static Plugin)) {
-    let Some(plugin) = PLUGIN.get() else {
-        return;
+/// Runs `step` unless there is nothing left to do; a panic in it ends all doing.
+fn guard<R: Default>(step: impl FnOnce(&'static Plugin) -> R) -> R {
+    let Some(plugin) = PLUGIN.get().filter(|plugin| !plugin.is_idle()) else {
+        return R::default();
     };
-    if plugin.is_stopped() {
-        return;
-    }
-    if catch_unwind(AssertUnwindSafe(|| step(plugin))).is_err() {
+    catch_unwind(AssertUnwindSafe(|| step(plugin))).unwrap_or_else(|_| {
         // Nothing is left to do about a second panic.
         let _ = catch_unwind(AssertUnwindSafe(|| plugin.stop("a callback panicked")));
-    }
+        R::default()
+    })
 }
 
 extern "C" fn on_vcpu_init(vcpu: c_uint, _: *mut c_void) {
@@ -138,7 +146,12 @@ unsafe extern "C" fn on_translate(block: *mut c_void, _: *mut c_void) {
 }
 
 extern "C" fn on_issue(vcpu: c_uint, site: *mut c_void) {
-    guard(|plugin| plugin.issue(vcpu, site.addr()));
+    let flow = guard(|plugin| plugin.issue(vcpu, site.addr()));
+    if let (Flow::Resumes(address), Some(plugin)) = (flow, PLUGIN.get()) {
+        // SAFETY: instructions that are carried out have their callback registered for it. This
+        // frame holds plain values only, and what `guard` held is gone.
+        unsafe { plugin.qemu().resume_at(address) }
+    }
 }
 
 extern "C" fn on_reach(vcpu: c_uint, address: *mut c_void) {

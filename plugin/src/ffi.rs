@@ -15,6 +15,8 @@ pub const API_VERSION: c_int = 7;
 
 /// `QEMU_PLUGIN_CB_R_REGS`: the callback reads registers.
 pub const CB_R_REGS: c_int = 1;
+/// `QEMU_PLUGIN_CB_RW_REGS_PC`: the callback reads and writes registers and may move the PC.
+pub const CB_RW_REGS_PC: c_int = 3;
 /// `QEMU_PLUGIN_COND_NE`: call when the scoreboard entry differs from the immediate.
 pub const COND_NE: c_int = 3;
 /// `QEMU_PLUGIN_DISCON_INTERRUPT`.
@@ -145,12 +147,16 @@ api! {
     fn qemu_plugin_insn_vaddr(*const c_void) -> u64;
     fn qemu_plugin_get_registers() -> *mut Array;
     fn qemu_plugin_read_register(*mut c_void, *mut Array) -> bool;
+    fn qemu_plugin_write_register(*mut c_void, *mut Array) -> bool;
+    fn qemu_plugin_set_pc(u64);
     fn qemu_plugin_read_memory_vaddr(u64, *mut Array, usize) -> bool;
     fn qemu_plugin_read_memory_hwaddr(u64, *mut Array, usize) -> c_int;
+    fn qemu_plugin_write_memory_hwaddr(u64, *mut Array) -> c_int;
     fn qemu_plugin_scoreboard_new(usize) -> *mut c_void;
     fn qemu_plugin_u64_set(ScoreboardU64, c_uint, u64);
     fn g_array_free(*mut Array, c_int) -> *mut c_char;
     fn g_byte_array_new() -> *mut Array;
+    fn g_byte_array_set_size(*mut Array, c_uint) -> *mut Array;
     fn g_byte_array_free(*mut Array, c_int) -> *mut u8;
 }
 

@@ -36,7 +36,9 @@ pub struct Site {
 }
 
 impl Site {
-    fn next_address(&self) -> u64 {
+    /// Address of the next instruction in storage.
+    #[must_use]
+    pub fn next_address(&self) -> u64 {
         self.address
             .wrapping_add(u64::from(self.instruction.size()))
     }
@@ -82,6 +84,7 @@ impl Observer {
             psw_addr: Hex(site.address),
             operands: read_operands(cpu, &site.instruction),
             result: InstructionResult::unseen(),
+            forwarded: false,
         };
         self.pending = Some(Pending {
             site: site.clone(),

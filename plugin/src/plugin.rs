@@ -2,17 +2,22 @@
 //! The plugin's state and what it does in each callback.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::decode::Instruction;
 use crate::ffi::VcpuCallback;
-use crate::journal::Journal;
+use crate::forward::Forwarder;
 use crate::observe::{Discontinuity, Observer};
-use crate::qemu::{Block, Flag, Qemu, QemuCpu, Registers};
+use crate::operands::read_operands;
+use crate::qemu::{Access, Block, Flag, Qemu, QemuCpu, Registers, Scratch};
 use crate::qemu_info::QemuInfo;
-use crate::record::{Line, Record};
+use crate::record::{Hex, HexBytes, Record};
+use crate::records::Records;
 use crate::sites::Sites;
+
+/// Logical processor of the CLP calls about functions.
+const CLP_PCI: u8 = 2;
 
 /// Callbacks that translated code makes, each with a number.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +28,16 @@ pub struct CodeCallbacks {
     pub reach: VcpuCallback,
 }
 
+/// What becomes of an instruction that is about to execute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// QEMU executes it.
+    #[default]
+    Stays,
+    /// It has been carried out; the vCPU resumes at this address.
+    Resumes(u64),
+}
+
 /// One plugin for the whole QEMU process.
 #[derive(Debug)]
 pub struct Plugin {
@@ -31,16 +46,20 @@ pub struct Plugin {
     /// Set while the vCPU has an instruction in flight: tested at the start of every block.
     pending: Flag,
     sites: Mutex<Sites>,
-    vcpus: Vec<Mutex<Vcpu>>,
-    journal: Mutex<Journal>,
-    next_seq: AtomicU64,
-    stopped: AtomicBool,
+    vcpus: Vec<Mutex<Option<Vcpu>>>,
+    records: Option<Records>,
+    forwarder: Option<Forwarder>,
+    broken: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+/// A vCPU that came up.
+#[derive(Debug)]
 struct Vcpu {
-    registers: Option<Registers>,
+    registers: Registers,
+    scratch: Scratch,
     observer: Observer,
+    /// The message under way to a server, kept for its memory.
+    message: Vec<u8>,
 }
 
 /// A callback that panicked once has been reported; its data is plain values, usable all the same.
@@ -49,32 +68,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Plugin {
-    /// Starts the journal with its first line.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
+    /// A plugin that records, or forwards, or both.
+    #[must_use]
     pub fn new(
         qemu: Qemu,
         info: &QemuInfo,
         callbacks: CodeCallbacks,
-        mut journal: Journal,
-    ) -> io::Result<Self> {
-        journal.write(&Line::Start {
-            plugin_version: env!("CARGO_PKG_VERSION"),
-            qemu_api: [info.api_min, info.api_cur],
-            target: &info.target,
-            max_vcpus: info.max_vcpus,
-        })?;
-        Ok(Self {
+        records: Option<Records>,
+        forwarder: Option<Forwarder>,
+    ) -> Self {
+        Self {
             qemu,
             callbacks,
             pending: qemu.new_flag(),
             sites: Mutex::default(),
             vcpus: (0..info.max_vcpus).map(|_| Mutex::default()).collect(),
-            journal: Mutex::new(journal),
-            next_seq: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
-        })
+            records,
+            forwarder,
+            broken: AtomicBool::new(false),
+        }
     }
 
     /// The QEMU process.
@@ -83,26 +95,45 @@ impl Plugin {
         &self.qemu
     }
 
-    /// Whether observing has ended.
+    /// Whether there is nothing left to do.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
+    pub fn is_idle(&self) -> bool {
+        self.forwarder.is_none() && self.records.as_ref().is_none_or(Records::have_ended)
     }
 
-    /// Ends observing, leaving the guest alone; says so on stderr and, if it can, in the journal.
+    /// Ends recording, leaving the guest alone; says so on stderr and, if it can, in the records.
+    /// Functions that were forwarded are gone.
     pub fn stop(&self, problem: &str) {
-        if self.stopped.swap(true, Ordering::Relaxed) {
+        if self.broken.swap(true, Ordering::Relaxed) {
             return;
         }
-        report(&format!("{problem}; no longer observing"));
-        // The file may be the problem.
-        let _ = lock(&self.journal).write(&Line::Problem { message: problem });
+        if let Some(forwarder) = &self.forwarder {
+            forwarder.close();
+            report(&format!("{problem}; the forwarded functions are gone"));
+        } else {
+            report(&format!("{problem}; no longer observing"));
+        }
+        if let Some(records) = &self.records {
+            records.end_with(problem);
+        }
     }
 
     /// A vCPU came up, or came back.
     pub fn vcpu_init(&self, index: u32) {
-        match (self.vcpu(index), self.qemu.registers()) {
-            (Some(mut vcpu), Ok(registers)) => vcpu.registers = Some(registers),
+        let parts = self
+            .qemu
+            .registers()
+            .and_then(|registers| Ok((registers, self.qemu.scratch()?)));
+        match (self.vcpu(index), parts) {
+            (Some(mut vcpu), Ok((registers, scratch))) => {
+                let observer = vcpu.take().map(|vcpu| vcpu.observer).unwrap_or_default();
+                *vcpu = Some(Vcpu {
+                    registers,
+                    scratch,
+                    observer,
+                    message: Vec::new(),
+                });
+            }
             (None, _) => self.stop(&format!(
                 "vCPU {index} is beyond the {} that QEMU announced",
                 self.vcpus.len()
@@ -121,30 +152,83 @@ impl Plugin {
         for entry in block.instructions() {
             let address = entry.address();
             if let (true, Ok(number)) = (after_zpci, usize::try_from(address)) {
-                entry.on_execute(self.callbacks.reach, number);
+                entry.on_execute(self.callbacks.reach, Access::Read, number);
             }
             let (bytes, length) = entry.bytes();
             let opcode = bytes.get(..length).unwrap_or_default();
             let decoded = Instruction::decode(opcode);
             after_zpci = decoded.is_some();
             if let Some(instruction) = decoded {
+                let access = match self.forwards(&instruction) {
+                    true => Access::Divert,
+                    false if self.observes(&instruction) => Access::Read,
+                    false => continue,
+                };
                 let number = lock(&self.sites).number(address, opcode, instruction);
-                entry.on_execute(self.callbacks.issue, number);
+                entry.on_execute(self.callbacks.issue, access, number);
             }
         }
     }
 
+    fn forwards(&self, instruction: &Instruction) -> bool {
+        self.forwarder
+            .as_ref()
+            .is_some_and(|forwarder| forwarder.wants(instruction))
+    }
+
+    /// Whether the outcome is of interest: all are recorded, and CLP tells of handles.
+    fn observes(&self, instruction: &Instruction) -> bool {
+        let clp = matches!(instruction, Instruction::CallLogicalProcessor { .. });
+        self.records.is_some() || clp
+    }
+
     /// A vCPU is about to execute the zPCI instruction at site `number`.
-    pub fn issue(&self, index: u32, number: usize) {
+    pub fn issue(&self, index: u32, number: usize) -> Flow {
         let Some(site) = lock(&self.sites).get(number) else {
-            return;
+            return Flow::Stays;
         };
-        self.observe(index, |observer, cpu| {
-            let earlier = observer.reached(cpu, site.address);
-            let seq = self.next_seq.fetch_add(1, Ordering::Relaxed);
-            observer.begin(cpu, &site, index, seq);
-            earlier
-        });
+        self.reach(index, site.address);
+        let Some(mut guard) = self.vcpu(index) else {
+            return Flow::Stays;
+        };
+        let Some(vcpu) = guard.as_mut() else {
+            return Flow::Stays;
+        };
+        let mut cpu = QemuCpu::new(&self.qemu, &vcpu.registers, &mut vcpu.scratch);
+        let operands = || {
+            let records = self.records.as_ref().filter(|r| !r.have_ended())?;
+            let operands = read_operands(&cpu, &site.instruction);
+            Some((records.next_seq(), operands))
+        };
+        if let Some(forwarder) = &self.forwarder
+            && let Some(taken) = forwarder.take(&cpu, &site)
+        {
+            let before = operands();
+            if let Some(done) = forwarder.carry_out(&taken, &mut cpu, &site, &mut vcpu.message) {
+                drop(guard);
+                let record = before.map(|(seq, operands)| Record {
+                    seq,
+                    vcpu: index,
+                    insn: site.instruction.mnemonic(),
+                    opcode: HexBytes(site.opcode.clone()),
+                    psw_addr: Hex(site.address),
+                    operands,
+                    result: done.ending.result(),
+                    forwarded: true,
+                });
+                self.finish(record);
+                if let Some(problem) = &done.problem {
+                    self.tell(problem);
+                }
+                return Flow::Resumes(done.next);
+            }
+        }
+        if self.observes(&site.instruction) {
+            let seq = self.records.as_ref().map_or(0, Records::next_seq);
+            vcpu.observer.begin(&cpu, &site, index, seq);
+            self.qemu.set_flag(self.pending, index, true);
+        }
+        Flow::Stays
     }
 
     /// A vCPU is about to execute the instruction at `address`.
@@ -154,58 +238,69 @@ impl Plugin {
 
     /// A vCPU took an interruption or exception.
     pub fn discontinuity(&self, index: u32, kind: Discontinuity, from: u64, to: u64) {
-        if self
-            .vcpu(index)
-            .is_some_and(|vcpu| vcpu.observer.is_pending())
-        {
-            self.observe(index, |observer, cpu| {
-                observer.discontinued(cpu, kind, from, to)
-            });
-        }
+        self.observe(index, |observer, cpu| {
+            observer.discontinued(cpu, kind, from, to)
+        });
     }
 
     /// QEMU ends: writes what is still in flight and the last line.
     pub fn exit(&self) {
         for vcpu in &self.vcpus {
-            let unseen = lock(vcpu).observer.abandon();
-            self.write(unseen.as_ref());
+            let unseen = lock(vcpu).as_mut().and_then(|vcpu| vcpu.observer.abandon());
+            self.finish(unseen);
         }
-        if !self.stopped.swap(true, Ordering::Relaxed)
-            && let Err(error) = lock(&self.journal).end()
-        {
+        if let Some(Err(error)) = self.records.as_ref().map(Records::end) {
             report(&format!("writing the last record failed: {error}"));
         }
     }
 
-    fn vcpu(&self, index: u32) -> Option<MutexGuard<'_, Vcpu>> {
+    fn vcpu(&self, index: u32) -> Option<MutexGuard<'_, Option<Vcpu>>> {
         self.vcpus.get(usize::try_from(index).ok()?).map(lock)
     }
 
+    /// Lets the observer of an instruction in flight, if there is one, take the next step.
     fn observe(
         &self,
         index: u32,
         step: impl FnOnce(&mut Observer, &QemuCpu<'_>) -> Option<Record>,
     ) {
-        let Some(mut vcpu) = self.vcpu(index) else {
+        let Some(mut guard) = self.vcpu(index) else {
             return;
         };
-        let Some(registers) = vcpu.registers else {
+        let Some(vcpu) = guard.as_mut().filter(|vcpu| vcpu.observer.is_pending()) else {
             return;
         };
-        let record = step(&mut vcpu.observer, &QemuCpu::new(&self.qemu, &registers));
-        self.qemu
-            .set_flag(self.pending, index, vcpu.observer.is_pending());
-        drop(vcpu);
-        self.write(record.as_ref());
+        let cpu = QemuCpu::new(&self.qemu, &vcpu.registers, &mut vcpu.scratch);
+        let record = step(&mut vcpu.observer, &cpu);
+        let pending = vcpu.observer.is_pending();
+        self.qemu.set_flag(self.pending, index, pending);
+        drop(guard);
+        self.finish(record);
     }
 
-    fn write(&self, record: Option<&Record>) {
+    /// An instruction has ended: learns from it, and writes it down.
+    fn finish(&self, record: Option<Record>) {
         let Some(record) = record else {
             return;
         };
-        let written = lock(&self.journal).write(&Line::Insn(record));
-        if let Err(error) = written {
-            self.stop(&format!("writing a record failed: {error}"));
+        if let Some(forwarder) = &self.forwarder
+            && record.operands.processor == Some(CLP_PCI)
+            && let Some(HexBytes(request)) = &record.operands.clp_request
+            && let Some(HexBytes(response)) = &record.operands.clp_response
+        {
+            for note in forwarder.learn(request, response) {
+                self.tell(&note);
+            }
+        }
+        if let Some(Err(problem)) = self.records.as_ref().map(|records| records.write(&record)) {
+            report(&format!("{problem}; no longer observing"));
+        }
+    }
+
+    fn tell(&self, problem: &str) {
+        report(problem);
+        if let Some(records) = &self.records {
+            records.note(problem);
         }
     }
 }

@@ -54,6 +54,9 @@ pub struct Record {
     /// Outcome.
     #[serde(flatten)]
     pub result: InstructionResult,
+    /// The instruction was carried out by the server of the function, not by QEMU.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
 }
 
 /// Operands, read before the instruction executes.
@@ -189,7 +192,8 @@ pub enum Line<'a> {
     },
     /// An executed instruction.
     Insn(&'a Record),
-    /// The plugin stopped observing; what follows in the guest is not in the file.
+    /// The plugin stopped recording, and what follows in the guest is not in the file; or the
+    /// server of a function is gone.
     Problem {
         /// What went wrong.
         message: &'a str,

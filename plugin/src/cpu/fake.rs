@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A vCPU made of plain values.
 
-use super::Cpu;
+use super::{Cpu, GuestCpu};
 use crate::decode::Gpr;
 
 /// 64-bit addressing with translation on.
@@ -11,6 +11,8 @@ pub const PSW_64_DAT: u64 = 1 << 58 | 1 << 32 | 1 << 31;
 pub struct FakeCpu {
     /// General registers.
     pub gprs: [u64; 16],
+    /// Control registers.
+    pub controls: [u64; 16],
     /// PSW mask.
     pub mask: u64,
     /// Prefix register.
@@ -25,6 +27,7 @@ impl Default for FakeCpu {
     fn default() -> Self {
         Self {
             gprs: [0; 16],
+            controls: [0; 16],
             mask: PSW_64_DAT,
             prefix: 0x8000,
             virtual_memory: vec![0; 0x4000],
@@ -46,12 +49,13 @@ impl FakeCpu {
     }
 }
 
-fn read(memory: &[u8], address: u64, length: usize) -> Option<Vec<u8>> {
+fn append(memory: &[u8], address: u64, length: usize, out: &mut Vec<u8>) -> bool {
     assert!(length > 0, "QEMU wants at least one byte");
-    let start = usize::try_from(address).ok()?;
-    memory
-        .get(start..start.checked_add(length)?)
-        .map(<[u8]>::to_vec)
+    let found = usize::try_from(address)
+        .ok()
+        .and_then(|start| memory.get(start..start.checked_add(length)?));
+    out.extend_from_slice(found.unwrap_or_default());
+    found.is_some()
 }
 
 impl Cpu for FakeCpu {
@@ -67,11 +71,33 @@ impl Cpu for FakeCpu {
         Some(self.prefix)
     }
 
-    fn read_virtual(&self, address: u64, length: usize) -> Option<Vec<u8>> {
-        read(&self.virtual_memory, address, length)
+    fn append_virtual(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+        append(&self.virtual_memory, address, length, out)
     }
 
-    fn read_absolute(&self, address: u64, length: usize) -> Option<Vec<u8>> {
-        read(&self.absolute_memory, address, length)
+    fn append_absolute(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+        append(&self.absolute_memory, address, length, out)
+    }
+}
+
+impl GuestCpu for FakeCpu {
+    fn control(&self, number: u8) -> Option<u64> {
+        self.controls.get(usize::from(number)).copied()
+    }
+
+    fn set_gpr(&mut self, register: Gpr, value: u64) -> bool {
+        self.gprs[usize::from(register.number())] = value;
+        true
+    }
+
+    fn set_psw_mask(&mut self, mask: u64) -> bool {
+        self.mask = mask;
+        true
+    }
+
+    fn write_absolute(&mut self, address: u64, bytes: &[u8]) -> bool {
+        let at = usize::try_from(address).unwrap();
+        let place = self.absolute_memory.get_mut(at..at + bytes.len());
+        place.map(|place| place.copy_from_slice(bytes)).is_some()
     }
 }

@@ -33,7 +33,17 @@ fn store_block() -> Record {
             value: None,
             exception: None,
         },
+        forwarded: false,
     }
+}
+
+#[test]
+fn a_forwarded_instruction_says_so() {
+    let mut record = store_block();
+    record.forwarded = true;
+    let mut expected = json(&Line::Insn(&store_block()));
+    expected["forwarded"] = json!(true);
+    assert_eq!(json(&Line::Insn(&record)), expected);
 }
 
 #[test]

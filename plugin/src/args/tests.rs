@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+use super::*;
+
+fn refused(arguments: &[&str]) -> String {
+    Args::parse(arguments.iter().copied())
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn the_output_path_may_hold_equal_signs() {
+    let args = Args::parse(["out=/a=b"]).unwrap();
+    assert_eq!(args.out, Some(PathBuf::from("/a=b")));
+    assert_eq!(args.forwards, []);
+}
+
+#[test]
+fn an_id_belongs_to_the_function_before_it() {
+    let args = Args::parse(["forward=/a", "fid=8", "forward=/b", "uid=0x1F", "out=c"]).unwrap();
+    let forward = |socket: &str, selector| Forward {
+        socket: PathBuf::from(socket),
+        selector,
+    };
+    assert_eq!(
+        args.forwards,
+        [
+            forward("/a", Selector::Fid(8)),
+            forward("/b", Selector::Uid(31))
+        ]
+    );
+    assert_eq!(args.out, Some(PathBuf::from("c")));
+    let alone = Args::parse(["forward=/a"]).unwrap();
+    assert_eq!(alone.forwards, [forward("/a", Selector::OnlyIsm)]);
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    for (arguments, part) in [
+        (&[][..], "an argument is missing"),
+        (&["out="], "\"out=\""),
+        (&["quiet"], "\"quiet\""),
+        (&["out=a", "out=b"], "\"out\" is given twice"),
+        (
+            &["out=a", "frob=1"],
+            "unknown argument \"frob\"; known: out=PATH, forward=SOCKET",
+        ),
+        (&["fid=1", "forward=a"], "\"fid=1\" comes before"),
+        (&["forward=a", "fid=x"], "\"fid=x\": expected a number"),
+        (&["forward=a", "fid=4294967296"], "expected a number"),
+        (&["forward=a", "fid=1", "uid=2"], "forward=a has two ids"),
+        (
+            &["forward=a", "fid=1", "forward=b"],
+            "forward=b needs fid=N",
+        ),
+        (
+            &["forward=a", "forward=b", "fid=1"],
+            "forward=a needs fid=N",
+        ),
+        (
+            &["forward=a", "fid=1", "forward=a", "fid=2"],
+            "forward=a is given for two",
+        ),
+        (
+            &["forward=a", "fid=1", "forward=b", "fid=1"],
+            "fid=1 is given for two",
+        ),
+    ] {
+        let text = refused(arguments);
+        assert!(text.contains(part), "{arguments:?}: {text}");
+    }
+}

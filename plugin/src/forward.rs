@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Carries out, in QEMU's place, the instructions that access our functions' memory.
+//!
+//! - [`handles`]: which of the guest's handles are ours;
+//! - [`access`]: an instruction with its registers; [`check`]: may it be put to the function?
+//! - [`message`], [`channel`], [`facts`]: the server's instruction channel;
+//! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: which,
+//!   when guest memory cannot be read.
+//!
+//! Whatever is not ours is left to QEMU: other handles, disabled functions, configuration space,
+//! the MSI-X BAR.
+
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use vfio_user_protocol::Errno;
+
+use crate::args::Forward;
+use crate::cpu::{Cpu, GuestCpu, append_logical};
+use crate::decode::Instruction;
+use crate::observe::Site;
+
+pub mod access;
+pub mod channel;
+pub mod check;
+pub mod ending;
+pub mod facts;
+#[cfg(test)]
+mod fake_server;
+pub mod handles;
+pub mod message;
+pub mod translation;
+
+use access::{Access, Operand, request_register};
+use channel::{Answer, Channel, ChannelError};
+use ending::{Ending, OPERAND};
+use facts::FunctionFacts;
+use handles::Handles;
+
+/// How long a server may take to answer; the guest's vCPU waits as long.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// BARs with a function's data and commands. The others are QEMU's: it emulates MSI-X.
+const FORWARDED_BARS: [u8; 2] = [0, 2];
+
+/// All functions that are forwarded.
+#[derive(Debug)]
+pub struct Forwarder {
+    functions: Vec<Function>,
+    handles: RwLock<Handles>,
+}
+
+#[derive(Debug)]
+struct Function {
+    name: String,
+    facts: FunctionFacts,
+    /// `None` once the server is gone, for good.
+    channel: Mutex<Option<Channel>>,
+}
+
+/// An instruction for one of our functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    function: usize,
+    access: Access,
+}
+
+/// An instruction that was carried out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Where the guest goes on.
+    pub next: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// What the user should know.
+    pub problem: Option<String>,
+}
+
+impl Forwarder {
+    /// Connects to the servers of all functions.
+    ///
+    /// # Errors
+    /// Names the first socket that is of no use, and why.
+    pub fn connect(forwards: &[Forward]) -> Result<Self, String> {
+        let connect = |forward: &Forward| {
+            let name = format!("forward={}", forward.socket.display());
+            let (channel, facts) = Channel::connect(&forward.socket, PATIENCE)
+                .map_err(|error| format!("{name}: {error}"))?;
+            Ok(Function {
+                name,
+                facts,
+                channel: Mutex::new(Some(channel)),
+            })
+        };
+        let functions = forwards
+            .iter()
+            .map(connect)
+            .collect::<Result<_, String>>()?;
+        let selectors = forwards.iter().map(|forward| forward.selector);
+        Ok(Self {
+            functions,
+            handles: RwLock::new(Handles::new(selectors)),
+        })
+    }
+
+    /// Whether `instruction` may have to be carried out here.
+    #[must_use]
+    pub fn wants(&self, instruction: &Instruction) -> bool {
+        request_register(instruction).is_some()
+    }
+
+    /// Takes in the outcome of a CLP call of the guest. Gives what the user should know.
+    pub fn learn(&self, request: &[u8], response: &[u8]) -> Vec<String> {
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        handles.learn(request, response)
+    }
+
+    /// The instruction at `site`, if it is for one of our functions. `None` leaves it to QEMU.
+    pub fn take(&self, cpu: &dyn Cpu, site: &Site) -> Option<Taken> {
+        let request = cpu.gpr(request_register(&site.instruction)?)?;
+        let function = self.find((request >> 32) as u32)?;
+        let access = Access::read(cpu, &site.instruction, request)?;
+        FORWARDED_BARS
+            .contains(&access.place.pcias)
+            .then_some(Taken { function, access })
+    }
+
+    /// Carries out what was taken; `message` is a buffer to reuse. `None` leaves it to QEMU, which
+    /// does not let the guest be changed.
+    pub fn carry_out(
+        &self,
+        taken: &Taken,
+        cpu: &mut dyn GuestCpu,
+        site: &Site,
+        message: &mut Vec<u8>,
+    ) -> Option<Done> {
+        let function = self.functions.get(taken.function)?;
+        let (ending, problem) = function.carry_out(cpu, &taken.access, message);
+        let next = ending.perform(cpu, site)?;
+        Some(Done {
+            next,
+            ending,
+            problem,
+        })
+    }
+
+    /// Every function is gone from now on.
+    pub fn close(&self) {
+        for function in &self.functions {
+            let channel = function.channel.lock();
+            *channel.unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    fn find(&self, handle: u32) -> Option<usize> {
+        let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+        handles.find(handle)
+    }
+}
+
+impl Function {
+    fn carry_out(
+        &self,
+        cpu: &mut dyn GuestCpu,
+        access: &Access,
+        message: &mut Vec<u8>,
+    ) -> (Ending, Option<String>) {
+        if let Err(exception) = check::check(access, &self.facts) {
+            return (Ending::Exception(exception), None);
+        }
+        let mut place = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(channel) = place.as_mut() else {
+            return (Ending::NoFunction, None);
+        };
+        match exchange(channel, cpu, access, message) {
+            Ok(ending) => (ending, None),
+            Err(error) => {
+                *place = None;
+                let name = &self.name;
+                let problem = format!(
+                    "{name}: {error}; the function is gone, its instructions end with cc 3"
+                );
+                (Ending::NoFunction, Some(problem))
+            }
+        }
+    }
+}
+
+fn exchange(
+    channel: &mut Channel,
+    cpu: &mut dyn GuestCpu,
+    access: &Access,
+    message: &mut Vec<u8>,
+) -> Result<Ending, ChannelError> {
+    let place = access.place;
+    let length = usize::from(place.length);
+    match access.operand {
+        Operand::Block { source } => {
+            let id = channel.take_ids(1);
+            message::begin_store(message, id, access.op, place);
+            if !append_logical(cpu, source, length, message) {
+                let exception = translation::access_exception(cpu, source, length);
+                return Ok(Ending::Exception(exception));
+            }
+            Ok(stored(channel.store(id, message)?))
+        }
+        Operand::Data(value) => {
+            let id = channel.take_ids(1);
+            message::begin_store(message, id, access.op, place);
+            let bytes = value.to_be_bytes();
+            let low = bytes.get(bytes.len().saturating_sub(length)..);
+            message.extend_from_slice(low.unwrap_or_default());
+            Ok(stored(channel.store(id, message)?))
+        }
+        Operand::Result(register) => {
+            let id = channel.take_ids(2);
+            message::load(message, id, place);
+            Ok(match channel.load(id, message)? {
+                Ok(value) => Ending::Loaded(register, value),
+                Err(errno) => refused(errno),
+            })
+        }
+    }
+}
+
+fn stored(answer: Answer<()>) -> Ending {
+    match answer {
+        Ok(()) => Ending::Done,
+        Err(errno) => refused(errno),
+    }
+}
+
+/// The function is gone, or does not take the operands; what QEMU makes of an error of its own
+/// device.
+fn refused(errno: Errno) -> Ending {
+    match errno {
+        Errno::ENODEV => Ending::NoFunction,
+        _ => Ending::Exception(OPERAND),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A server's instruction channel, from the client's side: one question, one answer, no waiting
+//! for ever.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use vfio_user_protocol::message::{DeviceInfo, RegionInfo, Reply, Request, Version};
+use vfio_user_protocol::{Errno, Frame, Limits, Next, next_frame};
+use zpci_region::request::{ABI_LEN, REGION_INDEX};
+
+use super::facts::FunctionFacts;
+
+/// Room for the answers to DEVICE_GET_INFO and DEVICE_GET_REGION_INFO, and for any other.
+const ROOM: usize = 4096;
+/// BARs of a function.
+const BARS: u32 = 6;
+
+/// Why a channel is of no use, or of no more use.
+#[derive(Debug, Error)]
+pub enum ChannelError {
+    /// Nobody there.
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    /// The socket failed.
+    #[error("the socket failed: {0}")]
+    Socket(io::Error),
+    /// The server closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
+    /// No answer in time.
+    #[error("the server did not answer within {0:?}")]
+    Silent(Duration),
+    /// An answer that is none.
+    #[error("the server's answer makes no sense: {0}")]
+    Nonsense(String),
+    /// The server does not offer what is needed.
+    #[error("the server refused {what}: {errno}")]
+    Refused {
+        /// What it was asked.
+        what: &'static str,
+        /// Its answer.
+        errno: Errno,
+    },
+    /// The device info lacks something.
+    #[error("the server's function cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// What the server answered: carried out, or refused with an errno.
+pub type Answer<T> = Result<T, Errno>;
+
+/// A connection to one function.
+#[derive(Debug)]
+pub struct Channel {
+    stream: UnixStream,
+    patience: Duration,
+    /// Bytes received and not understood yet: the first `filled`.
+    buffer: Box<[u8; ROOM]>,
+    filled: usize,
+    next_id: u16,
+}
+
+impl Channel {
+    /// Connects to the socket at `path` and asks for the function's limits. No answer, then and
+    /// later, may take longer than `patience`.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub fn connect(path: &Path, patience: Duration) -> Result<(Self, FunctionFacts), ChannelError> {
+        let stream = UnixStream::connect(path).map_err(ChannelError::Connect)?;
+        let times = stream
+            .set_read_timeout(Some(patience))
+            .and_then(|()| stream.set_write_timeout(Some(patience)));
+        times.map_err(ChannelError::Socket)?;
+        let mut channel = Self {
+            stream,
+            patience,
+            buffer: Box::new([0; ROOM]),
+            filled: 0,
+            next_id: 1,
+        };
+        let facts = channel.introduce()?;
+        Ok((channel, facts))
+    }
+
+    /// The id of the next message of which `count` are sent.
+    pub fn take_ids(&mut self, count: u16) -> u16 {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(count);
+        id
+    }
+
+    /// Sends the message of a store, which has this id.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; the channel is of no more use then.
+    pub fn store(&mut self, id: u16, message: &[u8]) -> Result<Answer<()>, ChannelError> {
+        self.send(message)?;
+        let answer = self.receive(|frame| acknowledged(frame, id))??;
+        self.in_step()?;
+        Ok(answer)
+    }
+
+    /// Sends the two messages of a load, the first of which has this id. Gives the register.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; the channel is of no more use then.
+    pub fn load(&mut self, id: u16, messages: &[u8]) -> Result<Answer<u64>, ChannelError> {
+        self.send(messages)?;
+        let carried_out = self.receive(|frame| acknowledged(frame, id))??;
+        let result = self.receive(|frame| register(frame, id.wrapping_add(1)))??;
+        self.in_step()?;
+        Ok(carried_out.and(result))
+    }
+
+    fn introduce(&mut self) -> Result<FunctionFacts, ChannelError> {
+        let version = Version {
+            major: 0,
+            minor: 0,
+            text: r#"{"capabilities":{}}"#,
+        };
+        let major = self.ask(
+            "VERSION",
+            &Request::Version(version),
+            |reply, _| match reply {
+                Reply::Version(version) => Some(version.major),
+                _ => None,
+            },
+        )?;
+        if major != 0 {
+            let reason = format!("it speaks version {major} of the protocol, expected 0");
+            return Err(ChannelError::Nonsense(reason));
+        }
+        let argsz = ROOM as u32 - 64;
+        let info = Request::DeviceGetInfo { argsz };
+        let facts = self.ask("DEVICE_GET_INFO", &info, |reply, body| match reply {
+            Reply::DeviceInfo {
+                info: DeviceInfo { capabilities, .. },
+                ..
+            } => Some(FunctionFacts::read(body, body.len() - capabilities.len())),
+            _ => None,
+        })?;
+        let mut facts = facts.map_err(ChannelError::Unusable)?;
+        for (index, size) in (0..BARS).zip(&mut facts.bars) {
+            *size = self.region(index)?.size;
+        }
+        if self.region(REGION_INDEX)?.size < ABI_LEN {
+            return Err(ChannelError::Unusable("it has no zPCI I/O region".into()));
+        }
+        Ok(facts)
+    }
+
+    fn region(&mut self, index: u32) -> Result<RegionInfo, ChannelError> {
+        let argsz = ROOM as u32 - 64;
+        let request = Request::DeviceGetRegionInfo { argsz, index };
+        self.ask("DEVICE_GET_REGION_INFO", &request, |reply, _| match reply {
+            Reply::RegionInfo { info, .. } => Some(info),
+            _ => None,
+        })
+    }
+
+    fn ask<T>(
+        &mut self,
+        what: &'static str,
+        request: &Request<'_>,
+        read: impl FnOnce(Reply<'_>, &[u8]) -> Option<T>,
+    ) -> Result<T, ChannelError> {
+        let id = self.take_ids(1);
+        let mut message = Vec::new();
+        request.encode(id, 0, &mut message);
+        self.send(&message)?;
+        let answer = self.receive(|frame| {
+            let (reply, body) = match reply(frame, id)? {
+                Ok(reply) => (reply, frame.body),
+                Err(errno) => return Err(ChannelError::Refused { what, errno }),
+            };
+            read(reply, body).ok_or_else(|| unexpected(frame))
+        })??;
+        self.in_step()?;
+        Ok(answer)
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<(), ChannelError> {
+        self.stream
+            .write_all(message)
+            .map_err(|error| self.failure(error))
+    }
+
+    /// Waits for one message.
+    fn receive<T>(&mut self, read: impl FnOnce(&Frame<'_>) -> T) -> Result<T, ChannelError> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let received = self.buffer.get(..self.filled).unwrap_or_default();
+            let next = next_frame(received, &Limits::default())
+                .map_err(|error| ChannelError::Nonsense(error.to_string()))?;
+            match next {
+                Next::Frame(frame) => {
+                    let (result, total) = (read(&frame), frame.total);
+                    self.buffer.copy_within(total..self.filled, 0);
+                    self.filled -= total;
+                    return Ok(result);
+                }
+                Next::NeedMore { at_least } if at_least > ROOM => {
+                    let reason = format!("{at_least} bytes, no answer has more than {ROOM}");
+                    return Err(ChannelError::Nonsense(reason));
+                }
+                Next::NeedMore { .. } => {}
+            }
+            if Instant::now() > deadline {
+                return Err(ChannelError::Silent(self.patience));
+            }
+            let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+            match self.stream.read(room) {
+                Ok(0) => return Err(ChannelError::Closed),
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failure(error)),
+            }
+        }
+    }
+
+    /// Every answer has been read, and nothing else came.
+    fn in_step(&self) -> Result<(), ChannelError> {
+        match self.filled {
+            0 => Ok(()),
+            more => Err(ChannelError::Nonsense(format!(
+                "{more} bytes more than were asked for"
+            ))),
+        }
+    }
+
+    fn failure(&self, error: io::Error) -> ChannelError {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => ChannelError::Silent(self.patience),
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ChannelError::Closed,
+            _ => ChannelError::Socket(error),
+        }
+    }
+}
+
+fn reply<'a>(frame: &Frame<'a>, id: u16) -> Result<Answer<Reply<'a>>, ChannelError> {
+    let header = &frame.header;
+    if header.message_id != id {
+        let got = header.message_id;
+        let reason = format!("it is for message {got}, expected {id}");
+        return Err(ChannelError::Nonsense(reason));
+    }
+    match Reply::decode(header, frame.body) {
+        Ok(reply) => Ok(Ok(reply)),
+        Err(refused) if header.is_error() => Ok(Err(refused.errno)),
+        Err(refused) => Err(ChannelError::Nonsense(refused.reason.to_string())),
+    }
+}
+
+fn acknowledged(frame: &Frame<'_>, id: u16) -> Result<Answer<()>, ChannelError> {
+    match reply(frame, id)? {
+        Ok(Reply::RegionWrite(_)) => Ok(Ok(())),
+        Ok(_) => Err(unexpected(frame)),
+        Err(errno) => Ok(Err(errno)),
+    }
+}
+
+fn register(frame: &Frame<'_>, id: u16) -> Result<Answer<u64>, ChannelError> {
+    match reply(frame, id)? {
+        Ok(Reply::RegionRead { data, .. }) => <[u8; 8]>::try_from(data)
+            .map(|image| Ok(u64::from_be_bytes(image)))
+            .map_err(|_| ChannelError::Nonsense(format!("a register of {} bytes", data.len()))),
+        Ok(_) => Err(unexpected(frame)),
+        Err(errno) => Ok(Err(errno)),
+    }
+}
+
+fn unexpected(frame: &Frame<'_>) -> ChannelError {
+    ChannelError::Nonsense(format!("a reply to {}", frame.header.name()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Which of the guest's function handles are ours: learned from its CLP calls.
+//!
+//! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`. A handle has its enable bit
+//! while the function is enabled; the rest stays as long as the function is plugged.
+
+use crate::args::Selector;
+
+/// Command codes.
+const LIST: u16 = 2;
+const QUERY: u16 = 3;
+const SET: u16 = 5;
+/// Response code: carried out.
+const OK: u16 = 0x10;
+/// The handle's bit of an enabled function.
+const ENABLED: u32 = 1 << 31;
+/// Vendor and device of ISM.
+const ISM: (u16, u16) = (0x1014, 0x04ED);
+/// A list: resume token at 16, length of an entry at 31, entries from 32 on.
+const RESUME_TOKEN: usize = 16;
+const ENTRY_LENGTH: usize = 31;
+const ENTRIES: usize = 32;
+
+/// A function of ours as the guest knows it.
+#[derive(Debug)]
+struct Known {
+    selector: Selector,
+    handle: Option<u32>,
+    /// Whether the user was told that the guest does not have it.
+    missed: bool,
+}
+
+/// The handles of all our functions, by their number.
+#[derive(Debug)]
+pub struct Handles {
+    functions: Vec<Known>,
+}
+
+/// Entry of a list.
+struct Listed {
+    is_ism: bool,
+    fid: u32,
+    handle: u32,
+}
+
+impl Handles {
+    /// Nothing is known of these functions yet.
+    pub fn new(selectors: impl IntoIterator<Item = Selector>) -> Self {
+        let known = |selector| Known {
+            selector,
+            handle: None,
+            missed: false,
+        };
+        Self {
+            functions: selectors.into_iter().map(known).collect(),
+        }
+    }
+
+    /// Number of our function that is enabled and has this handle.
+    #[must_use]
+    pub fn find(&self, handle: u32) -> Option<usize> {
+        if handle & ENABLED == 0 {
+            return None;
+        }
+        let ours = |known: &Known| known.handle == Some(handle);
+        self.functions.iter().position(ours)
+    }
+
+    /// Takes in what a CLP call of the PCI kind was answered with. Gives what the user should know.
+    pub fn learn(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
+        if half(response, 2) != Some(OK) {
+            return Vec::new();
+        }
+        match half(request, 2) {
+            Some(LIST) => self.list(request, response),
+            Some(QUERY) => self.query(request, response),
+            Some(SET) => self.set(request, response),
+            _ => Vec::new(),
+        }
+    }
+
+    fn list(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
+        let listed = entries(response);
+        let whole = [request, response]
+            .iter()
+            .all(|block| block.get(RESUME_TOKEN..RESUME_TOKEN + 8) == Some(&[0; 8]));
+        let mut notes = Vec::new();
+        for known in &mut self.functions {
+            let matching: Vec<&Listed> = listed
+                .iter()
+                .filter(|entry| match known.selector {
+                    Selector::Fid(fid) => entry.fid == fid,
+                    Selector::OnlyIsm => entry.is_ism,
+                    // The list has no uid; a query of each function tells.
+                    Selector::Uid(_) => known
+                        .handle
+                        .is_some_and(|handle| same(handle, entry.handle)),
+                })
+                .collect();
+            let by_uid = matches!(known.selector, Selector::Uid(_));
+            match matching.as_slice() {
+                [only] => known.handle = Some(only.handle),
+                [] if whole => {
+                    known.handle = None;
+                    if !known.missed && !by_uid {
+                        known.missed = true;
+                        notes.push(format!(
+                            "the guest has no function with {}; nothing is forwarded for it",
+                            known.selector
+                        ));
+                    }
+                }
+                [] => {}
+                several => {
+                    known.handle = None;
+                    if !known.missed {
+                        known.missed = true;
+                        notes.push(format!(
+                            "the guest has {} functions 1014:04ed: say which by fid=N or uid=N; \
+                             none is forwarded",
+                            several.len()
+                        ));
+                    }
+                }
+            }
+        }
+        notes
+    }
+
+    fn query(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
+        let (Some(handle), Some(fid), Some(uid)) =
+            (word(request, 16), word(response, 20), word(response, 124))
+        else {
+            return Vec::new();
+        };
+        for known in &mut self.functions {
+            let ours = match known.selector {
+                Selector::Fid(wanted) => fid == wanted,
+                Selector::Uid(wanted) => uid == wanted,
+                Selector::OnlyIsm => false,
+            };
+            if ours {
+                known.handle = Some(handle);
+            } else if known.handle.is_some_and(|known| same(known, handle))
+                && known.selector != Selector::OnlyIsm
+            {
+                // Plugged anew: the handle is another function's now.
+                known.handle = None;
+            }
+        }
+        Vec::new()
+    }
+
+    fn set(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
+        if let (Some(before), Some(after)) = (word(request, 16), word(response, 16)) {
+            let ours = |known: &&mut Known| known.handle.is_some_and(|handle| same(handle, before));
+            if let Some(known) = self.functions.iter_mut().find(ours) {
+                known.handle = Some(after);
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// Whether two handles are of one function, enabled or not.
+const fn same(one: u32, other: u32) -> bool {
+    (one ^ other) & !ENABLED == 0
+}
+
+fn entries(response: &[u8]) -> Vec<Listed> {
+    let length = response.get(ENTRY_LENGTH).copied().map_or(0, usize::from);
+    if length < 16 {
+        return Vec::new();
+    }
+    response
+        .get(ENTRIES..)
+        .unwrap_or_default()
+        .chunks_exact(length)
+        .filter_map(|entry| {
+            let (device, vendor) = (half(entry, 0)?, half(entry, 2)?);
+            Some(Listed {
+                is_ism: (vendor, device) == ISM,
+                fid: word(entry, 8)?,
+                handle: word(entry, 12)?,
+            })
+        })
+        .collect()
+}
+
+fn half(block: &[u8], at: usize) -> Option<u16> {
+    block
+        .get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u16::from_be_bytes)
+}
+
+fn word(block: &[u8], at: usize) -> Option<u32> {
+    block
+        .get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u32::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Guest code being translated.
+
+use std::ffi::{c_int, c_void};
+use std::marker::PhantomData;
+
+use super::{Flag, Qemu};
+use crate::ffi;
+
+/// Longest s390x instruction in bytes.
+const MAX_INSTRUCTION: usize = 6;
+
+/// What a callback before an instruction may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read registers.
+    Read,
+    /// Read and write registers, and resume elsewhere.
+    Divert,
+}
+
+impl Access {
+    const fn flags(self) -> c_int {
+        match self {
+            Self::Read => ffi::CB_R_REGS,
+            Self::Divert => ffi::CB_RW_REGS_PC,
+        }
+    }
+}
+
+/// A block of guest code being translated.
+#[derive(Debug)]
+pub struct Block<'a> {
+    qemu: &'a Qemu,
+    raw: *mut c_void,
+}
+
+/// One instruction of a [`Block`].
+#[derive(Debug)]
+pub struct BlockInstruction<'a> {
+    qemu: &'a Qemu,
+    raw: *mut c_void,
+    block: PhantomData<&'a Block<'a>>,
+}
+
+impl<'a> Block<'a> {
+    /// Wraps the argument of a translation callback.
+    ///
+    /// # Safety
+    /// `raw` is that argument, and the value does not outlive the callback.
+    #[must_use]
+    pub const unsafe fn new(qemu: &'a Qemu, raw: *mut c_void) -> Self {
+        Self { qemu, raw }
+    }
+
+    /// Virtual address of the first instruction.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        // SAFETY: the block is alive, as `new` was promised.
+        unsafe { (self.qemu.api.qemu_plugin_tb_vaddr)(self.raw) }
+    }
+
+    /// The instructions in storage order.
+    pub fn instructions(&self) -> impl Iterator<Item = BlockInstruction<'_>> {
+        // SAFETY: the block is alive.
+        let count = unsafe { (self.qemu.api.qemu_plugin_tb_n_insns)(self.raw) };
+        (0..count).map(|index| BlockInstruction {
+            qemu: self.qemu,
+            // SAFETY: the block is alive, and the index is below the count.
+            raw: unsafe { (self.qemu.api.qemu_plugin_tb_get_insn)(self.raw, index) },
+            block: PhantomData,
+        })
+    }
+
+    /// Calls `callback` with `number` whenever a vCPU whose `flag` is set enters the block.
+    pub fn on_enter_if(&self, flag: Flag, callback: ffi::VcpuCallback, number: usize) {
+        // SAFETY: the block is alive, and the user data is a number that nobody follows.
+        unsafe {
+            (self.qemu.api.qemu_plugin_register_vcpu_tb_exec_cond_cb)(
+                self.raw,
+                callback,
+                ffi::CB_R_REGS,
+                ffi::COND_NE,
+                flag.0,
+                0,
+                std::ptr::without_provenance_mut(number),
+            );
+        }
+    }
+}
+
+impl BlockInstruction<'_> {
+    /// Virtual address.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        // SAFETY: the instruction lives as long as its block.
+        unsafe { (self.qemu.api.qemu_plugin_insn_vaddr)(self.raw) }
+    }
+
+    /// The bytes, as many as the instruction has.
+    #[must_use]
+    pub fn bytes(&self) -> ([u8; MAX_INSTRUCTION], usize) {
+        let mut bytes = [0; MAX_INSTRUCTION];
+        // SAFETY: the instruction is alive, and QEMU writes no more than the given length.
+        let length = unsafe {
+            (self.qemu.api.qemu_plugin_insn_data)(self.raw, bytes.as_mut_ptr().cast(), bytes.len())
+        };
+        (bytes, length.min(MAX_INSTRUCTION))
+    }
+
+    /// Calls `callback` with `number` each time before the instruction executes.
+    pub fn on_execute(&self, callback: ffi::VcpuCallback, access: Access, number: usize) {
+        // SAFETY: the instruction is alive, and the user data is a number that nobody follows.
+        unsafe {
+            (self.qemu.api.qemu_plugin_register_vcpu_insn_exec_cb)(
+                self.raw,
+                callback,
+                access.flags(),
+                std::ptr::without_provenance_mut(number),
+            );
+        }
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Registers and memory of the vCPU that runs a callback.
+
+use std::ffi::{CStr, c_uint, c_void};
+use std::ptr::NonNull;
+
+use super::{Qemu, elements};
+use crate::cpu::{Cpu, GuestCpu};
+use crate::decode::Gpr;
+use crate::ffi::{self, Api, Array, RegisterDescriptor};
+
+#[derive(Clone, Copy, Debug)]
+struct RegisterHandle(NonNull<c_void>);
+
+// SAFETY: the handle is an opaque number to us; QEMU accesses the register of the calling vCPU.
+unsafe impl Send for RegisterHandle {}
+
+/// Handles of the registers the plugin uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    gprs: [RegisterHandle; 16],
+    controls: [RegisterHandle; 16],
+    psw_mask: RegisterHandle,
+    prefix: RegisterHandle,
+}
+
+impl Registers {
+    pub(super) fn find(descriptors: &[RegisterDescriptor]) -> Result<Self, String> {
+        let find = |wanted: &str| {
+            descriptors
+                .iter()
+                // SAFETY: names are NUL-terminated strings that live as long as QEMU.
+                .find(|entry| unsafe { CStr::from_ptr(entry.name) }.to_bytes() == wanted.as_bytes())
+                .and_then(|entry| NonNull::new(entry.handle))
+                .map(RegisterHandle)
+                .ok_or_else(|| format!("QEMU offers no register {wanted:?} to plugins"))
+        };
+        let row = |name: &str| {
+            let mut row = [find(&format!("{name}0"))?; 16];
+            for (number, register) in row.iter_mut().enumerate() {
+                *register = find(&format!("{name}{number}"))?;
+            }
+            Ok::<_, String>(row)
+        };
+        Ok(Self {
+            gprs: row("r")?,
+            controls: row("cr")?,
+            psw_mask: find("pswm")?,
+            prefix: find("prefix")?,
+        })
+    }
+}
+
+/// A GLib byte array that is used over and over, so that most reads allocate nothing.
+#[derive(Debug)]
+pub struct Scratch {
+    api: Api,
+    array: NonNull<Array>,
+}
+
+// SAFETY: the array belongs to this value alone, and GLib does not tie it to a thread.
+unsafe impl Send for Scratch {}
+
+impl Scratch {
+    pub(super) const fn new(api: Api, array: NonNull<Array>) -> Self {
+        Self { api, array }
+    }
+
+    /// Empties the array, has `fill` put bytes into it, and shows them to `take`.
+    fn read<R>(
+        &mut self,
+        fill: impl FnOnce(*mut Array) -> bool,
+        take: impl FnOnce(&[u8]) -> R,
+    ) -> Option<R> {
+        // SAFETY: the array is ours; making it shorter keeps its memory.
+        unsafe { (self.api.g_byte_array_set_size)(self.array.as_ptr(), 0) };
+        if !fill(self.array.as_ptr()) {
+            return None;
+        }
+        // SAFETY: a GByteArray, which QEMU resizes through GLib only.
+        Some(take(unsafe { elements::<u8>(self.array.as_ref()) }))
+    }
+
+    /// Puts `bytes` into the array and hands it to `use_it`.
+    fn write(&mut self, bytes: &[u8], use_it: impl FnOnce(*mut Array) -> bool) -> bool {
+        let Ok(length) = c_uint::try_from(bytes.len()) else {
+            return false;
+        };
+        // SAFETY: the array is ours, and has room for `length` bytes once resized.
+        unsafe {
+            (self.api.g_byte_array_set_size)(self.array.as_ptr(), length);
+            let data = self.array.as_ref().data;
+            if data.is_null() {
+                return false;
+            }
+            data.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        use_it(self.array.as_ptr())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // SAFETY: the array is ours and not used again.
+        unsafe { (self.api.g_byte_array_free)(self.array.as_ptr(), 1) };
+    }
+}
+
+/// The vCPU of the running callback.
+#[derive(Debug)]
+pub struct QemuCpu<'a> {
+    qemu: &'a Qemu,
+    registers: &'a Registers,
+    scratch: std::cell::RefCell<&'a mut Scratch>,
+}
+
+impl<'a> QemuCpu<'a> {
+    /// `registers` are those of the vCPU whose callback is running.
+    #[must_use]
+    pub const fn new(qemu: &'a Qemu, registers: &'a Registers, scratch: &'a mut Scratch) -> Self {
+        Self {
+            qemu,
+            registers,
+            scratch: std::cell::RefCell::new(scratch),
+        }
+    }
+
+    fn read(&self, register: RegisterHandle) -> Option<u64> {
+        let number = |bytes: &[u8]| {
+            // Target byte order; a register of fewer than 8 bytes is a smaller number.
+            let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+            (!bytes.is_empty()).then(|| bytes.iter().take(8).fold(0, fold))
+        };
+        let fill = |array| {
+            // SAFETY: the handle came from QEMU, and the callbacks that get here were registered
+            // for register reads.
+            unsafe { (self.qemu.api.qemu_plugin_read_register)(register.0.as_ptr(), array) }
+        };
+        self.scratch.borrow_mut().read(fill, number).flatten()
+    }
+
+    fn write(&self, register: RegisterHandle, value: u64) -> bool {
+        self.scratch
+            .borrow_mut()
+            .write(&value.to_be_bytes(), |array| {
+                // SAFETY: the handle came from QEMU, the array holds the register's 8 bytes, and
+                // QEMU refuses callbacks that were not registered for register writes.
+                unsafe { (self.qemu.api.qemu_plugin_write_register)(register.0.as_ptr(), array) }
+            })
+    }
+
+    fn append(&self, out: &mut Vec<u8>, fill: impl FnOnce(*mut Array) -> bool) -> bool {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch
+            .read(fill, |bytes| out.extend_from_slice(bytes))
+            .is_some()
+    }
+}
+
+impl Cpu for QemuCpu<'_> {
+    fn gpr(&self, register: Gpr) -> Option<u64> {
+        self.registers
+            .gprs
+            .get(usize::from(register.number()))
+            .and_then(|&r| self.read(r))
+    }
+
+    fn psw_mask(&self) -> Option<u64> {
+        self.read(self.registers.psw_mask)
+    }
+
+    fn prefix(&self) -> Option<u64> {
+        self.read(self.registers.prefix)
+    }
+
+    fn append_virtual(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+        self.append(out, |array| {
+            // SAFETY: called in a vCPU's context, with the array and a length above 0.
+            length > 0
+                && unsafe { (self.qemu.api.qemu_plugin_read_memory_vaddr)(address, array, length) }
+        })
+    }
+
+    fn append_absolute(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+        self.append(out, |array| {
+            // SAFETY: as for `append_virtual`.
+            length > 0
+                && unsafe { (self.qemu.api.qemu_plugin_read_memory_hwaddr)(address, array, length) }
+                    == ffi::HWADDR_OK
+        })
+    }
+}
+
+impl GuestCpu for QemuCpu<'_> {
+    fn control(&self, number: u8) -> Option<u64> {
+        self.registers
+            .controls
+            .get(usize::from(number))
+            .and_then(|&r| self.read(r))
+    }
+
+    fn set_gpr(&mut self, register: Gpr, value: u64) -> bool {
+        self.registers
+            .gprs
+            .get(usize::from(register.number()))
+            .is_some_and(|&r| self.write(r, value))
+    }
+
+    fn set_psw_mask(&mut self, mask: u64) -> bool {
+        self.write(self.registers.psw_mask, mask)
+    }
+
+    fn write_absolute(&mut self, address: u64, bytes: &[u8]) -> bool {
+        self.scratch.borrow_mut().write(bytes, |array| {
+            // SAFETY: called in a vCPU's context, with an array that is not empty.
+            !bytes.is_empty()
+                && unsafe { (self.qemu.api.qemu_plugin_write_memory_hwaddr)(address, array) }
+                    == ffi::HWADDR_OK
+        })
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The records of a run: numbered in order of execution, written until something goes wrong.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::journal::Journal;
+use crate::qemu_info::QemuInfo;
+use crate::record::{Line, Record};
+
+/// The output file and the numbers of its records.
+#[derive(Debug)]
+pub struct Records {
+    journal: Mutex<Journal>,
+    next_seq: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Records {
+    /// Starts the journal with its first line.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn start(info: &QemuInfo, mut journal: Journal) -> io::Result<Self> {
+        journal.write(&Line::Start {
+            plugin_version: env!("CARGO_PKG_VERSION"),
+            qemu_api: [info.api_min, info.api_cur],
+            target: &info.target,
+            max_vcpus: info.max_vcpus,
+        })?;
+        Ok(Self {
+            journal: Mutex::new(journal),
+            next_seq: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Number of the next instruction.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether nothing is written any more.
+    #[must_use]
+    pub fn have_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    /// What went wrong, once; nothing is written any more then.
+    pub fn write(&self, record: &Record) -> Result<(), String> {
+        if self.have_ended() {
+            return Ok(());
+        }
+        let written = self.journal().write(&Line::Insn(record));
+        let Err(error) = written else {
+            return Ok(());
+        };
+        let problem = format!("writing a record failed: {error}");
+        if self.end_with(&problem) {
+            Err(problem)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes a line about a problem, after which recording goes on.
+    pub fn note(&self, problem: &str) {
+        if !self.have_ended() {
+            // A file that cannot be written fails the next record, and that is told.
+            let _ = self.journal().write(&Line::Problem { message: problem });
+        }
+    }
+
+    /// Ends the records with a line about a problem; false if they had ended before.
+    pub fn end_with(&self, problem: &str) -> bool {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        // The file may be the problem.
+        let _ = self.journal().write(&Line::Problem { message: problem });
+        true
+    }
+
+    /// Writes the last line.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn end(&self) -> io::Result<()> {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.journal().end()
+    }
+
+    /// A callback that panicked once has been reported; the journal is usable all the same.
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{HexBytes, InstructionResult, Operands};
+    use std::path::Path;
+
+    fn records(path: &Path) -> io::Result<Records> {
+        let info = QemuInfo {
+            target: "s390x".into(),
+            api_min: 7,
+            api_cur: 7,
+            system: true,
+            max_vcpus: 1,
+        };
+        Records::start(&info, Journal::create(path)?)
+    }
+
+    fn record(seq: u64) -> Record {
+        Record {
+            seq,
+            vcpu: 0,
+            insn: "pcilg",
+            opcode: HexBytes(vec![]),
+            psw_addr: crate::record::Hex(0),
+            operands: Operands::default(),
+            result: InstructionResult::unseen(),
+            forwarded: false,
+        }
+    }
+
+    #[test]
+    fn a_note_is_followed_by_records_and_an_end_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let records = records(&path).unwrap();
+        records.note("server gone");
+        assert_eq!(records.next_seq(), 0);
+        records.write(&record(records.next_seq())).unwrap();
+        assert!(records.end_with("panic"));
+        assert!(!records.end_with("again"));
+        records.write(&record(2)).unwrap();
+        records.note("nobody hears");
+        records.end().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kinds: Vec<String> = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|line| line["kind"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(kinds, ["start", "problem", "insn", "problem"]);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once() {
+        assert!(records(Path::new("/dev/full")).is_err());
+    }
+}
