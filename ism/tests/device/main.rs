@@ -1,10 +1,12 @@
 //! The device from outside: a driver that knows bytes, and guests that keep a log.
 
+mod against_model;
 mod commands;
 mod driver;
 mod events;
 mod guests;
 mod linux;
+mod model;
 mod moves;
 mod properties;
 mod reset;
