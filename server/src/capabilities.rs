@@ -18,7 +18,7 @@ pub fn capabilities() -> Value {
         "features": [
             "socket-path", "socket-dir", "fd", "systemd-activation", "ready-fd", "events", "report",
             "fail-on", "write-multiple", "dma-without-descriptor", "instruction-channel", "insn-fd",
-            "sandbox",
+            "report-on-sigusr1", "sandbox",
         ],
         "zpci-io-region": {
             "index": request::REGION_INDEX,

@@ -20,7 +20,7 @@ pub use function::{ClientWork, Function};
 
 use crate::guest::{Guest, Guests};
 use crate::profile::Plan;
-use crate::record::report::{FunctionReport, Report, SCHEMA_VERSION};
+use crate::record::report::{FunctionReport, Held, Report, SCHEMA_VERSION};
 use crate::record::{EventFile, Journal};
 
 /// All functions of a profile.
@@ -38,6 +38,8 @@ struct State {
     guests: Guests,
     journal: Journal,
     slots: Vec<Slot>,
+    /// Reports given so far.
+    reports: u64,
 }
 
 /// What outlives a client, beside the device itself.
@@ -78,6 +80,7 @@ impl Hub {
                 guests: Guests(guests.collect()),
                 journal: Journal::new(names.collect(), events),
                 slots: plan.functions.iter().map(|_| Slot::default()).collect(),
+                reports: 0,
             }),
             wake: plan.functions.iter().map(|_| Notify::new()).collect(),
             plan,
@@ -100,29 +103,50 @@ impl Hub {
             .max()
     }
 
-    /// Closes open runs and gives the totals so far.
+    /// Closes open runs: nothing more is to come, or nothing that belongs to them.
+    pub fn settle(&self) {
+        let mut state = self.lock();
+        let State {
+            fabric, journal, ..
+        } = &mut *state;
+        for at in 0..self.plan.functions.len() {
+            let mut scope = journal.scope(FunctionId(at));
+            fabric.settle(FunctionId(at), &mut scope);
+        }
+    }
+
+    /// The totals so far, and what is held now. What was recorded is handed to the system.
     pub fn report(&self) -> Report {
         let mut state = self.lock();
         let State {
             fabric,
             guests,
             journal,
-            ..
+            slots,
+            reports,
         } = &mut *state;
-        for at in 0..self.plan.functions.len() {
-            let mut scope = journal.scope(FunctionId(at));
-            fabric.settle(FunctionId(at), &mut scope);
-        }
         journal.flush();
+        *reports += 1;
         let functions: Vec<FunctionReport> = self
             .plan
             .functions
             .iter()
-            .zip(&guests.0)
+            .zip(guests.0.iter().zip(slots))
             .enumerate()
-            .map(|(at, (function, guest))| {
+            .map(|(at, (function, (guest, slot)))| {
                 let tally = journal.tally(FunctionId(at));
-                FunctionReport::new(&function.name, tally, guest.irqs.raised(), guest.maps.len())
+                let info = fabric.function(FunctionId(at));
+                let held = Held {
+                    connected: slot.connected,
+                    channel_connected: slot.channel,
+                    dma_maps: guest.maps.len(),
+                    guest_files: guest.maps.files(),
+                    eventfds: guest.irqs.eventfds(),
+                    dmbs: info.as_ref().map_or(0, |info| info.dmbs_owned),
+                    sba: info.as_ref().is_some_and(|info| info.sba.is_some()),
+                    ieq: info.as_ref().is_some_and(|info| info.ieq.is_some()),
+                };
+                FunctionReport::new(&function.name, tally, guest.irqs.raised(), held)
             })
             .collect();
         let worst = (0..self.plan.functions.len())
@@ -138,6 +162,8 @@ impl Hub {
                 .map(|rule| rule.violations)
                 .sum(),
             worst_severity: worst.map(zpci_region::Severity::name),
+            number: *reports,
+            open_descriptors: None,
             functions,
         }
     }

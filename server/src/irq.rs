@@ -68,6 +68,12 @@ impl IrqTable {
         self.raised
     }
 
+    /// Eventfds assigned now.
+    pub fn eventfds(&self) -> usize {
+        let vectors = self.vectors.iter().flatten();
+        vectors.filter(|vector| vector.eventfd.is_some()).count()
+    }
+
     /// Drops every eventfd and mask: the client is gone, or the index is disabled.
     pub fn clear(&mut self) {
         for index in 0..INDEXES {

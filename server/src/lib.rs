@@ -14,7 +14,7 @@
 //!   client; [`channel`]: what one that only brings instructions may do;
 //! - [`hub`], [`regions`]: the functions, behind one lock;
 //! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
-//! - [`record`]: events, counters, report;
+//! - [`record`], [`reporting`], [`open_descriptors`]: events, counters, report;
 //! - [`sandbox`]: what the process gives up before it serves.
 //!
 //! `unsafe` stands in [`memory::guest_file`] and [`descriptor`] only.
@@ -38,11 +38,13 @@ pub mod listen;
 pub mod logging;
 pub mod memory;
 pub mod message_fds;
+pub mod open_descriptors;
 pub mod peer;
 pub mod profile;
 pub mod receive_buffer;
 pub mod record;
 pub mod regions;
+pub mod reporting;
 pub mod rules_list;
 pub mod run;
 pub mod sandbox;

@@ -15,6 +15,7 @@ use crate::hub::Hub;
 use crate::listen::ListenError;
 use crate::profile::{self, Plan, ProfileError, builtin};
 use crate::record::{EventError, EventFile, ReportError, ReportFile};
+use crate::reporting::Reporting;
 use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::sockets::Sockets;
 use crate::{capabilities, logging, rules_list, serve};
@@ -184,7 +185,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
         .map(|path| EventFile::create(path, args.events_limit));
     let events = events.transpose().map_err(Failure::Events)?;
     let report = args.report.as_deref().map(ReportFile::open).transpose();
-    let report = report.map_err(Failure::ReportFile)?;
+    let mut reporting = Reporting::new(report.map_err(Failure::ReportFile)?);
     // From here on nothing new is opened. Threads that start later are restricted, too.
     let needs = needs(&plan, &opened);
     let sandbox = Sandbox::restrict_files(args.sandbox, &needs).map_err(Failure::Sandbox)?;
@@ -209,20 +210,25 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
             signal(SignalKind::terminate()).map_err(system("cannot handle SIGTERM"))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(system("cannot handle SIGINT"))?;
+        let mut asked =
+            signal(SignalKind::user_defined1()).map_err(system("cannot handle SIGUSR1"))?;
         announce::announce(&arguments, ready)?;
         let serving = serve::serve(&hub, opened.sources, stopped);
         tokio::pin!(serving);
-        let signalled = tokio::select! {
-            ended = &mut serving => return ended.map_err(system("cannot serve")),
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        let signalled = loop {
+            tokio::select! {
+                ended = &mut serving => return ended.map_err(system("cannot serve")),
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = asked.recv() => reporting.now(&hub),
+            }
         };
         tracing::info!("{signalled}: ending");
         let _ = stop.send(true);
         serving.await.map_err(system("cannot serve"))
     })?;
     drop(opened.files);
-    finish(args, report, &hub)
+    finish(args, reporting, &hub)
 }
 
 /// What serving takes beside what is open.
@@ -244,13 +250,8 @@ fn workers(functions: usize) -> usize {
     functions.min(cores).max(1)
 }
 
-fn finish(args: &ServeArgs, file: Option<ReportFile>, hub: &Hub) -> Result<ExitCode, Failure> {
-    let report = hub.report();
-    // A reader of stderr that went away must not cost the report.
-    let _ = std::io::stderr().write_all(report.summary().as_bytes());
-    if let Some(mut file) = file {
-        file.write(&report).map_err(Failure::Report)?;
-    }
+fn finish(args: &ServeArgs, reporting: Reporting, hub: &Hub) -> Result<ExitCode, Failure> {
+    reporting.end(hub).map_err(Failure::Report)?;
     let worst = hub.worst();
     let failed = args
         .fail_on

@@ -90,6 +90,7 @@ impl Function {
             guests,
             journal,
             slots,
+            ..
         } = &mut *state;
         let slot = &mut slots[self.id.0];
         let channel = kind == ClientKind::Channel;
@@ -251,6 +252,7 @@ impl Function {
             guests,
             journal,
             slots,
+            ..
         } = &mut *state;
         match regions::find(index, self.plan())? {
             Region::Bar(pcias) => {
@@ -305,6 +307,7 @@ impl Function {
             guests,
             journal,
             slots,
+            ..
         } = &mut *state;
         let result = match regions::find(index, self.plan())? {
             Region::Bar(pcias) => {

@@ -22,6 +22,10 @@ pub struct Report {
     pub violations: u64,
     /// Most severe severity among them.
     pub worst_severity: Option<&'static str>,
+    /// Which report of this process it is, from 1.
+    pub number: u64,
+    /// Descriptors that the process has open now, if that can be told.
+    pub open_descriptors: Option<usize>,
     /// By function.
     pub functions: Vec<FunctionReport>,
 }
@@ -49,12 +53,34 @@ pub struct FunctionReport {
     pub signals: u64,
     /// Interrupts raised.
     pub interrupts: u64,
-    /// DMA maps in force now.
-    pub dma_maps: usize,
+    /// What it holds now.
+    #[serde(flatten)]
+    pub held: Held,
     /// Accesses by path.
     pub paths: Vec<PathReport>,
     /// Rules broken at least once.
     pub rules: Vec<RuleReport>,
+}
+
+/// What one function holds at the moment.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Held {
+    /// Whether a client is connected.
+    pub connected: bool,
+    /// Whether the instruction channel has a client.
+    pub channel_connected: bool,
+    /// DMA maps in force.
+    pub dma_maps: usize,
+    /// Files mapped behind them.
+    pub guest_files: usize,
+    /// Eventfds assigned to interrupt vectors.
+    pub eventfds: usize,
+    /// DMBs that it registered.
+    pub dmbs: usize,
+    /// Whether its SBA is registered.
+    pub sba: bool,
+    /// Whether its event queue is registered.
+    pub ieq: bool,
 }
 
 /// Accesses of one path.
@@ -87,7 +113,7 @@ pub struct RuleReport {
 
 impl FunctionReport {
     /// Totals of one function from its counters.
-    pub fn new(name: &str, tally: &Tally, interrupts: u64, dma_maps: usize) -> Self {
+    pub fn new(name: &str, tally: &Tally, interrupts: u64, held: Held) -> Self {
         let paths = PATHS.iter().map(|path| {
             let count = tally.path(*path);
             PathReport {
@@ -118,7 +144,7 @@ impl FunctionReport {
             moves: tally.moves,
             signals: tally.signals,
             interrupts,
-            dma_maps,
+            held,
             paths: paths.collect(),
             rules: rules.collect(),
         }
@@ -126,6 +152,11 @@ impl FunctionReport {
 }
 
 impl Report {
+    /// The report as JSON in one line.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).map_or_else(|error| error.to_string(), |text| text + "\n")
+    }
+
     /// The summary for people.
     pub fn summary(&self) -> String {
         let mut accesses = table(&[

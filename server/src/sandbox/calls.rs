@@ -82,6 +82,7 @@ const DESCRIPTORS: &[i64] = &[
     libc::SYS_fstat,
     libc::SYS_fstatfs,
     libc::SYS_ftruncate,
+    libc::SYS_getdents64,
     libc::SYS_getpeername,
     libc::SYS_getsockname,
     libc::SYS_getsockopt,

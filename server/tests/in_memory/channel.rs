@@ -57,7 +57,7 @@ async fn a_move_fails_once_the_memory_has_gone() {
     channel.ok(&write(9, 16, &store), &[]).await;
     drop(client);
     tokio::time::timeout(PATIENCE, async {
-        while hub.report().functions[0].dma_maps > 0 {
+        while hub.report().functions[0].held.dma_maps > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     })

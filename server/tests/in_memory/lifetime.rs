@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use vfio_user_ism::hub::ClientKind;
+use vfio_user_ism::hub::{self, ClientKind};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::DmaUnmap;
+use zpci_region::Path;
 
 use crate::support::*;
 
@@ -28,7 +29,7 @@ async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
     let (mut client, _task) = connect(&hub).await;
     client.hello().await;
     let report = hub.report();
-    assert_eq!(report.functions[0].dma_maps, 0);
+    assert_eq!(report.functions[0].held.dma_maps, 0);
     // The DMB is still there, its memory is not.
     let reply = client.ask(&write(0, token, &[1; 8])).await;
     assert_eq!(reply.header.error, 5);
@@ -48,8 +49,29 @@ async fn unmapping_everything_empties_the_table() {
             .map(page * 0x10_000, 0x1000, page * 0x1000, Some(&ram))
             .await;
     }
-    assert_eq!(hub.report().functions[0].dma_maps, 4);
+    assert_eq!(hub.report().functions[0].held.dma_maps, 4);
     let body = client.ok(&Request::DmaUnmap(DmaUnmap::All), &[]).await;
     assert_eq!(DmaUnmap::decode_reply(&body).unwrap().1, 0x4000);
-    assert_eq!(hub.report().functions[0].dma_maps, 0);
+    assert_eq!(hub.report().functions[0].held.dma_maps, 0);
+}
+
+#[test]
+fn a_report_on_the_way_leaves_an_open_run_open() {
+    let hub = hub();
+    let function = function(&hub);
+    let mut client = hub::Client::new(ClientKind::Device, None);
+    assert!(function.connect(ClientKind::Device, None));
+    let mut piece = |offset| {
+        function
+            .write(&mut client, Path::Bar, 2, offset, &[0; 8], true)
+            .unwrap();
+    };
+    piece(8);
+    piece(16);
+    assert_eq!(hub.report().violations, 0);
+    piece(24);
+    hub.settle();
+    let report = hub.report();
+    assert_eq!((report.number, report.violations), (2, 1));
+    assert_eq!(report.functions[0].rules[0].pieces, 3);
 }

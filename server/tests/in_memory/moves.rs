@@ -46,6 +46,7 @@ async fn writes_in_one_message_are_judged_one_by_one() {
             &[],
         )
         .await;
+    hub.settle();
     let report = hub.report();
     let function = &report.functions[0];
     let rule = function

@@ -153,10 +153,10 @@ async fn the_end_of_the_server_is_the_end_of_its_client() {
     let mut client = served.client().await;
     client.hello().await;
     client.map(0, 0x1000, 0, None).await;
-    assert_eq!(hub.report().functions[0].dma_maps, 1);
+    assert_eq!(hub.report().functions[0].held.dma_maps, 1);
     let events = served.end().await;
     assert_eq!(events, ["connected", "disconnected"]);
-    assert_eq!(hub.report().functions[0].dma_maps, 0);
+    assert_eq!(hub.report().functions[0].held.dma_maps, 0);
 }
 
 #[tokio::test]
