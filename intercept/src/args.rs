@@ -96,6 +96,15 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     pub append: Option<OsString>,
+    /// Have the plugin carry the function's loads and stores to the device, past QEMU; the value is as that of --plugin.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with = "replay"
+    )]
+    pub forward: Option<Option<PathBuf>>,
     /// The observing plugin [default: libvfio_user_ism_plugin.so beside this program].
     #[arg(long, value_name = "FILE", requires = "kernel")]
     pub plugin: Option<PathBuf>,
@@ -133,6 +142,15 @@ mod tests {
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn the_forwarding_plugin_may_be_named() {
+        let forward = |arguments: &[&str]| parse(arguments).expect("valid").forward;
+        assert_eq!(forward(&[]), None);
+        assert_eq!(forward(&["--forward"]), Some(None));
+        assert_eq!(forward(&["--forward=x.so"]), Some(Some("x.so".into())));
+        assert!(parse(&["--forward", "--replay", "x"]).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The path of a run, and the modules along it:
 //! - [`plan`]: the instructions to execute, as data; [`pattern`]: their payloads;
 //! - [`probe`]: the bare-metal guest made from a plan, with [`encoder`] for its machine code;
-//! - [`server`], [`qemu`], [`process`]: the programs that run; [`events`]: what the device saw;
+//! - [`server`], [`qemu`], [`plugin`], [`process`]: the programs that run; [`events`]: what the device saw;
 //! - [`recording`]: all of it as one file; [`session`] makes one;
 //! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
 //! - [`report`], [`baseline`]: the result for people and programs;
@@ -25,6 +25,7 @@ pub mod expect;
 pub mod observed;
 pub mod pattern;
 pub mod plan;
+pub mod plugin;
 pub mod probe;
 pub mod process;
 pub mod profile;

@@ -37,6 +37,8 @@ pub struct Server {
     process: Process,
     /// Where QEMU connects.
     pub socket: PathBuf,
+    /// Where what executes instructions in QEMU's place connects.
+    pub channel: PathBuf,
     /// Where the server writes what the device saw.
     pub events: PathBuf,
 }
@@ -87,6 +89,7 @@ impl Server {
         match receiver.recv_timeout(PATIENCE) {
             Ok(line) if line.trim() == "ready" => Ok(Self {
                 process,
+                channel: folder.join("ism0.sock.insn"),
                 socket,
                 events,
             }),

@@ -6,6 +6,7 @@ use crate::events;
 use crate::expect::Model;
 use crate::observed;
 use crate::plan::{Instruction, Plan};
+use crate::plugin::{Plugin, option};
 use crate::probe::{Image, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Qemu};
@@ -21,9 +22,6 @@ const ISM: (u16, u16) = (0x1014, 0x04ed);
 /// Memory of a guest other than the probe.
 const GUEST_MEMORY: u64 = 512 << 20;
 
-/// The plugin's file, beside the program.
-const PLUGIN: &str = "libvfio_user_ism_plugin.so";
-
 /// Executes `plan` under the QEMU that `args` names; `program` is the server's own executable.
 ///
 /// # Errors
@@ -35,16 +33,24 @@ pub fn record(
     profile: &Profile,
 ) -> Result<Recording, Error> {
     let image = Image::of_plan(&plan, Some(ISM))?;
+    let plugin = match args.forward {
+        Some(_) => Some(Plugin::find(args, program)?),
+        None => None,
+    };
     let qemu = find_qemu(args)?;
     let folder = Folder::new(args.keep.as_deref())?;
     let kernel = folder.path().join("probe.elf");
     write(&kernel, &image.elf)?;
     let started = now();
     let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
+    let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
+    if let Some(plugin) = &plugin {
+        guest.extend(plugin.arguments(None, forwarded(args, &server)));
+    }
     let line = CommandLine {
         socket: server.socket.clone(),
         memory: Image::MEMORY,
-        guest: vec!["-kernel".into(), kernel.into_os_string()],
+        guest,
         extra: args.qemu_arg.clone(),
     };
     let name_of = |record: u64| name_of(record, &image, &plan);
@@ -68,7 +74,7 @@ pub fn record(
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Probe,
-        environment: environment(qemu.version, profile),
+        environment: environment(args, qemu.version, profile),
         times: Times {
             started,
             guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
@@ -98,16 +104,18 @@ pub fn observe(
     program: &Path,
     profile: &Profile,
 ) -> Result<Recording, Error> {
-    let plugin = find_plugin(args, program)?;
+    let plugin = Plugin::find(args, program)?;
     let qemu = find_qemu(args)?;
     let folder = Folder::new(args.keep.as_deref())?;
     let records = folder.path().join("records.jsonl");
     let started = now();
     let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
+    let mut guest = guest_arguments(args, kernel, folder.path());
+    guest.extend(plugin.arguments(Some(&records), forwarded(args, &server)));
     let line = CommandLine {
         socket: server.socket.clone(),
         memory: GUEST_MEMORY,
-        guest: guest_arguments(args, kernel, &plugin, folder.path(), &records),
+        guest,
         extra: args.qemu_arg.clone(),
     };
     let patience = Duration::from_secs(args.timeout);
@@ -127,7 +135,7 @@ pub fn observe(
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Guest,
-        environment: environment(qemu.version, profile),
+        environment: environment(args, qemu.version, profile),
         times: Times {
             started,
             guest_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
@@ -142,13 +150,7 @@ pub fn observe(
     })
 }
 
-fn guest_arguments(
-    args: &Args,
-    kernel: &Path,
-    plugin: &Path,
-    folder: &Path,
-    records: &Path,
-) -> Vec<OsString> {
+fn guest_arguments(args: &Args, kernel: &Path, folder: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-kernel".into(), kernel.into()];
     if let Some(initrd) = &args.initrd {
         arguments.extend(["-initrd".into(), initrd.clone().into_os_string()]);
@@ -158,31 +160,11 @@ fn guest_arguments(
         .clone()
         .unwrap_or_else(|| "console=ttysclp0".into());
     arguments.extend(["-append".into(), append]);
-    let option = |prefix: &str, path: &Path| {
-        let mut option = OsString::from(prefix);
-        // A comma in a path would start the next option; QEMU wants it doubled.
-        option.push(path.to_string_lossy().replace(',', ",,"));
-        option
-    };
     arguments.extend([
         "-serial".into(),
         option("file:", &folder.join("console.log")),
     ]);
-    let mut plugin = option("file=", plugin);
-    plugin.push(option(",out=", records));
-    arguments.extend(["-plugin".into(), plugin]);
     arguments
-}
-
-/// The plugin that `args` names, or the one beside the program.
-fn find_plugin(args: &Args, program: &Path) -> Result<PathBuf, Error> {
-    let path = args
-        .plugin
-        .clone()
-        .unwrap_or_else(|| program.with_file_name(PLUGIN));
-    // QEMU takes a relative path as one of its own plugin folder.
-    path.canonicalize()
-        .map_err(|source| Error::NoPlugin { path, source })
 }
 
 fn now() -> u64 {
@@ -191,7 +173,15 @@ fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-fn environment(executor: String, profile: &Profile) -> Environment {
+/// The instruction channel, if the function's instructions are to be forwarded.
+fn forwarded<'a>(args: &Args, server: &'a Server) -> Option<&'a Path> {
+    args.forward.as_ref().map(|_| server.channel.as_path())
+}
+
+fn environment(args: &Args, mut executor: String, profile: &Profile) -> Environment {
+    if args.forward.is_some() {
+        executor.push_str(" with the forwarding plugin");
+    }
     Environment {
         executor,
         host: host(),

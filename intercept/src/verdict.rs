@@ -259,7 +259,9 @@ fn judge(
         .refusals
         .iter()
         .any(|refusal| refusal.matches(outcome));
-    if !outcome.succeeded() && refused {
+    // Where taking and refusing are both right, it may be the device that refused.
+    let by_device = expectation.accept && pieces.iter().all(|piece| !piece.accepted());
+    if !outcome.succeeded() && refused && (pieces.is_empty() || !by_device) {
         if !pieces.is_empty() {
             findings.add(
                 Verdict::AcceptedWrongly,

@@ -4,6 +4,9 @@ use super::check::{DEVICE, MACHINE};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Function id of the function in the guest.
+pub const FID: u32 = 8;
+
 /// What QEMU is started with.
 #[derive(Debug, Clone)]
 pub struct CommandLine {
@@ -39,7 +42,7 @@ impl CommandLine {
             "-action",
             "shutdown=pause,panic=pause",
             "-device",
-            "zpci,uid=7,fid=8,target=ism0",
+            &format!("zpci,uid=7,fid={FID},target=ism0"),
         ]
         .into_iter()
         .map(OsString::from)

@@ -6,6 +6,6 @@ mod guest;
 mod qmp;
 
 pub use check::{Qemu, QemuError};
-pub use command::CommandLine;
+pub use command::{CommandLine, FID};
 pub use guest::{GuestError, Run, run_guest, run_probe};
 pub use qmp::QmpError;

@@ -359,6 +359,34 @@ fn a_store_that_the_device_refused_may_be_refused_to_the_guest() {
 }
 
 #[test]
+fn where_both_are_right_the_device_may_refuse_but_not_take_what_the_guest_was_refused() {
+    // The stand-in refuses this one by itself.
+    let (id, next) = (
+        "pcistg-bar0-place-at-1-length-2",
+        "pcistg-bar0-place-at-2-length-2",
+    );
+    let refused = |result: &str| {
+        damaged(|run| {
+            let verdicts = classify(run, Model::Relaxed).expect("fences are there");
+            let cases = run.plan.cases.iter().zip(&verdicts);
+            let (_, verdict) = cases.clone().find(|(case, _)| case.id == id).expect("case");
+            let seen = verdict.expectation.seen.as_ref().expect("a store");
+            let at = piece_of(run, next);
+            let piece = Piece {
+                offset: seen.offset,
+                bytes: seen.bytes.clone(),
+                result: result.into(),
+                ..run.pieces[at].clone()
+            };
+            // Before the fence of the next case.
+            run.pieces.insert(at - 1, piece);
+        })
+    };
+    assert_eq!(refused("rejected"), changes([]));
+    assert_eq!(refused("accepted"), changes([(id, "accepted-wrongly")]));
+}
+
+#[test]
 fn the_loaded_register_must_be_the_answer() {
     let changed = damaged(|run| {
         let loaded = &mut outcome_of(run, "pcilg-bar2-place-at-0-length-4").loaded;

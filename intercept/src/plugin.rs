@@ -1,0 +1,68 @@
+//! The TCG plugin in QEMU: it writes down what a guest executes, forwards the function's instructions, or both.
+//!
+//! Its arguments are described in `plugin/README.md`.
+
+use crate::args::Args;
+use crate::error::Error;
+use crate::qemu::FID;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Its file, beside the program.
+const FILE: &str = "libvfio_user_ism_plugin.so";
+
+/// The plugin to load.
+#[derive(Debug)]
+pub struct Plugin(PathBuf);
+
+impl Plugin {
+    /// The one that `args` names, or the one beside the program.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(args: &Args, program: &Path) -> Result<Self, Error> {
+        let named = args.plugin.clone().or_else(|| args.forward.clone()?);
+        let path = named.unwrap_or_else(|| program.with_file_name(FILE));
+        // QEMU takes a relative path as one of its own plugin folder.
+        path.canonicalize()
+            .map(Self)
+            .map_err(|source| Error::NoPlugin { path, source })
+    }
+
+    /// QEMU's arguments, for records in the file `out` and with instructions going to the socket `forward`.
+    #[must_use]
+    pub fn arguments(&self, out: Option<&Path>, forward: Option<&Path>) -> [OsString; 2] {
+        let mut plugin = option("file=", &self.0);
+        if let Some(out) = out {
+            plugin.push(option(",out=", out));
+        }
+        if let Some(forward) = forward {
+            plugin.push(option(",forward=", forward));
+            plugin.push(format!(",fid={FID}"));
+        }
+        ["-plugin".into(), plugin]
+    }
+}
+
+/// A path as a part of a QEMU option: a comma would start the next part, so it is doubled.
+pub fn option(prefix: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(prefix);
+    option.push(path.to_string_lossy().replace(',', ",,"));
+    option
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plugin;
+    use std::path::Path;
+
+    #[test]
+    fn both_uses_go_into_one_argument() {
+        let plugin = Plugin("/a,b.so".into());
+        let [flag, value] = plugin.arguments(Some(Path::new("/r")), Some(Path::new("/s.insn")));
+        assert_eq!(flag, "-plugin");
+        assert_eq!(value, "file=/a,,b.so,out=/r,forward=/s.insn,fid=8");
+        let [_, alone] = plugin.arguments(None, Some(Path::new("/s.insn")));
+        assert_eq!(alone, "file=/a,,b.so,forward=/s.insn,fid=8");
+    }
+}

@@ -1,0 +1,62 @@
+//! `vfio-user-ism intercept --forward`: with the forwarding plugin, stock QEMU passes.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use vfio_user_ism_tests::program::{self, Ended};
+
+fn intercept(arguments: &[&str]) -> Ended {
+    program::run(["intercept", "--forward"].iter().chain(arguments).copied())
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+fn every_instruction_reaches_the_device_as_the_guest_executed_it() {
+    let ended = intercept(&["--format", "json"]);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, ended.stdout);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let executor = report["environment"]["executor"].as_str().unwrap();
+    assert!(
+        executor.ends_with("with the forwarding plugin"),
+        "{executor}"
+    );
+    assert_eq!(report["facts"]["carrier"], "block", "{}", report["facts"]);
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for case in report["cases"].as_array().unwrap() {
+        *counts.entry(case["label"].as_str().unwrap()).or_default() += 1;
+    }
+    assert_eq!(
+        counts.keys().copied().collect::<Vec<_>>(),
+        ["as-specified", "not-run", "whole"],
+        "{counts:?}"
+    );
+    // Only what is for a QEMU without block stores is not run.
+    assert!(
+        counts["whole"] > 200 && counts["not-run"] < 10,
+        "{counts:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+fn random_plans_pass_as_well() {
+    for seed in ["1", "2", "3"] {
+        let ended = intercept(&["--random", "300", "--seed", seed]);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, ended.stdout);
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+fn a_strict_function_is_forwarded_by_its_own_rules() {
+    let profile = program::profile("strict.json");
+    let ended = intercept(&["--profile", profile.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, ended.stdout);
+}
+
+#[test]
+fn a_missing_plugin_is_named() {
+    let ended = program::run(["intercept", "--forward=/nowhere/plugin.so"]);
+    assert_eq!(ended.code, Some(3));
+    let part = "no plugin /nowhere/plugin.so: build it with";
+    assert!(ended.stderr.contains(part), "{}", ended.stderr);
+}
