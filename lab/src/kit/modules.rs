@@ -8,9 +8,10 @@ use super::KitError;
 use super::module::{self, Module};
 
 /// What a guest loads if its kernel has it as modules, in this order; each after what it needs.
-/// Network and random numbers first, then what ism and smc stand on.
-pub(super) const WANTED: [&str; 9] = [
+/// Network, serial ports and random numbers first, then what ism and smc stand on.
+pub(super) const WANTED: [&str; 10] = [
     "virtio_net",
+    "virtio_console",
     "virtio_rng",
     "ccwgroup",
     "ib_core",
