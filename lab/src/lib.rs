@@ -1,9 +1,51 @@
 //! Boots Linux guests on one emulated ISM fabric and lets them talk SMC-D.
 //!
+//! | module | what it is |
+//! |---|---|
+//! | `args`, `run` | the subcommand |
+//! | `lab` | a running lab: server, guests, network |
+//! | `server`, `profile`, `plugin` | the fabric and what carries instructions to it |
+//! | `guest`, `qemu`, `console` | one guest |
+//! | [`kit`], `boot` | what it boots; `guest/init` and `guest/agent` run inside |
+//! | `agent` | runs commands in it |
+//! | `switch` | the network between guests |
+//! | `terminal` | a guest's console on this terminal |
+//!
 //! Non-goal: emulating the function; that is the server's, which the lab starts.
 
 #![forbid(unsafe_code)]
 
+mod agent;
+mod args;
+mod boot;
+mod child;
+mod console;
+mod error;
+mod folder;
+mod guest;
+mod keys;
 pub mod kit;
+mod lab;
+mod log;
+mod plugin;
+mod profile;
+mod qemu;
+mod run;
+mod server;
+mod switch;
+mod terminal;
 
+pub use agent::Output;
+pub use args::{Args, Beside, Format, KernelVersion};
+pub use error::Error;
+pub use folder::Folder;
+pub use guest::{Guest, Recipe};
 pub use kit::{KernelChoice, Kit, KitError, OwnKernel, Smc};
+pub use lab::{Lab, Setup};
+pub use run::run;
+
+/// One line of progress, on standard error.
+fn say(text: std::fmt::Arguments<'_>) {
+    // A closed standard error is no reason to stop.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("lab: {text}\n").as_bytes());
+}

@@ -47,6 +47,9 @@ pub enum Command {
     /// Test a QEMU's interception of zPCI instructions: boots a probe guest against a server of its
     /// own, and says for each instruction whether the device saw what the guest executed.
     Intercept(Box<intercept::Args>),
+    /// Boot Linux guests on one fabric, with a network between them: a console, or a command in one
+    /// of them, or measurements.
+    Lab(Box<lab::Args>),
     /// Fetch QEMU and guest parts from Debian into the cache folder.
     Fetch {
         /// What to fetch.

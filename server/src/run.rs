@@ -2,7 +2,7 @@
 //! or profile, 3 cannot start.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,6 +66,9 @@ pub enum Failure {
     /// The interception test could not be run.
     #[error("intercept")]
     Intercept(#[source] Box<intercept::Error>),
+    /// The lab could not be run.
+    #[error("lab")]
+    Lab(#[source] Box<lab::Error>),
     /// Fetching failed.
     #[error("fetch: {0}")]
     Fetch(String),
@@ -77,6 +80,7 @@ impl Failure {
         ExitCode::from(match self {
             Failure::Profile(_) | Failure::Usage(_) => USAGE,
             Failure::Intercept(error) if error.is_usage() => USAGE,
+            Failure::Lab(error) if error.is_usage() => USAGE,
             _ => CANNOT_START,
         })
     }
@@ -121,6 +125,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(&pretty(&plan(file.as_deref())?.show()))
         }
         Some(Command::Intercept(args)) => intercept(&args),
+        Some(Command::Lab(args)) => lab(&args),
         Some(Command::Fetch { what }) => fetch(what),
     }
 }
@@ -147,11 +152,21 @@ pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
     }
 }
 
-fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
-    let program = std::env::current_exe().map_err(|source| Failure::System {
+fn own_path() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|source| Failure::System {
         what: "cannot tell this program's own path".to_owned(),
         source,
-    })?;
+    })
+}
+
+fn lab(args: &lab::Args) -> Result<ExitCode, Failure> {
+    lab::run(args, &own_path()?)
+        .map(ExitCode::from)
+        .map_err(|error| Failure::Lab(Box::new(error)))
+}
+
+fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
+    let program = own_path()?;
     match intercept::run(args, &program) {
         Ok(intercept::Ending::Good) => Ok(ExitCode::SUCCESS),
         Ok(intercept::Ending::NotGood) => Ok(ExitCode::from(VIOLATIONS)),

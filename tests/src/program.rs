@@ -45,6 +45,7 @@ pub fn program() -> &'static Path {
             "protocol",
             "fetch",
             "intercept",
+            "lab",
             "configs",
         ];
         let newest = crates

@@ -1,0 +1,189 @@
+//! Runs commands in a guest, over virtio serial ports.
+//!
+//! The other side is a shell loop (`lab/guest/init`). A guest has a few slots, and a slot carries out
+//! one command at a time over two ports: requests and standard output on one, standard error on
+//! the other. Bytes travel as they are.
+//!
+//! - greeting, when the slot begins: `agent\n` on the first port;
+//! - request: `TOKEN COMMAND\n`, the command in base64, the token 32 hexadecimal digits that no
+//!   output can guess;
+//! - answer: standard output, then `TOKEN STATUS\n`; standard error, then `TOKEN\n`.
+//!
+//! A command's standard input is empty. What it leaves running in the background must not keep its
+//! standard output or error.
+
+mod base64;
+mod scan;
+mod slot;
+
+use std::path::{Path, PathBuf};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::error::Error;
+pub use scan::Sink;
+use slot::Slot;
+
+/// Commands that a guest can carry out at once.
+pub const SLOTS: usize = 4;
+
+const GREETING: &str = "agent";
+
+/// Why a command has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The ports closed: QEMU ended.
+    #[error("the guest ended before the command did")]
+    Gone,
+    /// What came is not the answer that the protocol says.
+    #[error("the guest's agent answered {0:?}, expected an exit status")]
+    Garbled(String),
+    /// The output cannot be passed on.
+    #[error("the command's output cannot be passed on")]
+    Output(#[source] std::io::Error),
+}
+
+/// What a command left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Exit status.
+    pub status: u8,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// The two ports of one slot, before QEMU has connected.
+#[derive(Debug)]
+struct Ports {
+    stdout: UnixListener,
+    stderr: UnixListener,
+}
+
+/// The sockets that QEMU connects its serial ports to.
+#[derive(Debug)]
+pub struct Listening {
+    ports: Vec<Ports>,
+    /// Their paths and the names of the ports, in order.
+    pub sockets: Vec<(String, PathBuf)>,
+}
+
+impl Listening {
+    /// Makes the sockets; `path` gives the place for a port's name.
+    ///
+    /// # Errors
+    /// A socket cannot be made.
+    pub fn new(path: impl Fn(&str) -> PathBuf) -> Result<Self, Error> {
+        let bind = |path: &Path| UnixListener::bind(path).map_err(Error::file("listen on", path));
+        let mut made = Self {
+            ports: Vec::new(),
+            sockets: Vec::new(),
+        };
+        for slot in 0..SLOTS {
+            let (out, err) = (format!("agent{slot}.stdout"), format!("agent{slot}.stderr"));
+            let (out_path, err_path) = (path(&out), path(&err));
+            made.ports.push(Ports {
+                stdout: bind(&out_path)?,
+                stderr: bind(&err_path)?,
+            });
+            made.sockets.extend([(out, out_path), (err, err_path)]);
+        }
+        Ok(made)
+    }
+
+    /// Waits for QEMU, then for the guest's greetings.
+    ///
+    /// # Errors
+    /// The guest ended, or says something else.
+    pub async fn connected(&self) -> Result<Agent, AgentError> {
+        let gone = |_| AgentError::Gone;
+        let mut streams = Vec::new();
+        for ports in &self.ports {
+            let (stdout, _) = ports.stdout.accept().await.map_err(gone)?;
+            let (stderr, _) = ports.stderr.accept().await.map_err(gone)?;
+            streams.push((stdout, stderr));
+        }
+        let (sender, free) = mpsc::unbounded_channel();
+        for (stdout, stderr) in streams {
+            let slot = greeted(stdout, stderr).await?;
+            // The receiver lives in this function.
+            let _ = sender.send(slot);
+        }
+        Ok(Agent {
+            sender,
+            free: Mutex::new(free),
+        })
+    }
+}
+
+async fn greeted(stdout: UnixStream, stderr: UnixStream) -> Result<Slot, AgentError> {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = String::new();
+    match stdout.read_line(&mut line).await {
+        Ok(1..) => {}
+        _ => return Err(AgentError::Gone),
+    }
+    if line.trim_end() != GREETING {
+        return Err(AgentError::Garbled(line));
+    }
+    Ok(Slot { stdout, stderr })
+}
+
+/// A guest's agent.
+#[derive(Debug)]
+pub struct Agent {
+    sender: mpsc::UnboundedSender<Slot>,
+    free: Mutex<mpsc::UnboundedReceiver<Slot>>,
+}
+
+impl Agent {
+    /// Runs a shell command, waiting for a free slot first; its exit status. What it prints goes
+    /// to the sinks as it comes.
+    ///
+    /// # Errors
+    /// See [`AgentError`]. The slot is given up then, and when the call is.
+    pub async fn run_to(
+        &self,
+        command: &str,
+        stdout: impl Sink,
+        stderr: impl Sink,
+    ) -> Result<u8, AgentError> {
+        let mut slot = {
+            let mut free = self.free.lock().await;
+            free.recv().await.ok_or(AgentError::Gone)?
+        };
+        let status = slot.run(&token()?, command, stdout, stderr).await?;
+        // The receiver lives as long as this value.
+        let _ = self.sender.send(slot);
+        Ok(status)
+    }
+
+    /// Runs a shell command and collects what it prints.
+    ///
+    /// # Errors
+    /// As [`Agent::run_to`].
+    pub async fn run(&self, command: &str) -> Result<Output, AgentError> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let status = self.run_to(command, &mut stdout, &mut stderr).await?;
+        Ok(Output {
+            status,
+            stdout,
+            stderr,
+        })
+    }
+}
+
+/// 32 hexadecimal digits that nobody can guess.
+fn token() -> Result<String, AgentError> {
+    let mut bytes = [0; 16];
+    getrandom(&mut bytes, GetRandomFlags::empty())
+        .map_err(|error| AgentError::Output(error.into()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Finds the line that ends a command's output.
+
+use std::io;
+
+/// Where output goes.
+pub trait Sink {
+    /// Takes bytes.
+    ///
+    /// # Errors
+    /// They cannot be passed on.
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+impl Sink for &mut Vec<u8> {
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Looks for a token in bytes that come in pieces.
+#[derive(Debug)]
+pub struct Scanner {
+    token: Vec<u8>,
+    held: Vec<u8>,
+    found: bool,
+}
+
+impl Scanner {
+    /// Looks for `token`.
+    pub fn new(token: &str) -> Self {
+        Self {
+            token: token.as_bytes().to_vec(),
+            held: Vec::new(),
+            found: false,
+        }
+    }
+
+    /// Takes the next piece. What comes before the token goes to `sink`; once the token's line is
+    /// whole, the rest of that line.
+    pub fn take(&mut self, piece: &[u8], sink: &mut impl Sink) -> io::Result<Option<String>> {
+        self.held.extend_from_slice(piece);
+        if !self.found {
+            let at = find(&self.held, &self.token);
+            self.found = at.is_some();
+            // The token's beginning may be the end of this piece.
+            let safe = at.unwrap_or_else(|| self.held.len().saturating_sub(self.token.len() - 1));
+            sink.take(self.held.get(..safe).unwrap_or_default())?;
+            let known = safe + if self.found { self.token.len() } else { 0 };
+            self.held.drain(..known);
+        }
+        if !self.found {
+            return Ok(None);
+        }
+        let end = self.held.iter().position(|byte| *byte == b'\n');
+        Ok(end.map(|end| {
+            let rest = self.held.drain(..=end).collect::<Vec<u8>>();
+            String::from_utf8_lossy(&rest).trim().to_owned()
+        }))
+    }
+}
+
+fn find(bytes: &[u8], token: &[u8]) -> Option<usize> {
+    let first = *token.first()?;
+    let mut from = 0;
+    loop {
+        let at = from + bytes.get(from..)?.iter().position(|byte| *byte == first)?;
+        if bytes.get(at..)?.starts_with(token) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scanner;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    /// Output and rest, of bytes that come in pieces of `size`.
+    fn scanned(bytes: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
+        let mut scanner = Scanner::new(TOKEN);
+        let (mut output, mut rest) = (Vec::new(), None);
+        for piece in bytes.chunks(size) {
+            assert_eq!(rest, None, "bytes after the end");
+            rest = scanner.take(piece, &mut &mut output).unwrap();
+        }
+        (output, rest)
+    }
+
+    #[test]
+    fn the_end_is_found_however_the_bytes_come() {
+        let output = b"\0\xff012345678\n0123456789abcde0\n";
+        let bytes = [output, TOKEN.as_bytes(), b" 7\n"].concat();
+        for size in 1..=bytes.len() {
+            assert_eq!(
+                scanned(&bytes, size),
+                (output.to_vec(), Some("7".to_owned())),
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn output_without_an_end_is_passed_on_but_for_what_may_be_the_token() {
+        let bytes = [b'x'; 1000];
+        let (output, rest) = scanned(&bytes, 100);
+        assert_eq!((output.len(), rest), (1000 - (TOKEN.len() - 1), None));
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line of `lab`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+/// The kernels that the lab can make its guests from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum KernelVersion {
+    /// Debian trixie's: ism, smc, and a second smc with the software ISM.
+    #[default]
+    #[value(name = "6.12")]
+    V6_12,
+    /// Debian sid's: ism below the dibs layer, no smc.
+    #[value(name = "7.2")]
+    V7_2,
+}
+
+/// How to print figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    #[default]
+    Table,
+    /// JSON.
+    Json,
+}
+
+/// A command for one guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The guest.
+    pub guest: usize,
+    /// A shell command.
+    pub command: String,
+}
+
+/// Flags of `lab`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Args {
+    /// How many guests.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = guests)]
+    pub guests: usize,
+    /// Kernel of the guests, from Debian; its ism and smc modules are built once.
+    #[arg(long, value_enum, value_name = "VERSION", default_value_t)]
+    pub kernel_version: KernelVersion,
+    /// Boot this s390x kernel instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "kernel_version")]
+    pub kernel: Option<PathBuf>,
+    /// Its initial RAM disk; the lab's own files are laid over it.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub initrd: Option<PathBuf>,
+    /// Its modules: the folder that holds modules.dep.
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    pub modules: Option<PathBuf>,
+    /// More for the kernel's command line.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub append: Option<String>,
+    /// Run this shell command in a guest instead of giving a console; its output and exit status are
+    /// the lab's.
+    #[arg(long, value_name = "CMD", conflicts_with_all = ["bench", "console"])]
+    pub run: Option<String>,
+    /// The guest that --run runs in.
+    #[arg(long, value_name = "N", requires = "run", default_value_t = 0)]
+    pub on: usize,
+    /// Run CMD in guest N as long as the lab lasts, output on stderr; may be given often.
+    #[arg(long, value_name = "N:CMD", value_parser = beside)]
+    pub beside: Vec<Beside>,
+    /// The guest whose console is given first.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub console: usize,
+    /// Measure SMC-D and what it stands beside, in one guest or between two.
+    #[arg(long, conflicts_with = "observe")]
+    pub bench: bool,
+    /// How --bench prints its figures.
+    #[arg(long, value_enum, default_value_t, requires = "bench")]
+    pub format: Format,
+    /// Let QEMU treat the instructions as it does, and record them, instead of forwarding them.
+    #[arg(long)]
+    pub observe: bool,
+    /// The plugin [default: libvfio_user_ism_plugin.so beside this program].
+    #[arg(long, value_name = "PATH")]
+    pub plugin: Option<PathBuf>,
+    /// QEMU [default: $QEMU, the one on PATH, or Debian's, fetched once].
+    #[arg(long, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+    /// One more argument for every QEMU; may be given often.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub qemu_arg: Vec<OsString>,
+    /// Memory of each guest, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=65536))]
+    pub memory: u32,
+    /// Profile of the fabric, with a function for each guest at least [default: one that also checks
+    /// SMC-D's rules].
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// Write what the functions saw to this file, as JSON Lines; slows them down.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Write the server's totals to this file at the end, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Keep consoles and logs in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// How long a guest may take to boot, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 180)]
+    pub timeout: u64,
+}
+
+fn guests(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=64) => Ok(number),
+        _ => Err("expected a number from 1 to 64".to_owned()),
+    }
+}
+
+fn beside(text: &str) -> Result<Beside, String> {
+    text.split_once(':')
+        .and_then(|(guest, command)| {
+            Some(Beside {
+                guest: guest.parse().ok()?,
+                command: command.to_owned(),
+            })
+        })
+        .ok_or_else(|| "expected a guest's number, a colon and a shell command".to_owned())
+}
+
+impl Args {
+    /// The flags whose guest does not exist, if there is one.
+    pub(crate) fn missing_guest(&self) -> Option<String> {
+        let named = [("--on", self.on), ("--console", self.console)];
+        let beside = self.beside.iter().map(|beside| ("--beside", beside.guest));
+        named
+            .into_iter()
+            .chain(beside)
+            .find(|(_, guest)| *guest >= self.guests)
+            .map(|(flag, guest)| {
+                format!(
+                    "{flag} {guest}: there is no such guest, the last one is guest {}",
+                    self.guests - 1
+                )
+            })
+    }
+}

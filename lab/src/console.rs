@@ -1,0 +1,101 @@
+//! A guest's console: always taken, so that the guest is never held up, and written to its log.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+use crate::log;
+
+/// Pieces of output that wait for whoever looks on.
+const BACKLOG: usize = 1024;
+
+/// Lines of the console in an error message.
+const LAST_WORDS: usize = 15;
+
+/// A guest's console.
+#[derive(Debug)]
+pub struct Console {
+    log: PathBuf,
+    output: broadcast::Sender<Vec<u8>>,
+    input: mpsc::UnboundedSender<Vec<u8>>,
+    task: JoinHandle<()>,
+}
+
+impl Console {
+    /// Makes the socket that QEMU connects to, and the log.
+    ///
+    /// # Errors
+    /// Either cannot be made.
+    pub fn new(socket: &Path, log: &Path) -> Result<Self, Error> {
+        let listener = UnixListener::bind(socket).map_err(Error::file("listen on", socket))?;
+        let file = File::create(log).map_err(Error::file("create", log))?;
+        let (output, _) = broadcast::channel(BACKLOG);
+        let (input, typed) = mpsc::unbounded_channel();
+        let task = tokio::spawn(serve(listener, file, output.clone(), typed));
+        Ok(Self {
+            log: log.to_owned(),
+            output,
+            input,
+            task,
+        })
+    }
+
+    /// What it prints from now on.
+    pub fn output(&self) -> broadcast::Receiver<Vec<u8>> {
+        self.output.subscribe()
+    }
+
+    /// Types.
+    pub fn type_in(&self, bytes: Vec<u8>) {
+        // Nobody takes it once QEMU has ended.
+        let _ = self.input.send(bytes);
+    }
+
+    /// The last lines it printed.
+    pub fn last_words(&self) -> String {
+        log::tail(&self.log, LAST_WORDS)
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(
+    listener: UnixListener,
+    mut log: File,
+    output: broadcast::Sender<Vec<u8>>,
+    mut typed: mpsc::UnboundedReceiver<Vec<u8>>,
+) {
+    let Ok((stream, _)) = listener.accept().await else {
+        return;
+    };
+    let (mut reader, writer) = stream.into_split();
+    let typing = tokio::spawn(async move { pass_on(writer, &mut typed).await });
+    let mut bytes = vec![0; 4096];
+    while let Ok(got @ 1..) = reader.read(&mut bytes).await {
+        let piece = bytes.get(..got).unwrap_or_default();
+        // A full disk must not stop the guest.
+        let _ = log.write_all(piece);
+        // Nobody may look on.
+        let _ = output.send(piece.to_vec());
+    }
+    typing.abort();
+}
+
+async fn pass_on(mut writer: OwnedWriteHalf, typed: &mut mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(bytes) = typed.recv().await {
+        if writer.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Why there is no lab, or no more.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error as ThisError;
+
+use crate::kit::KitError;
+
+/// Why the lab ends without having done its work. [`Error::is_usage`] tells a mistake of the user
+/// from trouble with the run.
+#[derive(Debug, ThisError)]
+pub enum Error {
+    /// The command line, or what it names.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no QEMU.
+    #[error("no QEMU")]
+    NoQemu(#[source] debian_fetch::Error),
+    /// The guest's parts cannot be had.
+    #[error("the guest's parts")]
+    Kit(#[source] KitError),
+    /// The plugin is not where it should be.
+    #[error(
+        "no plugin {}: build it with `cargo build{} -p vfio-user-ism-plugin`, or name it with --plugin",
+        path.display(), if *release { " --release" } else { "" }
+    )]
+    NoPlugin {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Whether the program was built with `--release`.
+        release: bool,
+        /// Why it cannot be used.
+        source: io::Error,
+    },
+    /// A program cannot be started.
+    #[error("cannot start {what} ({})", program.display())]
+    CannotStart {
+        /// What it is for.
+        what: String,
+        /// The program.
+        program: OsString,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server ended, or did not get ready.
+    #[error("the server {how}, saying:\n{words}")]
+    Server {
+        /// What happened.
+        how: String,
+        /// Its last words.
+        words: String,
+    },
+    /// A guest failed.
+    #[error("guest {guest}: {how}{words}")]
+    Guest {
+        /// Its number.
+        guest: usize,
+        /// What happened.
+        how: String,
+        /// The last words of QEMU and of the guest's console, each below a heading; may be empty.
+        words: String,
+    },
+    /// A file or folder of the run.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Anything else of the system.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// An [`Error::File`] from what was tried on `path`.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// An [`Error::System`] from what was tried.
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+
+    /// Whether the user asked for something that cannot be had.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::Kit(KitError::Own { .. }))
+    }
+}

@@ -1,0 +1,267 @@
+//! One guest: its QEMU, its console and its agent.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::agent::{Agent, AgentError, Listening, Output, SLOTS, Sink};
+use crate::child::Child;
+use crate::console::Console;
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::qemu::CommandLine;
+use crate::server::how_it_ended;
+
+/// How long QEMU may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a guest is made of.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// QEMU.
+    pub qemu: PathBuf,
+    /// Kernel.
+    pub kernel: PathBuf,
+    /// Initial RAM disk.
+    pub initramfs: PathBuf,
+    /// Memory, MiB.
+    pub memory: u32,
+    /// How many guests there are.
+    pub guests: usize,
+    /// More for the kernel's command line.
+    pub append: Option<String>,
+    /// More for QEMU.
+    pub extra: Vec<OsString>,
+}
+
+/// What is particular to one guest.
+#[derive(Debug)]
+pub struct Wiring {
+    /// Socket of its function.
+    pub function: PathBuf,
+    /// Socket of its switch port.
+    pub network: PathBuf,
+    /// Value of `-plugin`.
+    pub plugin: OsString,
+}
+
+/// A guest whose QEMU was started.
+#[derive(Debug)]
+pub struct Guest {
+    /// Its number.
+    pub number: usize,
+    /// Process id of its QEMU.
+    pub qemu_id: u32,
+    /// Its console.
+    pub console: Console,
+    listening: Mutex<Option<Listening>>,
+    agent: OnceLock<Agent>,
+    end: watch::Receiver<Option<End>>,
+    stop: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+/// How a QEMU ended.
+#[derive(Debug, Clone)]
+struct End {
+    how: String,
+    words: String,
+}
+
+impl Guest {
+    /// Starts its QEMU.
+    ///
+    /// # Errors
+    /// A socket or log cannot be made, or QEMU cannot be started.
+    pub fn start(
+        number: usize,
+        recipe: &Recipe,
+        wiring: Wiring,
+        folder: &Folder,
+    ) -> Result<Self, Error> {
+        let name = |what: &str| format!("guest{number}-{what}");
+        let socket = |what: &str| {
+            folder
+                .passing(&name(&what.replace('.', "-")))
+                .with_extension("sock")
+        };
+        let listening = Listening::new(|port| socket(port))?;
+        let console_socket = socket("console");
+        let console = Console::new(&console_socket, &folder.log(&name("console.log")))?;
+        let line = CommandLine {
+            guest: number,
+            memory: recipe.memory,
+            kernel: recipe.kernel.clone(),
+            initramfs: recipe.initramfs.clone(),
+            append: append(number, recipe),
+            function: wiring.function,
+            plugin: wiring.plugin,
+            console: console_socket,
+            network: wiring.network,
+            ports: listening.sockets.clone(),
+            extra: recipe.extra.clone(),
+        };
+        let mut command = Command::new(&recipe.qemu);
+        command.args(line.arguments()).stdout(Stdio::null());
+        let what = format!("the QEMU of guest {number}");
+        let child = Child::start(&what, command, &folder.log(&name("qemu.log")))?;
+        let qemu_id = child.id();
+        let stop = Arc::new(Notify::new());
+        let (ended, end) = watch::channel(None);
+        Ok(Self {
+            number,
+            qemu_id,
+            console,
+            listening: Mutex::new(Some(listening)),
+            agent: OnceLock::new(),
+            end,
+            stop: Arc::clone(&stop),
+            task: tokio::spawn(attend(child, stop, ended)),
+        })
+    }
+
+    /// Waits until it can run commands.
+    ///
+    /// # Errors
+    /// It ended, or did not come up in time.
+    pub async fn ready(&self, patience: Duration) -> Result<(), Error> {
+        let Some(listening) = self.listening.lock().await.take() else {
+            return Ok(());
+        };
+        let connected = tokio::select! {
+            connected = listening.connected() => connected,
+            how = self.ended() => return Err(self.failure(&format!("{how} before it was ready"))),
+            () = tokio::time::sleep(patience) => {
+                let how = format!("it was not ready after {} s", patience.as_secs());
+                return Err(self.failure(&how));
+            }
+        };
+        match connected {
+            Ok(agent) => {
+                // It was taken from where there was one only.
+                let _ = self.agent.set(agent);
+                Ok(())
+            }
+            Err(error) => Err(self.agent_failure(&error, " before it was ready").await),
+        }
+    }
+
+    /// Runs a shell command; its exit status.
+    ///
+    /// # Errors
+    /// The guest ended before the command did.
+    pub async fn run_to(
+        &self,
+        command: &str,
+        stdout: impl Sink,
+        stderr: impl Sink,
+    ) -> Result<u8, Error> {
+        match self.agent()?.run_to(command, stdout, stderr).await {
+            Ok(status) => Ok(status),
+            Err(error) => Err(self.agent_failure(&error, "").await),
+        }
+    }
+
+    /// Runs a shell command and collects what it prints.
+    ///
+    /// # Errors
+    /// The guest ended before the command did.
+    pub async fn run(&self, command: &str) -> Result<Output, Error> {
+        match self.agent()?.run(command).await {
+            Ok(output) => Ok(output),
+            Err(error) => Err(self.agent_failure(&error, "").await),
+        }
+    }
+
+    fn agent(&self) -> Result<&Agent, Error> {
+        self.agent
+            .get()
+            .ok_or_else(|| self.failure("it is not ready"))
+    }
+
+    /// Waits for the end of its QEMU; how it ended, in words.
+    pub async fn ended(&self) -> String {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(end) => end.as_ref().map(|end| end.how.clone()).unwrap_or_default(),
+            Err(_) => "QEMU is gone".to_owned(),
+        }
+    }
+
+    /// Whether its QEMU runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.end.borrow().is_none()
+    }
+
+    /// An error about this guest, with its last words.
+    #[must_use]
+    pub fn failure(&self, how: &str) -> Error {
+        let qemu = self.end.borrow().as_ref().map(|end| end.words.clone());
+        let parts = [
+            ("QEMU says", qemu.unwrap_or_default()),
+            ("the end of its console", self.console.last_words()),
+        ];
+        let words = parts
+            .iter()
+            .filter(|(_, words)| !words.is_empty())
+            .map(|(heading, words)| format!("\n-- {heading} --\n{words}"))
+            .collect();
+        Error::Guest {
+            guest: self.number,
+            how: how.to_owned(),
+            words,
+        }
+    }
+
+    async fn agent_failure(&self, error: &AgentError, when: &str) -> Error {
+        if !matches!(error, AgentError::Gone) {
+            return self.failure(&error.to_string());
+        }
+        // The ports close a moment before QEMU's end is known.
+        let how = tokio::time::timeout(PATIENCE, self.ended()).await;
+        let how = how.unwrap_or_else(|_| error.to_string());
+        self.failure(&format!("{how}{when}"))
+    }
+
+    /// Ends its QEMU.
+    pub async fn stop(&self) {
+        self.stop.notify_one();
+        self.ended().await;
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn attend(mut child: Child, stop: Arc<Notify>, ended: watch::Sender<Option<End>>) {
+    let how = tokio::select! {
+        status = child.ended() => format!("QEMU {}", how_it_ended(&status)),
+        () = stop.notified() => {
+            child.stop(PATIENCE).await;
+            "QEMU was ended".to_owned()
+        }
+    };
+    let words = child.last_words();
+    ended.send_replace(Some(End { how, words }));
+}
+
+fn append(number: usize, recipe: &Recipe) -> String {
+    let mut text = format!(
+        "console=ttysclp0 panic=-1 lab.guest={number} lab.guests={} lab.slots={SLOTS}",
+        recipe.guests
+    );
+    if let Some(more) = &recipe.append {
+        text.push(' ');
+        text.push_str(more);
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! Keys that are for the lab, not for the guest.
+
+/// Ctrl-]: the next key is for the lab.
+const ESCAPE: u8 = 0x1d;
+
+/// What a key does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// It is the guest's.
+    Typed(Vec<u8>),
+    /// Look at this guest.
+    Guest(usize),
+    /// Look at the next guest.
+    Next,
+    /// Leave.
+    Quit,
+}
+
+/// Tells the lab's keys from the guest's.
+#[derive(Debug, Default)]
+pub struct Keys {
+    escaped: bool,
+}
+
+impl Keys {
+    /// For the user.
+    pub const HELP: &str = "console: Ctrl-] and then q ends the lab, 0 to 9 shows that guest, n the \
+                            next one, Ctrl-] sends Ctrl-]";
+
+    /// What these bytes mean, in order. Unknown keys behind Ctrl-] do nothing.
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<Key> {
+        let mut keys = Vec::new();
+        let mut typed = Vec::new();
+        for &byte in bytes {
+            if !self.escaped && byte == ESCAPE {
+                self.escaped = true;
+                continue;
+            }
+            let key = match byte {
+                _ if !self.escaped => None,
+                b'q' | b'Q' => Some(Key::Quit),
+                b'n' | b'N' => Some(Key::Next),
+                b'0'..=b'9' => Some(Key::Guest(usize::from(byte - b'0'))),
+                _ => None,
+            };
+            if !self.escaped || byte == ESCAPE {
+                typed.push(byte);
+            }
+            self.escaped = false;
+            if let Some(key) = key {
+                if !typed.is_empty() {
+                    keys.push(Key::Typed(std::mem::take(&mut typed)));
+                }
+                keys.push(key);
+            }
+        }
+        if !typed.is_empty() {
+            keys.push(Key::Typed(typed));
+        }
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, Keys};
+
+    fn typed(text: &str) -> Key {
+        Key::Typed(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn only_the_key_behind_the_escape_is_the_labs() {
+        let mut keys = Keys::default();
+        assert_eq!(keys.take(b"q1\x03"), [typed("q1\x03")]);
+        assert_eq!(
+            keys.take(b"a\x1d1b\x1dn\x1d\x1dc\x1dq"),
+            [
+                typed("a"),
+                Key::Guest(1),
+                typed("b"),
+                Key::Next,
+                typed("\x1dc"),
+                Key::Quit
+            ]
+        );
+        assert_eq!(keys.take(b"\x1d?x"), [typed("x")]);
+    }
+
+    #[test]
+    fn the_escape_may_come_alone() {
+        let mut keys = Keys::default();
+        assert_eq!(keys.take(b"\x1d"), []);
+        assert_eq!(keys.take(b"q"), [Key::Quit]);
+    }
+}

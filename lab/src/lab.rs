@@ -1,0 +1,203 @@
+//! A running lab: server, switch and guests.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::guest::{Guest, Recipe, Wiring};
+use crate::plugin::{self, Task};
+use crate::qemu::FID;
+use crate::server::{Server, Serving};
+use crate::switch::Switch;
+use crate::{profile, say};
+
+/// What a lab is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The program whose `serve` is the server.
+    pub program: PathBuf,
+    /// The plugin.
+    pub plugin: PathBuf,
+    /// Whether the plugin records instructions instead of forwarding them.
+    pub observe: bool,
+    /// The guests.
+    pub recipe: Recipe,
+    /// Profile of the fabric, instead of the lab's own.
+    pub profile: Option<PathBuf>,
+    /// Where events go, if they are wanted.
+    pub events: Option<PathBuf>,
+    /// Where the server's totals go as well.
+    pub report: Option<PathBuf>,
+    /// How long a guest may take to boot.
+    pub patience: Duration,
+}
+
+/// A running lab. [`Lab::stop`] ends it in order; without, it is killed when this value goes.
+#[derive(Debug)]
+pub struct Lab {
+    guests: Vec<Arc<Guest>>,
+    server: Server,
+    switch: Switch,
+    report: PathBuf,
+}
+
+impl Lab {
+    /// Starts the server and every QEMU. The guests are not ready yet: see [`Lab::ready`].
+    ///
+    /// # Errors
+    /// Something cannot be started.
+    pub async fn start(setup: &Setup, folder: &Folder) -> Result<Self, Error> {
+        let guests = setup.recipe.guests;
+        let profile = profile_path(setup, folder)?;
+        let report = match &setup.report {
+            Some(path) => std::path::absolute(path).map_err(Error::file("use", path))?,
+            None => folder.log("report.json"),
+        };
+        let serving = Serving {
+            program: &setup.program,
+            profile: &profile,
+            events: setup.events.as_deref(),
+            report: &report,
+        };
+        let mut server = Server::start(&serving, folder).await?;
+        say(format_args!("server: process {}", server.id()));
+        if server.functions.len() < guests {
+            let functions = server.functions.len();
+            server.stop().await;
+            return Err(Error::Usage(format!(
+                "{} has {functions} function(s), too few for {guests} guests",
+                profile.display()
+            )));
+        }
+        let mut lab = Self {
+            guests: Vec::new(),
+            server,
+            switch: Switch::new(),
+            report,
+        };
+        for number in 0..guests {
+            if let Err(error) = lab.add_guest(number, setup, folder) {
+                // The first error is the one to tell.
+                let _ = lab.stop().await;
+                return Err(error);
+            }
+        }
+        Ok(lab)
+    }
+
+    fn add_guest(&mut self, number: usize, setup: &Setup, folder: &Folder) -> Result<(), Error> {
+        let network = folder.passing(&format!("guest{number}-network.sock"));
+        self.switch.add_port(&network)?;
+        let function = self
+            .server
+            .functions
+            .get(number)
+            .cloned()
+            .unwrap_or_default();
+        let task = if setup.observe {
+            Task::Observe(folder.log(&format!("guest{number}-records.jsonl")))
+        } else {
+            Task::Forward(channel(&function))
+        };
+        let wiring = Wiring {
+            plugin: plugin::argument(&setup.plugin, &task, FID),
+            function,
+            network,
+        };
+        let guest = Guest::start(number, &setup.recipe, wiring, folder)?;
+        say(format_args!(
+            "guest {number}: QEMU is process {}",
+            guest.qemu_id
+        ));
+        self.guests.push(Arc::new(guest));
+        Ok(())
+    }
+
+    /// Waits until every guest can run commands, and tells what went wrong in them.
+    ///
+    /// # Errors
+    /// A guest ended, or did not come up in time; the server ended.
+    pub async fn ready(&mut self, patience: Duration) -> Result<(), Error> {
+        let waiting = async {
+            for guest in &self.guests {
+                guest.ready(patience).await?;
+                let trouble = guest.run("cat /run/lab/trouble 2>/dev/null").await?;
+                for line in String::from_utf8_lossy(&trouble.stdout).lines() {
+                    say(format_args!("guest {}: {line}", guest.number));
+                }
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ready = waiting => ready,
+            error = self.server.ended() => Err(error),
+        }
+    }
+
+    /// A guest by number.
+    #[must_use]
+    pub fn guest(&self, number: usize) -> Option<&Arc<Guest>> {
+        self.guests.get(number)
+    }
+
+    /// All guests, in order.
+    #[must_use]
+    pub fn guests(&self) -> &[Arc<Guest>] {
+        &self.guests
+    }
+
+    /// Waits for an end of the server that nobody asked for.
+    pub async fn server_ended(&mut self) -> Error {
+        self.server.ended().await
+    }
+
+    /// Process id of the server.
+    #[must_use]
+    pub fn server_id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Where the server writes its totals.
+    #[must_use]
+    pub fn report_path(&self) -> &Path {
+        &self.report
+    }
+
+    /// Ends the guests, then the server; the server's totals.
+    ///
+    /// # Errors
+    /// The report cannot be read.
+    pub async fn stop(&mut self) -> Result<Value, Error> {
+        let mut ending = tokio::task::JoinSet::new();
+        for guest in self.guests.drain(..) {
+            ending.spawn(async move { guest.stop().await });
+        }
+        while ending.join_next().await.is_some() {}
+        self.server.stop().await;
+        let text = std::fs::read(&self.report).map_err(Error::file("read", &self.report))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::file("read", &self.report)(error.into()))
+    }
+}
+
+fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
+    if let Some(path) = &setup.profile {
+        return Ok(path.clone());
+    }
+    let path = folder.log("profile.json");
+    let text = format!("{:#}\n", profile::for_guests(setup.recipe.guests));
+    std::fs::write(&path, text).map_err(Error::file("write", &path))?;
+    Ok(path)
+}
+
+/// The instruction channel beside a function's socket.
+fn channel(function: &Path) -> PathBuf {
+    let mut path = OsString::from(function);
+    path.push(".insn");
+    path.into()
+}

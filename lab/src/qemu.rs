@@ -1,0 +1,160 @@
+//! A guest's QEMU: its command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The function's user-defined id, which names it in the guest: `0007:00:00.0`.
+pub const UID: u32 = 7;
+/// The function's id in the guest.
+pub const FID: u32 = 8;
+
+/// What one QEMU is started with.
+#[derive(Debug, Clone)]
+pub struct CommandLine {
+    /// Number of the guest.
+    pub guest: usize,
+    /// Guest memory, MiB.
+    pub memory: u32,
+    /// Kernel.
+    pub kernel: PathBuf,
+    /// Initial RAM disk.
+    pub initramfs: PathBuf,
+    /// The kernel's command line.
+    pub append: String,
+    /// Socket of the function.
+    pub function: PathBuf,
+    /// Value of `-plugin`.
+    pub plugin: OsString,
+    /// Socket of the console.
+    pub console: PathBuf,
+    /// Socket of the network.
+    pub network: PathBuf,
+    /// Names and sockets of the serial ports.
+    pub ports: Vec<(String, PathBuf)>,
+    /// The user's own arguments, last.
+    pub extra: Vec<OsString>,
+}
+
+impl CommandLine {
+    /// All arguments, the program's name not among them.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut line = Line(Vec::new());
+        line.add("-machine", "s390-ccw-virtio,memory-backend=ram");
+        // The plugin needs software emulation. The first accelerator named wins.
+        if !self.extra.iter().any(|argument| argument == "-accel") {
+            line.add("-accel", "tcg");
+        }
+        line.add("-cpu", "max");
+        line.add("-m", format!("{}M", self.memory));
+        let ram = format!("memory-backend-memfd,id=ram,size={}M,share=on", self.memory);
+        line.add("-object", ram);
+        line.0
+            .extend(["-nodefaults", "-no-user-config", "-no-reboot"].map(OsString::from));
+        line.add("-display", "none");
+        line.add("-kernel", &self.kernel);
+        line.add("-initrd", &self.initramfs);
+        line.add("-append", &self.append);
+        self.devices(&mut line);
+        line.add("-plugin", &self.plugin);
+        line.0.extend(self.extra.iter().cloned());
+        line.0
+    }
+
+    fn devices(&self, line: &mut Line) {
+        line.add("-chardev", socket("console", &self.console));
+        line.add("-serial", "chardev:console");
+        line.add("-device", "virtio-serial-ccw,max_ports=31");
+        for (name, path) in &self.ports {
+            line.add("-chardev", socket(name, path));
+            let port = format!("virtserialport,chardev={name},name={name}");
+            line.add("-device", port);
+        }
+        let mut network = option(
+            "stream,id=net,server=off,addr.type=unix,addr.path=",
+            &self.network,
+        );
+        // A switch port that closed the stream is tried again.
+        network.push(",reconnect-ms=1000");
+        line.add("-netdev", network);
+        let card = format!("virtio-net-ccw,netdev=net,mac={}", mac(self.guest));
+        line.add("-device", card);
+        line.add("-device", format!("zpci,uid={UID},fid={FID},target=ism"));
+        let function = serde_json::json!({
+            "driver": "vfio-user-pci",
+            "id": "ism",
+            "socket": { "type": "unix", "path": self.function.to_string_lossy() },
+        });
+        line.add("-device", function.to_string());
+    }
+}
+
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn add(&mut self, flag: &str, value: impl Into<OsString>) {
+        self.0.extend([flag.into(), value.into()]);
+    }
+}
+
+/// Hardware address of a guest's network card: locally administered.
+fn mac(guest: usize) -> String {
+    let [.., high, low] = guest.to_be_bytes();
+    format!("52:54:00:15:{high:02x}:{low:02x}")
+}
+
+fn socket(id: &str, path: &Path) -> OsString {
+    option(&format!("socket,id={id},path="), path)
+}
+
+/// `prefix` and a path, of which a comma would start the next option: QEMU wants it doubled.
+pub fn option(prefix: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(prefix);
+    option.push(path.to_string_lossy().replace(',', ",,"));
+    option
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommandLine, mac};
+
+    fn line(extra: &[&str]) -> Vec<String> {
+        let line = CommandLine {
+            guest: 0,
+            memory: 256,
+            kernel: "/k".into(),
+            initramfs: "/i".into(),
+            append: "console=ttysclp0".into(),
+            function: "/tmp/a \"b\".sock".into(),
+            plugin: "file=/p".into(),
+            console: "/c".into(),
+            network: "/n,1".into(),
+            ports: vec![("port0".into(), "/p0".into())],
+            extra: extra.iter().map(Into::into).collect(),
+        };
+        let arguments = line.arguments().into_iter();
+        arguments.map(|a| a.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn paths_are_quoted_as_their_option_wants_it() {
+        let line = line(&[]);
+        let device = line.iter().find(|a| a.contains("vfio-user-pci")).unwrap();
+        let value: serde_json::Value = serde_json::from_str(device).unwrap();
+        assert_eq!(value["socket"]["path"], "/tmp/a \"b\".sock");
+        assert!(line.iter().any(|a| a.contains("addr.path=/n,,1,")));
+    }
+
+    #[test]
+    fn the_users_arguments_come_last_and_choose_the_accelerator() {
+        assert_eq!(line(&["-trace", "x"]).last().unwrap(), "x");
+        assert!(line(&[]).contains(&"tcg".to_owned()));
+        assert!(!line(&["-accel", "tcg,thread=single"]).contains(&"tcg".to_owned()));
+    }
+
+    #[test]
+    fn every_guest_has_its_own_address() {
+        assert_eq!(mac(0), "52:54:00:15:00:00");
+        assert_eq!(mac(300), "52:54:00:15:01:2c");
+    }
+}

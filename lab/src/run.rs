@@ -1,0 +1,254 @@
+//! What the subcommand does.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use debian_fetch::{Cache, Machine, Qemu};
+use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+
+use crate::agent::Sink;
+use crate::args::{Args, KernelVersion};
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::guest::{Guest, Recipe};
+use crate::kit::{KernelChoice, Kit, OwnKernel};
+use crate::lab::{Lab, Setup};
+use crate::{boot, plugin, say, terminal};
+
+/// Exit status of a lab that a signal ended: this and its number, as shells have it.
+const SIGNALLED: u8 = 128;
+
+/// Carries out the subcommand; the exit status: that of the command that was run, 128 and its
+/// number after a signal, else 0. `program` is the executable whose `serve` is the server.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
+    check(args)?;
+    let plugin = plugin::find(args.plugin.as_deref(), program)?;
+    let cache = Cache::locate().map_err(Error::NoQemu)?;
+    let qemu = Qemu::find(Machine::S390x, args.qemu.as_deref(), &cache).map_err(Error::NoQemu)?;
+    let folder = Folder::new(args.keep.as_deref())?;
+    let initramfs = folder.passing("initramfs");
+    let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
+    boot::write_initramfs(&kit, &initramfs)?;
+    let setup = Setup {
+        program: program.to_owned(),
+        plugin,
+        observe: args.observe,
+        recipe: Recipe {
+            qemu: qemu.program,
+            kernel: kit.kernel().to_owned(),
+            initramfs,
+            memory: args.memory,
+            guests: args.guests,
+            append: args.append.clone(),
+            extra: args.qemu_arg.clone(),
+        },
+        profile: args.profile.clone(),
+        events: args.events.clone(),
+        report: args.report.clone(),
+        patience: Duration::from_secs(args.timeout),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Error::system("start the runtime"))?;
+    runtime.block_on(until_signalled(args, &setup, &folder))
+}
+
+fn kernel(args: &Args) -> KernelChoice {
+    match (&args.kernel, args.kernel_version) {
+        (Some(kernel), _) => KernelChoice::Own(OwnKernel {
+            kernel: kernel.clone(),
+            initrd: args.initrd.clone(),
+            modules: args.modules.clone(),
+        }),
+        (None, KernelVersion::V6_12) => KernelChoice::Linux612,
+        (None, KernelVersion::V7_2) => KernelChoice::Linux72,
+    }
+}
+
+fn check(args: &Args) -> Result<(), Error> {
+    if let Some(text) = args.missing_guest() {
+        return Err(Error::Usage(text));
+    }
+    if args.run.is_none() && !args.bench && !terminal::present() {
+        return Err(Error::Usage(
+            "standard input is no terminal, so there is no console to give: expected --run CMD or --bench".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// The signals that end the lab.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let listen = |kind| signal(kind).map_err(Error::system("handle signals"));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one; its number.
+    async fn any(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
+            _ = self.hangup.recv() => 1,
+        }
+    }
+}
+
+async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<u8, Error> {
+    let mut signals = Signals::new()?;
+    let mut lab = tokio::select! {
+        lab = Lab::start(setup, folder) => lab?,
+        number = signals.any() => return Ok(SIGNALLED + number),
+    };
+    let result = tokio::select! {
+        result = work(args, setup, &mut lab) => result,
+        number = signals.any() => {
+            say(format_args!("signal {number}: ending"));
+            Ok(SIGNALLED + number)
+        }
+    };
+    let report = lab.stop().await;
+    let status = result?;
+    tell_rules(&report?);
+    Ok(status)
+}
+
+async fn work(args: &Args, setup: &Setup, lab: &mut Lab) -> Result<u8, Error> {
+    lab.ready(setup.patience).await?;
+    say(format_args!("ready"));
+    // Ended with this function.
+    let mut beside = JoinSet::new();
+    for guest in lab.guests() {
+        beside.spawn(tell_end(Arc::clone(guest)));
+    }
+    for wanted in &args.beside {
+        if let Some(guest) = lab.guest(wanted.guest) {
+            beside.spawn(run_beside(Arc::clone(guest), wanted.command.clone()));
+        }
+    }
+    let guests = lab.guests().to_vec();
+    tokio::select! {
+        done = main_work(args, &guests) => done,
+        error = lab.server_ended() => Err(error),
+    }
+}
+
+async fn main_work(args: &Args, guests: &[Arc<Guest>]) -> Result<u8, Error> {
+    let Some(command) = &args.run else {
+        terminal::attach(guests, args.console).await?;
+        return Ok(0);
+    };
+    let Some(guest) = guests.get(args.on) else {
+        return Err(Error::Usage(format!("there is no guest {}", args.on)));
+    };
+    let (stdout, stderr) = (Pass(std::io::stdout()), Pass(std::io::stderr()));
+    guest.run_to(command, stdout, stderr).await
+}
+
+async fn tell_end(guest: Arc<Guest>) {
+    let how = guest.ended().await;
+    say(format_args!("guest {}: {how}", guest.number));
+}
+
+async fn run_beside(guest: Arc<Guest>, command: String) {
+    let number = guest.number;
+    let (stdout, stderr) = (Lines::new(number), Lines::new(number));
+    // The end of the guest is told by itself.
+    if let Ok(status) = guest.run_to(&command, stdout, stderr).await {
+        say(format_args!(
+            "guest {number}: {command:?} ended with status {status}"
+        ));
+    }
+}
+
+/// Passes output on as it comes.
+struct Pass<W>(W);
+
+impl<W: Write> Sink for Pass<W> {
+    fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes)?;
+        self.0.flush()
+    }
+}
+
+/// Passes output on to stderr, a line at a time, with the guest's number.
+struct Lines {
+    guest: usize,
+    held: Vec<u8>,
+}
+
+impl Lines {
+    fn new(guest: usize) -> Self {
+        Self {
+            guest,
+            held: Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, line: &[u8]) {
+        say(format_args!(
+            "guest {}: {}",
+            self.guest,
+            String::from_utf8_lossy(line)
+        ));
+    }
+}
+
+impl Sink for Lines {
+    fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.held.extend_from_slice(bytes);
+        while let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.held.drain(..=end).collect();
+            self.tell(line.get(..end).unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let rest = std::mem::take(&mut self.held);
+        if !rest.is_empty() {
+            self.tell(&rest);
+        }
+    }
+}
+
+/// Tells which rules the guests broke.
+fn tell_rules(report: &Value) {
+    let functions = report["functions"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    for function in functions {
+        let name = function["name"].as_str().unwrap_or_default();
+        let rules = function["rules"].as_array().map_or(&[][..], Vec::as_slice);
+        for rule in rules {
+            let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
+            say(format_args!(
+                "{name}: rule {} ({}) broken {} times",
+                text("rule"),
+                text("severity"),
+                rule["violations"]
+            ));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Ethernet frames on a stream.
+
+use bytes::Bytes;
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A hardware address.
+pub type Address = [u8; 6];
+
+/// The largest frame that QEMU takes from a stream (QEMU `include/net/net.h`, `NET_BUFSIZE`).
+pub const LARGEST: usize = 4096 + 65536;
+
+/// Destination, source and type.
+const HEADER: usize = 14;
+
+/// A frame, from its destination address on, without checksum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    /// A frame, unless `bytes` is too short or too long for one.
+    pub fn new(bytes: Bytes) -> Option<Self> {
+        (HEADER..=LARGEST)
+            .contains(&bytes.len())
+            .then_some(Self(bytes))
+    }
+
+    fn address(&self, at: usize) -> Address {
+        let mut address = [0; 6];
+        for (to, from) in address.iter_mut().zip(self.0.iter().skip(at)) {
+            *to = *from;
+        }
+        address
+    }
+
+    /// For whom it is.
+    pub fn destination(&self) -> Address {
+        self.address(0)
+    }
+
+    /// From whom.
+    pub fn source(&self) -> Address {
+        self.address(6)
+    }
+
+    /// Writes length and bytes.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        // At most LARGEST, which fits.
+        let length = u32::try_from(self.0.len()).map_err(io::Error::other)?;
+        writer.write_all(&length.to_be_bytes()).await?;
+        writer.write_all(&self.0).await
+    }
+}
+
+/// The next frame; `None` at the end of the stream, and when what comes is no frame: then nothing
+/// behind it can be told apart.
+pub async fn read(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let length = reader.read_u32().await.ok()?;
+    let length = usize::try_from(length).ok().filter(|l| *l <= LARGEST)?;
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).await.ok()?;
+    Frame::new(bytes.into())
+}

@@ -1,0 +1,152 @@
+//! Guests' consoles on the terminal that the lab was started on.
+
+use std::io::{IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+
+use crate::error::Error;
+use crate::guest::Guest;
+use crate::keys::{Key, Keys};
+use crate::say;
+
+/// Shows the console of guest `first` until the user leaves; keys go to it. See [`Keys`].
+///
+/// # Errors
+/// The terminal cannot be set up.
+pub async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Error> {
+    let _raw = Raw::new()?;
+    let mut typed = keyboard();
+    let mut keys = Keys::default();
+    let mut current = first;
+    loop {
+        let Some(guest) = guests.get(current) else {
+            return Ok(());
+        };
+        fit(guest).await;
+        match look_at(guest, &mut typed, &mut keys).await {
+            Left::Quit => return Ok(()),
+            Left::Switch(number) if number < guests.len() => current = number,
+            Left::Switch(number) => show(&format!("\r\n[no guest {number}]\r\n")),
+            Left::Next => current = (current + 1) % guests.len(),
+            Left::Ended(how) => {
+                show(&format!("\r\n[guest {current}: {how}]\r\n"));
+                let alive = guests.iter().position(|guest| guest.is_running());
+                let Some(other) = alive else { return Ok(()) };
+                current = other;
+            }
+        }
+        show(&format!("\r\n[console of guest {current}]\r\n"));
+    }
+}
+
+/// Why a console is no longer looked at.
+enum Left {
+    Quit,
+    Switch(usize),
+    Next,
+    Ended(String),
+}
+
+async fn look_at(
+    guest: &Guest,
+    typed: &mut mpsc::UnboundedReceiver<Vec<u8>>,
+    keys: &mut Keys,
+) -> Left {
+    let mut output = guest.console.output();
+    // A new prompt, where there is one to see.
+    guest.console.type_in(b"\n".to_vec());
+    loop {
+        tokio::select! {
+            piece = output.recv() => match piece {
+                Ok(bytes) => show_bytes(&bytes),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Left::Ended(guest.ended().await),
+            },
+            how = guest.ended() => return Left::Ended(how),
+            bytes = typed.recv() => {
+                // The end of standard input is the user's end.
+                let Some(bytes) = bytes else { return Left::Quit };
+                for key in keys.take(&bytes) {
+                    match key {
+                        Key::Typed(bytes) => guest.console.type_in(bytes),
+                        Key::Guest(number) => return Left::Switch(number),
+                        Key::Next => return Left::Next,
+                        Key::Quit => return Left::Quit,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Tells the guest how large the terminal is.
+async fn fit(guest: &Guest) {
+    if let Ok(size) = tcgetwinsize(std::io::stdout())
+        && size.ws_row > 0
+        && guest.is_running()
+    {
+        let (rows, columns) = (size.ws_row, size.ws_col);
+        // Without it, lines wrap in odd places; nothing else.
+        let _ = guest
+            .run(&format!("stty -F /dev/ttysclp0 rows {rows} cols {columns}"))
+            .await;
+    }
+}
+
+/// Whether there is a terminal to attach to.
+pub fn present() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// What is typed. The thread ends with the process.
+fn keyboard() -> mpsc::UnboundedReceiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 256];
+        while let Ok(got @ 1..) = std::io::stdin().read(&mut bytes) {
+            let piece = bytes.get(..got).unwrap_or_default().to_vec();
+            if sender.send(piece).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn show(text: &str) {
+    show_bytes(text.as_bytes());
+}
+
+fn show_bytes(bytes: &[u8]) {
+    let mut output = std::io::stdout().lock();
+    // A terminal that went away ends the lab by SIGHUP.
+    let _ = output.write_all(bytes).and_then(|()| output.flush());
+}
+
+/// The terminal passes every key on until this value goes.
+struct Raw(Termios);
+
+impl Raw {
+    fn new() -> Result<Self, Error> {
+        let before = tcgetattr(std::io::stdin().as_fd())
+            .map_err(|error| Error::system("use the terminal")(error.into()))?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        say(format_args!("{}", Keys::HELP));
+        tcsetattr(std::io::stdin().as_fd(), OptionalActions::Now, &raw)
+            .map_err(|error| Error::system("use the terminal")(error.into()))?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // The terminal may be gone.
+        let _ = tcsetattr(std::io::stdin().as_fd(), OptionalActions::Now, &self.0);
+        show("\r\n");
+    }
+}
