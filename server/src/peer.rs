@@ -47,8 +47,7 @@ impl Peer {
         let len = out.len();
         let base = self.base(address, len)?;
         let done = if process_memory::is_started() {
-            process_memory::access(self.pid, base, Access::Read(vec![0; len]))
-                .map(|bytes| out.copy_from_slice(&bytes))
+            process_memory::read(self.pid, base, len).map(|bytes| out.copy_from_slice(&bytes))
         } else {
             touch(self.pid, base, Access::Read(out))
         };
@@ -58,11 +57,10 @@ impl Peer {
     /// Writes `bytes` at a virtual address of the process.
     pub fn write(self, address: u64, bytes: &[u8]) -> Result<(), PeerFault> {
         let base = self.base(address, bytes.len())?;
-        let mut copy = bytes.to_vec();
         let done = if process_memory::is_started() {
-            process_memory::access(self.pid, base, Access::Write(copy)).map(drop)
+            process_memory::write(self.pid, base, bytes)
         } else {
-            touch(self.pid, base, Access::Write(&mut copy))
+            touch(self.pid, base, Access::Write(bytes))
         };
         done.map_err(|error| self.fault(address, bytes.len(), error.into()))
     }
@@ -83,15 +81,15 @@ impl Peer {
 
 /// What is done to memory of a process, with these bytes.
 #[derive(Debug)]
-pub enum Access<B> {
+pub enum Access<'a> {
     /// Read into them.
-    Read(B),
+    Read(&'a mut [u8]),
     /// Write them.
-    Write(B),
+    Write(&'a [u8]),
 }
 
 /// Reads or writes memory of a process, all of it or EFAULT.
-pub fn touch(pid: i32, base: usize, access: Access<&mut [u8]>) -> nix::Result<()> {
+pub fn touch(pid: i32, base: usize, access: Access<'_>) -> nix::Result<()> {
     let pid = Pid::from_raw(pid);
     let remote = |bytes: &[u8]| {
         [RemoteIoVec {

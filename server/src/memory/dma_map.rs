@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::guest_file::{FileFacts, FileKey, GuestFile};
+use super::file_facts::{FileFacts, FileKey};
+use super::guest_file::GuestFile;
 
-/// Files that one client may map: each takes a mapping of this process, and a descriptor if it can
-/// shrink. QEMU has one for each memory back-end.
+/// Files that one client may map: each takes a mapping of this process. QEMU has one for each memory back-end.
 pub const MAX_FILES: usize = 256;
 
 /// Why a map or unmap was refused.
@@ -292,8 +292,7 @@ impl DmaMap {
         writable: bool,
     ) -> Result<Arc<GuestFile>, MapError> {
         let refuse = |what, errno| MapError::Descriptor { iova, what, errno };
-        let facts = FileFacts::of(&fd)
-            .map_err(|errno| refuse("not a regular file that can be mapped", errno))?;
+        let facts = FileFacts::of(&fd).map_err(|(what, errno)| refuse(what, errno))?;
         let end = offset
             .checked_add(size)
             .ok_or(refuse("offset + size overflows", Errno::INVAL))?;
@@ -319,7 +318,7 @@ impl DmaMap {
         if known.is_none() && self.files.len() >= MAX_FILES {
             return Err(MapError::TooManyFiles(MAX_FILES));
         }
-        let file = GuestFile::open(fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
+        let file = GuestFile::open(&fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
         let file = Arc::new(file);
         self.files.insert(facts.key, Arc::clone(&file));
         // The file grew, or a writable descriptor came: one mapping serves the old maps as well,

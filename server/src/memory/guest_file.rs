@@ -1,61 +1,27 @@
 //! One file of guest memory, mapped once.
 //!
 //! A mapping of a file that can shrink kills the process with SIGBUS when it is touched past the
-//! new end. So only a file sealed against shrinking (QEMU's memfds are) is touched directly; any
-//! other is read and written by system calls, which fail instead, and its bits are set by the
-//! kernel's own fault-tolerant atomic operation (FUTEX_WAKE_OP).
+//! new end. So only a file whose pages stay (sealed memfds, as QEMU sends) is touched directly. Any
+//! other is reached as the memory of another process would be (process_vm_readv and
+//! process_vm_writev, on this process), which fails where a page cannot be had, waits for no lock
+//! of the file and never makes it longer; its bits are set by the kernel's own fault-tolerant
+//! atomic operation (FUTEX_WAKE_OP).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FileType, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::thread::futex;
 
-/// Tells that two descriptors are one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileKey {
-    device: u64,
-    inode: u64,
-}
+use super::file_facts::{FileFacts, FileKey};
+use crate::peer::{Access, touch};
 
-/// What a descriptor sent for guest memory turned out to be.
-#[derive(Debug)]
-pub struct FileFacts {
-    /// Identity of the file.
-    pub key: FileKey,
-    /// Its length in bytes now.
-    pub len: u64,
-    /// Whether the descriptor may be read.
-    pub readable: bool,
-    /// Whether the descriptor may be written.
-    pub writable: bool,
-    /// Whether the file can never shrink.
-    pub sealed: bool,
-}
-
-impl FileFacts {
-    /// Looks at a descriptor; anything but a regular file is EINVAL.
-    pub fn of(fd: &OwnedFd) -> Result<Self, Errno> {
-        let stat = rustix::fs::fstat(fd)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Errno::INVAL);
-        }
-        let mode = rustix::fs::fcntl_getfl(fd)? & OFlags::ACCMODE;
-        Ok(Self {
-            key: FileKey {
-                device: stat.st_dev,
-                inode: stat.st_ino,
-            },
-            len: u64::try_from(stat.st_size).unwrap_or(0),
-            readable: mode == OFlags::RDONLY || mode == OFlags::RDWR,
-            writable: mode == OFlags::RDWR,
-            sealed: rustix::fs::fcntl_get_seals(fd)
-                .is_ok_and(|seals| seals.contains(SealFlags::SHRINK)),
-        })
-    }
-}
+/// The smallest page there is: one byte in each tells whether all are there.
+const PAGE: usize = 4096;
+/// Up to this length every page is looked at, which also makes it be there; of more, the first and
+/// the last: looking at a whole buffer takes long, and would fill it.
+const LOOKED_AT: usize = 16 * PAGE;
 
 /// One file of guest memory.
 #[derive(Debug)]
@@ -64,29 +30,34 @@ pub struct GuestFile {
     len: u64,
     writable: bool,
     map: MmapRaw,
-    /// Kept only for a file that may shrink.
-    unsealed: Option<OwnedFd>,
+    /// Its pages cannot go away.
+    stays: bool,
 }
 
 impl GuestFile {
-    /// Maps the whole file. The descriptor is kept only when the file may shrink.
-    pub fn open(fd: OwnedFd, facts: &FileFacts) -> Result<Self, Errno> {
+    /// Maps the whole file.
+    pub fn open(fd: &OwnedFd, facts: &FileFacts) -> Result<Self, Errno> {
         let len = usize::try_from(facts.len).map_err(|_| Errno::FBIG)?;
         let mut options = MmapOptions::new();
         options.len(len);
         let map = if facts.writable {
-            options.map_raw(&fd)
+            options.map_raw(fd)
         } else {
-            options.map_raw_read_only(&fd)
+            options.map_raw_read_only(fd)
         };
         let map = map.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::NOMEM))?;
-        Ok(Self {
+        let file = Self {
             key: facts.key,
             len: facts.len,
             writable: facts.writable,
             map,
-            unsealed: (!facts.sealed).then_some(fd),
-        })
+            stays: facts.stays,
+        };
+        // Where the system does not let a process do this to itself, it is told now.
+        match file.check(0, 1) {
+            Err(errno @ (Errno::PERM | Errno::NOSYS)) => Err(errno),
+            _ => Ok(file),
+        }
     }
 
     /// Identity of the file.
@@ -112,30 +83,30 @@ impl GuestFile {
         (end <= self.len).then(|| self.map.as_mut_ptr().wrapping_add(offset))
     }
 
-    /// Whether `len` bytes at `offset` are there now, as far as can be told without touching them.
+    /// Whether `len` bytes at `offset` are there now, as far as can be told without writing.
     pub fn check(&self, offset: u64, len: usize) -> Result<(), Errno> {
-        self.pointer(offset, len).ok_or(Errno::FAULT)?;
-        if let Some(file) = &self.unsealed {
-            let now = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
-            if offset + len as u64 > now {
-                return Err(Errno::FAULT);
-            }
+        let pointer = self.pointer(offset, len).ok_or(Errno::FAULT)?;
+        if self.stays || len == 0 {
+            return Ok(());
         }
-        Ok(())
+        let step = if len <= LOOKED_AT { PAGE } else { len };
+        let mut pages = (0..len).step_by(step).chain([len - 1]);
+        pages.try_for_each(|at| {
+            // `at` is below `len`, so the pointer stays inside the mapping.
+            reach(pointer.wrapping_add(at), Access::Read(&mut [0]))
+        })
     }
 
     /// Reads `out.len()` bytes at `offset`. Aligned groups of 8 bytes are read whole.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Errno> {
         let pointer = self.pointer(offset, out.len()).ok_or(Errno::FAULT)?;
-        match &self.unsealed {
-            Some(file) => read_exact(file, offset, out),
-            None => {
-                // SAFETY: `pointer` and `out.len()` bytes after it are mapped readable for the
-                // life of `self`, and the seal keeps the pages there.
-                unsafe { load_shared(pointer, out) };
-                Ok(())
-            }
+        if !self.stays {
+            return reach(pointer, Access::Read(out));
         }
+        // SAFETY: `pointer` and `out.len()` bytes after it are mapped readable for the life of
+        // `self`, and the pages stay there.
+        unsafe { load_shared(pointer, out) };
+        Ok(())
     }
 
     /// Writes `bytes` at `offset`. Aligned groups of 8 bytes are written whole.
@@ -144,14 +115,12 @@ impl GuestFile {
         if !self.writable {
             return Err(Errno::ACCESS);
         }
-        match &self.unsealed {
-            Some(file) => write_exact(file, offset, bytes),
-            None => {
-                // SAFETY: as in `read`; the mapping is writable, checked above.
-                unsafe { store_shared(pointer, bytes) };
-                Ok(())
-            }
+        if !self.stays {
+            return reach(pointer, Access::Write(bytes));
         }
+        // SAFETY: as in `read`; the mapping is writable, checked above.
+        unsafe { store_shared(pointer, bytes) };
+        Ok(())
     }
 
     /// Atomically ORs `mask` into the byte at `offset`.
@@ -160,11 +129,11 @@ impl GuestFile {
         if !self.writable {
             return Err(Errno::ACCESS);
         }
-        if self.unsealed.is_some() {
+        if !self.stays {
             return self.set_bits_by_kernel(offset, &[mask]);
         }
-        // SAFETY: one byte at `pointer` is mapped writable for the life of `self`, the seal keeps
-        // its page, and every access to it here is atomic.
+        // SAFETY: one byte at `pointer` is mapped writable for the life of `self`, its page
+        // stays, and every access to it here is atomic.
         let byte = unsafe { AtomicU8::from_ptr(pointer) };
         byte.fetch_or(mask, Ordering::SeqCst);
         Ok(())
@@ -179,11 +148,11 @@ impl GuestFile {
         if !self.writable {
             return Err(Errno::ACCESS);
         }
-        if self.unsealed.is_some() {
+        if !self.stays {
             return self.set_bits_by_kernel(offset, &mask.to_be_bytes());
         }
-        // SAFETY: two bytes at `pointer` are mapped writable for the life of `self`, the seal
-        // keeps their page; a mapping is page aligned, so an even offset is an aligned halfword.
+        // SAFETY: two bytes at `pointer` are mapped writable for the life of `self`, their page
+        // stays; a mapping is page aligned, so an even offset is an aligned halfword.
         let halfword = unsafe { AtomicU16::from_ptr(pointer.cast()) };
         halfword.fetch_or(mask.to_be(), Ordering::SeqCst);
         Ok(())
@@ -222,39 +191,11 @@ impl GuestFile {
     }
 }
 
-fn read_exact(file: impl AsFd, mut offset: u64, mut out: &mut [u8]) -> Result<(), Errno> {
-    while !out.is_empty() {
-        match rustix::io::pread(&file, &mut *out, offset) {
-            Ok(0) => return Err(Errno::FAULT),
-            Ok(read) => {
-                out = out.get_mut(read..).ok_or(Errno::IO)?;
-                offset += read as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Writes inside the file only: a file cut since it was mapped must not grow again.
-fn write_exact(file: impl AsFd, mut offset: u64, mut bytes: &[u8]) -> Result<(), Errno> {
-    let len = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
-    if offset.saturating_add(bytes.len() as u64) > len {
-        return Err(Errno::FAULT);
-    }
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(&file, bytes, offset) {
-            Ok(0) => return Err(Errno::FAULT),
-            Ok(written) => {
-                bytes = bytes.get(written..).ok_or(Errno::IO)?;
-                offset += written as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+/// Reads or writes bytes of this process's own mapping by a system call: EFAULT where a page is
+/// gone. `pointer` and the bytes after it must lie inside the mapping.
+fn reach(pointer: *mut u8, access: Access<'_>) -> Result<(), Errno> {
+    let own = i32::try_from(std::process::id()).map_err(|_| Errno::SRCH)?;
+    touch(own, pointer.addr(), access).map_err(|errno| Errno::from_raw_os_error(errno as i32))
 }
 
 /// Bytes before the first 8-byte boundary at or after `pointer`, at most `len`.
@@ -318,132 +259,4 @@ unsafe fn load_shared(pointer: *mut u8, out: &mut [u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use rustix::fs::MemfdFlags;
-
-    use super::*;
-
-    const LEN: u64 = 8192;
-
-    fn memfd(sealed: bool) -> OwnedFd {
-        let fd = rustix::fs::memfd_create("ram", MemfdFlags::ALLOW_SEALING).unwrap();
-        rustix::fs::ftruncate(&fd, LEN).unwrap();
-        if sealed {
-            rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK).unwrap();
-        }
-        fd
-    }
-
-    fn open(fd: &OwnedFd) -> GuestFile {
-        let facts = FileFacts::of(fd).unwrap();
-        GuestFile::open(fd.try_clone().unwrap(), &facts).unwrap()
-    }
-
-    #[test]
-    fn every_alignment_reads_back_what_was_written() {
-        for sealed in [true, false] {
-            let fd = memfd(sealed);
-            let file = open(&fd);
-            for offset in 0..16u64 {
-                for len in 0..40usize {
-                    let bytes: Vec<u8> = (0..len).map(|at| (at as u8) ^ (offset as u8)).collect();
-                    file.write(4090 + offset, &bytes).unwrap();
-                    let mut back = vec![0; len];
-                    file.read(4090 + offset, &mut back).unwrap();
-                    assert_eq!(back, bytes, "sealed {sealed} offset {offset} len {len}");
-                    let mut seen = vec![0; len];
-                    rustix::io::pread(&fd, &mut seen, 4090 + offset).unwrap();
-                    assert_eq!(seen, bytes);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn bits_are_added_to_those_already_there() {
-        for sealed in [true, false] {
-            let fd = memfd(sealed);
-            let file = open(&fd);
-            for byte in 0..8u64 {
-                file.write(byte, &[0x01]).unwrap();
-                file.set_bits(byte, 0x90).unwrap();
-            }
-            file.set_bits_be16(10, 0x8001).unwrap();
-            file.set_bits_be16(14, 0x0180).unwrap();
-            let mut out = [0; 16];
-            file.read(0, &mut out).unwrap();
-            let expected = [
-                0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0, 0, 0x80, 0x01, 0, 0, 0x01, 0x80,
-            ];
-            assert_eq!(out, expected, "sealed {sealed}");
-        }
-    }
-
-    #[test]
-    fn a_file_cut_while_mapped_gives_errors_and_does_not_grow() {
-        let fd = memfd(false);
-        let file = open(&fd);
-        rustix::fs::ftruncate(&fd, 0).unwrap();
-        assert_eq!(file.write(4096, &[1; 8]), Err(Errno::FAULT));
-        assert_eq!(file.read(0, &mut [0; 8]), Err(Errno::FAULT));
-        assert_eq!(file.set_bits(5000, 0x80), Err(Errno::FAULT));
-        assert_eq!(file.set_bits_be16(5000, 0x80), Err(Errno::FAULT));
-        assert_eq!(rustix::fs::fstat(&fd).unwrap().st_size, 0);
-    }
-
-    #[test]
-    fn past_the_end_and_read_only_are_refused() {
-        let fd = memfd(true);
-        let file = open(&fd);
-        assert_eq!(file.write(LEN - 4, &[0; 8]), Err(Errno::FAULT));
-        assert_eq!(file.write(u64::MAX, &[0; 8]), Err(Errno::FAULT));
-        let facts = FileFacts {
-            writable: false,
-            ..FileFacts::of(&fd).unwrap()
-        };
-        let file = GuestFile::open(fd, &facts).unwrap();
-        assert_eq!(file.write(0, &[0; 8]), Err(Errno::ACCESS));
-        assert_eq!(file.set_bits(0, 1), Err(Errno::ACCESS));
-        file.read(0, &mut [0; 8]).unwrap();
-    }
-
-    #[test]
-    fn a_pipe_is_not_memory() {
-        let (reader, _writer) = rustix::pipe::pipe().unwrap();
-        assert_eq!(FileFacts::of(&reader).unwrap_err(), Errno::INVAL);
-    }
-
-    #[test]
-    fn bits_set_while_a_neighbour_is_cleared_are_not_lost() {
-        for sealed in [true, false] {
-            let fd = memfd(sealed);
-            let ours = open(&fd);
-            let guest = open(&memfd_view(&fd));
-            let rounds = if sealed { 20_000 } else { 2_000 };
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    let word = guest.pointer(0, 1).unwrap();
-                    // SAFETY: test memory, mapped, not truncated here.
-                    let byte = unsafe { AtomicU8::from_ptr(word) };
-                    for _ in 0..rounds {
-                        byte.fetch_or(0x01, Ordering::SeqCst);
-                        byte.fetch_and(!0x01, Ordering::SeqCst);
-                    }
-                });
-                for round in 0..rounds {
-                    let mask = 0x80 >> (round % 7);
-                    ours.set_bits(0, mask).unwrap();
-                    let pointer = ours.pointer(0, 1).unwrap();
-                    // SAFETY: as above.
-                    let old =
-                        unsafe { AtomicU8::from_ptr(pointer) }.fetch_and(!mask, Ordering::SeqCst);
-                    assert_ne!(old & mask, 0, "sealed {sealed}: bit lost");
-                }
-            });
-        }
-    }
-
-    fn memfd_view(fd: &OwnedFd) -> OwnedFd {
-        fd.try_clone().unwrap()
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod client_queue;
 pub mod dma_map;
+pub mod file_facts;
 #[allow(unsafe_code, reason = "touches memory that the guest touches too")]
 pub mod guest_file;
 

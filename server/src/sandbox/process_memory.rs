@@ -27,9 +27,27 @@ enum Work {
     Touch {
         pid: i32,
         address: usize,
-        access: Access<Vec<u8>>,
+        order: Order,
         done: SyncSender<nix::Result<Vec<u8>>>,
     },
+}
+
+enum Order {
+    Read(usize),
+    Write(Vec<u8>),
+}
+
+impl Order {
+    /// The bytes that were read; none for a write.
+    fn carry_out(self, pid: i32, address: usize) -> nix::Result<Vec<u8>> {
+        match self {
+            Order::Read(len) => {
+                let mut bytes = vec![0; len];
+                touch(pid, address, Access::Read(&mut bytes)).map(|()| bytes)
+            }
+            Order::Write(bytes) => touch(pid, address, Access::Write(&bytes)).map(|()| Vec::new()),
+        }
+    }
 }
 
 /// Starts the thread. A second call does nothing.
@@ -61,14 +79,23 @@ pub fn is_started() -> bool {
     THREAD.get().is_some()
 }
 
-/// Reads or writes memory of a process; the bytes that were read, or given to write.
-pub fn access(pid: i32, address: usize, access: Access<Vec<u8>>) -> nix::Result<Vec<u8>> {
+/// Reads memory of a process.
+pub fn read(pid: i32, address: usize, len: usize) -> nix::Result<Vec<u8>> {
+    ask(pid, address, Order::Read(len))
+}
+
+/// Writes memory of a process.
+pub fn write(pid: i32, address: usize, bytes: &[u8]) -> nix::Result<()> {
+    ask(pid, address, Order::Write(bytes.to_vec())).map(drop)
+}
+
+fn ask(pid: i32, address: usize, order: Order) -> nix::Result<Vec<u8>> {
     let thread = THREAD.get().ok_or(Errno::ENOSYS)?;
     let (done, result) = sync_channel(1);
     let work = Work::Touch {
         pid,
         address,
-        access,
+        order,
         done,
     };
     match thread.try_send(work) {
@@ -94,18 +121,10 @@ fn serve(work: &Receiver<Work>) {
             Work::Touch {
                 pid,
                 address,
-                access,
+                order,
                 done,
             } => {
-                let result = match access {
-                    Access::Read(mut bytes) => {
-                        touch(pid, address, Access::Read(&mut bytes)).map(|()| bytes)
-                    }
-                    Access::Write(mut bytes) => {
-                        touch(pid, address, Access::Write(&mut bytes)).map(|()| bytes)
-                    }
-                };
-                let _ = done.send(result);
+                let _ = done.send(order.carry_out(pid, address));
             }
         }
     }

@@ -1,0 +1,169 @@
+//! What a descriptor sent for guest memory is, found out without trusting what lies behind it.
+//!
+//! A client may send a descriptor of a file system that it serves itself (FUSE, NFS): asking that
+//! anything would let the client keep the server waiting. F_GET_SEALS asks nobody, and succeeds for
+//! memory only (memfd, tmpfs, hugetlbfs); statx with AT_STATX_DONT_SYNC takes what the kernel has.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, FileType, OFlags, SealFlags, StatxFlags};
+use rustix::io::Errno;
+
+/// `f_type` of hugetlbfs (linux/magic.h), of a memfd with MFD_HUGETLB as well.
+const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
+
+/// Tells that two descriptors are one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    device: u64,
+    inode: u64,
+}
+
+/// What a descriptor sent for guest memory turned out to be.
+#[derive(Debug)]
+pub struct FileFacts {
+    /// Identity of the file.
+    pub key: FileKey,
+    /// Its length in bytes now.
+    pub len: u64,
+    /// Whether the descriptor may be read.
+    pub readable: bool,
+    /// Whether the descriptor may be written, and mapped to be.
+    pub writable: bool,
+    /// Whether its pages can never go away: it is sealed against shrinking, and a page that a hole
+    /// is punched at comes back by itself. (One of hugetlbfs may not: the pool may be empty.)
+    pub stays: bool,
+}
+
+/// Why a descriptor is no memory.
+pub type NoMemory = (&'static str, Errno);
+
+impl FileFacts {
+    /// Looks at a descriptor.
+    pub fn of(fd: &OwnedFd) -> Result<Self, NoMemory> {
+        let failed = |errno| ("it cannot be looked at", errno);
+        match rustix::fs::fcntl_get_seals(fd) {
+            Ok(seals) => Self::of_memory(fd, seals),
+            Err(Errno::INVAL) => Self::of_disk(fd),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// A file of memfd, tmpfs or hugetlbfs.
+    fn of_memory(fd: &OwnedFd, seals: SealFlags) -> Result<Self, NoMemory> {
+        let failed = |errno| ("it cannot be looked at", errno);
+        let stat = rustix::fs::fstat(fd).map_err(failed)?;
+        let file_system = rustix::fs::fstatfs(fd).map_err(failed)?;
+        let huge = i64::from(file_system.f_type) == HUGETLBFS_MAGIC;
+        let (readable, writable) = access(fd)?;
+        let no_writes = seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE);
+        Ok(Self {
+            key: FileKey {
+                device: stat.st_dev,
+                inode: stat.st_ino,
+            },
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            readable,
+            writable: writable && !no_writes,
+            stays: seals.contains(SealFlags::SHRINK) && !huge,
+        })
+    }
+
+    /// Any other file: it must be a regular one, on a block device.
+    fn of_disk(fd: &OwnedFd) -> Result<Self, NoMemory> {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let stat = rustix::fs::statx(fd, "", flags, StatxFlags::BASIC_STATS)
+            .map_err(|errno| ("it cannot be looked at", errno))?;
+        if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::RegularFile {
+            return Err(("not a regular file that can be mapped", Errno::INVAL));
+        }
+        if stat.stx_dev_major == 0 {
+            return Err((
+                "its file system may keep the server waiting, expected a memfd, or a file of \
+                 tmpfs, hugetlbfs or a disk",
+                Errno::INVAL,
+            ));
+        }
+        let (readable, writable) = access(fd)?;
+        Ok(Self {
+            key: FileKey {
+                device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+                inode: stat.stx_ino,
+            },
+            len: stat.stx_size,
+            readable,
+            writable,
+            stays: false,
+        })
+    }
+}
+
+/// Whether the descriptor may be read, and written.
+fn access(fd: &OwnedFd) -> Result<(bool, bool), NoMemory> {
+    let flags = rustix::fs::fcntl_getfl(fd).map_err(|errno| ("it cannot be looked at", errno))?;
+    let mode = flags & OFlags::ACCMODE;
+    Ok((
+        mode == OFlags::RDONLY || mode == OFlags::RDWR,
+        mode == OFlags::RDWR,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{MemfdFlags, Mode, open};
+
+    use super::*;
+
+    fn memfd(flags: MemfdFlags, seals: SealFlags) -> OwnedFd {
+        let flags = flags | MemfdFlags::ALLOW_SEALING;
+        let fd = rustix::fs::memfd_create("ram", flags).unwrap();
+        rustix::fs::ftruncate(&fd, 4 << 20).unwrap();
+        rustix::fs::fcntl_add_seals(&fd, seals).unwrap();
+        fd
+    }
+
+    #[test]
+    fn what_is_sealed_against_shrinking_stays() {
+        let none = MemfdFlags::empty();
+        let sealed = FileFacts::of(&memfd(none, SealFlags::SHRINK)).unwrap();
+        assert!(sealed.stays && sealed.writable && sealed.readable);
+        assert_eq!(sealed.len, 4 << 20);
+        let open = FileFacts::of(&memfd(none, SealFlags::empty())).unwrap();
+        assert!(!open.stays && open.writable);
+    }
+
+    #[test]
+    fn huge_pages_may_go_away_whatever_is_sealed() {
+        let facts = FileFacts::of(&memfd(MemfdFlags::HUGETLB, SealFlags::SHRINK)).unwrap();
+        assert!(!facts.stays);
+    }
+
+    #[test]
+    fn what_is_sealed_against_writing_is_read_only() {
+        for seal in [SealFlags::WRITE, SealFlags::FUTURE_WRITE] {
+            let facts = FileFacts::of(&memfd(MemfdFlags::empty(), seal | SealFlags::SHRINK));
+            let facts = facts.unwrap();
+            assert!(facts.readable && !facts.writable, "{seal:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_memory() {
+        let path = |name: &str, flags| open(name, flags, Mode::empty()).unwrap();
+        let pipe = rustix::pipe::pipe().unwrap().0;
+        let socket = std::os::unix::net::UnixStream::pair().unwrap().0.into();
+        let epoll = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::empty());
+        for (what, fd) in [
+            ("pipe", pipe),
+            ("socket", socket),
+            ("epoll", epoll.unwrap()),
+            ("directory", path("/dev", OFlags::RDONLY)),
+            ("/dev/zero", path("/dev/zero", OFlags::RDWR)),
+            ("/proc", path("/proc/self/status", OFlags::RDONLY)),
+        ] {
+            assert_eq!(FileFacts::of(&fd).unwrap_err().1, Errno::INVAL, "{what}");
+        }
+        let not_opened = path("/dev/zero", OFlags::PATH);
+        assert_eq!(FileFacts::of(&not_opened).unwrap_err().1, Errno::BADF);
+    }
+}
