@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use debian_fetch::{Cache, Guest};
 use serde_json::{Value, json};
-use support::{initramfs, qemu, run};
+use support::bare::machine;
+use support::{initramfs, qemu, run, run_plugin};
+use vfio_user_ism_tests::daemon::Daemon;
 
 /// Prints the function's configuration space, then runs a program that may not do what it does.
 const INIT: &str = "#!/bin/busybox sh
@@ -83,6 +85,52 @@ fn loaded_config(records: &[&Value]) -> BTreeMap<u64, u8> {
         }
     }
     config
+}
+
+/// Boots Linux with an ISM function that is forwarded: probing goes by QEMU as ever.
+#[test]
+#[ignore = "needs QEMU 11.1 and an s390x Linux guest: run ./test"]
+fn configuration_space_is_qemus_with_forwarding_on() {
+    let server = Daemon::start();
+    let dir = tempfile::tempdir().unwrap();
+    let initrd = dir.path().join("initrd");
+    let cache = Cache::locate().unwrap_or_else(|error| panic!("{error}"));
+    let parts = Guest::fetch(&cache).unwrap_or_else(|error| panic!("{error}"));
+    let busybox = std::fs::read(&parts.busybox).unwrap();
+    let files: [(&str, &[u8]); 3] = [
+        ("init", INIT.as_bytes()),
+        ("bin/busybox", &busybox),
+        ("bin/user", &user_program()),
+    ];
+    std::fs::write(&initrd, initramfs(&["bin", "proc", "sys", "dev"], &files)).unwrap();
+    let mut guest = machine(&[(8, &server.only())]);
+    guest.extend(boot(parts.kernel.to_str().unwrap(), &initrd));
+    let guest: Vec<&str> = guest.iter().map(String::as_str).collect();
+    // Without an id: found as the only ISM function.
+    let forward = format!(",forward={}", server.channel("ism0").display());
+    let run = run_plugin(&forward, &guest);
+    let shown = run
+        .console
+        .lines()
+        .find_map(|line| line.strip_prefix("FUNCTION 0008:00:00.0 "))
+        .unwrap_or_else(|| panic!("no function: {}", run.console));
+    assert!(shown.starts_with("1410ed04"), "{shown}");
+    let records: Vec<&Value> = run
+        .lines
+        .iter()
+        .filter(|line| line["kind"] == "insn")
+        .collect();
+    let config = records
+        .iter()
+        .filter(|record| record["pcias"] == 15 && record["cc"] == 0);
+    assert!(config.count() > 50);
+    assert!(records.iter().all(|record| record["forwarded"].is_null()));
+    let problems = run.lines.iter().filter(|line| line["kind"] == "problem");
+    assert_eq!(problems.count(), 0, "{}", run.console);
+    let recorded: String = (0..64)
+        .map(|at| format!("{:02x}", loaded_config(&records)[&at]))
+        .collect();
+    assert_eq!(recorded, shown.trim());
 }
 
 #[test]
@@ -197,13 +245,21 @@ fn the_probing_of_a_function_accounts_for_itself() {
 }
 
 fn guest_arguments(kernel: &str, initrd: &Path) -> Vec<String> {
-    [
-        "-smp",
-        "2",
+    let devices = [
         "-device",
         "zpci,uid=7,fid=8,target=rng",
         "-device",
         "virtio-rng-pci,id=rng",
+    ];
+    let mut arguments = devices.map(str::to_owned).to_vec();
+    arguments.extend(boot(kernel, initrd));
+    arguments
+}
+
+fn boot(kernel: &str, initrd: &Path) -> [String; 8] {
+    [
+        "-smp",
+        "2",
         "-kernel",
         kernel,
         "-initrd",
@@ -212,5 +268,4 @@ fn guest_arguments(kernel: &str, initrd: &Path) -> Vec<String> {
         "console=ttysclp0",
     ]
     .map(str::to_owned)
-    .to_vec()
 }

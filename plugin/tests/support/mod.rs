@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
 
+pub mod bare;
+
 /// A guest that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -109,10 +111,16 @@ pub fn qemu(arguments: &[&str]) -> Output {
 }
 
 /// Runs QEMU with the plugin and `arguments`, and reads its records.
+#[allow(dead_code, reason = "not every test program only observes")]
 pub fn run(arguments: &[&str]) -> Run {
+    run_plugin("", arguments)
+}
+
+/// The same with more arguments for the plugin, each with a comma in front.
+pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("records.jsonl");
-    let option = format!("file={},out={}", plugin().display(), out.display());
+    let option = format!("file={},out={}{more}", plugin().display(), out.display());
     let mut all = vec!["-plugin", &option];
     all.extend(arguments);
     let output = qemu(&all);

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The forwarding mode under a real QEMU, with the real server and bare-metal guests.
+
+mod support;
+
+use std::path::Path;
+
+use intercept::encoder::{Condition, Gr, zpci};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::bare::{Guest, PROGRAM_OLD, machine};
+use support::{Run, qemu, run_plugin};
+use vfio_user_ism_tests::daemon::Daemon;
+
+/// A place in the command BAR that means nothing to the device.
+const SCRATCH: u64 = 0x800;
+/// Where guests keep their data.
+const DATA: u64 = 0x9000;
+
+/// Runs a guest with `ism0` of the server as function 8, forwarded.
+fn run_guest(guest: Guest, server: &Daemon) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let image = guest.write(folder.path());
+    let mut arguments = machine(&[(8, &server.only())]);
+    arguments.extend(["-kernel".into(), image.to_str().unwrap().into()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    run_plugin(&forward(&server.channel("ism0"), 8), &arguments)
+}
+
+fn forward(channel: &Path, fid: u32) -> String {
+    format!(",forward={},fid={fid}", channel.display())
+}
+
+/// The records of loads and stores.
+fn accesses(run: &Run) -> Vec<&Value> {
+    run.lines
+        .iter()
+        .filter(|line| {
+            line["insn"]
+                .as_str()
+                .is_some_and(|insn| ["pcistb", "pcistg", "pcilg"].contains(&insn))
+        })
+        .collect()
+}
+
+/// What the device saw in BAR 0 and 2.
+fn stores(server: &Daemon) -> Vec<Value> {
+    let events = server.events().into_iter();
+    events.filter(|event| event["event"] == "store").collect()
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn enabling_and_disabling_are_followed() {
+    let server = Daemon::start();
+    let mut guest = Guest::new();
+    guest.enable(8, 0);
+    guest.load(0, 0);
+    guest.disable(0);
+    guest.load(0, 0);
+    guest.enable(8, 0);
+    guest.store_block(0, (2, SCRATCH), 3, DATA);
+    guest.put(DATA as usize, b"abc");
+    let run = run_guest(guest, &server);
+    let seen: Vec<_> = accesses(&run)
+        .iter()
+        .map(|record| (record["cc"].clone(), record["forwarded"].clone()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (json!(0), json!(true)),
+            (json!(3), Value::Null),
+            (json!(0), json!(true))
+        ],
+        "{}",
+        run.console
+    );
+    let stores = stores(&server);
+    assert_eq!(stores.len(), 1, "{stores:?}");
+    assert_eq!(stores[0]["bytes"], "616263");
+    assert_eq!(stores[0]["offset"], SCRATCH);
+}
+
+/// Program exceptions as the guest finds them in its lowcore: it stores them to the device.
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn an_exception_is_in_the_lowcore_as_the_architecture_has_it() {
+    let server = Daemon::start();
+    let mut guest = Guest::new();
+    guest.enable(8, 0);
+    guest.store_block(0, (2, 4096), 8, DATA);
+    guest.request(Gr::R4, 0, 2, 4097);
+    guest.code.load_constant(Gr::R2, DATA);
+    guest.code.lghi(Gr::R5, 7);
+    let here = guest.code.here();
+    guest.code.emit(&zpci::pcistb(Gr::R4, Gr::R5, 0, Gr::R2));
+    guest.code.ipm(Gr::R6);
+    guest.code.larl(Gr::R7, here);
+    guest.code.stg(Gr::R6, DATA as i32, Gr::R0);
+    guest.code.stg(Gr::R7, DATA as i32 + 8, Gr::R0);
+    guest.store_block(0, (2, SCRATCH), 4, 0x8C);
+    guest.store_block(0, (2, SCRATCH + 0x10), 16, u64::from(PROGRAM_OLD));
+    guest.store_block(0, (2, SCRATCH + 0x20), 16, DATA);
+    let run = run_guest(guest, &server);
+    let names: Vec<_> = accesses(&run)
+        .iter()
+        .map(|record| record["exception"]["name"].clone())
+        .collect();
+    assert_eq!(
+        names[..2],
+        [json!("operand"), json!("specification")],
+        "{}",
+        run.console
+    );
+    let stores = stores(&server);
+    let bytes: Vec<_> = stores
+        .iter()
+        .map(|store| store["bytes"].as_str().unwrap())
+        .collect();
+    // Instruction length 6, code 6.
+    assert_eq!(bytes[0], "00060006");
+    let (old, own) = (bytes[1], bytes[2]);
+    let number = |digits: &str| u64::from_str_radix(digits, 16).unwrap();
+    assert_eq!(number(&old[16..]), number(&own[16..]) + 6, "behind it");
+    assert_eq!(number(&old[..16]) & 0xFFFF_FFFF, 0x8000_0000);
+    // The program goes on with the condition code of the old PSW: IPM shows it.
+    let code = number(&old[..16]) >> 44 & 3;
+    assert_eq!(number(&own[..16]) >> 28 & 3, code);
+}
+
+/// A block on a page that is not there: the guest is told which, brings it in, and the same
+/// instruction then reaches the device, once and whole.
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn a_page_fault_in_the_block_is_taken_and_the_instruction_repeated() {
+    const SEGMENTS: u64 = 0x3_0000;
+    const PAGES: u64 = 0x3_4000;
+    const CONTROL_1: i32 = 0x400;
+    const DAT_PSW: u16 = 0x410;
+    const MISSING: u64 = 0xB000;
+    let server = Daemon::start();
+    let mut guest = Guest::with_handler(|code| {
+        // Keeps the identification, code and old PSW address, and makes the page valid.
+        code.lg(Gr::R14, 0xA8, Gr::R0);
+        code.stg(Gr::R14, DATA as i32, Gr::R0);
+        code.llgf(Gr::R14, 0x8C, Gr::R0);
+        code.stg(Gr::R14, DATA as i32 + 8, Gr::R0);
+        code.load_constant(Gr::R15, PAGES + (MISSING >> 12) * 8);
+        code.load_constant(Gr::R14, MISSING);
+        code.stg(Gr::R14, 0, Gr::R15);
+    });
+    guest.enable(8, 0);
+    let code = &mut guest.code;
+    code.lctlg(Gr::R1, Gr::R1, CONTROL_1, Gr::R0);
+    let on = code.label();
+    code.larl(Gr::R1, on);
+    code.stg(Gr::R1, i32::from(DAT_PSW) + 8, Gr::R0);
+    code.lpswe(DAT_PSW, Gr::R0);
+    code.bind(on);
+    // A fault that QEMU takes by itself, to compare with; then the page goes again.
+    code.load_constant(Gr::R3, MISSING);
+    code.lg(Gr::R2, 0, Gr::R3);
+    code.lg(Gr::R2, DATA as i32, Gr::R0);
+    code.stg(Gr::R2, DATA as i32 + 16, Gr::R0);
+    code.load_constant(Gr::R2, MISSING | 0x400);
+    code.load_constant(Gr::R3, PAGES + (MISSING >> 12) * 8);
+    code.stg(Gr::R2, 0, Gr::R3);
+    code.emit(&[0xB2, 0x0D, 0, 0]); // PTLB
+    guest.store_block(0, (2, SCRATCH + 1), 31, MISSING - 13);
+    guest.store_block(0, (2, SCRATCH + 0x40), 24, DATA);
+    guest.put(CONTROL_1 as usize, &SEGMENTS.to_be_bytes());
+    guest.put(
+        usize::from(DAT_PSW),
+        &0x0400_0000_8000_0000_u64.to_be_bytes(),
+    );
+    guest.put(SEGMENTS as usize, &PAGES.to_be_bytes());
+    let invalid: Vec<u8> = (1..512_u64).flat_map(|_| 0x20_u64.to_be_bytes()).collect();
+    guest.put(SEGMENTS as usize + 8, &invalid);
+    let pages: Vec<u8> = (0..256_u64)
+        .map(|page| page << 12 | if page << 12 == MISSING { 0x400 } else { 0 })
+        .flat_map(u64::to_be_bytes)
+        .collect();
+    guest.put(PAGES as usize, &pages);
+    let text = b"thirteen bytecontinued on page";
+    guest.put(MISSING as usize - 13, text);
+    let run = run_guest(guest, &server);
+    let records = accesses(&run);
+    assert_eq!(
+        records[0]["exception"],
+        json!({"code": 0x11, "name": "page-translation"}),
+        "{}",
+        run.console
+    );
+    assert_eq!(records[0]["psw_addr"], records[1]["psw_addr"]);
+    assert_eq!(records[1]["cc"], 0);
+    let stores = stores(&server);
+    assert_eq!(stores.len(), 2, "{stores:?}");
+    let hex: String = text.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(stores[0]["bytes"], format!("{hex}00"));
+    // Page address and fetch; length 6, code 0x11.
+    let identification = format!("{:016x}", MISSING | 0x800);
+    let cause = format!("{:016x}", 0x0006_0011);
+    assert_eq!(
+        stores[1]["bytes"],
+        format!("{identification}{cause}{identification}"),
+        "the last one is QEMU's"
+    );
+}
+
+/// Two CPUs and two functions, each CPU at both: everything arrives once, in each CPU's order.
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn cpus_and_functions_do_not_disturb_each_other() {
+    const ROUNDS: u64 = 400;
+    let server = Daemon::with_profile("pair");
+    let mut guest = Guest::new();
+    guest.enable(8, 0);
+    guest.enable(9, 1);
+    let second = guest.code.label();
+    guest.start_second_cpu(second);
+    // Both: count up in a block of their own and store it to one function, then to the other.
+    let hammer = |guest: &mut Guest, cpu: u64, order: [usize; 2]| {
+        let block = DATA + cpu * 0x1000;
+        guest.put(block as usize + 8, &[cpu as u8; 3]);
+        guest.code.load_constant(Gr::R9, ROUNDS);
+        let again = guest.code.here();
+        guest.code.stg(Gr::R9, block as i32, Gr::R0);
+        for function in order {
+            guest.store_block(function, (2, SCRATCH), 11, block);
+        }
+        guest.code.brctg(Gr::R9, again);
+    };
+    hammer(&mut guest, 0, [0, 1]);
+    guest.end();
+    guest.code.bind(second);
+    // The machine ends when both CPUs wait.
+    hammer(&mut guest, 1, [1, 0]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let image = guest.write(folder.path());
+    let sockets = [server.socket("ism0"), server.socket("ism1")];
+    let mut arguments = machine(&[(8, &sockets[0]), (9, &sockets[1])]);
+    arguments.extend(["-smp".into(), "2".into(), "-kernel".into()]);
+    arguments.push(image.to_str().unwrap().into());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let both = [("ism0", 8), ("ism1", 9)].map(|(name, fid)| forward(&server.channel(name), fid));
+    let run = run_plugin(&both.concat(), &arguments);
+
+    let records = accesses(&run);
+    assert_eq!(records.len() as u64, 4 * ROUNDS, "{}", run.console);
+    for record in &records {
+        assert_eq!(
+            (&record["cc"], &record["forwarded"]),
+            (&json!(0), &json!(true)),
+            "{record}"
+        );
+    }
+    let stores = stores(&server);
+    for function in ["ism0", "ism1"] {
+        for cpu in ["000000", "010101"] {
+            let counts: Vec<u64> = stores
+                .iter()
+                .filter(|store| store["function"] == function)
+                .filter_map(|store| store["bytes"].as_str()?.split_at(16).into())
+                .filter(|(_, of)| *of == cpu)
+                .map(|(count, _)| u64::from_str_radix(count, 16).unwrap())
+                .collect();
+            let expected: Vec<u64> = (1..=ROUNDS).rev().collect();
+            assert_eq!(counts, expected, "{function}, CPU {cpu}");
+        }
+    }
+}
+
+/// Stores until the condition code is not 0, then ten times more.
+fn until_refused() -> Guest {
+    let mut guest = Guest::new();
+    guest.enable(8, 0);
+    guest.request(Gr::R4, 0, 2, 8);
+    guest.code.load_constant(Gr::R5, SCRATCH);
+    guest.code.load_constant(Gr::R2, DATA);
+    let store = zpci::pcistb(Gr::R4, Gr::R5, 0, Gr::R2);
+    let again = guest.code.here();
+    guest.code.emit(&store);
+    guest.code.brcl(Condition::Equal, again);
+    for _ in 0..10 {
+        guest.code.emit(&store);
+    }
+    guest
+}
+
+fn without_server(act: impl FnOnce(&Daemon) + Send) {
+    let server = Daemon::start();
+    let run = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            vfio_user_ism_tests::wire::eventually("the guest stores", || {
+                (stores(&server).len() > 20).then_some(())
+            });
+            act(&server);
+        });
+        run_guest(until_refused(), &server)
+    });
+    let records = accesses(&run);
+    let (before, last) = records.split_last_chunk::<11>().unwrap();
+    for record in before {
+        assert_eq!(record["cc"], 0, "{record}");
+    }
+    for record in last {
+        assert_eq!(
+            (&record["cc"], &record["forwarded"]),
+            (&json!(3), &json!(true)),
+            "{record}"
+        );
+    }
+    let problems: Vec<_> = run
+        .lines
+        .iter()
+        .filter(|line| line["kind"] == "problem")
+        .collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let told = run
+        .console
+        .lines()
+        .filter(|line| line.contains("vfio-user-ism-plugin: "));
+    assert_eq!(told.count(), 1, "{}", run.console);
+    assert!(
+        run.console.contains("its instructions end with cc 3"),
+        "{}",
+        run.console
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn a_killed_server_means_condition_code_3() {
+    without_server(|server| server.signal(Signal::KILL));
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn a_server_that_stops_answering_means_condition_code_3() {
+    without_server(|server| {
+        server.signal(Signal::STOP);
+    });
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn a_channel_that_nobody_serves_stops_qemu_with_a_message() {
+    let option = format!(
+        "file={},forward=/nowhere/ism.sock.insn",
+        support::plugin().display()
+    );
+    let output = qemu(&["-plugin", &option]);
+    assert!(!output.status.success());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("forward=/nowhere/ism.sock.insn: cannot connect: No such file"),
+        "{stderr}"
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn a_busy_channel_stops_qemu_with_a_message() {
+    let server = Daemon::start();
+    let _other = vfio_user_ism_tests::client::Client::open(&server.channel("ism0"));
+    let option = format!(
+        "file={}{}",
+        support::plugin().display(),
+        forward(&server.channel("ism0"), 8)
+    );
+    let output = qemu(&["-plugin", &option]);
+    assert!(!output.status.success());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("refused VERSION: EBUSY"), "{stderr}");
+}
