@@ -1,5 +1,5 @@
-//! The program that runs in the guest, `lab/guest/smcd-tool.c`: compiled with the kernel's
-//! modules, and again when its source is another.
+//! The program that runs in the guest, out of `lab/guest/*.c`: compiled with the kernel's modules,
+//! and again when its source is another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,30 @@ use super::KitError;
 use super::make::Steps;
 use super::packages::{self, TRIPLET};
 
-/// The source's files; the first is compiled, and includes the others.
-const SOURCES: [(&str, &str); 1] = [("smcd-tool.c", include_str!("../../guest/smcd-tool.c"))];
+macro_rules! file {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../guest/", $name)))
+    };
+}
+
+/// The source's files.
+const SOURCES: [(&str, &str); 15] = [
+    file!("clock.c"),
+    file!("connection.c"),
+    file!("diag.c"),
+    file!("error.c"),
+    file!("hold.c"),
+    file!("info.c"),
+    file!("netlink.c"),
+    file!("options.c"),
+    file!("ping.c"),
+    file!("request.c"),
+    file!("send.c"),
+    file!("serve.c"),
+    file!("smcd-tool.c"),
+    file!("stream.c"),
+    file!("tool.h"),
+];
 
 /// The program in an entry, below its root.
 const PROGRAM: &str = "smcd-tool";
@@ -74,17 +96,16 @@ pub(super) fn compile(
     }
     let program = root.join(PROGRAM);
     let mut arguments: Vec<String> = FLAGS.map(str::to_owned).to_vec();
-    arguments.extend([
-        "-o".to_owned(),
-        program.display().to_string(),
-        folder.join(SOURCES[0].0).display().to_string(),
-    ]);
+    arguments.extend(["-o".to_owned(), program.display().to_string()]);
+    let compiled = SOURCES.iter().filter(|(name, _)| name.ends_with(".c"));
+    arguments.extend(compiled.map(|(name, _)| folder.join(name).display().to_string()));
     steps.run("building the guest tool", compiler, arguments)?;
     let of = root.join(OF);
     fs::write(&of, key()).map_err(KitError::io("write", &of))
 }
 
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
+    "-D_GNU_SOURCE",
     "-std=gnu11",
     "-O2",
     "-Wall",
@@ -104,4 +125,21 @@ fn key() -> String {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("source {hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_file_is_listed() {
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest");
+        let there = crate::kit::folder::files(&guest).unwrap();
+        let there: Vec<_> = there
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str())
+            .filter(|name| name.ends_with(".c") || name.ends_with(".h"))
+            .collect();
+        assert_eq!(SOURCES.map(|(name, _)| name).to_vec(), there);
+    }
 }
