@@ -17,6 +17,18 @@ pub const MAX_IRQ_VECTORS: u32 = 2048;
 /// Messages of ours that may wait for the client's reply.
 pub const MAX_OUTSTANDING: usize = 1;
 
+/// Every bound above, by name.
+pub const ALL: &[(&str, u64)] = &[
+    ("MAX_DATA_XFER_SIZE", MAX_DATA_XFER_SIZE as u64),
+    ("MAX_FIXED", MAX_FIXED as u64),
+    ("MAX_MSG_FDS", MAX_MSG_FDS as u64),
+    ("MAX_DMA_MAPS", MAX_DMA_MAPS as u64),
+    ("MAX_VERSION_TEXT", MAX_VERSION_TEXT as u64),
+    ("MAX_MULTI_WRITES", MAX_MULTI_WRITES),
+    ("MAX_IRQ_VECTORS", MAX_IRQ_VECTORS as u64),
+    ("MAX_OUTSTANDING", MAX_OUTSTANDING as u64),
+];
+
 /// Bounds in force on a connection: ours until VERSION, then the smaller of both sides'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::sandbox;
+use crate::{limits, sandbox};
 
 /// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
 #[derive(Debug, Parser)]
@@ -122,7 +122,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Stop writing events when the file has this many bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
+    #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES)]
     pub events_limit: u64,
     /// Write totals by rule, path and function to this file at exit, as JSON.
     #[arg(long, value_name = "FILE")]

@@ -10,8 +10,9 @@ use vfio_user_protocol::{Malformed, Next, Session, next_frame};
 use crate::client_memory::ClientMemory;
 use crate::dispatch::{self, Call};
 use crate::hub::{Client, ClientKind, Function};
+use crate::limits::{KEEP_LEN, RECEIVE_LEN};
 use crate::message_fds::MessageFds;
-use crate::receive_buffer::{KEEP_LEN, RECEIVE_LEN, ReceiveBuffer};
+use crate::receive_buffer::ReceiveBuffer;
 use crate::record::LogLimit;
 use crate::socket;
 

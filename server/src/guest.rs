@@ -1,6 +1,9 @@
 //! The guests of a fabric: memory and interrupts of each function, as the device asks for them.
 
+use std::cell::Cell;
+
 use ism::{FunctionId, Host, MemoryError};
+use vfio_user_protocol::limits::MAX_DATA_XFER_SIZE;
 
 use crate::irq::IrqTable;
 use crate::memory::DmaMap;
@@ -23,17 +26,37 @@ pub struct Guest {
     pub irqs: IrqTable,
     /// What waits for messages to memory that came without a descriptor.
     pub queue: ClientQueue,
+    /// Times that more would have waited for the client than may.
+    queue_full: Cell<u64>,
     told_not_atomic: bool,
 }
 
 impl Guest {
     /// A guest with nothing mapped.
-    pub fn new(msix: bool, max_maps: usize) -> Self {
+    pub fn new(msix: bool, maps: DmaMap) -> Self {
         Self {
-            maps: DmaMap::new(max_maps),
+            maps,
             irqs: IrqTable::new(msix),
             queue: ClientQueue::default(),
+            queue_full: Cell::new(0),
             told_not_atomic: false,
+        }
+    }
+
+    /// Times that more would have waited for the client than may ([`crate::limits::Over::Queue`]).
+    pub fn queue_full(&self) -> u64 {
+        self.queue_full.get()
+    }
+
+    /// Counts a fault that comes of a full queue.
+    fn fault(&self, fault: Fault, len: usize) -> MemoryError {
+        if fault.why == TOO_MANY {
+            self.queue_full.set(self.queue_full().saturating_add(1));
+        }
+        MemoryError {
+            iova: fault.iova,
+            len,
+            why: fault.why,
         }
     }
 
@@ -161,6 +184,7 @@ impl Guest {
         if self.queue.is_done() {
             self.irqs.raise(vector);
         } else if self.queue.push(ClientOp::Interrupt(vector)).is_err() {
+            self.queue_full.set(self.queue_full().saturating_add(1));
             tracing::warn!(vector, "an interrupt is dropped: {TOO_MANY}");
         }
     }
@@ -175,7 +199,13 @@ impl Guest {
                 file.check(offset, part.len).map_err(|_| GONE)
             })
         })?;
-        if behind_messages && !self.queue.has_room(parts) {
+        // Longer than any move: a buffer that is registered, for which nothing is queued.
+        let bytes = if len <= MAX_DATA_XFER_SIZE as usize {
+            len
+        } else {
+            0
+        };
+        if behind_messages && !self.queue.has_room(parts, bytes) {
             return Err(Fault {
                 iova,
                 why: TOO_MANY,
@@ -212,11 +242,7 @@ impl Guests {
             len,
             why: "no such function",
         })?;
-        act(guest).map_err(|fault| MemoryError {
-            iova: fault.iova,
-            len,
-            why: fault.why,
-        })
+        act(guest).map_err(|fault| guest.fault(fault, len))
     }
 }
 
@@ -233,11 +259,7 @@ impl Host for Guests {
             why: "no such function",
         })?;
         let checked = guest.check_writable(iova, len);
-        checked.map_err(|fault| MemoryError {
-            iova: fault.iova,
-            len,
-            why: fault.why,
-        })
+        checked.map_err(|fault| guest.fault(fault, len))
     }
 
     fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError> {

@@ -7,6 +7,7 @@ mod client;
 mod function;
 mod zpci_call;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ism::{Fabric, FabricError, FunctionConfig, FunctionId};
@@ -19,9 +20,12 @@ pub use client::{Client, ClientKind};
 pub use function::{ClientWork, Function};
 
 use crate::guest::{Guest, Guests};
+use crate::limits::{self, Over};
+use crate::memory::DmaMap;
 use crate::profile::Plan;
+use crate::record::log_budget;
 use crate::record::report::{FunctionReport, Held, Report, SCHEMA_VERSION};
-use crate::record::{EventFile, Journal};
+use crate::record::{EventFile, Journal, Tally};
 
 /// All functions of a profile.
 #[derive(Debug)]
@@ -69,10 +73,11 @@ impl Hub {
         });
         let fabric = Fabric::new(configs.collect())?;
         let max_maps = vfio_user_protocol::limits::MAX_DMA_MAPS as usize;
+        let share = limits::MAPPED_BYTES / (plan.functions.len().max(1) as u64);
         let guests = plan
             .functions
             .iter()
-            .map(|function| Guest::new(function.msix, max_maps));
+            .map(|function| Guest::new(function.msix, DmaMap::new(max_maps).with_bytes(share)));
         let names = plan.functions.iter().map(|function| function.name.clone());
         Ok(Arc::new(Self {
             state: Mutex::new(State {
@@ -135,6 +140,7 @@ impl Hub {
             .enumerate()
             .map(|(at, (function, (guest, slot)))| {
                 let tally = journal.tally(FunctionId(at));
+                let over_limits = over_limits(tally, guest);
                 let info = fabric.function(FunctionId(at));
                 let held = Held {
                     connected: slot.connected,
@@ -146,7 +152,10 @@ impl Hub {
                     sba: info.as_ref().is_some_and(|info| info.sba.is_some()),
                     ieq: info.as_ref().is_some_and(|info| info.ieq.is_some()),
                 };
-                FunctionReport::new(&function.name, tally, guest.irqs.raised(), held)
+                FunctionReport {
+                    over_limits,
+                    ..FunctionReport::new(&function.name, tally, guest.irqs.raised(), held)
+                }
             })
             .collect();
         let worst = (0..self.plan.functions.len())
@@ -164,6 +173,8 @@ impl Hub {
             worst_severity: worst.map(zpci_region::Severity::name),
             number: *reports,
             open_descriptors: None,
+            events_lost: journal.events_lost(),
+            log_lines_left_out: log_budget::left_out(),
             functions,
         }
     }
@@ -181,6 +192,17 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How often each bound was run into, where it was.
+fn over_limits(tally: &Tally, guest: &Guest) -> BTreeMap<&'static str, u64> {
+    let count = |over| match over {
+        Over::Clients => tally.clients_refused,
+        Over::Queue => guest.queue_full(),
+        over => tally.over(over),
+    };
+    let all = Over::ALL.iter().map(|(over, name)| (*name, count(*over)));
+    all.filter(|(_, times)| *times > 0).collect()
 }
 
 fn refused_by_device(what: &str, refusal: &Refusal) -> Refused {

@@ -15,6 +15,7 @@
 //! - [`hub`], [`regions`]: the functions, behind one lock;
 //! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
 //! - [`record`], [`reporting`], [`open_descriptors`]: events, counters, report;
+//! - [`limits`]: every bound on what a peer can cause;
 //! - [`sandbox`]: what the process gives up before it serves.
 //!
 //! `unsafe` stands in [`memory::guest_file`] and [`descriptor`] only.
@@ -30,10 +31,12 @@ pub mod client_memory;
 pub mod connection;
 #[allow(unsafe_code, reason = "takes over descriptors by number")]
 pub mod descriptor;
+pub mod descriptor_limit;
 pub mod dispatch;
 pub mod guest;
 pub mod hub;
 pub mod irq;
+pub mod limits;
 pub mod listen;
 pub mod logging;
 pub mod memory;

@@ -44,7 +44,9 @@ impl MessageFds {
         let before = end;
         self.batches.push_back(Batch { fds, before, lost });
         let limit = MAX_MSG_FDS as usize;
-        match self.batches.iter().map(|batch| batch.fds.len()).sum() {
+        // A receive whose descriptors were all lost counts as one: it is remembered, too.
+        let counts = self.batches.iter().map(|batch| batch.fds.len().max(1));
+        match counts.sum() {
             got if got > limit => Err(Malformed::TooManyDescriptors { got, limit }),
             _ => Ok(()),
         }

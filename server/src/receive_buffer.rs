@@ -1,9 +1,6 @@
 //! Received bytes that are not consumed yet.
 
-/// Bytes received at once: several hundred posted 8-byte writes.
-pub const RECEIVE_LEN: usize = 64 << 10;
-/// A buffer that grew past this for a large message is given back.
-pub const KEEP_LEN: usize = 4 * RECEIVE_LEN;
+use crate::limits::{KEEP_LEN, RECEIVE_LEN};
 
 /// A buffer that grows to the largest message under way. Positions count from the start of the
 /// connection.

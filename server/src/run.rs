@@ -18,7 +18,7 @@ use crate::record::{EventError, EventFile, ReportError, ReportFile};
 use crate::reporting::Reporting;
 use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::sockets::Sockets;
-use crate::{capabilities, logging, rules_list, serve};
+use crate::{capabilities, descriptor_limit, logging, rules_list, serve};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 const VIOLATIONS: u8 = 1;
@@ -193,6 +193,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let plan = plan(args.profile.as_deref())?;
     // Descriptors that were handed over are taken before any of our own are opened.
     let ready = args.ready_fd.map(Ready::new).transpose()?;
+    descriptor_limit::raise(plan.functions.len());
     let opened = Sockets::open(args, &plan)?;
     let events = args
         .events

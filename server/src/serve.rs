@@ -10,20 +10,14 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use vfio_user_protocol::{Errno, HEADER_LEN, Header};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionError};
 use crate::hub::{Client, ClientKind, Function, Hub};
+use crate::limits::{Over, REFUSAL_MS, REFUSALS, REFUSED_LEN};
 use crate::listen::{Source, Sources};
 use crate::peer::Peer;
 use crate::record::LogLimit;
 use crate::socket;
 
-/// How long a refused second client may take to say something before it is only hung up on.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
-/// Refused clients that are told so at the same time; others are only hung up on.
-const REFUSALS: usize = 8;
-/// Bytes of a refused client's first message that are taken, so that it is not cut off in the
-/// middle of its VERSION.
-const REFUSED_LEN: usize = 8 << 10;
 /// How long a client that comes while the one before is leaving waits for the function.
 const HANDOVER: Duration = Duration::from_secs(5);
 /// How long accept pauses when the process is out of descriptors.
@@ -200,16 +194,24 @@ impl Drop for Release {
 async fn client(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, seat: Seat) {
     tracing::info!(pid = peer.map(Peer::pid), "connected");
     let client = Client::new(seat.kind, peer);
+    let function = seat.function.clone();
     match Connection::new(stream, client, seat.function).run().await {
         Ok(()) => tracing::info!("disconnected"),
-        Err(error) => tracing::warn!("connection closed: {error}"),
+        Err(error) => {
+            tracing::warn!("connection closed: {error}");
+            if let ConnectionError::Malformed(malformed) = &error
+                && let Some(over) = Over::closed(malformed)
+            {
+                function.ran_over(over);
+            }
+        }
     }
 }
 
 /// Tells a second client EBUSY in answer to its first message, then hangs up.
 async fn refuse(stream: UnixStream) {
     let mut message = vec![0; REFUSED_LEN];
-    let told = tokio::time::timeout(REFUSAL_PATIENCE, async {
+    let told = tokio::time::timeout(Duration::from_millis(REFUSAL_MS), async {
         let received = socket::receive(&stream, &mut message).await?;
         let head = message.get(..received.bytes);
         if let Some(head) = head.and_then(<[u8]>::first_chunk::<HEADER_LEN>) {

@@ -14,8 +14,7 @@ use rustix::net::{
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// Descriptors that one receive can take: what the kernel lets one message carry is 253.
-const MAX_FDS: usize = 253;
+use crate::limits::RECEIVED_FDS;
 
 /// What one receive brought.
 #[derive(Debug, Default)]
@@ -36,7 +35,7 @@ pub async fn receive(stream: &UnixStream, buffer: &mut [u8]) -> std::io::Result<
 }
 
 fn receive_now(stream: &UnixStream, buffer: &mut [u8]) -> std::io::Result<Received> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RECEIVED_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = loop {
         let mut vectors = [IoSliceMut::new(&mut *buffer)];

@@ -13,6 +13,7 @@ use zpci_region::{Instruction, Load, Path, Store};
 use super::zpci_call::ZpciCall;
 use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
 use crate::irq;
+use crate::limits::Over;
 use crate::memory::ClientOp;
 use crate::peer::Peer;
 use crate::profile::FunctionPlan;
@@ -153,10 +154,19 @@ impl Function {
         state.slots[self.id.0].last == kind && state.fabric.has_open_run(self.id)
     }
 
+    /// Counts a bound that a client ran into.
+    pub fn ran_over(&self, over: Over) {
+        self.hub.lock().journal.tally_mut(self.id).ran_over(over);
+    }
+
     /// Counts and records a refused message.
     pub fn refused(&self, command: &'static str, refused: &Refused) {
         let mut state = self.hub.lock();
-        state.journal.tally_mut(self.id).refused_messages += 1;
+        let tally = state.journal.tally_mut(self.id);
+        tally.refused_messages += 1;
+        if refused.errno == Errno::EMFILE {
+            tally.ran_over(Over::DescriptorsLost);
+        }
         let event = Event::RefusedRequest {
             command,
             errno: refused.errno.0,
@@ -171,7 +181,12 @@ impl Function {
         let maps = &mut state.guests.0[self.id.0].maps;
         let file = fd.map(|fd| (fd, map.offset));
         maps.map(map.iova, map.size, (map.readable, map.writable), file)
-            .map_err(|error| Refused::new(Errno(error.errno()), format!("DMA_MAP: {error}")))
+            .map_err(|error| {
+                if let Some(over) = error.over() {
+                    state.journal.tally_mut(self.id).ran_over(over);
+                }
+                Refused::new(Errno(error.errno()), format!("DMA_MAP: {error}"))
+            })
     }
 
     /// DMA_UNMAP: the bytes unmapped.

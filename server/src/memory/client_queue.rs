@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-/// Operations that moves may queue; a full queue refuses moves until the client answers.
-pub const MAX_QUEUED: usize = 1024;
+use crate::limits::{QUEUED_BEYOND, QUEUED_BYTES, QUEUED_OPERATIONS};
+
 /// Operations queued at most, with those that belong to a move already begun.
-const MOST: usize = MAX_QUEUED + 256;
+const MOST: usize = QUEUED_OPERATIONS + QUEUED_BEYOND;
 
 /// One thing to do for a function's guest, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,10 +32,21 @@ pub enum ClientOp {
     Interrupt(u16),
 }
 
+impl ClientOp {
+    fn bytes(&self) -> usize {
+        match self {
+            ClientOp::Write { bytes, .. } | ClientOp::SetBits { masks: bytes, .. } => bytes.len(),
+            ClientOp::Interrupt(_) => 0,
+        }
+    }
+}
+
 /// The queue of one function.
 #[derive(Debug, Default)]
 pub struct ClientQueue {
     ops: VecDeque<ClientOp>,
+    /// Bytes of all operations that wait.
+    bytes: usize,
     /// The last operation taken has not been carried out yet.
     under_way: bool,
 }
@@ -55,9 +66,10 @@ impl ClientQueue {
         !self.ops.is_empty()
     }
 
-    /// Whether a move may queue `more` operations.
-    pub fn has_room(&self, more: usize) -> bool {
-        self.ops.len().saturating_add(more) <= MAX_QUEUED
+    /// Whether a move may queue `more` operations of `bytes` bytes together.
+    pub fn has_room(&self, more: usize, bytes: usize) -> bool {
+        self.ops.len().saturating_add(more) <= QUEUED_OPERATIONS
+            && self.bytes.saturating_add(bytes) <= QUEUED_BYTES
     }
 
     /// Adds an operation behind the others. An interrupt that follows the same interrupt is one.
@@ -65,9 +77,12 @@ impl ClientQueue {
         if matches!(op, ClientOp::Interrupt(_)) && self.ops.back() == Some(&op) {
             return Ok(());
         }
-        if self.ops.len() >= MOST {
+        let bytes = self.bytes.saturating_add(op.bytes());
+        // What belongs to a move already begun is a few bytes more.
+        if self.ops.len() >= MOST || bytes > QUEUED_BYTES + QUEUED_BEYOND {
             return Err(QueueFull);
         }
+        self.bytes = bytes;
         self.ops.push_back(op);
         Ok(())
     }
@@ -77,6 +92,7 @@ impl ClientQueue {
     pub fn take(&mut self) -> Option<ClientOp> {
         let op = self.ops.pop_front();
         self.under_way = op.is_some();
+        self.bytes -= op.as_ref().map_or(0, ClientOp::bytes);
         op
     }
 
@@ -109,15 +125,40 @@ mod tests {
             iova: 0,
             bytes: Vec::new(),
         };
-        while queue.has_room(1) {
+        while queue.has_room(1, 0) {
             queue.push(write()).unwrap();
             queue.push(ClientOp::Interrupt(0)).unwrap();
             queue.push(ClientOp::Interrupt(0)).unwrap();
         }
-        assert_eq!(queue.ops.len(), MAX_QUEUED);
+        assert_eq!(queue.ops.len(), QUEUED_OPERATIONS);
         let more = std::iter::repeat_with(|| queue.push(write()));
-        assert_eq!(more.take_while(Result::is_ok).count(), MOST - MAX_QUEUED);
+        assert_eq!(
+            more.take_while(Result::is_ok).count(),
+            MOST - QUEUED_OPERATIONS
+        );
         queue.clear();
-        assert!(queue.is_done() && queue.has_room(MAX_QUEUED));
+        assert!(queue.is_done() && queue.has_room(QUEUED_OPERATIONS, QUEUED_BYTES));
+    }
+
+    #[test]
+    fn its_bytes_are_bounded_too() {
+        let mut queue = ClientQueue::default();
+        let write = || ClientOp::Write {
+            iova: 0,
+            bytes: vec![0; 1 << 20],
+        };
+        let mut queued = 0;
+        while queue.has_room(1, 1 << 20) {
+            queue.push(write()).unwrap();
+            queued += 1 << 20;
+        }
+        assert_eq!(queued, QUEUED_BYTES);
+        assert_eq!(queue.push(write()), Err(QueueFull));
+        // Bits and interrupt of the move that filled it.
+        let masks = vec![0x80];
+        queue.push(ClientOp::SetBits { iova: 0, masks }).unwrap();
+        queue.push(ClientOp::Interrupt(0)).unwrap();
+        while queue.take().is_some() {}
+        assert!(queue.has_room(QUEUED_OPERATIONS, QUEUED_BYTES));
     }
 }

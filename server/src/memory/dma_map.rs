@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use crate::limits::{FILES_PER_CLIENT, Over};
+
 use super::file_facts::{FileFacts, FileKey};
 use super::guest_file::GuestFile;
-
-/// Files that one client may map: each takes a mapping of this process. QEMU has one for each memory back-end.
-pub const MAX_FILES: usize = 256;
 
 /// Why a map or unmap was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +40,9 @@ pub enum MapError {
     /// Too many files behind the maps.
     #[error("more than {0} files behind the maps")]
     TooManyFiles(usize),
+    /// Too much address space behind the maps.
+    #[error("files of more than {0} bytes behind the maps")]
+    TooLarge(u64),
     /// The descriptor is not memory that can be used as asked.
     #[error("descriptor for iova {iova:#x}: {what}")]
     Descriptor {
@@ -59,10 +61,22 @@ impl MapError {
         let errno = match self {
             MapError::Overlap { .. } => Errno::EXIST,
             MapError::Cuts { .. } => Errno::INVAL,
-            MapError::TooMany(_) | MapError::TooManyFiles(_) => Errno::NOSPC,
+            MapError::TooMany(_) | MapError::TooManyFiles(_) | MapError::TooLarge(_) => {
+                Errno::NOSPC
+            }
             MapError::Descriptor { errno, .. } => *errno,
         };
         errno.raw_os_error().unsigned_abs()
+    }
+
+    /// The limit that was reached, if that is why.
+    pub fn over(&self) -> Option<Over> {
+        match self {
+            MapError::TooMany(_) => Some(Over::Maps),
+            MapError::TooManyFiles(_) => Some(Over::Files),
+            MapError::TooLarge(_) => Some(Over::MappedBytes),
+            _ => None,
+        }
     }
 }
 
@@ -124,6 +138,8 @@ pub struct DmaMap {
     maps: BTreeMap<u64, Mapping>,
     files: HashMap<FileKey, Arc<GuestFile>>,
     limit: usize,
+    /// Bytes that all files may have together.
+    bytes_limit: u64,
 }
 
 impl DmaMap {
@@ -133,6 +149,15 @@ impl DmaMap {
             maps: BTreeMap::new(),
             files: HashMap::new(),
             limit,
+            bytes_limit: u64::MAX,
+        }
+    }
+
+    /// Files behind the maps may have this many bytes together.
+    pub fn with_bytes(self, bytes_limit: u64) -> Self {
+        Self {
+            bytes_limit,
+            ..self
         }
     }
 
@@ -181,7 +206,7 @@ impl DmaMap {
         let backing = match file {
             None => Backing::Client,
             Some((fd, offset)) => {
-                Backing::File(self.file(iova, fd, offset, size, writable)?, offset)
+                Backing::File(self.file(iova, &fd, offset, size, writable)?, offset)
             }
         };
         self.maps.insert(
@@ -286,13 +311,13 @@ impl DmaMap {
     fn file(
         &mut self,
         iova: u64,
-        fd: OwnedFd,
+        fd: &OwnedFd,
         offset: u64,
         size: u64,
         writable: bool,
     ) -> Result<Arc<GuestFile>, MapError> {
         let refuse = |what, errno| MapError::Descriptor { iova, what, errno };
-        let facts = FileFacts::of(&fd).map_err(|(what, errno)| refuse(what, errno))?;
+        let facts = FileFacts::of(fd).map_err(|(what, errno)| refuse(what, errno))?;
         let end = offset
             .checked_add(size)
             .ok_or(refuse("offset + size overflows", Errno::INVAL))?;
@@ -315,10 +340,15 @@ impl DmaMap {
         {
             return Ok(Arc::clone(known));
         }
-        if known.is_none() && self.files.len() >= MAX_FILES {
-            return Err(MapError::TooManyFiles(MAX_FILES));
+        if known.is_none() && self.files.len() >= FILES_PER_CLIENT {
+            return Err(MapError::TooManyFiles(FILES_PER_CLIENT));
         }
-        let file = GuestFile::open(&fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
+        let others = self.files.values().filter(|file| file.key() != facts.key);
+        let others = others.map(|file| file.size());
+        if others.fold(facts.len, u64::saturating_add) > self.bytes_limit {
+            return Err(MapError::TooLarge(self.bytes_limit));
+        }
+        let file = GuestFile::open(fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
         let file = Arc::new(file);
         self.files.insert(facts.key, Arc::clone(&file));
         // The file grew, or a writable descriptor came: one mapping serves the old maps as well,

@@ -6,11 +6,11 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FileType, OFlags, SealFlags, StatxFlags};
+use rustix::fs::{AtFlags, FileType, FsWord, OFlags, SealFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// `f_type` of hugetlbfs (linux/magic.h), of a memfd with MFD_HUGETLB as well.
-const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
+const HUGETLBFS_MAGIC: FsWord = 0x9584_58f6;
 
 /// Tells that two descriptors are one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ impl FileFacts {
         let failed = |errno| ("it cannot be looked at", errno);
         let stat = rustix::fs::fstat(fd).map_err(failed)?;
         let file_system = rustix::fs::fstatfs(fd).map_err(failed)?;
-        let huge = i64::from(file_system.f_type) == HUGETLBFS_MAGIC;
+        let huge = file_system.f_type == HUGETLBFS_MAGIC;
         let (readable, writable) = access(fd)?;
         let no_writes = seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE);
         Ok(Self {

@@ -55,7 +55,7 @@ pub struct FunctionPlan {
 
 const DEFAULT_PCHID: u16 = 0x07c0;
 /// Functions in one fabric.
-const MAX_FUNCTIONS: usize = 256;
+use crate::limits::MAX_FUNCTIONS;
 
 impl Plan {
     /// Checks a profile and fills in the defaults.

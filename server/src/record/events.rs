@@ -11,12 +11,10 @@ use std::time::Instant;
 
 use serde::{Serialize, Serializer};
 
+use crate::limits::SHOWN_BYTES;
+
 /// The version of the event format.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// Bytes of one access that a line shows: the longest store block. A refused access may have said
-/// it has a million, which is no reason to write two million digits.
-const MAX_SHOWN: usize = 4096;
 
 /// Bytes as hexadecimal text, of more than 4096 the first 4096.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +22,7 @@ pub struct Hex<'a>(pub &'a [u8]);
 
 impl std::fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = self.0.iter().take(MAX_SHOWN);
+        let mut shown = self.0.iter().take(SHOWN_BYTES);
         shown.try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
@@ -163,6 +161,8 @@ pub struct EventFile {
     seq: u64,
     limit: u64,
     stopped: bool,
+    /// Events that came after it stopped.
+    lost: u64,
     dirty: bool,
 }
 
@@ -199,6 +199,7 @@ impl EventFile {
             seq: 0,
             limit,
             stopped: false,
+            lost: 0,
             dirty: false,
         })
     }
@@ -206,16 +207,23 @@ impl EventFile {
     /// Writes one line. A file that cannot be written any more is given up, with a log line.
     pub fn write(&mut self, function: &str, event: &Event<'_>) {
         if self.stopped {
+            self.lost += 1;
             return;
         }
         let buffered = self.writer.buffer().len() as u64;
         if self.writer.get_ref().written + buffered >= self.limit {
             self.stopped = true;
+            self.lost += 1;
             tracing::warn!(path = %self.path.display(), limit = self.limit, "the event file is full");
             self.line(function, &Event::Truncated { limit: self.limit });
         } else {
             self.line(function, event);
         }
+    }
+
+    /// Events that were not written, for the file was full or could not be written.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     fn line(&mut self, function: &str, event: &Event<'_>) {

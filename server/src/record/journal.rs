@@ -50,6 +50,11 @@ impl Journal {
         }
     }
 
+    /// Events that were not written.
+    pub fn events_lost(&self) -> u64 {
+        self.events.as_ref().map_or(0, EventFile::lost)
+    }
+
     /// The observer of one access of one function.
     pub fn scope(&mut self, function: FunctionId) -> Scope<'_> {
         Scope {

@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod journal;
+pub mod log_budget;
 pub mod log_limit;
 pub mod report;
 pub mod report_file;

@@ -1,5 +1,7 @@
 //! Totals by rule, path and function: the report file and the summary table at the end.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use zpci_region::rule::catalogue::CATALOGUE;
@@ -26,6 +28,10 @@ pub struct Report {
     pub number: u64,
     /// Descriptors that the process has open now, if that can be told.
     pub open_descriptors: Option<usize>,
+    /// Events that the event file did not take, for it was full or could not be written.
+    pub events_lost: u64,
+    /// Log lines left out, for there were too many.
+    pub log_lines_left_out: u64,
     /// By function.
     pub functions: Vec<FunctionReport>,
 }
@@ -56,6 +62,8 @@ pub struct FunctionReport {
     /// What it holds now.
     #[serde(flatten)]
     pub held: Held,
+    /// Times that a peer ran into each bound, by name (`docs/limits.md`), where it did.
+    pub over_limits: BTreeMap<&'static str, u64>,
     /// Accesses by path.
     pub paths: Vec<PathReport>,
     /// Rules broken at least once.
@@ -145,6 +153,7 @@ impl FunctionReport {
             signals: tally.signals,
             interrupts,
             held,
+            over_limits: BTreeMap::new(),
             paths: paths.collect(),
             rules: rules.collect(),
         }

@@ -2,6 +2,8 @@
 
 use zpci_region::{Path, Rule, Severity, Violation};
 
+use crate::limits::Over;
+
 /// What happened to one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCount {
@@ -47,6 +49,7 @@ pub struct Tally {
     pub clients_refused: u64,
     /// Messages answered with an error.
     pub refused_messages: u64,
+    over: [u64; Over::ALL.len()],
 }
 
 impl Default for Tally {
@@ -62,6 +65,7 @@ impl Default for Tally {
             channel_clients: 0,
             clients_refused: 0,
             refused_messages: 0,
+            over: [0; Over::ALL.len()],
         }
     }
 }
@@ -79,6 +83,16 @@ impl Tally {
         count.pieces += violation.pieces as u64;
         count.severity = count.severity.max(Some(violation.severity));
         count.violations
+    }
+
+    /// Counts a bound that a peer ran into.
+    pub fn ran_over(&mut self, over: Over) {
+        self.over[over as usize] += 1;
+    }
+
+    /// Times that a peer ran into a bound.
+    pub fn over(&self, over: Over) -> u64 {
+        self.over[over as usize]
     }
 
     /// Counts a store.

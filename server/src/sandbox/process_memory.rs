@@ -13,10 +13,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::calls;
+use crate::limits::CLIENT_MEMORY_MS;
 use crate::peer::{Access, touch};
 
 /// How long an access may take.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(CLIENT_MEMORY_MS);
 
 static THREAD: OnceLock<SyncSender<Work>> = OnceLock::new();
 

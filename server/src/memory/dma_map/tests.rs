@@ -194,14 +194,28 @@ fn a_read_only_descriptor_takes_nothing_from_the_writable_maps() {
 #[test]
 fn the_number_of_files_is_limited() {
     let mut map = DmaMap::new(10_000);
-    for at in 0..MAX_FILES as u64 {
+    for at in 0..FILES_PER_CLIENT as u64 {
         map.map(at * 4096, 4096, RW, Some((memfd(4096), 0)))
             .unwrap();
     }
-    let end = MAX_FILES as u64 * 4096;
+    let end = FILES_PER_CLIENT as u64 * 4096;
     let refused = map.map(end, 4096, RW, Some((memfd(4096), 0)));
-    assert_eq!(refused, Err(MapError::TooManyFiles(MAX_FILES)));
+    assert_eq!(refused, Err(MapError::TooManyFiles(FILES_PER_CLIENT)));
     map.map(end, 4096, RW, None).unwrap();
     map.unmap(0, 4096).unwrap();
     map.map(0, 4096, RW, Some((memfd(4096), 0))).unwrap();
+}
+
+#[test]
+fn the_bytes_of_files_are_limited() {
+    let mut map = DmaMap::new(10).with_bytes(3 * 4096);
+    map.map(0, 4096, RW, Some((memfd(8192), 0))).unwrap();
+    map.map(4096, 4096, RW, Some((memfd(4096), 0))).unwrap();
+    let refused = map.map(8192, 4096, RW, Some((memfd(4096), 0)));
+    assert_eq!(refused, Err(MapError::TooLarge(3 * 4096)));
+    // A sparse file of any length is only a promise, and takes address space all the same.
+    let refused = map.map(8192, 4096, RW, Some((memfd(1 << 40), 0)));
+    assert_eq!(refused, Err(MapError::TooLarge(3 * 4096)));
+    map.unmap(0, 4096).unwrap();
+    map.map(8192, 4096, RW, Some((memfd(4096), 0))).unwrap();
 }

@@ -1,0 +1,27 @@
+//! Room for descriptors, so that clients of one function cannot take that of another.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits::{DESCRIPTORS_PER_FUNCTION, OTHER_DESCRIPTORS};
+
+/// Raises the process's own limit to what so many functions can take at most, as far as the
+/// system's limit allows; a log line says what is missing.
+pub fn raise(functions: usize) {
+    let needed = OTHER_DESCRIPTORS + DESCRIPTORS_PER_FUNCTION * functions as u64;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    let raised = maximum.map_or(needed, |maximum| maximum.min(needed));
+    let limit = Rlimit {
+        current: Some(raised),
+        maximum,
+    };
+    if setrlimit(Resource::Nofile, limit).is_err() || raised < needed {
+        tracing::warn!(
+            limit = raised,
+            needed,
+            "too few descriptors (RLIMIT_NOFILE): clients may be refused for want of them"
+        );
+    }
+}

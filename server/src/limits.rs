@@ -1,0 +1,167 @@
+//! Every bound on what a peer can make this process hold or do, beside those of the wire
+//! ([`vfio_user_protocol::limits`]). `docs/limits.md` lists both; a test compares.
+
+use vfio_user_protocol::Malformed;
+
+/// Functions of one profile, each with one client and one client of its instruction channel.
+pub const MAX_FUNCTIONS: usize = 256;
+/// Refused clients of one socket that are told EBUSY at the same time; more are only hung up on.
+pub const REFUSALS: usize = 8;
+/// Bytes taken of a refused client's first message, so that it is not cut off inside its VERSION.
+pub const REFUSED_LEN: usize = 8 << 10;
+/// Bytes received at once: several hundred posted 8-byte writes.
+pub const RECEIVE_LEN: usize = 64 << 10;
+/// A buffer that grew past this for a large message is given back.
+pub const KEEP_LEN: usize = 4 * RECEIVE_LEN;
+/// Descriptors that one receive takes over, to keep or to close: what the kernel lets one message
+/// carry.
+pub const RECEIVED_FDS: usize = 253;
+/// Descriptors of this process that one function takes: sockets, eventfds, pending ones.
+pub const DESCRIPTORS_PER_FUNCTION: u64 = 64;
+/// Descriptors beside those of functions, the ones taken over by receives under way included.
+pub const OTHER_DESCRIPTORS: u64 = 512;
+/// Files behind one client's maps: each takes a mapping of this process. QEMU has one for each
+/// memory back-end.
+pub const FILES_PER_CLIENT: usize = 256;
+/// Bytes of address space that all clients' files take together; each function has its share.
+pub const MAPPED_BYTES: u64 = 32 << 40;
+/// Operations that moves may queue for memory without a descriptor; a full queue refuses moves
+/// until the client answers.
+pub const QUEUED_OPERATIONS: usize = 1024;
+/// Operations more that belong to a move already begun.
+pub const QUEUED_BEYOND: usize = 256;
+/// Bytes that wait in one such queue.
+pub const QUEUED_BYTES: usize = 8 << 20;
+/// Bytes of one access that an event shows.
+pub const SHOWN_BYTES: usize = 4096;
+/// Bytes of the event file, unless `--events-limit` says otherwise.
+pub const EVENTS_BYTES: u64 = 4 << 30;
+/// Log lines (info and warn) that may come at once.
+pub const LOG_BURST: u32 = 1000;
+/// Log lines a second that may come for ever.
+pub const LOG_PER_SECOND: u32 = 20;
+/// Milliseconds that a client's own memory may take to answer (payload carrier `process`).
+pub const CLIENT_MEMORY_MS: u64 = 200;
+/// Milliseconds that a refused client may take to say something.
+pub const REFUSAL_MS: u64 = 1000;
+
+/// Every bound above, by name.
+pub const ALL: &[(&str, u64)] = &[
+    ("MAX_FUNCTIONS", MAX_FUNCTIONS as u64),
+    ("REFUSALS", REFUSALS as u64),
+    ("REFUSED_LEN", REFUSED_LEN as u64),
+    ("RECEIVE_LEN", RECEIVE_LEN as u64),
+    ("KEEP_LEN", KEEP_LEN as u64),
+    ("RECEIVED_FDS", RECEIVED_FDS as u64),
+    ("DESCRIPTORS_PER_FUNCTION", DESCRIPTORS_PER_FUNCTION),
+    ("OTHER_DESCRIPTORS", OTHER_DESCRIPTORS),
+    ("FILES_PER_CLIENT", FILES_PER_CLIENT as u64),
+    ("MAPPED_BYTES", MAPPED_BYTES),
+    ("QUEUED_OPERATIONS", QUEUED_OPERATIONS as u64),
+    ("QUEUED_BEYOND", QUEUED_BEYOND as u64),
+    ("QUEUED_BYTES", QUEUED_BYTES as u64),
+    ("SHOWN_BYTES", SHOWN_BYTES as u64),
+    ("EVENTS_BYTES", EVENTS_BYTES),
+    ("LOG_BURST", LOG_BURST as u64),
+    ("LOG_PER_SECOND", LOG_PER_SECOND as u64),
+    ("CLIENT_MEMORY_MS", CLIENT_MEMORY_MS),
+    ("REFUSAL_MS", REFUSAL_MS),
+];
+
+/// A bound that a peer ran into, as reports count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// A message too long: the connection was closed.
+    MessageSize,
+    /// Too many descriptors at once: the connection was closed.
+    Descriptors,
+    /// This process had no room for a descriptor: EMFILE.
+    DescriptorsLost,
+    /// Too many maps: ENOSPC.
+    Maps,
+    /// Too many files behind the maps: ENOSPC.
+    Files,
+    /// Too many bytes of files behind the maps: ENOSPC.
+    MappedBytes,
+    /// Too much waits for the client already: EIO to whoever writes.
+    Queue,
+    /// A second client: EBUSY, or only hung up on.
+    Clients,
+}
+
+impl Over {
+    /// Every one of them, with the name that reports have for it.
+    pub const ALL: [(Over, &str); 8] = [
+        (Over::MessageSize, "message-size"),
+        (Over::Descriptors, "descriptors"),
+        (Over::DescriptorsLost, "descriptors-lost"),
+        (Over::Maps, "maps"),
+        (Over::Files, "files"),
+        (Over::MappedBytes, "mapped-bytes"),
+        (Over::Queue, "queue"),
+        (Over::Clients, "clients"),
+    ];
+
+    /// The bound that ended a connection, if it was one.
+    pub fn closed(malformed: &Malformed) -> Option<Self> {
+        match malformed {
+            Malformed::TooLong { .. } => Some(Over::MessageSize),
+            Malformed::TooManyDescriptors { .. } => Some(Over::Descriptors),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(path: &str) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        std::fs::read_to_string(root.join(path)).unwrap()
+    }
+
+    fn constants(source: &str) -> Vec<String> {
+        let names = source
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const "));
+        let names = names.filter_map(|rest| Some(rest.split_once(':')?.0.to_owned()));
+        names.filter(|name| name != "ALL").collect()
+    }
+
+    #[test]
+    fn every_bound_is_in_the_list_and_in_the_documentation() {
+        let document = read("docs/limits.md");
+        let rows = document.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|');
+            let name = cells.next()?.trim().strip_suffix('`')?;
+            let value = cells.next()?.trim().replace(',', "").parse().ok()?;
+            Some((name, value))
+        });
+        let documented: BTreeMap<&str, u64> = rows.collect();
+        let wire = vfio_user_protocol::limits::ALL;
+        let code: BTreeMap<&str, u64> = ALL.iter().chain(wire).copied().collect();
+        assert_eq!(documented, code);
+        let sources = ["server/src/limits.rs", "protocol/src/limits.rs"];
+        let names: Vec<String> = sources
+            .iter()
+            .flat_map(|path| constants(&read(path)))
+            .collect();
+        assert_eq!(names.len(), code.len());
+        for name in names {
+            assert!(code.contains_key(name.as_str()), "{name} is not in ALL");
+        }
+    }
+
+    #[test]
+    fn every_count_of_the_report_is_documented() {
+        let document = read("docs/limits.md");
+        for (at, (over, name)) in Over::ALL.iter().enumerate() {
+            assert_eq!(*over as usize, at, "{name}");
+            assert!(document.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}
