@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vfio_user_ism_tests::program::{profile, run};
 
-const PROFILES: [&str; 4] = ["ism", "strict", "qemu-stock", "pair"];
+const PROFILES: [&str; 5] = ["ism", "strict", "qemu-stock", "pair", "quad"];
 
 /// Standard output of a run that succeeds.
 fn said(arguments: &[&str]) -> String {
@@ -197,6 +197,14 @@ fn a_bad_profile_is_an_error_with_file_key_and_expectation() {
             "functions[1].socket",
             "channel",
         ),
+        (
+            functions(
+                r#"[{"name":"a","gid":"0x1"},{"name":"b","gid":"0x2","device":{"pchid":5}}]"#,
+            ),
+            "functions[1].device.pchid",
+            "same fabric",
+        ),
+        (one(r#"{"pchid":65280}"#), "device.pchid", "0xfeff"),
         (
             functions(r#"[{"name":"a","gid":"0x1","rules":{"no-such":"warn"}}]"#),
             "functions[0].rules.no-such",

@@ -25,7 +25,13 @@ fn the_shipped_profiles_are_accepted() {
             seen.push(path.file_name().unwrap().to_string_lossy().into_owned());
         }
     }
-    for expected in ["ism.json", "strict.json", "qemu-stock.json", "pair.json"] {
+    for expected in [
+        "ism.json",
+        "strict.json",
+        "qemu-stock.json",
+        "pair.json",
+        "quad.json",
+    ] {
         assert!(
             seen.iter().any(|name| name == expected),
             "{expected} is missing"
