@@ -28,7 +28,7 @@ pub mod wire;
 pub use client::Client;
 pub use daemon::Daemon;
 pub use driver::{Driver, Via};
-pub use memory::{Eventfd, Ram};
+pub use memory::{Eventfd, Ram, View};
 pub use wire::{Bytes, Message};
 
 /// Errnos as they travel (asm-generic numbers).

@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 use crate::wire::PATIENCE;
 
@@ -55,6 +58,34 @@ impl Ram {
     /// Writes.
     pub fn write(&self, offset: u64, bytes: &[u8]) {
         self.0.write_all_at(bytes, offset).unwrap();
+    }
+}
+
+/// Guest RAM as the guest itself sees it, shared with the server.
+#[derive(Debug)]
+pub struct View(MmapRegion);
+
+impl View {
+    /// Maps all of it.
+    pub fn of(ram: &Ram) -> Self {
+        let size = ram.0.metadata().unwrap().len() as usize;
+        let file = FileOffset::new(ram.0.try_clone().unwrap(), 0);
+        Self(MmapRegion::from_file(file, size).unwrap())
+    }
+
+    /// The byte at an offset.
+    pub fn byte(&self, at: u64) -> &AtomicU8 {
+        self.0.get_atomic_ref(at as usize).unwrap()
+    }
+
+    /// The halfword at an even offset.
+    pub fn half(&self, at: u64) -> &AtomicU16 {
+        self.0.get_atomic_ref(at as usize).unwrap()
+    }
+
+    /// The doubleword at an offset that is a multiple of 8.
+    pub fn word(&self, at: u64) -> &AtomicU64 {
+        self.0.get_atomic_ref(at as usize).unwrap()
     }
 }
 

@@ -1,20 +1,12 @@
 //! The device sets bits in the SBA while the guest clears others in the same bytes: neither may
 //! undo what the other did.
 
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 
-use vfio_user_ism_tests::driver::{FIRST_INDEX, RAM_LEN, SBA, target};
-use vfio_user_ism_tests::{Daemon, Driver, Ram, Via};
-use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+use vfio_user_ism_tests::driver::{FIRST_INDEX, SBA, target};
+use vfio_user_ism_tests::{Daemon, Driver, Via, View};
 
 const SIGNALS: u32 = 10_000;
-
-/// The guest's memory, as the guest itself sees it.
-fn mapped(ram: &Ram) -> MmapRegion {
-    let file = ram.as_fd().try_clone_to_owned().unwrap().into();
-    MmapRegion::from_file(FileOffset::new(file, 0), RAM_LEN as usize).unwrap()
-}
 
 /// Sets and clears `bit` of `byte`, which nobody else touches, until `done`; how often it did not
 /// stay as it had been left.
@@ -37,12 +29,8 @@ fn signalled_meanwhile(at: u64, bit: u8) {
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     let gid = driver.gid();
     let token = driver.register_dmb(4096, FIRST_INDEX, gid);
-    let region = mapped(&driver.ram);
-    let byte = |at| {
-        region
-            .get_atomic_ref::<AtomicU8>((SBA + at) as usize)
-            .unwrap()
-    };
+    let memory = View::of(&driver.ram);
+    let byte = |at| memory.byte(SBA + at);
     let done = AtomicBool::new(false);
     let undone = std::thread::scope(|threads| {
         let guest = threads.spawn(|| flip(byte(at), bit, &done));

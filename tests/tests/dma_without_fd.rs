@@ -7,7 +7,7 @@ use vfio_user_ism_tests::wire::{Bytes, u32_at, u64_at};
 use vfio_user_ism_tests::{Client, Daemon, Eventfd, Message};
 
 const IOVA: u64 = 0x1_0000_0000;
-const LEN: u64 = 0x2000;
+const LEN: u64 = 0x3000;
 const SBA: u64 = IOVA;
 const BUFFER: u64 = IOVA + 0x1000;
 
@@ -186,6 +186,48 @@ fn the_interrupt_comes_after_everything_is_written() {
     }
     irq.wait();
     assert_eq!(order, [0x1000, 320, 8, 0], "data, mask, bit, summary");
+}
+
+/// Serves the server until `eventfd` is signalled; where it wrote, in order.
+fn written_until(guest: &mut Guest, eventfd: &Eventfd, writes: usize) -> Vec<u64> {
+    let mut written = Vec::new();
+    while written.len() < writes {
+        assert_eq!(eventfd.take(), 0, "an interrupt after {written:x?}");
+        let message = guest.client.receive();
+        if message.command == command::DMA_WRITE {
+            written.push(u64_at(&message.body, 0));
+        }
+        guest.serve(&message);
+    }
+    eventfd.wait();
+    written
+}
+
+#[test]
+fn everything_is_written_in_the_order_in_which_a_receiver_looks() {
+    let daemon = Daemon::start();
+    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let irq = guest.client.eventfd(MSI);
+    let token = guest.register();
+    guest
+        .client
+        .write(0, target(token, 0, true, 8), &[1; 24])
+        .ok();
+    let data_mask_bit_summary = [BUFFER + 8, SBA + 320, SBA + 8, SBA];
+    assert_eq!(written_until(&mut guest, &irq, 4), data_mask_bit_summary);
+    // An event, to itself.
+    let queue = BUFFER + 0x1000;
+    let payload = [queue.to_be_bytes(), 512u64.to_be_bytes()].concat();
+    guest.run(code::REG_IEQ, &payload);
+    let gid = guest.run(code::READ_GID, &[])[8..].to_vec();
+    let event = Bytes::new().raw(&gid).be32(1).be32(0x80).be64(7);
+    guest.run(code::SIGNAL_IEQ, &event.0);
+    let entry_index_event_summary = [queue + 32, queue, SBA, SBA];
+    assert_eq!(
+        written_until(&mut guest, &irq, 4),
+        entry_index_event_summary
+    );
+    assert_eq!(guest.memory[0], 0xc0);
 }
 
 #[test]

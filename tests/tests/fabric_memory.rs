@@ -1,0 +1,429 @@
+//! What a guest sees of its memory while the server writes into it for another guest: no cursor in
+//! halves, nothing out of order, no signal lost.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vfio_user_ism_tests::client::{ZPCI, command, region_write};
+use vfio_user_ism_tests::driver::{
+    DMB, FIRST_INDEX, IEQ, IOVA, RAM_LEN, SBA, code, dmb, target, zpci_request,
+};
+use vfio_user_ism_tests::wire::{NO_REPLY, PATIENCE, eventually};
+use vfio_user_ism_tests::{Bytes, Daemon, Driver, Ram, Via, View};
+
+/// One PCISTB that nobody answers: the next one is under way before it is carried out.
+fn post(driver: &mut Driver, at: u64, data: &[u8]) {
+    let request = zpci_request(2, 0, 0, at, data.len() as u16).raw(data);
+    let client = driver.channel.as_mut().unwrap_or(&mut driver.client);
+    let body = region_write(ZPCI, 16, &request.0);
+    client.send(command::REGION_WRITE, NO_REPLY, body);
+}
+
+/// Waits by looking, as an idle guest's processor does not: what is stored is seen at once. Gives
+/// the processor away now and then, as there may be only one.
+fn spin(what: &str, done: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    for look in 1_u64.. {
+        if done() {
+            return;
+        }
+        if look % 4096 == 0 {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {what}"
+            );
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// These tests look at memory without a pause: one at a time leaves a processor to the server.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets a flag when dropped, so that who waits for it ends also when a test fails.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Gives a driver memory that may shrink: the server writes it by system calls, one after the other,
+/// which leaves a guest more time between two.
+fn unseal(driver: &mut Driver) {
+    let ram = Ram::unsealed(RAM_LEN);
+    driver.client.unmap(IOVA, RAM_LEN).ok();
+    driver.client.map(IOVA, RAM_LEN, &ram, 0).ok();
+    driver.ram = ram;
+}
+
+/// Whether all bytes of a doubleword are equal.
+fn is_whole(word: u64) -> bool {
+    word == word.rotate_left(8)
+}
+
+/// Stores `[n; len]` at `offset` of a buffer again and again, while its owner looks at the aligned
+/// doublewords in it.
+fn torn(via: Via, sealed: bool, offset: u64, len: usize) {
+    const STORES: u32 = 5_000;
+    let _alone = alone();
+    let daemon = Daemon::with_profile("pair");
+    let mut sender = Driver::probe(&daemon.socket("ism0"), via);
+    let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
+    if !sealed {
+        unseal(&mut receiver);
+    }
+    let token = receiver.register_dmb(0x4000, FIRST_INDEX, sender.gid());
+    let memory = View::of(&receiver.ram);
+    let first = offset.next_multiple_of(8);
+    let words: Vec<_> = (first..=offset + len as u64 - 8)
+        .step_by(8)
+        .map(|at| memory.word(DMB + at))
+        .collect();
+    let done = AtomicBool::new(false);
+    let (changes, halves) = std::thread::scope(|threads| {
+        let guest = threads.spawn(|| {
+            let (mut changes, mut halves) = (0, 0);
+            let mut last = vec![0; words.len()];
+            while !done.load(SeqCst) {
+                for (word, last) in words.iter().zip(&mut last) {
+                    let seen = word.load(SeqCst);
+                    changes += u32::from(seen != *last);
+                    halves += u32::from(!is_whole(seen));
+                    *last = seen;
+                }
+            }
+            (changes, halves)
+        });
+        let stop = SetAtEnd(&done);
+        let at = target(token, 0, true, offset);
+        for n in 0..STORES {
+            post(&mut sender, at, &vec![n as u8; len]);
+        }
+        sender.put(at, &vec![0xff; len]).ok();
+        drop(stop);
+        guest.join().unwrap()
+    });
+    assert_eq!(halves, 0, "of {changes} changes seen; sealed: {sealed}");
+    assert!(changes > 0, "the guest has looked while something changed");
+    assert!(words.iter().all(|word| word.load(SeqCst) == u64::MAX));
+}
+
+#[test]
+fn the_cursors_of_a_message_are_never_seen_in_halves() {
+    for via in [Via::Channel, Via::Region] {
+        torn(via, true, 0, 32);
+    }
+}
+
+#[test]
+fn nor_are_doublewords_of_a_store_that_begins_and_ends_anywhere() {
+    torn(Via::Channel, true, 3, 61);
+    torn(Via::Channel, true, 4035, 61);
+}
+
+#[test]
+fn nor_in_memory_that_may_shrink() {
+    torn(Via::Channel, false, 0, 32);
+}
+
+/// Stages of a signal, last first: who sees one has to see all that follow here.
+struct Stages<'a> {
+    stages: Vec<(&'static str, Box<dyn Fn() -> bool + Sync + 'a>)>,
+    /// Makes room for the next signal.
+    clear: Box<dyn Fn() + Sync + 'a>,
+}
+
+impl Stages<'_> {
+    /// Waits for signal after signal, each time at another stage, and checks that whatever comes
+    /// before is there. `round` is the one under way, `seen` the one dealt with.
+    fn watch(&self, rounds: u64, round: &AtomicU64, seen: &AtomicU64) {
+        for number in 1..=rounds {
+            spin("the next round", || round.load(SeqCst) >= number);
+            let first = number as usize % self.stages.len();
+            spin(self.stages[first].0, &self.stages[first].1);
+            let missing: Vec<_> = self.stages[first..]
+                .iter()
+                .filter(|(_, there)| !there())
+                .map(|(name, _)| *name)
+                .collect();
+            // Told before it is compared: the other thread must not wait for this one for ever.
+            if !missing.is_empty() {
+                seen.store(u64::MAX, SeqCst);
+            }
+            assert_eq!(missing, [""; 0], "{} was there", self.stages[first].0);
+            for (name, there) in &self.stages {
+                spin(name, there);
+            }
+            (self.clear)();
+            seen.store(number, SeqCst);
+        }
+    }
+}
+
+#[test]
+fn who_sees_a_stage_of_a_signal_sees_what_comes_before() {
+    signals_in_stages(true);
+    signals_in_stages(false);
+}
+
+fn signals_in_stages(sealed: bool) {
+    const ROUNDS: u64 = 1000;
+    let _alone = alone();
+    let daemon = Daemon::with_profile("pair");
+    let mut sender = Driver::probe(&daemon.socket("ism0"), Via::Channel);
+    let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
+    if !sealed {
+        unseal(&mut receiver);
+    }
+    let token = receiver.register_dmb(0x4000, FIRST_INDEX, sender.gid());
+    let memory = View::of(&receiver.ram);
+    let (round, seen) = (AtomicU64::new(0), AtomicU64::new(0));
+    let interrupts = AtomicU64::new(0);
+    let now = || round.load(SeqCst).to_be();
+    let irq = &receiver.irq;
+    let stages = Stages {
+        stages: vec![
+            (
+                "interrupt",
+                Box::new(|| {
+                    interrupts.fetch_add(irq.take(), SeqCst) > 0 || interrupts.load(SeqCst) > 0
+                }),
+            ),
+            (
+                "summary bit",
+                Box::new(|| memory.byte(SBA).load(SeqCst) == 0x80),
+            ),
+            (
+                "DMB bit",
+                Box::new(|| memory.byte(SBA + 8).load(SeqCst) == 0x80),
+            ),
+            (
+                "mask",
+                Box::new(|| memory.half(SBA + 320).load(SeqCst) != 0),
+            ),
+            (
+                "data",
+                // First, middle and last, of a whole page.
+                Box::new(|| {
+                    [0, 2048, 4088]
+                        .iter()
+                        .all(|at| memory.word(DMB + at).load(SeqCst) == now())
+                }),
+            ),
+        ],
+        clear: Box::new(|| {
+            memory.byte(SBA).fetch_and(0x7f, SeqCst);
+            memory.byte(SBA + 8).fetch_and(0x7f, SeqCst);
+            memory.half(SBA + 320).store(0, SeqCst);
+            interrupts.store(0, SeqCst);
+        }),
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(|| stages.watch(ROUNDS, &round, &seen));
+        for number in 1..=ROUNDS {
+            round.store(number, SeqCst);
+            let data = number.to_be_bytes().repeat(512);
+            post(&mut sender, target(token, 0, true, 0), &data);
+            spin("the guest", || seen.load(SeqCst) >= number);
+        }
+    });
+}
+
+#[test]
+fn who_sees_a_stage_of_an_event_sees_what_comes_before() {
+    const ROUNDS: u64 = 1000;
+    let _alone = alone();
+    let daemon = Daemon::with_profile("pair");
+    let mut sender = Driver::probe(&daemon.socket("ism0"), Via::Channel);
+    let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
+    let to = receiver.gid();
+    let memory = View::of(&receiver.ram);
+    let (round, seen) = (AtomicU64::new(0), AtomicU64::new(0));
+    let interrupts = AtomicU64::new(0);
+    let irq = &receiver.irq;
+    let slot = || (round.load(SeqCst) - 1) % 15;
+    let stages = Stages {
+        stages: vec![
+            (
+                "interrupt",
+                Box::new(|| {
+                    interrupts.fetch_add(irq.take(), SeqCst) > 0 || interrupts.load(SeqCst) > 0
+                }),
+            ),
+            (
+                "summary bit",
+                Box::new(|| memory.byte(SBA).load(SeqCst) & 0x80 != 0),
+            ),
+            (
+                "event bit",
+                Box::new(|| memory.byte(SBA).load(SeqCst) & 0x40 != 0),
+            ),
+            (
+                "index",
+                Box::new(|| memory.word(IEQ).load(SeqCst) == (slot() + 1).to_be()),
+            ),
+            (
+                "entry",
+                Box::new(|| {
+                    let info = memory.word(IEQ + 32 + 32 * slot() + 24);
+                    info.load(SeqCst) == round.load(SeqCst).to_be()
+                }),
+            ),
+        ],
+        clear: Box::new(|| {
+            memory.byte(SBA).fetch_and(0x3f, SeqCst);
+            interrupts.store(0, SeqCst);
+        }),
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(|| stages.watch(ROUNDS, &round, &seen));
+        for number in 1..=ROUNDS {
+            round.store(number, SeqCst);
+            let event = Bytes::new().be64(to).be32(1).be32(0x80).be64(number);
+            sender.run(code::SIGNAL_IEQ, event).ok();
+            spin("the guest", || seen.load(SeqCst) >= number);
+        }
+    });
+}
+
+/// What the Linux driver does on an interrupt (6.12 `ism_handle_irq`): the summary bit is cleared
+/// first, then every DMB bit that is set, each before its buffer is looked at.
+fn handle_interrupt(memory: &View, mut handle: impl FnMut(u64)) {
+    memory.byte(SBA).fetch_and(0x7f, SeqCst);
+    for word in 1..30_u64 {
+        let bits = memory.word(SBA + 8 * word);
+        loop {
+            let set = u64::from_be(bits.load(SeqCst));
+            if set == 0 {
+                break;
+            }
+            let bit = set.leading_zeros();
+            bits.fetch_and(!(1_u64 << 63 >> bit).to_be(), SeqCst);
+            let index = 64 * word + u64::from(bit) - 32;
+            memory.half(SBA + 256 + 2 * index).store(0, SeqCst);
+            handle(index - u64::from(FIRST_INDEX));
+        }
+    }
+}
+
+#[test]
+fn no_signal_of_three_senders_is_lost() {
+    const MESSAGES: u64 = 2000;
+    const BUFFERS: u64 = 4;
+    let _alone = alone();
+    let daemon = Daemon::with_profile("quad");
+    let mut receiver = Driver::probe(&daemon.socket("ism0"), Via::Bar);
+    let mut senders =
+        ["ism1", "ism2", "ism3"].map(|name| Driver::probe(&daemon.socket(name), Via::Channel));
+    // Buffers of one sender stand beside those of the others, and so do their bits.
+    let place = |buffer: u64, sender: u64| 3 * buffer + sender;
+    let mut tokens = vec![Vec::new(); 3];
+    for (sender, driver) in senders.iter_mut().enumerate() {
+        let gid = driver.gid();
+        for buffer in 0..BUFFERS {
+            let at = place(buffer, sender as u64);
+            let memory = dmb(
+                IOVA + DMB + 0x4000 * at,
+                0x4000,
+                FIRST_INDEX + at as u32,
+                gid,
+            );
+            tokens[sender].push(receiver.run(code::REG_DMB, memory).number());
+        }
+    }
+    let memory = View::of(&receiver.ram);
+    let mut last = vec![0; 3 * BUFFERS as usize];
+    std::thread::scope(|threads| {
+        for (driver, tokens) in senders.iter_mut().zip(&tokens) {
+            threads.spawn(move || {
+                for number in 1..=MESSAGES {
+                    for token in tokens {
+                        post(
+                            driver,
+                            target(*token, 0, true, 0),
+                            &number.to_be_bytes().repeat(4),
+                        );
+                    }
+                }
+            });
+        }
+        while last.iter().any(|number| *number < MESSAGES) {
+            // Without an interrupt there is nothing to be seen: a lost one ends the wait.
+            receiver.irq.wait();
+            handle_interrupt(&memory, |buffer| {
+                // The next message may be under way: each doubleword is this one's or a later one's.
+                let words = [0, 8, 16, 24]
+                    .map(|at| u64::from_be(memory.word(DMB + 0x4000 * buffer + at).load(SeqCst)));
+                let before = &mut last[buffer as usize];
+                let number = words.into_iter().min().unwrap();
+                assert!(number >= *before, "{words:?} after {before} in {buffer}");
+                *before = number;
+            });
+        }
+    });
+    let moves = daemon.stop();
+    for name in ["ism1", "ism2", "ism3"] {
+        assert_eq!(moves.function(name)["signals"], MESSAGES * BUFFERS);
+    }
+}
+
+#[test]
+fn bits_of_others_stay_while_the_server_sets_and_the_guest_clears() {
+    const MESSAGES: u64 = 1000;
+    let _alone = alone();
+    let daemon = Daemon::with_profile("pair");
+    let mut sender = Driver::probe(&daemon.socket("ism0"), Via::Channel);
+    let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
+    let gid = sender.gid();
+    // Eight buffers whose bits share a byte.
+    let tokens: Vec<_> = (0..8)
+        .map(|at| {
+            let memory = dmb(
+                IOVA + DMB + 0x1000 * at,
+                0x1000,
+                FIRST_INDEX + at as u32,
+                gid,
+            );
+            receiver.run(code::REG_DMB, memory).number()
+        })
+        .collect();
+    let memory = View::of(&receiver.ram);
+    let bits = memory.byte(SBA + 8);
+    let done = AtomicBool::new(false);
+    let cleared = std::thread::scope(|threads| {
+        // The guest takes each bit on its own, as fast as it can, and counts none twice.
+        let guest = threads.spawn(|| {
+            let mut cleared = [0_u64; 8];
+            while !done.load(SeqCst) {
+                for (at, count) in cleared.iter_mut().enumerate() {
+                    let bit = 0x80_u8 >> at;
+                    *count += u64::from(bits.fetch_and(!bit, SeqCst) & bit != 0);
+                }
+            }
+            cleared
+        });
+        let stop = SetAtEnd(&done);
+        for number in 1..=MESSAGES {
+            for token in &tokens {
+                post(
+                    &mut sender,
+                    target(*token, 0, true, 0),
+                    &number.to_be_bytes(),
+                );
+            }
+            // Every bit set is cleared before it is set again: each is counted.
+            sender.gid();
+            eventually("the guest clears", || {
+                (bits.load(SeqCst) == 0).then_some(())
+            });
+        }
+        drop(stop);
+        guest.join().unwrap()
+    });
+    assert_eq!(cleared, [MESSAGES; 8]);
+}
