@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Run {
     /// The recorded lines.
+    #[allow(dead_code, reason = "not every test program looks at them")]
     pub lines: Vec<Value>,
     /// What the guest printed, and QEMU's own messages.
     #[allow(dead_code, reason = "not every test program looks at it")]
@@ -117,6 +118,7 @@ pub fn run(arguments: &[&str]) -> Run {
 }
 
 /// The same with more arguments for the plugin, each with a comma in front.
+#[allow(dead_code, reason = "not every test program records")]
 pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("records.jsonl");
