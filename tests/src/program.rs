@@ -26,8 +26,8 @@ pub fn profile(name: &str) -> PathBuf {
         .with_extension("json")
 }
 
-/// The program: `$VFIO_USER_ISM_BIN`, or the one beside this test, built if it is missing or
-/// older than its sources.
+/// The program: `$VFIO_USER_ISM_BIN`, or the one beside this test or benchmark, built if it is
+/// missing or older than its sources.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -35,7 +35,12 @@ pub fn program() -> &'static Path {
             return path.into();
         }
         let test = std::env::current_exe().unwrap();
-        let folder = test.parent().and_then(Path::parent).unwrap();
+        // Tests are in the folder `deps` beside it.
+        let folder = test.parent().unwrap();
+        let folder = match folder.parent() {
+            Some(above) if folder.ends_with("deps") => above,
+            _ => folder,
+        };
         let program = folder.join("vfio-user-ism");
         let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
         let crates = [

@@ -1,0 +1,62 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Measures the server beside a minimal `vfio_user::Server` and a bare socket ping-pong.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// One of the servers that are measured.
+    #[command(subcommand)]
+    pub role: Option<Role>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Run every row for a moment only: shows that it runs, measures nothing.
+    #[arg(long)]
+    pub quick: bool,
+    /// Rounds of each row.
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub rounds: usize,
+    /// How long one server is driven in one round, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 40)]
+    pub round_ms: u64,
+    /// How long server and client spin in the polled rows, in microseconds.
+    #[arg(long, value_name = "US", default_value_t = 50)]
+    pub poll_us: u64,
+    /// Only rows whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+}
+
+/// A server that the benchmark starts as a process of its own.
+#[derive(Debug, Subcommand)]
+pub enum Role {
+    /// A minimal `vfio_user::Server`.
+    #[command(hide = true)]
+    Foreign {
+        /// Where it listens.
+        socket: PathBuf,
+    },
+    /// The other end of a ping-pong.
+    #[command(hide = true)]
+    Bare {
+        /// Where it listens.
+        socket: PathBuf,
+        /// How long it spins for the next message before it waits.
+        #[arg(long, default_value_t = 0)]
+        poll_us: u64,
+    },
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables.
+    #[default]
+    Table,
+    /// One JSON object.
+    Json,
+}

@@ -1,0 +1,44 @@
+//! The server's speed, beside a minimal `vfio_user::Server` of the same regions and a bare socket
+//! ping-pong of equal message sizes: `cargo run --release -p bench`.
+//!
+//! All servers are processes of their own; one client that knows only bytes ([`link`]) drives them
+//! in turns, round after round, so that whatever else the machine does hits all alike. What counts
+//! is the median of a row's rounds, and the median of the ratios within each round.
+//!
+//! - [`args`]: the command line; [`plan`]: which rows there are, [`rows`]: what each does;
+//! - [`link`], [`messages`]: the client; [`servers`]: the processes, [`foreign`] and [`bare`]: what
+//!   runs in two of them; [`fabric`]: our server, set up for a row; [`busy`]: many functions;
+//! - [`measure`]: rounds and medians; [`facts`]: memory and idle time; [`output`]: tables and JSON.
+//!
+//! What the rows mean and what they came to: `docs/performance.md`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bare;
+mod busy;
+mod fabric;
+mod facts;
+mod foreign;
+mod link;
+mod measure;
+mod messages;
+mod output;
+mod plan;
+mod rows;
+mod servers;
+
+use clap::Parser;
+
+use args::{Args, Role};
+
+fn main() {
+    let args = Args::parse();
+    match args.role {
+        Some(Role::Foreign { socket }) => foreign::serve(&socket),
+        Some(Role::Bare { socket, poll_us }) => bare::serve(&socket, poll_us),
+        None => {
+            let results = plan::run(&args);
+            print!("{}", output::render(&results, args.format));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Rounds and medians.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// Something that is driven: so many times.
+pub type Drive = Box<dyn FnMut(u64)>;
+
+/// One server in one row.
+pub struct Contender {
+    /// `ours`, `vfio_user`, `bare`, or a variant of ours.
+    pub name: &'static str,
+    /// Drives it.
+    pub drive: Drive,
+    /// Operations of one time.
+    pub operations: u64,
+}
+
+/// What a row compares.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Operations a second, relative to the other's, are at least this.
+    AtLeast(f64),
+    /// Time of an operation exceeds the other's by at most this part of itself.
+    CostAtMost(f64),
+}
+
+/// What is to be compared, by names of contenders.
+#[derive(Clone, Copy, Debug)]
+pub struct Versus {
+    /// The one.
+    pub of: &'static str,
+    /// The other.
+    pub against: &'static str,
+    /// What is aimed at.
+    pub target: Option<Target>,
+}
+
+/// One row, ready to be run.
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// Who takes part.
+    pub contenders: Vec<Contender>,
+    /// What is compared.
+    pub versus: Vec<Versus>,
+}
+
+/// One contender's result.
+#[derive(Clone, Debug, Serialize)]
+pub struct Time {
+    /// The row.
+    pub row: String,
+    /// Who.
+    pub server: &'static str,
+    /// Median time of one operation.
+    pub median_ns: f64,
+    /// The fastest round.
+    pub best_ns: f64,
+    /// Operations a second, by the median.
+    pub per_second: f64,
+}
+
+/// One comparison's result.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ratio {
+    /// The row.
+    pub row: String,
+    /// Who.
+    pub of: &'static str,
+    /// Compared with whom.
+    pub against: &'static str,
+    /// Median over the rounds of: operations a second, relative to the other's.
+    pub ratio: f64,
+    /// Median over the rounds of: part of the time of an operation that is over the other's.
+    pub cost: f64,
+    /// What is aimed at.
+    pub target: Option<Target>,
+    /// Whether it was reached.
+    pub met: Option<bool>,
+}
+
+/// How long things are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Rounds.
+    pub rounds: usize,
+    /// Time of each contender in a round.
+    pub time: Duration,
+}
+
+/// Runs a row.
+pub fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
+    let counts: Vec<u64> = row
+        .contenders
+        .iter_mut()
+        .map(|contender| calibrate(contender, effort.time))
+        .collect();
+    let mut rounds: Vec<Vec<f64>> = Vec::new();
+    for round in 0..effort.rounds {
+        let mut times = vec![0.0; counts.len()];
+        // Every other round goes backwards: who comes first has no advantage.
+        let order: Vec<usize> = match round % 2 {
+            0 => (0..counts.len()).collect(),
+            _ => (0..counts.len()).rev().collect(),
+        };
+        for at in order {
+            let start = Instant::now();
+            (row.contenders[at].drive)(counts[at]);
+            let operations = counts[at] * row.contenders[at].operations;
+            times[at] = start.elapsed().as_nanos() as f64 / operations as f64;
+        }
+        rounds.push(times);
+    }
+    let times = row.contenders.iter().enumerate().map(|(at, contender)| {
+        let all = rounds.iter().map(|times| times[at]);
+        let median_ns = median(all.clone());
+        Time {
+            row: row.name.clone(),
+            server: contender.name,
+            median_ns,
+            best_ns: all.fold(f64::INFINITY, f64::min),
+            per_second: 1e9 / median_ns,
+        }
+    });
+    let place = |name| {
+        row.contenders
+            .iter()
+            .position(|contender| contender.name == name)
+    };
+    let ratios = row.versus.iter().filter_map(|versus| {
+        let (of, against) = (place(versus.of)?, place(versus.against)?);
+        let ratio = median(rounds.iter().map(|times| times[against] / times[of]));
+        let cost = median(rounds.iter().map(|times| 1.0 - times[against] / times[of]));
+        let met = versus.target.map(|target| match target {
+            Target::AtLeast(least) => ratio >= least,
+            Target::CostAtMost(most) => cost <= most,
+        });
+        Some(Ratio {
+            row: row.name.clone(),
+            of: versus.of,
+            against: versus.against,
+            ratio,
+            cost,
+            target: versus.target,
+            met,
+        })
+    });
+    (times.collect(), ratios.collect())
+}
+
+/// How many times take about `time`.
+fn calibrate(contender: &mut Contender, time: Duration) -> u64 {
+    let mut count = 1;
+    loop {
+        let start = Instant::now();
+        (contender.drive)(count);
+        let took = start.elapsed();
+        if took * 4 >= time || count >= 1 << 24 {
+            let wanted = count as f64 * time.as_secs_f64() / took.as_secs_f64().max(1e-9);
+            return (wanted as u64).max(1);
+        }
+        count *= 2;
+    }
+}
+
+/// The median.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => values[len / 2],
+        len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+    }
+
+    #[test]
+    fn ratios_are_those_of_the_rounds() {
+        let slow = |name, ns: u64| Contender {
+            name,
+            operations: 1,
+            drive: Box::new(move |count| std::thread::sleep(Duration::from_nanos(ns * count))),
+        };
+        let row = Row {
+            name: "row".to_owned(),
+            contenders: vec![slow("a", 20_000_000), slow("b", 1_000_000)],
+            versus: vec![Versus {
+                of: "b",
+                against: "a",
+                target: Some(Target::AtLeast(1.0)),
+            }],
+        };
+        let effort = Effort {
+            rounds: 3,
+            time: Duration::from_millis(1),
+        };
+        let (times, ratios) = run(row, effort);
+        assert_eq!((times.len(), ratios.len()), (2, 1));
+        assert!(times[0].median_ns >= 20e6, "{times:?}");
+        assert_eq!(ratios[0].met, Some(ratios[0].ratio >= 1.0));
+    }
+}

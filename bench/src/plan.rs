@@ -1,0 +1,120 @@
+//! Which rows there are.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::args::Args;
+use crate::busy;
+use crate::facts::{self, Fact};
+use crate::measure::{self, Effort, Ratio, Row, Time};
+use crate::rows::{self, Mode};
+
+/// Everything that was measured.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Results {
+    /// Times of operations.
+    pub times: Vec<Time>,
+    /// Comparisons.
+    pub ratios: Vec<Ratio>,
+    /// Memory and idle time.
+    pub facts: Vec<Fact>,
+}
+
+/// A row that is made when its turn comes: its servers run no longer than it takes.
+struct Maker {
+    /// What `--only` looks at.
+    name: String,
+    make: Box<dyn Fn() -> Row>,
+}
+
+fn maker(name: impl Into<String>, make: impl Fn() -> Row + 'static) -> Maker {
+    Maker {
+        name: name.into(),
+        make: Box::new(make),
+    }
+}
+
+/// The rows for which it makes a difference how server and client wait.
+fn each(mode: Mode) -> Vec<Maker> {
+    let name = |name: &str| match mode.poll_us {
+        0 => format!("default {name}"),
+        _ => format!("polled {name}"),
+    };
+    let mut makers = vec![
+        maker(name("region-read"), move || rows::region_read(mode)),
+        maker(name("region-write"), move || rows::region_write(mode)),
+        maker(name("posted"), move || rows::posted_writes(mode)),
+        maker(name("multi"), move || rows::write_multi(mode)),
+    ];
+    for len in [8, 4096] {
+        makers.push(maker(name("store appended"), move || {
+            rows::store_appended(mode, len)
+        }));
+        makers.push(maker(name("store iova"), move || {
+            rows::store_iova(mode, len)
+        }));
+        makers.push(maker(name("store process"), move || {
+            rows::store_process(mode, len)
+        }));
+    }
+    makers.push(maker(name("load appended"), move || rows::load(mode)));
+    makers.push(maker(name("load iova"), move || rows::load_iova(mode)));
+    for maps in [1, 1000, 65_535] {
+        makers.push(maker(name("map"), move || rows::map_unmap(mode, maps)));
+    }
+    for len in [8, 4096] {
+        makers.push(maker(name("move"), move || rows::move_to_other(mode, len)));
+        makers.push(maker(name("checks"), move || rows::checks(mode, len)));
+    }
+    makers
+}
+
+fn makers(poll_us: u64) -> Vec<Maker> {
+    let mut makers = each(Mode { poll_us: 0 });
+    makers.extend(each(Mode { poll_us }));
+    makers.push(maker("lookup", rows::lookup));
+    makers.push(maker("busy", busy::row));
+    makers
+}
+
+/// Runs every row that `args` names.
+pub fn run(args: &Args) -> Results {
+    let effort = if args.quick {
+        Effort {
+            rounds: 1,
+            time: Duration::from_millis(1),
+        }
+    } else {
+        Effort {
+            rounds: args.rounds.max(1),
+            time: Duration::from_millis(args.round_ms.max(1)),
+        }
+    };
+    let wanted = |name: &str| {
+        args.only
+            .as_ref()
+            .is_none_or(|text| name.contains(text.as_str()))
+    };
+    let mut results = Results::default();
+    for maker in makers(args.poll_us) {
+        if !wanted(&maker.name) {
+            continue;
+        }
+        let row = (maker.make)();
+        eprintln!("bench: {}", row.name);
+        let (times, ratios) = measure::run(row, effort);
+        results.times.extend(times);
+        results.ratios.extend(ratios);
+    }
+    if wanted("memory") {
+        eprintln!("bench: memory");
+        results.facts.extend(facts::memory());
+    }
+    if wanted("idle") {
+        eprintln!("bench: idle");
+        let pause = Duration::from_millis(if args.quick { 100 } else { 3000 });
+        results.facts.extend(facts::idle(args.poll_us, pause));
+    }
+    results
+}

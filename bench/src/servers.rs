@@ -1,0 +1,111 @@
+//! The servers, each a process of its own.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vfio_user_ism_tests::daemon::Daemon;
+use vfio_user_ism_tests::program;
+
+/// A server of this program's own: the foreign one or the bare one.
+#[derive(Debug)]
+pub struct Stand {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Stand {
+    /// The minimal `vfio_user::Server`.
+    pub fn foreign() -> Self {
+        Self::start("foreign", &[])
+    }
+
+    /// The bare ping-pong, which spins for so long before it waits.
+    pub fn bare(poll_us: u64) -> Self {
+        Self::start("bare", &["--poll-us", &poll_us.to_string()])
+    }
+
+    fn start(role: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let this = std::env::current_exe().expect("this program's path");
+        let child = Command::new(this)
+            .arg(role)
+            .arg(folder.path().join("sock"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("this program can be started again");
+        Self { child, folder }
+    }
+
+    /// Where it listens, soon.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("sock")
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How our server is started.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Functions.
+    pub functions: usize,
+    /// Whether events are written.
+    pub events: bool,
+    /// Whether rules are checked.
+    pub rules: bool,
+    /// `--poll-us`, unless 0.
+    pub poll_us: u64,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            functions: 1,
+            events: false,
+            rules: true,
+            poll_us: 0,
+        }
+    }
+}
+
+/// Name of function `at`.
+pub fn name(at: usize) -> String {
+    format!("ism{at}")
+}
+
+/// GID of function `at`.
+pub fn gid(at: usize) -> u64 {
+    0x1500_0000_0000_0001 + at as u64
+}
+
+/// Starts our server, the real program, and waits until it is ready.
+pub fn ours(setting: &Setting) -> Daemon {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let functions: Vec<Value> = (0..setting.functions)
+        .map(|at| json!({ "name": name(at), "gid": format!("{:#x}", gid(at)) }))
+        .collect();
+    let mut profile = json!({ "schema_version": 1, "name": "bench", "functions": functions });
+    if !setting.rules {
+        profile["rules"] = json!({ "shape": "off", "command": "off", "data": "off" });
+    }
+    let path = folder.path().join("profile.json");
+    std::fs::write(&path, profile.to_string()).expect("the profile can be written");
+    let mut command = program::command();
+    command.arg("serve").arg("--socket-dir").arg(folder.path());
+    command.arg("--profile").arg(path).args(["--ready-fd", "1"]);
+    if setting.events {
+        command.arg("--events").arg(folder.path().join("events"));
+    }
+    if setting.poll_us > 0 {
+        command.arg("--poll-us").arg(setting.poll_us.to_string());
+    }
+    Daemon::wait_ready(command, folder)
+}
