@@ -97,6 +97,9 @@ pub enum ProfileCommand {
     },
 }
 
+/// Longest that may be looked for a message: more is only heat.
+const MAX_POLL_US: u64 = 100_000;
+
 /// Flags of `serve`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ServeArgs {
@@ -136,6 +139,11 @@ pub struct ServeArgs {
     /// Give up what is not needed for serving, before the first client.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     pub sandbox: sandbox::Mode,
+    /// After each message, look for the next one for at most so long before waiting for it: quicker
+    /// answers, for a processor while a client is busy. 0 only waits.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(..=MAX_POLL_US))]
+    pub poll_us: u64,
     /// Print what this program can do, as JSON, and exit.
     #[arg(long)]
     pub print_capabilities: bool,

@@ -10,10 +10,22 @@ use vfio_user_protocol::{Errno, Frame, Session};
 use crate::hub::{ClientWork, Function};
 
 /// What is being done in the client's memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ClientMemory {
     layout: Option<DmaLayout>,
     work: Option<Work>,
+    /// There may be more work.
+    ask: bool,
+}
+
+impl Default for ClientMemory {
+    fn default() -> Self {
+        Self {
+            layout: None,
+            work: None,
+            ask: true,
+        }
+    }
 }
 
 /// One piece of work, carried out in parts of at most the agreed transfer size.
@@ -72,6 +84,11 @@ impl Work {
 }
 
 impl ClientMemory {
+    /// There may be work ([`Function::woken`]).
+    pub fn woken(&mut self) {
+        self.ask = true;
+    }
+
     /// Appends the next message to `out`, if there is something to do and no message is out.
     pub fn next_message(
         &mut self,
@@ -82,12 +99,13 @@ impl ClientMemory {
         if !session.is_open() || session.is_waiting() {
             return false;
         }
-        if self.work.is_none() {
+        if self.work.is_none() && self.ask {
             self.work = function
                 .client_work()
                 .map(|work| Work::new(work, self.layout));
         }
         let Some(work) = &mut self.work else {
+            self.ask = false;
             return false;
         };
         let command = if work.step == Step::Read {

@@ -1,9 +1,10 @@
 //! One client, from its first message to its last: socket, session and device put together.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep};
 use vfio_user_protocol::session::Role;
 use vfio_user_protocol::{Malformed, Next, Session, next_frame};
 
@@ -14,7 +15,8 @@ use crate::limits::{KEEP_LEN, RECEIVE_LEN};
 use crate::message_fds::MessageFds;
 use crate::receive_buffer::ReceiveBuffer;
 use crate::record::LogLimit;
-use crate::socket;
+use crate::socket::{Received, Socket};
+use crate::spin::Spin;
 
 /// How long an open run of pieces waits for its next piece: a busy machine may take its time between
 /// two pieces, and a run cut in two is reported with wrong counts.
@@ -40,7 +42,8 @@ pub enum ConnectionError {
 /// A connected client.
 #[derive(Debug)]
 pub struct Connection {
-    stream: Arc<UnixStream>,
+    socket: Arc<Socket>,
+    spin: Spin,
     function: Function,
     client: Client,
     session: Session,
@@ -54,9 +57,10 @@ pub struct Connection {
 
 impl Connection {
     /// A client of `function`, which must have been taken for it ([`Function::connect`]).
-    pub fn new(stream: impl Into<Arc<UnixStream>>, client: Client, function: Function) -> Self {
+    pub fn new(socket: impl Into<Arc<Socket>>, client: Client, function: Function) -> Self {
         Self {
-            stream: stream.into(),
+            socket: socket.into(),
+            spin: Spin::new(function.poll()),
             function,
             client,
             session: Session::new(),
@@ -71,26 +75,47 @@ impl Connection {
 
     /// Serves the client until it closes the connection or breaks the protocol.
     pub async fn run(&mut self) -> Result<(), ConnectionError> {
+        let function = self.function.clone();
+        let kind = self.client.kind;
+        let mut woken = pin!(function.woken());
+        // The timer is set once for many messages: it asks whether any came meanwhile.
+        let mut settle = pin!(sleep(SETTLE));
+        let (mut armed, mut heard) = (false, false);
         loop {
             self.answer_all().await?;
             self.send_client_work().await?;
-            let kind = self.client.kind;
-            let open_run = self.function.drained(kind);
+            function.paused();
+            if heard && !armed {
+                settle.as_mut().reset(Instant::now() + SETTLE);
+                (armed, heard) = (true, false);
+            }
+            // A client that is never waited for leaves the other tasks of this thread their turn.
+            tokio::task::coop::consume_budget().await;
             let room = self.received.room(RECEIVE_LEN);
             tokio::select! {
-                received = socket::receive(&self.stream, room) => {
+                biased;
+                () = &mut woken, if kind == ClientKind::Device => {
+                    woken.set(function.woken());
+                    self.memory.woken();
+                }
+                received = self.socket.receive_spinning(room, &mut self.spin) => {
+                    heard = true;
                     if self.take(received?)? {
                         return Ok(());
                     }
                 }
-                () = self.function.woken(), if kind == ClientKind::Device => {}
-                () = tokio::time::sleep(SETTLE), if open_run => self.function.settle(kind),
+                () = &mut settle, if armed => {
+                    armed = false;
+                    if !heard {
+                        function.settle(kind);
+                    }
+                }
             }
         }
     }
 
     /// Takes over what a receive brought; true at the end of the stream.
-    fn take(&mut self, received: socket::Received) -> Result<bool, ConnectionError> {
+    fn take(&mut self, received: Received) -> Result<bool, ConnectionError> {
         if received.bytes == 0 {
             return match self.received.bytes().len() {
                 0 => Ok(true),
@@ -102,14 +127,31 @@ impl Connection {
         Ok(false)
     }
 
-    /// Answers every whole message in the buffer, in order.
+    /// Answers every whole message in the buffer, in order, and sends the replies together.
     async fn answer_all(&mut self) -> Result<(), ConnectionError> {
         loop {
+            let more = self.answer_some();
+            if !self.out.is_empty() {
+                self.socket.send(&self.out).await?;
+                self.out.clear();
+            }
+            if self.out.capacity() > KEEP_LEN {
+                self.out = Vec::new();
+            }
+            if !more? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Answers whole messages until no more are here (`false`) or enough replies wait to be sent.
+    fn answer_some(&mut self) -> Result<bool, ConnectionError> {
+        while self.out.len() < RECEIVE_LEN {
             let limits = *self.session.limits();
             let frame = match next_frame(self.received.bytes(), &limits)? {
                 Next::NeedMore { at_least } => {
                     self.received.need(at_least);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Next::Frame(frame) => frame,
             };
@@ -117,7 +159,6 @@ impl Connection {
             let start = self.received.start();
             let more = &self.received.bytes()[total..];
             let fds = self.fds.take(&frame, more, start, &limits);
-            self.out.clear();
             match self.session.classify(&frame)? {
                 Role::Request => {
                     let mut call = Call {
@@ -138,13 +179,8 @@ impl Connection {
                 }
             }
             self.received.consume(total);
-            if !self.out.is_empty() {
-                socket::send(&self.stream, &self.out).await?;
-            }
-            if self.out.capacity() > KEEP_LEN {
-                self.out = Vec::new();
-            }
         }
+        Ok(true)
     }
 
     /// Sends the next message to memory that came without a descriptor, unless one is out.
@@ -153,12 +189,12 @@ impl Connection {
         if self.client.kind == ClientKind::Channel {
             return Ok(());
         }
-        self.out.clear();
         if self
             .memory
             .next_message(&mut self.session, &self.function, &mut self.out)
         {
-            socket::send(&self.stream, &self.out).await?;
+            self.socket.send(&self.out).await?;
+            self.out.clear();
         }
         Ok(())
     }

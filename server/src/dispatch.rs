@@ -23,7 +23,7 @@ pub struct Call<'a> {
     pub session: &'a mut Session,
     /// Who asks.
     pub client: &'a mut Client,
-    /// The reply, if one is wanted.
+    /// Where the reply is appended, if one is wanted.
     pub out: &'a mut Vec<u8>,
     /// Which refusals are logged.
     pub refusals: &'a mut LogLimit,
@@ -33,6 +33,7 @@ pub struct Call<'a> {
 pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, Refused>) {
     let header = frame.header;
     let channel = call.client.kind == ClientKind::Channel;
+    let before = call.out.len();
     let result = fds.and_then(|fds| {
         if channel {
             channel::permit_command(&header)?;
@@ -49,12 +50,12 @@ pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, 
             tracing::info!(%command, id, times, "refused: {refused}");
         }
         call.function.refused(header.name().as_str(), &refused);
-        call.out.clear();
+        call.out.truncate(before);
         call.out
             .extend_from_slice(&header.error_reply(refused.errno).encode());
     }
     if header.no_reply() {
-        call.out.clear();
+        call.out.truncate(before);
     }
 }
 

@@ -217,9 +217,23 @@ impl Guest {
 
 /// Every guest of a fabric, by function.
 #[derive(Debug)]
-pub struct Guests(pub Vec<Guest>);
+pub struct Guests(
+    pub Vec<Guest>,
+    /// Whether anything was queued since it was last asked.
+    bool,
+);
 
 impl Guests {
+    /// These guests.
+    pub fn new(guests: Vec<Guest>) -> Self {
+        Self(guests, false)
+    }
+
+    /// Whether anything was queued for any guest since the last call.
+    pub fn take_queued(&mut self) -> bool {
+        std::mem::take(&mut self.1)
+    }
+
     /// The guest of a function.
     pub fn get(&self, function: FunctionId) -> Option<&Guest> {
         self.0.get(function.0)
@@ -236,13 +250,15 @@ impl Guests {
         (iova, len): (u64, usize),
         act: impl FnOnce(&mut Guest) -> Result<(), Fault>,
     ) -> Result<(), MemoryError> {
-        let guest = self.get_mut(function);
-        let guest = guest.ok_or(MemoryError {
+        let Self(guests, queued) = self;
+        let guest = guests.get_mut(function.0).ok_or(MemoryError {
             iova,
             len,
             why: "no such function",
         })?;
-        act(guest).map_err(|fault| guest.fault(fault, len))
+        let acted = act(guest);
+        *queued |= guest.queue.has_waiting();
+        acted.map_err(|fault| guest.fault(fault, len))
     }
 }
 
@@ -284,8 +300,10 @@ impl Host for Guests {
     }
 
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
-        if let Some(guest) = self.get_mut(function) {
+        let Self(guests, queued) = self;
+        if let Some(guest) = guests.get_mut(function.0) {
             guest.interrupt(vector);
+            *queued |= guest.queue.has_waiting();
         }
     }
 }

@@ -8,7 +8,9 @@ mod function;
 mod zpci_call;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ism::{Fabric, FabricError, FunctionConfig, FunctionId};
 use tokio::sync::Notify;
@@ -34,6 +36,10 @@ pub struct Hub {
     /// Wakes a function's connection: something waits to be sent to its client.
     wake: Vec<Notify>,
     plan: Plan,
+    /// Whether there is an event file.
+    events: bool,
+    /// Microseconds that connections look for the next message before they wait for it.
+    poll_us: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -80,9 +86,11 @@ impl Hub {
             .map(|function| Guest::new(function.msix, DmaMap::new(max_maps).with_bytes(share)));
         let names = plan.functions.iter().map(|function| function.name.clone());
         Ok(Arc::new(Self {
+            events: events.is_some(),
+            poll_us: AtomicU64::new(0),
             state: Mutex::new(State {
                 fabric,
-                guests: Guests(guests.collect()),
+                guests: Guests::new(guests.collect()),
                 journal: Journal::new(names.collect(), events),
                 slots: plan.functions.iter().map(|_| Slot::default()).collect(),
                 reports: 0,
@@ -90,6 +98,20 @@ impl Hub {
             wake: plan.functions.iter().map(|_| Notify::new()).collect(),
             plan,
         }))
+    }
+
+    /// Has connections that are made from now on look for so long before they wait.
+    pub fn set_poll(&self, poll: Duration) {
+        let micros = u64::try_from(poll.as_micros()).unwrap_or(u64::MAX);
+        self.poll_us.store(micros, Ordering::Relaxed);
+    }
+
+    /// Names of the functions, in the order of the profile.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plan
+            .functions
+            .iter()
+            .map(|function| function.name.as_str())
     }
 
     /// The functions, in the order of the profile.
@@ -180,7 +202,10 @@ impl Hub {
     }
 
     /// A move or an event may have queued work for any client.
-    fn wake_queued(&self, state: &State) {
+    fn wake_queued(&self, state: &mut State) {
+        if !state.guests.take_queued() {
+            return;
+        }
         for (guest, wake) in state.guests.0.iter().zip(&self.wake) {
             if guest.queue.has_waiting() {
                 wake.notify_one();

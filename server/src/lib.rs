@@ -10,8 +10,8 @@
 //! - [`profile`]: JSON device profiles;
 //! - [`listen`], [`descriptor`], [`sockets`], [`serve`], [`announce`]: where clients come from, one
 //!   after the other;
-//! - [`socket`], [`receive_buffer`], [`message_fds`], [`connection`], [`dispatch`], [`peer`]: one
-//!   client; [`channel`]: what one that only brings instructions may do;
+//! - [`threads`]: what serves them; [`socket`], [`spin`], [`receive_buffer`], [`message_fds`],
+//!   [`connection`], [`dispatch`], [`peer`]: one client; [`channel`]: what one that only brings instructions may do;
 //! - [`hub`], [`regions`]: the functions, behind one lock;
 //! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
 //! - [`record`], [`reporting`], [`open_descriptors`]: events, counters, report;
@@ -54,3 +54,5 @@ pub mod sandbox;
 pub mod serve;
 pub mod socket;
 pub mod sockets;
+pub mod spin;
+pub mod threads;

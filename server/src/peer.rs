@@ -1,12 +1,12 @@
 //! The process at the other end of a socket, and its memory.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::AsFd;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
-use tokio::net::UnixStream;
 
 use crate::sandbox::process_memory;
 
@@ -29,7 +29,7 @@ pub struct PeerFault {
 
 impl Peer {
     /// The peer of a connected socket, where the kernel knows it.
-    pub fn of(stream: &UnixStream) -> Option<Self> {
+    pub fn of(stream: &impl AsFd) -> Option<Self> {
         let credentials = getsockopt(stream, PeerCredentials).ok()?;
         // 0: a process that this one cannot see, for one is in a container.
         Some(credentials.pid())
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn this_process_is_the_peer_of_its_own_socket() {
-        let (one, _two) = UnixStream::pair().unwrap();
+        let (one, _two) = std::os::unix::net::UnixStream::pair().unwrap();
         let peer = Peer::of(&one).unwrap();
         assert_eq!(peer.pid(), std::process::id() as i32);
         let source = *b"sixteen bytes...";

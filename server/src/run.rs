@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::record::{EventError, EventFile, ReportError, ReportFile};
 use crate::reporting::Reporting;
 use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::sockets::Sockets;
+use crate::threads::Threads;
 use crate::{capabilities, descriptor_limit, logging, rules_list, serve};
 
 /// Exit code when violations at or above `--fail-on` were seen.
@@ -206,14 +208,20 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let needs = needs(&plan, &opened);
     let sandbox = Sandbox::restrict_files(args.sandbox, &needs).map_err(Failure::Sandbox)?;
     let hub = Hub::new(plan, events).map_err(|error| Failure::Fabric(error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers(hub.functions().count()))
+    hub.set_poll(Duration::from_micros(args.poll_us));
+    // This thread waits for signals, those of the functions for clients.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| Failure::System {
             what: "cannot start the runtime".to_owned(),
             source,
         })?;
+    let names = hub.names();
+    let threads = Threads::start(names).map_err(|source| Failure::System {
+        what: "cannot start a thread for every function".to_owned(),
+        source,
+    })?;
     sandbox.restrict_calls().map_err(Failure::Sandbox)?;
     let arguments = announce::arguments(&hub, &opened.paths);
     runtime.block_on(async {
@@ -229,7 +237,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
         let mut asked =
             signal(SignalKind::user_defined1()).map_err(system("cannot handle SIGUSR1"))?;
         announce::announce(&arguments, ready)?;
-        let serving = serve::serve(&hub, opened.sources, stopped);
+        let serving = serve::serve(&hub, opened.sources, &threads, stopped);
         tokio::pin!(serving);
         let signalled = loop {
             tokio::select! {
@@ -243,6 +251,7 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
         let _ = stop.send(true);
         serving.await.map_err(system("cannot serve"))
     })?;
+    drop(threads);
     drop(opened.files);
     finish(args, reporting, &hub)
 }
@@ -259,11 +268,6 @@ fn needs<'a>(plan: &Plan, opened: &'a Sockets) -> Needs<'a> {
             )
         }),
     }
-}
-
-fn workers(functions: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    functions.min(cores).max(1)
 }
 
 fn finish(args: &ServeArgs, reporting: Reporting, hub: &Hub) -> Result<ExitCode, Failure> {

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -16,7 +17,8 @@ use crate::limits::{Over, REFUSAL_MS, REFUSALS, REFUSED_LEN};
 use crate::listen::{Source, Sources};
 use crate::peer::Peer;
 use crate::record::LogLimit;
-use crate::socket;
+use crate::socket::Socket;
+use crate::threads::Threads;
 
 /// How long a client that comes while the one before is leaving waits for the function.
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -24,23 +26,27 @@ const HANDOVER: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves every function from its sources until `stop` turns true, or every client's source is a
-/// connected socket whose client has left: channels alone keep nothing going.
+/// connected socket whose client has left: channels alone keep nothing going. Both clients of a
+/// function are served by its thread.
 pub async fn serve(
     hub: &Arc<Hub>,
     sources: Sources,
+    threads: &Threads,
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let mut clients = JoinSet::new();
     let mut channels = JoinSet::new();
-    for (function, source) in hub.functions().zip(sources.clients) {
+    for (at, (function, source)) in hub.functions().zip(sources.clients).enumerate() {
         let span = tracing::info_span!("client", function = function.plan().name);
-        let stop = stop.clone();
-        clients.spawn(one_source(source, Seat::device(function), stop)?.instrument(span));
+        let (stop, thread) = (stop.clone(), threads.handle(at));
+        let task = one_source(source, Seat::device(function), stop, thread)?;
+        clients.spawn_on(task.instrument(span), thread);
     }
-    for (function, source) in hub.functions().zip(sources.channels) {
+    for (at, (function, source)) in hub.functions().zip(sources.channels).enumerate() {
         let span = tracing::info_span!("channel", function = function.plan().name);
-        let stop = stop.clone();
-        channels.spawn(one_source(source, Seat::channel(function), stop)?.instrument(span));
+        let (stop, thread) = (stop.clone(), threads.handle(at));
+        let task = one_source(source, Seat::channel(function), stop, thread)?;
+        channels.spawn_on(task.instrument(span), thread);
     }
     while let Some(ended) = clients.join_next().await {
         if let Err(error) = ended {
@@ -56,25 +62,25 @@ fn one_source(
     source: Source,
     seat: Seat,
     stop: watch::Receiver<bool>,
+    thread: &Handle,
 ) -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    // Sockets belong to the runtime of the thread that is to wait for them.
+    let _runtime = thread.enter();
     Ok(match source {
         Source::Listener(listener) => {
             listener.set_nonblocking(true)?;
             Box::pin(accept(UnixListener::from_std(listener)?, seat, stop))
         }
-        Source::Connected(stream) => {
-            stream.set_nonblocking(true)?;
-            Box::pin(only_client(UnixStream::from_std(stream)?, seat, stop))
-        }
+        Source::Connected(stream) => Box::pin(only_client(Socket::try_from(stream)?, seat, stop)),
     })
 }
 
-async fn only_client(stream: UnixStream, seat: Seat, mut stop: watch::Receiver<bool>) {
-    let peer = Peer::of(&stream);
+async fn only_client(socket: Socket, seat: Seat, mut stop: watch::Receiver<bool>) {
+    let peer = Peer::of(&socket);
     seat.take(peer);
     let _release = Release(seat.clone());
     tokio::select! {
-        () = client(stream, peer, seat) => {}
+        () = client(socket, peer, seat) => {}
         () = stopped(&mut stop) => {}
     }
 }
@@ -106,7 +112,7 @@ impl Seat {
 /// The client that has a place, as the accepting task sees it.
 #[derive(Default)]
 struct Current {
-    stream: Weak<UnixStream>,
+    socket: Weak<Socket>,
     /// Closed once the place is free again.
     gone: Option<oneshot::Receiver<()>>,
 }
@@ -114,8 +120,8 @@ struct Current {
 impl Current {
     /// Waits for a client that hung up to be done with; one that is still there is left alone.
     async fn leave(&mut self) {
-        let there = self.stream.upgrade();
-        if there.is_some_and(|stream| !socket::is_hung_up(&stream)) {
+        let there = self.socket.upgrade();
+        if there.is_some_and(|socket| !socket.is_hung_up()) {
             return;
         }
         if let Some(gone) = self.gone.take() {
@@ -129,9 +135,9 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
     let mut current = Current::default();
     let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
     loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+        let socket = tokio::select! {
+            accepted = accepted(&listener) => match accepted {
+                Ok(socket) => socket,
                 Err(error) => {
                     if let Some(times) = failures.due() {
                         tracing::warn!(%error, times, "accept failed");
@@ -143,7 +149,7 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
             Some(_) = clients.join_next() => continue,
             () = stopped(&mut stop) => break,
         };
-        let peer = Peer::of(&stream);
+        let peer = Peer::of(&socket);
         // A client that closed its socket and comes back at once finds its place free.
         tokio::select! {
             () = current.leave() => {}
@@ -151,9 +157,9 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
         }
         if seat.take(peer) {
             let (sender, gone) = oneshot::channel();
-            let stream = Arc::new(stream);
+            let socket = Arc::new(socket);
             current = Current {
-                stream: Arc::downgrade(&stream),
+                socket: Arc::downgrade(&socket),
                 gone: Some(gone),
             };
             let seat = seat.clone();
@@ -161,7 +167,7 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
                 // Dropped with the task, also when that is aborted, in reverse order.
                 let _gone: oneshot::Sender<()> = sender;
                 let _release = Release(seat.clone());
-                client(stream, peer, seat).await;
+                client(socket, peer, seat).await;
             };
             clients.spawn(task.in_current_span());
         } else {
@@ -170,11 +176,16 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
                 tracing::warn!(pid, times, "a second client is refused");
             }
             if clients.len() <= REFUSALS {
-                clients.spawn(refuse(stream).in_current_span());
+                clients.spawn(refuse(socket).in_current_span());
             }
         }
     }
     clients.shutdown().await;
+}
+
+async fn accepted(listener: &UnixListener) -> std::io::Result<Socket> {
+    let (stream, _) = listener.accept().await?;
+    Socket::try_from(stream)
 }
 
 /// Waits until the server is to end.
@@ -191,11 +202,11 @@ impl Drop for Release {
     }
 }
 
-async fn client(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, seat: Seat) {
+async fn client(socket: impl Into<Arc<Socket>>, peer: Option<Peer>, seat: Seat) {
     tracing::info!(pid = peer.map(Peer::pid), "connected");
     let client = Client::new(seat.kind, peer);
     let function = seat.function.clone();
-    match Connection::new(stream, client, seat.function).run().await {
+    match Connection::new(socket, client, seat.function).run().await {
         Ok(()) => tracing::info!("disconnected"),
         Err(error) => {
             tracing::warn!("connection closed: {error}");
@@ -209,14 +220,14 @@ async fn client(stream: impl Into<Arc<UnixStream>>, peer: Option<Peer>, seat: Se
 }
 
 /// Tells a second client EBUSY in answer to its first message, then hangs up.
-async fn refuse(stream: UnixStream) {
+async fn refuse(socket: Socket) {
     let mut message = vec![0; REFUSED_LEN];
     let told = tokio::time::timeout(Duration::from_millis(REFUSAL_MS), async {
-        let received = socket::receive(&stream, &mut message).await?;
+        let received = socket.receive(&mut message).await?;
         let head = message.get(..received.bytes);
         if let Some(head) = head.and_then(<[u8]>::first_chunk::<HEADER_LEN>) {
             let reply = Header::decode(head).error_reply(Errno::EBUSY);
-            socket::send(&stream, &reply.encode()).await?;
+            socket.send(&reply.encode()).await?;
         }
         std::io::Result::Ok(())
     });

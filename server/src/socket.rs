@@ -1,9 +1,15 @@
 //! A connected client: bytes and descriptors in, whole messages out.
+//!
+//! A receive that leaves room in the buffer has emptied the socket, so nothing is asked for again
+//! until the system says that more has come: one receive and one send for each message that is
+//! replied to.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -11,10 +17,10 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendFlags,
 };
-use tokio::io::Interest;
-use tokio::net::UnixStream;
+use tokio::io::unix::AsyncFd;
 
 use crate::limits::RECEIVED_FDS;
+use crate::spin::Spin;
 
 /// What one receive brought.
 #[derive(Debug, Default)]
@@ -27,62 +33,151 @@ pub struct Received {
     pub fds_lost: bool,
 }
 
-/// Receives what is there, waiting for something, into `buffer` (which must have room).
-pub async fn receive(stream: &UnixStream, buffer: &mut [u8]) -> std::io::Result<Received> {
-    stream
-        .async_io(Interest::READABLE, || receive_now(stream, buffer))
-        .await
+/// A connected UNIX stream socket.
+#[derive(Debug)]
+pub struct Socket(AsyncFd<UnixStream>);
+
+impl TryFrom<UnixStream> for Socket {
+    type Error = std::io::Error;
+
+    fn try_from(stream: UnixStream) -> std::io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Self::registered(stream)
+    }
 }
 
-fn receive_now(stream: &UnixStream, buffer: &mut [u8]) -> std::io::Result<Received> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RECEIVED_FDS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = loop {
-        let mut vectors = [IoSliceMut::new(&mut *buffer)];
-        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        match rustix::net::recvmsg(stream, &mut vectors, &mut control, flags) {
-            Err(Errno::INTR) => {}
-            other => break other?,
-        }
-    };
-    let mut received = Received {
-        bytes: message.bytes,
-        fds: VecDeque::new(),
-        fds_lost: message.flags.contains(ReturnFlags::CTRUNC),
-    };
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(fds) = part {
-            received.fds.extend(fds);
+impl TryFrom<tokio::net::UnixStream> for Socket {
+    type Error = std::io::Error;
+
+    fn try_from(stream: tokio::net::UnixStream) -> std::io::Result<Self> {
+        Self::registered(stream.into_std()?)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Socket {
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe for descriptors that change; a UnixStream's does not"
+    )]
+    fn registered(stream: UnixStream) -> std::io::Result<Self> {
+        AsyncFd::new(stream).map(Self)
+    }
+
+    /// Receives what is there, waiting for something, into `buffer` (which must have room).
+    ///
+    /// One task at a time may wait.
+    pub async fn receive(&self, buffer: &mut [u8]) -> std::io::Result<Received> {
+        loop {
+            let mut ready = poll_fn(|cx| self.0.poll_read_ready(cx)).await?;
+            match self.receive_now(buffer)? {
+                None => ready.clear_ready(),
+                Some(received) => {
+                    // The kernel also ends a receive behind bytes that brought descriptors.
+                    let ended = received.fds.is_empty() && !received.fds_lost;
+                    if ended && (1..buffer.len()).contains(&received.bytes) {
+                        ready.clear_ready();
+                    }
+                    return Ok(received);
+                }
+            }
         }
     }
-    Ok(received)
-}
 
-/// Sends one message whole: one sendmsg, unless the client's socket is full.
-pub async fn send(stream: &UnixStream, mut message: &[u8]) -> std::io::Result<()> {
-    while !message.is_empty() {
-        let sent = stream
-            .async_io(Interest::WRITABLE, || {
-                loop {
-                    let mut control = SendAncillaryBuffer::default();
-                    let vectors = [IoSlice::new(message)];
-                    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                    match rustix::net::sendmsg(stream, &vectors, &mut control, flags) {
-                        Err(Errno::INTR) => {}
-                        other => return Ok(other?),
+    /// As [`Socket::receive`], looking for a while before it waits.
+    pub async fn receive_spinning(
+        &self,
+        buffer: &mut [u8],
+        spin: &mut Spin,
+    ) -> std::io::Result<Received> {
+        let mut begun = spin.begin();
+        if let Some(begun) = begun.as_mut().filter(|begun| begun.is_worth_it()) {
+            loop {
+                if let Some(received) = self.receive_now(buffer)? {
+                    spin.hit();
+                    return Ok(received);
+                }
+                if !begun.goes_on().await {
+                    break;
+                }
+            }
+        }
+        let received = self.receive(buffer).await;
+        spin.came(begun.as_ref());
+        received
+    }
+
+    /// Receives what is there, if anything is.
+    fn receive_now(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RECEIVED_FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let message = loop {
+            let mut vectors = [IoSliceMut::new(&mut *buffer)];
+            let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+            match rustix::net::recvmsg(&self.0, &mut vectors, &mut control, flags) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                other => break other?,
+            }
+        };
+        let mut received = Received {
+            bytes: message.bytes,
+            fds: VecDeque::new(),
+            fds_lost: message.flags.contains(ReturnFlags::CTRUNC),
+        };
+        for part in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = part {
+                received.fds.extend(fds);
+            }
+        }
+        Ok(Some(received))
+    }
+
+    /// Sends bytes, all of them: one sendmsg, unless the client's socket is full.
+    pub async fn send(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            let sent = match self.send_now(bytes)? {
+                Some(sent) => sent,
+                None => {
+                    let mut ready = poll_fn(|cx| self.0.poll_write_ready(cx)).await?;
+                    match self.send_now(bytes)? {
+                        Some(sent) => sent,
+                        None => {
+                            ready.clear_ready();
+                            continue;
+                        }
                     }
                 }
-            })
-            .await?;
-        message = message.get(sent..).unwrap_or_default();
+            };
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Whether the peer has closed its end, whatever it sent before.
-pub fn is_hung_up(stream: &UnixStream) -> bool {
-    let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
-    let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
-    let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-    ready.is_ok() && fds[0].revents().intersects(closed)
+    /// Sends what the socket takes, if it takes anything.
+    fn send_now(&self, bytes: &[u8]) -> std::io::Result<Option<usize>> {
+        loop {
+            let mut control = SendAncillaryBuffer::default();
+            let vectors = [IoSlice::new(bytes)];
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            match rustix::net::sendmsg(&self.0, &vectors, &mut control, flags) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                other => return Ok(Some(other?)),
+            }
+        }
+    }
+
+    /// Whether the peer has closed its end, whatever it sent before.
+    pub fn is_hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+        let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        ready.is_ok() && fds[0].revents().intersects(closed)
+    }
 }

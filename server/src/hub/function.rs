@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ism::FunctionId;
 use vfio_user_protocol::message::{DmaMap as MapRequest, DmaUnmap, IrqAction, IrqData, SetIrqs};
@@ -49,6 +51,11 @@ impl Function {
     /// What the profile says of it.
     pub fn plan(&self) -> &FunctionPlan {
         &self.hub.plan.functions[self.id.0]
+    }
+
+    /// How long a connection looks for the next message before it waits for it.
+    pub fn poll(&self) -> Duration {
+        Duration::from_micros(self.hub.poll_us.load(Ordering::Relaxed))
     }
 
     /// Wakes when there may be work for the client ([`Function::client_work`]).
@@ -113,7 +120,7 @@ impl Function {
         }
         journal.write(self.id, &Event::Disconnected { maps, channel });
         journal.flush();
-        self.hub.wake_queued(&state);
+        self.hub.wake_queued(&mut state);
     }
 
     /// DEVICE_RESET.
@@ -128,7 +135,7 @@ impl Function {
         client.loaded = None;
         journal.write(self.id, &Event::Reset);
         fabric.reset(self.id, guests, &mut journal.scope(self.id));
-        self.hub.wake_queued(&state);
+        self.hub.wake_queued(&mut state);
     }
 
     /// Nothing more came from this client for a moment: its open run of pieces ends here.
@@ -146,12 +153,11 @@ impl Function {
         journal.flush();
     }
 
-    /// Hands what was recorded to the system, and tells whether this client has a run of pieces
-    /// open.
-    pub fn drained(&self, kind: ClientKind) -> bool {
-        let mut state = self.hub.lock();
-        state.journal.flush();
-        state.slots[self.id.0].last == kind && state.fabric.has_open_run(self.id)
+    /// The client pauses: hands what was recorded to the system.
+    pub fn paused(&self) {
+        if self.hub.events {
+            self.hub.lock().journal.flush();
+        }
     }
 
     /// Counts a bound that a client ran into.
@@ -366,7 +372,7 @@ impl Function {
                 call.run(fabric, guests, journal, &mut client.loaded)
             }
         };
-        self.hub.wake_queued(&state);
+        self.hub.wake_queued(&mut state);
         result
     }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use vfio_user_ism::hub::Hub;
 use vfio_user_ism::listen::{Source, Sources};
 use vfio_user_ism::record::EventFile;
+use vfio_user_ism::threads::Threads;
 use vfio_user_ism::{profile, serve};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::header::NO_REPLY;
@@ -38,7 +39,10 @@ impl Served {
             clients: vec![Source::Listener(listener)],
             channels: Vec::new(),
         };
-        let task = tokio::spawn(async move { serve::serve(&served, sources, stopped).await });
+        let task = tokio::spawn(async move {
+            let threads = Threads::start(served.names()).unwrap();
+            serve::serve(&served, sources, &threads, stopped).await
+        });
         Self {
             folder,
             hub,

@@ -14,6 +14,7 @@ use vfio_user_ism::connection::{Connection, ConnectionError};
 use vfio_user_ism::hub::{self, ClientKind, Function, Hub};
 use vfio_user_ism::peer::Peer;
 use vfio_user_ism::profile;
+use vfio_user_ism::socket::Socket;
 use vfio_user_protocol::header::NO_REPLY;
 use vfio_user_protocol::message::{
     DmaMap, IrqAction, IrqData, RegionAccess, RegionWrite, SetIrqs, Version,
@@ -241,7 +242,7 @@ pub async fn connect_as(
     assert!(function.connect(kind, None));
     let task = tokio::spawn(async move {
         let client = hub::Client::new(kind, Peer::of(&theirs));
-        let result = Connection::new(theirs, client, function.clone())
+        let result = Connection::new(Socket::try_from(theirs).unwrap(), client, function.clone())
             .run()
             .await;
         function.disconnect(kind);
