@@ -1,5 +1,6 @@
 //! Memory and idle time of our server.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -65,7 +66,7 @@ pub fn memory() -> Vec<Fact> {
     let each = (with(MANY) - one) / (MANY - 1) as f64;
     let daemon = ours(&Setting::default());
     let mut link = Link::open(&daemon.only(), Duration::ZERO);
-    let ram = Ram::new(RAM_LEN);
+    let ram = Rc::new(Ram::new(RAM_LEN));
     rows::populate(&mut link, &ram, 1);
     let before = resident_kib(&daemon);
     messages::unmap(rows::many(0), 0x1000).call(&mut link);

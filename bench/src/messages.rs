@@ -30,12 +30,18 @@ impl Exchange {
         Self { bytes, reply, ram }
     }
 
-    /// Sends it, and waits for the answer.
-    pub fn call(&self, link: &mut Link) {
+    /// Sends it; the bytes of the answer.
+    pub fn send(&self, link: &mut Link) -> usize {
         let fds = self.ram.as_ref().map(|ram| ram.as_fd());
         link.send(&self.bytes, fds.as_slice());
-        if self.reply > 0 {
-            link.receive(self.reply);
+        self.reply
+    }
+
+    /// Sends it, and waits for the answer.
+    pub fn call(&self, link: &mut Link) {
+        let reply = self.send(link);
+        if reply > 0 {
+            link.receive(reply);
         }
     }
 

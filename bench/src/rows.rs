@@ -1,10 +1,8 @@
 //! What each row does.
 
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use vfio_user_ism_tests::client::{command, dma_map};
 use vfio_user_ism_tests::driver::target;
 use vfio_user_ism_tests::{Daemon, Ram};
 
@@ -216,11 +214,14 @@ pub fn many(at: u64) -> u64 {
     0x10_0000_0000 + at * 0x2000
 }
 
-/// Maps `count` pages.
-pub fn populate(link: &mut Link, ram: &Ram, count: u64) {
-    for at in 0..count {
-        let body = dma_map(many(at), 0x1000, at * 0x1000 % RAM_LEN);
-        link.ask(command::DMA_MAP, &body, &[ram.as_fd()]);
+/// Maps `count` pages, some at a time.
+pub fn populate(link: &mut Link, ram: &Rc<Ram>, count: u64) {
+    const AT_A_TIME: u64 = 64;
+    for first in (0..count).step_by(AT_A_TIME as usize) {
+        let maps = (first..count.min(first + AT_A_TIME))
+            .map(|at| messages::map(many(at), 0x1000, ram, at * 0x1000 % RAM_LEN));
+        let replies: usize = maps.map(|map| map.send(link)).sum();
+        link.receive(replies);
     }
 }
 
@@ -251,7 +252,7 @@ pub fn lookup() -> Row {
         let daemon = ours(&Setting::default());
         let mut seat = Seat::take(&daemon, 0, Duration::ZERO);
         let token = seat.dmb(gid(0));
-        populate(&mut seat.link, &seat.ram, maps - 1);
+        populate(&mut seat.link, &Rc::new(Ram::new(RAM_LEN)), maps - 1);
         // A full period of a generator modulo 2^12: scattered, and each once.
         let picks = (0..4096u64).scan(1, |state, _| {
             *state = (*state * 1_664_525 + 1_013_904_223) % 4096;
