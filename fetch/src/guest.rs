@@ -10,8 +10,8 @@ use crate::progress::Progress;
 use crate::request::{Closure, Request};
 
 /// Suites to take the guest from, best first. A suite whose lists a mirror serves half-updated is
-/// refused by apt; the older one will do as well.
-const SUITES: [&str; 2] = ["trixie", "bookworm"];
+/// refused by apt; the next one will do as well. The first two have Linux 6.12.
+const SUITES: [&str; 3] = ["trixie", "bookworm-backports", "bookworm"];
 const SUITE_VARIABLE: &str = "VFIO_USER_ISM_GUEST_SUITE";
 const ARCH: &str = "s390x";
 const META: &str = "linux-image-s390x";
@@ -34,13 +34,18 @@ pub struct Guest {
 
 impl Guest {
     /// The parts from the suite that `$VFIO_USER_ISM_GUEST_SUITE` names, else from Debian trixie, or
-    /// from bookworm where trixie's cannot be had: from the cache, or fetched now.
+    /// from bookworm-backports or bookworm where trixie's cannot be had: from the cache, or fetched
+    /// now. What is in the cache is taken without asking for a better suite, but for bookworm's.
     ///
     /// # Errors
     /// As [`Cache::packages`]; of the best suite, if none can be had.
     pub fn fetch(cache: &Cache) -> Result<Self, Error> {
         if let Some(suite) = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty()) {
             return Self::of_suite(cache, &suite);
+        }
+        let last = SUITES.len() - 1;
+        if let Some(entry) = in_cache(cache, SUITES.get(..last).unwrap_or_default()) {
+            return Self::in_entry(entry);
         }
         first_readable(&SUITES, |suite| Self::of_suite(cache, suite))
     }
@@ -50,14 +55,7 @@ impl Guest {
     /// # Errors
     /// As [`Cache::packages`].
     pub fn of_suite(cache: &Cache, suite: &str) -> Result<Self, Error> {
-        Self::in_entry(cache.packages(&Request {
-            name: format!("guest-{suite}-{ARCH}"),
-            suite: suite.to_owned(),
-            arch: ARCH.to_owned(),
-            packages: vec![BUSYBOX.to_owned()],
-            metas: vec![META.to_owned()],
-            closure: Closure::Named,
-        })?)
+        Self::in_entry(cache.packages(&request(suite))?)
     }
 
     fn in_entry(entry: Entry) -> Result<Self, Error> {
@@ -87,6 +85,22 @@ impl Guest {
             entry,
         })
     }
+}
+
+fn request(suite: &str) -> Request {
+    Request {
+        name: format!("guest-{suite}-{ARCH}"),
+        suite: suite.to_owned(),
+        arch: ARCH.to_owned(),
+        packages: vec![BUSYBOX.to_owned()],
+        metas: vec![META.to_owned()],
+        closure: Closure::Named,
+    }
+}
+
+/// The entry of the first of `suites` that was fetched before.
+fn in_cache(cache: &Cache, suites: &[&str]) -> Option<Entry> {
+    suites.iter().find_map(|suite| cache.have(&request(suite)))
 }
 
 /// What `fetch` gives for the first of `suites` whose lists are not refused. Any other error is not
@@ -159,6 +173,24 @@ mod tests {
         let (_dir, entry) = entry(&["boot/vmlinuz-6", "lib/modules/6/x.ko"]);
         let text = Guest::in_entry(entry).unwrap_err().to_string();
         assert!(text.contains("should hold bin/busybox"), "{text}");
+    }
+
+    #[test]
+    fn the_best_suite_that_was_fetched_before_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path());
+        let suites = ["new", "old"];
+        assert!(in_cache(&cache, &suites).is_none());
+        for suite in ["old", "new"] {
+            let request = request(suite);
+            let partial = dir.path().join("partial");
+            fs::create_dir_all(partial.join("root")).unwrap();
+            let folder = dir.path().join("entries").join(&request.name);
+            fs::create_dir_all(folder.parent().unwrap()).unwrap();
+            Entry::seal(&partial, &folder, &request, vec![]).unwrap();
+            let found = in_cache(&cache, &suites).unwrap();
+            assert!(found.folder().ends_with(&request.name));
+        }
     }
 
     fn refused(suite: &str) -> Error {

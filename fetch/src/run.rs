@@ -18,7 +18,7 @@ pub enum What {
     /// A kernel and busybox for s390x.
     Guest,
     /// Both.
-    All,
+    Both,
 }
 
 /// One part that can be used now.
@@ -49,7 +49,9 @@ pub enum Source {
 }
 
 impl Source {
-    fn of(entry: &Entry) -> Self {
+    /// That of what is in `entry`.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
         Self::Debian {
             bytes_fetched: entry.bytes_fetched(),
             bytes_unpacked: entry.bytes_unpacked(),
@@ -104,10 +106,10 @@ impl fmt::Display for Summary {
 pub fn run(what: What) -> Result<Summary, Error> {
     let cache = Cache::locate()?;
     let mut parts = Vec::new();
-    if matches!(what, What::Qemu | What::All) {
+    if matches!(what, What::Qemu | What::Both) {
         parts = qemu_parts(&cache)?;
     }
-    if matches!(what, What::Guest | What::All) {
+    if matches!(what, What::Guest | What::Both) {
         let guest = Guest::fetch(&cache)?;
         parts.push(Part {
             title: format!("Linux {} and busybox for s390x", guest.release),

@@ -50,7 +50,7 @@ pub enum Command {
     /// Boot Linux guests on one fabric, with a network between them: a console, or a command in one
     /// of them, or measurements.
     Lab(Box<lab::Args>),
-    /// Fetch QEMU and guest parts from Debian into the cache folder.
+    /// Fetch QEMU and guest parts from Debian into the cache folder, and build the lab's modules.
     Fetch {
         /// What to fetch.
         #[arg(value_enum, default_value_t)]
@@ -65,7 +65,12 @@ pub enum FetchWhat {
     Qemu,
     /// An s390x kernel and busybox.
     Guest,
-    /// Both.
+    /// The lab's Linux 6.12: kernel, and the ism and smc modules, which are built.
+    Lab,
+    /// The lab's Linux 7.2: kernel, and the dibs and ism modules, which are built.
+    #[value(name = "lab-7.2")]
+    Lab72,
+    /// QEMU and all guests.
     #[default]
     All,
 }

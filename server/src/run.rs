@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use lab::KernelChoice;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use zpci_region::request::CarrierPolicy;
@@ -71,6 +72,9 @@ pub enum Failure {
     /// The lab could not be run.
     #[error("lab")]
     Lab(#[source] Box<lab::Error>),
+    /// The lab's modules could not be built.
+    #[error("fetch")]
+    Kit(#[source] lab::KitError),
     /// Fetching failed.
     #[error("fetch: {0}")]
     Fetch(String),
@@ -179,11 +183,27 @@ fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
 fn fetch(what: FetchWhat) -> Result<ExitCode, Failure> {
     logging::start(LogFormat::Text);
     let parts = match what {
-        FetchWhat::Qemu => debian_fetch::What::Qemu,
-        FetchWhat::Guest => debian_fetch::What::Guest,
-        FetchWhat::All => debian_fetch::What::All,
+        FetchWhat::Qemu => Some(debian_fetch::What::Qemu),
+        FetchWhat::Guest => Some(debian_fetch::What::Guest),
+        FetchWhat::All => Some(debian_fetch::What::Both),
+        FetchWhat::Lab | FetchWhat::Lab72 => None,
     };
-    let summary = debian_fetch::run(parts).map_err(|error| Failure::Fetch(error.to_string()))?;
+    let kits: &[KernelChoice] = match what {
+        FetchWhat::Qemu | FetchWhat::Guest => &[],
+        FetchWhat::Lab => &[KernelChoice::Linux612],
+        FetchWhat::Lab72 => &[KernelChoice::Linux72],
+        FetchWhat::All => &[KernelChoice::Linux612, KernelChoice::Linux72],
+    };
+    let mut summary = match parts {
+        Some(parts) => {
+            debian_fetch::run(parts).map_err(|error| Failure::Fetch(error.to_string()))?
+        }
+        None => debian_fetch::Summary { parts: Vec::new() },
+    };
+    for kit in kits {
+        let part = lab::kit::part(kit).map_err(Failure::Kit)?;
+        summary.parts.push(part);
+    }
     print(&format!("{summary}\n"))
 }
 

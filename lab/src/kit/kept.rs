@@ -20,7 +20,7 @@ pub(super) const ORDER: &str = "order";
 pub(super) const ORDER_LOOPBACK: &str = "order.loopback";
 
 /// Modules that Debian's kernel may have, but not as they are wanted: its smc knows no ISM.
-const REPLACED: [&str; 4] = ["dibs", "ism", "smc", "smc_diag"];
+pub(super) const REPLACED: [&str; 4] = ["dibs", "ism", "smc", "smc_diag"];
 
 /// Puts what is kept into `root`: from the packages in `guest`, and from the targets in `build`.
 /// `programs` is the folder of those that take the compression off.

@@ -29,7 +29,7 @@ mod tool;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Entry, Initramfs};
+use debian_fetch::{Cache, Entry, Initramfs, Part, Source};
 
 pub use choice::{KernelChoice, OwnKernel};
 pub use error::KitError;
@@ -63,6 +63,24 @@ impl Smc {
     }
 }
 
+/// Sees to it that the kit of `choice` is in the cache, and tells what it is.
+///
+/// # Errors
+/// As [`Kit::prepare`], and when there is no place for a cache.
+pub fn part(choice: &KernelChoice) -> Result<Part, KitError> {
+    let kit = Kit::prepare(&Cache::locate()?, choice)?;
+    let alone = kit.loopback.iter().filter(|m| !kit.plain.contains(m));
+    let modules = kit.plain.iter().chain(alone);
+    let built = modules.filter(|m| kept::REPLACED.contains(&m.name()));
+    let mut files: Vec<PathBuf> = built.map(|m| m.file().to_owned()).collect();
+    files.splice(..0, [kit.kernel, kit.busybox, kit.tool]);
+    Ok(Part {
+        title: format!("Linux {} for the lab", kit.release),
+        files,
+        source: kit.source,
+    })
+}
+
 /// The parts of a guest, ready to boot.
 #[derive(Clone, Debug)]
 pub struct Kit {
@@ -73,6 +91,7 @@ pub struct Kit {
     loopback: Vec<Module>,
     busybox: PathBuf,
     tool: PathBuf,
+    source: Source,
 }
 
 impl Kit {
@@ -123,6 +142,7 @@ impl Kit {
             loopback: modules(kept::ORDER_LOOPBACK)?,
             busybox: root.join(kept::BUSYBOX),
             tool,
+            source: Source::of(entry),
         })
     }
 

@@ -21,6 +21,7 @@ fn toy(dir: &Path, loopback: bool) -> Kit {
         },
         busybox: file("busybox", "<busybox>"),
         tool: file("tool", "<tool>"),
+        source: Source::Machine,
     }
 }
 
