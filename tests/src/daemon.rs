@@ -47,10 +47,16 @@ impl Daemon {
 
     /// Serves the profile with this text.
     pub fn with_text(profile: &str) -> Self {
+        Self::with_text_and(profile, &[])
+    }
+
+    /// Serves the profile with this text, with more arguments.
+    pub fn with_text_and(profile: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profile.json");
         fs::write(&path, profile).unwrap();
-        Self::spawn(command(), folder, &["--profile", path.to_str().unwrap()])
+        let profile = ["--profile", path.to_str().unwrap()];
+        Self::spawn(command(), folder, &[&profile, arguments].concat())
     }
 
     /// Serves with more arguments.

@@ -154,11 +154,17 @@ pub struct Driver {
 impl Driver {
     /// Connects, maps memory, takes the interrupt; nothing is registered.
     pub fn attach(socket: &Path, via: Via) -> Self {
-        let mut client = Client::open(socket);
+        let channel = (via == Via::Channel).then(|| channel(socket));
+        Self::attached(Client::open(socket), via, channel.as_deref())
+    }
+
+    /// Maps memory and takes the interrupt over a client that is open; `channel` is where the
+    /// channel is, for [`Via::Channel`].
+    pub fn attached(mut client: Client, via: Via, channel: Option<&Path>) -> Self {
         let ram = Ram::new(RAM_LEN);
         client.map(IOVA, RAM_LEN, &ram, 0).ok();
         let irq = client.eventfd(MSI);
-        let channel = (via == Via::Channel).then(|| Client::open(&channel(socket)));
+        let channel = channel.map(Client::open);
         Self {
             client,
             ram,

@@ -13,6 +13,7 @@
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
+//! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod memory;
 pub mod program;
 pub mod qemu;
 pub mod qtest;
+pub mod soak;
 pub mod wire;
 
 pub use client::Client;

@@ -1,0 +1,52 @@
+//! Random clients against a server for as long as one likes:
+//!
+//!     cargo run -p vfio-user-ism-tests --bin soak -- --minutes 60
+//!
+//! Exit status 0 if the server holds in the end what it held in the beginning.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Parser;
+use vfio_user_ism_tests::soak::{Plan, run};
+
+/// Random clients connect, map, store, signal, reset and die on every function and channel of a
+/// server; in the end descriptors, threads and memory are what they were.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How long.
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// What they do is chosen by this; by the time of day without.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Functions of the fabric.
+    #[arg(long, default_value_t = 4)]
+    functions: usize,
+}
+
+fn main() -> ExitCode {
+    let Arguments {
+        minutes,
+        seed,
+        functions,
+    } = Arguments::parse();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seed = seed.unwrap_or_else(|| now.map_or(0, |now| now.as_nanos() as u64));
+    let outcome = run(&Plan {
+        time: Duration::from_secs_f64(minutes * 60.0),
+        seed,
+        functions,
+        progress: Duration::from_secs(10),
+    });
+    for (name, times) in &outcome.played {
+        println!("{times:>10}  {name}");
+    }
+    println!("before: {}\nafter:  {}", outcome.before, outcome.after);
+    if outcome.complaint().is_some() {
+        eprintln!("soak: the server holds more than it did (seed {seed})");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

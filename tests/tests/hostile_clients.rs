@@ -1,0 +1,185 @@
+//! Clients that stop reading, hardly write, or never stop writing: meanwhile the other function and
+//! the function's own instruction channel are served, and SIGTERM ends the server. What is counted
+//! is round trips made meanwhile, not time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use vfio_user_ism_tests::client::{CONFIG, QEMU, ZPCI, access, command, region_write, version};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, target};
+use vfio_user_ism_tests::program::profile;
+use vfio_user_ism_tests::wire::{NO_REPLY, message};
+use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
+
+/// Round trips that the others make meanwhile.
+const MEANWHILE: usize = 300;
+
+/// A server of two functions. A flood would make the event file large, and it is read at the end.
+fn daemon() -> Daemon {
+    let profile = profile("pair");
+    let profile = profile.to_str().unwrap();
+    Daemon::with_arguments(&["--profile", profile, "--events-limit", "100000"])
+}
+
+/// Somebody with nothing to do with the bad one: commands, moves, signals.
+struct Other {
+    driver: Driver,
+    token: u64,
+}
+
+impl Other {
+    fn of(daemon: &Daemon) -> Self {
+        let mut driver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
+        let gid = driver.gid();
+        let token = driver.register_dmb(4096, FIRST_INDEX, gid);
+        Self { driver, token }
+    }
+
+    fn is_served(&mut self, round: usize) {
+        let data = [round as u8; 64];
+        self.driver.put(target(self.token, 0, true, 0), &data).ok();
+        assert_eq!(self.driver.ram.read(DMB, 64), data);
+        self.driver.gid();
+    }
+}
+
+/// A client of the instruction channel of `ism0`.
+fn channel(daemon: &Daemon) -> Client {
+    Client::open(&daemon.channel("ism0"))
+}
+
+/// SIGTERM ends it, whatever its clients are at.
+fn ends(daemon: Daemon) {
+    let stopped = daemon.stop();
+    assert_eq!(stopped.ended.code, Some(0), "{}", stopped.ended.stderr);
+    assert!(stopped.report["functions"].is_array());
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_waited_for_by_nobody() {
+    let daemon = daemon();
+    let mut other = Other::of(&daemon);
+    let mut channel = channel(&daemon);
+    let mut deaf = Client::open(&daemon.socket("ism0"));
+    // 4 MiB of replies: many times what its socket holds.
+    for _ in 0..64 {
+        deaf.send(command::REGION_READ, 0, access(0, 0, 1 << 16));
+    }
+    for round in 0..MEANWHILE {
+        other.is_served(round);
+        channel.read(ZPCI, 0, 16).ok();
+    }
+    ends(daemon);
+    drop(deaf);
+}
+
+#[test]
+fn a_client_that_hardly_writes_is_waited_for_by_nobody() {
+    let daemon = daemon();
+    let mut other = Other::of(&daemon);
+    let mut channel = channel(&daemon);
+    let mut slow = Client::connect(&daemon.socket("ism0"));
+    let mut bytes = message(1, command::VERSION, 0, &version(0, 0, QEMU)).into_iter();
+    for round in 0..MEANWHILE {
+        if round % 10 == 0 {
+            slow.wire.send(&[bytes.next().unwrap()]);
+        }
+        other.is_served(round);
+        channel.read(ZPCI, 0, 16).ok();
+    }
+    // It is still served, whenever it comes to an end.
+    slow.wire.send(&bytes.collect::<Vec<_>>());
+    slow.reply_to(1).ok();
+    slow.wire.send(&[1, 0, 13]);
+    ends(daemon);
+}
+
+/// Serves the others while a thread sends `flood` to `ism0` again and again.
+fn while_flooded(flood: &[u8], answered: bool) {
+    let daemon = daemon();
+    let mut other = Other::of(&daemon);
+    let mut channel = channel(&daemon);
+    let mut client = Client::open(&daemon.socket("ism0"));
+    let enough = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let mut times = 0;
+            while !enough.load(Ordering::Relaxed) {
+                client.wire.send(flood);
+                times += 1;
+                if answered {
+                    client.receive().ok();
+                }
+            }
+            assert!(times > 10, "no flood: {times}");
+        });
+        for round in 0..MEANWHILE {
+            other.is_served(round);
+            channel.read(ZPCI, 0, 16).ok();
+        }
+        enough.store(true, Ordering::Relaxed);
+    });
+    client.reset();
+    ends(daemon);
+}
+
+#[test]
+fn a_flood_of_posted_writes_drowns_nobody() {
+    // Each is refused, logged and counted; there is no buffer 0.
+    let one = message(
+        1,
+        command::REGION_WRITE,
+        NO_REPLY,
+        &region_write(0, 0, &[1; 8]),
+    );
+    while_flooded(&one.repeat(1000), false);
+}
+
+#[test]
+fn a_flood_of_large_writes_drowns_nobody() {
+    let body = region_write(CONFIG, 0, &vec![0; 1 << 20]);
+    while_flooded(&message(1, command::REGION_WRITE, NO_REPLY, &body), false);
+}
+
+#[test]
+fn a_flood_of_loads_drowns_nobody() {
+    let body = access(0, 0, 1 << 20).0;
+    while_flooded(&message(1, command::REGION_READ, 0, &body), true);
+}
+
+#[test]
+fn a_flood_does_not_keep_the_server_from_ending() {
+    let daemon = daemon();
+    let mut client = Client::open(&daemon.socket("ism0"));
+    let one = message(
+        1,
+        command::REGION_WRITE,
+        NO_REPLY,
+        &region_write(0, 0, &[1; 8]),
+    );
+    let flood = one.repeat(1000);
+    client.wire.send(&flood);
+    let enough = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            while !enough.load(Ordering::Relaxed) {
+                client.wire.send_to_the_deaf(&flood);
+            }
+        });
+        ends(daemon);
+        enough.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_client_that_comes_and_goes_disturbs_nobody() {
+    let daemon = daemon();
+    let mut other = Other::of(&daemon);
+    let mut channel = channel(&daemon);
+    for round in 0..MEANWHILE {
+        drop(Client::connect(&daemon.socket("ism0")));
+        other.is_served(round);
+        channel.read(ZPCI, 0, 16).ok();
+    }
+    ends(daemon);
+}
