@@ -73,9 +73,9 @@ fn each_has_its_own_gid_and_all_have_one_chid() {
 fn each_reaches_each_unless_a_vlan_parts_them() {
     let daemon = Daemon::with_profile("quad");
     let (mut drivers, gids) = four(&daemon);
-    for from in 0..4 {
-        for to in 0..4 {
-            assert!(reaches(&mut drivers[from], gids[to], None), "{from} {to}");
+    for (from, driver) in drivers.iter_mut().enumerate() {
+        for gid in &gids {
+            assert!(reaches(driver, *gid, None), "{from} {gid:#x}");
         }
     }
     // 0, 1 and 2 are members of 10; 2 and 3 of 20.
@@ -127,9 +127,9 @@ fn only_the_admitted_one_writes_into_a_buffer_and_only_its_owner_gives_it_back()
     assert_eq!(all.len(), 16, "tokens are unique on the fabric");
     for owner in 0..4 {
         for user in 0..4 {
-            for writer in 0..4 {
+            for (writer, driver) in drivers.iter_mut().enumerate() {
                 let at = target(tokens[owner][user], 0, false, 8 * writer as u64);
-                let reply = drivers[writer].put(at, &[1 + writer as u8; 8]);
+                let reply = driver.put(at, &[1 + writer as u8; 8]);
                 let expected = (writer != user).then_some(EIO);
                 assert_eq!(reply.errno(), expected, "{writer} into {owner} for {user}");
             }
@@ -200,8 +200,10 @@ fn everybody_moves_signals_and_is_told_at_once() {
     assert_eq!(stopped.report["violations"], 0, "{}", stopped.report);
 }
 
-/// What makes a function go away.
-const WAYS: [(&str, fn(Driver) -> Option<Driver>); 4] = [
+/// Makes a function go away; the driver, if it is still there.
+type Go = fn(Driver) -> Option<Driver>;
+
+const WAYS: [(&str, Go); 4] = [
     ("its client goes", |driver| {
         drop(driver);
         None

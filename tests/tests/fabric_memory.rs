@@ -131,9 +131,12 @@ fn nor_in_memory_that_may_shrink() {
     torn(Via::Channel, false, 0, 32);
 }
 
+/// Whether a stage is there to be seen.
+type Look<'a> = Box<dyn Fn() -> bool + Sync + 'a>;
+
 /// Stages of a signal, last first: who sees one has to see all that follow here.
 struct Stages<'a> {
-    stages: Vec<(&'static str, Box<dyn Fn() -> bool + Sync + 'a>)>,
+    stages: Vec<(&'static str, Look<'a>)>,
     /// Makes room for the next signal.
     clear: Box<dyn Fn() + Sync + 'a>,
 }
