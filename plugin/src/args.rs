@@ -12,6 +12,8 @@ pub struct Args {
     pub out: Option<PathBuf>,
     /// Functions whose instructions are carried to a server.
     pub forwards: Vec<Forward>,
+    /// Whether the guest's CLP calls tell what the servers say of their functions.
+    pub clp: bool,
 }
 
 /// A function whose instructions are carried to a server.
@@ -41,7 +43,7 @@ pub enum ArgsError {
     #[error("argument {0:?} is not of the form name=value")]
     Malformed(String),
     /// A name nobody knows.
-    #[error("unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N")]
+    #[error("unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|off")]
     Unknown(String),
     /// The same name twice.
     #[error("argument {0:?} is given twice")]
@@ -54,6 +56,12 @@ pub enum ArgsError {
     /// An id that is no number.
     #[error("argument {0:?}: expected a number from 0 to 4294967295, decimal or 0x...")]
     NoNumber(String),
+    /// A switch that is neither on nor off.
+    #[error("argument {0:?}: expected on or off")]
+    NoSwitch(String),
+    /// CLP answers of no function.
+    #[error("clp=on is about the functions of forward=SOCKET, and there is none")]
+    ClpAlone,
     /// An id with no function before it.
     #[error("argument {0:?} comes before the forward=SOCKET that it is about")]
     NoForward(String),
@@ -86,6 +94,7 @@ impl Args {
     /// Names the first argument that is wrong or missing.
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, ArgsError> {
         let mut args = Self::default();
+        let mut clp = None;
         for argument in arguments {
             let (name, value) = argument
                 .split_once('=')
@@ -100,9 +109,12 @@ impl Args {
                 }),
                 "fid" => args.select(argument, Selector::Fid(number(argument, value)?))?,
                 "uid" => args.select(argument, Selector::Uid(number(argument, value)?))?,
+                "clp" if clp.is_some() => return Err(ArgsError::Repeated("clp")),
+                "clp" => clp = Some(switch(argument, value)?),
                 _ => return Err(ArgsError::Unknown(name.to_owned())),
             }
         }
+        args.clp = clp.unwrap_or_default();
         args.check()?;
         Ok(args)
     }
@@ -123,6 +135,9 @@ impl Args {
     fn check(&self) -> Result<(), ArgsError> {
         if self.out.is_none() && self.forwards.is_empty() {
             return Err(ArgsError::NothingToDo);
+        }
+        if self.clp && self.forwards.is_empty() {
+            return Err(ArgsError::ClpAlone);
         }
         let several = self.forwards.len() > 1;
         for (index, forward) in self.forwards.iter().enumerate() {
@@ -152,6 +167,14 @@ impl std::fmt::Display for Selector {
             Self::Uid(uid) => write!(f, "uid={uid}"),
             Self::OnlyIsm => f.write_str("the only function 1014:04ed"),
         }
+    }
+}
+
+fn switch(argument: &str, value: &str) -> Result<bool, ArgsError> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(ArgsError::NoSwitch(argument.to_owned())),
     }
 }
 

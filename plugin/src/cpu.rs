@@ -41,6 +41,8 @@ pub trait GuestCpu: Cpu {
     fn set_psw_mask(&mut self, mask: u64) -> bool;
     /// Writes at an absolute address.
     fn write_absolute(&mut self, address: u64, bytes: &[u8]) -> bool;
+    /// Writes at a virtual address, through the current translation.
+    fn write_virtual(&mut self, address: u64, bytes: &[u8]) -> bool;
 }
 
 /// Condition code of a PSW mask, 0 to 3.
@@ -72,6 +74,29 @@ pub fn append_logical(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<
         Some(mask) if mask & PSW_DAT != 0 => cpu.append_virtual(address, length, out),
         Some(_) => append_real(cpu, address, length, out).is_some(),
         None => false,
+    }
+}
+
+/// Writes at a logical address, as the guest's own instructions would; false if a page of the range
+/// is not there.
+pub fn write_logical(cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) -> bool {
+    match (cpu.psw_mask(), cpu.prefix()) {
+        (Some(mask), _) if mask & PSW_DAT != 0 => cpu.write_virtual(address, bytes),
+        (Some(_), Some(prefix)) => {
+            let mut at = address;
+            let mut left = bytes;
+            while !left.is_empty() {
+                let in_page = usize::try_from(PAGE - at % PAGE).unwrap_or(usize::MAX);
+                let (piece, rest) = left.split_at(in_page.min(left.len()));
+                if !cpu.write_absolute(real_to_absolute(at, prefix), piece) {
+                    return false;
+                }
+                at = at.wrapping_add(piece.len() as u64);
+                left = rest;
+            }
+            true
+        }
+        _ => false,
     }
 }
 

@@ -74,7 +74,7 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
     });
     let forwarder = match args.forwards.as_slice() {
         [] => None,
-        forwards => Some(Forwarder::connect(forwards)?),
+        forwards => Some(Forwarder::connect(forwards, args.clp)?),
     };
     let plugin = Plugin::new(qemu, info, callbacks, records.transpose()?, forwarder);
     PLUGIN

@@ -151,6 +151,7 @@ api! {
     fn qemu_plugin_set_pc(u64);
     fn qemu_plugin_read_memory_vaddr(u64, *mut Array, usize) -> bool;
     fn qemu_plugin_read_memory_hwaddr(u64, *mut Array, usize) -> c_int;
+    fn qemu_plugin_write_memory_vaddr(u64, *mut Array) -> bool;
     fn qemu_plugin_write_memory_hwaddr(u64, *mut Array) -> c_int;
     fn qemu_plugin_scoreboard_new(usize) -> *mut c_void;
     fn qemu_plugin_u64_set(ScoreboardU64, c_uint, u64);

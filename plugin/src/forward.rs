@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Carries out, in QEMU's place, the instructions that access our functions' memory.
 //!
-//! - [`handles`]: which of the guest's handles are ours;
+//! - [`handles`]: which of the guest's handles are ours; [`clp`]: what the guest is told of them;
 //! - [`access`]: an instruction with its registers; [`check`]: may it be put to the function?
 //! - [`message`], [`channel`], [`facts`]: the server's instruction channel;
 //! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: which,
@@ -23,6 +23,7 @@ use crate::observe::Site;
 pub mod access;
 pub mod channel;
 pub mod check;
+pub mod clp;
 pub mod ending;
 pub mod facts;
 #[cfg(test)]
@@ -35,7 +36,7 @@ use access::{Access, Operand, request_register};
 use channel::{Answer, Channel, ChannelError};
 use ending::{Ending, OPERAND};
 use facts::FunctionFacts;
-use handles::Handles;
+use handles::{Handles, Subject};
 
 /// How long a server may take to answer; the guest's vCPU waits as long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,6 +48,8 @@ const FORWARDED_BARS: [u8; 2] = [0, 2];
 pub struct Forwarder {
     functions: Vec<Function>,
     handles: RwLock<Handles>,
+    /// Whether CLP answers are completed.
+    clp: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl Forwarder {
     ///
     /// # Errors
     /// Names the first socket that is of no use, and why.
-    pub fn connect(forwards: &[Forward]) -> Result<Self, String> {
+    pub fn connect(forwards: &[Forward], clp: bool) -> Result<Self, String> {
         let connect = |forward: &Forward| {
             let name = format!("forward={}", forward.socket.display());
             let (channel, facts) = Channel::connect(&forward.socket, PATIENCE)
@@ -99,6 +102,7 @@ impl Forwarder {
         Ok(Self {
             functions,
             handles: RwLock::new(Handles::new(selectors)),
+            clp,
         })
     }
 
@@ -112,6 +116,31 @@ impl Forwarder {
     pub fn learn(&self, request: &[u8], response: &[u8]) -> Vec<String> {
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         handles.learn(request, response)
+    }
+
+    /// Completes the response to a CLP call of the guest that is about functions of ours; true if
+    /// there was something to change. Comes after [`Forwarder::learn`].
+    #[must_use]
+    pub fn complete(&self, request: &[u8], response: &mut [u8]) -> bool {
+        let subject = {
+            let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+            handles.subject(request, response)
+        };
+        let facts = |number: &usize| self.functions.get(*number).map(|function| &function.facts);
+        match subject.filter(|_| self.clp) {
+            Some(Subject::Function(number)) => {
+                if let Some(facts) = facts(&number) {
+                    clp::complete_function(facts, response);
+                }
+                true
+            }
+            Some(Subject::Group(members)) => {
+                let members: Vec<&FunctionFacts> = members.iter().filter_map(facts).collect();
+                clp::complete_group(&members, response);
+                true
+            }
+            None => false,
+        }
     }
 
     /// The instruction at `site`, if it is for one of our functions. `None` leaves it to QEMU.

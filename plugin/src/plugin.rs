@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::cpu::write_logical;
 use crate::decode::Instruction;
 use crate::ffi::VcpuCallback;
 use crate::forward::Forwarder;
@@ -270,28 +271,41 @@ impl Plugin {
         let Some(vcpu) = guard.as_mut().filter(|vcpu| vcpu.observer.is_pending()) else {
             return;
         };
-        let cpu = QemuCpu::new(&self.qemu, &vcpu.registers, &mut vcpu.scratch);
-        let record = step(&mut vcpu.observer, &cpu);
+        let mut cpu = QemuCpu::new(&self.qemu, &vcpu.registers, &mut vcpu.scratch);
+        let mut record = step(&mut vcpu.observer, &cpu);
+        if let Some(record) = &mut record {
+            self.learn(record, &mut cpu);
+        }
         let pending = vcpu.observer.is_pending();
         self.qemu.set_flag(self.pending, index, pending);
         drop(guard);
         self.finish(record);
     }
 
-    /// An instruction has ended: learns from it, and writes it down.
-    fn finish(&self, record: Option<Record>) {
-        let Some(record) = record else {
-            return;
-        };
+    /// Learns from a CLP call that ended, and completes what the guest is told.
+    fn learn(&self, record: &mut Record, cpu: &mut QemuCpu<'_>) {
+        let operands = &mut record.operands;
         if let Some(forwarder) = &self.forwarder
-            && record.operands.processor == Some(CLP_PCI)
-            && let Some(HexBytes(request)) = &record.operands.clp_request
-            && let Some(HexBytes(response)) = &record.operands.clp_response
+            && operands.processor == Some(CLP_PCI)
+            && let Some(Hex(address)) = operands.address
+            && let Some(HexBytes(request)) = &operands.clp_request
+            && let Some(HexBytes(response)) = &mut operands.clp_response
         {
             for note in forwarder.learn(request, response) {
                 self.tell(&note);
             }
+            let at = address.wrapping_add(request.len() as u64);
+            if forwarder.complete(request, response) && !write_logical(cpu, at, response) {
+                self.tell("the response to a CLP call cannot be completed");
+            }
         }
+    }
+
+    /// An instruction has ended: writes it down.
+    fn finish(&self, record: Option<Record>) {
+        let Some(record) = record else {
+            return;
+        };
         if let Some(Err(problem)) = self.records.as_ref().map(|records| records.write(&record)) {
             report(&format!("{problem}; no longer observing"));
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use intercept::encoder::{Condition, Gr, zpci};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::bare::{Guest, PROGRAM_OLD, machine};
+use support::bare::{CLP_FUNCTION, CLP_GROUP, Guest, PROGRAM_OLD, RESPONSE, machine};
 use support::{Run, qemu, run_plugin};
 use vfio_user_ism_tests::daemon::Daemon;
 
@@ -19,12 +19,18 @@ const DATA: u64 = 0x9000;
 
 /// Runs a guest with `ism0` of the server as function 8, forwarded.
 fn run_guest(guest: Guest, server: &Daemon) -> Run {
+    run_guest_with("", guest, server)
+}
+
+/// The same with more arguments for the plugin, each with a comma in front.
+fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let image = guest.write(folder.path());
     let mut arguments = machine(&[(8, &server.only())]);
     arguments.extend(["-kernel".into(), image.to_str().unwrap().into()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    run_plugin(&forward(&server.channel("ism0"), 8), &arguments)
+    let forward = forward(&server.channel("ism0"), 8);
+    run_plugin(&format!("{forward}{more}"), &arguments)
 }
 
 fn forward(channel: &Path, fid: u32) -> String {
@@ -80,6 +86,51 @@ fn enabling_and_disabling_are_followed() {
     assert_eq!(stores.len(), 1, "{stores:?}");
     assert_eq!(stores[0]["bytes"], "616263");
     assert_eq!(stores[0]["offset"], SCRATCH);
+}
+
+/// The guest stores pieces of what CLP told it to the device.
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn clp_tells_what_the_server_says_when_asked_to() {
+    let told = |more: &str| {
+        let server = Daemon::with_device(&json!({ "pchid": 0x0123, "pnetid": "NET1" }));
+        let mut guest = Guest::new();
+        guest.enable(8, 0);
+        guest.query(0);
+        let response = |block: usize| block as u64 + RESPONSE as u64;
+        guest.store_block(0, (2, SCRATCH), 2, response(CLP_FUNCTION) + 30);
+        guest.store_block(0, (2, SCRATCH), 1, response(CLP_FUNCTION) + 63);
+        guest.store_block(0, (2, SCRATCH), 4, response(CLP_FUNCTION) + 128);
+        guest.store_block(0, (2, SCRATCH), 3, response(CLP_GROUP) + 19);
+        let run = run_guest_with(more, guest, &server);
+        let stored: Vec<String> = stores(&server)
+            .iter()
+            .map(|store| store["bytes"].as_str().unwrap().to_owned())
+            .collect();
+        let recorded = run.lines.iter().find(|line| line["command"] == "0x0003");
+        let response = recorded.unwrap()["clp_response"].as_str().unwrap();
+        assert_eq!(
+            response[60..64],
+            stored[0],
+            "the record is what the guest got"
+        );
+        let flags = u8::from_str_radix(&stored[3][..2], 16).unwrap();
+        let [channel, kind, util, _] = &stored[..] else {
+            panic!("{stored:?}");
+        };
+        let relaxed = flags & 8 != 0;
+        let limit = &stored[3][2..];
+        format!("channel {channel} type {kind} util {util} relaxed {relaxed} limit {limit}")
+    };
+    // The PNETID is in EBCDIC.
+    assert_eq!(
+        told(",clp=on"),
+        "channel 0123 type 00 util d5c5e3f1 relaxed true limit 1000"
+    );
+    assert_eq!(
+        told(""),
+        "channel 0000 type 00 util 00000000 relaxed false limit 0080"
+    );
 }
 
 /// Program exceptions as the guest finds them in its lowcore: it stores them to the device.

@@ -34,6 +34,18 @@ fn an_id_belongs_to_the_function_before_it() {
 }
 
 #[test]
+fn clp_answers_are_as_qemu_has_them_unless_asked_for() {
+    for (arguments, on) in [
+        (&["forward=/a"][..], false),
+        (&["clp=on", "forward=/a"], true),
+        (&["forward=/a", "clp=off"], false),
+    ] {
+        let args = Args::parse(arguments.iter().copied()).unwrap();
+        assert_eq!(args.clp, on, "{arguments:?}");
+    }
+}
+
+#[test]
 fn wrong_arguments_are_named() {
     for (arguments, part) in [
         (&[][..], "an argument is missing"),
@@ -44,6 +56,12 @@ fn wrong_arguments_are_named() {
             &["out=a", "frob=1"],
             "unknown argument \"frob\"; known: out=PATH, forward=SOCKET",
         ),
+        (&["forward=a", "clp=yes"], "\"clp=yes\": expected on or off"),
+        (
+            &["forward=a", "clp=on", "clp=off"],
+            "\"clp\" is given twice",
+        ),
+        (&["out=a", "clp=on"], "clp=on is about"),
         (&["fid=1", "forward=a"], "\"fid=1\" comes before"),
         (&["forward=a", "fid=x"], "\"fid=x\": expected a number"),
         (&["forward=a", "fid=4294967296"], "expected a number"),

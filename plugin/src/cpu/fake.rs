@@ -96,8 +96,16 @@ impl GuestCpu for FakeCpu {
     }
 
     fn write_absolute(&mut self, address: u64, bytes: &[u8]) -> bool {
-        let at = usize::try_from(address).unwrap();
-        let place = self.absolute_memory.get_mut(at..at + bytes.len());
-        place.map(|place| place.copy_from_slice(bytes)).is_some()
+        write(&mut self.absolute_memory, address, bytes)
     }
+
+    fn write_virtual(&mut self, address: u64, bytes: &[u8]) -> bool {
+        write(&mut self.virtual_memory, address, bytes)
+    }
+}
+
+fn write(memory: &mut [u8], address: u64, bytes: &[u8]) -> bool {
+    let at = usize::try_from(address).unwrap();
+    let place = memory.get_mut(at..at + bytes.len());
+    place.map(|place| place.copy_from_slice(bytes)).is_some()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 use super::fake::{FakeCpu, PSW_64_DAT};
-use super::{condition_code, effective_address, read_logical, real_to_absolute};
+use super::{condition_code, effective_address, read_logical, real_to_absolute, write_logical};
 use crate::decode::{Gpr, StorageOperand};
 
 #[test]
@@ -59,4 +59,16 @@ fn addresses_wrap_in_the_addressing_mode() {
 fn the_condition_code_is_bits_18_and_19_of_the_psw() {
     assert_eq!(condition_code(3 << 44), 3);
     assert_eq!(condition_code(!(2 << 44)), 1);
+}
+
+#[test]
+fn a_write_goes_where_a_read_would() {
+    let mut cpu = FakeCpu::default();
+    assert!(write_logical(&mut cpu, 0x3FFC, &[1, 2, 3, 4]));
+    assert!(!write_logical(&mut cpu, 0x3FFD, &[1, 2, 3, 4]));
+    assert_eq!(cpu.virtual_memory[0x3FFC..], [1, 2, 3, 4]);
+    cpu.mask &= !(1 << 58);
+    assert!(write_logical(&mut cpu, 0x1FFE, &[5, 6, 7, 8]));
+    assert_eq!(cpu.absolute_memory[0x9FFE..0xA000], [5, 6]);
+    assert_eq!(cpu.absolute_memory[0x2000..0x2002], [7, 8]);
 }

@@ -56,6 +56,8 @@ mod tests {
         max_store_block: 4096,
         relaxed: true,
         bars: [1 << 48, 0, 4096, 0, 0, 0],
+        pchid: 0,
+        util: None,
     };
 
     const STRICT: FunctionFacts = FunctionFacts {

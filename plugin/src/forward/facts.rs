@@ -4,12 +4,16 @@
 //! Layout of the capabilities: Linux `include/uapi/linux/vfio_zdev.h`; the relaxed flag is that of
 //! the kernel patch series "zPCI I/O region" (January 2021).
 
-/// Capability with the facts of the function's group.
+/// Capabilities with the facts of the function, of its group, and with its utility string.
+const CAP_BASE: u16 = 1;
 const CAP_GROUP: u16 = 2;
+const CAP_UTIL: u16 = 3;
 /// The group takes block stores of any length and alignment.
 const GROUP_RELAXED: u64 = 2;
+/// Bytes of a utility string.
+pub const UTIL_LENGTH: usize = 64;
 
-/// Limits of a function, by which its instructions are checked.
+/// Limits of a function, by which its instructions are checked, and what CLP should tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FunctionFacts {
     /// Longest block store in bytes.
@@ -18,15 +22,21 @@ pub struct FunctionFacts {
     pub relaxed: bool,
     /// Bytes of each BAR; 0 for none.
     pub bars: [u64; 6],
+    /// Physical channel id; 0 if the server does not say.
+    pub pchid: u16,
+    /// Utility string (EBCDIC), if there is one.
+    pub util: Option<[u8; UTIL_LENGTH]>,
 }
 
 impl FunctionFacts {
-    /// Reads the group capability of `info`, the body of an answer to DEVICE_GET_INFO whose chain
-    /// of capabilities starts at `first`. The BAR sizes are left 0.
+    /// Reads the capabilities of `info`, the body of an answer to DEVICE_GET_INFO whose chain of
+    /// capabilities starts at `first`. The BAR sizes are left 0.
     ///
     /// # Errors
     /// Says what is missing.
     pub fn read(info: &[u8], first: usize) -> Result<Self, String> {
+        let mut group = None;
+        let (mut pchid, mut util) = (0, None);
         let mut at = first;
         let mut seen = 0;
         loop {
@@ -34,32 +44,57 @@ impl FunctionFacts {
                 .get(at..)
                 .filter(|_| at >= first)
                 .ok_or("a capability lies outside the device info")?;
-            let field = |offset: usize| capability.get(offset..offset + 8)?.first_chunk::<8>();
-            let head = field(0).ok_or("a capability is cut short")?;
+            let head = capability
+                .first_chunk::<8>()
+                .ok_or("a capability is cut short")?;
             let [id0, id1, version0, version1, next @ ..] = *head;
-            if u16::from_ne_bytes([id0, id1]) == CAP_GROUP {
-                let version = u16::from_ne_bytes([version0, version1]);
-                return Self::group(capability, version)
-                    .ok_or_else(|| "the group capability is cut short".to_owned());
-            }
+            let id = u16::from_ne_bytes([id0, id1]);
+            let read = match id {
+                CAP_BASE => half(capability, 24).map(|value| pchid = value),
+                CAP_GROUP => {
+                    let version = u16::from_ne_bytes([version0, version1]);
+                    limits(capability, version).map(|limits| group = Some(limits))
+                }
+                CAP_UTIL => string(capability).map(|value| util = Some(value)),
+                _ => Some(()),
+            };
+            read.ok_or_else(|| format!("the capability with id {id} is cut short"))?;
             seen += 1;
             at = u32::from_ne_bytes(next) as usize;
-            if at == 0 || seen > info.len() {
-                return Err("the device info has no group capability (id 2)".into());
+            if at == 0 {
+                break;
+            }
+            if seen > info.len() {
+                return Err("the chain of capabilities has no end".into());
             }
         }
-    }
-
-    /// u64 flags at 24, u16 maximum at 36; version 2 has the hardware's own maximum at 40.
-    fn group(capability: &[u8], version: u16) -> Option<Self> {
-        let flags = u64::from_ne_bytes(*capability.get(24..)?.first_chunk()?);
-        let maximum = if version >= 2 { 40 } else { 36 };
-        Some(Self {
-            max_store_block: u16::from_ne_bytes(*capability.get(maximum..)?.first_chunk()?),
-            relaxed: flags & GROUP_RELAXED != 0,
+        let (max_store_block, relaxed) =
+            group.ok_or("the device info has no group capability (id 2)")?;
+        Ok(Self {
+            max_store_block,
+            relaxed,
             bars: [0; 6],
+            pchid,
+            util: util.filter(|util| *util != [0; UTIL_LENGTH]),
         })
     }
+}
+
+/// u64 flags at 24, u16 maximum at 36; version 2 has the hardware's own maximum at 40.
+fn limits(capability: &[u8], version: u16) -> Option<(u16, bool)> {
+    let flags = u64::from_ne_bytes(*capability.get(24..)?.first_chunk()?);
+    let maximum = half(capability, if version >= 2 { 40 } else { 36 })?;
+    Some((maximum, flags & GROUP_RELAXED != 0))
+}
+
+/// u32 length at 8, the string at 12.
+fn string(capability: &[u8]) -> Option<[u8; UTIL_LENGTH]> {
+    capability.get(12..)?.first_chunk().copied()
+}
+
+fn half(capability: &[u8], at: usize) -> Option<u16> {
+    let bytes = capability.get(at..)?.first_chunk()?;
+    Some(u16::from_ne_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -88,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn the_function_has_a_channel_id_and_may_have_a_utility_string() {
+        let mut facts = ClpFacts {
+            pchid: 0x0123,
+            ..ClpFacts::default()
+        };
+        let read = |facts: &ClpFacts| FunctionFacts::read(&info(facts), 24).unwrap();
+        assert_eq!((read(&facts).pchid, read(&facts).util), (0x0123, None));
+        facts.util_str[3] = 0xC1;
+        assert_eq!(read(&facts).util, Some(facts.util_str));
+    }
+
+    #[test]
     fn version_1_has_one_maximum() {
         let mut info = vec![0; 24];
         info.extend([2, 0, 1, 0]);
@@ -100,7 +147,7 @@ mod tests {
     #[test]
     fn broken_chains_are_refused() {
         let whole = info(&ClpFacts::default());
-        for length in 0..96 {
+        for length in 0..whole.len() - 8 {
             assert!(
                 FunctionFacts::read(&whole[..length], 24).is_err(),
                 "{length}"

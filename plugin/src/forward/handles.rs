@@ -9,7 +9,10 @@ use crate::args::Selector;
 /// Command codes.
 const LIST: u16 = 2;
 const QUERY: u16 = 3;
+const QUERY_GROUP: u16 = 4;
 const SET: u16 = 5;
+/// A group's number: in the response to a function's query, and in the request of the group's.
+const GROUP: usize = 19;
 /// Response code: carried out.
 const OK: u16 = 0x10;
 /// The handle's bit of an enabled function.
@@ -26,8 +29,19 @@ const ENTRIES: usize = 32;
 struct Known {
     selector: Selector,
     handle: Option<u32>,
+    /// Number of the function's group, once a query told it.
+    group: Option<u8>,
     /// Whether the user was told that the guest does not have it.
     missed: bool,
+}
+
+/// What a query of the guest is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Our function with this number.
+    Function(usize),
+    /// The group of our functions with these numbers.
+    Group(Vec<usize>),
 }
 
 /// The handles of all our functions, by their number.
@@ -49,6 +63,7 @@ impl Handles {
         let known = |selector| Known {
             selector,
             handle: None,
+            group: None,
             missed: false,
         };
         Self {
@@ -64,6 +79,31 @@ impl Handles {
         }
         let ours = |known: &Known| known.handle == Some(handle);
         self.functions.iter().position(ours)
+    }
+
+    /// What a CLP call is a query of, if that concerns functions of ours.
+    #[must_use]
+    pub fn subject(&self, request: &[u8], response: &[u8]) -> Option<Subject> {
+        if half(response, 2) != Some(OK) {
+            return None;
+        }
+        match half(request, 2)? {
+            QUERY => {
+                let handle = word(request, 16)?;
+                let ours = |known: &Known| known.handle.is_some_and(|ours| same(ours, handle));
+                self.functions.iter().position(ours).map(Subject::Function)
+            }
+            QUERY_GROUP => {
+                let group = request.get(GROUP).copied();
+                let members = (0..).zip(&self.functions);
+                let members: Vec<usize> = members
+                    .filter(|(_, known)| known.group.is_some() && known.group == group)
+                    .map(|(number, _)| number)
+                    .collect();
+                (!members.is_empty()).then_some(Subject::Group(members))
+            }
+            _ => None,
+        }
     }
 
     /// Takes in what a CLP call of the PCI kind was answered with. Gives what the user should know.
@@ -141,9 +181,14 @@ impl Handles {
             };
             if ours {
                 known.handle = Some(handle);
-            } else if known.handle.is_some_and(|known| same(known, handle))
-                && known.selector != Selector::OnlyIsm
-            {
+            }
+            if known.handle == Some(handle) {
+                known.group = response.get(GROUP).copied();
+            }
+            if ours || known.selector == Selector::OnlyIsm {
+                continue;
+            }
+            if known.handle.is_some_and(|known| same(known, handle)) {
                 // Plugged anew: the handle is another function's now.
                 known.handle = None;
             }

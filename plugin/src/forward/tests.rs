@@ -37,10 +37,13 @@ fn request(handle: u32, pcias: u64, length: u64) -> u64 {
 
 /// One function, listed and enabled.
 fn forwarder(server: &FakeServer) -> Forwarder {
-    let forwarder = Forwarder::connect(&[Forward {
-        socket: server.path.clone(),
-        selector: Selector::Fid(8),
-    }])
+    let forwarder = Forwarder::connect(
+        &[Forward {
+            socket: server.path.clone(),
+            selector: Selector::Fid(8),
+        }],
+        true,
+    )
     .unwrap();
     enable(&forwarder, ENABLED);
     forwarder
@@ -228,7 +231,7 @@ fn a_waiting_function_holds_up_no_other() {
         socket: server.path.clone(),
         selector: Selector::Fid(fid),
     };
-    let forwarder = Forwarder::connect(&[forward(&slow, 8), forward(&fast, 9)]).unwrap();
+    let forwarder = Forwarder::connect(&[forward(&slow, 8), forward(&fast, 9)], false).unwrap();
     let cpu = |handle| {
         let mut cpu = block_cpu(8);
         cpu.gprs[2] = request(handle, 2, 8);
@@ -261,13 +264,45 @@ fn a_waiting_function_holds_up_no_other() {
 
 #[test]
 fn a_socket_without_a_server_is_named() {
-    let error = Forwarder::connect(&[Forward {
-        socket: "/nowhere/f.insn".into(),
-        selector: Selector::OnlyIsm,
-    }])
+    let error = Forwarder::connect(
+        &[Forward {
+            socket: "/nowhere/f.insn".into(),
+            selector: Selector::OnlyIsm,
+        }],
+        false,
+    )
     .unwrap_err();
     assert!(
         error.starts_with("forward=/nowhere/f.insn: cannot connect"),
         "{error}"
     );
+}
+
+#[test]
+fn queries_are_answered_with_what_the_server_says() {
+    let server = FakeServer::start(|_| Reaction::Done);
+    let mut forwarder = forwarder(&server);
+    let mut request = [0; 32];
+    request[..4].copy_from_slice(&[0, 32, 0, 3]);
+    request[16..20].copy_from_slice(&ENABLED.to_be_bytes());
+    let mut response = [0; 192];
+    response[..4].copy_from_slice(&[0, 192, 0, 0x10]);
+    response[19] = 0xFF;
+    response[20..24].copy_from_slice(&8_u32.to_be_bytes());
+    assert_eq!(forwarder.learn(&request, &response), [""; 0]);
+    let mut told = response;
+    assert!(forwarder.complete(&request, &mut told));
+    assert_eq!(told[30..32], 0x07C0_u16.to_be_bytes());
+    let mut group_request = [0; 32];
+    group_request[..4].copy_from_slice(&[0, 32, 0, 4]);
+    group_request[19] = 0xFF;
+    let mut group = [0; 64];
+    group[..4].copy_from_slice(&[0, 64, 0, 0x10]);
+    assert!(forwarder.complete(&group_request, &mut group));
+    assert_eq!(group[19..22], [8, 0x10, 0]);
+    group_request[19] = 1;
+    assert!(!forwarder.complete(&group_request, &mut group));
+    forwarder.clp = false;
+    assert!(!forwarder.complete(&request, &mut response));
+    assert_eq!(response[30..32], [0, 0]);
 }

@@ -218,4 +218,12 @@ impl GuestCpu for QemuCpu<'_> {
                     == ffi::HWADDR_OK
         })
     }
+
+    fn write_virtual(&mut self, address: u64, bytes: &[u8]) -> bool {
+        self.scratch.borrow_mut().write(bytes, |array| {
+            // SAFETY: as for `write_absolute`.
+            !bytes.is_empty()
+                && unsafe { (self.qemu.api.qemu_plugin_write_memory_vaddr)(address, array) }
+        })
+    }
 }

@@ -19,7 +19,9 @@ const FINAL_PSW: u16 = 0x200;
 const CLP_LIST: usize = 0x8000;
 const CLP_ENABLE: usize = 0x8400;
 const CLP_DISABLE: usize = 0x8500;
-const RESPONSE: i32 = 32;
+pub const CLP_FUNCTION: usize = 0x8600;
+pub const CLP_GROUP: usize = 0x8800;
+pub const RESPONSE: i32 = 32;
 /// Program-new, program-old and restart-new PSW (z/Architecture, assigned storage).
 const PROGRAM_NEW: i32 = 0x1D0;
 pub const PROGRAM_OLD: u16 = 0x150;
@@ -70,6 +72,8 @@ impl Guest {
         guest.put(CLP_LIST, &clp(2, 32 + 16 * 8, 0, 0));
         guest.put(CLP_ENABLE, &clp(5, 32, 0, 1));
         guest.put(CLP_DISABLE, &clp(5, 32, 1, 0));
+        guest.put(CLP_FUNCTION, &clp(3, 192, 0, 0));
+        guest.put(CLP_GROUP, &clp(4, 64, 0, 0));
         guest
     }
 
@@ -120,6 +124,19 @@ impl Guest {
         self.code.llgf(Gr::R5, kept(number), Gr::R0);
         self.code.sty(Gr::R5, 16, Gr::R4);
         self.clp(CLP_DISABLE);
+    }
+
+    /// Queries the function and its group.
+    pub fn query(&mut self, number: usize) {
+        self.code.load_constant(Gr::R4, CLP_FUNCTION as u64);
+        self.code.llgf(Gr::R5, kept(number), Gr::R0);
+        self.code.sty(Gr::R5, 16, Gr::R4);
+        self.clp(CLP_FUNCTION);
+        // The group's number is at 19 of the response, and of the request.
+        self.code.llgc(Gr::R5, RESPONSE + 19, Gr::R4);
+        self.code.load_constant(Gr::R4, CLP_GROUP as u64);
+        self.code.stc(Gr::R5, 19, Gr::R4);
+        self.clp(CLP_GROUP);
     }
 
     /// Makes the request register of a function.

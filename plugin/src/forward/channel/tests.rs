@@ -45,6 +45,8 @@ fn the_server_tells_limits_and_sizes() {
             max_store_block: 1024,
             relaxed: false,
             bars: [1 << 48, 0, 4096, 0, 0, 0],
+            pchid: 0x07C0,
+            util: None,
         }
     );
 }

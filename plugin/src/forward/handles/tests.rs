@@ -135,6 +135,31 @@ fn the_first_part_of_a_long_list_takes_no_function_away() {
 }
 
 #[test]
+fn queries_of_our_functions_and_of_their_group_are_known() {
+    let mut handles = Handles::new([Selector::Fid(8), Selector::Fid(9)]);
+    list(
+        &mut handles,
+        &[(ISM_IDS, 8, 0x21), (ISM_IDS, 9, 0x22), (RNG_IDS, 3, 0x20)],
+    );
+    let query = |handle| block(32, QUERY, &[(16, handle)]);
+    let answer = |fid, group: u32| block(192, OK, &[(16, group), (20, fid)]);
+    for (handle, fid) in [(0x21, 8), (0x22, 9), (0x20, 3)] {
+        handles.learn(
+            &query(handle),
+            &answer(fid, if fid == 9 { 5 } else { 0xFF }),
+        );
+    }
+    let subject = |request: &[u8]| handles.subject(request, &block(64, OK, &[]));
+    assert_eq!(subject(&query(0x8000_0022)), Some(Subject::Function(1)));
+    assert_eq!(subject(&query(0x20)), None);
+    let group = |number| block(32, QUERY_GROUP, &[(16, number)]);
+    assert_eq!(subject(&group(0xFF)), Some(Subject::Group(vec![0])));
+    assert_eq!(subject(&group(5)), Some(Subject::Group(vec![1])));
+    assert_eq!(subject(&group(6)), None);
+    assert_eq!(handles.subject(&group(5), &block(64, 0x20, &[])), None);
+}
+
+#[test]
 fn short_and_odd_blocks_are_taken_without_harm() {
     let mut handles = Handles::new([Selector::Fid(0), Selector::Uid(0)]);
     for code in [LIST, QUERY, SET, 9] {

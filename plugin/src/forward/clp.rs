@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What CLP tells of our functions, as their servers say.
+//!
+//! QEMU answers with what it has for any emulated function: no channel id, block stores of 128
+//! bytes. Layouts: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel
+//! patch series "zPCI I/O region" (January 2021). The function type stays 0: of an ISM function
+//! Linux registers a DMA window one page longer than QEMU takes.
+
+use super::facts::{FunctionFacts, UTIL_LENGTH};
+
+/// Response to a function query: flags, channel id, utility string.
+const FUNCTION_FLAGS: usize = 18;
+const FUNCTION_PCHID: usize = 30;
+const FUNCTION_UTIL: usize = 128;
+const UTIL_VALID: u8 = 0x01;
+/// Response to a group query: flags, and the longest block store in the low 13 bits of a halfword.
+const GROUP_FLAGS: usize = 19;
+const GROUP_MAXIMUM: usize = 20;
+const RELAXED: u8 = 0x08;
+const MAXIMUM_BITS: u16 = 0x1FFF;
+
+/// Puts what is known of a function into the response to its query.
+pub fn complete_function(facts: &FunctionFacts, response: &mut [u8]) {
+    put(response, FUNCTION_PCHID, &facts.pchid.to_be_bytes());
+    if let Some(util) = &facts.util
+        && response.len() >= FUNCTION_UTIL + UTIL_LENGTH
+    {
+        put(response, FUNCTION_UTIL, util);
+        set(response, FUNCTION_FLAGS, UTIL_VALID);
+    }
+}
+
+/// Puts the limits that all of `members` have into the response to the query of their group.
+pub fn complete_group(members: &[&FunctionFacts], response: &mut [u8]) {
+    let Some(maximum) = members.iter().map(|facts| facts.max_store_block).min() else {
+        return;
+    };
+    if let Some(place) = response
+        .get_mut(GROUP_MAXIMUM..)
+        .and_then(<[u8]>::first_chunk_mut)
+    {
+        let kept = u16::from_be_bytes(*place) & !MAXIMUM_BITS;
+        *place = (kept | maximum & MAXIMUM_BITS).to_be_bytes();
+    }
+    if members.iter().all(|facts| facts.relaxed) {
+        set(response, GROUP_FLAGS, RELAXED);
+    }
+}
+
+fn put(response: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = response.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+fn set(response: &mut [u8], at: usize, flag: u8) {
+    if let Some(flags) = response.get_mut(at) {
+        *flags |= flag;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: FunctionFacts = FunctionFacts {
+        max_store_block: 4096,
+        relaxed: true,
+        bars: [0; 6],
+        pchid: 0x07C0,
+        util: None,
+    };
+
+    #[test]
+    fn a_function_gets_its_channel_and_string() {
+        let mut response = vec![0; 192];
+        complete_function(&FACTS, &mut response);
+        assert_eq!((response[30], response[31], response[18]), (0x07, 0xC0, 0));
+        assert_eq!(response.iter().filter(|byte| **byte != 0).count(), 2);
+        let facts = FunctionFacts {
+            util: Some([0xC1; 64]),
+            ..FACTS
+        };
+        response[18] = 0x02;
+        complete_function(&facts, &mut response);
+        assert_eq!(response[18], 0x03);
+        assert_eq!(response[128..192], [0xC1; 64]);
+    }
+
+    #[test]
+    fn a_group_gets_what_all_its_members_take() {
+        let mut response = vec![0; 64];
+        response[20] = 0xE0;
+        response[21] = 0x80;
+        complete_group(&[&FACTS], &mut response);
+        assert_eq!((response[19], response[20], response[21]), (8, 0xF0, 0));
+        let strict = FunctionFacts {
+            max_store_block: 128,
+            relaxed: false,
+            ..FACTS
+        };
+        let mut response = vec![0; 64];
+        complete_group(&[&FACTS, &strict], &mut response);
+        assert_eq!((response[19], response[20], response[21]), (0, 0, 128));
+        let mut response = vec![0; 64];
+        complete_group(&[], &mut response);
+        assert_eq!(response, [0; 64]);
+    }
+
+    #[test]
+    fn short_responses_are_left_alone() {
+        for length in 0..32 {
+            let mut response = vec![0; length];
+            complete_function(&FACTS, &mut response);
+            complete_group(&[&FACTS], &mut response);
+            assert_eq!(response.len(), length);
+        }
+    }
+}
