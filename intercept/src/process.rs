@@ -4,10 +4,33 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How often a child is asked whether it ended.
 const POLL: Duration = Duration::from_millis(2);
+
+/// The program that has children killed when this process ends.
+static KEEPER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has every program that [`command`] names from now on killed when this process ends, however that
+/// comes: `program` is ours, which has a command for it.
+pub fn keep_with(program: &Path) {
+    let _ = KEEPER.set(program.to_owned());
+}
+
+/// A command line of `program`.
+pub fn command(program: &Path) -> Command {
+    let Some(keeper) = KEEPER.get() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(keeper);
+    command
+        .arg("with-parent")
+        .arg(std::process::id().to_string());
+    command.arg(program);
+    command
+}
 
 /// A running child whose stderr goes to a file; it is killed when this value goes.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::profile::Profile;
 use crate::recording::Recording;
 use crate::report::{self, Report};
-use crate::{session, verdict};
+use crate::{process, session, verdict};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
@@ -27,6 +27,7 @@ pub enum Ending {
 /// # Errors
 /// See [`Error`].
 pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
+    process::keep_with(program);
     if args.dump_plan {
         print(&plan(args)?.to_json())?;
         return Ok(Ending::Good);

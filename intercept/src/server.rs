@@ -1,10 +1,10 @@
 //! The server under which the guest runs: this program's own `serve`, as a child process.
 
-use crate::process::Process;
+use crate::process::{self, Process};
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use thiserror::Error;
@@ -62,7 +62,7 @@ impl Server {
         let (ready, writer) = std::io::pipe().map_err(start)?;
         rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty())
             .map_err(|error| start(error.into()))?;
-        let mut command = Command::new(program);
+        let mut command = process::command(program);
         command.arg("serve");
         if let Some(profile) = profile {
             command.arg("--profile").arg(profile);

@@ -50,6 +50,15 @@ pub enum Command {
     /// Boot Linux guests on one fabric, with a network between them: a console, or a command in one
     /// of them, or measurements.
     Lab(Box<lab::Args>),
+    /// Becomes a program that is killed when process PARENT, which must have started this, has ended.
+    #[command(hide = true)]
+    WithParent {
+        /// Process id.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
     /// Fetch QEMU and guest parts from Debian into the cache folder, and build the lab's modules.
     Fetch {
         /// What to fetch.

@@ -56,3 +56,4 @@ pub mod socket;
 pub mod sockets;
 pub mod spin;
 pub mod threads;
+pub mod with_parent;

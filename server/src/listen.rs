@@ -5,8 +5,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
-use rustix::net::{AddressFamily, SocketType};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 /// A socket that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -100,16 +101,16 @@ pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
         let what = format!("{what} {}", path.display());
         move |source| ListenError::System { what, source }
     };
+    // One server at a time looks at what is in this folder and takes its place.
+    let _turn = turn(path);
     if let Ok(metadata) = std::fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
             return Err(ListenError::NotASocket(path.to_owned()));
         }
-        match UnixStream::connect(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path).map_err(system("cannot remove the dead socket"))?;
-            }
-            _ => return Err(ListenError::InUse(path.to_owned())),
+        if !is_dead(path) {
+            return Err(ListenError::InUse(path.to_owned()));
         }
+        std::fs::remove_file(path).map_err(system("cannot remove the dead socket"))?;
     }
     // The umask makes the mode right from the first moment; no other thread creates files yet.
     let old = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
@@ -117,6 +118,29 @@ pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
     rustix::process::umask(old);
     let listener = listener.map_err(system("cannot listen on"))?;
     Ok((Source::Listener(listener), SocketFile::new(path)))
+}
+
+/// Holds a lock on the folder of `path` until it is dropped. A folder that cannot be locked has none.
+fn turn(path: &Path) -> Option<OwnedFd> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty()).ok()?;
+    rustix::fs::flock(&folder, FlockOperation::LockExclusive).ok()?;
+    Some(folder)
+}
+
+/// Whether nobody has bound the socket file at `path`. A socket of another type is told apart from
+/// ours before it is connected, so that a server that is there notices nothing.
+fn is_dead(path: &Path) -> bool {
+    let probe = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None);
+    let address = SocketAddrUnix::new(path);
+    let (Ok(probe), Ok(address)) = (probe, address) else {
+        return false;
+    };
+    rustix::net::connect(&probe, &address) == Err(Errno::CONNREFUSED)
 }
 
 /// Takes over descriptor `number`: a listening or a connected UNIX stream socket.

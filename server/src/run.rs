@@ -21,7 +21,7 @@ use crate::reporting::Reporting;
 use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::sockets::Sockets;
 use crate::threads::Threads;
-use crate::{capabilities, descriptor_limit, logging, rules_list, serve};
+use crate::{capabilities, descriptor_limit, logging, rules_list, serve, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 const VIOLATIONS: u8 = 1;
@@ -132,6 +132,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::Intercept(args)) => intercept(&args),
         Some(Command::Lab(args)) => lab(&args),
+        Some(Command::WithParent { parent, words }) => Err(Failure::System {
+            what: format!("cannot become {}", words[0].display()),
+            source: with_parent::become_program(parent, &words),
+        }),
         Some(Command::Fetch { what }) => fetch(what),
     }
 }

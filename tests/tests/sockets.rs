@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command as number, version};
@@ -102,6 +102,66 @@ fn a_live_socket_is_left_alone() {
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
     open_when_free(&path).reset();
+}
+
+#[test]
+fn a_server_does_not_notice_that_another_one_wanted_its_socket() {
+    let daemon = Daemon::start();
+    let path = daemon.only();
+    for _ in 0..3 {
+        let ended = run(["--socket-path", path.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(3));
+    }
+    let stopped = daemon.stop();
+    let function = stopped.function("ism0");
+    assert_eq!(
+        (&function["clients"], &function["clients_refused"]),
+        (&0.into(), &0.into())
+    );
+}
+
+#[test]
+fn of_many_servers_that_want_one_dead_socket_one_gets_it() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ism0.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let log = |at: usize| folder.path().join(format!("log{at}"));
+        let mut servers: Vec<Child> = (0..8)
+            .map(|at| {
+                let mut server = command();
+                server.arg("--socket-path").arg(&path).stdout(Stdio::null());
+                server.stderr(fs::File::create(log(at)).unwrap());
+                server.spawn().unwrap()
+            })
+            .collect();
+        let ready = |at: usize| fs::read_to_string(log(at)).unwrap().contains("ready");
+        let mut ended = [false; 8];
+        eventually("all but one have ended", || {
+            for (at, server) in servers.iter_mut().enumerate() {
+                if !ended[at]
+                    && let Some(status) = server.try_wait().unwrap()
+                {
+                    assert_eq!(
+                        status.code(),
+                        Some(3),
+                        "{}",
+                        fs::read_to_string(log(at)).unwrap()
+                    );
+                    ended[at] = true;
+                }
+            }
+            let left: Vec<usize> = (0..8).filter(|at| !ended[*at]).collect();
+            assert!(!left.is_empty(), "nobody got it");
+            (left.len() == 1 && ready(left[0])).then_some(())
+        });
+        // The one that is left is the one behind the path.
+        open_when_free(&path).reset();
+        for mut server in servers {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
 }
 
 #[test]

@@ -4,11 +4,11 @@ use super::check::Qemu;
 use super::command::CommandLine;
 use super::qmp::{Qmp, QmpError};
 use crate::probe::{self, DUMP_ADDRESS, DUMP_LENGTH, ProbeState};
-use crate::process::Process;
+use crate::process::{self, Process};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -127,7 +127,7 @@ fn with_monitor<T>(
     work: impl FnOnce(&mut Qmp<ChildStdin>) -> Result<T, GuestError>,
 ) -> Result<(T, Duration), GuestError> {
     let start = Instant::now();
-    let mut command = Command::new(&qemu.path);
+    let mut command = process::command(&qemu.path);
     command
         .args(line.arguments())
         .stdin(Stdio::piped())
