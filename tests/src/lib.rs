@@ -15,6 +15,7 @@
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
 //! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
+//! | [`relay`] | keeps what a client says to the server |
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -24,6 +25,7 @@ pub mod memory;
 pub mod program;
 pub mod qemu;
 pub mod qtest;
+pub mod relay;
 pub mod soak;
 pub mod wire;
 

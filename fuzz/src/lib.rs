@@ -1,0 +1,18 @@
+//! What each fuzz target does with its input, and what must hold then.
+//!
+//! | module | the input is |
+//! |---|---|
+//! | [`frame`] | bytes of a client's stream |
+//! | [`session`] | what one or two clients do: messages, descriptors, replies |
+//! | [`device`] | loads, stores, resets of several functions, and memory that comes and goes |
+//! | [`profile`] | the text of a profile |
+//!
+//! Every `run` panics when what must hold does not. Inputs of `session` and `device` are read as a
+//! tape, front to back, so that any bytes mean something and a changed byte changes one action.
+#![forbid(unsafe_code)]
+
+pub mod device;
+pub mod frame;
+pub mod profile;
+pub mod session;
+mod tape;

@@ -1,0 +1,31 @@
+//! The text of a profile: an error that names the file, or a plan that is shown and read again.
+
+use vfio_user_ism::hub::Hub;
+use vfio_user_ism::profile;
+
+/// Reads `bytes` as a profile.
+pub fn run(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match profile::parse("FILE", text) {
+        Err(error) => {
+            let message = error.to_string();
+            assert!(
+                message.starts_with("FILE: ") && !error.problem.is_empty(),
+                "{message}"
+            );
+        }
+        Ok(plan) => {
+            let shown = plan.show();
+            let again = profile::parse("FILE", &shown.to_string())
+                .unwrap_or_else(|error| panic!("what is shown is refused: {error}"));
+            assert_eq!(again.show(), shown);
+            assert_eq!(again.functions.len(), plan.functions.len());
+            // What the profile check lets through makes a fabric.
+            if let Err(error) = Hub::new(plan, None) {
+                panic!("a profile passes and its fabric does not: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Descriptors that clients lend: memory of two kinds, and what is no memory or no eventfd.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{MemfdFlags, SealFlags};
+
+/// Bytes of each file.
+pub const LEN: u64 = 4 << 20;
+
+/// What a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Memory as QEMU lends it: sealed against shrinking.
+    Sealed,
+    /// Memory that could be cut at any time.
+    Unsealed,
+    /// An eventfd.
+    Eventfd,
+    /// An eventfd that a write would wait for.
+    Full,
+    /// The end of a pipe.
+    Pipe,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [
+        Self::Sealed,
+        Self::Unsealed,
+        Self::Eventfd,
+        Self::Full,
+        Self::Pipe,
+    ];
+}
+
+/// One of each, made once.
+#[derive(Debug)]
+pub struct Lent([OwnedFd; 5]);
+
+impl Lent {
+    pub fn new() -> Self {
+        let file = |name| {
+            let file = rustix::fs::memfd_create(name, MemfdFlags::ALLOW_SEALING).expect("a memfd");
+            rustix::fs::ftruncate(&file, LEN).expect("room for it");
+            file
+        };
+        let sealed = file("sealed");
+        rustix::fs::fcntl_add_seals(&sealed, SealFlags::SHRINK).expect("a seal");
+        let event = eventfd(0, EventfdFlags::NONBLOCK).expect("an eventfd");
+        let full = eventfd(0, EventfdFlags::empty()).expect("an eventfd");
+        rustix::io::write(&full, &(u64::MAX - 1).to_ne_bytes()).expect("it is filled");
+        let (_, pipe) = rustix::pipe::pipe().expect("a pipe");
+        Self([sealed, file("unsealed"), event, full, pipe])
+    }
+
+    pub fn get(&self, kind: Kind) -> BorrowedFd<'_> {
+        self.0[kind as usize].as_fd()
+    }
+}

@@ -1,0 +1,190 @@
+//! What a client may expect: which of its messages are answered, and whether the connection lives.
+
+use std::collections::VecDeque;
+
+use vfio_user_ism::connection::ConnectionError;
+use vfio_user_ism::hub::ClientKind;
+
+use super::message::{ERROR, NO_REPLY, REPLY, VERSION, u16_at, u32_at};
+
+/// Largest message: 1 MiB of data and what is in front of it. Sizes a little above are not judged.
+const LARGEST: u32 = 1 << 20;
+const SLACK: u32 = 4096;
+/// Descriptors that may wait for their message to be whole.
+const MOST_LENT: usize = 16;
+
+/// A message on its way, or what is wrong with the one that would be next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Request {
+        id: u16,
+        command: u16,
+        no_reply: bool,
+    },
+    Reply,
+    /// Cannot be understood.
+    Nonsense,
+}
+
+/// One connection, seen from its client.
+#[derive(Debug)]
+pub struct Model {
+    kind: ClientKind,
+    /// Sent bytes that are no whole message yet.
+    part: Vec<u8>,
+    /// Messages sent whose effect is not known yet.
+    flight: VecDeque<Sent>,
+    /// VERSION was accepted.
+    open: bool,
+    /// A message was sent at which the server hangs up.
+    pub doomed: bool,
+    /// The server may hang up: what it made of a message cannot be known.
+    unsure: bool,
+    /// Descriptors sent since the stream was last between two messages.
+    waiting: usize,
+}
+
+/// What an instruction channel carries out: VERSION, info of device and region, region access.
+const CHANNEL: [u16; 5] = [1, 4, 5, 9, 10];
+
+impl Model {
+    /// A connection on which nothing was said.
+    pub fn new(kind: ClientKind) -> Self {
+        Self {
+            kind,
+            part: Vec::new(),
+            flight: VecDeque::new(),
+            open: false,
+            doomed: false,
+            unsure: false,
+            waiting: 0,
+        }
+    }
+
+    /// Bytes were sent, with so many descriptors.
+    pub fn sent(&mut self, bytes: &[u8], lent: usize) {
+        if self.flight.back() == Some(&Sent::Nonsense) || self.doomed {
+            return;
+        }
+        self.part.extend(bytes);
+        self.waiting += lent;
+        self.unsure |= self.waiting > MOST_LENT;
+        while self.part.len() >= 16 {
+            let (size, flags) = (u32_at(&self.part, 4), u32_at(&self.part, 8));
+            if flags & 0xf > 1 || !(16..=LARGEST + SLACK).contains(&size) {
+                self.flight.push_back(Sent::Nonsense);
+                self.part.clear();
+                break;
+            }
+            self.unsure |= size > LARGEST;
+            let size = size as usize;
+            if self.part.len() < size {
+                break;
+            }
+            let [id, command] = [0, 2].map(|at| u16_at(&self.part, at));
+            self.flight.push_back(match flags & REPLY {
+                0 => Sent::Request {
+                    id,
+                    command,
+                    no_reply: flags & NO_REPLY != 0,
+                },
+                _ => Sent::Reply,
+            });
+            self.part.drain(..size);
+        }
+        if self.part.is_empty() {
+            self.waiting = 0;
+        }
+        self.settle();
+    }
+
+    /// Passes over what is not answered.
+    fn settle(&mut self) {
+        while let Some(next) = self.flight.front() {
+            match *next {
+                Sent::Reply => {}
+                Sent::Nonsense => self.doomed = true,
+                Sent::Request { command, .. } if !self.open && command != VERSION => {
+                    self.doomed = true;
+                }
+                Sent::Request {
+                    no_reply: false, ..
+                } => return,
+                Sent::Request { command, .. } => {
+                    if command == VERSION && !self.open {
+                        // Accepted or not: nobody tells.
+                        (self.open, self.unsure) = (true, true);
+                    }
+                }
+            }
+            if self.doomed {
+                self.flight.clear();
+                self.part.clear();
+                return;
+            }
+            self.flight.pop_front();
+        }
+    }
+
+    /// Whether a reply is due.
+    pub fn waits(&self) -> bool {
+        !self.flight.is_empty()
+    }
+
+    /// Whether the stream is between two messages, in a session that is open.
+    pub fn is_idle(&self) -> bool {
+        self.open && !self.doomed && self.part.is_empty() && self.flight.is_empty()
+    }
+
+    /// A reply came.
+    pub fn replied(&mut self, message: &[u8]) {
+        let (id, command) = (u16_at(message, 0), u16_at(message, 2));
+        let (flags, errno) = (u32_at(message, 8), u32_at(message, 12));
+        let asked = self.flight.pop_front();
+        let expected = Sent::Request {
+            id,
+            command,
+            no_reply: false,
+        };
+        assert_eq!(
+            asked,
+            Some(expected),
+            "a reply with id {id} and command {command}"
+        );
+        match flags {
+            REPLY => assert_eq!(errno, 0, "an errno in a success"),
+            flags => {
+                assert_eq!(flags, REPLY | ERROR);
+                assert!(
+                    message.len() == 16 && (1..=133).contains(&errno),
+                    "{message:?}"
+                );
+            }
+        }
+        if self.kind == ClientKind::Channel && !CHANNEL.contains(&command) {
+            assert_ne!(flags, REPLY, "command {command} on a channel");
+        }
+        self.open |= command == VERSION && flags == REPLY;
+        self.settle();
+    }
+
+    /// Compares how the server's side ended with what was sent.
+    pub fn check_end(&self, result: &Result<(), ConnectionError>) {
+        let cut = !self.part.is_empty();
+        match result {
+            _ if self.unsure => {}
+            Ok(()) => assert!(
+                !self.doomed && !cut && !self.waits(),
+                "an end as if all were well: {self:?}"
+            ),
+            Err(ConnectionError::Malformed(_)) => assert!(self.doomed, "hung up on: {self:?}"),
+            Err(ConnectionError::Truncated { .. }) => assert!(cut && !self.doomed, "{self:?}"),
+            Err(ConnectionError::System(error)) => panic!("{error}"),
+        }
+    }
+
+    /// Whether the server has ended the stream for a reason.
+    pub fn may_end(&self) -> bool {
+        self.doomed || self.unsure
+    }
+}
