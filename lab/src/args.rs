@@ -39,9 +39,9 @@ pub struct Beside {
 /// Flags of `lab`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
-    /// How many guests.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = guests)]
-    pub guests: usize,
+    /// How many guests [default: 1, with --bench 2].
+    #[arg(long, value_name = "N", value_parser = guests)]
+    pub guests: Option<usize>,
     /// Kernel of the guests, from Debian; its ism and smc modules are built once.
     #[arg(long, value_enum, value_name = "VERSION", default_value_t)]
     pub kernel_version: KernelVersion,
@@ -104,6 +104,9 @@ pub struct Args {
     /// Keep consoles and logs in this folder.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// The other side of --bench's bare round trip: answer at this socket, and do nothing else.
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub echo: Option<PathBuf>,
     /// How long a guest may take to boot, in seconds.
     #[arg(long, value_name = "S", default_value_t = 180)]
     pub timeout: u64,
@@ -128,6 +131,11 @@ fn beside(text: &str) -> Result<Beside, String> {
 }
 
 impl Args {
+    /// How many guests there are to be.
+    pub(crate) fn guest_count(&self) -> usize {
+        self.guests.unwrap_or(if self.bench { 2 } else { 1 })
+    }
+
     /// The flags whose guest does not exist, if there is one.
     pub(crate) fn missing_guest(&self) -> Option<String> {
         let named = [("--on", self.on), ("--console", self.console)];
@@ -135,11 +143,11 @@ impl Args {
         named
             .into_iter()
             .chain(beside)
-            .find(|(_, guest)| *guest >= self.guests)
+            .find(|(_, guest)| *guest >= self.guest_count())
             .map(|(flag, guest)| {
                 format!(
                     "{flag} {guest}: there is no such guest, the last one is guest {}",
-                    self.guests - 1
+                    self.guest_count() - 1
                 )
             })
     }

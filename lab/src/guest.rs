@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::Mutex;
 
 use crate::agent::{Agent, AgentError, Listening, Output, SLOTS, Sink};
 use crate::child::Child;
@@ -15,7 +14,6 @@ use crate::console::Console;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::qemu::CommandLine;
-use crate::server::how_it_ended;
 
 /// How long QEMU may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,22 +53,11 @@ pub struct Wiring {
 pub struct Guest {
     /// Its number.
     pub number: usize,
-    /// Process id of its QEMU.
-    pub qemu_id: u32,
     /// Its console.
     pub console: Console,
     listening: Mutex<Option<Listening>>,
     agent: OnceLock<Agent>,
-    end: watch::Receiver<Option<End>>,
-    stop: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
-/// How a QEMU ended.
-#[derive(Debug, Clone)]
-struct End {
-    how: String,
-    words: String,
+    qemu: Child,
 }
 
 impl Guest {
@@ -109,19 +96,14 @@ impl Guest {
         let mut command = Command::new(&recipe.qemu);
         command.args(line.arguments()).stdout(Stdio::null());
         let what = format!("the QEMU of guest {number}");
-        let child = Child::start(&what, command, &folder.log(&name("qemu.log")))?;
-        let qemu_id = child.id();
-        let stop = Arc::new(Notify::new());
-        let (ended, end) = watch::channel(None);
+        let log = folder.log(&name("qemu.log"));
+        let (qemu, _) = Child::start(&what, command, &log, PATIENCE)?;
         Ok(Self {
             number,
-            qemu_id,
             console,
             listening: Mutex::new(Some(listening)),
             agent: OnceLock::new(),
-            end,
-            stop: Arc::clone(&stop),
-            task: tokio::spawn(attend(child, stop, ended)),
+            qemu,
         })
     }
 
@@ -184,27 +166,34 @@ impl Guest {
             .ok_or_else(|| self.failure("it is not ready"))
     }
 
+    /// Process id of its QEMU.
+    #[must_use]
+    pub fn qemu_id(&self) -> u32 {
+        self.qemu.id()
+    }
+
     /// Waits for the end of its QEMU; how it ended, in words.
     pub async fn ended(&self) -> String {
-        let mut end = self.end.clone();
-        match end.wait_for(Option::is_some).await {
-            Ok(end) => end.as_ref().map(|end| end.how.clone()).unwrap_or_default(),
-            Err(_) => "QEMU is gone".to_owned(),
-        }
+        format!("QEMU {}", self.qemu.ended().await)
     }
 
     /// Whether its QEMU runs.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.end.borrow().is_none()
+        self.qemu.is_running()
     }
 
     /// An error about this guest, with its last words.
     #[must_use]
     pub fn failure(&self, how: &str) -> Error {
-        let qemu = self.end.borrow().as_ref().map(|end| end.words.clone());
+        // While it runs, what it said is not about its end.
+        let qemu = if self.is_running() {
+            String::new()
+        } else {
+            self.qemu.last_words()
+        };
         let parts = [
-            ("QEMU says", qemu.unwrap_or_default()),
+            ("QEMU says", qemu),
             ("the end of its console", self.console.last_words()),
         ];
         let words = parts
@@ -231,27 +220,8 @@ impl Guest {
 
     /// Ends its QEMU.
     pub async fn stop(&self) {
-        self.stop.notify_one();
-        self.ended().await;
+        self.qemu.stop().await;
     }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn attend(mut child: Child, stop: Arc<Notify>, ended: watch::Sender<Option<End>>) {
-    let how = tokio::select! {
-        status = child.ended() => format!("QEMU {}", how_it_ended(&status)),
-        () = stop.notified() => {
-            child.stop(PATIENCE).await;
-            "QEMU was ended".to_owned()
-        }
-    };
-    let words = child.last_words();
-    ended.send_replace(Some(End { how, words }));
 }
 
 fn append(number: usize, recipe: &Recipe) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::folder::Folder;
@@ -15,6 +16,11 @@ use crate::qemu::FID;
 use crate::server::{Server, Serving};
 use crate::switch::Switch;
 use crate::{profile, say};
+
+/// How long the server may take to write a report.
+const REPORT: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const POLL: Duration = Duration::from_millis(5);
 
 /// What a lab is made of.
 #[derive(Debug, Clone)]
@@ -27,6 +33,8 @@ pub struct Setup {
     pub observe: bool,
     /// The guests.
     pub recipe: Recipe,
+    /// Functions beside those of the guests.
+    pub spare: usize,
     /// Profile of the fabric, instead of the lab's own.
     pub profile: Option<PathBuf>,
     /// Where events go, if they are wanted.
@@ -44,6 +52,8 @@ pub struct Lab {
     server: Server,
     switch: Switch,
     report: PathBuf,
+    /// Reports asked for so far.
+    reports: Mutex<u64>,
 }
 
 impl Lab {
@@ -58,19 +68,26 @@ impl Lab {
             Some(path) => std::path::absolute(path).map_err(Error::file("use", path))?,
             None => folder.log("report.json"),
         };
+        // One of an earlier run must not pass for this one's.
+        match std::fs::remove_file(&report) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("replace", &report)(error));
+            }
+            _ => {}
+        }
         let serving = Serving {
             program: &setup.program,
             profile: &profile,
             events: setup.events.as_deref(),
             report: &report,
         };
-        let mut server = Server::start(&serving, folder).await?;
+        let server = Server::start(&serving, folder).await?;
         say(format_args!("server: process {}", server.id()));
-        if server.functions.len() < guests {
-            let functions = server.functions.len();
+        let (functions, needed) = (server.functions.len(), guests + setup.spare);
+        if functions < needed {
             server.stop().await;
             return Err(Error::Usage(format!(
-                "{} has {functions} function(s), too few for {guests} guests",
+                "{} has {functions} function(s), expected {needed} at least",
                 profile.display()
             )));
         }
@@ -79,6 +96,7 @@ impl Lab {
             server,
             switch: Switch::new(),
             report,
+            reports: Mutex::new(0),
         };
         for number in 0..guests {
             if let Err(error) = lab.add_guest(number, setup, folder) {
@@ -112,7 +130,7 @@ impl Lab {
         let guest = Guest::start(number, &setup.recipe, wiring, folder)?;
         say(format_args!(
             "guest {number}: QEMU is process {}",
-            guest.qemu_id
+            guest.qemu_id()
         ));
         self.guests.push(Arc::new(guest));
         Ok(())
@@ -122,7 +140,7 @@ impl Lab {
     ///
     /// # Errors
     /// A guest ended, or did not come up in time; the server ended.
-    pub async fn ready(&mut self, patience: Duration) -> Result<(), Error> {
+    pub async fn ready(&self, patience: Duration) -> Result<(), Error> {
         let waiting = async {
             for guest in &self.guests {
                 guest.ready(patience).await?;
@@ -152,7 +170,7 @@ impl Lab {
     }
 
     /// Waits for an end of the server that nobody asked for.
-    pub async fn server_ended(&mut self) -> Error {
+    pub async fn server_ended(&self) -> Error {
         self.server.ended().await
     }
 
@@ -162,10 +180,36 @@ impl Lab {
         self.server.id()
     }
 
-    /// Where the server writes its totals.
+    /// Sockets of the functions, in the profile's order: those of the guests first.
     #[must_use]
-    pub fn report_path(&self) -> &Path {
-        &self.report
+    pub fn functions(&self) -> &[PathBuf] {
+        &self.server.functions
+    }
+
+    /// The server's totals so far.
+    ///
+    /// # Errors
+    /// It does not write them.
+    pub async fn report(&self) -> Result<Value, Error> {
+        // One at a time, so that each knows its number.
+        let mut reports = self.reports.lock().await;
+        self.server.ask_for_report()?;
+        *reports += 1;
+        let written = async {
+            loop {
+                let text = std::fs::read(&self.report).unwrap_or_default();
+                // Until it is whole, it is no JSON.
+                if let Ok(report) = serde_json::from_slice::<Value>(&text)
+                    && report["number"].as_u64() >= Some(*reports)
+                {
+                    return report;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(REPORT, written)
+            .await
+            .map_err(|_| Error::file("wait for", &self.report)(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// Ends the guests, then the server; the server's totals.
@@ -190,13 +234,16 @@ fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
         return Ok(path.clone());
     }
     let path = folder.log("profile.json");
-    let text = format!("{:#}\n", profile::for_guests(setup.recipe.guests));
+    let text = format!(
+        "{:#}\n",
+        profile::with_functions(setup.recipe.guests + setup.spare)
+    );
     std::fs::write(&path, text).map_err(Error::file("write", &path))?;
     Ok(path)
 }
 
 /// The instruction channel beside a function's socket.
-fn channel(function: &Path) -> PathBuf {
+pub fn channel(function: &Path) -> PathBuf {
     let mut path = OsString::from(function);
     path.push(".insn");
     path.into()

@@ -9,7 +9,8 @@
 //! | [`kit`], `boot` | what it boots; `guest/init` and `guest/agent` run inside |
 //! | `agent` | runs commands in it |
 //! | `switch` | the network between guests |
-//! | `terminal` | a guest's console on this terminal |
+//! | `terminal`, `keys` | a guest's console on this terminal |
+//! | `bench` | what is measured |
 //!
 //! Non-goal: emulating the function; that is the server's, which the lab starts.
 
@@ -17,6 +18,7 @@
 
 mod agent;
 mod args;
+mod bench;
 mod boot;
 mod child;
 mod console;

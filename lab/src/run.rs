@@ -11,13 +11,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::agent::Sink;
-use crate::args::{Args, KernelVersion};
+use crate::args::{Args, Format, KernelVersion};
+use crate::bench::{Figures, Needs};
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::{Guest, Recipe};
 use crate::kit::{KernelChoice, Kit, OwnKernel};
 use crate::lab::{Lab, Setup};
-use crate::{boot, plugin, say, terminal};
+use crate::{bench, boot, plugin, say, terminal};
 
 /// Exit status of a lab that a signal ended: this and its number, as shells have it.
 const SIGNALLED: u8 = 128;
@@ -28,6 +29,10 @@ const SIGNALLED: u8 = 128;
 /// # Errors
 /// See [`Error`].
 pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
+    if let Some(socket) = &args.echo {
+        let echoed = bench::serve_echo(socket).map_err(Error::file("connect to", socket));
+        return echoed.map(|()| 0);
+    }
     check(args)?;
     let plugin = plugin::find(args.plugin.as_deref(), program)?;
     let cache = Cache::locate().map_err(Error::NoQemu)?;
@@ -45,10 +50,11 @@ pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
             kernel: kit.kernel().to_owned(),
             initramfs,
             memory: args.memory,
-            guests: args.guests,
+            guests: args.guest_count(),
             append: args.append.clone(),
             extra: args.qemu_arg.clone(),
         },
+        spare: usize::from(args.bench),
         profile: args.profile.clone(),
         events: args.events.clone(),
         report: args.report.clone(),
@@ -120,7 +126,7 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
         number = signals.any() => return Ok(SIGNALLED + number),
     };
     let result = tokio::select! {
-        result = work(args, setup, &mut lab) => result,
+        result = work(args, setup, folder, &lab) => result,
         number = signals.any() => {
             say(format_args!("signal {number}: ending"));
             Ok(SIGNALLED + number)
@@ -132,7 +138,7 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
     Ok(status)
 }
 
-async fn work(args: &Args, setup: &Setup, lab: &mut Lab) -> Result<u8, Error> {
+async fn work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<u8, Error> {
     lab.ready(setup.patience).await?;
     say(format_args!("ready"));
     // Ended with this function.
@@ -145,14 +151,21 @@ async fn work(args: &Args, setup: &Setup, lab: &mut Lab) -> Result<u8, Error> {
             beside.spawn(run_beside(Arc::clone(guest), wanted.command.clone()));
         }
     }
-    let guests = lab.guests().to_vec();
     tokio::select! {
-        done = main_work(args, &guests) => done,
+        done = main_work(args, setup, folder, lab) => done,
         error = lab.server_ended() => Err(error),
     }
 }
 
-async fn main_work(args: &Args, guests: &[Arc<Guest>]) -> Result<u8, Error> {
+async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<u8, Error> {
+    let guests = lab.guests();
+    if args.bench {
+        let needs = Needs {
+            program: &setup.program,
+            socket: folder.passing("echo.sock"),
+        };
+        return print(&bench::measure(lab, &needs).await?, args.format);
+    }
     let Some(command) = &args.run else {
         terminal::attach(guests, args.console).await?;
         return Ok(0);
@@ -162,6 +175,27 @@ async fn main_work(args: &Args, guests: &[Arc<Guest>]) -> Result<u8, Error> {
     };
     let (stdout, stderr) = (Pass(std::io::stdout()), Pass(std::io::stderr()));
     guest.run_to(command, stdout, stderr).await
+}
+
+fn print(figures: &Figures, format: Format) -> Result<u8, Error> {
+    let text = match format {
+        Format::Table => figures.to_table(),
+        Format::Json => figures.to_json().map_err(|error| {
+            let what = "write the figures as JSON";
+            Error::system(what)(error.into())
+        })?,
+    };
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        // The reader has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        other => other
+            .map(|()| 0)
+            .map_err(Error::system("write to standard output")),
+    }
 }
 
 async fn tell_end(guest: Arc<Guest>) {

@@ -2,11 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::ChildStdout;
 
 use crate::child::Child;
 use crate::error::Error;
@@ -50,12 +52,13 @@ impl Server {
             command.arg("--events").arg(events);
         }
         command.args(["--ready-fd", "1"]).stdout(Stdio::piped());
-        let mut child = Child::start("the server", command, &folder.log("server.log"))?;
-        let announced = tokio::time::timeout(PATIENCE, announcement(&mut child)).await;
+        let log = folder.log("server.log");
+        let (child, stdout) = Child::start("the server", command, &log, PATIENCE)?;
+        let announced = tokio::time::timeout(PATIENCE, announcement(stdout)).await;
         match announced {
             Ok(Some(functions)) => Ok(Self { child, functions }),
             _ => {
-                child.stop(Duration::from_secs(1)).await;
+                child.stop().await;
                 Err(Error::Server {
                     how: "did not get ready".to_owned(),
                     words: child.last_words(),
@@ -69,32 +72,31 @@ impl Server {
         self.child.id()
     }
 
+    /// Asks it to write its report.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn ask_for_report(&self) -> Result<(), Error> {
+        self.child.signal(Signal::USR1)
+    }
+
     /// Waits for an end that nobody asked for.
-    pub async fn ended(&mut self) -> Error {
-        let status = self.child.ended().await;
+    pub async fn ended(&self) -> Error {
         Error::Server {
-            how: how_it_ended(&status),
+            how: self.child.ended().await,
             words: self.child.last_words(),
         }
     }
 
     /// Ends it, so that its report is written.
-    pub async fn stop(&mut self) {
-        self.child.stop(PATIENCE).await;
-    }
-}
-
-/// How a child ended, in words.
-pub fn how_it_ended(status: &Result<ExitStatus, Error>) -> String {
-    match status {
-        Ok(status) => format!("ended with {status}"),
-        Err(error) => format!("is lost ({error})"),
+    pub async fn stop(&self) {
+        self.child.stop().await;
     }
 }
 
 /// The sockets that the server announces before it says `ready`; none if it does not.
-async fn announcement(child: &mut Child) -> Option<Vec<PathBuf>> {
-    let mut lines = BufReader::new(child.stdout()?);
+async fn announcement(stdout: Option<ChildStdout>) -> Option<Vec<PathBuf>> {
+    let mut lines = BufReader::new(stdout?);
     let mut sockets = Vec::new();
     loop {
         let mut line = String::new();

@@ -1,0 +1,127 @@
+//! What SMC-D through the emulated function costs, beside what it stands beside: plain TCP and the
+//! kernel's own software ISM, in the same guests and the same run.
+
+mod figures;
+mod link;
+mod move_cost;
+mod paths;
+
+use std::path::{Path as FilePath, PathBuf};
+
+use crate::error::Error;
+use crate::guest::Guest;
+use crate::kit::Smc;
+use crate::lab::{Lab, channel};
+use crate::say;
+use figures::SCHEMA_VERSION;
+use move_cost::Echo;
+use paths::{Path, run};
+
+pub use figures::Figures;
+pub use move_cost::serve_echo;
+
+const ONE: &str = "one guest";
+const TWO: &str = "two guests";
+
+const SELF: &str = "127.0.0.1";
+
+/// What a measurement needs beside the lab.
+#[derive(Debug)]
+pub struct Needs<'a> {
+    /// This program.
+    pub program: &'a FilePath,
+    /// A place for a socket.
+    pub socket: PathBuf,
+}
+
+/// Measures everything: within guest 0, and between it and guest 1 if there is one. The lab has one
+/// function more than guests.
+///
+/// # Errors
+/// A guest fails, or SMC-D does not come about.
+pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
+    let guest = lab
+        .guest(0)
+        .ok_or_else(|| Error::Usage("there is no guest".to_owned()))?;
+    let kernel = run(guest, "uname -r").await?.trim().to_owned();
+    let mut rows = Vec::new();
+
+    say(format_args!("bench: within one guest"));
+    let ism = smc("SMC-D over ism", 0, SELF);
+    rows.extend(paths::measure(lab, ONE, &[ism, tcp("TCP over loopback", 0, SELF)]).await?);
+    if lab.guests().len() > 1 {
+        say(format_args!("bench: between two guests"));
+        let other = "10.0.0.2";
+        let both = [
+            smc("SMC-D over ism", 1, other),
+            tcp("TCP over virtio-net", 1, other),
+        ];
+        rows.extend(paths::measure(lab, TWO, &both).await?);
+    }
+    say(format_args!("bench: the kernel's software ISM"));
+    swap_smc(guest, Smc::Loopback).await?;
+    let software = smc("SMC-D over loopback-ism", 0, SELF);
+    let software = paths::measure(lab, ONE, &[software]).await?;
+    if software.iter().any(|row| row.moves > 0) {
+        return Err(guest.failure("loopback-ism was not used: the function saw moves"));
+    }
+    rows.splice(1..1, software);
+    swap_smc(guest, Smc::Plain).await?;
+
+    say(format_args!("bench: one move"));
+    Ok(Figures {
+        schema_version: SCHEMA_VERSION,
+        kernel,
+        processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        transfer_bytes: paths::TRANSFER,
+        rounds: paths::ROUNDS,
+        rows,
+        cost: cost(lab, needs).await?,
+    })
+}
+
+fn smc(name: &'static str, server: usize, address: &'static str) -> Path {
+    Path {
+        name,
+        protocol: "smc",
+        smcd: true,
+        server,
+        address,
+    }
+}
+
+fn tcp(name: &'static str, server: usize, address: &'static str) -> Path {
+    Path {
+        protocol: "tcp",
+        smcd: false,
+        ..smc(name, server, address)
+    }
+}
+
+/// Unloads smc and loads the other build of it.
+async fn swap_smc(guest: &Guest, build: Smc) -> Result<(), Error> {
+    let swap = format!(
+        "rmmod smc_diag; rmmod smc && grep '/smc' {} | while read -r module; do insmod \"$module\" || exit; done",
+        build.order_file()
+    );
+    run(guest, &swap).await.map(drop)
+}
+
+async fn cost(lab: &Lab, needs: &Needs<'_>) -> Result<MoveCost, Error> {
+    let Some(socket) = lab.functions().get(lab.guests().len()).cloned() else {
+        return Err(Error::Usage(
+            "--bench needs a profile with one function more than guests".to_owned(),
+        ));
+    };
+    let echo = Echo {
+        program: needs.program.to_owned(),
+        socket: needs.socket.clone(),
+    };
+    let measured =
+        tokio::task::spawn_blocking(move || move_cost::measure(&socket, &channel(&socket), &echo));
+    measured
+        .await
+        .map_err(std::io::Error::other)
+        .and_then(|cost| cost)
+        .map_err(Error::system("measure one move"))
+}

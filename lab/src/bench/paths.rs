@@ -1,0 +1,150 @@
+//! One path between two sockets in guests: set up, measured, taken down.
+
+use serde_json::Value;
+
+use super::figures::Row;
+use super::move_cost::median;
+use crate::error::Error;
+use crate::guest::Guest;
+use crate::lab::Lab;
+
+/// Bytes of a transfer.
+pub const TRANSFER: u64 = 64 << 20;
+/// Round trips of a series.
+const SERIES: u32 = 1000;
+/// How often each is measured.
+pub const ROUNDS: usize = 3;
+
+/// What carries the bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Path {
+    /// For people.
+    pub name: &'static str,
+    /// As `smcd-tool --proto` has it.
+    pub protocol: &'static str,
+    /// Whether falling back to TCP is a failure.
+    pub smcd: bool,
+    /// Guest that listens.
+    pub server: usize,
+    /// Its address, as the client sees it.
+    pub address: &'static str,
+}
+
+impl Path {
+    fn port(self) -> u16 {
+        if self.smcd { 5000 } else { 5001 }
+    }
+}
+
+/// Measures `paths` in turns; the client is in guest 0.
+///
+/// # Errors
+/// A guest fails, or a connection does.
+pub async fn measure(lab: &Lab, between: &'static str, paths: &[Path]) -> Result<Vec<Row>, Error> {
+    let mut series: Vec<Series> = paths.iter().map(|_| Series::default()).collect();
+    for path in paths {
+        serve(guest(lab, path.server)?, *path).await?;
+    }
+    for _ in 0..ROUNDS {
+        for (path, series) in paths.iter().zip(&mut series) {
+            let before = totals(&lab.report().await?);
+            series.take_round(guest(lab, 0)?, *path).await?;
+            let after = totals(&lab.report().await?);
+            series.moves += after.0.saturating_sub(before.0);
+            series.interrupts += after.1.saturating_sub(before.1);
+        }
+    }
+    for path in paths {
+        let stop = format!("kill $(cat /run/lab/serve{0})", path.port());
+        run(guest(lab, path.server)?, &stop).await?;
+    }
+    Ok(paths
+        .iter()
+        .zip(series)
+        .map(|(path, series)| series.row(between, path.name))
+        .collect())
+}
+
+#[derive(Debug, Default)]
+struct Series {
+    throughput: Vec<f64>,
+    small: Vec<f64>,
+    large: Vec<f64>,
+    moves: u64,
+    interrupts: u64,
+}
+
+impl Series {
+    async fn take_round(&mut self, guest: &Guest, path: Path) -> Result<(), Error> {
+        let Path {
+            protocol, address, ..
+        } = path;
+        let to = format!("--to {address} --port {} --proto {protocol}", path.port());
+        let require = if path.smcd { " --require-smcd" } else { "" };
+        let send = format!("smcd-tool send {to}{require} --bytes {TRANSFER}");
+        self.throughput
+            .push(figure(guest, &send, "mb_per_s").await?);
+        for (size, times) in [(8, &mut self.small), (4096, &mut self.large)] {
+            let ping = format!("smcd-tool ping {to}{require} --count {SERIES} --size {size}");
+            times.push(figure(guest, &ping, "p50_us").await?);
+        }
+        Ok(())
+    }
+
+    fn row(self, between: &'static str, path: &'static str) -> Row {
+        Row {
+            between,
+            path,
+            mb_per_s: median(self.throughput),
+            small_us: median(self.small),
+            large_us: median(self.large),
+            moves: self.moves,
+            interrupts: self.interrupts,
+        }
+    }
+}
+
+async fn serve(guest: &Guest, path: Path) -> Result<(), Error> {
+    let (port, protocol) = (path.port(), path.protocol);
+    let start = format!(
+        "smcd-tool serve --port {port} --proto {protocol} >/dev/null 2>&1 & echo $! >/run/lab/serve{port}"
+    );
+    run(guest, &start).await.map(drop)
+}
+
+fn guest(lab: &Lab, number: usize) -> Result<&Guest, Error> {
+    lab.guest(number)
+        .map(AsRef::as_ref)
+        .ok_or_else(|| Error::Usage(format!("there is no guest {number}")))
+}
+
+/// Runs a command that must succeed; its output.
+pub async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
+    let output = guest.run(command).await?;
+    if output.status != 0 {
+        return Err(guest.failure(&format!(
+            "{command} ended with status {}, saying: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A number in the JSON that a command prints.
+async fn figure(guest: &Guest, command: &str, name: &str) -> Result<f64, Error> {
+    let text = run(guest, command).await?;
+    serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|value| value[name].as_f64())
+        .ok_or_else(|| guest.failure(&format!("{command} printed no {name}: {}", text.trim())))
+}
+
+/// Moves and interrupts of all functions.
+fn totals(report: &Value) -> (u64, u64) {
+    let functions = report["functions"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let sum = |name: &str| functions.iter().filter_map(|f| f[name].as_u64()).sum();
+    (sum("moves"), sum("interrupts"))
+}
