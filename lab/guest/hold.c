@@ -31,8 +31,17 @@ static int hold(const struct options *options, uint32_t number)
 static enum ending look(int fd, const char **name)
 {
     char byte;
+    int error = 0;
+    socklen_t length = sizeof error;
     ssize_t got = recv(fd, &byte, 1, MSG_DONTWAIT);
 
+    /* SMC ends a read from a connection that was taken down with 0 or ENOTCONN, and leaves the
+       reason with the socket (source: net/smc/smc_rx.c and af_smc.c). */
+    if ((got == 0 || (got < 0 && errno == ENOTCONN)) &&
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error) {
+        errno = error;
+        got = -1;
+    }
     if (got > 0) {
         *name = "data";
         return OTHER;

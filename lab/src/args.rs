@@ -76,6 +76,9 @@ pub struct Args {
     /// How --bench prints its figures.
     #[arg(long, value_enum, default_value_t, requires = "bench")]
     pub format: Format,
+    /// Size of each of --bench's transfers, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub transfer: u64,
     /// Let QEMU treat the instructions as it does, and record them, instead of forwarding them.
     #[arg(long)]
     pub observe: bool,

@@ -10,10 +10,11 @@ use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::guest::{Guest, Recipe, Wiring};
+use crate::guest::{Guest, Wiring};
 use crate::plugin::{self, Task};
-use crate::qemu::FID;
+use crate::qemu::{FID, UID};
 use crate::server::{Server, Serving};
+use crate::setup::Setup;
 use crate::switch::Switch;
 use crate::{profile, say};
 
@@ -22,29 +23,6 @@ const REPORT: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const POLL: Duration = Duration::from_millis(5);
 
-/// What a lab is made of.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The program whose `serve` is the server.
-    pub program: PathBuf,
-    /// The plugin.
-    pub plugin: PathBuf,
-    /// Whether the plugin records instructions instead of forwarding them.
-    pub observe: bool,
-    /// The guests.
-    pub recipe: Recipe,
-    /// Functions beside those of the guests.
-    pub spare: usize,
-    /// Profile of the fabric, instead of the lab's own.
-    pub profile: Option<PathBuf>,
-    /// Where events go, if they are wanted.
-    pub events: Option<PathBuf>,
-    /// Where the server's totals go as well.
-    pub report: Option<PathBuf>,
-    /// How long a guest may take to boot.
-    pub patience: Duration,
-}
-
 /// A running lab. [`Lab::stop`] ends it in order; without, it is killed when this value goes.
 #[derive(Debug)]
 pub struct Lab {
@@ -52,6 +30,7 @@ pub struct Lab {
     server: Server,
     switch: Switch,
     report: PathBuf,
+    observing: bool,
     /// Reports asked for so far.
     reports: Mutex<u64>,
 }
@@ -96,6 +75,7 @@ impl Lab {
             server,
             switch: Switch::new(),
             report,
+            observing: setup.observe,
             reports: Mutex::new(0),
         };
         for number in 0..guests {
@@ -155,6 +135,21 @@ impl Lab {
             ready = waiting => ready,
             error = self.server.ended() => Err(error),
         }
+    }
+
+    /// Whether every guest's driver is bound to its function; under [`Setup::observe`] none can be.
+    ///
+    /// # Errors
+    /// It is not, or a guest ended.
+    pub async fn bound(&self) -> Result<(), Error> {
+        for guest in self.guests.iter().filter(|_| !self.observing) {
+            let answer = guest.run(&bound_command()).await?;
+            if answer.status != 0 {
+                let said = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+                return Err(guest.failure(&format!("no driver is bound to its function: {said}")));
+            }
+        }
+        Ok(())
     }
 
     /// A guest by number.
@@ -240,6 +235,14 @@ fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
     );
     std::fs::write(&path, text).map_err(Error::file("write", &path))?;
     Ok(path)
+}
+
+/// Whether a driver is bound; if not, which functions there are and what the kernel said of them.
+fn bound_command() -> String {
+    format!(
+        "cd /sys/bus/pci/devices && [ -e {UID:04x}:00:00.0/driver ] || \
+         {{ echo functions: *; dmesg | grep -i -e 'ism' -e pci -e dibs | tail -n 5; exit 1; }}"
+    )
 }
 
 /// The instruction channel beside a function's socket.

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `args`, `run` | the subcommand |
+//! | `args`, `setup`, `run` | the subcommand |
 //! | `lab` | a running lab: server, guests, network |
 //! | `server`, `profile`, `plugin` | the fabric and what carries instructions to it |
 //! | `guest`, `qemu`, `console` | one guest |
@@ -34,6 +34,7 @@ mod profile;
 mod qemu;
 mod run;
 mod server;
+mod setup;
 mod switch;
 mod terminal;
 
@@ -43,8 +44,9 @@ pub use error::Error;
 pub use folder::Folder;
 pub use guest::{Guest, Recipe};
 pub use kit::{KernelChoice, Kit, KitError, OwnKernel, Smc};
-pub use lab::{Lab, Setup};
+pub use lab::Lab;
 pub use run::run;
+pub use setup::Setup;
 
 /// One line of progress, on standard error.
 fn say(text: std::fmt::Arguments<'_>) {

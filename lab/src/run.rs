@@ -3,22 +3,20 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::agent::Sink;
-use crate::args::{Args, Format, KernelVersion};
+use crate::args::{Args, Format};
 use crate::bench::{Figures, Needs};
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::guest::{Guest, Recipe};
-use crate::kit::{KernelChoice, Kit, OwnKernel};
-use crate::lab::{Lab, Setup};
-use crate::{bench, boot, plugin, say, terminal};
+use crate::guest::Guest;
+use crate::lab::Lab;
+use crate::setup::Setup;
+use crate::{bench, say, terminal};
 
 /// Exit status of a lab that a signal ended: this and its number, as shells have it.
 const SIGNALLED: u8 = 128;
@@ -34,50 +32,14 @@ pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
         return echoed.map(|()| 0);
     }
     check(args)?;
-    let plugin = plugin::find(args.plugin.as_deref(), program)?;
-    let cache = Cache::locate().map_err(Error::NoQemu)?;
-    let qemu = Qemu::find(Machine::S390x, args.qemu.as_deref(), &cache).map_err(Error::NoQemu)?;
     let folder = Folder::new(args.keep.as_deref())?;
-    let initramfs = folder.passing("initramfs");
-    let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
-    boot::write_initramfs(&kit, &initramfs)?;
-    let setup = Setup {
-        program: program.to_owned(),
-        plugin,
-        observe: args.observe,
-        recipe: Recipe {
-            qemu: qemu.program,
-            kernel: kit.kernel().to_owned(),
-            initramfs,
-            memory: args.memory,
-            guests: args.guest_count(),
-            append: args.append.clone(),
-            extra: args.qemu_arg.clone(),
-        },
-        spare: usize::from(args.bench),
-        profile: args.profile.clone(),
-        events: args.events.clone(),
-        report: args.report.clone(),
-        patience: Duration::from_secs(args.timeout),
-    };
+    let setup = Setup::prepare(args, program, &folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(Error::system("start the runtime"))?;
     runtime.block_on(until_signalled(args, &setup, &folder))
-}
-
-fn kernel(args: &Args) -> KernelChoice {
-    match (&args.kernel, args.kernel_version) {
-        (Some(kernel), _) => KernelChoice::Own(OwnKernel {
-            kernel: kernel.clone(),
-            initrd: args.initrd.clone(),
-            modules: args.modules.clone(),
-        }),
-        (None, KernelVersion::V6_12) => KernelChoice::Linux612,
-        (None, KernelVersion::V7_2) => KernelChoice::Linux72,
-    }
 }
 
 fn check(args: &Args) -> Result<(), Error> {
@@ -140,6 +102,15 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
 
 async fn work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<u8, Error> {
     lab.ready(setup.patience).await?;
+    let bound = lab.bound().await;
+    if args.run.is_none() && !args.bench {
+        // Why it is not can be looked into at the console.
+        if let Err(error) = bound {
+            say(format_args!("{error}"));
+        }
+    } else {
+        bound?;
+    }
     say(format_args!("ready"));
     // Ended with this function.
     let mut beside = JoinSet::new();
@@ -163,6 +134,7 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
         let needs = Needs {
             program: &setup.program,
             socket: folder.passing("echo.sock"),
+            bytes: args.transfer << 20,
         };
         return print(&bench::measure(lab, &needs).await?, args.format);
     }

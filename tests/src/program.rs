@@ -6,9 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::wire::eventually;
+use crate::wire::{PATIENCE, within};
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
@@ -109,13 +109,18 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
 }
 
 /// Runs a command to its end, or ends it when it does not come.
-pub fn finish(mut command: Command) -> Ended {
+pub fn finish(command: Command) -> Ended {
+    finish_within(PATIENCE, command)
+}
+
+/// As [`finish`], with a patience of its own.
+pub fn finish_within(patience: Duration, mut command: Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     command
         .stdout(stdout.try_clone().unwrap())
         .stderr(stderr.try_clone().unwrap());
     let mut child = Killed(command.spawn().unwrap());
-    let status = eventually("the program ends", || child.0.try_wait().unwrap());
+    let status = within(patience, "the program ends", || child.0.try_wait().unwrap());
     Ended::new(status, whole(&mut stdout), whole(&mut stderr))
 }
 

@@ -43,8 +43,7 @@ impl Scanner {
         if !self.found {
             let at = find(&self.held, &self.token);
             self.found = at.is_some();
-            // The token's beginning may be the end of this piece.
-            let safe = at.unwrap_or_else(|| self.held.len().saturating_sub(self.token.len() - 1));
+            let safe = at.unwrap_or_else(|| self.held.len() - self.begun());
             sink.take(self.held.get(..safe).unwrap_or_default())?;
             let known = safe + if self.found { self.token.len() } else { 0 };
             self.held.drain(..known);
@@ -57,6 +56,15 @@ impl Scanner {
             let rest = self.held.drain(..=end).collect::<Vec<u8>>();
             String::from_utf8_lossy(&rest).trim().to_owned()
         }))
+    }
+    /// How many bytes at the end may be the token's beginning: only these wait for more.
+    fn begun(&self) -> usize {
+        let lengths = (1..self.token.len()).rev();
+        let begins = |length: &usize| {
+            let beginning = self.token.get(..*length).unwrap_or_default();
+            self.held.ends_with(beginning)
+        };
+        lengths.into_iter().find(begins).unwrap_or(0)
     }
 }
 
@@ -103,9 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn output_without_an_end_is_passed_on_but_for_what_may_be_the_token() {
-        let bytes = [b'x'; 1000];
-        let (output, rest) = scanned(&bytes, 100);
-        assert_eq!((output.len(), rest), (1000 - (TOKEN.len() - 1), None));
+    fn only_what_may_be_the_token_waits_for_more() {
+        let (output, rest) = scanned(b"line\n", 5);
+        assert_eq!((&output[..], rest), (&b"line\n"[..], None));
+        let (output, rest) = scanned(b"line 012", 3);
+        assert_eq!((&output[..], rest), (&b"line "[..], None));
     }
 }

@@ -14,7 +14,7 @@ use crate::kit::Smc;
 use crate::lab::{Lab, channel};
 use crate::say;
 use figures::SCHEMA_VERSION;
-use move_cost::Echo;
+use move_cost::{Echo, MoveCost};
 use paths::{Path, run};
 
 pub use figures::Figures;
@@ -32,6 +32,8 @@ pub struct Needs<'a> {
     pub program: &'a FilePath,
     /// A place for a socket.
     pub socket: PathBuf,
+    /// Bytes of a transfer.
+    pub bytes: u64,
 }
 
 /// Measures everything: within guest 0, and between it and guest 1 if there is one. The lab has one
@@ -48,7 +50,15 @@ pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
 
     say(format_args!("bench: within one guest"));
     let ism = smc("SMC-D over ism", 0, SELF);
-    rows.extend(paths::measure(lab, ONE, &[ism, tcp("TCP over loopback", 0, SELF)]).await?);
+    rows.extend(
+        paths::measure(
+            lab,
+            ONE,
+            &[ism, tcp("TCP over loopback", 0, SELF)],
+            needs.bytes,
+        )
+        .await?,
+    );
     if lab.guests().len() > 1 {
         say(format_args!("bench: between two guests"));
         let other = "10.0.0.2";
@@ -56,12 +66,12 @@ pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
             smc("SMC-D over ism", 1, other),
             tcp("TCP over virtio-net", 1, other),
         ];
-        rows.extend(paths::measure(lab, TWO, &both).await?);
+        rows.extend(paths::measure(lab, TWO, &both, needs.bytes).await?);
     }
     say(format_args!("bench: the kernel's software ISM"));
     swap_smc(guest, Smc::Loopback).await?;
     let software = smc("SMC-D over loopback-ism", 0, SELF);
-    let software = paths::measure(lab, ONE, &[software]).await?;
+    let software = paths::measure(lab, ONE, &[software], needs.bytes).await?;
     if software.iter().any(|row| row.moves > 0) {
         return Err(guest.failure("loopback-ism was not used: the function saw moves"));
     }
@@ -73,7 +83,7 @@ pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
         schema_version: SCHEMA_VERSION,
         kernel,
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        transfer_bytes: paths::TRANSFER,
+        transfer_bytes: needs.bytes,
         rounds: paths::ROUNDS,
         rows,
         cost: cost(lab, needs).await?,

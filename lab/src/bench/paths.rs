@@ -8,10 +8,8 @@ use crate::error::Error;
 use crate::guest::Guest;
 use crate::lab::Lab;
 
-/// Bytes of a transfer.
-pub const TRANSFER: u64 = 64 << 20;
 /// Round trips of a series.
-const SERIES: u32 = 1000;
+const SERIES: u32 = 500;
 /// How often each is measured.
 pub const ROUNDS: usize = 3;
 
@@ -36,11 +34,16 @@ impl Path {
     }
 }
 
-/// Measures `paths` in turns; the client is in guest 0.
+/// Measures `paths` in turns, with transfers of `bytes`; the client is in guest 0.
 ///
 /// # Errors
 /// A guest fails, or a connection does.
-pub async fn measure(lab: &Lab, between: &'static str, paths: &[Path]) -> Result<Vec<Row>, Error> {
+pub async fn measure(
+    lab: &Lab,
+    between: &'static str,
+    paths: &[Path],
+    bytes: u64,
+) -> Result<Vec<Row>, Error> {
     let mut series: Vec<Series> = paths.iter().map(|_| Series::default()).collect();
     for path in paths {
         serve(guest(lab, path.server)?, *path).await?;
@@ -48,7 +51,7 @@ pub async fn measure(lab: &Lab, between: &'static str, paths: &[Path]) -> Result
     for _ in 0..ROUNDS {
         for (path, series) in paths.iter().zip(&mut series) {
             let before = totals(&lab.report().await?);
-            series.take_round(guest(lab, 0)?, *path).await?;
+            series.take_round(guest(lab, 0)?, *path, bytes).await?;
             let after = totals(&lab.report().await?);
             series.moves += after.0.saturating_sub(before.0);
             series.interrupts += after.1.saturating_sub(before.1);
@@ -75,13 +78,13 @@ struct Series {
 }
 
 impl Series {
-    async fn take_round(&mut self, guest: &Guest, path: Path) -> Result<(), Error> {
+    async fn take_round(&mut self, guest: &Guest, path: Path, bytes: u64) -> Result<(), Error> {
         let Path {
             protocol, address, ..
         } = path;
         let to = format!("--to {address} --port {} --proto {protocol}", path.port());
         let require = if path.smcd { " --require-smcd" } else { "" };
-        let send = format!("smcd-tool send {to}{require} --bytes {TRANSFER}");
+        let send = format!("smcd-tool send {to}{require} --bytes {bytes}");
         self.throughput
             .push(figure(guest, &send, "mb_per_s").await?);
         for (size, times) in [(8, &mut self.small), (4096, &mut self.large)] {

@@ -1,0 +1,85 @@
+//! What a lab is made of, prepared from the command line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use debian_fetch::{Cache, Machine, Qemu};
+
+use crate::args::{Args, KernelVersion};
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::guest::Recipe;
+use crate::kit::{KernelChoice, Kit, OwnKernel};
+use crate::{boot, plugin};
+
+/// What a lab is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The program whose `serve` is the server.
+    pub program: PathBuf,
+    /// The plugin.
+    pub plugin: PathBuf,
+    /// Whether the plugin records instructions instead of forwarding them.
+    pub observe: bool,
+    /// The guests.
+    pub recipe: Recipe,
+    /// Functions beside those of the guests.
+    pub spare: usize,
+    /// Profile of the fabric, instead of the lab's own.
+    pub profile: Option<PathBuf>,
+    /// Where events go, if they are wanted.
+    pub events: Option<PathBuf>,
+    /// Where the server's totals go as well.
+    pub report: Option<PathBuf>,
+    /// How long a guest may take to boot.
+    pub patience: Duration,
+}
+
+impl Setup {
+    /// What `args` asks for: plugin and QEMU found, the guests' parts from the cache or fetched and
+    /// built now, their initramfs in `folder`. `program` is the executable whose `serve` is the
+    /// server.
+    ///
+    /// # Errors
+    /// Something cannot be had.
+    pub fn prepare(args: &Args, program: &Path, folder: &Folder) -> Result<Self, Error> {
+        let plugin = plugin::find(args.plugin.as_deref(), program)?;
+        let cache = Cache::locate().map_err(Error::NoQemu)?;
+        let qemu =
+            Qemu::find(Machine::S390x, args.qemu.as_deref(), &cache).map_err(Error::NoQemu)?;
+        let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
+        let initramfs = folder.passing("initramfs");
+        boot::write_initramfs(&kit, &initramfs)?;
+        Ok(Self {
+            program: program.to_owned(),
+            plugin,
+            observe: args.observe,
+            recipe: Recipe {
+                qemu: qemu.program,
+                kernel: kit.kernel().to_owned(),
+                initramfs,
+                memory: args.memory,
+                guests: args.guest_count(),
+                append: args.append.clone(),
+                extra: args.qemu_arg.clone(),
+            },
+            spare: usize::from(args.bench),
+            profile: args.profile.clone(),
+            events: args.events.clone(),
+            report: args.report.clone(),
+            patience: Duration::from_secs(args.timeout),
+        })
+    }
+}
+
+fn kernel(args: &Args) -> KernelChoice {
+    match (&args.kernel, args.kernel_version) {
+        (Some(kernel), _) => KernelChoice::Own(OwnKernel {
+            kernel: kernel.clone(),
+            initrd: args.initrd.clone(),
+            modules: args.modules.clone(),
+        }),
+        (None, KernelVersion::V6_12) => KernelChoice::Linux612,
+        (None, KernelVersion::V7_2) => KernelChoice::Linux72,
+    }
+}

@@ -1,0 +1,44 @@
+//! The measurements come about; how good they are is not judged here.
+
+use serde_json::Value;
+
+use super::running::lab;
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn every_path_is_measured() {
+    let ended = lab(&["--bench", "--transfer", "1", "--format", "json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let figures: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let rows = figures["rows"].as_array().unwrap();
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                row["between"].as_str().unwrap(),
+                row["path"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("one guest", "SMC-D over ism"),
+            ("one guest", "SMC-D over loopback-ism"),
+            ("one guest", "TCP over loopback"),
+            ("two guests", "SMC-D over ism"),
+            ("two guests", "TCP over virtio-net"),
+        ]
+    );
+    for row in rows {
+        for figure in ["mb_per_s", "small_us", "large_us"] {
+            assert!(row[figure].as_f64() > Some(0.0), "{row}");
+        }
+        let through_us = row["path"] == "SMC-D over ism";
+        assert_eq!(row["moves"].as_u64() > Some(0), through_us, "{row}");
+        assert_eq!(row["interrupts"].as_u64() > Some(0), through_us, "{row}");
+    }
+    for figure in ["move_us", "bare_us", "ratio"] {
+        assert!(figures["move"][figure].as_f64() > Some(0.0), "{figures}");
+    }
+}

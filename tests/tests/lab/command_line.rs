@@ -1,0 +1,200 @@
+//! Arguments, exit status, trouble and signals.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use vfio_user_ism_tests::program;
+use vfio_user_ism_tests::wire::eventually;
+
+use super::running::lab;
+
+#[track_caller]
+fn refused(arguments: &[&str], part: &str) {
+    let ended = lab(arguments);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn what_cannot_be_is_told_before_anything_starts() {
+    refused(
+        &["--guests", "0", "--run", "x"],
+        "expected a number from 1 to 64",
+    );
+    refused(
+        &["--run", "x", "--on", "1"],
+        "--on 1: there is no such guest, the last one is guest 0",
+    );
+    refused(
+        &["--run", "x", "--beside", "2:y", "--guests", "2"],
+        "--beside 2: there is no such guest",
+    );
+    refused(
+        &["--run", "x", "--beside", "y"],
+        "expected a guest's number, a colon and a shell command",
+    );
+    refused(&["--run", "x", "--bench"], "cannot be used with");
+    refused(&["--bench", "--observe"], "cannot be used with");
+    refused(&["--initrd", "x"], "--kernel");
+    refused(&["--memory", "1", "--run", "x"], "128..=65536");
+}
+
+#[test]
+fn without_a_terminal_there_is_no_console() {
+    refused(
+        &[],
+        "standard input is no terminal, so there is no console to give: expected --run CMD or --bench",
+    );
+}
+
+#[test]
+fn a_missing_plugin_is_named_with_the_command_that_builds_it() {
+    let ended = lab(&["--run", "true", "--plugin", "/nowhere/plugin.so"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let part = "no plugin /nowhere/plugin.so: build it with `cargo build";
+    assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("-p vfio-user-ism-plugin`"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn what_is_no_qemu_is_refused() {
+    let plugin = tempfile::NamedTempFile::new().unwrap();
+    let plugin = plugin.path().to_str().unwrap();
+    let ended = lab(&["--run", "true", "--plugin", plugin, "--qemu", "/bin/false"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let part = "/bin/false (from the argument) cannot be used";
+    assert!(ended.stderr.contains(part), "{}", ended.stderr);
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_qemu_that_does_not_start_is_quoted() {
+    let ended = lab(&["--run", "true", "--qemu-arg", "-no-such-flag"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    for part in [
+        "guest 0: QEMU ended with exit status: 1 before it was ready",
+        "-no-such-flag: invalid option",
+    ] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_profile_with_too_few_functions_is_refused() {
+    let profile = program::profile("ism");
+    let words = [
+        "--guests",
+        "2",
+        "--run",
+        "true",
+        "--profile",
+        profile.to_str().unwrap(),
+    ];
+    refused(&words, "has 1 function(s), expected 2 at least");
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_command_has_its_output_and_status_and_a_panic_is_shown() {
+    let keep = tempfile::tempdir().unwrap();
+    let path = |name: &str| keep.path().join(name);
+    let events = path("events");
+    let ended = lab(&[
+        "--guests",
+        "2",
+        "--on",
+        "1",
+        "--keep",
+        keep.path().to_str().unwrap(),
+        "--events",
+        events.to_str().unwrap(),
+        "--beside",
+        "0:nc -l -p 5000; echo heard",
+        "--run",
+        "hostname; echo 'to you' >&2; echo hello | nc 10.0.0.1 5000; sleep 1; exit 7",
+    ]);
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "guest1\n");
+    for part in [
+        "\nto you\n",
+        "lab: guest 0: hello\n",
+        "lab: guest 0: heard\n",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    for name in [
+        "server.log",
+        "report.json",
+        "guest0-console.log",
+        "guest1-qemu.log",
+    ] {
+        assert!(path(name).is_file(), "{name}");
+    }
+    let text = std::fs::read_to_string(events).unwrap();
+    assert!(
+        text.contains(r#""event":"command""#),
+        "no command in the events"
+    );
+
+    let ended = lab(&["--run", "echo c >/proc/sysrq-trigger; sleep 60"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    for part in [
+        "guest 0: QEMU ended",
+        "the end of its console",
+        "Kernel panic",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+}
+
+fn process(id: &str) -> Pid {
+    id.trim().parse().ok().and_then(Pid::from_raw).unwrap()
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_signal_ends_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program::command();
+    command
+        .args(["lab", "--run", "echo up; sleep 1000"])
+        .env("TMPDIR", folder.path());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let id = Pid::from_child(&child);
+    kill_process(id, Signal::TERM).unwrap();
+    let status = eventually("the lab ends", || child.try_wait().unwrap());
+    let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(
+        (line.as_str(), status.code()),
+        ("up\n", Some(128 + 15)),
+        "{stderr}"
+    );
+    for name in ["lab: server: process ", "lab: guest 0: QEMU is process "] {
+        let id = stderr.lines().find_map(|line| line.strip_prefix(name));
+        let id = process(id.unwrap_or_else(|| panic!("{stderr}")));
+        assert!(
+            test_kill_process(id).is_err(),
+            "{name}{id:?} is still there"
+        );
+    }
+    let left: Vec<_> = std::fs::read_dir(Path::new(folder.path()))
+        .unwrap()
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -1,0 +1,17 @@
+//! `vfio-user-ism lab`: Linux guests with the unmodified ism and smc drivers, under stock QEMU with the
+//! forwarding plugin.
+//!
+//! | file | what |
+//! |---|---|
+//! | `command_line` | arguments, exit status, trouble, signals |
+//! | `one_guest` | the driver, SMC-D within a guest, leaks; observing instead of forwarding |
+//! | `two_guests` | SMC-D between guests, and the death of one |
+//! | `linux72` | the driver below the dibs layer |
+//! | `bench` | the measurements come about |
+
+mod bench;
+mod command_line;
+mod linux72;
+mod one_guest;
+mod running;
+mod two_guests;

@@ -1,0 +1,161 @@
+//! The unmodified drivers of Linux 6.12 in one guest.
+
+use std::time::Duration;
+
+use lab::Lab;
+use serde_json::Value;
+
+use super::running::{
+    assert_clean, broken, descriptors, function, interrupts, lab, says, serve, stop_serving, tool,
+    with_lab,
+};
+
+const MIB: u64 = 1 << 20;
+
+/// What the server holds for a guest, by its report.
+fn held(report: &Value) -> Value {
+    let function = function(report, 0);
+    let keys = [
+        "dma_maps",
+        "guest_files",
+        "eventfds",
+        "dmbs",
+        "connected",
+        "channel_connected",
+    ];
+    let mut held: serde_json::Map<_, _> = keys
+        .iter()
+        .map(|key| ((*key).to_owned(), function[*key].clone()))
+        .collect();
+    held.insert(
+        "open_descriptors".into(),
+        report["open_descriptors"].clone(),
+    );
+    Value::Object(held)
+}
+
+/// The same, with the server's descriptors, once nothing changes any more: the guest takes its time
+/// with unmapping what it no longer uses.
+async fn settled(lab: &Lab) -> (Value, usize) {
+    let mut last = Value::Null;
+    for _ in 0..30 {
+        let now = held(&lab.report().await.unwrap());
+        if now == last {
+            break;
+        }
+        last = now;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    (last, descriptors(lab.server_id()))
+}
+
+/// The driver is taken from its function and given back, so often.
+fn rebind(times: u32) -> String {
+    format!(
+        "cd /sys/bus/pci/drivers/ism; i=0; while [ $i -lt {times} ]; do \
+         echo 0007:00:00.0 >unbind && echo 0007:00:00.0 >bind && [ -e 0007:00:00.0 ] || exit 1; \
+         i=$((i+1)); done"
+    )
+}
+
+/// The modules are unloaded and loaded, so often.
+fn reload(times: u32) -> String {
+    format!(
+        "i=0; while [ $i -lt {times} ]; do rmmod smc_diag && rmmod smc && rmmod ism || exit 1; \
+         for module in ism smc smc_diag; do insmod /lib/lab/plain/$module.ko || exit 1; done; \
+         i=$((i+1)); done; [ -e /sys/bus/pci/drivers/ism/0007:00:00.0 ]"
+    )
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn smcd_moves_every_byte_and_the_driver_comes_and_goes_without_a_leak() {
+    let report = with_lab(&[], |lab| {
+        Box::pin(async move {
+            let guest = lab.guest(0).unwrap();
+            lab.bound().await.unwrap_or_else(|error| panic!("{error}"));
+
+            let before = interrupts(guest).await;
+            serve(guest, 5000).await;
+            let send = format!(
+                "send --to 127.0.0.1 --port 5000 --bytes {} --require-smcd",
+                64 * MIB
+            );
+            let sent = tool(guest, &send).await;
+            assert_eq!(sent["bytes"], 64 * MIB, "{sent}");
+            assert_eq!(sent["mismatches"], 0, "{sent}");
+            assert_eq!(sent["smcd"], 1, "{sent}");
+            let taken = interrupts(guest).await - before;
+            let report = lab.report().await.unwrap();
+            let raised = function(&report, 0)["interrupts"].as_u64().unwrap();
+            assert!(
+                taken > 0 && taken <= raised,
+                "{taken} taken, {raised} raised"
+            );
+            // 64 MiB are 16384 pages.
+            assert!(
+                function(&report, 0)["moves"].as_u64() >= Some(16384),
+                "{report}"
+            );
+            stop_serving(guest, 5000).await;
+
+            // The first time round leaves what is made once.
+            for (what, again) in [("rebind", rebind as fn(u32) -> String), ("reload", reload)] {
+                says(guest, &again(2)).await;
+                let before = settled(lab).await;
+                says(guest, &again(20)).await;
+                assert_eq!(settled(lab).await, before, "{what}");
+            }
+
+            serve(guest, 5000).await;
+            let again =
+                format!("send --to 127.0.0.1 --port 5000 --bytes {MIB} --both --require-smcd");
+            let sent = tool(guest, &again).await;
+            assert_eq!(
+                (&sent["bytes"], &sent["mismatches"]),
+                (&(2 * MIB).into(), &0.into())
+            );
+        })
+    });
+    assert_clean(&report);
+}
+
+/// What QEMU 11.1.3 does with the driver's instructions is seen, and the driver does not bind.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn observing_shows_what_qemu_does_instead() {
+    let keep = tempfile::tempdir().unwrap();
+    let ended = lab(&[
+        "--observe",
+        "--keep",
+        keep.path().to_str().unwrap(),
+        "--run",
+        "[ -e /sys/bus/pci/drivers/ism/0007:00:00.0 ] || echo not bound",
+    ]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "not bound\n");
+
+    let records = std::fs::read_to_string(keep.path().join("guest0-records.jsonl")).unwrap();
+    let stores: Vec<Value> = records
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|record: &Value| record["insn"] == "pcistb")
+        .collect();
+    // The driver's first two block stores, of the SBA's address and of the command's header.
+    for (store, offset) in stores.iter().zip(["0x8", "0x0"]) {
+        assert_eq!(store["offset"], offset, "{store}");
+        assert_eq!(store["length"], 8, "{store}");
+        assert_eq!(store["exception"]["name"], "specification", "{store}");
+    }
+    assert!(stores.len() >= 2, "{}", stores.len());
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(keep.path().join("report.json")).unwrap()).unwrap();
+    let rules = broken(&report);
+    let warned = |rule: &(String, String)| rule.0 == "response-before-command" && rule.1 == "warn";
+    assert!(rules.iter().any(warned), "{rules:?}");
+    assert!(
+        ended.stderr.contains("rule response-before-command (warn)"),
+        "{}",
+        ended.stderr
+    );
+}

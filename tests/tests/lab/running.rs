@@ -1,0 +1,129 @@
+//! A running lab for a test, and what tests ask of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use clap::{Args as _, FromArgMatches};
+use lab::{Args, Folder, Guest, Lab, Setup};
+use serde_json::Value;
+use vfio_user_ism_tests::program::{self, Ended, program};
+
+/// The command line of a lab.
+pub fn arguments(words: &[&str]) -> Args {
+    let command = Args::augment_args(clap::Command::new("lab").no_binary_name(true));
+    let matches = command.try_get_matches_from(words);
+    Args::from_arg_matches(&matches.unwrap_or_else(|error| panic!("{error}"))).unwrap()
+}
+
+/// Guests that take longer to do what a test asks of them fail it, on a machine however busy.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// Runs `vfio-user-ism lab` to its end.
+pub fn lab(words: &[&str]) -> Ended {
+    let mut command = program::command();
+    command.arg("lab").args(words).stdin(Stdio::null());
+    program::finish_within(PATIENCE, command)
+}
+
+/// Does `test` with a lab whose guests are ready; the server's totals at the end.
+pub fn with_lab<T>(words: &[&str], test: T) -> Value
+where
+    T: for<'a> FnOnce(&'a Lab) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
+{
+    let args = arguments(words);
+    let folder = Folder::new(None).unwrap();
+    let setup = Setup::prepare(&args, program(), &folder).unwrap_or_else(|error| panic!("{error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut lab = Lab::start(&setup, &folder)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        lab.ready(setup.patience)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        test(&lab).await;
+        lab.stop().await.unwrap()
+    })
+}
+
+/// What a command prints that must succeed.
+pub async fn says(guest: &Guest, command: &str) -> String {
+    let output = guest
+        .run(command)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert_eq!(output.status, 0, "{command}\n{stdout}{stderr}");
+    stdout
+}
+
+/// The JSON object that a command of the guest tool prints.
+pub async fn tool(guest: &Guest, command: &str) -> Value {
+    let text = says(guest, &format!("smcd-tool {command}")).await;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Starts a server of the guest tool in the background.
+pub async fn serve(guest: &Guest, port: u16) {
+    let command = format!(
+        "smcd-tool serve --port {port} >/dev/null 2>/run/serve{port} & echo $! >/run/lab/serve{port}"
+    );
+    says(guest, &command).await;
+}
+
+/// Ends that server.
+pub async fn stop_serving(guest: &Guest, port: u16) {
+    says(guest, &format!("kill $(cat /run/lab/serve{port})")).await;
+}
+
+/// Interrupts that the guest counted for its ISM function.
+pub async fn interrupts(guest: &Guest) -> u64 {
+    let lines = says(guest, "grep 0007:00:00.0 /proc/interrupts").await;
+    let counts = lines
+        .lines()
+        .flat_map(|line| line.split_whitespace().skip(1));
+    counts.filter_map(|word| word.parse::<u64>().ok()).sum()
+}
+
+/// One function's totals.
+pub fn function(report: &Value, number: usize) -> &Value {
+    &report["functions"][number]
+}
+
+/// Every rule that was broken, with its severity.
+pub fn broken(report: &Value) -> Vec<(String, String)> {
+    let functions = report["functions"].as_array().unwrap().iter();
+    let rules = functions.flat_map(|function| function["rules"].as_array().unwrap());
+    let text = |rule: &Value, key: &str| rule[key].as_str().unwrap().to_owned();
+    rules
+        .map(|rule| (text(rule, "rule"), text(rule, "severity")))
+        .collect()
+}
+
+/// Fails if a rule was broken by the unmodified driver: such a rule is wrong.
+#[track_caller]
+pub fn assert_clean(report: &Value) {
+    let broken = broken(report);
+    assert!(
+        broken.iter().all(|(_, severity)| severity == "note"),
+        "{broken:?}"
+    );
+    // The lab's profile switches SMC-D's rules on; without moves they say nothing.
+    assert_eq!(report["profile"], "lab");
+}
+
+/// Descriptors that a process has open.
+pub fn descriptors(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd"))
+        .unwrap()
+        .count()
+}
