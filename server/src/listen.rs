@@ -4,10 +4,16 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+/// How long other servers that start in the same folder are waited for.
+const TURN: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A socket that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +126,8 @@ pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
     Ok((Source::Listener(listener), SocketFile::new(path)))
 }
 
-/// Holds a lock on the folder of `path` until it is dropped. A folder that cannot be locked has none.
+/// Holds a lock on the folder of `path` until it is dropped. A folder that cannot be locked has none,
+/// and anybody who may read a folder can keep its lock: it is not waited for long.
 fn turn(path: &Path) -> Option<OwnedFd> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -128,8 +135,14 @@ fn turn(path: &Path) -> Option<OwnedFd> {
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, flags, Mode::empty()).ok()?;
-    rustix::fs::flock(&folder, FlockOperation::LockExclusive).ok()?;
-    Some(folder)
+    let end = Instant::now() + TURN;
+    loop {
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(folder),
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(LOOK_AGAIN),
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Whether nobody has bound the socket file at `path`. A socket of another type is told apart from
@@ -222,6 +235,27 @@ mod tests {
             bind(&folder.path().join("file")),
             Err(ListenError::NotASocket(_))
         ));
+    }
+
+    #[test]
+    fn one_at_a_time_has_its_turn_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let mine = turn(&path).unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let other = rustix::fs::open(folder.path(), flags, Mode::empty()).unwrap();
+        let take = || rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(take(), Err(Errno::WOULDBLOCK));
+        drop(mine);
+        take().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_somebody_keeps_is_not_waited_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let _kept = turn(&path).unwrap();
+        assert!(bind(&path).is_ok());
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(super) fn start() -> io::Result<()> {
     std::thread::Builder::new()
         .name("client-memory".to_owned())
         .stack_size(64 << 10)
-        .spawn(move || serve(&receiver))?;
+        .spawn(move || serve(&receiver, Order::carry_out))?;
     let _ = THREAD.set(sender);
     Ok(())
 }
@@ -91,7 +91,15 @@ pub fn write(pid: i32, address: usize, bytes: &[u8]) -> nix::Result<()> {
 }
 
 fn ask(pid: i32, address: usize, order: Order) -> nix::Result<Vec<u8>> {
-    let thread = THREAD.get().ok_or(Errno::ENOSYS)?;
+    ask_thread(THREAD.get().ok_or(Errno::ENOSYS)?, pid, address, order)
+}
+
+fn ask_thread(
+    thread: &SyncSender<Work>,
+    pid: i32,
+    address: usize,
+    order: Order,
+) -> nix::Result<Vec<u8>> {
     let (done, result) = sync_channel(1);
     let work = Work::Touch {
         pid,
@@ -110,7 +118,7 @@ fn ask(pid: i32, address: usize, order: Order) -> nix::Result<Vec<u8>> {
         .unwrap_or(Err(Errno::ETIMEDOUT))
 }
 
-fn serve(work: &Receiver<Work>) {
+fn serve(work: &Receiver<Work>, carry_out: impl Fn(Order, i32, usize) -> nix::Result<Vec<u8>>) {
     while let Ok(work) = work.recv() {
         match work {
             Work::Confine { done } => {
@@ -125,8 +133,47 @@ fn serve(work: &Receiver<Work>) {
                 order,
                 done,
             } => {
-                let _ = done.send(order.carry_out(pid, address));
+                let _ = done.send(carry_out(order, pid, address));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Memory at address 1 answers when told to, any other at once.
+    const SLOW: usize = 1;
+
+    #[test]
+    fn memory_that_does_not_answer_is_not_waited_for() {
+        let (sender, receiver) = sync_channel(1);
+        let (answer, told) = sync_channel::<()>(0);
+        thread::scope(|threads| {
+            threads.spawn(move || {
+                serve(&receiver, |_, _, address| {
+                    if address == SLOW {
+                        let _ = told.recv();
+                    }
+                    Ok(vec![7])
+                });
+            });
+            let ask = |address| ask_thread(&sender, 1, address, Order::Read(1));
+            assert_eq!(ask(8), Ok(vec![7]));
+            assert_eq!(ask(SLOW), Err(Errno::ETIMEDOUT));
+            // The one behind it waits no longer than it did, and then nobody waits at all.
+            assert_eq!(ask(8), Err(Errno::ETIMEDOUT));
+            assert_eq!(ask(8), Err(Errno::EAGAIN));
+            answer.send(()).unwrap();
+            let answered = (0..1000).any(|_| {
+                thread::sleep(Duration::from_millis(10));
+                ask(8) == Ok(vec![7])
+            });
+            assert!(answered, "it does not go on when it could");
+            drop(sender);
+        });
     }
 }

@@ -1,0 +1,63 @@
+//! Every threat in `docs/threat-model.md` names a test that tries it, and that test is there.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use vfio_user_ism_tests::program::repository;
+
+fn page() -> String {
+    fs::read_to_string(repository().join("docs/threat-model.md")).unwrap()
+}
+
+/// The tests that a text names, as file and function.
+fn named(text: &str) -> Vec<(String, String)> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let tests = quoted.filter_map(|name| name.split_once(".rs::"));
+    tests
+        .map(|(file, test)| (format!("{file}.rs"), test.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_named_test_is_there() {
+    let named = named(&page());
+    assert!(named.len() > 40, "{}", named.len());
+    for (file, test) in named {
+        let source = fs::read_to_string(repository().join(&file));
+        let source = source.unwrap_or_else(|error| panic!("{file}: {error}"));
+        let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+        let at = lines.iter().position(|line| {
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            let name = line
+                .strip_prefix("fn ")
+                .and_then(|rest| rest.split_once('('));
+            name.is_some_and(|(name, _)| name == test)
+        });
+        let at = at.unwrap_or_else(|| panic!("{file} has no test {test}"));
+        let attributes: Vec<&&str> = lines[..at]
+            .iter()
+            .rev()
+            .take_while(|line| line.starts_with('#') || line.starts_with("//"))
+            .collect();
+        let is_test = attributes.iter().any(|line| line.contains("test"));
+        assert!(is_test, "{test} of {file} is no test: {attributes:?}");
+        let ignored = attributes.iter().any(|line| line.starts_with("#[ignore"));
+        assert!(!ignored, "{test} of {file} does not always run");
+    }
+}
+
+#[test]
+fn every_threat_names_a_test() {
+    let page = page();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.contains("| so | test |"));
+    let mut threats = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        assert!(!named(cells[2]).is_empty(), "no test: {row}");
+        threats.insert(cells[0].trim());
+    }
+    assert!(threats.len() > 30, "{}", threats.len());
+}
