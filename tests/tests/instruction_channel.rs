@@ -8,7 +8,7 @@ use vfio_user_ism_tests::driver::{
 };
 use vfio_user_ism_tests::errno::{EBUSY, EINVAL, EIO, EPERM};
 use vfio_user_ism_tests::wire::{eventually, message, u32_at, u64_at};
-use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
+use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Ram, Via};
 
 /// A client of the channel of `ism0`, past VERSION.
 fn open(daemon: &Daemon) -> Client {
@@ -279,6 +279,27 @@ fn it_works_without_the_device_being_connected() {
         let response = pcilg(&mut client, 2, 0, 8).unwrap();
         assert_eq!(response, [0, 0, 0, 3, 0, 0, 0, 16]);
     }
+}
+
+#[test]
+fn a_function_with_a_client_of_its_channel_only_is_gone_when_that_one_leaves() {
+    let daemon = Daemon::with_profile("pair");
+    let mut driver = Driver::attach(&daemon.socket("ism0"), Via::Bar);
+    let reaches = |driver: &mut Driver| {
+        let other = Bytes::new().be64(0x1500_0000_0000_0002).be64(0);
+        driver.run(code::QUERY_RGID, other).code == 0
+    };
+    let mut other = Client::open(&daemon.channel("ism1"));
+    assert_eq!(pcistb(&mut other, 2, 0, &header(code::READ_GID, 8)), None);
+    assert!(reaches(&mut driver));
+    drop(other);
+    eventually("it is gone", || (!reaches(&mut driver)).then_some(()));
+    // One that leaves a function whose device has a client takes nothing away.
+    let mut device = Driver::attach(&daemon.socket("ism1"), Via::Bar);
+    device.gid();
+    drop(open_when_free(&daemon.channel("ism1")));
+    drop(open_when_free(&daemon.channel("ism1")));
+    assert!(reaches(&mut driver), "the first of the two has left");
 }
 
 #[test]

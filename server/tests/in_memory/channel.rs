@@ -1,8 +1,9 @@
 //! A client of the device and one of the instruction channel at the same function.
 
-use vfio_user_ism::hub::ClientKind;
+use vfio_user_ism::hub::{self, ClientKind};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::RegionAccess;
+use zpci_region::Path;
 
 use crate::support::*;
 
@@ -134,4 +135,22 @@ async fn a_stray_reply_is_ignored() {
     };
     let reply = channel.ask(&Request::RegionRead(header)).await;
     assert_eq!(reply.body[16..], 4096u16.to_ne_bytes());
+}
+
+/// A run of pieces belongs to the client that stored them: another one's being idle ends nothing.
+#[test]
+fn a_run_of_pieces_is_ended_by_its_own_client() {
+    let hub = hub();
+    let function = function(&hub);
+    let mut client = hub::Client::new(ClientKind::Channel, None);
+    for offset in [8, 16] {
+        let store = request(STORE_BLOCK, 2, offset, 8, &[0; 8]);
+        function
+            .write(&mut client, Path::Bar, 9, 16, &store, false)
+            .unwrap();
+    }
+    function.settle(ClientKind::Device);
+    assert_eq!(hub.report().violations, 0);
+    function.settle(ClientKind::Channel);
+    assert_eq!(hub.report().violations, 1);
 }
