@@ -72,3 +72,15 @@ fn the_container_file_leaves_the_choice_of_mirror_to_the_base_image() {
     let file = fs::read_to_string(repository().join("Dockerfile")).unwrap();
     assert!(!file.contains("://"), "the Dockerfile names a host");
 }
+
+#[test]
+fn the_socket_unit_has_the_functions_socket_and_then_its_channel() {
+    let unit = repository().join("configs/systemd/vfio-user-ism.socket");
+    let unit = fs::read_to_string(unit).unwrap();
+    let paths = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ListenStream="));
+    let [function, channel] = paths.collect::<Vec<_>>().try_into().unwrap();
+    let suffix = capabilities(&[])["instruction-channel"]["socket-suffix"].clone();
+    assert_eq!(channel, format!("{function}{}", suffix.as_str().unwrap()));
+}
