@@ -96,9 +96,9 @@ fn command_store(
     let mut findings = Vec::new();
     order::command::store(&function.window, store, &mut findings);
     // The window changes only when nothing refuses the store.
-    let mut window = function.window.clone();
-    let request = window.store(store.offset, store.data);
-    let doorbell = request.as_ref().map(|request| {
+    let pending = function.window.with(store.offset, store.data);
+    let request = Some(&pending).filter(|request| request.is_complete());
+    let doorbell = request.map(|request| {
         order::command::doorbell(request, &mut findings);
         let doorbell = understand(id, request);
         if let Doorbell::Run(call) = &doorbell {
@@ -113,9 +113,9 @@ fn command_store(
         observer,
     )?;
     if let Some(function) = fabric.get_mut(id) {
-        function.window = window;
+        function.window.keep(&pending);
     }
-    if let (Some(doorbell), Some(request)) = (doorbell, &request) {
+    if let (Some(doorbell), Some(request)) = (doorbell, request) {
         let response = match doorbell {
             Doorbell::Run(call) => command::run(fabric, call, host, observer),
             Doorbell::Answer(response) => response,

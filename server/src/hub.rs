@@ -4,6 +4,7 @@
 //! memory is mapped, eventfds do not block, and messages to a client are only queued.
 
 mod client;
+mod event_writing;
 mod function;
 mod zpci_call;
 
@@ -21,6 +22,8 @@ use zpci_region::access::Failure;
 pub use client::{Client, ClientKind};
 pub use function::{ClientWork, Function};
 
+use event_writing::EventWriting;
+
 use crate::guest::{Guest, Guests};
 use crate::limits::{self, Over};
 use crate::memory::DmaMap;
@@ -36,8 +39,8 @@ pub struct Hub {
     /// Wakes a function's connection: something waits to be sent to its client.
     wake: Vec<Notify>,
     plan: Plan,
-    /// Whether there is an event file.
-    events: bool,
+    /// Where events go, if anywhere.
+    events: Option<EventWriting>,
     /// Microseconds that connections look for the next message before they wait for it.
     poll_us: AtomicU64,
 }
@@ -86,7 +89,7 @@ impl Hub {
             .map(|function| Guest::new(function.msix, DmaMap::new(max_maps).with_bytes(share)));
         let names = plan.functions.iter().map(|function| function.name.clone());
         Ok(Arc::new(Self {
-            events: events.is_some(),
+            events: events.as_ref().map(EventWriting::of),
             poll_us: AtomicU64::new(0),
             state: Mutex::new(State {
                 fabric,
@@ -144,6 +147,7 @@ impl Hub {
 
     /// The totals so far, and what is held now. What was recorded is handed to the system.
     pub fn report(&self) -> Report {
+        self.flush_events();
         let mut state = self.lock();
         let State {
             fabric,
@@ -152,7 +156,6 @@ impl Hub {
             slots,
             reports,
         } = &mut *state;
-        journal.flush();
         *reports += 1;
         let functions: Vec<FunctionReport> = self
             .plan

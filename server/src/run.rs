@@ -262,12 +262,14 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
             signal(SignalKind::user_defined1()).map_err(system("cannot handle SIGUSR1"))?;
         announce::announce(&arguments, ready)?;
         let serving = serve::serve(&hub, opened.sources, &threads, stopped);
-        tokio::pin!(serving);
+        let writing = hub.write_events();
+        tokio::pin!(serving, writing);
         let signalled = loop {
             tokio::select! {
                 ended = &mut serving => return ended.map_err(system("cannot serve")),
                 _ = terminate.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "SIGINT",
+                () = &mut writing => {}
                 _ = asked.recv() => reporting.now(&hub),
             }
         };

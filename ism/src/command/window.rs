@@ -89,6 +89,11 @@ impl Request {
         !self.written.contains(&true)
     }
 
+    /// Whether its header is complete: it is to be run.
+    pub fn is_complete(&self) -> bool {
+        self.header_written() == HEADER_LEN
+    }
+
     /// Compares the stored payload with what the header announces.
     pub fn payload(&self) -> Payload {
         let announced = self.len().clamp(HEADER_LEN, REQUEST_LEN) - HEADER_LEN;
@@ -137,12 +142,29 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Takes stored bytes. Returns the request if its header is complete now.
-    pub fn store(&mut self, offset: u64, data: &[u8]) -> Option<Request> {
+    /// The request as it would be with these bytes stored.
+    pub fn with(&self, offset: u64, data: &[u8]) -> Request {
+        let mut request = self.request.clone();
+        request.put(offset, data);
+        request
+    }
+
+    /// Keeps a request that bytes were stored into; nothing of it when it is complete.
+    pub fn keep(&mut self, request: &Request) {
         self.unread = false;
-        self.request.put(offset, data);
-        let complete = self.request.header_written() == HEADER_LEN;
-        complete.then(|| std::mem::take(&mut self.request))
+        self.request = if request.is_complete() {
+            Request::default()
+        } else {
+            request.clone()
+        };
+    }
+
+    /// Takes stored bytes, with nothing to refuse them. Returns the request if it is complete now.
+    #[cfg(test)]
+    pub fn store(&mut self, offset: u64, data: &[u8]) -> Option<Request> {
+        let request = self.with(offset, data);
+        self.keep(&request);
+        request.is_complete().then_some(request)
     }
 
     /// Takes the response to the request that ran last.

@@ -83,7 +83,8 @@ impl Function {
             tally.clients_refused += 1;
             journal.write(self.id, &Event::ClientRefused { pid, channel });
         }
-        journal.flush();
+        drop(state);
+        self.hub.flush_events();
         free
     }
 
@@ -119,8 +120,9 @@ impl Function {
             fabric.settle(self.id, &mut scope);
         }
         journal.write(self.id, &Event::Disconnected { maps, channel });
-        journal.flush();
         self.hub.wake_queued(&mut state);
+        drop(state);
+        self.hub.flush_events();
     }
 
     /// DEVICE_RESET.
@@ -150,14 +152,14 @@ impl Function {
         if slots[self.id.0].last == kind {
             fabric.settle(self.id, &mut journal.scope(self.id));
         }
-        journal.flush();
+        drop(state);
+        self.hub.flush_events();
     }
 
-    /// The client pauses: hands what was recorded to the system.
+    /// The client pauses: time to write what was recorded, if that is much. Else it is done apart
+    /// ([`Hub::write_events`]).
     pub fn paused(&self) {
-        if self.hub.events {
-            self.hub.lock().journal.flush();
-        }
+        self.hub.flush_many_events();
     }
 
     /// Counts a bound that a client ran into.

@@ -1,16 +1,12 @@
-//! The event file: one JSON object a line, in the order in which things happened.
+//! Events: one JSON object a line, in the order in which things happened.
 //!
 //! Every line has `schema_version`, `seq` (from 1, without gaps), `time_us` (since the start of
 //! the server), `function` and `event`; the rest depends on the event and is told in
 //! `docs/events.md`. Bytes are lower-case hexadecimal in the order in which they travelled.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
 use serde::{Serialize, Serializer};
 
+use super::line::Line;
 use crate::limits::SHOWN_BYTES;
 
 /// The version of the event format.
@@ -134,7 +130,7 @@ pub enum Event<'a> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Whole<'a> {
     schema_version: u32,
     seq: u64,
     time_us: u64,
@@ -143,121 +139,98 @@ struct Line<'a> {
     event: &'a Event<'a>,
 }
 
-/// An event file that cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("event file {path}")]
-pub struct EventError {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
+/// What every line begins with.
+pub(super) struct Front<'a> {
+    pub seq: u64,
+    pub time_us: u64,
+    pub function: &'a str,
 }
 
-/// The open event file.
-#[derive(Debug)]
-pub struct EventFile {
-    path: PathBuf,
-    writer: BufWriter<Counted>,
-    start: Instant,
-    seq: u64,
-    limit: u64,
-    stopped: bool,
-    /// Events that came after it stopped.
-    lost: u64,
-    dirty: bool,
-}
-
-/// A file that knows how much was written to it.
-#[derive(Debug)]
-struct Counted {
-    file: File,
-    written: u64,
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.written += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl EventFile {
-    /// Creates or empties the file. Writing stops, with a `truncated` event, after `limit` bytes.
-    pub fn create(path: &Path, limit: u64) -> Result<Self, EventError> {
-        let file = File::create(path).map_err(|source| EventError {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            writer: BufWriter::with_capacity(64 << 10, Counted { file, written: 0 }),
-            start: Instant::now(),
-            seq: 0,
-            limit,
-            stopped: false,
-            lost: 0,
-            dirty: false,
-        })
-    }
-
-    /// Writes one line. A file that cannot be written any more is given up, with a log line.
-    pub fn write(&mut self, function: &str, event: &Event<'_>) {
-        if self.stopped {
-            self.lost += 1;
-            return;
+impl Front<'_> {
+    /// Appends a line. Accesses and moves come often and are written directly.
+    pub fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let front = |out, event| {
+            Line::new(out)
+                .number("schema_version", SCHEMA_VERSION.into())
+                .number("seq", self.seq)
+                .number("time_us", self.time_us)
+                .text("function", self.function)
+                .text("event", event)
+        };
+        match *event {
+            Event::Store {
+                path,
+                pcias,
+                offset,
+                length,
+                bytes,
+                posted,
+                result,
+                rules,
+            } => front(out, "store")
+                .text("path", path)
+                .number("pcias", pcias.into())
+                .number("offset", offset)
+                .number("length", length as u64)
+                .hex("bytes", bytes.0)
+                .flag("posted", posted)
+                .text("result", result)
+                .texts("rules", rules)
+                .end(),
+            Event::Load {
+                path,
+                pcias,
+                offset,
+                length,
+                bytes,
+                result,
+                rules,
+            } => front(out, "load")
+                .text("path", path)
+                .number("pcias", pcias.into())
+                .number("offset", offset)
+                .number("length", length as u64)
+                .hex("bytes", bytes.0)
+                .text("result", result)
+                .texts("rules", rules)
+                .end(),
+            Event::DataMove {
+                token,
+                owner,
+                dmb_offset,
+                length,
+                element,
+                signal,
+                signalled,
+            } => front(out, "data-move")
+                .number("token", token)
+                .text("owner", owner)
+                .number("dmb_offset", dmb_offset)
+                .number("length", length as u64)
+                .number("element", element.into())
+                .flag("signal", signal)
+                .flag("signalled", signalled)
+                .end(),
+            Event::Interrupt { vector } => front(out, "interrupt")
+                .number("vector", vector.into())
+                .end(),
+            _ => {
+                self.serialize(event, out)?;
+                out.push(b'\n');
+            }
         }
-        let buffered = self.writer.buffer().len() as u64;
-        if self.writer.get_ref().written + buffered >= self.limit {
-            self.stopped = true;
-            self.lost += 1;
-            tracing::warn!(path = %self.path.display(), limit = self.limit, "the event file is full");
-            self.line(function, &Event::Truncated { limit: self.limit });
-        } else {
-            self.line(function, event);
-        }
+        Ok(())
     }
 
-    /// Events that were not written, for the file was full or could not be written.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    fn line(&mut self, function: &str, event: &Event<'_>) {
-        self.seq += 1;
-        let time_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let line = Line {
+    fn serialize(&self, event: &Event<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let line = Whole {
             schema_version: SCHEMA_VERSION,
             seq: self.seq,
-            time_us,
-            function,
+            time_us: self.time_us,
+            function: self.function,
             event,
         };
-        self.dirty = true;
-        let written = serde_json::to_writer(&mut self.writer, &line)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.writer.write_all(b"\n"));
-        if let Err(error) = written {
-            self.give_up(&error);
-        }
-    }
-
-    /// Hands everything written so far to the system.
-    pub fn flush(&mut self) {
-        if std::mem::take(&mut self.dirty)
-            && let Err(error) = self.writer.flush()
-        {
-            self.give_up(&error);
-        }
-    }
-
-    fn give_up(&mut self, error: &std::io::Error) {
-        if !std::mem::replace(&mut self.stopped, true) {
-            tracing::error!(path = %self.path.display(), %error, "the event file ends here");
-        }
+        serde_json::to_writer(out, &line)
     }
 }
 

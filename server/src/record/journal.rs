@@ -3,7 +3,8 @@
 use ism::{CommandRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord};
 use zpci_region::{Load, Observer, Refusal, Severity, Store, Violation};
 
-use super::events::{Event, EventFile, Hex};
+use super::event_file::EventFile;
+use super::events::{Event, Hex};
 use super::log_limit;
 use super::tally::Tally;
 
@@ -43,11 +44,9 @@ impl Journal {
         }
     }
 
-    /// Hands everything written so far to the system.
-    pub fn flush(&mut self) {
-        if let Some(events) = &mut self.events {
-            events.flush();
-        }
+    /// The event file.
+    pub fn events_mut(&mut self) -> Option<&mut EventFile> {
+        self.events.as_mut()
     }
 
     /// Events that were not written.

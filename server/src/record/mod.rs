@@ -1,14 +1,16 @@
 //! What is written down: events as they happen, totals at the end.
 
+pub mod event_file;
 pub mod events;
 pub mod journal;
+pub mod line;
 pub mod log_budget;
 pub mod log_limit;
 pub mod report;
 pub mod report_file;
 pub mod tally;
 
-pub use events::{EventError, EventFile};
+pub use event_file::{EventError, EventFile};
 pub use journal::Journal;
 pub use log_limit::LogLimit;
 pub use report::Report;

@@ -1,37 +1,5 @@
 use super::*;
 
-#[test]
-fn lines_are_json_with_a_running_number() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("events");
-    let mut file = EventFile::create(&path, 1 << 20).unwrap();
-    file.write("ism0", &Event::Reset);
-    file.write(
-        "ism0",
-        &Event::Store {
-            path: "bar",
-            pcias: 2,
-            offset: 8,
-            length: 2,
-            bytes: Hex(&[0x0a, 0xff]),
-            posted: true,
-            result: "accepted",
-            rules: &["plain-store"],
-        },
-    );
-    file.flush();
-    let text = std::fs::read_to_string(&path).unwrap();
-    let lines: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(lines[0]["event"], "reset");
-    assert_eq!((&lines[0]["seq"], &lines[1]["seq"]), (&1.into(), &2.into()));
-    assert_eq!(lines[1]["bytes"], "0aff");
-    assert_eq!(lines[1]["rules"][0], "plain-store");
-    assert_eq!(lines[1]["schema_version"], 1);
-}
-
 /// One of each event, as `docs/events.md` tells them.
 fn every_event() -> Vec<Event<'static>> {
     let (bytes, rules) = (Hex(&[]), &[][..]);
@@ -166,36 +134,27 @@ fn the_page_tells_every_event_and_field_and_no_other() {
 }
 
 #[test]
-fn the_limit_ends_the_file_with_a_last_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("events");
-    let mut file = EventFile::create(&path, 500).unwrap();
-    for _ in 0..100 {
-        file.write("ism0", &Event::Reset);
-    }
-    file.flush();
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.len() < 700, "{}", text.len());
-    assert!(
-        text.lines()
-            .last()
-            .unwrap()
-            .contains("\"event\":\"truncated\",\"limit\":500")
-    );
-}
-
-#[test]
-fn a_full_disk_stops_the_file_and_nothing_else() {
-    let mut file = EventFile::create(Path::new("/dev/full"), 1 << 20).unwrap();
-    file.write("ism0", &Event::Reset);
-    file.flush();
-    file.write("ism0", &Event::Reset);
-    assert!(file.stopped);
-}
-
-#[test]
 fn a_line_shows_no_more_than_a_store_block() {
     let text = Hex(&[0xab; 1 << 20]).to_string();
     assert_eq!(text.len(), 2 * 4096);
     assert!(text.starts_with("abab"));
+}
+
+#[test]
+fn lines_written_directly_are_those_that_serde_writes() {
+    for event in every_event() {
+        let front = Front {
+            seq: 7,
+            time_us: 1234,
+            function: "ism\"0\"",
+        };
+        let (mut direct, mut whole) = (Vec::new(), Vec::new());
+        front.write(&event, &mut direct).unwrap();
+        front.serialize(&event, &mut whole).unwrap();
+        whole.push(b'\n');
+        assert_eq!(
+            String::from_utf8(direct).unwrap(),
+            String::from_utf8(whole).unwrap()
+        );
+    }
 }

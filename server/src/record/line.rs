@@ -1,0 +1,152 @@
+//! One line of the event file, put together without allocating: what stores and loads take.
+
+use crate::limits::SHOWN_BYTES;
+
+/// A JSON object being appended to a buffer. Keys are plain text.
+#[derive(Debug)]
+pub struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    /// What stands before the next key.
+    before: u8,
+}
+
+impl<'a> Line<'a> {
+    /// Begins an object.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, before: b'{' }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.out.extend_from_slice(&[self.before, b'"']);
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.before = b',';
+    }
+
+    /// A number.
+    pub fn number(mut self, key: &str, value: u64) -> Self {
+        self.key(key);
+        decimal(self.out, value);
+        self
+    }
+
+    /// A text.
+    pub fn text(mut self, key: &str, value: &str) -> Self {
+        self.key(key);
+        quoted(self.out, value);
+        self
+    }
+
+    /// A list of texts.
+    pub fn texts(mut self, key: &str, values: &[&str]) -> Self {
+        self.key(key);
+        self.out.push(b'[');
+        for (at, value) in values.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            quoted(self.out, value);
+        }
+        self.out.push(b']');
+        self
+    }
+
+    /// True or false.
+    pub fn flag(mut self, key: &str, value: bool) -> Self {
+        self.key(key);
+        let text: &[u8] = if value { b"true" } else { b"false" };
+        self.out.extend_from_slice(text);
+        self
+    }
+
+    /// Bytes as lower-case hexadecimal text, as many as are shown.
+    pub fn hex(mut self, key: &str, bytes: &[u8]) -> Self {
+        self.key(key);
+        self.out.push(b'"');
+        hexadecimal(self.out, bytes.get(..SHOWN_BYTES).unwrap_or(bytes));
+        self.out.push(b'"');
+        self
+    }
+
+    /// Ends the object and the line.
+    pub fn end(self) {
+        self.out.extend_from_slice(b"}\n");
+    }
+}
+
+fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+fn quoted(out: &mut Vec<u8>, text: &str) {
+    let plain = |byte: &u8| (b' '..0x7f).contains(byte) && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().iter().all(plain) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        // Writing a string into memory does not fail.
+        let _ = serde_json::to_writer(out, text);
+    }
+}
+
+fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Arithmetic, not a table: the compiler does many at once.
+    let digit = |half: u8| half + if half > 9 { b'a' - 10 } else { b'0' };
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    let (pairs, _) = out[start..].as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(build: impl FnOnce(Line<'_>)) -> String {
+        let mut out = Vec::new();
+        build(Line::new(&mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn it_is_what_json_writers_write() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let names = ["plain", "a \"b\"", "back\\slash", "tab\t", "ü"];
+        let line = text(|line| {
+            line.number("n", u64::MAX)
+                .number("z", 0)
+                .flag("f", false)
+                .texts("t", &names)
+                .text("u", names[1])
+                .hex("h", &bytes)
+                .end();
+        });
+        let expected = format!(
+            "{{\"n\":{},\"z\":0,\"f\":false,\"t\":{},\"u\":{},\"h\":\"{hex}\"}}\n",
+            u64::MAX,
+            serde_json::to_string(&names).unwrap(),
+            serde_json::to_string(names[1]).unwrap(),
+        );
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn long_bytes_are_cut() {
+        let line = text(|line| line.hex("h", &[7; SHOWN_BYTES + 1]).end());
+        assert_eq!(line.len(), "{\"h\":\"\"}\n".len() + 2 * SHOWN_BYTES);
+    }
+}
