@@ -90,7 +90,7 @@ static void print_device(const struct nlmsghdr *answer, void *context)
 
     if (!nest)
         return;
-    printf("%s{\"id\":\"%s\",\"fid\":%llu,\"chid\":\"0x%04llx\",\"connections\":%llu}",
+    printf("%s{\"id\":\"%s\",\"fid\":%llu,\"chid\":\"0x%04llx\",\"link_groups\":%llu}",
            *first ? "" : ",", text(nest, SMC_NLA_DEV_PCI_ID),
            (unsigned long long)number(nest, SMC_NLA_DEV_PCI_FID),
            (unsigned long long)number(nest, SMC_NLA_DEV_PCI_CHID),

@@ -51,7 +51,8 @@ pub struct Args {
     /// Its initial RAM disk; the lab's own files are laid over it.
     #[arg(long, value_name = "FILE", requires = "kernel")]
     pub initrd: Option<PathBuf>,
-    /// Its modules: the folder that holds modules.dep.
+    /// A folder in which its modules are looked for by name: ism, smc, virtio_net and what they need;
+    /// those that are not there are built in.
     #[arg(long, value_name = "DIR", requires = "kernel")]
     pub modules: Option<PathBuf>,
     /// More for the kernel's command line.

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use debian_fetch::{Cache, Machine, Qemu};
-use lab::{KernelChoice, Kit, Smc};
+use debian_fetch::{Cache, Initramfs, Machine, Qemu};
+use lab::{KernelChoice, Kit, OwnKernel, Smc};
 use serde_json::Value;
 
 /// Loads the modules of an order file, and says which were refused.
@@ -143,11 +143,27 @@ fn linux_6_12_moves_bytes_over_tcp_and_over_its_own_software_ism() {
 fn linux_7_2_loads_ism_over_dibs() {
     let kit = Kit::prepare(&Cache::locate().unwrap(), &KernelChoice::Linux72).unwrap();
     assert!(!kit.has_smc() && kit.modules(Smc::Loopback).is_empty());
-    let console = boot(
-        &kit,
-        Smc::Plain,
-        "uname -r\ncat /proc/modules\nls -1 /sys/bus/pci/drivers",
-    );
+
+    // The same as if the user had brought it, with an initrd of their own.
+    let dir = tempfile::tempdir().unwrap();
+    let initrd = dir.path().join("initrd");
+    let brought = Initramfs::new(kit.busybox()).unwrap();
+    let brought = brought.file("brought", 0o644, "from home\n");
+    brought.init("echo lost").write(&initrd).unwrap();
+    let own = KernelChoice::Own(OwnKernel {
+        kernel: kit.kernel().to_owned(),
+        initrd: Some(initrd),
+        modules: kit.modules(Smc::Plain)[0]
+            .file()
+            .parent()
+            .map(Path::to_owned),
+    });
+    let own = Kit::prepare(&Cache::locate().unwrap(), &own).unwrap();
+    assert_eq!(own.modules(Smc::Plain), kit.modules(Smc::Plain));
+
+    let commands = "cat /brought\nuname -r\ncat /proc/modules\nls -1 /sys/bus/pci/drivers";
+    let console = boot(&own, Smc::Plain, commands);
+    assert!(console.contains("\nfrom home\n"), "{console}");
     assert!(
         console.contains(&format!("\n{}\n", kit.release())),
         "{console}"
