@@ -19,6 +19,7 @@ use crate::args::Forward;
 use crate::cpu::{Cpu, GuestCpu, append_logical};
 use crate::decode::Instruction;
 use crate::observe::Site;
+use crate::record::{Hex, Record};
 
 pub mod access;
 pub mod channel;
@@ -104,6 +105,31 @@ impl Forwarder {
             handles: RwLock::new(Handles::new(selectors)),
             clp,
         })
+    }
+
+    /// Takes in the outcome of an instruction that may change a function's state in QEMU.
+    pub fn learn_state(&self, record: &Record) {
+        let Some(Hex(handle)) = record.operands.handle else {
+            return;
+        };
+        let (handle, result) = (handle as u32, &record.result);
+        let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
+        match record.insn {
+            "rpcit" => handles.refreshed(handle, result.cc, result.status),
+            "mpcifc" => handles.controlled(handle, record.operands.operation, result.cc),
+            _ => {}
+        }
+    }
+
+    /// Whether the outcome of `instruction` is to be learned from.
+    #[must_use]
+    pub fn learns_from(instruction: &Instruction) -> bool {
+        matches!(
+            instruction,
+            Instruction::CallLogicalProcessor { .. }
+                | Instruction::RefreshTranslations { .. }
+                | Instruction::ModifyControls { .. }
+        )
     }
 
     /// Whether `instruction` may have to be carried out here.

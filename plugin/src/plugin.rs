@@ -177,10 +177,9 @@ impl Plugin {
             .is_some_and(|forwarder| forwarder.wants(instruction))
     }
 
-    /// Whether the outcome is of interest: all are recorded, and CLP tells of handles.
+    /// Whether the outcome is of interest: all are recorded, and some tell of functions' states.
     fn observes(&self, instruction: &Instruction) -> bool {
-        let clp = matches!(instruction, Instruction::CallLogicalProcessor { .. });
-        self.records.is_some() || clp
+        self.records.is_some() || (self.forwarder.is_some() && Forwarder::learns_from(instruction))
     }
 
     /// A vCPU is about to execute the zPCI instruction at site `number`.
@@ -282,8 +281,11 @@ impl Plugin {
         self.finish(record);
     }
 
-    /// Learns from a CLP call that ended, and completes what the guest is told.
+    /// Learns from an instruction that ended, and completes what CLP tells the guest.
     fn learn(&self, record: &mut Record, cpu: &mut QemuCpu<'_>) {
+        if let Some(forwarder) = &self.forwarder {
+            forwarder.learn_state(record);
+        }
         let operands = &mut record.operands;
         if let Some(forwarder) = &self.forwarder
             && operands.processor == Some(CLP_PCI)

@@ -88,6 +88,47 @@ fn enabling_and_disabling_are_followed() {
     assert_eq!(stores[0]["offset"], SCRATCH);
 }
 
+/// An RPCIT without translation tables puts a function into QEMU's error state.
+#[test]
+#[ignore = "needs QEMU 11.1: run ./test"]
+fn a_function_in_error_gets_no_instruction_until_the_error_is_reset() {
+    const FIB: i32 = 0x600;
+    let server = Daemon::start();
+    let mut guest = Guest::new();
+    guest.enable(8, 0);
+    guest.load(0, 0);
+    guest.request(Gr::R3, 0, 0, 0);
+    guest.code.load_constant(Gr::R4, 1 << 32);
+    guest.code.load_constant(Gr::R5, 4096);
+    guest.code.emit(&zpci::rpcit(Gr::R3, Gr::R4));
+    guest.load(0, 0);
+    guest.request(Gr::R3, 0, 0, 7);
+    guest.code.emit(&zpci::mpcifc(Gr::R3, FIB, Gr::R0));
+    guest.load(0, 0);
+    let run = run_guest(guest, &server);
+    let seen: Vec<String> = run
+        .lines
+        .iter()
+        .filter(|line| line["kind"] == "insn" && line["insn"] != "clp")
+        .map(|line| {
+            let field = |name: &str| line[name].to_string().replace('"', "");
+            ["insn", "cc", "status", "forwarded"].map(field).join(" ")
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "pcilg 0 null true",
+            "rpcit 1 8 null",
+            "pcilg 1 12 null",
+            "mpcifc 0 null null",
+            "pcilg 0 null true"
+        ],
+        "{}",
+        run.console
+    );
+}
+
 /// The guest stores pieces of what CLP told it to the device.
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]

@@ -17,6 +17,12 @@ const GROUP: usize = 19;
 const OK: u16 = 0x10;
 /// The handle's bit of an enabled function.
 const ENABLED: u32 = 1 << 31;
+/// Statuses of an RPCIT that failed: the function is in error now, or was already (QEMU
+/// `hw/s390x/s390-pci-inst.c`).
+const ENTERED_ERROR: u8 = 8;
+const IN_ERROR: u8 = 40;
+/// Operation of MPCIFC.
+const RESET_ERROR: u16 = 7;
 /// Vendor and device of ISM.
 const ISM: (u16, u16) = (0x1014, 0x04ED);
 /// A list: resume token at 16, length of an entry at 31, entries from 32 on.
@@ -31,6 +37,8 @@ struct Known {
     handle: Option<u32>,
     /// Number of the function's group, once a query told it.
     group: Option<u8>,
+    /// QEMU has put it into its error state, in which it carries nothing out.
+    in_error: bool,
     /// Whether the user was told that the guest does not have it.
     missed: bool,
 }
@@ -64,6 +72,7 @@ impl Handles {
             selector,
             handle: None,
             group: None,
+            in_error: false,
             missed: false,
         };
         Self {
@@ -71,14 +80,37 @@ impl Handles {
         }
     }
 
-    /// Number of our function that is enabled and has this handle.
+    /// Number of our function that is enabled, not in error, and has this handle.
     #[must_use]
     pub fn find(&self, handle: u32) -> Option<usize> {
         if handle & ENABLED == 0 {
             return None;
         }
-        let ours = |known: &Known| known.handle == Some(handle);
+        let ours = |known: &Known| known.handle == Some(handle) && !known.in_error;
         self.functions.iter().position(ours)
+    }
+
+    /// Takes in the outcome of an RPCIT: condition code 1 with one of two statuses is the error
+    /// state.
+    pub fn refreshed(&mut self, handle: u32, cc: Option<u8>, status: Option<u8>) {
+        if cc == Some(1) && matches!(status, Some(ENTERED_ERROR | IN_ERROR)) {
+            self.set_error(handle, true);
+        }
+    }
+
+    /// Takes in the outcome of an MPCIFC, of which one operation ends the error state.
+    pub fn controlled(&mut self, handle: u32, operation: Option<u16>, cc: Option<u8>) {
+        if (operation, cc) == (Some(RESET_ERROR), Some(0)) {
+            self.set_error(handle, false);
+        }
+    }
+
+    fn set_error(&mut self, handle: u32, in_error: bool) {
+        for known in &mut self.functions {
+            if known.handle == Some(handle) {
+                known.in_error = in_error;
+            }
+        }
     }
 
     /// What a CLP call is a query of, if that concerns functions of ours.
@@ -139,7 +171,11 @@ impl Handles {
                 .collect();
             let by_uid = matches!(known.selector, Selector::Uid(_));
             match matching.as_slice() {
-                [only] => known.handle = Some(only.handle),
+                [only] => {
+                    known.handle = Some(only.handle);
+                    // Disabled by a reset of the machine, too.
+                    known.in_error &= only.handle & ENABLED != 0;
+                }
                 [] if whole => {
                     known.handle = None;
                     if !known.missed && !by_uid {
@@ -201,6 +237,7 @@ impl Handles {
             let ours = |known: &&mut Known| known.handle.is_some_and(|handle| same(handle, before));
             if let Some(known) = self.functions.iter_mut().find(ours) {
                 known.handle = Some(after);
+                known.in_error = false;
             }
         }
         Vec::new()

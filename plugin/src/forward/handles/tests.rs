@@ -60,6 +60,35 @@ fn a_function_is_followed_through_enabling_and_disabling() {
 }
 
 #[test]
+fn a_function_in_error_is_qemus_until_the_error_is_reset() {
+    let mut handles = Handles::new([Selector::Fid(8)]);
+    list(&mut handles, &[(ISM_IDS, 8, 0x8000_0021)]);
+    for (handle, cc, status) in [
+        (0x8000_0021, 0, None),
+        (0x8000_0021, 1, Some(16)),
+        (0x8000_0022, 1, Some(8)),
+    ] {
+        handles.refreshed(handle, Some(cc), status);
+        assert_eq!(handles.find(0x8000_0021), Some(0));
+    }
+    for status in [8, 40] {
+        handles.refreshed(0x8000_0021, Some(1), Some(status));
+        assert_eq!(handles.find(0x8000_0021), None);
+        for (operation, cc) in [(7, 1), (9, 0), (4, 0)] {
+            handles.controlled(0x8000_0021, Some(operation), Some(cc));
+            assert_eq!(handles.find(0x8000_0021), None);
+        }
+        handles.controlled(0x8000_0021, Some(7), Some(0));
+        assert_eq!(handles.find(0x8000_0021), Some(0));
+    }
+    // Disabling and enabling ends it as well.
+    handles.refreshed(0x8000_0021, Some(1), Some(8));
+    set(&mut handles, OK, 0x8000_0021, 0x21);
+    set(&mut handles, OK, 0x21, 0x8000_0021);
+    assert_eq!(handles.find(0x8000_0021), Some(0));
+}
+
+#[test]
 fn another_functions_call_changes_nothing() {
     let mut handles = Handles::new([Selector::Fid(8)]);
     list(&mut handles, &[(ISM_IDS, 8, 0x8000_0021)]);
