@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::cpu::fake::FakeCpu;
 
-    const REQUEST: u64 = 0x8000_0021_ABC2_E011;
+    const REQUEST: u64 = 0x8000_0021_ABC2_F011;
 
     fn read(cpu: &FakeCpu, opcode: &[u8]) -> Option<Access> {
         Access::read(cpu, &Instruction::decode(opcode).unwrap(), REQUEST)
@@ -143,7 +143,7 @@ mod tests {
             offset,
             length,
         };
-        assert_eq!(block.place, place(0x1_0000_0008, 0x11));
+        assert_eq!(block.place, place(0x1_0000_0008, 0x1011));
         assert_eq!(block.operand, Operand::Block { source: 0x104 });
         assert_eq!(block.status, Gpr::new(2));
         cpu.gprs[1] = 0x55;

@@ -158,6 +158,7 @@ mod tests {
         none[28..32].fill(0);
         let mut back = whole.clone();
         back[28..32].copy_from_slice(&8_u32.to_ne_bytes());
+        back[8..16].copy_from_slice(&[2, 0, 1, 0, 0, 0, 0, 0]);
         let mut ring = whole;
         ring[28..32].copy_from_slice(&24_u32.to_ne_bytes());
         for chain in [none, back, ring] {

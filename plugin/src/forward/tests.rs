@@ -250,6 +250,10 @@ fn a_waiting_function_holds_up_no_other() {
     std::thread::scope(|scope| {
         let held = scope.spawn(|| execute(&forwarder, &mut cpu(0x8000_0021), &block()));
         while slow.requests.lock().unwrap().is_empty() {
+            assert!(
+                !held.is_finished(),
+                "the store does not wait for its server"
+            );
             std::thread::yield_now();
         }
         for _ in 0..100 {
