@@ -227,6 +227,7 @@ fn over_limits(tally: &Tally, guest: &Guest) -> BTreeMap<&'static str, u64> {
     let count = |over| match over {
         Over::Clients => tally.clients_refused,
         Over::Queue => guest.queue_full(),
+        Over::Eventfds => guest.irqs.given_up(),
         over => tally.over(over),
     };
     let all = Over::ALL.iter().map(|(over, name)| (*name, count(*over)));

@@ -1,10 +1,13 @@
 //! Interrupts of one function: eventfds, masks, what is pending.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+
+use crate::irq_watch;
 
 /// VFIO_PCI_INTX_IRQ_INDEX.
 pub const INTX: u32 = 0;
@@ -18,18 +21,23 @@ pub const INDEXES: u32 = 5;
 /// One vector.
 #[derive(Debug, Default)]
 struct Vector {
-    eventfd: Option<OwnedFd>,
+    eventfd: Option<Arc<OwnedFd>>,
     masked: bool,
     pending: bool,
 }
 
 impl Vector {
-    fn trigger(&mut self) {
+    /// `false` if the eventfd had to be given up.
+    fn trigger(&mut self) -> bool {
         if self.masked {
             self.pending = true;
-        } else if let Some(eventfd) = &self.eventfd {
-            signal(eventfd);
+        } else if let Some(eventfd) = &self.eventfd
+            && !signal(eventfd)
+        {
+            self.eventfd = None;
+            return false;
         }
+        true
     }
 }
 
@@ -38,6 +46,7 @@ impl Vector {
 pub struct IrqTable {
     vectors: [Vec<Vector>; INDEXES as usize],
     raised: u64,
+    given_up: u64,
 }
 
 impl IrqTable {
@@ -53,6 +62,7 @@ impl IrqTable {
                 Vec::new(),
             ],
             raised: 0,
+            given_up: 0,
         }
     }
 
@@ -72,6 +82,11 @@ impl IrqTable {
     pub fn eventfds(&self) -> usize {
         let vectors = self.vectors.iter().flatten();
         vectors.filter(|vector| vector.eventfd.is_some()).count()
+    }
+
+    /// Eventfds given up, for they made the server wait.
+    pub fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     /// Drops every eventfd and mask: the client is gone, or the index is disabled.
@@ -97,7 +112,7 @@ impl IrqTable {
     ) {
         let vectors = self.slice(index, start, u32::MAX);
         for (vector, eventfd) in vectors.iter_mut().zip(eventfds) {
-            vector.eventfd = eventfd;
+            vector.eventfd = eventfd.map(Arc::new);
         }
     }
 
@@ -115,8 +130,8 @@ impl IrqTable {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector) {
                 vector.masked = false;
-                if std::mem::take(&mut vector.pending) {
-                    vector.trigger();
+                if std::mem::take(&mut vector.pending) && !vector.trigger() {
+                    self.given_up += 1;
                 }
             }
         }
@@ -125,8 +140,10 @@ impl IrqTable {
     /// Fires vectors as if the device had raised them.
     pub fn trigger(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
         for vector in chosen {
-            if let Some(vector) = self.one(index, vector) {
-                vector.trigger();
+            if let Some(vector) = self.one(index, vector)
+                && !vector.trigger()
+            {
+                self.given_up += 1;
             }
         }
     }
@@ -164,21 +181,27 @@ pub fn is_eventfd(fd: &OwnedFd) -> bool {
         .is_ok_and(|target| target.as_os_str() == "anon_inode:[eventfd]")
 }
 
-/// Adds 1 to an eventfd without ever waiting: one that is full has a signal pending already.
-fn signal(eventfd: &OwnedFd) {
+/// Adds 1 to an eventfd. One that is full has a signal pending already, and is not waited for.
+/// `false` if its owner made the server wait all the same.
+fn signal(eventfd: &Arc<OwnedFd>) -> bool {
     let nonblocking =
         rustix::fs::fcntl_getfl(eventfd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
     if !nonblocking {
         let mut fds = [PollFd::from_borrowed_fd(eventfd.as_fd(), PollFlags::OUT)];
         let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
         if !ready.is_ok_and(|count| count == 1) {
-            return;
+            return true;
         }
     }
-    match rustix::io::write(eventfd, &1u64.to_ne_bytes()) {
+    let written = irq_watch::write(eventfd);
+    match written.result {
         Ok(_) | Err(Errno::AGAIN) => {}
         Err(error) => tracing::warn!(%error, "an interrupt's eventfd cannot be written"),
     }
+    if written.waited {
+        tracing::warn!("an eventfd was filled while it was signalled: it is given up");
+    }
+    !written.waited
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub mod dispatch;
 pub mod guest;
 pub mod hub;
 pub mod irq;
+pub mod irq_watch;
 pub mod limits;
 pub mod listen;
 pub mod logging;

@@ -42,6 +42,8 @@ pub const LOG_BURST: u32 = 1000;
 pub const LOG_PER_SECOND: u32 = 20;
 /// Milliseconds that a client's own memory may take to answer (payload carrier `process`).
 pub const CLIENT_MEMORY_MS: u64 = 200;
+/// Milliseconds, twice at most, that an eventfd may hold a signal up before it is given up.
+pub const EVENTFD_MS: u64 = 20;
 /// Milliseconds that a refused client may take to say something.
 pub const REFUSAL_MS: u64 = 1000;
 
@@ -65,6 +67,7 @@ pub const ALL: &[(&str, u64)] = &[
     ("LOG_BURST", LOG_BURST as u64),
     ("LOG_PER_SECOND", LOG_PER_SECOND as u64),
     ("CLIENT_MEMORY_MS", CLIENT_MEMORY_MS),
+    ("EVENTFD_MS", EVENTFD_MS),
     ("REFUSAL_MS", REFUSAL_MS),
 ];
 
@@ -85,13 +88,15 @@ pub enum Over {
     MappedBytes,
     /// Too much waits for the client already: EIO to whoever writes.
     Queue,
+    /// An eventfd that made the server wait: it is given up.
+    Eventfds,
     /// A second client: EBUSY, or only hung up on.
     Clients,
 }
 
 impl Over {
     /// Every one of them, with the name that reports have for it.
-    pub const ALL: [(Over, &str); 8] = [
+    pub const ALL: [(Over, &str); 9] = [
         (Over::MessageSize, "message-size"),
         (Over::Descriptors, "descriptors"),
         (Over::DescriptorsLost, "descriptors-lost"),
@@ -99,6 +104,7 @@ impl Over {
         (Over::Files, "files"),
         (Over::MappedBytes, "mapped-bytes"),
         (Over::Queue, "queue"),
+        (Over::Eventfds, "eventfds"),
         (Over::Clients, "clients"),
     ];
 

@@ -21,7 +21,7 @@ use crate::reporting::Reporting;
 use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::sockets::Sockets;
 use crate::threads::Threads;
-use crate::{capabilities, descriptor_limit, logging, rules_list, serve, with_parent};
+use crate::{capabilities, descriptor_limit, irq_watch, logging, rules_list, serve, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 const VIOLATIONS: u8 = 1;
@@ -244,6 +244,10 @@ fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let names = hub.names();
     let threads = Threads::start(names).map_err(|source| Failure::System {
         what: "cannot start a thread for every function".to_owned(),
+        source,
+    })?;
+    irq_watch::start().map_err(|source| Failure::System {
+        what: "cannot start the thread that looks after eventfds".to_owned(),
         source,
     })?;
     sandbox.restrict_calls().map_err(Failure::Sandbox)?;

@@ -2,13 +2,16 @@
 //! touched. The server lives, the access fails, the other function notices nothing.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, open};
+use rustix::io::ReadWriteFlags;
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 use vfio_user_ism_tests::client::{command, dma_map, irq, set_irqs};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
@@ -113,6 +116,52 @@ fn an_eventfd_that_would_block_holds_nothing_up() {
     }
     let stopped = daemon.stop();
     assert!(stopped.events_named("interrupt").count() >= 20);
+}
+
+/// Makes an eventfd that nobody else writes full, whatever its count was.
+fn fill(fd: &OwnedFd) {
+    let mut count = [0; 8];
+    let mut buffers = [IoSliceMut::new(&mut count)];
+    let _ = rustix::io::preadv2(fd, &mut buffers, u64::MAX, ReadWriteFlags::NOWAIT);
+    rustix::io::write(fd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+}
+
+#[test]
+fn an_eventfd_that_is_filled_again_and_again_holds_nobody_up() {
+    let daemon = Daemon::with_profile("pair");
+    let mut other = Driver::probe(&daemon.socket("ism1"), Via::Bar);
+    let mut driver = Driver::probe(&daemon.socket("ism0"), Via::Bar);
+    let gid = driver.gid();
+    let token = driver.register_dmb(4096, FIRST_INDEX, gid);
+    let fickle = plain_eventfd(EventfdFlags::empty());
+    let enough = AtomicBool::new(false);
+    thread::scope(|threads| {
+        // Not blocking when the server looks, perhaps, and blocking when it writes.
+        threads.spawn(|| {
+            let mut flags = rustix::fs::fcntl_getfl(&fickle).unwrap();
+            while !enough.load(Ordering::Relaxed) {
+                flags.toggle(OFlags::NONBLOCK);
+                rustix::fs::fcntl_setfl(&fickle, flags).unwrap();
+            }
+        });
+        for round in 0..40 {
+            fill(&fickle);
+            assert_eq!(take_eventfd(&mut driver.client, &fickle), 0);
+            for _ in 0..500 {
+                driver
+                    .client
+                    .post(0, target(token, 0, true, 0), &[round; 8]);
+            }
+            other.gid();
+            // All of them are done: nobody signals.
+            driver.gid();
+        }
+        enough.store(true, Ordering::Relaxed);
+    });
+    let stopped = daemon.stop();
+    assert_eq!(stopped.ended.code, Some(0));
+    // How often it came to that is up to the machine.
+    println!("given up: {}", stopped.function("ism0")["over_limits"]);
 }
 
 #[test]

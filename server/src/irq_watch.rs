@@ -1,0 +1,191 @@
+//! Ends the wait for an eventfd that its owner keeps full.
+//!
+//! An eventfd without O_NONBLOCK makes a writer wait while it is full. The server looks before it
+//! writes, and its owner can fill it in between, or take O_NONBLOCK away; there is no write that
+//! surely does not wait. So a thread looks after writes: one that takes longer than a moment is ended
+//! by taking the count, which makes room. The caller then gives that eventfd up.
+//!
+//! The thread sleeps while nothing is signalled.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use rustix::io::ReadWriteFlags;
+
+use crate::limits::EVENTFD_MS;
+
+/// Between two looks: a write seen twice takes too long.
+const MOMENT: Duration = Duration::from_millis(EVENTFD_MS);
+/// Looks without anything new, after which the thread sleeps.
+const QUIET: u32 = 50;
+
+static WATCH: OnceLock<Watch> = OnceLock::new();
+
+/// Starts the thread of this process. A second call does nothing.
+pub fn start() -> io::Result<()> {
+    if WATCH.get().is_none() {
+        let _ = WATCH.set(Watch::start()?);
+    }
+    Ok(())
+}
+
+/// How a write went.
+#[derive(Debug)]
+pub struct Written {
+    /// What the system said.
+    pub result: rustix::io::Result<usize>,
+    /// It had to be ended from outside.
+    pub waited: bool,
+}
+
+/// Adds 1 to an eventfd, looked after if the thread runs.
+pub fn write(eventfd: &Arc<OwnedFd>) -> Written {
+    match WATCH.get() {
+        Some(watch) => watch.write(eventfd),
+        None => Written {
+            result: add_one(eventfd),
+            waited: false,
+        },
+    }
+}
+
+fn add_one(eventfd: &OwnedFd) -> rustix::io::Result<usize> {
+    rustix::io::write(eventfd, &1u64.to_ne_bytes())
+}
+
+#[derive(Debug)]
+struct Watch {
+    shared: Arc<Shared>,
+    thread: Thread,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    slot: Mutex<Slot>,
+    asleep: AtomicBool,
+}
+
+/// The write under way: the fabric's lock lets there be one.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Counts writes.
+    number: u64,
+    eventfd: Option<Arc<OwnedFd>>,
+    ended: bool,
+}
+
+impl Shared {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self) {
+        let (mut last, mut quiet) = (0, 0);
+        loop {
+            self.asleep.store(true, Ordering::SeqCst);
+            while self.slot().number == last {
+                std::thread::park();
+            }
+            self.asleep.store(false, Ordering::SeqCst);
+            while quiet < QUIET {
+                std::thread::sleep(MOMENT);
+                let mut slot = self.slot();
+                if slot.number != last {
+                    (last, quiet) = (slot.number, 0);
+                } else if let Some(eventfd) = &slot.eventfd {
+                    make_room(eventfd);
+                    slot.ended = true;
+                } else {
+                    quiet += 1;
+                }
+            }
+            quiet = 0;
+        }
+    }
+}
+
+impl Watch {
+    fn start() -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let watched = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("eventfd-watch".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || watched.watch())?;
+        let thread = thread.thread().clone();
+        Ok(Self { shared, thread })
+    }
+
+    fn write(&self, eventfd: &Arc<OwnedFd>) -> Written {
+        let mut slot = self.shared.slot();
+        slot.number += 1;
+        slot.eventfd = Some(Arc::clone(eventfd));
+        slot.ended = false;
+        drop(slot);
+        if self.shared.asleep.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        let result = add_one(eventfd);
+        let mut slot = self.shared.slot();
+        slot.eventfd = None;
+        Written {
+            result,
+            waited: slot.ended,
+        }
+    }
+}
+
+/// Takes the count of an eventfd, without waiting for one.
+fn make_room(eventfd: impl AsFd) {
+    let mut count = [0; 8];
+    let mut buffers = [io::IoSliceMut::new(&mut count)];
+    // Offset -1 is the current position, of which an eventfd has none.
+    let _ = rustix::io::preadv2(eventfd, &mut buffers, u64::MAX, ReadWriteFlags::NOWAIT);
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+
+    fn full(flags: EventfdFlags) -> Arc<OwnedFd> {
+        let fd = eventfd(0, flags).unwrap();
+        rustix::io::write(&fd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        Arc::new(fd)
+    }
+
+    #[test]
+    fn a_write_that_waits_is_ended() {
+        let watch = Watch::start().unwrap();
+        for flags in [EventfdFlags::empty(), EventfdFlags::SEMAPHORE] {
+            // Twice: the thread sleeps before the first.
+            for _ in 0..2 {
+                let written = watch.write(&full(flags));
+                assert_eq!(written.result, Ok(8));
+                assert!(written.waited);
+            }
+        }
+        let quick = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
+        let written = watch.write(&quick);
+        assert!(written.result.is_ok() && !written.waited);
+    }
+
+    #[test]
+    fn the_thread_sleeps_when_nothing_is_written_and_wakes_up_again() {
+        let watch = Watch::start().unwrap();
+        let asleep = || watch.shared.asleep.load(Ordering::SeqCst);
+        for _ in 0..2 {
+            let slept = (0..1000).any(|_| {
+                std::thread::sleep(Duration::from_millis(20));
+                asleep()
+            });
+            assert!(slept);
+            assert!(watch.write(&full(EventfdFlags::empty())).waited);
+        }
+    }
+}
