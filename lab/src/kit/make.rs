@@ -80,10 +80,10 @@ impl<'a> Steps<'a> {
         for name in CLEARED {
             command.env_remove(name);
         }
-        self.follow(what, program, &mut command)
+        self.follow(what, program, command)
     }
 
-    fn follow(&self, what: &str, program: &str, command: &mut Command) -> Result<(), KitError> {
+    fn follow(&self, what: &str, program: &str, mut command: Command) -> Result<(), KitError> {
         let start = |source| KitError::Start {
             step: what.to_owned(),
             program: program.to_owned(),
@@ -94,26 +94,25 @@ impl<'a> Steps<'a> {
             .open(&self.log)
             .map_err(KitError::io("open", &self.log))?;
         writeln!(log, "# {what}: {command:?}").map_err(KitError::io("write", &self.log))?;
-        let errors = log.try_clone().map_err(KitError::io("write", &self.log))?;
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .map_err(start)?;
+        // One pipe for both, so that the log has them in the order in which they came.
+        let (output, input) = std::io::pipe().map_err(start)?;
+        command.stdin(Stdio::null());
+        command.stdout(input.try_clone().map_err(start)?);
+        command.stderr(input);
+        let mut child = command.spawn().map_err(start)?;
+        // It holds the pipe's other end.
+        drop(command);
         let mut compiled = 0;
-        if let Some(pipe) = child.stdout.take() {
-            for line in BufReader::new(pipe).split(b'\n') {
-                let line = line.map_err(KitError::io("read the output for", &self.log))?;
-                log.write_all(&[&line, b"\n".as_slice()].concat())
-                    .map_err(KitError::io("write", &self.log))?;
-                // make tells of each file so (source: scripts/Makefile.build).
-                if line.starts_with(b"  CC [M]") {
-                    compiled += 1;
-                    if compiled % 10 == 0 {
-                        self.workshop
-                            .say(format_args!("  {what}: {compiled} files compiled"));
-                    }
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.map_err(KitError::io("read the output for", &self.log))?;
+            log.write_all(&[&line, b"\n".as_slice()].concat())
+                .map_err(KitError::io("write", &self.log))?;
+            // make tells of each file so (source: scripts/Makefile.build).
+            if line.starts_with(b"  CC [M]") {
+                compiled += 1;
+                if compiled % 10 == 0 {
+                    self.workshop
+                        .say(format_args!("  {what}: {compiled} files compiled"));
                 }
             }
         }
