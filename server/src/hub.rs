@@ -6,6 +6,7 @@
 mod client;
 mod event_writing;
 mod function;
+mod lending;
 mod zpci_call;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@
 //! | [`daemon`] | the server as a child process |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
 //! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
+//! | [`threads`] | threads of one test that wait for each other |
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
 //! | [`relay`] | keeps what a client says to the server |
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod qemu;
 pub mod qtest;
 pub mod relay;
 pub mod soak;
+pub mod threads;
 pub mod wire;
 
 pub use client::Client;

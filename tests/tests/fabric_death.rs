@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb, header, target};
 use vfio_user_ism_tests::errno::EIO;
+use vfio_user_ism_tests::threads::SetAtEnd;
 use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
@@ -58,15 +59,6 @@ impl Drop for BusyGuest {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Sets a flag when dropped, so that who waits for it ends also when a test fails.
-struct SetAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for SetAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, SeqCst);
     }
 }
 

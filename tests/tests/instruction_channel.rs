@@ -30,12 +30,6 @@ fn pcistb(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u3
     client.write(ZPCI, 16, &request.raw(data).0).errno()
 }
 
-/// One PCISTG.
-fn pcistg(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u32> {
-    let request = zpci_request(4, 0, pcias, offset, data.len() as u16);
-    client.write(ZPCI, 16, &request.raw(data).0).errno()
-}
-
 #[test]
 fn the_driver_works_over_the_channel() {
     let daemon = Daemon::start();
@@ -300,49 +294,6 @@ fn a_function_with_a_client_of_its_channel_only_is_gone_when_that_one_leaves() {
     drop(open_when_free(&daemon.channel("ism1")));
     drop(open_when_free(&daemon.channel("ism1")));
     assert!(reaches(&mut driver), "the first of the two has left");
-}
-
-#[test]
-fn a_register_store_never_reaches_the_data_space() {
-    let daemon = Daemon::start();
-    let mut driver = Driver::probe(&daemon.only(), Via::Channel);
-    let gid = driver.gid();
-    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
-    let channel = driver.channel.as_mut().unwrap();
-    assert_eq!(
-        pcistg(channel, 0, target(token, 0, true, 0), &[1; 8]),
-        Some(EIO)
-    );
-    assert_eq!(driver.irq.take(), 0);
-    assert_eq!(driver.ram.read(DMB, 8), [0; 8]);
-    drop(driver);
-    let stopped = daemon.stop();
-    assert_eq!(stopped.rules(), ["pcistg-to-data-bar"]);
-}
-
-#[test]
-fn register_stores_to_the_command_space_are_carried_out_and_noted() {
-    let daemon = Daemon::start();
-    let mut client = open(&daemon);
-    // The header in one PCISTG is a command like any other.
-    assert_eq!(pcistg(&mut client, 2, 0, &header(code::READ_GID, 8)), None);
-    assert_eq!(
-        pcilg(&mut client, 2, 0, 8).unwrap(),
-        [0, 0, 0, 3, 0, 0, 0, 16]
-    );
-    assert_eq!(
-        pcilg(&mut client, 2, 8, 8).unwrap(),
-        [0x15, 0, 0, 0, 0, 0, 0, 1]
-    );
-    for (offset, len) in [(0, 9), (7, 2), (12, 8)] {
-        assert_eq!(pcistg(&mut client, 2, offset, &vec![0; len]), Some(EINVAL));
-    }
-    let without_payload = zpci_request(4, IOVA, 2, 8, 8);
-    client.write(ZPCI, 16, &without_payload.0).refused(EINVAL);
-    drop(client);
-    let stopped = daemon.stop();
-    assert_eq!(stopped.rules(), ["plain-store"]);
-    assert_eq!(stopped.function("ism0")["rules"][0]["violations"], 1);
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! One function of a hub, as its client's connection uses it.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ism::FunctionId;
-use vfio_user_protocol::message::{DmaMap as MapRequest, DmaUnmap, IrqAction, IrqData, SetIrqs};
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::access::Failure;
 use zpci_region::request::{self, Request};
@@ -14,7 +12,6 @@ use zpci_region::{Instruction, Load, Path, Store};
 
 use super::zpci_call::ZpciCall;
 use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
-use crate::irq;
 use crate::limits::Over;
 use crate::memory::ClientOp;
 use crate::peer::Peer;
@@ -181,84 +178,6 @@ impl Function {
             reason: &refused.reason,
         };
         state.journal.write(self.id, &event);
-    }
-
-    /// DMA_MAP.
-    pub fn dma_map(&self, map: &MapRequest, fd: Option<OwnedFd>) -> Result<(), Refused> {
-        let mut state = self.hub.lock();
-        let maps = &mut state.guests.0[self.id.0].maps;
-        let file = fd.map(|fd| (fd, map.offset));
-        maps.map(map.iova, map.size, (map.readable, map.writable), file)
-            .map_err(|error| {
-                if let Some(over) = error.over() {
-                    state.journal.tally_mut(self.id).ran_over(over);
-                }
-                Refused::new(Errno(error.errno()), format!("DMA_MAP: {error}"))
-            })
-    }
-
-    /// DMA_UNMAP: the bytes unmapped.
-    pub fn dma_unmap(&self, unmap: &DmaUnmap) -> Result<u64, Refused> {
-        let mut state = self.hub.lock();
-        let maps = &mut state.guests.0[self.id.0].maps;
-        match unmap {
-            DmaUnmap::All => Ok(maps.clear()),
-            DmaUnmap::Range { iova, size } => maps
-                .unmap(*iova, *size)
-                .map_err(|error| Refused::new(Errno(error.errno()), format!("DMA_UNMAP: {error}"))),
-        }
-    }
-
-    /// Vectors of an interrupt index, if PCI has the index.
-    pub fn irq_count(&self, index: u32) -> Option<u32> {
-        self.hub.lock().guests.0[self.id.0].irqs.count(index)
-    }
-
-    /// DEVICE_SET_IRQS with the descriptors that came along.
-    pub fn set_irqs(&self, set: &SetIrqs<'_>, fds: Vec<OwnedFd>) -> Result<(), Refused> {
-        let refuse = |reason: String| Err(Refused::invalid(format!("DEVICE_SET_IRQS: {reason}")));
-        let mut state = self.hub.lock();
-        let irqs = &mut state.guests.0[self.id.0].irqs;
-        let Some(count) = irqs.count(set.index) else {
-            return refuse(format!("index {}, expected 0..{}", set.index, irq::INDEXES));
-        };
-        if set.start.saturating_add(set.count) > count {
-            return refuse(format!(
-                "vectors {}..{} of index {}, which has {count}",
-                set.start,
-                set.start.saturating_add(set.count),
-                set.index
-            ));
-        }
-        if fds.len() > set.count as usize || (set.data != IrqData::Eventfd && !fds.is_empty()) {
-            return refuse(format!(
-                "{} descriptors for {} vectors",
-                fds.len(),
-                set.count
-            ));
-        }
-        if let Some(at) = fds.iter().position(|fd| !irq::is_eventfd(fd)) {
-            return refuse(format!("descriptor {at} is not an eventfd"));
-        }
-        match (set.action, set.data) {
-            (IrqAction::Trigger, IrqData::None) if set.count == 0 => irqs.disable(set.index),
-            (IrqAction::Trigger, IrqData::Eventfd) => {
-                let eventfds = fds
-                    .into_iter()
-                    .map(Some)
-                    .chain(std::iter::repeat_with(|| None));
-                irqs.assign(set.index, set.start, eventfds.take(set.count as usize));
-            }
-            (IrqAction::Mask | IrqAction::Unmask, IrqData::Eventfd) => {
-                return refuse(
-                    "masking by eventfd is not supported, expected none or bool".to_owned(),
-                );
-            }
-            (IrqAction::Trigger, _) => irqs.trigger(set.index, set.chosen()),
-            (IrqAction::Mask, _) => irqs.mask(set.index, set.chosen()),
-            (IrqAction::Unmask, _) => irqs.unmask(set.index, set.chosen()),
-        }
-        Ok(())
     }
 
     /// REGION_READ.

@@ -1,135 +1,11 @@
-//! What a guest sees of its memory while the server writes into it for another guest: no cursor in
-//! halves, nothing out of order, no signal lost.
+//! What a guest sees of its memory while the server writes into it for another guest: nothing out
+//! of order, no signal lost.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use vfio_user_ism_tests::client::{ZPCI, command, region_write};
-use vfio_user_ism_tests::driver::{
-    DMB, FIRST_INDEX, IEQ, IOVA, RAM_LEN, SBA, code, dmb, target, zpci_request,
-};
-use vfio_user_ism_tests::wire::{NO_REPLY, PATIENCE, eventually};
-use vfio_user_ism_tests::{Bytes, Daemon, Driver, Ram, Via, View};
-
-/// One PCISTB that nobody answers: the next one is under way before it is carried out.
-fn post(driver: &mut Driver, at: u64, data: &[u8]) {
-    let request = zpci_request(2, 0, 0, at, data.len() as u16).raw(data);
-    let client = driver.channel.as_mut().unwrap_or(&mut driver.client);
-    let body = region_write(ZPCI, 16, &request.0);
-    client.send(command::REGION_WRITE, NO_REPLY, body);
-}
-
-/// Waits by looking, as an idle guest's processor does not: what is stored is seen at once. Gives
-/// the processor away now and then, as there may be only one.
-fn spin(what: &str, done: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    for look in 1_u64.. {
-        if done() {
-            return;
-        }
-        if look % 4096 == 0 {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "not within {PATIENCE:?}: {what}"
-            );
-            std::thread::yield_now();
-        }
-    }
-}
-
-/// These tests look at memory without a pause: one at a time leaves a processor to the server.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Sets a flag when dropped, so that who waits for it ends also when a test fails.
-struct SetAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for SetAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, SeqCst);
-    }
-}
-
-/// Gives a driver memory that may shrink: the server writes it by system calls, one after the other,
-/// which leaves a guest more time between two.
-fn unseal(driver: &mut Driver) {
-    let ram = Ram::unsealed(RAM_LEN);
-    driver.client.unmap(IOVA, RAM_LEN).ok();
-    driver.client.map(IOVA, RAM_LEN, &ram, 0).ok();
-    driver.ram = ram;
-}
-
-/// Whether all bytes of a doubleword are equal.
-fn is_whole(word: u64) -> bool {
-    word == word.rotate_left(8)
-}
-
-/// Stores `[n; len]` at `offset` of a buffer again and again, while its owner looks at the aligned
-/// doublewords in it.
-fn torn(via: Via, sealed: bool, offset: u64, len: usize) {
-    const STORES: u32 = 5_000;
-    let _alone = alone();
-    let daemon = Daemon::with_profile("pair");
-    let mut sender = Driver::probe(&daemon.socket("ism0"), via);
-    let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
-    if !sealed {
-        unseal(&mut receiver);
-    }
-    let token = receiver.register_dmb(0x4000, FIRST_INDEX, sender.gid());
-    let memory = View::of(&receiver.ram);
-    let first = offset.next_multiple_of(8);
-    let words: Vec<_> = (first..=offset + len as u64 - 8)
-        .step_by(8)
-        .map(|at| memory.word(DMB + at))
-        .collect();
-    let done = AtomicBool::new(false);
-    let (changes, halves) = std::thread::scope(|threads| {
-        let guest = threads.spawn(|| {
-            let (mut changes, mut halves) = (0, 0);
-            let mut last = vec![0; words.len()];
-            while !done.load(SeqCst) {
-                for (word, last) in words.iter().zip(&mut last) {
-                    let seen = word.load(SeqCst);
-                    changes += u32::from(seen != *last);
-                    halves += u32::from(!is_whole(seen));
-                    *last = seen;
-                }
-            }
-            (changes, halves)
-        });
-        let stop = SetAtEnd(&done);
-        let at = target(token, 0, true, offset);
-        for n in 0..STORES {
-            post(&mut sender, at, &vec![n as u8; len]);
-        }
-        sender.put(at, &vec![0xff; len]).ok();
-        drop(stop);
-        guest.join().unwrap()
-    });
-    assert_eq!(halves, 0, "of {changes} changes seen; sealed: {sealed}");
-    assert!(changes > 0, "the guest has looked while something changed");
-    assert!(words.iter().all(|word| word.load(SeqCst) == u64::MAX));
-}
-
-#[test]
-fn the_cursors_of_a_message_are_never_seen_in_halves() {
-    for via in [Via::Channel, Via::Region] {
-        torn(via, true, 0, 32);
-    }
-}
-
-#[test]
-fn nor_are_doublewords_of_a_store_that_begins_and_ends_anywhere() {
-    torn(Via::Channel, true, 3, 61);
-    torn(Via::Channel, true, 4035, 61);
-}
-
-#[test]
-fn nor_in_memory_that_may_shrink() {
-    torn(Via::Channel, false, 0, 32);
-}
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb, target};
+use vfio_user_ism_tests::threads::{alone, spin};
+use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via, View};
 
 /// Whether a stage is there to be seen.
 type Look<'a> = Box<dyn Fn() -> bool + Sync + 'a>;
@@ -181,7 +57,7 @@ fn signals_in_stages(sealed: bool) {
     let mut sender = Driver::probe(&daemon.socket("ism0"), Via::Channel);
     let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
     if !sealed {
-        unseal(&mut receiver);
+        receiver.unseal();
     }
     let token = receiver.register_dmb(0x4000, FIRST_INDEX, sender.gid());
     let memory = View::of(&receiver.ram);
@@ -231,7 +107,7 @@ fn signals_in_stages(sealed: bool) {
         for number in 1..=ROUNDS {
             round.store(number, SeqCst);
             let data = number.to_be_bytes().repeat(512);
-            post(&mut sender, target(token, 0, true, 0), &data);
+            sender.post(target(token, 0, true, 0), &data);
             spin("the guest", || seen.load(SeqCst) >= number);
         }
     });
@@ -346,11 +222,7 @@ fn no_signal_of_three_senders_is_lost() {
             threads.spawn(move || {
                 for number in 1..=MESSAGES {
                     for token in tokens {
-                        post(
-                            driver,
-                            target(*token, 0, true, 0),
-                            &number.to_be_bytes().repeat(4),
-                        );
+                        driver.post(target(*token, 0, true, 0), &number.to_be_bytes().repeat(4));
                     }
                 }
             });
@@ -373,60 +245,4 @@ fn no_signal_of_three_senders_is_lost() {
     for name in ["ism1", "ism2", "ism3"] {
         assert_eq!(moves.function(name)["signals"], MESSAGES * BUFFERS);
     }
-}
-
-#[test]
-fn bits_of_others_stay_while_the_server_sets_and_the_guest_clears() {
-    const MESSAGES: u64 = 1000;
-    let _alone = alone();
-    let daemon = Daemon::with_profile("pair");
-    let mut sender = Driver::probe(&daemon.socket("ism0"), Via::Channel);
-    let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
-    let gid = sender.gid();
-    // Eight buffers whose bits share a byte.
-    let tokens: Vec<_> = (0..8)
-        .map(|at| {
-            let memory = dmb(
-                IOVA + DMB + 0x1000 * at,
-                0x1000,
-                FIRST_INDEX + at as u32,
-                gid,
-            );
-            receiver.run(code::REG_DMB, memory).number()
-        })
-        .collect();
-    let memory = View::of(&receiver.ram);
-    let bits = memory.byte(SBA + 8);
-    let done = AtomicBool::new(false);
-    let cleared = std::thread::scope(|threads| {
-        // The guest takes each bit on its own, as fast as it can, and counts none twice.
-        let guest = threads.spawn(|| {
-            let mut cleared = [0_u64; 8];
-            while !done.load(SeqCst) {
-                for (at, count) in cleared.iter_mut().enumerate() {
-                    let bit = 0x80_u8 >> at;
-                    *count += u64::from(bits.fetch_and(!bit, SeqCst) & bit != 0);
-                }
-            }
-            cleared
-        });
-        let stop = SetAtEnd(&done);
-        for number in 1..=MESSAGES {
-            for token in &tokens {
-                post(
-                    &mut sender,
-                    target(*token, 0, true, 0),
-                    &number.to_be_bytes(),
-                );
-            }
-            // Every bit set is cleared before it is set again: each is counted.
-            sender.gid();
-            eventually("the guest clears", || {
-                (bits.load(SeqCst) == 0).then_some(())
-            });
-        }
-        drop(stop);
-        guest.join().unwrap()
-    });
-    assert_eq!(cleared, [MESSAGES; 8]);
 }

@@ -1,0 +1,43 @@
+//! Threads of one test that wait for each other.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::wire::PATIENCE;
+
+/// Keeps others that ask for it from running: a test that looks at memory without a pause leaves a
+/// processor to the server if it is the only one.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits by looking: what is stored is seen at once. Gives the processor away now and then, as
+/// there may be only one.
+#[track_caller]
+pub fn spin(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    for look in 1_u64.. {
+        if done() {
+            return;
+        }
+        if look % 4096 == 0 {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {what}"
+            );
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Sets a flag when dropped, so that who waits for it ends also when a test fails.
+#[derive(Debug)]
+pub struct SetAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
