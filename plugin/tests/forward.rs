@@ -3,57 +3,12 @@
 
 mod support;
 
-use std::path::Path;
-
-use intercept::encoder::{Condition, Gr, zpci};
-use rustix::process::Signal;
+use intercept::encoder::{Gr, zpci};
 use serde_json::{Value, json};
 use support::bare::{CLP_FUNCTION, CLP_GROUP, Guest, PROGRAM_OLD, RESPONSE, machine};
-use support::{Run, qemu, run_plugin};
+use support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, run_guest_with, stores};
+use support::run_plugin;
 use vfio_user_ism_tests::daemon::Daemon;
-
-/// A place in the command BAR that means nothing to the device.
-const SCRATCH: u64 = 0x800;
-/// Where guests keep their data.
-const DATA: u64 = 0x9000;
-
-/// Runs a guest with `ism0` of the server as function 8, forwarded.
-fn run_guest(guest: Guest, server: &Daemon) -> Run {
-    run_guest_with("", guest, server)
-}
-
-/// The same with more arguments for the plugin, each with a comma in front.
-fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
-    let folder = tempfile::tempdir().unwrap();
-    let image = guest.write(folder.path());
-    let mut arguments = machine(&[(8, &server.only())]);
-    arguments.extend(["-kernel".into(), image.to_str().unwrap().into()]);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let forward = forward(&server.channel("ism0"), 8);
-    run_plugin(&format!("{forward}{more}"), &arguments)
-}
-
-fn forward(channel: &Path, fid: u32) -> String {
-    format!(",forward={},fid={fid}", channel.display())
-}
-
-/// The records of loads and stores.
-fn accesses(run: &Run) -> Vec<&Value> {
-    run.lines
-        .iter()
-        .filter(|line| {
-            line["insn"]
-                .as_str()
-                .is_some_and(|insn| ["pcistb", "pcistg", "pcilg"].contains(&insn))
-        })
-        .collect()
-}
-
-/// What the device saw in BAR 0 and 2.
-fn stores(server: &Daemon) -> Vec<Value> {
-    let events = server.events().into_iter();
-    events.filter(|event| event["event"] == "store").collect()
-}
 
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]
@@ -362,108 +317,4 @@ fn cpus_and_functions_do_not_disturb_each_other() {
             assert_eq!(counts, expected, "{function}, CPU {cpu}");
         }
     }
-}
-
-/// Stores until the condition code is not 0, then ten times more.
-fn until_refused() -> Guest {
-    let mut guest = Guest::new();
-    guest.enable(8, 0);
-    guest.request(Gr::R4, 0, 2, 8);
-    guest.code.load_constant(Gr::R5, SCRATCH);
-    guest.code.load_constant(Gr::R2, DATA);
-    let store = zpci::pcistb(Gr::R4, Gr::R5, 0, Gr::R2);
-    let again = guest.code.here();
-    guest.code.emit(&store);
-    guest.code.brcl(Condition::Equal, again);
-    for _ in 0..10 {
-        guest.code.emit(&store);
-    }
-    guest
-}
-
-fn without_server(act: impl FnOnce(&Daemon) + Send) {
-    let server = Daemon::start();
-    let run = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            vfio_user_ism_tests::wire::eventually("the guest stores", || {
-                (stores(&server).len() > 20).then_some(())
-            });
-            act(&server);
-        });
-        run_guest(until_refused(), &server)
-    });
-    let records = accesses(&run);
-    let (before, last) = records.split_last_chunk::<11>().unwrap();
-    for record in before {
-        assert_eq!(record["cc"], 0, "{record}");
-    }
-    for record in last {
-        assert_eq!(
-            (&record["cc"], &record["forwarded"]),
-            (&json!(3), &json!(true)),
-            "{record}"
-        );
-    }
-    let problems: Vec<_> = run
-        .lines
-        .iter()
-        .filter(|line| line["kind"] == "problem")
-        .collect();
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    let told = run
-        .console
-        .lines()
-        .filter(|line| line.contains("vfio-user-ism-plugin: "));
-    assert_eq!(told.count(), 1, "{}", run.console);
-    assert!(
-        run.console.contains("its instructions end with cc 3"),
-        "{}",
-        run.console
-    );
-}
-
-#[test]
-#[ignore = "needs QEMU 11.1: run ./test"]
-fn a_killed_server_means_condition_code_3() {
-    without_server(|server| server.signal(Signal::KILL));
-}
-
-#[test]
-#[ignore = "needs QEMU 11.1: run ./test"]
-fn a_server_that_stops_answering_means_condition_code_3() {
-    without_server(|server| {
-        server.signal(Signal::STOP);
-    });
-}
-
-#[test]
-#[ignore = "needs QEMU 11.1: run ./test"]
-fn a_channel_that_nobody_serves_stops_qemu_with_a_message() {
-    let option = format!(
-        "file={},forward=/nowhere/ism.sock.insn",
-        support::plugin().display()
-    );
-    let output = qemu(&["-plugin", &option]);
-    assert!(!output.status.success());
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        stderr.contains("forward=/nowhere/ism.sock.insn: cannot connect: No such file"),
-        "{stderr}"
-    );
-}
-
-#[test]
-#[ignore = "needs QEMU 11.1: run ./test"]
-fn a_busy_channel_stops_qemu_with_a_message() {
-    let server = Daemon::start();
-    let _other = vfio_user_ism_tests::client::Client::open(&server.channel("ism0"));
-    let option = format!(
-        "file={}{}",
-        support::plugin().display(),
-        forward(&server.channel("ism0"), 8)
-    );
-    let output = qemu(&["-plugin", &option]);
-    assert!(!output.status.success());
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("refused VERSION: EBUSY"), "{stderr}");
 }

@@ -10,6 +10,7 @@ use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
 
 pub mod bare;
+pub mod forwarded;
 
 /// A guest that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(120);

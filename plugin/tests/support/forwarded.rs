@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Guests whose function is forwarded to the real server.
+#![allow(dead_code, reason = "not every test program forwards")]
+
+use std::path::Path;
+
+use serde_json::Value;
+use vfio_user_ism_tests::daemon::Daemon;
+
+use super::bare::{Guest, machine};
+use super::{Run, run_plugin};
+
+/// A place in the command BAR that means nothing to the device.
+pub const SCRATCH: u64 = 0x800;
+/// Where guests keep their data.
+pub const DATA: u64 = 0x9000;
+
+/// Runs a guest with `ism0` of the server as function 8, forwarded.
+pub fn run_guest(guest: Guest, server: &Daemon) -> Run {
+    run_guest_with("", guest, server)
+}
+
+/// The same with more arguments for the plugin, each with a comma in front.
+pub fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let image = guest.write(folder.path());
+    let mut arguments = machine(&[(8, &server.only())]);
+    arguments.extend(["-kernel".into(), image.to_str().unwrap().into()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let forward = forward(&server.channel("ism0"), 8);
+    run_plugin(&format!("{forward}{more}"), &arguments)
+}
+
+pub fn forward(channel: &Path, fid: u32) -> String {
+    format!(",forward={},fid={fid}", channel.display())
+}
+
+/// The records of loads and stores.
+pub fn accesses(run: &Run) -> Vec<&Value> {
+    run.lines
+        .iter()
+        .filter(|line| {
+            line["insn"]
+                .as_str()
+                .is_some_and(|insn| ["pcistb", "pcistg", "pcilg"].contains(&insn))
+        })
+        .collect()
+}
+
+/// What the device saw in BAR 0 and 2.
+pub fn stores(server: &Daemon) -> Vec<Value> {
+    let events = server.events().into_iter();
+    events.filter(|event| event["event"] == "store").collect()
+}
