@@ -8,6 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use vfio_user_ism::peer::{Access, touch};
 use vfio_user_ism::sandbox::{Mode, Needs, Sandbox, process_memory};
 
@@ -96,18 +97,20 @@ fn attempt(layers: Layers, what: &str) -> String {
     } else {
         "files"
     };
+    let this = "forbidden_is_what_serving_does_not_take";
+    start(this, &format!("{prefix}:{what}"), folder.path())
+}
+
+/// Starts a test of this program as a child; what it printed, or the signal that ended it.
+fn start(test: &str, attempt: &str, folder: &Path) -> String {
     let Output {
         status,
         stdout,
         stderr,
     } = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "forbidden_is_what_serving_does_not_take",
-            "--nocapture",
-        ])
-        .env(ATTEMPT, format!("{prefix}:{what}"))
-        .env(FOLDER, folder.path())
+        .args(["--exact", test, "--nocapture"])
+        .env(ATTEMPT, attempt)
+        .env(FOLDER, folder)
         .output()
         .unwrap();
     if let Some(signal) = status.signal() {
@@ -117,8 +120,52 @@ fn attempt(layers: Layers, what: &str) -> String {
     let line = stdout
         .lines()
         .find_map(|line| line.strip_prefix("attempt: "));
-    line.unwrap_or_else(|| panic!("{what}: {stdout}\n{}", String::from_utf8_lossy(&stderr)))
+    line.unwrap_or_else(|| panic!("{attempt}: {stdout}\n{}", String::from_utf8_lossy(&stderr)))
         .to_owned()
+}
+
+/// In the child: makes the kernel one that lacks a layer, and goes into the sandbox.
+fn child_without(layer: &str, mode: Mode) -> ! {
+    let call = match layer {
+        "landlock" => nix::libc::SYS_landlock_create_ruleset,
+        _ => nix::libc::SYS_seccomp,
+    };
+    let missing = SeccompAction::Errno(nix::libc::ENOSYS.unsigned_abs());
+    let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let rules = [(call, Vec::new())].into_iter().collect();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+    let sandbox = Sandbox::restrict_files(mode, &Needs::default());
+    match sandbox.and_then(Sandbox::restrict_calls) {
+        Ok(()) => println!("\nattempt: tolerated"),
+        Err(error) => println!("\nattempt: {error}"),
+    }
+    std::process::exit(0)
+}
+
+#[test]
+fn a_kernel_that_lacks_a_layer_is_tolerated_unless_all_are_required() {
+    if let Ok(attempt) = std::env::var(ATTEMPT) {
+        let (layer, mode) = attempt.split_once(':').unwrap();
+        let required = mode == "required";
+        child_without(layer, if required { Mode::Required } else { Mode::On });
+    }
+    let this = "a_kernel_that_lacks_a_layer_is_tolerated_unless_all_are_required";
+    for (layer, told) in [
+        ("landlock", "files are not restricted"),
+        ("seccomp", "system calls are not restricted"),
+    ] {
+        assert_eq!(
+            start(this, &format!("{layer}:on"), Path::new("/")),
+            "tolerated"
+        );
+        let refused = start(this, &format!("{layer}:required"), Path::new("/"));
+        assert!(
+            refused.contains("required") && refused.contains(told),
+            "{refused}"
+        );
+    }
 }
 
 #[test]

@@ -182,7 +182,8 @@ fn serving(client_memory: bool) -> Result<Rules, String> {
         .or_default()
         .push(is(0, libc::PR_SET_NO_NEW_PRIVS as u64)?);
     for request in [libc::FIONBIO, libc::TCGETS, libc::TIOCGWINSZ] {
-        let rule = is(1, request)?;
+        #[allow(clippy::unnecessary_cast, reason = "its type depends on the C library")]
+        let rule = is(1, request as u64)?;
         rules.entry(libc::SYS_ioctl).or_default().push(rule);
     }
     for command in [
