@@ -290,7 +290,7 @@ impl Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 400 }) })]
 
     #[test]
     fn the_device_does_what_the_model_does(steps in prop::collection::vec(step(), 1..100)) {
@@ -303,6 +303,7 @@ proptest! {
 
 /// The steps reach what they are to compare: otherwise two idle devices would agree.
 #[test]
+#[cfg_attr(miri, ignore = "too many steps for Miri")]
 fn random_steps_reach_moves_signals_events_and_failures() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;

@@ -1,0 +1,74 @@
+//! Every fuzz target runs for a fixed short time, beginning with its kept inputs, and finds
+//! nothing. `fuzz/run` runs them for longer; `$VFIO_USER_ISM_FUZZ_SECONDS` changes the time.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use vfio_user_ism_tests::program::repository;
+
+fn run(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(repository().join("fuzz/run"));
+    command.args(arguments).stdin(Stdio::null());
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.success(), text)
+}
+
+/// Runs a target; it must have got through its kept inputs and far beyond.
+fn fuzz(target: &str) {
+    let seconds = std::env::var("VFIO_USER_ISM_FUZZ_SECONDS");
+    let seconds = seconds.unwrap_or_else(|_| "15".to_owned());
+    let kept = fs::read_dir(repository().join("fuzz/corpus").join(target));
+    let kept = kept.unwrap().count();
+    assert!(kept > 2, "{kept} inputs are kept for {target}");
+    let (well, line) = run(&["--seconds", &seconds, target]);
+    assert!(well, "{line}");
+    println!("{}", line.trim_end());
+    let runs = line
+        .strip_prefix(&format!("{target}: "))
+        .and_then(|rest| rest.split_once(" runs, cov: "));
+    let runs: usize = runs.expect("a count of runs").0.parse().unwrap();
+    assert!(runs > 2 * kept, "{line}");
+}
+
+#[test]
+#[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
+fn frame() {
+    fuzz("frame");
+}
+
+#[test]
+#[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
+fn session() {
+    fuzz("session");
+}
+
+#[test]
+#[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
+fn device() {
+    fuzz("device");
+}
+
+#[test]
+#[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
+fn profile() {
+    fuzz("profile");
+}
+
+/// A target that fails must fail the run and leave its input: this one does on purpose.
+#[test]
+#[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
+fn a_failure_is_told_and_its_input_kept() {
+    let folder = repository().join("fuzz/artifacts/planted");
+    let _ = fs::remove_dir_all(&folder);
+    let (well, line) = run(&["--seconds", "60", "planted"]);
+    assert!(!well);
+    assert_eq!(
+        line,
+        "planted: failed; the input is in fuzz/artifacts/planted\n"
+    );
+    let left = fs::read_dir(&folder).unwrap().next();
+    let input = fs::read(left.expect("an input").unwrap().path()).unwrap();
+    assert!(input.starts_with(b"ISM"), "{input:?}");
+    fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,0 +1,117 @@
+//! Tests of other crates once more, where undefined behaviour shows: with the address sanitizer. It
+//! is a build of its own, below the target folder; how many tests ran is checked, so that an empty
+//! run does not pass.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use vfio_user_ism_tests::program::repository;
+
+/// The target folder of this build.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    // TARGET/debug/deps/test
+    test.ancestors().nth(3).unwrap().to_owned()
+}
+
+/// The platform, as compilers name it.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("host: "));
+    line.unwrap().to_owned()
+}
+
+/// `cargo` with a target folder of its own.
+fn cargo(folder: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(repository()).stdin(Stdio::null());
+    // What the cargo that runs this test says of this package is not for another one, and neither is
+    // its choice of a toolchain.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text == "RUSTUP_TOOLCHAIN" {
+            command.env_remove(&name);
+        }
+    }
+    command.env("CARGO_TARGET_DIR", target().join(folder));
+    command
+}
+
+/// Runs it; it must succeed, and so must at least `least` tests.
+fn passes(command: &mut Command, least: usize) {
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+    let passed = |line: &str| {
+        let count = line
+            .strip_prefix("test result: ok. ")?
+            .split_once(" passed")?
+            .0;
+        count.parse::<usize>().ok()
+    };
+    let passed: usize = text.lines().filter_map(passed).sum();
+    assert!(passed >= least, "{passed} tests passed, expected {least}");
+}
+
+/// The flags of a sanitizer; the standard library that Rust ships is not instrumented.
+fn sanitized(command: &mut Command, sanitizer: &str) {
+    let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
+    command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", flags)
+        // The leak checker needs ptrace, which containers refuse.
+        .env("ASAN_OPTIONS", "detect_leaks=0");
+}
+
+#[test]
+#[ignore = "a build of its own with the address sanitizer: run ./test"]
+fn address_sanitizer_in_memory() {
+    let mut command = cargo("address");
+    sanitized(&mut command, "address");
+    command.args(["test", "--locked", "--package", "vfio-user-ism", "--lib"]);
+    command.args(["--test", "in_memory", "--target", &host()]);
+    passes(&mut command, 60);
+}
+
+/// The program itself, under what hostile and forgetful clients do to it.
+#[test]
+#[ignore = "a build of its own with the address sanitizer: run ./test"]
+fn address_sanitizer_black_box() {
+    let host = host();
+    let mut build = cargo("address");
+    sanitized(&mut build, "address");
+    build.args([
+        "build",
+        "--locked",
+        "--package",
+        "vfio-user-ism",
+        "--target",
+        &host,
+    ]);
+    assert!(build.status().unwrap().success());
+    let program = target()
+        .join("address")
+        .join(host)
+        .join("debug/vfio-user-ism");
+
+    let mut command = cargo("");
+    command.env("CARGO_TARGET_DIR", target());
+    command.args(["test", "--locked", "--package", "vfio-user-ism-tests"]);
+    for topic in [
+        "hostile_peer",
+        "disconnect",
+        "dma_map",
+        "dma_truncate",
+        "dma_without_fd",
+    ] {
+        command.args(["--test", topic]);
+    }
+    for topic in ["data_moves", "region_io", "set_irqs", "pipelining"] {
+        command.args(["--test", topic]);
+    }
+    command.env("VFIO_USER_ISM_BIN", program);
+    command.env("ASAN_OPTIONS", "detect_leaks=0");
+    passes(&mut command, 40);
+}
