@@ -3,7 +3,7 @@
 //! Landlock keeps whoever is under it away from the memory of every process that is not. This
 //! thread is started before, so it is not; seccomp leaves it little but that. A client whose
 //! memory does not answer (it may be backed by the client itself, userfaultfd or FUSE) holds up
-//! this thread and nobody else for longer than [`PATIENCE`].
+//! this thread and nobody else for longer than `PATIENCE`.
 
 use std::io;
 use std::sync::OnceLock;
