@@ -1,6 +1,6 @@
 # Images of the vfio-user-ism server. Two targets:
 #
-#   server   the program, its profiles and licences; runs without root
+#   server   the program, the plugin for QEMU, profiles and licences; runs without root
 #   ci       server plus QEMU with -device vfio-user-pci, for continuous integration
 #
 #   docker build --target server -t vfio-user-ism .
@@ -40,15 +40,17 @@ ENV CARGO_HOME=/cargo \
 WORKDIR /src
 COPY . .
 # touch: a kept /target must not win over sources that carry an older date.
-# The licence texts are those of the crates that are linked into the program.
+# The licence texts are those of the crates that are linked into the program and the plugin.
 RUN set -eu; \
     find . -type f -exec touch {} +; \
-    cargo build --release --locked --package vfio-user-ism; \
+    cargo build --release --locked --package vfio-user-ism --package vfio-user-ism-plugin; \
     install -D -t /out/usr/local/bin /target/release/vfio-user-ism; \
+    install -D -m 644 -t /out/usr/local/bin /target/release/libvfio_user_ism_plugin.so; \
     install -D -m 644 -t /out/usr/local/share/vfio-user-ism configs/*.json configs/discovery/*.json; \
     doc=/out/usr/local/share/doc/vfio-user-ism; \
     install -D -m 644 -t "$doc" README.md LICENSE-APACHE LICENSE-MIT; \
-    cargo tree --locked --package vfio-user-ism --edges normal --prefix none \
+    install -D -m 644 -t "$doc/plugin" plugin/LICENSE plugin/README.md; \
+    cargo tree --locked --package vfio-user-ism --package vfio-user-ism-plugin --edges normal --prefix none \
         --format '{p} | {l}' | grep -v '(/src/' | sed 's/ (proc-macro)//; s/ (\*)$//' | sort -u > "$doc/third-party.txt"; \
     while read -r name version rest; do \
         for folder in $(find /cargo -maxdepth 4 -type d -name "$name-${version#v}"); do \
@@ -61,7 +63,7 @@ RUN set -eu; \
 FROM ${BASE} AS server
 LABEL org.opencontainers.image.title="vfio-user-ism" \
       org.opencontainers.image.description="vfio-user server with an emulated ISM function" \
-      org.opencontainers.image.licenses="Apache-2.0 OR MIT"
+      org.opencontainers.image.licenses="(Apache-2.0 OR MIT) AND GPL-2.0-or-later"
 COPY --from=builder /out/ /
 # No name, so that no file of the base image changes; --user overrides it.
 USER 65532:65532

@@ -157,6 +157,7 @@ for profile in configs/*.json; do
     in_server vfio-user-ism profile check "/usr/local/share/vfio-user-ism/$(basename "$profile")" >&2
 done
 in_server test -s /usr/local/share/doc/vfio-user-ism/LICENSE-MIT
+in_server test -s /usr/local/share/doc/vfio-user-ism/plugin/LICENSE
 [ "$(in_server ls /usr/local/share/doc/vfio-user-ism/third-party | wc -l)" -gt 50 ] \
     || fail "licence texts of the linked crates are missing"
 
@@ -178,6 +179,10 @@ in_ci vfio-user-ism intercept --format json > "$work/intercept.json" || status=$
 [ $status -le 1 ] || fail "the interception test cannot be run in the ci image: exit status $status"
 grep -q '"as-specified"' "$work/intercept.json" || fail "the interception test in the ci image found nothing"
 say "the interception test runs in the ci image (exit status $status)"
+status=0
+in_ci vfio-user-ism intercept --forward --format json > "$work/forwarded.json" || status=$?
+[ $status -le 1 ] || fail "the plugin does not run in the ci image: exit status $status"
+say "the plugin runs in the ci image (exit status $status)"
 b images --format '{{.Name}}:{{.Tag}} {{.Size}}' >&2
 [ -n "$serve" ] || exit 0
 
