@@ -136,6 +136,8 @@ impl Raw {
             .map_err(|error| Error::system("use the terminal")(error.into()))?;
         let mut raw = before.clone();
         raw.make_raw();
+        // Messages that come between have plain line ends.
+        raw.output_modes = before.output_modes;
         say(format_args!("{}", Keys::HELP));
         tcsetattr(std::io::stdin().as_fd(), OptionalActions::Now, &raw)
             .map_err(|error| Error::system("use the terminal")(error.into()))?;

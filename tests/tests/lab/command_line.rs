@@ -3,12 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use vfio_user_ism_tests::program;
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::qemu::Process;
+use vfio_user_ism_tests::wire::within;
 
-use super::running::lab;
+use super::running::{PATIENCE, lab};
 
 #[track_caller]
 fn refused(arguments: &[&str], part: &str) {
@@ -178,7 +180,7 @@ fn a_signal_ends_everything() {
         .unwrap();
     let id = Pid::from_child(&child);
     kill_process(id, Signal::TERM).unwrap();
-    let status = eventually("the lab ends", || child.try_wait().unwrap());
+    let status = within(PATIENCE, "the lab ends", || child.try_wait().unwrap());
     let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert_eq!(
         (line.as_str(), status.code()),
@@ -197,4 +199,58 @@ fn a_signal_ends_everything() {
         .unwrap()
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A terminal with the lab on it.
+struct Terminal {
+    process: Process,
+    text: String,
+}
+
+impl Terminal {
+    /// Waits until `marker` is shown, and forgets what came up to it.
+    #[track_caller]
+    fn expect(&mut self, marker: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.text.find(marker) {
+                self.text.drain(..at + marker.len());
+                return;
+            }
+            match self.process.receive(deadline) {
+                Ok(bytes) => self.text.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(error) => panic!("no {marker:?} ({error}) in {}", self.text),
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_terminal_has_the_consoles_and_ctrl_bracket_is_the_labs() {
+    // script(1) of util-linux gives its child a terminal.
+    let line = format!(
+        "'{}' lab --guests 2; echo status $?",
+        program::program().display()
+    );
+    let mut command = std::process::Command::new("script");
+    command.args(["--quiet", "--flush", "--command", &line, "/dev/null"]);
+    let mut terminal = Terminal {
+        process: Process::start(command, tempfile::tempdir().unwrap()),
+        text: String::new(),
+    };
+    terminal.expect("guest0# ");
+    // Ctrl-C is the guest's, and ends a command there.
+    terminal.process.send("sleep 1000\n");
+    terminal.expect("sleep 1000");
+    terminal.process.send("\x03");
+    terminal.expect("guest0# ");
+    terminal.process.send("echo on $(hostname)\n");
+    terminal.expect("on guest0");
+    terminal.process.send("\x1d1");
+    terminal.expect("[console of guest 1]");
+    terminal.process.send("echo on $(hostname)\n");
+    terminal.expect("on guest1");
+    terminal.process.send("\x1dq");
+    terminal.expect("status 0");
 }

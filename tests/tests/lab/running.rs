@@ -18,12 +18,13 @@ pub fn arguments(words: &[&str]) -> Args {
 }
 
 /// Guests that take longer to do what a test asks of them fail it, on a machine however busy.
-const PATIENCE: Duration = Duration::from_secs(400);
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Runs `vfio-user-ism lab` to its end.
 pub fn lab(words: &[&str]) -> Ended {
     let mut command = program::command();
-    command.arg("lab").args(words).stdin(Stdio::null());
+    command.args(["lab", "--timeout", "600"]).args(words);
+    command.stdin(Stdio::null());
     program::finish_within(PATIENCE, command)
 }
 
@@ -32,7 +33,8 @@ pub fn with_lab<T>(words: &[&str], test: T) -> Value
 where
     T: for<'a> FnOnce(&'a Lab) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
 {
-    let args = arguments(words);
+    // On a machine however busy.
+    let args = arguments(&[&["--timeout", "600"], words].concat());
     let folder = Folder::new(None).unwrap();
     let setup = Setup::prepare(&args, program(), &folder).unwrap_or_else(|error| panic!("{error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
