@@ -231,7 +231,7 @@ fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
     let path = folder.log("profile.json");
     let text = format!(
         "{:#}\n",
-        profile::with_functions(setup.recipe.guests + setup.spare)
+        profile::with_functions(setup.recipe.guests, setup.spare)
     );
     std::fs::write(&path, text).map_err(Error::file("write", &path))?;
     Ok(path)

@@ -9,6 +9,8 @@ use super::running::lab;
 fn every_path_is_measured() {
     let ended = lab(&["--bench", "--transfer", "1", "--format", "json"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // No rule is broken, neither by the drivers nor by what is measured beside them.
+    assert!(!ended.stderr.contains(": rule "), "{}", ended.stderr);
     let figures: Value = serde_json::from_str(&ended.stdout).unwrap();
     let rows = figures["rows"].as_array().unwrap();
     let names: Vec<_> = rows
