@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use intercept::process;
 use tokio::sync::Mutex;
 
 use crate::agent::{Agent, AgentError, Listening, Output, SLOTS, Sink};
@@ -93,7 +94,7 @@ impl Guest {
             ports: listening.sockets.clone(),
             extra: recipe.extra.clone(),
         };
-        let mut command = Command::new(&recipe.qemu);
+        let mut command = process::command(&recipe.qemu);
         command.args(line.arguments()).stdout(Stdio::null());
         let what = format!("the QEMU of guest {number}");
         let log = folder.log(&name("qemu.log"));

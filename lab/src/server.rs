@@ -2,9 +2,10 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
+use intercept::process;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -44,7 +45,7 @@ impl Server {
     /// # Errors
     /// It cannot be started, or does not get ready.
     pub async fn start(serving: &Serving<'_>, folder: &Folder) -> Result<Self, Error> {
-        let mut command = Command::new(serving.program);
+        let mut command = process::command(serving.program);
         command.arg("serve").arg("--profile").arg(serving.profile);
         command.arg("--socket-dir").arg(folder.passing(""));
         command.arg("--report").arg(serving.report);
