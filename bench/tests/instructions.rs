@@ -1,0 +1,116 @@
+//! Instructions of the hot path, as callgrind counts them, beside those on record.
+//!
+//! They are the same in every run of the same program, on a loaded machine too. What is on record
+//! (`bench/instructions.json`) was counted with one version of rustc: with the same one each case
+//! may differ by 5 percent, with another one by no more than half, since every compiler has its
+//! own. `UPDATE_INSTRUCTIONS=1` writes what was counted to the file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+/// Part by which a count may differ from the one on record.
+const TOLERANCE: f64 = 0.05;
+/// The same where another compiler counted.
+const OTHER_COMPILER: f64 = 0.5;
+/// Runs that are compared with each other: what they have in common is not counted.
+const TIMES: [u64; 2] = [1000, 3000];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    /// `rustc -V`.
+    rustc: String,
+    /// Instructions of one time, by case.
+    instructions: BTreeMap<String, u64>,
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Builds the program as it is released.
+fn program() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo)
+        .args(["build", "--release", "--locked", "--package", "bench"])
+        .args(["--bin", "hot-path", "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR")));
+    target.join("release/hot-path")
+}
+
+/// Instructions of a run, in all.
+fn instructions(program: &Path, case: &str, times: u64) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("callgrind");
+    run(Command::new("valgrind")
+        .args(["--tool=callgrind", "--quiet"])
+        .arg(format!("--callgrind-out-file={}", file.display()))
+        .arg(program)
+        .args([case, &times.to_string()])
+        .env_remove("RUST_LOG"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    totals.expect("callgrind's totals").trim().parse().unwrap()
+}
+
+#[test]
+#[ignore = "needs valgrind, and builds with --release"]
+fn the_hot_path_takes_the_instructions_on_record() {
+    let program = program();
+    let cases = run(Command::new(&program).arg("--list"));
+    let counted: BTreeMap<String, u64> = cases
+        .lines()
+        .map(|case| {
+            let [less, more] = TIMES.map(|times| instructions(&program, case, times));
+            (case.to_owned(), (more - less) / (TIMES[1] - TIMES[0]))
+        })
+        .collect();
+    let rustc = run(Command::new("rustc").arg("-V")).trim().to_owned();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
+    if std::env::var_os("UPDATE_INSTRUCTIONS").is_some() {
+        let record = Record {
+            rustc,
+            instructions: counted,
+        };
+        let text = serde_json::to_string_pretty(&record).unwrap() + "\n";
+        std::fs::write(path, text).unwrap();
+        return;
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    let record: Record = serde_json::from_str(&text).unwrap();
+    let tolerance = if rustc == record.rustc {
+        TOLERANCE
+    } else {
+        println!("counted with {rustc}, on record with {}", record.rustc);
+        OTHER_COMPILER
+    };
+    let names = |counts: &BTreeMap<String, u64>| counts.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&counted), names(&record.instructions), "other cases");
+    let mut off = Vec::new();
+    for (case, count) in &counted {
+        let recorded = record.instructions[case];
+        let change = *count as f64 / recorded as f64 - 1.0;
+        let told = format!(
+            "{case}: {count}, on record {recorded}, {:+.1} %",
+            change * 100.0
+        );
+        println!("{told}");
+        if change.abs() > tolerance {
+            off.push(told);
+        }
+    }
+    assert!(
+        off.is_empty(),
+        "if it is meant, record it with UPDATE_INSTRUCTIONS=1:\n{}",
+        off.join("\n")
+    );
+}
