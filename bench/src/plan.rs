@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
 use crate::args::Args;
@@ -78,6 +79,25 @@ fn makers(poll_us: u64) -> Vec<Maker> {
     makers
 }
 
+/// A processor for the client and one for the servers, if there are two.
+fn processors() -> Option<(CpuSet, CpuSet)> {
+    let all = sched_getaffinity(None).ok()?;
+    let mut each = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
+    let mut one = || {
+        let mut set = CpuSet::new();
+        set.set(each.next()?);
+        Some(set)
+    };
+    Some((one()?, one()?))
+}
+
+/// Where this thread runs from now on, and what it starts.
+fn pin(processors: Option<&CpuSet>) {
+    if let Some(processors) = processors {
+        sched_setaffinity(None, processors).expect("a processor that this may run on");
+    }
+}
+
 /// Runs every row that `args` names.
 pub fn run(args: &Args) -> Results {
     let effort = if args.quick {
@@ -96,14 +116,23 @@ pub fn run(args: &Args) -> Results {
             .as_ref()
             .is_none_or(|text| name.contains(text.as_str()))
     };
+    let everywhere = sched_getaffinity(None).expect("where this may run");
     let mut results = Results::default();
     for maker in makers(args.poll_us) {
         if !wanted(&maker.name) {
             continue;
         }
+        // Where both look for messages, each has a processor: on one, they would only be in each
+        // other's way, and the scheduler may put them there.
+        let apart = maker.name.starts_with("polled").then(processors).flatten();
+        pin(apart.as_ref().map(|(_, servers)| servers));
         let row = (maker.make)();
+        pin(apart.as_ref().map(|(client, _)| client));
         eprintln!("bench: {}", row.name);
         let (times, ratios) = measure::run(row, effort);
+        if apart.is_some() {
+            pin(Some(&everywhere));
+        }
         results.times.extend(times);
         results.ratios.extend(ratios);
     }

@@ -11,6 +11,9 @@ use crate::memory::dma_map::Fault;
 use crate::peer::{Peer, PeerFault};
 use crate::record::Journal;
 
+/// Bytes of the longest store that any function takes.
+const MAX_STORE: usize = 4096;
+
 /// One request through the zPCI I/O region, being carried out.
 pub(super) struct ZpciCall<'a> {
     pub(super) id: FunctionId,
@@ -45,12 +48,14 @@ impl ZpciCall<'_> {
         let (pcias, offset, path) = (request.pcias, request.offset, Path::Region);
         match op.store() {
             Some(instruction) => {
-                let mut buffer = [0; 4096];
+                let mut buffer: [u8; MAX_STORE];
                 let data = match request.payload {
                     Some(payload) => payload,
                     // Longer than any function takes: judged by its length alone, without bytes.
-                    None if len > buffer.len() => &vec![0; len],
+                    None if len > MAX_STORE => &vec![0; len],
                     None => {
+                        // Made only for bytes that are to be fetched.
+                        buffer = [0; MAX_STORE];
                         let bytes = &mut buffer[..len];
                         self.fetch(carrier, guest, bytes)?;
                         bytes
