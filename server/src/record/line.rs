@@ -101,13 +101,14 @@ fn quoted(out: &mut Vec<u8>, text: &str) {
 }
 
 fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Arithmetic, not a table: the compiler does many at once.
-    let digit = |half: u8| half + if half > 9 { b'a' - 10 } else { b'0' };
-    let start = out.len();
-    out.resize(start + 2 * bytes.len(), 0);
-    let (pairs, _) = out[start..].as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
+    // By pieces, as room in `out` would first have to be filled with zeros.
+    const PIECE: usize = 256;
+    let mut digits = [0; 2 * PIECE];
+    for piece in bytes.chunks(PIECE) {
+        let digits = &mut digits[..2 * piece.len()];
+        // Its only failure is room of another length.
+        let _ = const_hex::encode_to_slice(piece, &mut *digits);
+        out.extend_from_slice(digits);
     }
 }
 
