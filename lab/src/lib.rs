@@ -6,7 +6,7 @@
 //! | `lab` | a running lab: server, guests, network |
 //! | `server`, `profile`, `plugin` | the fabric and what carries instructions to it |
 //! | `guest`, `qemu`, `console` | one guest |
-//! | [`kit`], `boot` | what it boots; `guest/init` and `guest/agent` run inside |
+//! | [`kit`], `boot` | what it boots; `guest/` holds what runs inside |
 //! | `agent` | runs commands in it |
 //! | `switch` | the network between guests |
 //! | `terminal`, `keys` | a guest's console on this terminal |

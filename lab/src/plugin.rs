@@ -39,7 +39,8 @@ pub fn argument(plugin: &Path, task: &Task, fid: u32) -> OsString {
     match task {
         Task::Forward(channel) => {
             argument.push(option(",forward=", channel));
-            argument.push(format!(",fid={fid}"));
+            // The guest is to know the CHID that all functions of the fabric share.
+            argument.push(format!(",fid={fid},clp=on"));
         }
         Task::Observe(records) => argument.push(option(",out=", records)),
     }
@@ -56,7 +57,7 @@ mod tests {
         let forward = Task::Forward("/a,b.insn".into());
         assert_eq!(
             argument(Path::new("/p,q.so"), &forward, 8),
-            "file=/p,,q.so,forward=/a,,b.insn,fid=8"
+            "file=/p,,q.so,forward=/a,,b.insn,fid=8,clp=on"
         );
         let observe = Task::Observe("/r".into());
         assert_eq!(argument(Path::new("/p"), &observe, 8), "file=/p,out=/r");
