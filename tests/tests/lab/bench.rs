@@ -33,8 +33,12 @@ fn every_path_is_measured() {
         ]
     );
     for row in rows {
+        // TCP between two guests has been seen to stop for good (docs/performance.md); then it is told.
+        let may_stop = row["path"] == "TCP over virtio-net";
+        let told = ended.stderr.contains("no figure of this round");
         for figure in ["mb_per_s", "small_us", "large_us"] {
-            assert!(row[figure].as_f64() > Some(0.0), "{row}");
+            let stopped = may_stop && told && row[figure].is_null();
+            assert!(stopped || row[figure].as_f64() > Some(0.0), "{row}");
         }
         let through_us = row["path"] == "SMC-D over ism";
         assert_eq!(row["moves"].as_u64() > Some(0), through_us, "{row}");
