@@ -121,7 +121,9 @@ fn a_command_has_its_output_and_status_and_a_panic_is_shown() {
         "--beside",
         "0:nc -l -p 5000; echo heard",
         "--run",
-        "hostname; echo 'to you' >&2; echo hello | nc 10.0.0.1 5000; sleep 1; exit 7",
+        // The other guest may be slow to listen.
+        "hostname; echo 'to you' >&2; until echo hello | nc 10.0.0.1 5000 2>/dev/null; \
+         do sleep 1; done; sleep 1; exit 7",
     ]);
     assert_eq!(ended.code, Some(7), "{}", ended.stderr);
     assert_eq!(ended.stdout, "guest1\n");
