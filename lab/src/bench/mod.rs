@@ -5,6 +5,7 @@ mod figures;
 mod link;
 mod move_cost;
 mod paths;
+mod processors;
 
 use std::path::{Path as FilePath, PathBuf};
 
@@ -127,8 +128,10 @@ async fn cost(lab: &Lab, needs: &Needs<'_>) -> Result<MoveCost, Error> {
         program: needs.program.to_owned(),
         socket: needs.socket.clone(),
     };
-    let measured =
-        tokio::task::spawn_blocking(move || move_cost::measure(&socket, &channel(&socket), &echo));
+    let server = lab.server_id();
+    let measured = tokio::task::spawn_blocking(move || {
+        move_cost::measure(server, &socket, &channel(&socket), &echo)
+    });
     measured
         .await
         .map_err(std::io::Error::other)

@@ -11,6 +11,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use serde::Serialize;
 
 use super::link::{Link, WRITE_REPLY, store_message};
+use super::processors::Apart;
 
 /// Bytes of one move.
 pub const MOVE: usize = 4096;
@@ -34,12 +35,27 @@ pub struct MoveCost {
     pub ratio: f64,
 }
 
-/// Measures at the function behind `socket`, which nobody else uses. `echo` starts the other side of
-/// the bare round trip, which connects to the socket it is given.
+/// Measures at the function behind `socket`, which nobody else uses; `server` is the process. `echo`
+/// starts the other side of the bare round trip, which connects to the socket it is given. Where there
+/// are two processors, server and other side have the one that this side has not.
 ///
 /// # Errors
 /// A socket fails, or the function refuses something.
-pub fn measure(socket: &Path, channel: &Path, echo: &Echo) -> io::Result<MoveCost> {
+pub fn measure(server: u32, socket: &Path, channel: &Path, echo: &Echo) -> io::Result<MoveCost> {
+    let bare = echo.start()?;
+    let apart = Apart::begin()?;
+    if let Some(apart) = &apart {
+        apart.take(server)?;
+        apart.take(bare.process.id())?;
+    }
+    let measured = measure_here(socket, channel, bare);
+    if let Some(apart) = &apart {
+        apart.end(server)?;
+    }
+    measured
+}
+
+fn measure_here(socket: &Path, channel: &Path, mut bare: Bare) -> io::Result<MoveCost> {
     let mut function = Link::open(socket)?;
     let memory = memfd_create("lab-bench", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&memory, MEMORY)?;
@@ -50,7 +66,6 @@ pub fn measure(socket: &Path, channel: &Path, echo: &Echo) -> io::Result<MoveCos
     function.map(IOVA, MEMORY, memory.as_fd())?;
     let mut channel = Link::open(channel)?;
     let token = register(&mut channel)?;
-    let mut bare = echo.start()?;
 
     let data = [0x5a; MOVE];
     let (mut moves, mut bares, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
