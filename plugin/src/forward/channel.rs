@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno as SystemErrno;
+use rustix::net::{RecvFlags, recv};
 use thiserror::Error;
 use vfio_user_protocol::message::{DeviceInfo, RegionInfo, Reply, Request, Version};
 use vfio_user_protocol::{Errno, Frame, Limits, Next, next_frame};
@@ -18,6 +20,8 @@ use super::facts::FunctionFacts;
 const ROOM: usize = 4096;
 /// BARs of a function.
 const BARS: u32 = 6;
+/// How long an answer is looked for before it is waited for.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// Why a channel is of no use, or of no more use.
 #[derive(Debug, Error)]
@@ -214,7 +218,8 @@ impl Channel {
                 return Err(ChannelError::Silent(self.patience));
             }
             let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
-            match self.stream.read(room) {
+            let looked = look(&self.stream, room);
+            match looked.unwrap_or_else(|| self.stream.read(room)) {
                 Ok(0) => return Err(ChannelError::Closed),
                 Ok(count) => self.filled += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -238,6 +243,19 @@ impl Channel {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => ChannelError::Silent(self.patience),
             ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ChannelError::Closed,
             _ => ChannelError::Socket(error),
+        }
+    }
+}
+
+/// Looks for bytes for a while; `None` if none came. An answer takes about as long as waking a thread
+/// that waits for one, and a server on this processor has its turn at each look.
+fn look(stream: &UnixStream, room: &mut [u8]) -> Option<io::Result<usize>> {
+    let until = Instant::now() + LOOK;
+    loop {
+        match recv(stream, &mut *room, RecvFlags::DONTWAIT) {
+            Err(SystemErrno::AGAIN) if Instant::now() < until => std::thread::yield_now(),
+            Err(SystemErrno::AGAIN) => return None,
+            received => return Some(received.map(|(count, _)| count).map_err(io::Error::from)),
         }
     }
 }
