@@ -96,6 +96,14 @@ pub enum Error {
         /// apt's own words, indented.
         words: String,
     },
+    /// No suite has what is wanted.
+    #[error("{what} cannot be had; what was tried:\n{tried}")]
+    NoSuite {
+        /// What is wanted.
+        what: String,
+        /// Each suite with its error.
+        tried: String,
+    },
     /// apt answered, but without what was asked for.
     #[error("{what}: expected {expected}, but apt said {got:?}")]
     Answer {

@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::progress::Progress;
 use crate::request::{Closure, Request};
 
-/// Suites to take the guest from, best first. A suite whose lists a mirror serves half-updated is
-/// refused by apt; the next one will do as well. The first two have Linux 6.12.
+/// Suites to take the guest from, best first. A suite may be out of order on any day: then the next
+/// one serves as well. The first two have Linux 6.12.
 const SUITES: [&str; 3] = ["trixie", "bookworm-backports", "bookworm"];
 const SUITE_VARIABLE: &str = "VFIO_USER_ISM_GUEST_SUITE";
 const ARCH: &str = "s390x";
@@ -38,7 +38,7 @@ impl Guest {
     /// now. What is in the cache is taken without asking for a better suite, but for bookworm's.
     ///
     /// # Errors
-    /// As [`Cache::packages`]; of the best suite, if none can be had.
+    /// [`Error::NoSuite`] when no suite has them.
     pub fn fetch(cache: &Cache) -> Result<Self, Error> {
         if let Some(suite) = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty()) {
             return Self::of_suite(cache, &suite);
@@ -47,7 +47,7 @@ impl Guest {
         if let Some(entry) = in_cache(cache, SUITES.get(..last).unwrap_or_default()) {
             return Self::in_entry(entry);
         }
-        first_readable(&SUITES, |suite| Self::of_suite(cache, suite))
+        first_that_works(&SUITES, |suite| Self::of_suite(cache, suite))
     }
 
     /// The parts from `suite`.
@@ -103,28 +103,26 @@ fn in_cache(cache: &Cache, suites: &[&str]) -> Option<Entry> {
     suites.iter().find_map(|suite| cache.have(&request(suite)))
 }
 
-/// What `fetch` gives for the first of `suites` whose lists are not refused. Any other error is not
-/// the suite's, and an older suite would hide it.
-fn first_readable<T>(
+/// What `fetch` gives for the first of `suites` that works. The error names all that were tried.
+fn first_that_works<T>(
     suites: &[&str],
     mut fetch: impl FnMut(&str) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut refused = None;
+    let mut tried = Vec::new();
     for suite in suites {
-        if let Some(error) = &refused {
-            Progress::new("guest").say(format_args!("{error}\ntrying the guest of {suite}"));
-        }
         match fetch(suite) {
-            // The best suite's error is the one to tell in the end.
-            Err(error @ Error::Lists { .. }) => refused = refused.or(Some(error)),
-            other => return other,
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                let words = format!("{suite}: {error}");
+                Progress::new("guest").say(&words);
+                tried.push(words);
+            }
         }
     }
-    Err(refused.unwrap_or_else(|| Error::Answer {
-        what: "choosing a suite for the guest".to_owned(),
-        expected: "at least one suite",
-        got: String::new(),
-    }))
+    Err(Error::NoSuite {
+        what: "a Linux guest".to_owned(),
+        tried: tried.join("\n"),
+    })
 }
 
 #[cfg(test)]
@@ -193,30 +191,30 @@ mod tests {
         }
     }
 
-    fn refused(suite: &str) -> Error {
-        Error::Lists {
-            action: format!("reading {suite}"),
-            words: "E: unexpected size".to_owned(),
-        }
-    }
-
     #[test]
-    fn an_older_suite_serves_only_where_lists_are_refused() {
-        let found = first_readable(&["new", "old"], |suite| match suite {
-            "new" => Err(refused(suite)),
-            other => Ok(other.to_owned()),
-        });
-        assert_eq!(found.unwrap(), "old");
-
-        let mut asked = Vec::new();
-        let found = first_readable(&["new", "old"], |suite| {
-            asked.push(suite.to_owned());
-            Err::<(), _>(Error::NoCacheFolder)
-        });
-        assert!(matches!(found, Err(Error::NoCacheFolder)));
-        assert_eq!(asked, ["new"]);
-
-        let none = first_readable(&["new", "old"], |suite| Err::<(), _>(refused(suite)));
-        assert!(none.unwrap_err().to_string().contains("reading new"));
+    fn the_next_suite_serves_whatever_fails() {
+        let failures: [fn() -> Error; 2] = [
+            || Error::Lists {
+                action: "reading".to_owned(),
+                words: "E: unexpected size".to_owned(),
+            },
+            || Error::Failed {
+                action: "downloading".to_owned(),
+                tool: "apt-get".to_owned(),
+                words: "404 Not Found".to_owned(),
+            },
+        ];
+        for failure in failures {
+            let found = first_that_works(&["new", "old"], |suite| match suite {
+                "new" => Err(failure()),
+                other => Ok(other.to_owned()),
+            });
+            assert_eq!(found.unwrap(), "old");
+            let none = first_that_works(&["new", "old"], |_| Err::<(), _>(failure()));
+            let text = none.unwrap_err().to_string();
+            for suite in ["new", "old"] {
+                assert!(text.contains(&format!("{suite}: {}", failure())), "{text}");
+            }
+        }
     }
 }

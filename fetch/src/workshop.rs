@@ -27,17 +27,27 @@ pub struct Workshop {
 impl Workshop {
     pub(crate) fn new(cache: &Cache, name: &str, progress: Progress) -> Result<Self, Error> {
         let folder = cache.folder().join(format!("entries/{name}.partial"));
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
-        }
-        let root = entry::root(&folder);
-        fs::create_dir_all(&root).map_err(Error::io("create", &root))?;
-        Ok(Self {
+        let workshop = Self {
             apt: cache.folder().join("apt"),
             folder,
             progress,
             used: RefCell::default(),
-        })
+        };
+        workshop.clear()?;
+        Ok(workshop)
+    }
+
+    /// Removes everything in it, for another attempt.
+    ///
+    /// # Errors
+    /// When a folder cannot be written.
+    pub fn clear(&self) -> Result<(), Error> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(Error::io("remove", &self.folder))?;
+        }
+        self.used.borrow_mut().clear();
+        let root = self.root();
+        fs::create_dir_all(&root).map_err(Error::io("create", &root))
     }
 
     /// The folder to work in.

@@ -73,7 +73,7 @@ impl Series {
     pub(super) fn suites(self) -> &'static [&'static str] {
         match self {
             Self::Linux612 => &["trixie", "bookworm-backports"],
-            Self::Linux72 => &["sid"],
+            Self::Linux72 => &["sid", "trixie-backports"],
         }
     }
 }

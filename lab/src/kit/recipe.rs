@@ -26,24 +26,23 @@ pub(super) fn entry(cache: &Cache, series: Series) -> Result<Entry, KitError> {
     cache.built(series.entry(), &key, |workshop| {
         // Says what is wrong before anything is downloaded.
         check_place(workshop.folder())?;
-        let mut refused = None;
+        let mut tried = Vec::new();
         for suite in series.suites() {
             match build(cache, workshop, series, suite) {
-                // The next suite's lists may be whole; in the end the best suite's error is told.
-                Err(KitError::Fetch(error @ Error::Lists { .. })) => {
-                    workshop.say(&error);
-                    refused = refused.or(Some(error));
+                Ok(()) => return Ok(()),
+                // On any day a suite may be out of order; the next one serves as well.
+                Err(error) => {
+                    let words = format!("{suite}: {error}");
+                    workshop.say(&words);
+                    tried.push(words);
+                    workshop.clear()?;
                 }
-                other => return other,
             }
         }
-        Err(refused.map_or_else(
-            || KitError::Missing {
-                what: "suite".to_owned(),
-                folder: workshop.folder().to_path_buf(),
-            },
-            KitError::Fetch,
-        ))
+        Err(KitError::Fetch(Error::NoSuite {
+            what: series.entry().to_owned(),
+            tried: tried.join("\n"),
+        }))
     })
 }
 
