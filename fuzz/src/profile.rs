@@ -1,7 +1,7 @@
 //! The text of a profile: an error that names the file, or a plan that is shown and read again.
 
-use vfio_user_ism::hub::Hub;
-use vfio_user_ism::profile;
+use vfio_user_ism_server::hub::Hub;
+use vfio_user_ism_server::profile;
 
 /// Reads `bytes` as a profile.
 pub fn run(bytes: &[u8]) {

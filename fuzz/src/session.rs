@@ -16,10 +16,10 @@ use std::sync::Arc;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use vfio_user_ism::connection::{Connection, ConnectionError};
-use vfio_user_ism::hub::{self, ClientKind, Function, Hub};
-use vfio_user_ism::profile::{self, Plan};
-use vfio_user_ism::socket::Socket;
+use vfio_user_ism_server::client::connection::{Connection, ConnectionError};
+use vfio_user_ism_server::client::socket::Socket;
+use vfio_user_ism_server::hub::{self, ClientKind, Function, Hub};
+use vfio_user_ism_server::profile::{self, Plan};
 
 use crate::tape::Tape;
 use client::Client;

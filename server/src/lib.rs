@@ -1,60 +1,41 @@
 //! A vfio-user server that presents emulated ISM functions and checks every store.
 //!
-//! Everything that waits, maps memory or holds a descriptor is here; what it means is told by the
-//! pure crates. The way of a message: [`socket`] receives bytes and descriptors, [`connection`]
-//! cuts messages out of them, [`dispatch`] answers one request, [`hub`] takes the fabric's lock
-//! and hands stores and loads to the device (crate `ism`), which asks [`guest`] for memory and
-//! interrupts.
+//! Everything that waits, maps memory or holds a descriptor is here. The pure crates say what it
+//! means. A program makes a [`ServeConfig`] and starts a [`Server`] with it; `cli` does, and so do
+//! tests.
 //!
-//! - [`cli`], [`run`], [`logging`], [`capabilities`], [`rules_list`]: the command line;
+//! A message takes this way: [`listen`] accepts, [`serve`] gives the function one client after the
+//! other, [`client`] receives bytes and descriptors, cuts messages out of them and answers each
+//! one, [`hub`] takes the fabric's lock and hands stores and loads to the device (crate `ism`),
+//! which asks [`guest`] for memory and interrupts.
+//!
+//! - [`config`], [`server`]: settings, start and end;
 //! - [`profile`]: JSON device profiles;
-//! - [`listen`], [`descriptor`], [`sockets`], [`serve`], [`announce`]: where clients come from, one
-//!   after the other;
-//! - [`threads`]: what serves them; [`socket`], [`spin`], [`receive_buffer`], [`message_fds`],
-//!   [`connection`], [`dispatch`], [`peer`]: one client; [`channel`]: what one that only brings instructions may do;
-//! - [`hub`], [`regions`]: the functions, behind one lock;
-//! - [`guest`], [`memory`], [`irq`], [`client_memory`]: what a client lent;
-//! - [`record`], [`reporting`], [`open_descriptors`]: events, counters, report;
+//! - [`listen`]: sockets by path, by descriptor, from systemd;
+//! - [`serve`]: a thread for each function, one client after the other;
+//! - [`client`]: one connection: socket, messages, requests, and the instruction channel's limits;
+//! - [`hub`]: the functions behind one lock;
+//! - [`guest`]: memory and interrupts that a client lent;
+//! - [`record`]: events, counters, reports;
 //! - [`limits`]: every bound on what a peer can cause;
 //! - [`sandbox`]: what the process gives up before it serves.
 //!
-//! `unsafe` stands in [`memory::guest_file`] and [`descriptor`] only.
+//! `unsafe` stands in [`guest::memory::guest_file`] and [`listen::descriptor`] only.
 //!
-//! Non-goal: it knows no ISM command and no rule.
+//! Non-goal: it knows no ISM command, no rule and no command line.
 #![deny(unsafe_code)]
 
-pub mod announce;
-pub mod capabilities;
-pub mod channel;
-pub mod cli;
-pub mod client_memory;
-pub mod connection;
-#[allow(unsafe_code, reason = "takes over descriptors by number")]
-pub mod descriptor;
-pub mod descriptor_limit;
-pub mod dispatch;
+pub mod client;
+pub mod config;
 pub mod guest;
 pub mod hub;
-pub mod irq;
-pub mod irq_watch;
 pub mod limits;
 pub mod listen;
-pub mod logging;
-pub mod memory;
-pub mod message_fds;
-pub mod open_descriptors;
-pub mod peer;
 pub mod profile;
-pub mod receive_buffer;
 pub mod record;
-pub mod regions;
-pub mod reporting;
-pub mod rules_list;
-pub mod run;
 pub mod sandbox;
 pub mod serve;
-pub mod socket;
-pub mod sockets;
-pub mod spin;
-pub mod threads;
-pub mod with_parent;
+pub mod server;
+
+pub use config::{EventLog, ServeConfig, SocketChoice};
+pub use server::{Request, Server, StartError};

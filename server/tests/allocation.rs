@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use vfio_user_ism::connection::Connection;
-use vfio_user_ism::hub::{Client, ClientKind, Hub};
-use vfio_user_ism::profile;
-use vfio_user_ism::socket::Socket;
-use vfio_user_ism::threads::Threads;
+use vfio_user_ism_server::client::connection::Connection;
+use vfio_user_ism_server::client::socket::Socket;
+use vfio_user_ism_server::hub::{Client, ClientKind, Hub};
+use vfio_user_ism_server::profile;
+use vfio_user_ism_server::serve::threads::Threads;
 use vfio_user_protocol::header::NO_REPLY;
 use vfio_user_protocol::message::{
     DmaMap, IrqAction, IrqData, MultiWrites, RegionAccess, RegionWrite, SetIrqs, Version,

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-use vfio_user_ism::peer::{Access, touch};
-use vfio_user_ism::sandbox::{Mode, Needs, Sandbox, process_memory};
+use vfio_user_ism_server::sandbox::process_memory::{Access, touch};
+use vfio_user_ism_server::sandbox::{Mode, Needs, Sandbox, process_memory};
 
 const ATTEMPT: &str = "SANDBOX_ATTEMPT";
 const FOLDER: &str = "SANDBOX_FOLDER";

@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use vfio_user_ism::dispatch::{self, Call};
-use vfio_user_ism::hub::{Client, ClientKind, Function, Hub};
-use vfio_user_ism::memory::DmaMap;
-use vfio_user_ism::profile;
-use vfio_user_ism::record::{EventFile, LogLimit};
+use vfio_user_ism_server::client::dispatch::{self, Call};
+use vfio_user_ism_server::guest::memory::DmaMap;
+use vfio_user_ism_server::hub::{Client, ClientKind, Function, Hub};
+use vfio_user_ism_server::profile;
+use vfio_user_ism_server::record::{EventFile, LogLimit};
 use vfio_user_ism_tests::client::{access, dma_unmap, region_write};
 use vfio_user_ism_tests::client::{command, dma_map, irq, set_irqs, version, write_multi};
 use vfio_user_ism_tests::driver::{code, dmb, header, target, zpci_request};

@@ -9,7 +9,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use vfio_user_ism::hub::ClientKind;
+use vfio_user_ism_server::hub::ClientKind;
 
 use super::lent::{Kind, Lent};
 use super::message::{

@@ -3,7 +3,7 @@
 
 use zpci_region::request::{CarrierPolicy, RESULT_LEN};
 
-use crate::peer::Peer;
+use crate::client::peer::Peer;
 use crate::profile::FunctionPlan;
 
 /// What a client may ask for.
@@ -12,7 +12,7 @@ pub enum ClientKind {
     /// Everything: the client that lends memory and takes interrupts.
     #[default]
     Device,
-    /// Instructions only: the client of the instruction channel (see [`crate::channel`]).
+    /// Instructions only: the client of the instruction channel (see [`crate::client::channel`]).
     Channel,
 }
 

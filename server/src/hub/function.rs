@@ -12,12 +12,12 @@ use zpci_region::{Instruction, Load, Path, Store};
 
 use super::zpci_call::ZpciCall;
 use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
+use crate::client::peer::Peer;
+use crate::guest::memory::ClientOp;
+use crate::hub::regions::{self, Region};
 use crate::limits::Over;
-use crate::memory::ClientOp;
-use crate::peer::Peer;
 use crate::profile::FunctionPlan;
 use crate::record::events::{Event, Hex};
-use crate::regions::{self, Region};
 
 /// One function of a hub.
 #[derive(Clone, Debug)]

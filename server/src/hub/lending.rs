@@ -6,7 +6,7 @@ use vfio_user_protocol::message::{DmaMap as MapRequest, DmaUnmap, IrqAction, Irq
 use vfio_user_protocol::{Errno, Refused};
 
 use super::Function;
-use crate::irq;
+use crate::guest::irq;
 
 impl Function {
     /// DMA_MAP.

@@ -6,9 +6,9 @@ use zpci_region::request::{self, Carrier, CarrierPolicy, Op, Request};
 use zpci_region::{Instruction, Load, Path, Store};
 
 use super::{refused, refused_by_device};
+use crate::client::peer::{Peer, PeerFault};
+use crate::guest::memory::dma_map::Fault;
 use crate::guest::{Guest, Guests};
-use crate::memory::dma_map::Fault;
-use crate::peer::{Peer, PeerFault};
 use crate::record::Journal;
 
 /// Bytes of the longest store that any function takes.

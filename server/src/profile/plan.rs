@@ -13,7 +13,7 @@ use super::{
     Contract, DeviceSettings, FunctionSettings, PayloadCarrier, Profile, SCHEMA_VERSION,
     SeverityName,
 };
-use crate::channel;
+use crate::client::channel;
 
 /// What is presented to clients.
 #[derive(Clone, Debug)]

@@ -6,8 +6,10 @@ pub mod journal;
 pub mod line;
 pub mod log_budget;
 pub mod log_limit;
+pub mod open_descriptors;
 pub mod report;
 pub mod report_file;
+pub mod reporting;
 pub mod tally;
 
 pub use event_file::{EventError, EventFile};

@@ -16,10 +16,8 @@ pub mod process_memory;
 
 use std::path::Path;
 
-use clap::ValueEnum;
-
 /// Whether to give up what is not needed for serving.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// As much as the kernel can.
     #[default]

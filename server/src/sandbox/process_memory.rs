@@ -5,16 +5,17 @@
 //! memory does not answer (it may be backed by the client itself, userfaultfd or FUSE) holds up
 //! this thread and nobody else for longer than `PATIENCE`.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::Pid;
 
 use super::calls;
 use crate::limits::CLIENT_MEMORY_MS;
-use crate::peer::{Access, touch};
 
 /// How long an access may take.
 const PATIENCE: Duration = Duration::from_millis(CLIENT_MEMORY_MS);
@@ -136,6 +137,41 @@ fn serve(work: &Receiver<Work>, carry_out: impl Fn(Order, i32, usize) -> nix::Re
                 let _ = done.send(carry_out(order, pid, address));
             }
         }
+    }
+}
+
+/// What is done to memory of a process, with these bytes.
+#[derive(Debug)]
+pub enum Access<'a> {
+    /// Read into them.
+    Read(&'a mut [u8]),
+    /// Write them.
+    Write(&'a [u8]),
+}
+
+/// Reads or writes memory of a process, all of it or EFAULT.
+pub fn touch(pid: i32, base: usize, access: Access<'_>) -> nix::Result<()> {
+    let pid = Pid::from_raw(pid);
+    let remote = |bytes: &[u8]| {
+        [RemoteIoVec {
+            base,
+            len: bytes.len(),
+        }]
+    };
+    let (done, len) = match access {
+        Access::Read(out) => {
+            let (len, remote) = (out.len(), remote(out));
+            let done = process_vm_readv(pid, &mut [IoSliceMut::new(out)], &remote);
+            (done, len)
+        }
+        Access::Write(bytes) => {
+            let done = process_vm_writev(pid, &[IoSlice::new(bytes)], &remote(bytes));
+            (done, bytes.len())
+        }
+    };
+    match done? {
+        whole if whole == len => Ok(()),
+        _ => Err(nix::Error::EFAULT),
     }
 }
 

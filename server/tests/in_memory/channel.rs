@@ -1,6 +1,6 @@
 //! A client of the device and one of the instruction channel at the same function.
 
-use vfio_user_ism::hub::{self, ClientKind};
+use vfio_user_ism_server::hub::{self, ClientKind};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::RegionAccess;
 use zpci_region::Path;

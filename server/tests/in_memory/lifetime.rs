@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vfio_user_ism::hub::{self, ClientKind};
+use vfio_user_ism_server::hub::{self, ClientKind};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::DmaUnmap;
 use zpci_region::Path;

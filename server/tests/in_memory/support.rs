@@ -10,11 +10,11 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
-use vfio_user_ism::connection::{Connection, ConnectionError};
-use vfio_user_ism::hub::{self, ClientKind, Function, Hub};
-use vfio_user_ism::peer::Peer;
-use vfio_user_ism::profile;
-use vfio_user_ism::socket::Socket;
+use vfio_user_ism_server::client::connection::{Connection, ConnectionError};
+use vfio_user_ism_server::client::peer::Peer;
+use vfio_user_ism_server::client::socket::Socket;
+use vfio_user_ism_server::hub::{self, ClientKind, Function, Hub};
+use vfio_user_ism_server::profile;
 use vfio_user_protocol::header::NO_REPLY;
 use vfio_user_protocol::message::{
     DmaMap, IrqAction, IrqData, RegionAccess, RegionWrite, SetIrqs, Version,

@@ -6,8 +6,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::LogFormat;
-use crate::record::log_budget::LogBudget;
+use vfio_user_ism_server::record::log_budget::LogBudget;
+
+use crate::args::LogFormat;
 
 /// Starts logging. A second call has no effect (tests start several servers in one process).
 pub fn start(format: LogFormat) {

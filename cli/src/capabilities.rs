@@ -6,7 +6,10 @@ use vfio_user_protocol::limits;
 use zpci_region::request;
 use zpci_region::rule::catalogue::CATALOGUE;
 
-use crate::{channel, profile, record};
+use vfio_user_ism_server::client::channel;
+use vfio_user_ism_server::{profile, record};
+
+use crate::announce::PLUGIN;
 
 /// The answer to `--print-capabilities`.
 pub fn capabilities() -> Value {
@@ -29,7 +32,7 @@ pub fn capabilities() -> Value {
         },
         "instruction-channel": {
             "socket-suffix": channel::SUFFIX,
-            "plugin": channel::PLUGIN,
+            "plugin": PLUGIN,
             "regions": [request::REGION_INDEX],
             "commands": channel::COMMANDS.map(|command| command as u16),
         },

@@ -19,8 +19,8 @@ use rustix::net::{
 };
 use tokio::io::unix::AsyncFd;
 
+use crate::client::spin::Spin;
 use crate::limits::RECEIVED_FDS;
-use crate::spin::Spin;
 
 /// What one receive brought.
 #[derive(Debug, Default)]

@@ -8,15 +8,15 @@ use tokio::time::{Instant, sleep};
 use vfio_user_protocol::session::Role;
 use vfio_user_protocol::{Malformed, Next, Session, next_frame};
 
-use crate::client_memory::ClientMemory;
-use crate::dispatch::{self, Call};
+use crate::client::client_memory::ClientMemory;
+use crate::client::dispatch::{self, Call};
+use crate::client::message_fds::MessageFds;
+use crate::client::receive_buffer::ReceiveBuffer;
+use crate::client::socket::{Received, Socket};
+use crate::client::spin::Spin;
 use crate::hub::{Client, ClientKind, Function};
 use crate::limits::{KEEP_LEN, RECEIVE_LEN};
-use crate::message_fds::MessageFds;
-use crate::receive_buffer::ReceiveBuffer;
 use crate::record::LogLimit;
-use crate::socket::{Received, Socket};
-use crate::spin::Spin;
 
 /// How long an open run of pieces waits for its next piece: a busy machine may take its time between
 /// two pieces, and a run cut in two is reported with wrong counts.

@@ -8,11 +8,11 @@ use vfio_user_protocol::message::{
 use vfio_user_protocol::{Errno, Frame, Header, Refused, Request, Session};
 use zpci_region::Path;
 
-use crate::channel;
+use crate::client::channel;
+use crate::guest::irq;
+use crate::hub::regions;
 use crate::hub::{Client, ClientKind, Function};
-use crate::irq;
 use crate::record::LogLimit;
-use crate::regions;
 
 /// What a request is answered with the help of.
 #[derive(Debug)]

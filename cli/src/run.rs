@@ -4,31 +4,31 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use lab::KernelChoice;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use zpci_region::request::CarrierPolicy;
+use vfio_user_ism_server::StartError;
+use vfio_user_ism_server::listen::ListenError;
+use vfio_user_ism_server::listen::sockets::SocketsError;
+use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
+use vfio_user_ism_server::record::ReportError;
 
-use crate::announce::{self, Ready};
-use crate::cli::{Cli, Command, FetchWhat, LogFormat, ProfileCommand, ServeArgs};
-use crate::hub::Hub;
-use crate::listen::ListenError;
-use crate::profile::{self, Plan, ProfileError, builtin};
-use crate::record::{EventError, EventFile, ReportError, ReportFile};
-use crate::reporting::Reporting;
-use crate::sandbox::{Needs, Sandbox, SandboxError};
-use crate::sockets::Sockets;
-use crate::threads::Threads;
-use crate::{capabilities, descriptor_limit, irq_watch, logging, rules_list, serve, with_parent};
+use crate::args::{Cli, Command, FetchWhat, LogFormat, ProfileCommand};
+use crate::{logging, rules_list, serve, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
-const VIOLATIONS: u8 = 1;
+pub(crate) const VIOLATIONS: u8 = 1;
 /// Exit code for bad usage or a bad profile.
 const USAGE: u8 = 2;
 /// Exit code when the server cannot start.
 const CANNOT_START: u8 = 3;
+
+/// The three uses, for somebody who starts the program bare.
+const USES: &str = "\
+Test a QEMU:     vfio-user-ism intercept --qemu PATH
+Boot a lab:      vfio-user-ism lab --guests 2
+Start a server:  vfio-user-ism --socket-path /tmp/ism.sock
+
+`vfio-user-ism --help` lists all commands.";
 
 /// Why the program ends without having done its work.
 #[derive(Debug, thiserror::Error)]
@@ -39,21 +39,23 @@ pub enum Failure {
     /// The command line.
     #[error("{0}")]
     Usage(String),
-    /// A socket.
+    /// No socket was named or passed.
+    #[error(
+        "no socket: expected one of --socket-path, --socket-dir, --fd, or sockets passed by systemd"
+    )]
+    NoSocket,
+    /// No command and no socket was named.
+    #[error("expected a command or a socket\n\n{USES}")]
+    NoCommand,
+    /// A socket that was passed cannot be taken over.
     #[error("cannot start")]
     Listen(#[source] ListenError),
-    /// The event file.
-    #[error("cannot start")]
-    Events(#[source] EventError),
-    /// The report file.
-    #[error("cannot start")]
-    ReportFile(#[source] ReportError),
+    /// The server did not start.
+    #[error(transparent)]
+    Start(StartError),
     /// The report.
     #[error("cannot write the report")]
     Report(#[source] ReportError),
-    /// The sandbox.
-    #[error("cannot start")]
-    Sandbox(#[source] SandboxError),
     /// Anything else of the system.
     #[error("{what}")]
     System {
@@ -63,9 +65,6 @@ pub enum Failure {
         #[source]
         source: std::io::Error,
     },
-    /// The fabric refused the profile's functions.
-    #[error("cannot start: {0}")]
-    Fabric(String),
     /// The interception test could not be run.
     #[error("intercept")]
     Intercept(#[source] Box<intercept::Error>),
@@ -84,7 +83,10 @@ impl Failure {
     /// Exit code of this failure.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Profile(_) | Failure::Usage(_) => USAGE,
+            Failure::Profile(_) | Failure::Usage(_) | Failure::NoSocket | Failure::NoCommand => {
+                USAGE
+            }
+            Failure::Start(StartError::Sockets(SocketsError::OneForSeveral { .. })) => USAGE,
             Failure::Intercept(error) if error.is_usage() => USAGE,
             Failure::Lab(error) if error.is_usage() => USAGE,
             _ => CANNOT_START,
@@ -95,8 +97,11 @@ impl Failure {
 /// Carries out a command line.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
-        None => start(&cli.serve),
-        Some(Command::Serve(args)) => start(&args),
+        None => serve::serve(&cli.serve).map_err(|failure| match failure {
+            Failure::NoSocket => Failure::NoCommand,
+            other => other,
+        }),
+        Some(Command::Serve(args)) => serve::serve(&args),
         Some(Command::Rules { format, profile }) => {
             let plan = plan(profile.as_deref())?;
             let rules = plan
@@ -140,14 +145,14 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-fn plan(path: Option<&Path>) -> Result<Plan, Failure> {
+pub(crate) fn plan(path: Option<&Path>) -> Result<Plan, Failure> {
     Ok(match path {
         Some(path) => profile::load(path)?,
         None => profile::parse(builtin::NAME, builtin::ISM)?,
     })
 }
 
-fn pretty(value: &serde_json::Value) -> String {
+pub(crate) fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
@@ -209,107 +214,4 @@ fn fetch(what: FetchWhat) -> Result<ExitCode, Failure> {
         summary.parts.push(part);
     }
     print(&format!("{summary}\n"))
-}
-
-fn start(args: &ServeArgs) -> Result<ExitCode, Failure> {
-    if args.print_capabilities {
-        return print(&pretty(&capabilities::capabilities()));
-    }
-    logging::start(args.log_format);
-    let plan = plan(args.profile.as_deref())?;
-    // Descriptors that were handed over are taken before any of our own are opened.
-    let ready = args.ready_fd.map(Ready::new).transpose()?;
-    descriptor_limit::raise(plan.functions.len());
-    let opened = Sockets::open(args, &plan)?;
-    let events = args
-        .events
-        .as_deref()
-        .map(|path| EventFile::create(path, args.events_limit));
-    let events = events.transpose().map_err(Failure::Events)?;
-    let report = args.report.as_deref().map(ReportFile::open).transpose();
-    let mut reporting = Reporting::new(report.map_err(Failure::ReportFile)?);
-    // From here on nothing new is opened. Threads that start later are restricted, too.
-    let needs = needs(&plan, &opened);
-    let sandbox = Sandbox::restrict_files(args.sandbox, &needs).map_err(Failure::Sandbox)?;
-    let hub = Hub::new(plan, events).map_err(|error| Failure::Fabric(error.to_string()))?;
-    hub.set_poll(Duration::from_micros(args.poll_us));
-    // This thread waits for signals, those of the functions for clients.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::System {
-            what: "cannot start the runtime".to_owned(),
-            source,
-        })?;
-    let names = hub.names();
-    let threads = Threads::start(names).map_err(|source| Failure::System {
-        what: "cannot start a thread for every function".to_owned(),
-        source,
-    })?;
-    irq_watch::start().map_err(|source| Failure::System {
-        what: "cannot start the thread that looks after eventfds".to_owned(),
-        source,
-    })?;
-    sandbox.restrict_calls().map_err(Failure::Sandbox)?;
-    let arguments = announce::arguments(&hub, &opened.paths);
-    runtime.block_on(async {
-        let system = |what: &str| {
-            let what = what.to_owned();
-            move |source| Failure::System { what, source }
-        };
-        let (stop, stopped) = watch::channel(false);
-        let mut terminate =
-            signal(SignalKind::terminate()).map_err(system("cannot handle SIGTERM"))?;
-        let mut interrupt =
-            signal(SignalKind::interrupt()).map_err(system("cannot handle SIGINT"))?;
-        let mut asked =
-            signal(SignalKind::user_defined1()).map_err(system("cannot handle SIGUSR1"))?;
-        announce::announce(&arguments, ready)?;
-        let serving = serve::serve(&hub, opened.sources, &threads, stopped);
-        let writing = hub.write_events();
-        tokio::pin!(serving, writing);
-        let signalled = loop {
-            tokio::select! {
-                ended = &mut serving => return ended.map_err(system("cannot serve")),
-                _ = terminate.recv() => break "SIGTERM",
-                _ = interrupt.recv() => break "SIGINT",
-                () = &mut writing => {}
-                _ = asked.recv() => reporting.now(&hub),
-            }
-        };
-        tracing::info!("{signalled}: ending");
-        let _ = stop.send(true);
-        serving.await.map_err(system("cannot serve"))
-    })?;
-    drop(threads);
-    drop(opened.files);
-    finish(args, reporting, &hub)
-}
-
-/// What serving takes beside what is open.
-fn needs<'a>(plan: &Plan, opened: &'a Sockets) -> Needs<'a> {
-    let paths = opened.paths.iter().flatten();
-    Needs {
-        socket_folders: paths.filter_map(|path| path.parent()).collect(),
-        client_memory: plan.functions.iter().any(|function| {
-            matches!(
-                function.carrier,
-                CarrierPolicy::Auto | CarrierPolicy::ProcessVirtual
-            )
-        }),
-    }
-}
-
-fn finish(args: &ServeArgs, reporting: Reporting, hub: &Hub) -> Result<ExitCode, Failure> {
-    reporting.end(hub).map_err(Failure::Report)?;
-    let worst = hub.worst();
-    let failed = args
-        .fail_on
-        .severity()
-        .is_some_and(|least| worst.is_some_and(|worst| worst >= least));
-    Ok(if failed {
-        ExitCode::from(VIOLATIONS)
-    } else {
-        ExitCode::SUCCESS
-    })
 }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 
 use super::file_facts::{FileFacts, FileKey};
-use crate::peer::{Access, touch};
+use crate::sandbox::process_memory::{Access, touch};
 
 /// The smallest page there is: one byte in each tells whether all are there.
 const PAGE: usize = 4096;

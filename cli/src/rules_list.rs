@@ -5,8 +5,9 @@ use serde_json::json;
 use zpci_region::rule::catalogue::CATALOGUE;
 use zpci_region::{Rule, RuleSet};
 
-use crate::cli::ListFormat;
-use crate::profile::plan::group_name;
+use vfio_user_ism_server::profile::plan::group_name;
+
+use crate::args::ListFormat;
 
 /// All rules with their severities in force.
 pub fn list(rules: &RuleSet, format: ListFormat) -> String {
@@ -58,44 +59,19 @@ pub fn explain(id: &str) -> Option<String> {
         info.title,
         group_name(info.group),
         info.default.name(),
-        wrap(info.reason, 80),
+        textwrap::fill(info.reason, 80),
         info.source,
     ))
 }
 
-/// The rule whose id shares most with `id`: most common words, then longest common prefix.
+/// The rule whose id is most like `id`.
 pub fn nearest(id: &str) -> &'static str {
-    let likeness = |candidate: &str| {
-        let words = candidate
-            .split('-')
-            .filter(|word| id.split('-').any(|other| other == *word))
-            .count();
-        let prefix = candidate
-            .bytes()
-            .zip(id.bytes())
-            .take_while(|(one, other)| one == other)
-            .count();
-        (words, prefix)
-    };
     CATALOGUE
         .iter()
-        .max_by_key(|info| likeness(info.id))
+        .max_by(|one, other| {
+            strsim::jaro_winkler(one.id, id).total_cmp(&strsim::jaro_winkler(other.id, id))
+        })
         .map_or("", |info| info.id)
-}
-
-fn wrap(text: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.len() + 1 + word.len() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]

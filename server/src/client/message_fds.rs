@@ -11,7 +11,7 @@ use vfio_user_protocol::header::Command;
 use vfio_user_protocol::limits::{Limits, MAX_MSG_FDS};
 use vfio_user_protocol::{Errno, Frame, HEADER_LEN, Header, Malformed, Next, Refused, next_frame};
 
-use crate::socket::Received;
+use crate::client::socket::Received;
 
 /// Descriptors that came and belong to a message not answered yet.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::irq_watch;
+use crate::guest::irq_watch;
 
 /// VFIO_PCI_INTX_IRQ_INDEX.
 pub const INTX: u32 = 0;

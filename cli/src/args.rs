@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{limits, sandbox};
+use vfio_user_ism_server::limits;
+use vfio_user_ism_server::sandbox;
 
 /// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
 #[derive(Debug, Parser)]
@@ -111,7 +112,7 @@ pub enum ProfileCommand {
     },
 }
 
-/// Longest that may be looked for a message: more is only heat.
+/// Longest time to look for a message. Longer spinning only wastes CPU.
 const MAX_POLL_US: u64 = 100_000;
 
 /// Flags of `serve`.
@@ -152,7 +153,7 @@ pub struct ServeArgs {
     pub ready_fd: Option<i32>,
     /// Give up what is not needed for serving, before the first client.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
-    pub sandbox: sandbox::Mode,
+    pub sandbox: SandboxMode,
     /// After each message, look for the next one for at most so long before waiting for it: quicker
     /// answers, for a processor while a client is busy. 0 only waits.
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 0,
@@ -164,6 +165,28 @@ pub struct ServeArgs {
     /// How log lines look on stderr.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+/// Whether to give up what is not needed for serving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SandboxMode {
+    /// As much as the kernel can.
+    #[default]
+    On,
+    /// All of it, or the server does not start.
+    Required,
+    /// Nothing: for debuggers, sanitizers and valgrind.
+    Off,
+}
+
+impl From<SandboxMode> for sandbox::Mode {
+    fn from(mode: SandboxMode) -> Self {
+        match mode {
+            SandboxMode::On => sandbox::Mode::On,
+            SandboxMode::Required => sandbox::Mode::Required,
+            SandboxMode::Off => sandbox::Mode::Off,
+        }
+    }
 }
 
 /// When violations make the exit status 1.

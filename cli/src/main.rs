@@ -1,12 +1,21 @@
 //! The program: parses the command line, runs it, prints the error chain, exits.
 #![forbid(unsafe_code)]
 
+mod announce;
+mod args;
+mod capabilities;
+mod logging;
+mod rules_list;
+mod run;
+mod serve;
+mod with_parent;
+
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use vfio_user_ism::cli::Cli;
-use vfio_user_ism::run;
+
+use crate::args::Cli;
 
 fn main() -> ExitCode {
     match run::run(Cli::parse()) {

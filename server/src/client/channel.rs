@@ -14,8 +14,6 @@ use zpci_region::request::REGION_INDEX;
 
 /// What the name of a function's socket is followed by.
 pub const SUFFIX: &str = ".insn";
-/// The file that holds the QEMU plugin.
-pub const PLUGIN: &str = "libvfio_user_ism_plugin.so";
 /// Commands that the channel takes.
 pub const COMMANDS: [Command; 5] = [
     Command::Version,
@@ -67,23 +65,6 @@ fn forbidden(reason: String) -> Refused {
     Refused::new(Errno::EPERM, reason)
 }
 
-/// The argument that has QEMU load the plugin and forward instructions to the channel at `socket`,
-/// ready for a shell. The plugin is named with its folder if it lies in `folder`.
-pub fn plugin_argument(socket: &Path, folder: Option<&Path>) -> String {
-    let beside = folder.map(|folder| folder.join(PLUGIN));
-    let plugin = beside.filter(|path| path.is_file());
-    let plugin = plugin.unwrap_or_else(|| PLUGIN.into());
-    // QEMU takes a doubled comma for one that separates nothing.
-    let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
-    let value = format!("file={},forward={}", escaped(&plugin), escaped(socket));
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,=:@%".contains(&byte);
-    if value.bytes().all(plain) {
-        format!("-plugin {value}")
-    } else {
-        format!("-plugin '{}'", value.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,29 +74,6 @@ mod tests {
         assert_eq!(
             socket_path(Path::new("/run/a.sock")),
             Path::new("/run/a.sock.insn")
-        );
-    }
-
-    #[test]
-    fn the_plugin_is_named_with_its_folder_if_it_is_there() {
-        let socket = Path::new("/run/a.sock.insn");
-        let folder = tempfile::tempdir().unwrap();
-        let without = "-plugin file=libvfio_user_ism_plugin.so,forward=/run/a.sock.insn";
-        assert_eq!(plugin_argument(socket, None), without);
-        assert_eq!(plugin_argument(socket, Some(folder.path())), without);
-        let plugin = folder.path().join(PLUGIN);
-        std::fs::write(&plugin, "").unwrap();
-        assert_eq!(
-            plugin_argument(socket, Some(folder.path())),
-            format!("-plugin file={},forward=/run/a.sock.insn", plugin.display())
-        );
-    }
-
-    #[test]
-    fn commas_are_doubled_and_what_a_shell_reads_is_quoted() {
-        assert_eq!(
-            plugin_argument(Path::new("/run/a,b/it's $x"), None),
-            r"-plugin 'file=libvfio_user_ism_plugin.so,forward=/run/a,,b/it'\''s $x'"
         );
     }
 }

@@ -1,5 +1,9 @@
 //! Where clients come from: a path, a descriptor, or systemd.
 
+#[allow(unsafe_code, reason = "takes over descriptors by number")]
+pub mod descriptor;
+pub mod sockets;
+
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -158,7 +162,7 @@ fn is_dead(path: &Path) -> bool {
 
 /// Takes over descriptor `number`: a listening or a connected UNIX stream socket.
 pub fn adopt(number: RawFd) -> Result<Source, ListenError> {
-    let fd = crate::descriptor::take(number).ok_or(ListenError::BadDescriptor(number))?;
+    let fd = crate::listen::descriptor::take(number).ok_or(ListenError::BadDescriptor(number))?;
     classify(number, fd)
 }
 

@@ -7,6 +7,7 @@ mod client;
 mod event_writing;
 mod function;
 mod lending;
+pub mod regions;
 mod zpci_call;
 
 use std::collections::BTreeMap;
@@ -25,9 +26,9 @@ pub use function::{ClientWork, Function};
 
 use event_writing::EventWriting;
 
+use crate::guest::memory::DmaMap;
 use crate::guest::{Guest, Guests};
 use crate::limits::{self, Over};
-use crate::memory::DmaMap;
 use crate::profile::Plan;
 use crate::record::log_budget;
 use crate::record::report::{FunctionReport, Held, Report, SCHEMA_VERSION};

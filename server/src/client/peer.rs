@@ -1,14 +1,11 @@
 //! The process at the other end of a socket, and its memory.
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
-use nix::unistd::Pid;
 
-use crate::sandbox::process_memory;
+use crate::sandbox::process_memory::{self, Access, touch};
 
 /// The process that connected (SO_PEERCRED), as it was when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,41 +73,6 @@ impl Peer {
             len,
             source,
         }
-    }
-}
-
-/// What is done to memory of a process, with these bytes.
-#[derive(Debug)]
-pub enum Access<'a> {
-    /// Read into them.
-    Read(&'a mut [u8]),
-    /// Write them.
-    Write(&'a [u8]),
-}
-
-/// Reads or writes memory of a process, all of it or EFAULT.
-pub fn touch(pid: i32, base: usize, access: Access<'_>) -> nix::Result<()> {
-    let pid = Pid::from_raw(pid);
-    let remote = |bytes: &[u8]| {
-        [RemoteIoVec {
-            base,
-            len: bytes.len(),
-        }]
-    };
-    let (done, len) = match access {
-        Access::Read(out) => {
-            let (len, remote) = (out.len(), remote(out));
-            let done = process_vm_readv(pid, &mut [IoSliceMut::new(out)], &remote);
-            (done, len)
-        }
-        Access::Write(bytes) => {
-            let done = process_vm_writev(pid, &[IoSlice::new(bytes)], &remote(bytes));
-            (done, bytes.len())
-        }
-    };
-    match done? {
-        whole if whole == len => Ok(()),
-        _ => Err(nix::Error::EFAULT),
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::hub::Hub;
+use vfio_user_ism_server::client::channel;
+use vfio_user_ism_server::hub::Hub;
+use vfio_user_ism_server::listen::descriptor;
+
 use crate::run::Failure;
-use crate::{channel, descriptor};
+
+/// The file that holds the QEMU plugin.
+pub const PLUGIN: &str = "libvfio_user_ism_plugin.so";
 
 /// Where readiness is told.
 pub enum Ready {
@@ -64,7 +69,7 @@ pub fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Failure> {
 /// that forwards to the function's instruction channel.
 pub fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
     let program = std::env::current_exe().ok();
-    let folder = program.as_deref().and_then(std::path::Path::parent);
+    let folder = program.as_deref().and_then(Path::parent);
     let mut text = String::new();
     for (function, path) in hub.functions().zip(paths) {
         let Some(path) = path else { continue };
@@ -76,8 +81,53 @@ pub fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
         // Single quotes protect the JSON in a shell; one inside the path is closed and escaped.
         let quoted = device.to_string().replace('\'', r"'\''");
         text.push_str(&format!("-device '{quoted}'\n"));
-        let plugin = channel::plugin_argument(&channel::socket_path(path), folder);
+        let plugin = plugin_argument(&channel::socket_path(path), folder);
         text.push_str(&format!("{plugin}\n"));
     }
     text
+}
+
+/// The argument that has QEMU load the plugin and forward instructions to the channel at `socket`,
+/// ready for a shell. The plugin is named with its folder if it lies in `folder`.
+fn plugin_argument(socket: &Path, folder: Option<&Path>) -> String {
+    let beside = folder.map(|folder| folder.join(PLUGIN));
+    let plugin = beside.filter(|path| path.is_file());
+    let plugin = plugin.unwrap_or_else(|| PLUGIN.into());
+    // QEMU takes a doubled comma for one that separates nothing.
+    let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
+    let value = format!("file={},forward={}", escaped(&plugin), escaped(socket));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,=:@%".contains(&byte);
+    if value.bytes().all(plain) {
+        format!("-plugin {value}")
+    } else {
+        format!("-plugin '{}'", value.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_is_named_with_its_folder_if_it_is_there() {
+        let socket = Path::new("/run/a.sock.insn");
+        let folder = tempfile::tempdir().unwrap();
+        let without = "-plugin file=libvfio_user_ism_plugin.so,forward=/run/a.sock.insn";
+        assert_eq!(plugin_argument(socket, None), without);
+        assert_eq!(plugin_argument(socket, Some(folder.path())), without);
+        let plugin = folder.path().join(PLUGIN);
+        std::fs::write(&plugin, "").unwrap();
+        assert_eq!(
+            plugin_argument(socket, Some(folder.path())),
+            format!("-plugin file={},forward=/run/a.sock.insn", plugin.display())
+        );
+    }
+
+    #[test]
+    fn commas_are_doubled_and_what_a_shell_reads_is_quoted() {
+        assert_eq!(
+            plugin_argument(Path::new("/run/a,b/it's $x"), None),
+            r"-plugin 'file=libvfio_user_ism_plugin.so,forward=/run/a,,b/it'\''s $x'"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::hub::Hub;
-use crate::open_descriptors::OpenDescriptors;
+use crate::record::open_descriptors::OpenDescriptors;
 use crate::record::report::Report;
 use crate::record::{ReportError, ReportFile};
 

@@ -1,5 +1,8 @@
 //! Listens, serves one client after the other for every function, and ends on a signal.
 
+pub mod descriptor_limit;
+pub mod threads;
+
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,14 +14,14 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use vfio_user_protocol::{Errno, HEADER_LEN, Header};
 
-use crate::connection::{Connection, ConnectionError};
+use crate::client::connection::{Connection, ConnectionError};
+use crate::client::peer::Peer;
+use crate::client::socket::Socket;
 use crate::hub::{Client, ClientKind, Function, Hub};
 use crate::limits::{Over, REFUSAL_MS, REFUSALS, REFUSED_LEN};
 use crate::listen::{Source, Sources};
-use crate::peer::Peer;
 use crate::record::LogLimit;
-use crate::socket::Socket;
-use crate::threads::Threads;
+use crate::serve::threads::Threads;
 
 /// How long a client that comes while the one before is leaving waits for the function.
 const HANDOVER: Duration = Duration::from_secs(5);

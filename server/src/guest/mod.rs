@@ -1,14 +1,18 @@
 //! The guests of a fabric: memory and interrupts of each function, as the device asks for them.
 
+pub mod irq;
+pub mod irq_watch;
+pub mod memory;
+
 use std::cell::Cell;
 
 use ism::{FunctionId, Host, MemoryError};
 use vfio_user_protocol::limits::MAX_DATA_XFER_SIZE;
 
-use crate::irq::IrqTable;
-use crate::memory::DmaMap;
-use crate::memory::client_queue::{ClientOp, ClientQueue, QueueFull};
-use crate::memory::dma_map::Fault;
+use crate::guest::irq::IrqTable;
+use crate::guest::memory::DmaMap;
+use crate::guest::memory::client_queue::{ClientOp, ClientQueue, QueueFull};
+use crate::guest::memory::dma_map::Fault;
 
 /// Why memory behind a file cannot be touched any more: the file was cut.
 const GONE: &str = "the memory behind the map is gone";

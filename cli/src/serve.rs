@@ -1,0 +1,99 @@
+//! `serve`: from the flags to a running server, and to the exit status.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use vfio_user_ism_server::listen::{self, Sources};
+use vfio_user_ism_server::profile::Plan;
+use vfio_user_ism_server::{EventLog, Request, ServeConfig, Server, SocketChoice};
+
+use crate::announce::{self, Ready};
+use crate::args::ServeArgs;
+use crate::run::{Failure, VIOLATIONS, plan, pretty, print};
+use crate::{capabilities, logging};
+
+/// Serves until a signal, or until the last client that came by descriptor has left.
+pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    if args.print_capabilities {
+        return print(&pretty(&capabilities::capabilities()));
+    }
+    logging::start(args.log_format);
+    let plan = plan(args.profile.as_deref())?;
+    // Take passed descriptors before this process opens any: a number that was not passed must
+    // not hit one of our own.
+    let ready = args.ready_fd.map(Ready::new).transpose()?;
+    let config = ServeConfig {
+        sockets: sockets(args, &plan)?,
+        plan,
+        events: args.events.clone().map(|path| EventLog {
+            path,
+            limit: args.events_limit,
+        }),
+        report: args.report.clone(),
+        sandbox: args.sandbox.into(),
+        poll: Duration::from_micros(args.poll_us),
+    };
+    // This thread waits for signals, those of the functions for clients.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the runtime"))?;
+    let mut server = Server::start(config).map_err(Failure::Start)?;
+    let arguments = announce::arguments(server.hub(), server.paths());
+    runtime.block_on(async {
+        let mut terminate = on(SignalKind::terminate(), "cannot handle SIGTERM")?;
+        let mut interrupt = on(SignalKind::interrupt(), "cannot handle SIGINT")?;
+        let mut asked = on(SignalKind::user_defined1(), "cannot handle SIGUSR1")?;
+        announce::announce(&arguments, ready)?;
+        let next = async || {
+            tokio::select! {
+                _ = terminate.recv() => Request::Stop { reason: "SIGTERM" },
+                _ = interrupt.recv() => Request::Stop { reason: "SIGINT" },
+                _ = asked.recv() => Request::Report,
+            }
+        };
+        server.serve(next).await.map_err(system("cannot serve"))
+    })?;
+    let worst = server.end().map_err(Failure::Report)?;
+    let least = args.fail_on.severity();
+    let failed = least.is_some_and(|least| worst.is_some_and(|worst| worst >= least));
+    Ok(ExitCode::from(if failed { VIOLATIONS } else { 0 }))
+}
+
+fn on(kind: SignalKind, what: &str) -> Result<Signal, Failure> {
+    signal(kind).map_err(system(what))
+}
+
+fn system(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
+    let what = what.to_owned();
+    move |source| Failure::System { what, source }
+}
+
+/// The sockets that the flags name, or that systemd passed.
+fn sockets(args: &ServeArgs, plan: &Plan) -> Result<SocketChoice, Failure> {
+    let functions = plan.functions.len();
+    let activated = listen::from_systemd(functions).map_err(Failure::Listen)?;
+    let chosen = match (&args.socket_path, &args.socket_dir, args.fd) {
+        (Some(path), _, _) => Some(SocketChoice::Path(path.clone())),
+        (_, Some(folder), _) => Some(SocketChoice::Folder(folder.clone())),
+        (_, _, Some(number)) => {
+            let adopt = |number| listen::adopt(number).map_err(Failure::Listen);
+            let clients = vec![adopt(number)?];
+            let channels = args.insn_fd.into_iter().map(adopt);
+            let channels = channels.collect::<Result<_, _>>()?;
+            Some(SocketChoice::Open(Sources { clients, channels }))
+        }
+        (None, None, None) => None,
+    };
+    match (activated, chosen) {
+        (Some(_), Some(_)) => Err(Failure::Usage(
+            "systemd passed sockets, and --socket-path, --socket-dir or --fd is given: \
+             expected one of them"
+                .to_owned(),
+        )),
+        (Some(sources), None) => Ok(SocketChoice::Open(sources)),
+        (None, Some(choice)) => Ok(choice),
+        (None, None) => Err(Failure::NoSocket),
+    }
+}

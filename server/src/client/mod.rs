@@ -1,0 +1,11 @@
+//! One client of a function, from its socket to the answers it gets.
+
+pub mod channel;
+pub mod client_memory;
+pub mod connection;
+pub mod dispatch;
+pub mod message_fds;
+pub mod peer;
+pub mod receive_buffer;
+pub mod socket;
+pub mod spin;

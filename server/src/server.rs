@@ -1,0 +1,160 @@
+//! A server from its settings to its last report.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ism::FabricError;
+use tokio::sync::watch;
+use zpci_region::Severity;
+use zpci_region::request::CarrierPolicy;
+
+use crate::config::ServeConfig;
+use crate::guest::irq_watch;
+use crate::hub::Hub;
+use crate::listen::sockets::{Sockets, SocketsError};
+use crate::profile::Plan;
+use crate::record::reporting::Reporting;
+use crate::record::{EventError, EventFile, ReportError, ReportFile};
+use crate::sandbox::{Needs, Sandbox, SandboxError};
+use crate::serve::threads::Threads;
+use crate::serve::{self, descriptor_limit};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The sockets cannot be had.
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
+    /// The event file cannot be made.
+    #[error("cannot start")]
+    Events(#[source] EventError),
+    /// The report file cannot be made.
+    #[error("cannot start")]
+    ReportFile(#[source] ReportError),
+    /// The sandbox cannot be closed.
+    #[error("cannot start")]
+    Sandbox(#[source] SandboxError),
+    /// The fabric refused the functions.
+    #[error("cannot start: {0}")]
+    Fabric(FabricError),
+    /// A thread could not be started.
+    #[error("cannot start {what}")]
+    Thread {
+        /// The thread's work.
+        what: &'static str,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A request to a running server by the program that started it.
+#[derive(Clone, Copy, Debug)]
+pub enum Request {
+    /// Write a report now.
+    Report,
+    /// End.
+    Stop {
+        /// The reason, for the log.
+        reason: &'static str,
+    },
+}
+
+/// A server whose sockets accept connections.
+pub struct Server {
+    hub: Arc<Hub>,
+    threads: Threads,
+    sockets: Sockets,
+    reporting: Reporting,
+}
+
+impl Server {
+    /// Opens sockets and files, closes the sandbox and starts a thread for each function.
+    ///
+    /// With a sandbox, the calling process can open nothing more afterwards. The caller makes its
+    /// runtime before this call.
+    pub fn start(config: ServeConfig) -> Result<Self, StartError> {
+        let plan = config.plan;
+        descriptor_limit::raise(plan.functions.len());
+        let sockets = Sockets::open(config.sockets, &plan)?;
+        let events = config
+            .events
+            .map(|log| EventFile::create(&log.path, log.limit))
+            .transpose()
+            .map_err(StartError::Events)?;
+        let report = config.report.as_deref().map(ReportFile::open).transpose();
+        let reporting = Reporting::new(report.map_err(StartError::ReportFile)?);
+        // Threads that start after this line are restricted, too.
+        let needs = needs(&plan, &sockets);
+        let sandbox =
+            Sandbox::restrict_files(config.sandbox, &needs).map_err(StartError::Sandbox)?;
+        let hub = Hub::new(plan, events).map_err(StartError::Fabric)?;
+        hub.set_poll(config.poll);
+        let thread = |what| move |source| StartError::Thread { what, source };
+        let threads = Threads::start(hub.names()).map_err(thread("a thread for every function"))?;
+        irq_watch::start().map_err(thread("the thread that watches eventfds"))?;
+        sandbox.restrict_calls().map_err(StartError::Sandbox)?;
+        Ok(Self {
+            hub,
+            threads,
+            sockets,
+            reporting,
+        })
+    }
+
+    /// The functions.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The path of each function's socket, where it has one.
+    pub fn paths(&self) -> &[Option<PathBuf>] {
+        &self.sockets.paths
+    }
+
+    /// Serves until `next` asks for the end, or until every client that came as a connected socket
+    /// has left. Instruction channels do not keep the server running.
+    pub async fn serve(&mut self, mut next: impl AsyncFnMut() -> Request) -> std::io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let sources = std::mem::take(&mut self.sockets.sources);
+        let serving = serve::serve(&self.hub, sources, &self.threads, stopped);
+        let writing = self.hub.write_events();
+        tokio::pin!(serving, writing);
+        let reason = loop {
+            tokio::select! {
+                ended = &mut serving => return ended,
+                () = &mut writing => {}
+                request = next() => match request {
+                    Request::Report => self.reporting.now(&self.hub),
+                    Request::Stop { reason } => break reason,
+                }
+            }
+        };
+        tracing::info!("{reason}: ending");
+        let _ = stop.send(true);
+        serving.await
+    }
+
+    /// Removes the socket files and writes the last report. Returns the worst severity of a
+    /// violation, if there was one.
+    pub fn end(self) -> Result<Option<Severity>, ReportError> {
+        drop(self.threads);
+        drop(self.sockets);
+        self.reporting.end(&self.hub)?;
+        Ok(self.hub.worst())
+    }
+}
+
+/// What the sandbox must leave open.
+fn needs<'a>(plan: &Plan, sockets: &'a Sockets) -> Needs<'a> {
+    let paths = sockets.paths.iter().flatten();
+    Needs {
+        socket_folders: paths.filter_map(|path| path.parent()).collect(),
+        client_memory: plan.functions.iter().any(|function| {
+            matches!(
+                function.carrier,
+                CarrierPolicy::Auto | CarrierPolicy::ProcessVirtual
+            )
+        }),
+    }
+}
