@@ -105,6 +105,9 @@ pub struct Args {
         conflicts_with = "replay"
     )]
     pub forward: Option<Option<PathBuf>>,
+    /// Give the forwarding plugin a deliberate defect, to see what the report says of it; `list` lists them.
+    #[arg(long = "break", value_name = "NAME", requires = "forward")]
+    pub defect: Option<String>,
     /// The observing plugin [default: libvfio_user_ism_plugin.so beside this program].
     #[arg(long, value_name = "FILE", requires = "kernel")]
     pub plugin: Option<PathBuf>,

@@ -29,9 +29,15 @@ impl Plugin {
             .map_err(|source| Error::NoPlugin { path, source })
     }
 
-    /// QEMU's arguments, for records in the file `out` and with instructions going to the socket `forward`.
+    /// QEMU's arguments, for records in the file `out` and with instructions going to the socket `forward`, wrongly in the
+    /// way of `defect`.
     #[must_use]
-    pub fn arguments(&self, out: Option<&Path>, forward: Option<&Path>) -> [OsString; 2] {
+    pub fn arguments(
+        &self,
+        out: Option<&Path>,
+        forward: Option<&Path>,
+        defect: Option<&str>,
+    ) -> [OsString; 2] {
         let mut plugin = option("file=", &self.0);
         if let Some(out) = out {
             plugin.push(option(",out=", out));
@@ -39,6 +45,9 @@ impl Plugin {
         if let Some(forward) = forward {
             plugin.push(option(",forward=", forward));
             plugin.push(format!(",fid={FID}"));
+        }
+        if let Some(defect) = defect {
+            plugin.push(option(",break=", Path::new(defect)));
         }
         ["-plugin".into(), plugin]
     }
@@ -59,10 +68,17 @@ mod tests {
     #[test]
     fn both_uses_go_into_one_argument() {
         let plugin = Plugin("/a,b.so".into());
-        let [flag, value] = plugin.arguments(Some(Path::new("/r")), Some(Path::new("/s.insn")));
+        let [flag, value] = plugin.arguments(
+            Some(Path::new("/r")),
+            Some(Path::new("/s.insn")),
+            Some("split"),
+        );
         assert_eq!(flag, "-plugin");
-        assert_eq!(value, "file=/a,,b.so,out=/r,forward=/s.insn,fid=8");
-        let [_, alone] = plugin.arguments(None, Some(Path::new("/s.insn")));
+        assert_eq!(
+            value,
+            "file=/a,,b.so,out=/r,forward=/s.insn,fid=8,break=split"
+        );
+        let [_, alone] = plugin.arguments(None, Some(Path::new("/s.insn")), None);
         assert_eq!(alone, "file=/a,,b.so,forward=/s.insn,fid=8");
     }
 }

@@ -45,7 +45,7 @@ pub fn record(
     let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
     let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
     if let Some(plugin) = &plugin {
-        guest.extend(plugin.arguments(None, forwarded(args, &server)));
+        guest.extend(plugin.arguments(None, forwarded(args, &server), args.defect.as_deref()));
     }
     let line = CommandLine {
         socket: server.socket.clone(),
@@ -111,7 +111,11 @@ pub fn observe(
     let started = now();
     let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
     let mut guest = guest_arguments(args, kernel, folder.path());
-    guest.extend(plugin.arguments(Some(&records), forwarded(args, &server)));
+    guest.extend(plugin.arguments(
+        Some(&records),
+        forwarded(args, &server),
+        args.defect.as_deref(),
+    ));
     let line = CommandLine {
         socket: server.socket.clone(),
         memory: GUEST_MEMORY,
@@ -181,6 +185,9 @@ fn forwarded<'a>(args: &Args, server: &'a Server) -> Option<&'a Path> {
 fn environment(args: &Args, mut executor: String, profile: &Profile) -> Environment {
     if args.forward.is_some() {
         executor.push_str(" with the forwarding plugin");
+    }
+    if let Some(defect) = &args.defect {
+        executor.push_str(&format!(" broken by {defect}"));
     }
     Environment {
         executor,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::defects::{self, Break};
+
 /// What the plugin is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
@@ -14,6 +16,8 @@ pub struct Args {
     pub forwards: Vec<Forward>,
     /// Whether the guest's CLP calls tell what the servers say of their functions.
     pub clp: bool,
+    /// The deliberate defect, if there is one.
+    pub broken: Option<Break>,
 }
 
 /// A function whose instructions are carried to a server.
@@ -43,7 +47,9 @@ pub enum ArgsError {
     #[error("argument {0:?} is not of the form name=value")]
     Malformed(String),
     /// A name nobody knows.
-    #[error("unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|off")]
+    #[error(
+        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|off, break=NAME"
+    )]
     Unknown(String),
     /// The same name twice.
     #[error("argument {0:?} is given twice")]
@@ -62,6 +68,20 @@ pub enum ArgsError {
     /// CLP answers of no function.
     #[error("clp=on is about the functions of forward=SOCKET, and there is none")]
     ClpAlone,
+    /// A defect that does not exist.
+    #[error("argument {argument:?}: {problem}")]
+    NoDefect {
+        /// The argument.
+        argument: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The list of defects was asked for.
+    #[error("{0}")]
+    List(String),
+    /// A defect of nothing.
+    #[error("break=NAME breaks what forward=SOCKET does, and no forward=SOCKET is given")]
+    BreakAlone,
     /// An id with no function before it.
     #[error("argument {0:?} comes before the forward=SOCKET that it is about")]
     NoForward(String),
@@ -111,6 +131,15 @@ impl Args {
                 "uid" => args.select(argument, Selector::Uid(number(argument, value)?))?,
                 "clp" if clp.is_some() => return Err(ArgsError::Repeated("clp")),
                 "clp" => clp = Some(switch(argument, value)?),
+                "break" if value == "list" => return Err(ArgsError::List(defects::list())),
+                "break" if args.broken.is_some() => return Err(ArgsError::Repeated("break")),
+                "break" => {
+                    let defect = Break::parse(value).map_err(|problem| ArgsError::NoDefect {
+                        argument: argument.to_owned(),
+                        problem,
+                    })?;
+                    args.broken = Some(defect);
+                }
                 _ => return Err(ArgsError::Unknown(name.to_owned())),
             }
         }
@@ -138,6 +167,9 @@ impl Args {
         }
         if self.clp && self.forwards.is_empty() {
             return Err(ArgsError::ClpAlone);
+        }
+        if self.broken.is_some() && self.forwards.is_empty() {
+            return Err(ArgsError::BreakAlone);
         }
         let several = self.forwards.len() > 1;
         for (index, forward) in self.forwards.iter().enumerate() {

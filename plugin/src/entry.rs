@@ -76,7 +76,14 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
         [] => None,
         forwards => Some(Forwarder::connect(forwards, args.clp)?),
     };
-    let plugin = Plugin::new(qemu, info, callbacks, records.transpose()?, forwarder);
+    let plugin = Plugin::new(
+        qemu,
+        info,
+        callbacks,
+        records.transpose()?,
+        forwarder,
+        args.broken,
+    );
     PLUGIN
         .set(plugin)
         .map_err(|_| "the plugin is loaded twice; load it once".to_owned())?;

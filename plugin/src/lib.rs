@@ -19,6 +19,7 @@
 //! - [`operands`], [`observe`]: what the guest gave, and how the instruction ended, read from a
 //!   [`cpu`];
 //! - [`forward`]: what is carried out here: checks, the server's instruction channel, endings;
+//! - [`defects`]: deliberate ones, for tests of `intercept`;
 //! - [`record`], [`journal`], [`records`]: the lines, the file, and how the two end;
 //! - [`plugin`]: one state for the process, fed by [`entry`], the callbacks that QEMU makes;
 //! - [`qemu`], [`ffi`]: QEMU's objects made safe, and its interface as C has it; with [`entry`]
@@ -29,6 +30,7 @@
 pub mod args;
 pub mod cpu;
 pub mod decode;
+pub mod defects;
 pub mod entry;
 pub mod ffi;
 pub mod forward;

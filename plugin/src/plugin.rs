@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::write_logical;
 use crate::decode::Instruction;
+use crate::defects::Break;
 use crate::ffi::VcpuCallback;
 use crate::forward::Forwarder;
 use crate::observe::{Discontinuity, Observer};
@@ -50,7 +51,8 @@ pub struct Plugin {
     vcpus: Vec<Mutex<Option<Vcpu>>>,
     records: Option<Records>,
     forwarder: Option<Forwarder>,
-    broken: AtomicBool,
+    defect: Option<Break>,
+    stopped: AtomicBool,
 }
 
 /// A vCPU that came up.
@@ -77,6 +79,7 @@ impl Plugin {
         callbacks: CodeCallbacks,
         records: Option<Records>,
         forwarder: Option<Forwarder>,
+        defect: Option<Break>,
     ) -> Self {
         Self {
             qemu,
@@ -86,7 +89,8 @@ impl Plugin {
             vcpus: (0..info.max_vcpus).map(|_| Mutex::default()).collect(),
             records,
             forwarder,
-            broken: AtomicBool::new(false),
+            defect,
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -105,7 +109,7 @@ impl Plugin {
     /// Ends recording, leaving the guest alone; says so on stderr and, if it can, in the records.
     /// Functions that were forwarded are gone.
     pub fn stop(&self, problem: &str) {
-        if self.broken.swap(true, Ordering::Relaxed) {
+        if self.stopped.swap(true, Ordering::Relaxed) {
             return;
         }
         if let Some(forwarder) = &self.forwarder {
@@ -179,7 +183,9 @@ impl Plugin {
 
     /// Whether the outcome is of interest: all are recorded, and some tell of functions' states.
     fn observes(&self, instruction: &Instruction) -> bool {
-        self.records.is_some() || (self.forwarder.is_some() && Forwarder::learns_from(instruction))
+        self.records.is_some()
+            || self.defect.is_some()
+            || (self.forwarder.is_some() && Forwarder::learns_from(instruction))
     }
 
     /// A vCPU is about to execute the zPCI instruction at site `number`.
@@ -195,6 +201,12 @@ impl Plugin {
             return Flow::Stays;
         };
         let mut cpu = QemuCpu::new(&self.qemu, &vcpu.registers, &mut vcpu.scratch);
+        if let Some(Break::Stop(stop)) = &self.defect {
+            stop.reached(
+                site.instruction.mnemonic(),
+                &read_operands(&cpu, &site.instruction),
+            );
+        }
         let operands = || {
             let records = self.records.as_ref().filter(|r| !r.have_ended())?;
             let operands = read_operands(&cpu, &site.instruction);

@@ -54,6 +54,22 @@ fn a_strict_function_is_forwarded_by_its_own_rules() {
 }
 
 #[test]
+#[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+fn a_deliberate_end_of_qemu_is_told() {
+    for (defect, part) in [
+        ("crash@pcistb-absent-bar", "SIGSEGV"),
+        ("abort@pcilg:nth=9", "deliberate assertion failed at pcilg"),
+        ("frob", "there is no such defect; break=list lists them"),
+        ("list", "crash@PLACE"),
+    ] {
+        let ended = intercept(&["--break", defect]);
+        assert_ne!(ended.code, Some(0), "{defect}: {}", ended.stdout);
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(all.contains(part), "{defect}: {all}");
+    }
+}
+
+#[test]
 fn a_missing_plugin_is_named() {
     let ended = program::run(["intercept", "--forward=/nowhere/plugin.so"]);
     assert_eq!(ended.code, Some(3));

@@ -62,6 +62,17 @@ fn wrong_arguments_are_named() {
             "\"clp\" is given twice",
         ),
         (&["out=a", "clp=on"], "clp=on is about"),
+        (
+            &["forward=a", "break=nonsense"],
+            "\"break=nonsense\": there is no such defect; break=list",
+        ),
+        (&["forward=a", "break=hang"], "hang needs an instruction"),
+        (
+            &["forward=a", "break=hang@1", "break=crash@2"],
+            "\"break\" is given twice",
+        ),
+        (&["out=a", "break=hang@1"], "break=NAME breaks what"),
+        (&["break=list"], "crash@PLACE"),
         (&["fid=1", "forward=a"], "\"fid=1\" comes before"),
         (&["forward=a", "fid=x"], "\"fid=x\": expected a number"),
         (&["forward=a", "fid=4294967296"], "expected a number"),
