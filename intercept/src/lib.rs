@@ -2,7 +2,7 @@
 //!
 //! The path of a run, and the modules along it:
 //! - [`plan`]: the instructions to execute, as data; [`pattern`]: their payloads;
-//! - [`probe`]: the bare-metal guest made from a plan, with [`encoder`] for its machine code;
+//! - [`probe`]: the bare-metal guest made from a plan, its machine code by the crate `s390x-asm`;
 //! - [`server`], [`qemu`], [`plugin`], [`process`]: the programs that run; [`events`]: what the device saw;
 //! - [`recording`]: all of it as one file; [`session`] makes one;
 //! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
@@ -18,7 +18,6 @@ pub mod align;
 mod args;
 pub mod attribute;
 pub mod baseline;
-pub mod encoder;
 mod error;
 pub mod events;
 pub mod expect;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use intercept::encoder::{Gr, zpci};
+use s390x_asm::{Gr, zpci};
 use serde_json::{Value, json};
 use support::bare::{CLP_FUNCTION, CLP_GROUP, Guest, PROGRAM_OLD, RESPONSE, machine};
 use support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, run_guest_with, stores};

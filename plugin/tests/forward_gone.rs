@@ -3,8 +3,8 @@
 
 mod support;
 
-use intercept::encoder::{Condition, Gr, zpci};
 use rustix::process::Signal;
+use s390x_asm::{Condition, Gr, zpci};
 use serde_json::json;
 use support::bare::Guest;
 use support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, stores};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake_server::{FakeServer, Reaction};
-use intercept::encoder::{Gr, zpci};
+use s390x_asm::{Gr, zpci};
 use support::bare::{Guest, machine};
 use support::qemu;
 use vfio_user_ism_tests::daemon::Daemon;

@@ -9,8 +9,8 @@ use super::layout::{
 use super::record::Record;
 use super::setup::setup;
 use super::{clp, fib, program};
-use crate::encoder::AssembleError;
 use crate::plan::Plan;
+use s390x_asm::AssembleError;
 use thiserror::Error;
 
 /// Why no image could be made.

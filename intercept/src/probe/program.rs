@@ -11,8 +11,8 @@ use super::layout::{
     SUMMARY, state, variable,
 };
 use super::record::{self, field, flag};
-use crate::encoder::{AssembleError, Assembler, Condition, Gr, Label};
 use crate::plan::FENCE_OFFSET;
+use s390x_asm::{AssembleError, Assembler, Condition, Gr, Label};
 
 /// Time to wait for an adapter interrupt, in TOD units (4,096 per microsecond): one second.
 const INTERRUPT_TIME: u64 = 1_000_000 << 12;

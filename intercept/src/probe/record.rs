@@ -1,8 +1,8 @@
 //! One instruction as the probe's loop reads it.
 
 use super::layout::{MAILBOX, variable};
-use crate::encoder::{Gr, format, zpci};
 use crate::plan::{Base, Carrier, Case, Handle, Instruction, Variable};
+use s390x_asm::{Gr, format, zpci};
 
 /// Bytes per record.
 pub const SIZE: usize = 128;

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use intercept::encoder::{Assembler, Condition, Gr, Label, zpci};
+use s390x_asm::{Assembler, Condition, Gr, Label, zpci};
 
 /// Where the code lies.
 const CODE: usize = 0x2_0000;

@@ -1,8 +1,8 @@
 //! Subroutines and interruption handlers.
 
 use super::{INTERRUPTION_WORD, IO_OLD, Labels, PROGRAM_CODE, PROGRAM_OLD, set_state, var};
-use crate::encoder::{Assembler, Condition, Gr, zpci};
 use crate::probe::layout::{MAILBOX, state, variable};
+use s390x_asm::{Assembler, Condition, Gr, zpci};
 
 pub(super) fn subroutines(code: &mut Assembler, labels: &Labels) {
     // Runs the instruction at register 11 and keeps its condition code and program interruption code.

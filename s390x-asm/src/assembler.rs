@@ -81,7 +81,7 @@ impl Assembler {
     }
 
     /// Appends an instruction whose last four bytes are `label` relative to it, in halfwords.
-    pub(super) fn emit_relative_word(&mut self, bytes: [u8; 6], label: Label) {
+    pub(crate) fn emit_relative_word(&mut self, bytes: [u8; 6], label: Label) {
         self.fixups.push(Fixup {
             instruction: self.bytes.len(),
             label,
@@ -91,7 +91,7 @@ impl Assembler {
     }
 
     /// Appends an instruction whose last two bytes are `label` relative to it, in halfwords.
-    pub(super) fn emit_relative_half(&mut self, bytes: [u8; 4], label: Label) {
+    pub(crate) fn emit_relative_half(&mut self, bytes: [u8; 4], label: Label) {
         self.fixups.push(Fixup {
             instruction: self.bytes.len(),
             label,
