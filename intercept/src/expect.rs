@@ -137,7 +137,10 @@ impl<'a> Reference<'a> {
             Source::Guest => Self::of_any_guest(model, maximum, facts),
         };
         let mut expectations = Vec::new();
-        for ((tag, case), outcome) in (0..).zip(&plan.cases).zip(outcomes) {
+        for (index, ((tag, case), outcome)) in (0..).zip(&plan.cases).zip(outcomes).enumerate() {
+            if recording.restarts.contains(&index) {
+                reference.restart();
+            }
             expectations.push(reference.expect(case, tag, outcome.executed));
             if case.save && outcome.executed {
                 reference.save(outcome.loaded);
@@ -168,6 +171,14 @@ impl<'a> Reference<'a> {
             known: false,
             ..Self::new(model, maximum, facts)
         }
+    }
+
+    /// A new guest begins here, and its set-up has been done.
+    fn restart(&mut self) {
+        *self = Self {
+            known: self.known,
+            ..Self::new(self.model, self.maximum, self.facts)
+        };
     }
 
     /// Keeps what a case with `save` loaded.

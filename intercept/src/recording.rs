@@ -153,6 +153,10 @@ pub struct Recording {
     pub times: Times,
     /// What was to be executed.
     pub plan: Plan,
+    /// Cases at which a new QEMU began, because the one before it did not come to the plan's end. The function is then in
+    /// the state after the set-up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<usize>,
     /// What the function is, as its profile says: the model to measure against unless another is asked for.
     pub model: Model,
     /// The function's own longest block store, as its profile says.

@@ -32,7 +32,7 @@ pub fn record(
     plan: Plan,
     profile: &Profile,
 ) -> Result<Recording, Error> {
-    let image = Image::of_plan(&plan, Some(ISM))?;
+    let image = Image::of_plan(&plan, Some(ISM), 0)?;
     let plugin = match args.forward {
         Some(_) => Some(Plugin::find(args, program)?),
         None => None,
@@ -80,6 +80,7 @@ pub fn record(
             guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
         },
         plan,
+        restarts: Vec::new(),
         model: model(profile),
         max_store_block: profile.max_store_block,
         facts: results.facts,
@@ -145,6 +146,7 @@ pub fn observe(
             guest_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         },
         plan: observed.plan(&format!("guest {name}")),
+        restarts: Vec::new(),
         model: model(profile),
         max_store_block: profile.max_store_block,
         facts: observed.facts,

@@ -6,11 +6,12 @@ use super::layout::{
     FIB_INTERRUPTS, FIB_TRANSLATION, ISC, MAILBOX, MEMORY, PAGE_TABLE, PAYLOADS, PSW_64, PSW_WAIT,
     QUIESCE, RECORDS, REGION_TABLE, SEGMENT_TABLE, SETUP_BLOCKS, variable,
 };
-use super::record::Record;
+use super::record::{Record, flag};
 use super::setup::setup;
 use super::{clp, fib, program};
 use crate::plan::Plan;
 use s390x_asm::AssembleError;
+use std::cmp::Ordering;
 use thiserror::Error;
 
 /// Why no image could be made.
@@ -42,11 +43,17 @@ impl Image {
     /// Guest memory that the probe needs, in bytes.
     pub const MEMORY: u64 = MEMORY;
 
-    /// Makes the probe. `wanted` is device and vendor, or `None` for the first function of any kind.
+    /// Makes the probe. `wanted` is device and vendor, or `None` for the first function of any kind. The guest does the
+    /// whole set-up, passes over the plan's cases before `first`, and executes the others; `first` may be the number of
+    /// a joined case, which then gets a fence.
     ///
     /// # Errors
     /// A plan whose payloads do not fit.
-    pub fn of_plan(plan: &Plan, wanted: Option<(u16, u16)>) -> Result<Self, ImageError> {
+    pub fn of_plan(
+        plan: &Plan,
+        wanted: Option<(u16, u16)>,
+        first: usize,
+    ) -> Result<Self, ImageError> {
         let setup = setup();
         let mut records: Vec<u8> = setup
             .steps
@@ -54,9 +61,15 @@ impl Image {
             .flat_map(|step| step.record.to_bytes())
             .collect();
         let mut payloads = Vec::new();
-        for (tag, case) in (0..).zip(&plan.cases) {
+        for (index, (tag, case)) in (0..).zip(&plan.cases).enumerate() {
             let source = place(&mut payloads, case.source, &case.payload_bytes(tag));
-            records.extend(Record::of_case(case, tag, source).to_bytes());
+            let mut record = Record::of_case(case, tag, source);
+            match index.cmp(&first) {
+                Ordering::Less => record.never_run(),
+                Ordering::Equal => record.flags |= flag::FENCE,
+                Ordering::Greater => {}
+            }
+            records.extend(record.to_bytes());
         }
         let end = PAYLOADS + payloads.len() as u64;
         if end > MEMORY {
@@ -178,4 +191,47 @@ fn translation_tables() -> Vec<Segment> {
             bytes: pages,
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Image, RECORDS};
+    use crate::plan::{Case, Instruction, Plan};
+    use crate::probe::record::{SIZE, field, flag};
+
+    /// A word of the plan's case with this number, in a probe that begins at `first`.
+    fn word(first: usize, case: usize, field: i32) -> u64 {
+        let mut plan = Plan {
+            cases: vec![
+                Case::new("a", "", Instruction::Pcilg),
+                Case::new("b", "", Instruction::Pcilg),
+                Case::new("c", "", Instruction::Pcilg),
+            ],
+            ..Plan::default()
+        };
+        plan.cases[2].joined = true;
+        let image = Image::of_plan(&plan, None, first).expect("fits");
+        let headers = image.elf[64..].chunks(56).take(20);
+        let offset = headers
+            .map(|header| header[8..24].split_at(8))
+            .find(|(_, address)| *address == RECORDS.to_be_bytes())
+            .map(|(offset, _)| u64::from_be_bytes(offset.try_into().expect("8 bytes")))
+            .expect("the segment with records");
+        let at = offset as usize + SIZE * (image.setup.len() + case) + field as usize;
+        u64::from_be_bytes(image.elf[at..at + 8].try_into().expect("8 bytes"))
+    }
+
+    #[test]
+    fn cases_before_the_first_do_not_run_and_the_first_has_a_fence() {
+        for first in 0..3 {
+            for case in 0..3 {
+                let flags = word(first, case, field::FLAGS);
+                let runs = word(first, case, field::CONDITION) == 0;
+                assert_eq!(runs, case >= first, "{first} {case}");
+                assert_eq!(flags & flag::IF_EQUAL != 0, !runs);
+                let fence = case < 2 || case == first;
+                assert_eq!(flags & flag::FENCE != 0, fence, "{first} {case}");
+            }
+        }
+    }
 }

@@ -216,6 +216,13 @@ impl Record {
         };
     }
 
+    /// The loop passes over the record.
+    pub fn never_run(&mut self) {
+        self.condition = ZERO;
+        self.condition_value = 1;
+        self.flags = (self.flags | flag::IF_EQUAL) & !flag::UNLESS_EQUAL;
+    }
+
     /// The record as it lies in guest memory.
     pub fn to_bytes(&self) -> Vec<u8> {
         let handle = (u64::from(self.handle_keep) << 32) | u64::from(self.handle_flip);

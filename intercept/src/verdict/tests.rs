@@ -2,8 +2,8 @@
 
 use super::{CaseVerdict, Verdict, classify};
 use crate::attribute::FenceError;
-use crate::expect::{Model, Seen};
-use crate::plan::{Carrier, FENCE_OFFSET, Plan};
+use crate::expect::{Expectation, Model, Reference, Seen};
+use crate::plan::{Carrier, Case, FENCE_OFFSET, Instruction, Plan};
 use crate::probe::FunctionFacts;
 use crate::recording::{Access, Environment, Piece, Recording, SCHEMA_VERSION, Source, Times};
 use crate::stand_in::{Function, execute};
@@ -84,6 +84,7 @@ fn perfect(plan: Plan, model: Model) -> Recording {
         environment: Environment::default(),
         times: Times::default(),
         plan,
+        restarts: Vec::new(),
         model,
         max_store_block: 4096,
         facts,
@@ -454,4 +455,26 @@ fn a_recording_survives_the_way_through_a_file() {
     let recording = perfect(Plan::random(20, 3), Model::Relaxed);
     recording.write(&path).expect("writes");
     assert_eq!(Recording::read(&path).expect("reads"), recording);
+}
+
+#[test]
+fn a_function_is_as_after_the_set_up_when_a_new_qemu_begins() {
+    let off = |id: &str| Case {
+        operation: 3,
+        ..Case::new(id, "mpcifc", Instruction::Mpcifc)
+    };
+    let plan = Plan {
+        cases: vec![off("first"), off("second"), off("third")],
+        ..Plan::default()
+    };
+    let mut recording = perfect(plan, Model::Relaxed);
+    let told = |recording: &Recording| {
+        Reference::expectations(Model::Relaxed, recording)
+            .iter()
+            .map(Expectation::describe)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&recording), ["cc 0", "cc 1", "cc 1"]);
+    recording.restarts = vec![1];
+    assert_eq!(told(&recording), ["cc 0", "cc 0", "cc 1"]);
 }
