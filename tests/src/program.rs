@@ -43,25 +43,23 @@ pub fn program() -> &'static Path {
         };
         let program = folder.join("vfio-user-ism");
         let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
-        let crates = [
-            "server",
-            "ism",
-            "zpci-region",
-            "protocol",
-            "fetch",
-            "intercept",
-            "lab",
-            "configs",
-        ];
-        let newest = crates
-            .iter()
-            .filter_map(|name| newest(&repository().join(name)))
-            .max();
+        let newest = sources().filter_map(|folder| newest(&folder)).max();
         if built < newest {
             build(folder);
         }
         program
     })
+}
+
+/// The folders that the program is built from: those of crates, and the profiles built into it.
+fn sources() -> impl Iterator<Item = PathBuf> {
+    let others = ["tests", "bench", "fuzz", "plugin"];
+    let folders = fs::read_dir(repository()).unwrap();
+    let folders = folders.map(|entry| entry.unwrap());
+    folders
+        .filter(move |entry| others.iter().all(|other| entry.file_name() != *other))
+        .map(|entry| entry.path())
+        .filter(|path| path.join("Cargo.toml").exists() || path.ends_with("configs"))
 }
 
 fn newest(path: &Path) -> Option<SystemTime> {

@@ -1,5 +1,5 @@
 //! The way of a message through the server, without a socket: what callgrind counts
-//! (`bench/tests/instructions.rs`). `hot-path CASE TIMES` carries out a message so many times;
+//! (`bench/tests/runs/instructions.rs`). `hot-path CASE TIMES` carries out a message so many times;
 //! `hot-path --list` names the cases.
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The forwarding mode under a real QEMU, with the real server and bare-metal guests.
 
-mod support;
-
+use crate::support::bare::{CLP_FUNCTION, CLP_GROUP, Guest, PROGRAM_OLD, RESPONSE, machine};
+use crate::support::forwarded::{
+    DATA, SCRATCH, accesses, forward, run_guest, run_guest_with, stores,
+};
+use crate::support::run_plugin;
 use s390x_asm::{Gr, zpci};
 use serde_json::{Value, json};
-use support::bare::{CLP_FUNCTION, CLP_GROUP, Guest, PROGRAM_OLD, RESPONSE, machine};
-use support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, run_guest_with, stores};
-use support::run_plugin;
 use vfio_user_ism_tests::daemon::Daemon;
 
 #[test]

@@ -2,20 +2,19 @@
 //! What forwarding costs: stores of 4 KiB by a guest, and the same messages without QEMU, to a
 //! server that only acknowledges. The figures are printed; what is checked is that all arrives.
 
-#[path = "../src/forward/fake_server.rs"]
+#[path = "../../src/forward/fake_server.rs"]
 #[allow(dead_code, reason = "only its plain answers are needed here")]
 mod fake_server;
-mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::bare::{Guest, machine};
+use crate::support::qemu;
 use fake_server::{FakeServer, Reaction};
 use s390x_asm::{Gr, zpci};
-use support::bare::{Guest, machine};
-use support::qemu;
 use vfio_user_ism_tests::daemon::Daemon;
 
 const STORES: usize = 20_000;
@@ -89,7 +88,7 @@ fn guest() -> (Duration, usize) {
         "-plugin".into(),
         format!(
             "file={},forward={},fid=8",
-            support::plugin().display(),
+            crate::support::plugin().display(),
             server.path.display()
         ),
     ]);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A few instructions under a real QEMU, without a kernel: every kind of ending.
 
-mod support;
-
+use crate::support::{Run, qemu, run};
 use serde_json::{Value, json};
-use support::{Run, qemu, run};
 
 /// Where the PSW at address 0 of the image points.
 const ENTRY: usize = 0x1_0000;
@@ -188,7 +186,7 @@ fn interruptions_right_after_an_instruction_do_not_hide_its_outcome() {
 fn wrong_arguments_stop_qemu_with_a_message() {
     let output = qemu(&[
         "-plugin",
-        &format!("file={},colour=red", support::plugin().display()),
+        &format!("file={},colour=red", crate::support::plugin().display()),
     ]);
     assert!(!output.status.success());
     let stderr = String::from_utf8_lossy(&output.stderr);

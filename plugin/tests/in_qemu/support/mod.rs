@@ -19,10 +19,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Run {
     /// The recorded lines.
-    #[allow(dead_code, reason = "not every test program looks at them")]
     pub lines: Vec<Value>,
     /// What the guest printed, and QEMU's own messages.
-    #[allow(dead_code, reason = "not every test program looks at it")]
     pub console: String,
 }
 
@@ -113,13 +111,11 @@ pub fn qemu(arguments: &[&str]) -> Output {
 }
 
 /// Runs QEMU with the plugin and `arguments`, and reads its records.
-#[allow(dead_code, reason = "not every test program only observes")]
 pub fn run(arguments: &[&str]) -> Run {
     run_plugin("", arguments)
 }
 
 /// The same with more arguments for the plugin, each with a comma in front.
-#[allow(dead_code, reason = "not every test program records")]
 pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("records.jsonl");
@@ -142,7 +138,6 @@ pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
 }
 
 /// An initramfs in the "newc" format of cpio with these directories and executable files.
-#[allow(dead_code, reason = "not every test program boots Linux")]
 pub fn initramfs(directories: &[&str], files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = Vec::new();
     let mut inode = 0;

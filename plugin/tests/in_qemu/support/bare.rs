@@ -3,7 +3,6 @@
 //!
 //! They end in a disabled wait. What they did is in the plugin's records. Registers 14 and 15 are
 //! the exception handler's, 1, 2, 4 and 5 are used by what is written here.
-#![allow(dead_code, reason = "not every test program has bare-metal guests")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Forwarding to a server that is not there, or no longer.
 
-mod support;
-
+use crate::support::bare::Guest;
+use crate::support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, stores};
+use crate::support::qemu;
 use rustix::process::Signal;
 use s390x_asm::{Condition, Gr, zpci};
 use serde_json::json;
-use support::bare::Guest;
-use support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, stores};
-use support::qemu;
 use vfio_user_ism_tests::daemon::Daemon;
 
 /// Stores until the condition code is not 0, then ten times more.
@@ -88,7 +86,7 @@ fn a_server_that_stops_answering_means_condition_code_3() {
 fn a_channel_that_nobody_serves_stops_qemu_with_a_message() {
     let option = format!(
         "file={},forward=/nowhere/ism.sock.insn",
-        support::plugin().display()
+        crate::support::plugin().display()
     );
     let output = qemu(&["-plugin", &option]);
     assert!(!output.status.success());
@@ -106,7 +104,7 @@ fn a_busy_channel_stops_qemu_with_a_message() {
     let _other = vfio_user_ism_tests::client::Client::open(&server.channel("ism0"));
     let option = format!(
         "file={}{}",
-        support::plugin().display(),
+        crate::support::plugin().display(),
         forward(&server.channel("ism0"), 8)
     );
     let output = qemu(&["-plugin", &option]);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Guests whose function is forwarded to the real server.
-#![allow(dead_code, reason = "not every test program forwards")]
 
 use std::path::Path;
 

@@ -99,18 +99,17 @@ fn address_sanitizer_black_box() {
     let mut command = cargo("");
     command.env("CARGO_TARGET_DIR", target());
     command.args(["test", "--locked", "--package", "vfio-user-ism-tests"]);
-    for topic in [
-        "hostile_peer",
-        "disconnect",
-        "dma_map",
-        "dma_truncate",
-        "dma_without_fd",
-    ] {
-        command.args(["--test", topic]);
-    }
-    for topic in ["data_moves", "region_io", "set_irqs", "pipelining"] {
-        command.args(["--test", topic]);
-    }
+    command.args([
+        "--test", "wire", "--test", "fabric", "--test", "hostile", "--",
+    ]);
+    command.args([
+        "peer::",
+        "disconnect::",
+        "dma_map::",
+        "dma_truncate::",
+        "dma_without_fd::",
+    ]);
+    command.args(["data_moves::", "region_io::", "set_irqs::", "pipelining::"]);
     command.env("VFIO_USER_ISM_BIN", program);
     command.env("ASAN_OPTIONS", "detect_leaks=0");
     passes(&mut command, 40);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A Linux guest that probes a PCI function: what it did and what was recorded agree.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::support::bare::machine;
+use crate::support::{initramfs, qemu, run, run_plugin};
 use debian_fetch::{Cache, Guest};
 use serde_json::{Value, json};
-use support::bare::machine;
-use support::{initramfs, qemu, run, run_plugin};
 use vfio_user_ism_tests::daemon::Daemon;
 
 /// Prints the function's configuration space, then runs a program that may not do what it does.

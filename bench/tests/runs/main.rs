@@ -1,0 +1,4 @@
+//! The benchmark runs, and the hot path takes the instructions on record.
+
+mod instructions;
+mod rows;

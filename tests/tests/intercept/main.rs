@@ -1,0 +1,7 @@
+//! `vfio-user-ism intercept`: real QEMU, a Linux guest, a stand-in client, and the report page.
+
+mod forward;
+mod guest;
+mod page;
+mod qemu;
+mod stand_in;

@@ -1,0 +1,10 @@
+//! The program as its user sees it: command line, sockets, logs, reports, how a run ends.
+
+mod cli;
+mod ending;
+mod memory_use;
+mod polling;
+mod report_now;
+mod sandbox;
+mod sockets;
+mod with_parent;
