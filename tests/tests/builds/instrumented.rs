@@ -70,7 +70,13 @@ fn sanitized(command: &mut Command, sanitizer: &str) {
 fn address_sanitizer_in_memory() {
     let mut command = cargo("address");
     sanitized(&mut command, "address");
-    command.args(["test", "--locked", "--package", "vfio-user-ism", "--lib"]);
+    command.args([
+        "test",
+        "--locked",
+        "--package",
+        "vfio-user-ism-server",
+        "--lib",
+    ]);
     command.args(["--test", "in_memory", "--target", &host()]);
     passes(&mut command, 60);
 }
