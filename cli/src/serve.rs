@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use vfio_user_ism_server::listen::{self, Sources};
 use vfio_user_ism_server::profile::Plan;
 use vfio_user_ism_server::{EventLog, Request, ServeConfig, Server, SocketChoice};
@@ -46,14 +47,24 @@ pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         let mut interrupt = on(SignalKind::interrupt(), "cannot handle SIGINT")?;
         let mut asked = on(SignalKind::user_defined1(), "cannot handle SIGUSR1")?;
         announce::announce(&arguments, ready)?;
-        let next = async || {
-            tokio::select! {
-                _ = terminate.recv() => Request::Stop { reason: "SIGTERM" },
-                _ = interrupt.recv() => Request::Stop { reason: "SIGINT" },
-                _ = asked.recv() => Request::Report,
+        let (ask, asking) = mpsc::channel(1);
+        tokio::spawn(async move {
+            loop {
+                let ending = tokio::select! {
+                    _ = terminate.recv() => Some("SIGTERM"),
+                    _ = interrupt.recv() => Some("SIGINT"),
+                    _ = asked.recv() => None,
+                };
+                if let Some(name) = ending {
+                    tracing::info!("{name}: ending");
+                }
+                let request = ending.map_or(Request::Report, |_| Request::Stop);
+                if ask.send(request).await.is_err() {
+                    break;
+                }
             }
-        };
-        server.serve(next).await.map_err(system("cannot serve"))
+        });
+        server.serve(asking).await.map_err(system("cannot serve"))
     })?;
     let worst = server.end().map_err(Failure::Report)?;
     let least = args.fail_on.severity();

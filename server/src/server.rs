@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ism::FabricError;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use zpci_region::Severity;
 use zpci_region::request::CarrierPolicy;
 
@@ -54,10 +54,7 @@ pub enum Request {
     /// Write a report now.
     Report,
     /// End.
-    Stop {
-        /// The reason, for the log.
-        reason: &'static str,
-    },
+    Stop,
 }
 
 /// A server whose sockets accept connections.
@@ -112,25 +109,24 @@ impl Server {
         &self.sockets.paths
     }
 
-    /// Serves until `next` asks for the end, or until every client that came as a connected socket
-    /// has left. Instruction channels do not keep the server running.
-    pub async fn serve(&mut self, mut next: impl AsyncFnMut() -> Request) -> std::io::Result<()> {
+    /// Serves until it is asked to end, nobody can ask any more, or every client that came as a
+    /// connected socket has left. Instruction channels do not keep the server running.
+    pub async fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let sources = std::mem::take(&mut self.sockets.sources);
         let serving = serve::serve(&self.hub, sources, &self.threads, stopped);
         let writing = self.hub.write_events();
         tokio::pin!(serving, writing);
-        let reason = loop {
+        loop {
             tokio::select! {
                 ended = &mut serving => return ended,
                 () = &mut writing => {}
-                request = next() => match request {
-                    Request::Report => self.reporting.now(&self.hub),
-                    Request::Stop { reason } => break reason,
+                request = requests.recv() => match request {
+                    Some(Request::Report) => self.reporting.now(&self.hub),
+                    Some(Request::Stop) | None => break,
                 }
             }
-        };
-        tracing::info!("{reason}: ending");
+        }
         let _ = stop.send(true);
         serving.await
     }

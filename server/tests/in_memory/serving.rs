@@ -1,52 +1,54 @@
 //! Clients one after the other, a second one, and the end.
 
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use vfio_user_ism_server::hub::Hub;
-use vfio_user_ism_server::listen::{Source, Sources};
-use vfio_user_ism_server::record::EventFile;
-use vfio_user_ism_server::serve::threads::Threads;
-use vfio_user_ism_server::{profile, serve};
-use vfio_user_protocol::Request;
+use vfio_user_ism_server::{EventLog, Request, ServeConfig, Server, SocketChoice};
+use vfio_user_ism_server::{profile, sandbox};
 use vfio_user_protocol::header::NO_REPLY;
 use vfio_user_protocol::message::Version;
+use zpci_region::Severity;
 
 use crate::support::*;
 
-/// A server of the built-in profile on a socket, with an event file.
+/// A server of the built-in profile on a socket, with an event file and a report file.
 struct Served {
     folder: tempfile::TempDir,
     hub: Arc<Hub>,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<std::io::Result<()>>,
+    requests: mpsc::Sender<Request>,
+    task: JoinHandle<Option<Severity>>,
 }
 
 impl Served {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let plan = profile::parse("built-in", profile::builtin::ISM).unwrap();
-        let events = EventFile::create(&folder.path().join("events"), 1 << 30).unwrap();
-        let hub = Hub::new(plan, Some(events)).unwrap();
-        let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let served = Arc::clone(&hub);
-        let sources = Sources {
-            clients: vec![Source::Listener(listener)],
-            channels: Vec::new(),
-        };
+        let server = Server::start(ServeConfig {
+            plan: profile::parse("built-in", profile::builtin::ISM).unwrap(),
+            sockets: SocketChoice::Path(folder.path().join("sock")),
+            events: Some(EventLog {
+                path: folder.path().join("events"),
+                limit: 1 << 30,
+            }),
+            report: Some(folder.path().join("report")),
+            sandbox: sandbox::Mode::Off,
+            poll: Duration::ZERO,
+        });
+        let mut server = server.unwrap();
+        let hub = Arc::clone(server.hub());
+        let (requests, asked) = mpsc::channel(1);
         let task = tokio::spawn(async move {
-            let threads = Threads::start(served.names()).unwrap();
-            serve::serve(&served, sources, &threads, stopped).await
+            server.serve(asked).await.unwrap();
+            server.end().unwrap()
         });
         Self {
             folder,
             hub,
-            stop,
+            requests,
             task,
         }
     }
@@ -78,9 +80,9 @@ impl Served {
 
     /// Ends the server; the names of its events in order.
     async fn end(self) -> Vec<String> {
-        self.stop.send(true).unwrap();
+        self.requests.send(STOP).await.unwrap();
         let ended = tokio::time::timeout(PATIENCE, self.task).await;
-        ended.expect("the server ends").unwrap().unwrap();
+        ended.expect("the server ends").unwrap();
         let text = std::fs::read_to_string(self.folder.path().join("events")).unwrap();
         let name = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -90,7 +92,8 @@ impl Served {
     }
 }
 
-const HELLO: Request<'_> = Request::Version(Version {
+const STOP: Request = Request::Stop;
+const HELLO: vfio_user_protocol::Request<'_> = vfio_user_protocol::Request::Version(Version {
     major: 0,
     minor: 0,
     text: "",
@@ -135,7 +138,9 @@ async fn a_second_client_is_told_that_the_function_is_busy() {
     }
     let mut second = served.client().await;
     assert_eq!(second.ask(&HELLO).await.header.error, 16);
-    first.ok(&Request::DeviceReset, &[]).await;
+    first
+        .ok(&vfio_user_protocol::Request::DeviceReset, &[])
+        .await;
     drop(silent);
     let events = served.end().await;
     let expected = [
@@ -171,7 +176,9 @@ async fn a_run_of_pieces_ends_when_nothing_more_comes() {
     client.post(2, 8, &[1; 8]).await;
     client.post(2, 16, &[2; 8]).await;
     served.wait_for("violation").await;
-    client.ok(&Request::DeviceReset, &[]).await;
+    client
+        .ok(&vfio_user_protocol::Request::DeviceReset, &[])
+        .await;
     served.wait_for("reset").await;
     let events = served.end().await;
     let expected = [
@@ -193,11 +200,45 @@ async fn a_run_of_pieces_ends_with_its_client() {
     client.post(2, 8, &[1; 8]).await;
     client.post(2, 16, &[2; 8]).await;
     client
-        .ok(&Request::DeviceGetIrqInfo { index: 0 }, &[])
+        .ok(
+            &vfio_user_protocol::Request::DeviceGetIrqInfo { index: 0 },
+            &[],
+        )
         .await;
     drop(client);
     served.wait_for("disconnected").await;
     let events = served.end().await;
     let expected = ["connected", "store", "store", "violation", "disconnected"];
     assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn a_server_in_this_process_reports_when_asked_and_removes_its_sockets_at_the_end() {
+    let served = Served::start();
+    let mut client = served.client().await;
+    client.hello().await;
+    served.requests.send(Request::Report).await.unwrap();
+    let report = served.folder.path().join("report");
+    let written = async {
+        // The file is not whole JSON until it is written.
+        loop {
+            let text = std::fs::read(&report).unwrap_or_default();
+            if let Ok(report) = serde_json::from_slice::<serde_json::Value>(&text) {
+                break report;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let report = tokio::time::timeout(PATIENCE, written).await.unwrap();
+    assert_eq!(report["functions"][0]["clients"], 1);
+    // Half a command: the split block store is the worst that this client does.
+    client.post(2, 8, &[1; 8]).await;
+    client.post(2, 16, &[2; 8]).await;
+    served.wait_for("violation").await;
+    served.requests.send(STOP).await.unwrap();
+    let worst = tokio::time::timeout(PATIENCE, served.task).await;
+    assert_eq!(worst.unwrap().unwrap(), Some(Severity::Warn));
+    for name in ["sock", "sock.insn"] {
+        assert!(!served.folder.path().join(name).exists(), "{name}");
+    }
 }

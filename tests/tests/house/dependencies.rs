@@ -250,3 +250,46 @@ fn pure_crates_need_no_system() {
         assert!(impure.is_empty(), "{name} depends on {impure:?}");
     }
 }
+
+/// Our crates from the bottom up. A crate may use those of earlier rows alone.
+const LAYERS: [&[&str]; 4] = [
+    &["vfio-user-protocol", "zpci-region", "debian-fetch"],
+    &["ism", "intercept", "vfio-user-ism-plugin"],
+    &["vfio-user-ism-server", "lab"],
+    &["vfio-user-ism"],
+];
+/// Crates that only test the others. They may use all of them.
+const TESTING: [&str; 3] = ["vfio-user-ism-tests", "vfio-user-ism-fuzz", "bench"];
+
+#[test]
+fn no_crate_uses_one_of_its_own_layer_or_of_a_higher_one() {
+    let metadata = metadata();
+    let layer = |name: &str| LAYERS.iter().position(|names| names.contains(&name));
+    for package in packages(&metadata).into_iter().filter(|one| is_ours(one)) {
+        let name = text(package, "name");
+        if TESTING.contains(&name) {
+            continue;
+        }
+        let own = layer(name).unwrap_or_else(|| panic!("{name} is in no row of LAYERS"));
+        for used in linked_with(&metadata, name) {
+            let used = used.as_str();
+            assert!(!TESTING.contains(&used), "{name} uses {used}");
+            if let Some(other) = layer(used).filter(|_| used != name) {
+                assert!(other < own, "{name} uses {used}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_daemon_library_is_small_and_knows_no_command_line() {
+    let metadata = metadata();
+    let linked = linked_with(&metadata, "vfio-user-ism-server");
+    assert!(linked.contains("ism"), "the check sees nothing");
+    let others: Vec<_> = ["clap", "debian-fetch", "intercept", "lab"]
+        .into_iter()
+        .filter(|name| linked.contains(*name))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert!(linked.len() <= 80, "{} crates: {linked:?}", linked.len());
+}

@@ -272,3 +272,12 @@ fn bad_usage_is_exit_code_2() {
         assert!(!ended.stderr.is_empty());
     }
 }
+
+#[test]
+fn a_bare_start_names_the_three_uses() {
+    let ended = run::<&str>([]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    for use_ in ["intercept --qemu", "lab --guests", "--socket-path"] {
+        assert!(ended.stderr.contains(use_), "{use_}: {}", ended.stderr);
+    }
+}
