@@ -24,6 +24,7 @@ fn boot(kit: &Kit, smc: Smc, commands: &str) -> String {
     console(kit.kernel(), &initramfs)
 }
 
+#[track_caller]
 fn console(kernel: &Path, initramfs: &Path) -> String {
     let qemu = Qemu::find(Machine::S390x, None, &Cache::locate().unwrap()).unwrap();
     let mut child = Command::new(qemu.program)
@@ -49,6 +50,7 @@ fn console(kernel: &Path, initramfs: &Path) -> String {
 }
 
 /// The JSON objects in a console's text, in order.
+#[track_caller]
 fn results(console: &str) -> Vec<Value> {
     let lines = console.lines().filter(|line| line.starts_with('{'));
     lines
@@ -79,6 +81,7 @@ cat /required
 ";
 
 /// Checks what [`TRAFFIC`] said, with connections that all run as `mode` says.
+#[track_caller]
 fn check_traffic(console: &str, mode: &str) {
     let other = if mode == "smcd" { "fallback" } else { "smcd" };
     let results = results(console);

@@ -157,6 +157,7 @@ impl Client {
     }
 
     /// Waits for the reply to `id`; commands of the server that come before are put aside.
+    #[track_caller]
     pub fn reply_to(&mut self, id: u16) -> Message {
         loop {
             let message = self.wire.receive().expect("the server hung up");
@@ -174,6 +175,7 @@ impl Client {
     }
 
     /// Sends a command with descriptors and waits for its reply.
+    #[track_caller]
     pub fn request_with(
         &mut self,
         number: u16,

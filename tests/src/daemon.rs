@@ -85,6 +85,7 @@ impl Daemon {
     }
 
     /// The same with its standard error going to `stderr`.
+    #[track_caller]
     pub fn wait_ready_with(mut command: Command, folder: TempDir, stderr: Stdio) -> Self {
         let child = Killed(
             command
@@ -159,6 +160,7 @@ impl Daemon {
     }
 
     /// Waits until `ism0` is free: the client before has been forgotten.
+    #[track_caller]
     pub fn wait_until_free(&self) {
         eventually("the client is forgotten", || {
             let events = self.events();
@@ -192,6 +194,7 @@ impl Daemon {
     }
 
     /// Waits for its end.
+    #[track_caller]
     pub fn wait(mut self) -> Stopped {
         let status = eventually("the server ends", || self.child.0.try_wait().unwrap());
         let mut stdout = self.announced.clone();

@@ -217,6 +217,7 @@ impl Driver {
     }
 
     /// Loads a response as the Linux driver does: the header, then the rest if it succeeded.
+    #[track_caller]
     pub fn response(&mut self) -> Response {
         let head = self.load(2, 0);
         let command = u32::from_be_bytes(head[..4].try_into().unwrap());

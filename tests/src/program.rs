@@ -73,6 +73,7 @@ fn newest(path: &Path) -> Option<SystemTime> {
     metadata.modified().ok()
 }
 
+#[track_caller]
 fn build(folder: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -112,6 +113,7 @@ pub fn finish(command: Command) -> Ended {
 }
 
 /// As [`finish`], with a patience of its own.
+#[track_caller]
 pub fn finish_within(patience: Duration, mut command: Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     command

@@ -52,6 +52,7 @@ pub fn device(socket: &Path, id: &str, properties: &str) -> String {
 }
 
 /// A QEMU with `mib` MiB of RAM; nothing but what is asked for is in the machine.
+#[track_caller]
 pub fn command(machine: Machine, memory: Memory, mib: u32) -> Command {
     let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
     let qemu = Qemu::find(machine, None, &cache).unwrap_or_else(|e| panic!("{e}"));
@@ -74,6 +75,7 @@ pub struct Process {
 
 impl Process {
     /// Starts it. `folder` holds files that it uses; its messages go there, too.
+    #[track_caller]
     pub fn start(mut command: Command, folder: TempDir) -> Self {
         let stderr = folder.path().join("stderr");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -107,6 +109,7 @@ impl Process {
     }
 
     /// Sends to its standard input.
+    #[track_caller]
     pub fn send(&mut self, text: &str) {
         let mut input = self.input.as_ref().expect("input is open");
         let sent = input
@@ -152,6 +155,7 @@ pub struct Linux {
 impl Linux {
     /// Boots Debian's kernel on an emulated machine with these `-device` arguments; `init` are the
     /// shell commands of process 1.
+    #[track_caller]
     pub fn boot(init: &str, devices: &[String]) -> Self {
         let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
         let guest = Guest::fetch(&cache).unwrap_or_else(|e| panic!("{e}"));

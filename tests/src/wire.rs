@@ -113,6 +113,7 @@ impl Message {
     }
 
     /// The errno of an error reply; `None` for success. An error reply must be a bare header.
+    #[track_caller]
     pub fn errno(&self) -> Option<u32> {
         assert!(self.is_reply(), "{self:?} is no reply");
         let error = self.flags & ERROR != 0;
@@ -174,6 +175,7 @@ impl Wire {
     }
 
     /// Sends bytes with descriptors, in one sendmsg.
+    #[track_caller]
     pub fn send_with_fds(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(64))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -192,6 +194,7 @@ impl Wire {
 
     /// Receives the next message; its header must come in one piece (QEMU insists). `None` at the
     /// end of the stream.
+    #[track_caller]
     pub fn receive(&mut self) -> Option<Message> {
         let mut head = [0; HEADER];
         let (got, mut fds) = self.receive_some(&mut head)?;
@@ -223,6 +226,7 @@ impl Wire {
     }
 
     /// One recvmsg; `None` at the end of the stream, or when the peer reset the connection.
+    #[track_caller]
     fn receive_some(&mut self, bytes: &mut [u8]) -> Option<(usize, Vec<OwnedFd>)> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(64))];
         let mut control = RecvAncillaryBuffer::new(&mut space);

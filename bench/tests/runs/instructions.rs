@@ -26,6 +26,7 @@ struct Record {
     instructions: BTreeMap<String, u64>,
 }
 
+#[track_caller]
 fn run(command: &mut Command) -> String {
     let output = command
         .output()

@@ -15,6 +15,7 @@ fn recorded() -> Recording {
 }
 
 /// The cases that are not as they should be, with their labels.
+#[track_caller]
 fn faults(recording: &Recording, model: Model) -> Vec<(String, String)> {
     let verdicts = classify(recording, model).expect("a guest has no fences to miss");
     assert_eq!(verdicts.len(), recording.plan.cases.len());
@@ -26,6 +27,7 @@ fn faults(recording: &Recording, model: Model) -> Vec<(String, String)> {
 }
 
 /// The recording as of a QEMU that takes both stores, with the bytes that `carry` makes of those executed.
+#[track_caller]
 fn carried(carry: impl Fn(Vec<u8>) -> Vec<u8>) -> Recording {
     let mut recording = recorded();
     let header_load = recording

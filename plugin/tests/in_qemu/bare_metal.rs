@@ -50,6 +50,7 @@ fn image(code: &[&[u8]]) -> Vec<u8> {
     image
 }
 
+#[track_caller]
 fn records(code: &[&[u8]]) -> Vec<Value> {
     let dir = tempfile::tempdir().unwrap();
     let kernel = dir.path().join("image");

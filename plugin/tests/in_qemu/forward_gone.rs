@@ -26,6 +26,7 @@ fn until_refused() -> Guest {
     guest
 }
 
+#[track_caller]
 fn without_server(act: impl FnOnce(&Daemon) + Send) {
     let server = Daemon::start();
     let run = std::thread::scope(|scope| {

@@ -39,6 +39,7 @@ fn server() -> (FakeServer, Arc<Times>) {
 }
 
 /// The time of one store, and how many bytes there were in all.
+#[track_caller]
 fn evaluate(server: &FakeServer, times: &Times) -> (Duration, usize) {
     let requests = server.requests.lock().unwrap();
     assert_eq!(requests.len(), STORES);
@@ -67,6 +68,7 @@ fn ping_pong() -> (Duration, usize) {
     evaluate(&server, &times)
 }
 
+#[track_caller]
 fn guest() -> (Duration, usize) {
     let device = Daemon::start();
     let (server, times) = server();

@@ -23,6 +23,7 @@ done
 ";
 
 /// A static program of one PCISTB, which problem state may not execute.
+#[track_caller]
 fn user_program() -> Vec<u8> {
     const BASE: u64 = 0x100_0000;
     let code = [

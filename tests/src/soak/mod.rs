@@ -80,6 +80,7 @@ impl Counters {
 
 /// Runs it against a server of its own. A client that does not get what it is entitled to panics,
 /// and so does this.
+#[track_caller]
 pub fn run(plan: &Plan) -> Outcome {
     let names: Vec<String> = (0..plan.functions).map(|at| format!("ism{at}")).collect();
     let functions: Vec<_> = names
@@ -171,6 +172,7 @@ pub fn run(plan: &Plan) -> Outcome {
 
 /// What the server holds once it has noticed that nobody is there: no more than `expected`, if it
 /// comes to that in time.
+#[track_caller]
 fn settled(daemon: &Daemon, expected: Option<&Usage>) -> Usage {
     let mut last = Usage::of(daemon.pid());
     let start = Instant::now();

@@ -134,6 +134,7 @@ impl Scenario {
 }
 
 /// A client past VERSION, as soon as the one before is forgotten.
+#[track_caller]
 pub(super) fn open(socket: &Path) -> Client {
     eventually("the function is free", || {
         let mut client = Client::connect(socket);
@@ -152,6 +153,7 @@ fn probe(socket: &Path, choice: &mut Choice) -> Driver {
 }
 
 /// A well-behaved one: what it moves arrives.
+#[track_caller]
 fn driver(socket: &Path, stage: &Stage, choice: &mut Choice) {
     let mut driver = probe(socket, choice);
     let gid = driver.gid();

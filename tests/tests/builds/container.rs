@@ -51,6 +51,7 @@ impl Build {
     }
 
     /// What the script's next line on stdout says.
+    #[track_caller]
     fn line(&mut self) -> String {
         self.lines.recv_timeout(BUILD).unwrap_or_else(|error| {
             panic!("the container build says nothing ({error}); see its messages above")

@@ -15,6 +15,7 @@ fn run(arguments: &[&str]) -> (bool, String) {
 }
 
 /// Runs a target; it must have got through its kept inputs and far beyond.
+#[track_caller]
 fn fuzz(target: &str) {
     let seconds = std::env::var("VFIO_USER_ISM_FUZZ_SECONDS");
     let seconds = seconds.unwrap_or_else(|_| "15".to_owned());
@@ -33,32 +34,32 @@ fn fuzz(target: &str) {
 
 #[test]
 #[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
-fn frame() {
-    fuzz("frame");
+fn fuzzing_frames_breaks_nothing() {
+    fuzz("fuzzing_frames_breaks_nothing");
 }
 
 #[test]
 #[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
-fn session() {
-    fuzz("session");
+fn fuzzing_sessions_breaks_nothing() {
+    fuzz("fuzzing_sessions_breaks_nothing");
 }
 
 #[test]
 #[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
-fn device() {
-    fuzz("device");
+fn fuzzing_the_device_breaks_nothing() {
+    fuzz("fuzzing_the_device_breaks_nothing");
 }
 
 #[test]
 #[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
-fn profile() {
-    fuzz("profile");
+fn fuzzing_profiles_breaks_nothing() {
+    fuzz("fuzzing_profiles_breaks_nothing");
 }
 
 /// A target that fails must fail the run and leave its input: this one does on purpose.
 #[test]
 #[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
-fn a_failure_is_told_and_its_input_kept() {
+fn a_fuzz_target_that_fails_is_reported_and_its_input_kept() {
     let folder = repository().join("fuzz/artifacts/planted");
     let _ = fs::remove_dir_all(&folder);
     let (well, line) = run(&["--seconds", "60", "planted"]);

@@ -39,6 +39,7 @@ fn cargo(folder: &str) -> Command {
 }
 
 /// Runs it; it must succeed, and so must at least `least` tests.
+#[track_caller]
 fn passes(command: &mut Command, least: usize) {
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -67,7 +68,7 @@ fn sanitized(command: &mut Command, sanitizer: &str) {
 
 #[test]
 #[ignore = "a build of its own with the address sanitizer: run ./test"]
-fn address_sanitizer_in_memory() {
+fn in_memory_tests_pass_with_the_address_sanitizer() {
     let mut command = cargo("address");
     sanitized(&mut command, "address");
     command.args([
@@ -84,7 +85,7 @@ fn address_sanitizer_in_memory() {
 /// The program itself, under what hostile and forgetful clients do to it.
 #[test]
 #[ignore = "a build of its own with the address sanitizer: run ./test"]
-fn address_sanitizer_black_box() {
+fn black_box_tests_pass_with_the_address_sanitizer_in_the_server() {
     let host = host();
     let mut build = cargo("address");
     sanitized(&mut build, "address");

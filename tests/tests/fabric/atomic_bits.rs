@@ -24,6 +24,7 @@ fn flip(byte: &AtomicU8, bit: u8, done: &AtomicBool) -> u32 {
 }
 
 /// Signals a buffer again and again, while the guest flips a bit of the byte at `at` of the SBA.
+#[track_caller]
 fn signalled_meanwhile(at: u64, bit: u8) {
     let daemon = Daemon::start();
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
@@ -47,17 +48,17 @@ fn signalled_meanwhile(at: u64, bit: u8) {
 }
 
 #[test]
-fn in_the_byte_of_summary_and_event() {
+fn no_bit_is_lost_in_the_byte_of_summary_and_event() {
     signalled_meanwhile(0, 0x20);
 }
 
 #[test]
-fn in_the_byte_with_the_buffers_bit() {
+fn no_bit_is_lost_in_the_byte_with_the_dmb_bit() {
     signalled_meanwhile(8, 0x01);
 }
 
 #[test]
-fn in_the_buffers_element_mask() {
+fn no_bit_is_lost_in_the_element_mask_of_a_dmb() {
     signalled_meanwhile(320, 0x40);
     signalled_meanwhile(321, 0x01);
 }

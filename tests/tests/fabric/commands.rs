@@ -7,6 +7,7 @@ use vfio_user_ism_tests::errno::EIO;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 /// Runs a test with a driver, on the BAR contract and on the region contract; it must break no rule.
+#[track_caller]
 fn both(test: impl Fn(&mut Driver)) {
     for via in [Via::Bar, Via::Region] {
         let daemon = Daemon::start();
@@ -95,12 +96,12 @@ fn before_any_command_the_response_is_valid_too() {
 }
 
 #[test]
-fn read_gid() {
+fn read_gid_returns_the_first_functions_gid() {
     both(|driver| assert_eq!(driver.gid(), 0x1500_0000_0000_0001));
 }
 
 #[test]
-fn query_info() {
+fn query_info_reports_what_the_driver_registered() {
     both(|driver| {
         let info = Info::query(driver);
         assert_eq!((info.u64(32), info.u64(40), info.u32(48)), (0, 0, 0));
@@ -130,7 +131,7 @@ fn query_info() {
 }
 
 #[test]
-fn reg_sba_and_unreg_sba() {
+fn reg_sba_refuses_bad_addresses_and_a_second_sba() {
     both_whatever_the_rules(|driver| {
         let at = |iova: u64| Bytes::new().be64(iova);
         driver.run(code::REG_SBA, at(IOVA + 8)).failed();
@@ -144,7 +145,7 @@ fn reg_sba_and_unreg_sba() {
 }
 
 #[test]
-fn reg_ieq_and_unreg_ieq() {
+fn reg_ieq_refuses_bad_queues_and_a_second_queue() {
     both_whatever_the_rules(|driver| {
         let at = |iova: u64, len: u64| Bytes::new().be64(iova).be64(len);
         driver.run(code::REG_SBA, Bytes::new().be64(IOVA)).ok();
@@ -213,7 +214,7 @@ fn reg_dmb_refuses_what_cannot_be_a_buffer() {
 }
 
 #[test]
-fn unreg_dmb() {
+fn unreg_dmb_ends_moves_and_accepts_an_unknown_token() {
     both_whatever_the_rules(|driver| {
         driver.register();
         let gid = driver.gid();

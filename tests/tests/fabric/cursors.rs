@@ -15,6 +15,7 @@ fn is_whole(word: u64) -> bool {
 
 /// Stores `[n; len]` at `offset` of a buffer again and again, while its owner looks at the aligned
 /// doublewords in it.
+#[track_caller]
 fn torn(via: Via, sealed: bool, offset: u64, len: usize) {
     const STORES: u32 = 5_000;
     let _alone = alone();
@@ -68,13 +69,13 @@ fn the_cursors_of_a_message_are_never_seen_in_halves() {
 }
 
 #[test]
-fn nor_are_doublewords_of_a_store_that_begins_and_ends_anywhere() {
+fn doublewords_of_an_unaligned_store_are_never_seen_in_halves() {
     torn(Via::Channel, true, 3, 61);
     torn(Via::Channel, true, 4035, 61);
 }
 
 #[test]
-fn nor_in_memory_that_may_shrink() {
+fn doublewords_in_memory_that_may_shrink_are_never_seen_in_halves() {
     torn(Via::Channel, false, 0, 32);
 }
 

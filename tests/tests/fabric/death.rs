@@ -44,6 +44,7 @@ impl BusyGuest {
         writeln!(stdin, "{}", peers.join(" ")).unwrap();
     }
 
+    #[track_caller]
     fn kill(&mut self) {
         assert_eq!(
             self.child.try_wait().unwrap(),
@@ -63,6 +64,7 @@ impl Drop for BusyGuest {
 }
 
 /// Waits until a function's two clients have left `times` times.
+#[track_caller]
 fn wait_until_gone(daemon: &Daemon, function: &str, times: usize) {
     eventually("the killed guest is forgotten", || {
         let events = daemon.events();

@@ -49,7 +49,7 @@ fn entries(driver: &Driver) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn each_has_its_own_gid_and_all_have_one_chid() {
+fn each_function_has_its_own_gid_and_all_share_one_chid() {
     let daemon = Daemon::with_profile("quad");
     let (mut drivers, gids) = four(&daemon);
     for (a, b) in pairs() {
@@ -70,7 +70,7 @@ fn each_has_its_own_gid_and_all_have_one_chid() {
 }
 
 #[test]
-fn each_reaches_each_unless_a_vlan_parts_them() {
+fn functions_reach_each_other_unless_a_vlan_parts_them() {
     let daemon = Daemon::with_profile("quad");
     let (mut drivers, gids) = four(&daemon);
     for (from, driver) in drivers.iter_mut().enumerate() {
@@ -111,7 +111,7 @@ fn each_reaches_each_unless_a_vlan_parts_them() {
 }
 
 #[test]
-fn only_the_admitted_one_writes_into_a_buffer_and_only_its_owner_gives_it_back() {
+fn only_the_admitted_function_writes_into_a_dmb_and_only_its_owner_unregisters_it() {
     let daemon = Daemon::with_profile("quad");
     let (mut drivers, gids) = four(&daemon);
     // Everybody has a buffer for everybody, itself included.
@@ -156,7 +156,7 @@ fn only_the_admitted_one_writes_into_a_buffer_and_only_its_owner_gives_it_back()
 }
 
 #[test]
-fn everybody_moves_signals_and_is_told_at_once() {
+fn all_functions_move_and_signal_at_the_same_time() {
     const ROUNDS: u64 = 100;
     let daemon = Daemon::with_profile("quad");
     let (mut drivers, gids) = four(&daemon);
@@ -235,7 +235,7 @@ const WAYS: [(&str, Go); 4] = [
 ];
 
 #[test]
-fn those_who_share_a_buffer_are_told_when_one_goes_away_and_nobody_else() {
+fn only_functions_that_share_a_dmb_are_told_when_one_goes_away() {
     for (way, go) in WAYS {
         let daemon = Daemon::with_profile("quad");
         let (mut drivers, gids) = four(&daemon);

@@ -20,6 +20,7 @@ struct Stages<'a> {
 impl Stages<'_> {
     /// Waits for signal after signal, each time at another stage, and checks that whatever comes
     /// before is there. `round` is the one under way, `seen` the one dealt with.
+    #[track_caller]
     fn watch(&self, rounds: u64, round: &AtomicU64, seen: &AtomicU64) {
         for number in 1..=rounds {
             spin("the next round", || round.load(SeqCst) >= number);
@@ -45,7 +46,7 @@ impl Stages<'_> {
 }
 
 #[test]
-fn who_sees_a_stage_of_a_signal_sees_what_comes_before() {
+fn a_guest_never_sees_a_stage_of_a_signal_before_the_earlier_stages() {
     signals_in_stages(true);
     signals_in_stages(false);
 }
@@ -114,7 +115,7 @@ fn signals_in_stages(sealed: bool) {
 }
 
 #[test]
-fn who_sees_a_stage_of_an_event_sees_what_comes_before() {
+fn a_guest_never_sees_a_stage_of_an_event_before_the_earlier_stages() {
     const ROUNDS: u64 = 1000;
     let _alone = alone();
     let daemon = Daemon::with_profile("pair");

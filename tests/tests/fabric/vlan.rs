@@ -23,7 +23,7 @@ fn reaches(driver: &mut Driver, gid: u64, vlan: Option<u32>) -> bool {
 }
 
 #[test]
-fn ids_have_12_bits_or_are_the_one_of_smc_d_v2() {
+fn vlan_ids_have_12_bits_or_are_the_one_of_smc_d_v2() {
     let daemon = Daemon::start();
     let mut driver = Driver::attach(&daemon.only(), Via::Bar);
     for id in [0, 1, 0xfff, 0x1fff] {
@@ -38,7 +38,7 @@ fn ids_have_12_bits_or_are_the_one_of_smc_d_v2() {
 }
 
 #[test]
-fn there_is_room_for_64() {
+fn a_function_is_in_at_most_64_vlans() {
     let daemon = Daemon::start();
     let mut driver = Driver::attach(&daemon.only(), Via::Bar);
     for id in 1..=64 {
@@ -66,7 +66,7 @@ fn functions_of_one_fabric_reach_each_other_and_themselves() {
 }
 
 #[test]
-fn in_a_vlan_both_have_to_be_members() {
+fn both_functions_must_be_members_of_a_vlan() {
     let daemon = Daemon::with_profile("pair");
     let (mut one, mut two) = pair(&daemon);
     let other = two.gid();
@@ -81,7 +81,7 @@ fn in_a_vlan_both_have_to_be_members() {
 }
 
 #[test]
-fn set_vlan_demands_one_until_reset_vlan() {
+fn set_vlan_requires_a_vlan_until_reset_vlan() {
     let daemon = Daemon::with_profile("pair");
     let (mut one, mut two) = pair(&daemon);
     let other = two.gid();

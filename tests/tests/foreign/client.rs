@@ -9,7 +9,7 @@ use vfio_user_ism_tests::driver::{IOVA, RAM_LEN, code, header};
 use vfio_user_ism_tests::{Daemon, Eventfd, Ram};
 
 #[test]
-fn it_agrees_on_a_version_and_finds_the_regions() {
+fn the_foreign_client_agrees_on_a_version_and_finds_the_regions() {
     let daemon = Daemon::start();
     let client = Client::new(&daemon.only()).unwrap();
     // Its `resettable` is not asked for: version 0.1.7 tells the opposite of the flag.
@@ -25,7 +25,7 @@ fn it_agrees_on_a_version_and_finds_the_regions() {
 }
 
 #[test]
-fn it_reads_and_writes_regions() {
+fn the_foreign_client_reads_and_writes_regions() {
     let daemon = Daemon::start();
     let mut client = Client::new(&daemon.only()).unwrap();
     let mut ids = [0; 4];
@@ -41,7 +41,7 @@ fn it_reads_and_writes_regions() {
 }
 
 #[test]
-fn it_runs_a_command_with_memory_and_an_interrupt() {
+fn the_foreign_client_runs_a_command_with_memory_and_an_interrupt() {
     let daemon = Daemon::start();
     let mut client = Client::new(&daemon.only()).unwrap();
     let ram = Ram::new(RAM_LEN);

@@ -106,7 +106,7 @@ fn serve(test: impl FnOnce(&mut Client)) -> Vec<String> {
 }
 
 #[test]
-fn regions_are_described_read_and_written() {
+fn the_foreign_server_describes_reads_and_writes_regions() {
     serve(|client| {
         let info = client
             .request(command::GET_INFO, Bytes::new().u32(16).raw(&[0; 12]))
@@ -122,7 +122,7 @@ fn regions_are_described_read_and_written() {
 }
 
 #[test]
-fn maps_interrupts_and_resets_arrive() {
+fn maps_interrupts_and_resets_reach_the_foreign_server() {
     let told = serve(|client| {
         let ram = Ram::new(8192);
         client.map(0x10000, 4096, &ram, 4096).ok();

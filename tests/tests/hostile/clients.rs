@@ -35,6 +35,7 @@ impl Other {
         Self { driver, token }
     }
 
+    #[track_caller]
     fn is_served(&mut self, round: usize) {
         let data = [round as u8; 64];
         self.driver.put(target(self.token, 0, true, 0), &data).ok();
@@ -49,6 +50,7 @@ fn channel(daemon: &Daemon) -> Client {
 }
 
 /// SIGTERM ends it, whatever its clients are at.
+#[track_caller]
 fn ends(daemon: Daemon) {
     let stopped = daemon.stop();
     assert_eq!(stopped.ended.code, Some(0), "{}", stopped.ended.stderr);
@@ -56,7 +58,7 @@ fn ends(daemon: Daemon) {
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_waited_for_by_nobody() {
+fn a_client_that_reads_nothing_delays_nobody() {
     let daemon = daemon();
     let mut other = Other::of(&daemon);
     let mut channel = channel(&daemon);
@@ -74,7 +76,7 @@ fn a_client_that_reads_nothing_is_waited_for_by_nobody() {
 }
 
 #[test]
-fn a_client_that_hardly_writes_is_waited_for_by_nobody() {
+fn a_client_that_hardly_writes_delays_nobody() {
     let daemon = daemon();
     let mut other = Other::of(&daemon);
     let mut channel = channel(&daemon);
@@ -95,6 +97,7 @@ fn a_client_that_hardly_writes_is_waited_for_by_nobody() {
 }
 
 /// Serves the others while a thread sends `flood` to `ism0` again and again.
+#[track_caller]
 fn while_flooded(flood: &[u8], answered: bool) {
     let daemon = daemon();
     let mut other = Other::of(&daemon);
@@ -124,7 +127,7 @@ fn while_flooded(flood: &[u8], answered: bool) {
 }
 
 #[test]
-fn a_flood_of_posted_writes_drowns_nobody() {
+fn a_flood_of_posted_writes_starves_nobody() {
     // Each is refused, logged and counted; there is no buffer 0.
     let one = message(
         1,
@@ -136,13 +139,13 @@ fn a_flood_of_posted_writes_drowns_nobody() {
 }
 
 #[test]
-fn a_flood_of_large_writes_drowns_nobody() {
+fn a_flood_of_large_writes_starves_nobody() {
     let body = region_write(CONFIG, 0, &vec![0; 1 << 20]);
     while_flooded(&message(1, command::REGION_WRITE, NO_REPLY, &body), false);
 }
 
 #[test]
-fn a_flood_of_loads_drowns_nobody() {
+fn a_flood_of_loads_starves_nobody() {
     let body = access(0, 0, 1 << 20).0;
     while_flooded(&message(1, command::REGION_READ, 0, &body), true);
 }

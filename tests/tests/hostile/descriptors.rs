@@ -58,7 +58,7 @@ fn take_eventfd(client: &mut Client, fd: &OwnedFd) -> u32 {
 }
 
 #[test]
-fn nothing_but_a_file_is_memory() {
+fn a_descriptor_that_is_no_file_is_refused_as_memory() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (what, fd, errno) in [
@@ -79,7 +79,7 @@ fn nothing_but_a_file_is_memory() {
 }
 
 #[test]
-fn nothing_but_an_eventfd_is_signalled() {
+fn a_descriptor_that_is_no_eventfd_is_never_signalled() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (what, fd) in [
@@ -200,6 +200,7 @@ fn memory_sealed_against_writing_is_read_only() {
 }
 
 /// A driver with a DMB in `ram`, mapped at [`ODD`]; the DMB's token.
+#[track_caller]
 fn driver_with(daemon: &Daemon, ram: impl AsFd, len: u64) -> (Driver, u64) {
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     let body = dma_map(ODD, len, 0);
@@ -233,6 +234,7 @@ fn a_hole_in_sealed_memory_fills_again() {
 struct SmallTmpfs(Child);
 
 impl SmallTmpfs {
+    #[track_caller]
     fn new() -> Self {
         let script = "mount -t tmpfs -o size=64k none /mnt && echo ready && exec sleep 600";
         let child = Command::new("unshare")

@@ -8,7 +8,7 @@ use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
 #[test]
-fn device_state_stays_maps_and_interrupts_go() {
+fn after_a_client_device_state_stays_and_maps_and_interrupts_go() {
     let daemon = Daemon::start();
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     let gid = driver.gid();
@@ -36,7 +36,7 @@ fn device_state_stays_maps_and_interrupts_go() {
 }
 
 #[test]
-fn nothing_of_a_client_is_kept_open() {
+fn no_descriptor_of_a_client_stays_open() {
     let daemon = Daemon::start();
     let resources = || {
         let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))

@@ -22,6 +22,7 @@ fn pair() -> (Daemon, Driver) {
 }
 
 /// Checks that the other function is served, ends the server, and takes its report.
+#[track_caller]
 fn end(daemon: Daemon, mut other: Driver) -> Stopped {
     let gid = other.gid();
     let token = other.register_dmb(4096, FIRST_INDEX, gid);
@@ -159,7 +160,7 @@ fn maps_are_limited() {
 }
 
 #[test]
-fn what_waits_for_a_client_that_does_not_answer_is_limited() {
+fn writes_that_wait_for_a_client_are_limited() {
     let (daemon, mut other) = pair();
     // A DMB of ism0 in memory that takes messages, which are never answered.
     let mut silent = Driver::attach(&daemon.socket("ism0"), Via::Region);
@@ -221,7 +222,7 @@ fn many_second_clients_that_say_nothing_take_nothing() {
 }
 
 #[test]
-fn events_that_the_file_did_not_take_are_counted() {
+fn events_that_the_event_file_did_not_take_are_counted() {
     let daemon = Daemon::with_arguments(&["--events-limit", "2000"]);
     let mut client = daemon.client();
     for _ in 0..100 {
@@ -254,7 +255,7 @@ fn a_client_cannot_fill_the_log() {
 }
 
 #[test]
-fn a_transfer_over_what_was_agreed_on_is_refused() {
+fn a_transfer_above_the_agreed_size_is_refused() {
     let (daemon, other) = pair();
     let mut client = Client::connect(&daemon.socket("ism0"));
     let text = r#"{"capabilities":{"max_data_xfer_size":4096}}"#;

@@ -7,6 +7,7 @@ use vfio_user_ism_tests::wire::{Bytes, message};
 use vfio_user_ism_tests::{Client, Daemon};
 
 /// Checks that the server still serves, a new client included.
+#[track_caller]
 fn still_serves(daemon: &mut Daemon) {
     daemon.wait_until_free();
     daemon.client().reset();
@@ -127,7 +128,7 @@ fn an_unsupported_command_leaves_nothing_of_itself_in_the_stream() {
 }
 
 #[test]
-fn the_largest_message_is_taken_and_one_more_byte_is_not() {
+fn the_largest_message_is_accepted_and_one_more_byte_is_not() {
     let mut daemon = Daemon::start();
     let mut client = daemon.client();
     client.write(CONFIG, 0, &vec![0; 1 << 20]).refused(EINVAL);

@@ -27,6 +27,7 @@ const IMPURE: [&str; 7] = [
 ];
 
 /// `cargo metadata` for this platform; it asks no network for what the build needed anyway.
+#[track_caller]
 fn metadata() -> Value {
     let run = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
@@ -55,6 +56,7 @@ fn metadata() -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+#[track_caller]
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key]
         .as_array()
@@ -81,6 +83,7 @@ fn is_ours(package: &Value) -> bool {
 }
 
 /// Names of the crates that `name` is linked with, itself included.
+#[track_caller]
 fn linked_with(metadata: &Value, name: &str) -> BTreeSet<String> {
     let names: BTreeMap<&str, &str> = list(metadata, "packages")
         .iter()

@@ -8,6 +8,7 @@ use vfio_user_ism_tests::program::{program, repository};
 
 const PROGRAM: &str = "/usr/local/bin/vfio-user-ism";
 
+#[track_caller]
 fn capabilities(arguments: &[&str]) -> Value {
     let mut command = Command::new(program());
     let output = command

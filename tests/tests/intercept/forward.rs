@@ -38,7 +38,7 @@ fn every_instruction_reaches_the_device_as_the_guest_executed_it() {
 
 #[test]
 #[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
-fn random_plans_pass_as_well() {
+fn random_plans_pass_when_forwarded() {
     for seed in ["1", "2", "3"] {
         let ended = intercept(&["--random", "300", "--seed", seed]);
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, ended.stdout);

@@ -9,6 +9,7 @@ fn intercept(arguments: &[&str]) -> Ended {
     program::run(std::iter::once("intercept").chain(arguments.iter().copied()))
 }
 
+#[track_caller]
 fn report(arguments: &[&str]) -> Value {
     let ended = intercept(&[&["--format", "json"], arguments].concat());
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", ended.stderr))
@@ -26,6 +27,7 @@ fn has(case: &Value, verdict: &str) -> bool {
 const KNOWN: &str = "version 11.1.3";
 
 /// What holds for QEMU 11.1.3: how it cuts, reverses and refuses block stores.
+#[track_caller]
 fn check_known_faults(report: &Value) {
     let host = report["environment"]["host"].as_str().unwrap();
     let little = host.contains("little-endian");

@@ -167,17 +167,17 @@ fn assert_passes(report: &Report) {
 }
 
 #[test]
-fn whole_bar_writes_pass() {
+fn a_client_that_writes_bars_whole_passes() {
     assert_passes(&report(&run(Plan::default(), "ism", Via::Bar, None)));
 }
 
 #[test]
-fn the_zpci_region_passes() {
+fn a_client_that_uses_the_zpci_region_passes() {
     assert_passes(&report(&run(Plan::default(), "ism", Via::Region, None)));
 }
 
 #[test]
-fn random_plans_pass() {
+fn random_plans_pass_with_a_well_behaved_client() {
     for seed in 1..4 {
         let report = report(&run(Plan::random(300, seed), "ism", Via::Bar, None));
         assert!(report.is_good(), "seed {seed}: {:?}", report.totals);

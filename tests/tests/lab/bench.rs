@@ -6,7 +6,7 @@ use super::running::lab;
 
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
-fn every_path_is_measured() {
+fn lab_bench_measures_every_path() {
     let ended = lab(&["--bench", "--transfer", "1", "--format", "json"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // No rule is broken, neither by the drivers nor by what is measured beside them.

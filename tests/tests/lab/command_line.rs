@@ -21,7 +21,7 @@ fn refused(arguments: &[&str], part: &str) {
 }
 
 #[test]
-fn what_cannot_be_is_told_before_anything_starts() {
+fn arguments_that_contradict_are_refused_before_anything_starts() {
     refused(
         &["--guests", "0", "--run", "x"],
         "expected a number from 1 to 64",
@@ -66,7 +66,7 @@ fn a_missing_plugin_is_named_with_the_command_that_builds_it() {
 }
 
 #[test]
-fn what_is_no_qemu_is_refused() {
+fn a_program_that_is_no_qemu_is_refused() {
     let plugin = tempfile::NamedTempFile::new().unwrap();
     let plugin = plugin.path().to_str().unwrap();
     let ended = lab(&["--run", "true", "--plugin", plugin, "--qemu", "/bin/false"]);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use vfio_user_ism_tests::program::{self, Ended, program};
 
 /// The command line of a lab.
+#[track_caller]
 pub fn arguments(words: &[&str]) -> Args {
     let command = Args::augment_args(clap::Command::new("lab").no_binary_name(true));
     let matches = command.try_get_matches_from(words);
@@ -29,6 +30,7 @@ pub fn lab(words: &[&str]) -> Ended {
 }
 
 /// Does `test` with a lab whose guests are ready; the server's totals at the end.
+#[track_caller]
 pub fn with_lab<T>(words: &[&str], test: T) -> Value
 where
     T: for<'a> FnOnce(&'a Lab) -> Pin<Box<dyn Future<Output = ()> + 'a>>,

@@ -6,6 +6,7 @@ use vfio_user_ism_tests::program::{profile, run};
 const PROFILES: [&str; 5] = ["ism", "strict", "qemu-stock", "pair", "quad"];
 
 /// Standard output of a run that succeeds.
+#[track_caller]
 fn said(arguments: &[&str]) -> String {
     let ended = run(arguments);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -15,7 +15,7 @@ fn misbehave(daemon: &Daemon) {
 }
 
 #[test]
-fn sigterm_and_sigint_end_it_with_a_summary() {
+fn sigterm_and_sigint_end_the_server_with_a_summary() {
     for signal in [Signal::TERM, Signal::INT] {
         let daemon = Daemon::start();
         misbehave(&daemon);
@@ -31,7 +31,7 @@ fn sigterm_and_sigint_end_it_with_a_summary() {
 }
 
 #[test]
-fn a_signal_ends_it_while_a_client_is_connected() {
+fn a_signal_ends_the_server_while_a_client_is_connected() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.reset();

@@ -39,7 +39,7 @@ fn with_functions(count: u64) -> (Daemon, Vec<Driver>) {
 }
 
 #[test]
-fn one_function_takes_16_mib_and_each_more_256_kib() {
+fn one_function_needs_at_most_16_mib_and_each_further_one_256_kib() {
     let (one, _drivers) = with_functions(1);
     let (whole, own) = resident(&one);
     let first = if cfg!(debug_assertions) { own } else { whole };
@@ -50,7 +50,7 @@ fn one_function_takes_16_mib_and_each_more_256_kib() {
 }
 
 #[test]
-fn all_maps_take_16_mib() {
+fn all_maps_need_at_most_16_mib() {
     let daemon = Daemon::start();
     let mut client = Client::open(&daemon.only());
     let ram = Ram::new(1 << 20);

@@ -19,7 +19,7 @@ fn ticks(daemon: &Daemon) -> u64 {
 /// Bytes that a client moves arrive, whether it is quick or takes its time, alone or beside the
 /// instruction channel's client.
 #[test]
-fn answers_are_the_same() {
+fn polling_changes_no_answer() {
     let daemon = Daemon::with_arguments(&["--poll-us", "300"]);
     let mut driver = Driver::probe(&daemon.only(), Via::Region);
     let gid = driver.gid();
@@ -52,7 +52,7 @@ fn answers_are_the_same() {
 
 /// A server that looked for messages all the time would take 200 ticks in these two seconds.
 #[test]
-fn a_silent_client_costs_no_processor() {
+fn a_silent_client_takes_no_processor_time() {
     for arguments in [&[][..], &["--poll-us", "100000"]] {
         let daemon = Daemon::with_arguments(arguments);
         let mut driver = Driver::attach(&daemon.only(), Via::Bar);
@@ -68,7 +68,7 @@ fn a_silent_client_costs_no_processor() {
 }
 
 #[test]
-fn looking_for_too_long_is_refused() {
+fn a_poll_time_that_is_too_long_is_refused() {
     let ended = vfio_user_ism_tests::program::run(["--socket-path", "/x", "--poll-us", "100001"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("100000"), "{}", ended.stderr);

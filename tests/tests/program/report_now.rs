@@ -7,6 +7,7 @@ use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via, program};
 
 /// Asks for a report and waits for it.
+#[track_caller]
 fn report(daemon: &Daemon, after: u64) -> Value {
     daemon.signal(Signal::USR1);
     eventually("a report", || {
@@ -36,7 +37,7 @@ fn held(report: &Value) -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn it_says_what_is_held_at_the_moment() {
+fn the_report_on_sigusr1_says_what_is_held_now() {
     let daemon = Daemon::start();
     let idle = report(&daemon, 0);
     assert_eq!(
@@ -72,7 +73,7 @@ fn it_says_what_is_held_at_the_moment() {
 }
 
 #[test]
-fn after_20_times_bind_and_unbind_nothing_is_left() {
+fn after_20_binds_and_unbinds_nothing_is_left() {
     let daemon = Daemon::with_profile("pair");
     let mut peer = Driver::probe(&daemon.socket("ism1"), Via::Region);
     let mut driver = Driver::attach(&daemon.socket("ism0"), Via::Channel);
@@ -137,7 +138,7 @@ fn after_20_clients_nothing_is_left() {
 }
 
 #[test]
-fn without_a_file_it_goes_to_stderr_in_one_line() {
+fn without_a_file_the_report_goes_to_stderr_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ism0.sock");
     let mut serve = program::command();
@@ -160,7 +161,7 @@ fn without_a_file_it_goes_to_stderr_in_one_line() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_costs_nothing_but_the_report() {
+fn a_report_file_that_cannot_be_written_disturbs_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ism0.sock");
     let mut serve = program::command();

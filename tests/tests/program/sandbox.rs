@@ -8,6 +8,7 @@ use vfio_user_ism_tests::program::run;
 use vfio_user_ism_tests::{Daemon, Driver, Via};
 
 /// `Seccomp`, `NoNewPrivs` and the number of filters of every thread, by thread name and id.
+#[track_caller]
 fn threads(daemon: &Daemon) -> BTreeMap<String, [u32; 3]> {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
     let of = |task: fs::DirEntry| {
@@ -66,7 +67,7 @@ fn a_thread_for_client_memory_is_there_only_where_a_profile_takes_it() {
 }
 
 #[test]
-fn it_can_be_switched_off_and_the_log_says_so() {
+fn the_sandbox_can_be_switched_off_and_the_log_says_so() {
     let daemon = Daemon::with_arguments(&["--sandbox", "off"]);
     let threads = threads(&daemon);
     assert!(
@@ -83,7 +84,7 @@ fn it_can_be_switched_off_and_the_log_says_so() {
 }
 
 #[test]
-fn it_can_be_required() {
+fn the_sandbox_can_be_required() {
     let daemon = Daemon::with_arguments(&["--sandbox", "required"]);
     drop(Driver::probe(&daemon.only(), Via::Region));
     let stopped = daemon.stop();

@@ -43,6 +43,7 @@ fn behind_a_shell(script: &str, stdin: OwnedFd) -> Command {
 }
 
 /// A client of a server that may not have forgotten the last one yet, and refuses this one then.
+#[track_caller]
 fn open_when_free(path: &Path) -> Client {
     eventually("the function is free", || {
         let mut client = Client::connect(path);
@@ -229,7 +230,7 @@ fn systemd_may_pass_the_socket() {
 }
 
 #[test]
-fn systemds_variables_are_for_the_process_they_name() {
+fn systemds_variables_of_another_process_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let listener = || UnixListener::bind(folder.path().join("x.sock"));
     let fd = OwnedFd::from(listener().unwrap());
@@ -239,7 +240,7 @@ fn systemds_variables_are_for_the_process_they_name() {
 }
 
 #[test]
-fn systemds_socket_and_a_path_are_too_many() {
+fn systemds_socket_and_a_path_together_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("x.sock")).unwrap();
     let ended = finish(with_descriptor_3(
@@ -281,6 +282,7 @@ fn a_ready_descriptor_that_is_not_open_is_exit_code_3() {
 }
 
 /// Asks for region 9 of the function, as the client of an instruction channel may.
+#[track_caller]
 fn ask_region_9(client: &mut Client) {
     assert_eq!(client.read(9, 8, 2).data(), 4096u16.to_ne_bytes());
     client.read(7, 0, 2).refused(EPERM);

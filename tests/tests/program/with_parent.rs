@@ -39,7 +39,7 @@ fn is_qemu(name: &str) -> bool {
 }
 
 #[test]
-fn a_program_ends_with_who_started_it() {
+fn a_program_ends_when_its_parent_is_killed() {
     let script = r#""$0" with-parent $$ sleep 600 & echo $!; wait"#;
     let mut shell = Command::new("sh");
     shell
@@ -58,7 +58,7 @@ fn a_program_ends_with_who_started_it() {
 }
 
 #[test]
-fn who_started_it_must_be_there() {
+fn a_program_whose_parent_has_gone_already_ends_at_once() {
     let ended = run(["with-parent", "1", "true"]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let parent = std::process::id().to_string();
@@ -73,6 +73,7 @@ fn who_started_it_must_be_there() {
 }
 
 /// Kills `starter` once a server and a QEMU run below it: both end.
+#[track_caller]
 fn leaves_nothing_behind(mut starter: Command) {
     let folder = tempfile::tempdir().unwrap();
     starter.env("TMPDIR", folder.path());

@@ -26,6 +26,7 @@ const WRITE_MULTI: u16 = 15;
 const MOST: usize = 600;
 
 /// A driver's life: registers, moves, signals, takes leave.
+#[track_caller]
 fn drive(machine: &mut Qtest) {
     machine.enable();
     for (offset, value) in [(0, DOORBELL as u32), (4, 0), (8, 0x77), (12, 0)] {
@@ -106,6 +107,7 @@ fn decode(mut file: &[u8]) -> Vec<Heard> {
 
 /// Records the session, or compares it with the recording: every kind of message that it has is in
 /// there.
+#[track_caller]
 fn compare(name: &str, session: &[Heard]) {
     assert_eq!(session[0].command(), 1, "VERSION comes first");
     let path = repository().join("fuzz/sessions").join(name);
@@ -122,6 +124,7 @@ fn compare(name: &str, session: &[Heard]) {
     );
 }
 
+#[track_caller]
 fn x86(name: &str, memory: Memory, properties: &str) {
     let daemon = Daemon::with_profile("qemu-stock");
     let relay = Relay::to(&daemon.only());
@@ -135,13 +138,13 @@ fn x86(name: &str, memory: Memory, properties: &str) {
 
 #[test]
 #[ignore = "needs QEMU: run ./test"]
-fn x86_with_shared_memory() {
+fn an_x86_machine_with_shared_memory_says_what_was_recorded() {
     x86("x86-shared", Memory::Descriptor, "");
 }
 
 #[test]
 #[ignore = "needs QEMU: run ./test"]
-fn x86_whose_memory_takes_messages() {
+fn an_x86_machine_with_private_memory_says_what_was_recorded() {
     x86(
         "x86-messages",
         Memory::Messages,
@@ -151,7 +154,7 @@ fn x86_whose_memory_takes_messages() {
 
 #[test]
 #[ignore = "needs QEMU and a Linux guest: run ./test"]
-fn s390x_linux_that_boots() {
+fn an_s390x_linux_that_boots_says_what_was_recorded() {
     let daemon = Daemon::start();
     let relay = Relay::to(&daemon.only());
     let zpci = "zpci,uid=7,fid=8,target=ism0".to_owned();

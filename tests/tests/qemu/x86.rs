@@ -38,6 +38,7 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 /// Waits until `len` bytes of RAM differ from zero, and returns them.
+#[track_caller]
 fn arrived(machine: &mut Qtest, address: u64, len: usize) -> Vec<u8> {
     eventually("bytes arrive in RAM", || {
         let bytes = machine.read(address, len);
@@ -105,6 +106,7 @@ fn commands_run_and_are_counted() {
 }
 
 /// A buffer, a move, its signal: in RAM as the machine sees it.
+#[track_caller]
 fn moves(memory: Memory, properties: &str, posted: bool) {
     let (daemon, mut machine) = machine(memory, properties);
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
@@ -185,6 +187,7 @@ fn sum(events: &[&Value], field: &str) -> u64 {
 /// Writes a block of 64 bytes, which QEMU cuts, into a buffer; checks that it arrives whole and
 /// in 8 pieces. What the server left, and what it says of the block: the violations of
 /// `split-block-store` on the data BAR.
+#[track_caller]
 fn cut_block(daemon: Daemon, mut machine: Qtest, pause: bool) -> (Stopped, Vec<Value>) {
     let token = register(&mut machine);
     let data = pattern(64);

@@ -144,7 +144,7 @@ fn a_rule_that_is_off_is_not_recorded() {
 }
 
 #[test]
-fn what_cannot_be_carried_out_fails_whatever_the_severity() {
+fn an_access_that_cannot_be_carried_out_fails_whatever_the_severity() {
     let always: Vec<_> = catalogue()
         .into_iter()
         .filter(|rule| rule["always_fails"] == true)

@@ -13,6 +13,7 @@ fn u16_at(config: &[u8], at: usize) -> u16 {
 }
 
 /// Offset and id of every capability, by walking the list.
+#[track_caller]
 fn capabilities(config: &[u8]) -> Vec<(usize, u8)> {
     let mut found = Vec::new();
     let mut at = usize::from(config[0x34]);
@@ -25,6 +26,7 @@ fn capabilities(config: &[u8]) -> Vec<(usize, u8)> {
 }
 
 /// Size of a 64-bit BAR, found as an operating system finds it.
+#[track_caller]
 fn bar_size(client: &mut Client, bar: u64) -> u64 {
     let at = 0x10 + 4 * bar;
     let before = client.read(CONFIG, at, 8).data();
@@ -101,7 +103,7 @@ fn read_only_fields_ignore_writes() {
 }
 
 #[test]
-fn the_writable_bits_are_kept() {
+fn writable_bits_are_kept() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.write(CONFIG, 4, &[0x06, 0x04]).ok();
@@ -124,7 +126,7 @@ fn the_writable_bits_are_kept() {
 }
 
 #[test]
-fn any_width_and_alignment_reads_the_same() {
+fn reads_of_any_width_and_alignment_agree() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let whole = config(&mut client);

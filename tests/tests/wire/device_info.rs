@@ -19,6 +19,7 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 }
 
 /// Capabilities by walking the chain: id, version, and all bytes from the header on.
+#[track_caller]
 fn chain(info: &[u8]) -> Vec<(u16, u16, &[u8])> {
     let mut capabilities = Vec::new();
     let mut at = u32_at(info, 16) as usize;
@@ -34,7 +35,7 @@ fn chain(info: &[u8]) -> Vec<(u16, u16, &[u8])> {
 }
 
 #[test]
-fn without_room_there_are_no_capabilities_but_their_size() {
+fn without_room_the_reply_has_the_needed_size_and_no_capabilities() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for argsz in [16, 24, 100] {
@@ -48,7 +49,7 @@ fn without_room_there_are_no_capabilities_but_their_size() {
 }
 
 #[test]
-fn with_just_enough_room_the_chain_is_there() {
+fn with_just_enough_room_the_reply_has_the_capability_chain() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let needed = u32_at(&info(&mut client, 16), 0);
@@ -93,7 +94,7 @@ fn a_strict_function_has_no_relaxed_flag() {
 }
 
 #[test]
-fn bad_requests_are_refused() {
+fn bad_device_info_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for body in [

@@ -38,7 +38,7 @@ fn resources(daemon: &Daemon) -> (usize, usize) {
 }
 
 #[test]
-fn one_file_is_one_mapping_and_at_most_one_descriptor() {
+fn many_maps_of_one_file_take_one_mapping_and_at_most_one_descriptor() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let ram = Ram::new(PAGES * PAGE);
@@ -59,7 +59,7 @@ fn one_file_is_one_mapping_and_at_most_one_descriptor() {
 }
 
 #[test]
-fn each_file_has_its_own_mapping() {
+fn each_mapped_file_has_its_own_mapping() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let files: Vec<_> = (0..3).map(|_| Ram::new(4 * PAGE)).collect();

@@ -16,7 +16,7 @@ fn map(client: &mut Client, argsz: u32, flags: u32, words: [u64; 3]) -> Message 
 }
 
 #[test]
-fn a_reply_has_no_payload() {
+fn a_map_reply_has_no_payload() {
     let daemon = Daemon::start();
     let ram = Ram::new(8192);
     let mut client = daemon.client();
@@ -25,7 +25,7 @@ fn a_reply_has_no_payload() {
 }
 
 #[test]
-fn short_and_long_bodies_are_refused() {
+fn short_and_long_map_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let body = dma_map(IOVA, 4096, 0);
@@ -41,7 +41,7 @@ fn short_and_long_bodies_are_refused() {
 }
 
 #[test]
-fn bad_fields_are_refused() {
+fn maps_with_bad_fields_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (argsz, flags, words) in [
@@ -77,7 +77,7 @@ fn a_map_over_another_is_eexist_and_changes_nothing() {
 }
 
 #[test]
-fn descriptors_that_are_no_such_memory_are_refused() {
+fn descriptors_that_are_not_that_memory_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.map(IOVA, 8192, &Ram::new(4096), 0).refused(EINVAL);

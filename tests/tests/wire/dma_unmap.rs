@@ -7,13 +7,14 @@ use vfio_user_ism_tests::wire::{Bytes, u64_at};
 use vfio_user_ism_tests::{Daemon, Driver, Ram, Via};
 
 /// Bytes that a reply says were unmapped.
+#[track_caller]
 fn unmapped(body: &[u8]) -> u64 {
     assert_eq!(body.len(), 24);
     u64_at(body, 16)
 }
 
 #[test]
-fn a_reply_repeats_the_request() {
+fn an_unmap_reply_repeats_the_request() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.map(IOVA, 8192, &Ram::new(8192), 0).ok();
@@ -21,7 +22,7 @@ fn a_reply_repeats_the_request() {
 }
 
 #[test]
-fn what_is_unmapped_cannot_be_used_and_can_be_mapped_again() {
+fn unmapped_memory_cannot_be_used_and_can_be_mapped_again() {
     let daemon = Daemon::start();
     let mut driver = Driver::attach(&daemon.only(), Via::Bar);
     driver.client.unmap(IOVA, RAM_LEN).ok();
@@ -61,13 +62,13 @@ fn an_unmap_that_cuts_a_map_is_refused_and_removes_nothing() {
 }
 
 #[test]
-fn nothing_there_is_nothing_unmapped() {
+fn an_unmap_of_nothing_reports_nothing_unmapped() {
     let daemon = Daemon::start();
     assert_eq!(unmapped(&daemon.client().unmap(IOVA, 4096).ok()), 0);
 }
 
 #[test]
-fn all_maps_go_at_once() {
+fn one_unmap_removes_all_maps() {
     let daemon = Daemon::start();
     let ram = Ram::new(8192);
     let mut client = daemon.client();
@@ -84,7 +85,7 @@ fn all_maps_go_at_once() {
 }
 
 #[test]
-fn bad_requests_are_refused() {
+fn bad_unmap_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.map_without_fd(IOVA, 4096).ok();

@@ -56,6 +56,7 @@ impl Guest {
     }
 
     /// SBA and a buffer of one page; the token.
+    #[track_caller]
     fn register(&mut self) -> u64 {
         self.run(code::REG_SBA, &SBA.to_be_bytes());
         let gid = self.run(code::READ_GID, &[]);
@@ -66,6 +67,7 @@ impl Guest {
     }
 
     /// Answers one command of the server as QEMU would.
+    #[track_caller]
     fn serve(&mut self, message: &Message) {
         let body = &message.body;
         let iova = u64_at(body, 0);
@@ -114,6 +116,7 @@ impl Guest {
     }
 }
 
+#[track_caller]
 fn a_signalled_move(layout: Layout) {
     let daemon = Daemon::start();
     let mut guest = Guest::new(&daemon, layout);
@@ -189,6 +192,7 @@ fn the_interrupt_comes_after_everything_is_written() {
 }
 
 /// Serves the server until `eventfd` is signalled; where it wrote, in order.
+#[track_caller]
 fn written_until(guest: &mut Guest, eventfd: &Eventfd, writes: usize) -> Vec<u64> {
     let mut written = Vec::new();
     while written.len() < writes {

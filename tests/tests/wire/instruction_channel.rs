@@ -16,6 +16,7 @@ fn open(daemon: &Daemon) -> Client {
 }
 
 /// A client that is let in as soon as the one before is forgotten.
+#[track_caller]
 fn open_when_free(path: &std::path::Path) -> Client {
     eventually("the channel is free", || {
         let mut client = Client::connect(path);
@@ -31,7 +32,7 @@ fn pcistb(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u3
 }
 
 #[test]
-fn the_driver_works_over_the_channel() {
+fn an_ism_driver_works_over_the_channel() {
     let daemon = Daemon::start();
     let mut driver = Driver::probe(&daemon.only(), Via::Channel);
     let gid = driver.gid();
@@ -109,7 +110,7 @@ fn each_connection_has_its_own_register_image() {
 }
 
 #[test]
-fn it_tells_of_the_device_and_the_region() {
+fn the_channel_describes_the_device_and_the_zpci_region() {
     let daemon = Daemon::with_device(&serde_json::json!({ "payload_carrier": "iova" }));
     let mut client = open(&daemon);
     let info = client.request(
@@ -126,7 +127,7 @@ fn it_tells_of_the_device_and_the_region() {
 }
 
 #[test]
-fn whatever_the_carrier_of_the_profile_bytes_are_appended() {
+fn the_channel_appends_payloads_whatever_carrier_the_profile_names() {
     for carrier in ["auto", "appended", "iova", "process"] {
         let daemon = Daemon::with_device(&serde_json::json!({ "payload_carrier": carrier }));
         let mut driver = Driver::probe(&daemon.only(), Via::Channel);
@@ -139,7 +140,7 @@ fn whatever_the_carrier_of_the_profile_bytes_are_appended() {
 }
 
 #[test]
-fn anything_else_is_not_permitted() {
+fn requests_that_are_no_instructions_are_not_permitted() {
     let daemon = Daemon::start();
     let mut client = open(&daemon);
     let ram = Ram::new(0x1000);
@@ -167,7 +168,7 @@ fn anything_else_is_not_permitted() {
 }
 
 #[test]
-fn version_comes_first() {
+fn version_comes_first_on_the_channel() {
     let daemon = Daemon::start();
     let mut client = Client::connect(&daemon.channel("ism0"));
     client.send(
@@ -265,7 +266,7 @@ fn a_client_that_dies_inside_a_message_leaves_the_channel_working() {
 }
 
 #[test]
-fn it_works_without_the_device_being_connected() {
+fn the_channel_works_while_no_device_client_is_connected() {
     let daemon = Daemon::start();
     for _ in 0..3 {
         let mut client = open_when_free(&daemon.channel("ism0"));
@@ -276,7 +277,7 @@ fn it_works_without_the_device_being_connected() {
 }
 
 #[test]
-fn a_function_with_a_client_of_its_channel_only_is_gone_when_that_one_leaves() {
+fn a_function_with_only_a_channel_client_is_gone_when_that_client_leaves() {
     let daemon = Daemon::with_profile("pair");
     let mut driver = Driver::attach(&daemon.socket("ism0"), Via::Bar);
     let reaches = |driver: &mut Driver| {
@@ -297,7 +298,7 @@ fn a_function_with_a_client_of_its_channel_only_is_gone_when_that_one_leaves() {
 }
 
 #[test]
-fn every_function_has_its_own() {
+fn every_function_has_its_own_channel() {
     let daemon = Daemon::with_profile("pair");
     let mut drivers =
         ["ism0", "ism1"].map(|name| Driver::probe(&daemon.socket(name), Via::Channel));

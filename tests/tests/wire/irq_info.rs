@@ -8,6 +8,7 @@ use vfio_user_ism_tests::{Client, Daemon};
 
 const EVENTFD: u32 = 1;
 
+#[track_caller]
 fn counts(client: &mut Client) -> Vec<u32> {
     let all = (0..5).map(|index| {
         let body = Bytes::new().u32(16).u32(0).u32(index).u32(0);
@@ -30,13 +31,13 @@ fn msi_and_msix_have_one_vector() {
 }
 
 #[test]
-fn msix_can_be_left_out() {
+fn a_profile_can_leave_out_msix() {
     let daemon = Daemon::with_device(&json!({ "msix": false }));
     assert_eq!(counts(&mut daemon.client()), [0, 1, 0, 0, 0]);
 }
 
 #[test]
-fn bad_requests_are_refused() {
+fn bad_irq_info_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let request = |argsz, index| Bytes::new().u32(argsz).u32(0).u32(index).u32(0).0;

@@ -7,7 +7,7 @@ use vfio_user_ism_tests::errno::EEXIST;
 use vfio_user_ism_tests::wire::NO_REPLY;
 
 #[test]
-fn nothing_comes_back_for_success_or_failure() {
+fn a_request_with_no_reply_gets_none_for_success_or_failure() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.post(CONFIG, 0x3c, &[1]);
@@ -22,7 +22,7 @@ fn nothing_comes_back_for_success_or_failure() {
 }
 
 #[test]
-fn what_was_asked_for_is_done_all_the_same() {
+fn a_request_with_no_reply_is_carried_out() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.send(command::DMA_MAP, NO_REPLY, dma_map(IOVA, 4096, 0));

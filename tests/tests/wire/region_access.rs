@@ -5,7 +5,7 @@ use vfio_user_ism_tests::errno::EINVAL;
 use vfio_user_ism_tests::{Bytes, Daemon};
 
 #[test]
-fn replies_repeat_the_access() {
+fn region_access_replies_repeat_the_access() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let body = client.read(CONFIG, 4, 8).ok();
@@ -51,7 +51,7 @@ fn a_count_that_is_not_the_datas_is_refused() {
 }
 
 #[test]
-fn short_and_long_bodies_are_refused() {
+fn short_and_long_region_accesses_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for len in [0, 8, 15, 17] {

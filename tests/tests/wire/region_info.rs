@@ -15,6 +15,7 @@ fn info(client: &mut Client, argsz: u32, index: u32) -> Vec<u8> {
 }
 
 /// Flags and sizes of all regions for a client with room for nothing more.
+#[track_caller]
 fn regions(client: &mut Client) -> Vec<(u32, u64)> {
     let all = (0..10).map(|index| {
         let info = info(client, 32, index);
@@ -64,7 +65,7 @@ fn the_zpci_region_tells_its_type_when_there_is_room() {
 }
 
 #[test]
-fn bad_requests_are_refused() {
+fn bad_region_info_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let request = |argsz, index| Bytes::new().u32(argsz).u32(0).u32(index).raw(&[0; 20]).0;

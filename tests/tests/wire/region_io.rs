@@ -29,7 +29,7 @@ fn with_buffer(daemon: &Daemon) -> (Driver, u64) {
 }
 
 #[test]
-fn the_header_tells_the_maximum() {
+fn the_header_holds_the_maximum_length() {
     for (max, device) in [
         (4096_u16, json!({})),
         (128, json!({ "max_store_block_length": 128 })),
@@ -171,7 +171,7 @@ fn gaddr_may_be_an_address_in_the_client_process() {
 }
 
 #[test]
-fn gaddr_that_leads_nowhere_is_eio() {
+fn a_gaddr_that_leads_nowhere_is_eio() {
     for daemon in [Daemon::start(), carried("iova"), carried("process")] {
         let mut client = daemon.client();
         for gaddr in [8, u64::MAX - 7] {
@@ -183,7 +183,7 @@ fn gaddr_that_leads_nowhere_is_eio() {
 }
 
 #[test]
-fn a_profile_takes_its_own_carrier_only() {
+fn a_payload_by_another_carrier_than_the_profiles_is_refused() {
     for carrier in ["iova", "process"] {
         let daemon = carried(carrier);
         let appended = zpci_request(BLOCKW, 0, 2, 0, 8).raw(&header(code::READ_GID, 8));

@@ -21,7 +21,7 @@ fn every_region_has_an_empty_answer() {
 }
 
 #[test]
-fn bad_requests_are_refused() {
+fn bad_region_io_fds_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (argsz, flags, index, count) in

@@ -6,7 +6,7 @@ use vfio_user_ism_tests::errno::EINVAL;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 #[test]
-fn the_writes_are_carried_out_in_order() {
+fn writes_of_one_message_are_carried_out_in_order() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let reply = client.write_multi(&[
@@ -39,7 +39,7 @@ fn a_command_may_come_in_one_message() {
 }
 
 #[test]
-fn bad_requests_are_refused_whole() {
+fn bad_multi_write_requests_are_refused_whole() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let one = write_multi(&[(CONFIG, 0x3c, &[1])]);

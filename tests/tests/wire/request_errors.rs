@@ -61,7 +61,7 @@ fn descriptors_where_none_belong_are_refused_and_closed() {
 }
 
 #[test]
-fn refusals_are_counted_and_recorded() {
+fn refused_requests_are_counted_and_recorded() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     client.request(99, []).refused(EOPNOTSUPP);

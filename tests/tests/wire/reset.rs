@@ -6,7 +6,7 @@ use vfio_user_ism_tests::errno::{EINVAL, EIO};
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 #[test]
-fn registrations_and_buffers_are_gone() {
+fn a_reset_removes_registrations_and_dmbs() {
     let daemon = Daemon::start();
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     let gid = driver.gid();
@@ -21,7 +21,7 @@ fn registrations_and_buffers_are_gone() {
 }
 
 #[test]
-fn the_config_space_is_as_after_power_on() {
+fn a_reset_restores_the_config_space() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let fresh = client.read(CONFIG, 0, 256).data();
@@ -32,7 +32,7 @@ fn the_config_space_is_as_after_power_on() {
 }
 
 #[test]
-fn maps_and_interrupts_stay() {
+fn a_reset_keeps_maps_and_interrupts() {
     let daemon = Daemon::start();
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     driver.client.reset();
@@ -49,7 +49,7 @@ fn maps_and_interrupts_stay() {
 }
 
 #[test]
-fn a_body_is_refused() {
+fn a_reset_with_a_body_is_refused() {
     let daemon = Daemon::start();
     daemon.client().request(command::RESET, [0]).refused(EINVAL);
 }

@@ -46,7 +46,7 @@ fn a_false_bool_leaves_its_vector_alone() {
 }
 
 #[test]
-fn what_is_raised_while_masked_comes_once_when_unmasked() {
+fn an_interrupt_raised_while_masked_comes_once_when_unmasked() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let eventfd = client.eventfd(MSI);
@@ -104,7 +104,7 @@ fn disabling_an_absent_index_is_no_error() {
 }
 
 #[test]
-fn bad_requests_are_refused_and_change_nothing() {
+fn bad_set_irqs_requests_are_refused_and_change_nothing() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let eventfd = client.eventfd(MSI);

@@ -7,6 +7,7 @@ use vfio_user_ism_tests::wire::{Message, message};
 use vfio_user_ism_tests::{Client, Daemon};
 
 /// Major, minor and capabilities of a reply.
+#[track_caller]
 fn answer(reply: Message) -> (u16, u16, Value) {
     let body = reply.ok();
     let [major, minor] = [0, 2].map(|at| u16::from_ne_bytes([body[at], body[at + 1]]));
@@ -83,7 +84,7 @@ fn a_higher_minor_version_is_answered_with_ours() {
 }
 
 #[test]
-fn what_is_refused_leaves_the_stream_in_step() {
+fn a_refused_version_leaves_the_stream_in_step() {
     let daemon = Daemon::start();
     let mut client = Client::connect(&daemon.only());
     let with = |text: &[u8]| [&[0; 4], text].concat();
@@ -111,7 +112,7 @@ fn what_is_refused_leaves_the_stream_in_step() {
 }
 
 #[test]
-fn anything_before_version_closes_the_connection() {
+fn a_request_before_version_closes_the_connection() {
     let daemon = Daemon::start();
     let mut client = Client::connect(&daemon.only());
     client.wire.send(&message(1, command::RESET, 0, &[]));

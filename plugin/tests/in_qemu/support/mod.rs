@@ -30,6 +30,7 @@ pub fn plugin() -> PathBuf {
     PLUGIN.get_or_init(build).clone()
 }
 
+#[track_caller]
 fn build() -> PathBuf {
     // `cargo test` builds a library's test harness, not its shared object.
     let output = Command::new(env!("CARGO"))
@@ -48,6 +49,7 @@ fn build() -> PathBuf {
 }
 
 /// The QEMU to load the plugin into: `$QEMU`, the one on `PATH`, or Debian's, fetched once.
+#[track_caller]
 fn program() -> PathBuf {
     let cache = Cache::locate().unwrap_or_else(|error| panic!("{error}"));
     let qemu = Qemu::find(Machine::S390x, None, &cache);
@@ -55,6 +57,7 @@ fn program() -> PathBuf {
 }
 
 /// Runs QEMU with `arguments` to its end.
+#[track_caller]
 pub fn qemu(arguments: &[&str]) -> Output {
     let qemu = program();
     let mut child = Command::new(&qemu)
@@ -116,6 +119,7 @@ pub fn run(arguments: &[&str]) -> Run {
 }
 
 /// The same with more arguments for the plugin, each with a comma in front.
+#[track_caller]
 pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("records.jsonl");
