@@ -1,0 +1,26 @@
+//! Layouts by name, as the C header, the page and the Rust code have them.
+
+use std::collections::BTreeMap;
+
+/// Offset and size of each field.
+pub type Fields = BTreeMap<String, (usize, usize)>;
+/// Fields of each structure.
+pub type Layouts = BTreeMap<String, Fields>;
+
+/// The fields that code gives a meaning: all but those that pad.
+pub fn meaningful(fields: &Fields) -> Fields {
+    let fields = fields.iter();
+    let fields = fields.filter(|(name, _)| !name.starts_with("reserved"));
+    fields.map(|(name, place)| (name.clone(), *place)).collect()
+}
+
+/// Each byte of a structure belongs to one field.
+pub fn assert_dense(name: &str, size: usize, fields: &Fields) {
+    let mut places: Vec<_> = fields.values().copied().collect();
+    places.sort_unstable();
+    let end = places.iter().fold(0, |end, (offset, size)| {
+        assert_eq!(*offset, end, "{name}: a gap or an overlap");
+        offset + size
+    });
+    assert_eq!(end, size, "{name}: a gap at the end");
+}
