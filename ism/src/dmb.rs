@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::FunctionId;
+use zpci_region::access::PAGE;
+
+use crate::id::FunctionId;
+use crate::layout::DMB_MAX_LEN;
 
 /// One registered direct memory buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,15 @@ pub struct Dmb {
     pub len: u32,
     /// Its bit and mask in the owner's SBA.
     pub index: u32,
+}
+
+impl Dmb {
+    /// Whether memory of this address and length does for a DMB.
+    pub(crate) fn fits(iova: u64, len: u32) -> bool {
+        (1..=DMB_MAX_LEN).contains(&len)
+            && iova.is_multiple_of(PAGE)
+            && iova.checked_add(u64::from(len)).is_some()
+    }
 }
 
 /// Every DMB of the fabric.

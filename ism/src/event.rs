@@ -9,12 +9,12 @@
 //! events pile up takes them for none, and later ones overwrite the oldest. The time field holds
 //! the number of the event since the queue was registered, as there is no clock here.
 
-use crate::FunctionId;
-use crate::command::ResponseCode;
-use crate::fabric::Fabric;
-use crate::host::{Host, MemoryError};
+use crate::command::response::ResponseCode;
+use crate::host::MemoryError;
+use crate::id::FunctionId;
 use crate::layout::{IEQ_ENTRIES, IEQ_ENTRY_LEN, SBA_EVENT, SBA_SUMMARY, ieq_entry};
-use crate::record::{DeviceObserver, EventRecord};
+use crate::record::EventRecord;
+use crate::turn::Turn;
 
 /// Event type: something happened to a function (GID).
 const DEVICE: u32 = 1;
@@ -22,9 +22,6 @@ const DEVICE: u32 = 1;
 const SOFTWARE: u32 = 2;
 /// Code of a device event: the GID is disabled (Linux 7.2 `ism.h`).
 const GID_DISABLED: u32 = 0x07;
-
-/// The only interrupt vector.
-pub(crate) const VECTOR: u16 = 0;
 
 /// An event on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,17 +73,10 @@ impl Event {
     }
 
     /// Puts it into the queue of `to`, whole or not at all, and tells the observer.
-    pub fn deliver(
-        self,
-        fabric: &mut Fabric,
-        from: FunctionId,
-        to: FunctionId,
-        host: &mut dyn Host,
-        observer: &mut dyn DeviceObserver,
-    ) -> Result<(), ResponseCode> {
-        let outcome = self.put(fabric, to, host);
-        observer.event(&EventRecord {
-            from,
+    pub fn deliver(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
+        let outcome = self.put(turn, to);
+        turn.observer.event(&EventRecord {
+            from: turn.id,
             to,
             event_type: self.kind,
             code: self.code,
@@ -96,18 +86,14 @@ impl Event {
         });
         outcome?;
         if self.trigger {
-            fabric.interrupt(to, host, observer);
+            turn.interrupt(to);
         }
         Ok(())
     }
 
-    fn put(
-        self,
-        fabric: &mut Fabric,
-        to: FunctionId,
-        host: &mut dyn Host,
-    ) -> Result<(), ResponseCode> {
-        let receiver = fabric.get_mut(to).ok_or(ResponseCode::NoSuchFunction)?;
+    fn put(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
+        let host = &mut *turn.host;
+        let receiver = &mut turn.state[to];
         let (Some(sba), Some(queue)) = (receiver.registered.sba, &mut receiver.registered.ieq)
         else {
             return Err(ResponseCode::NoEventQueue);
@@ -128,5 +114,15 @@ impl Event {
         queue.events = time;
         receiver.totals.events = receiver.totals.events.saturating_add(1);
         Ok(())
+    }
+}
+
+/// Sends a GID event about the function whose turn it is to every function that it shares a DMB
+/// with, once: they part.
+pub(crate) fn tell_peers(turn: &mut Turn<'_>) {
+    let event = Event::gid_disabled(turn.own().config.gid);
+    for peer in turn.state.part(turn.id) {
+        // A peer without a queue, or without its memory, misses it. The observer is told.
+        let _ = event.deliver(turn, peer);
     }
 }

@@ -1,18 +1,19 @@
 //! The fabric: several functions that can write into each other's buffers and signal each other.
 
-use std::collections::BTreeSet;
+use zpci_region::access::{Failure, Load, Store};
+use zpci_region::judgement::Refusal;
 
-use zpci_region::access::{Failure, Load, Refusal, Store};
-
-use crate::FunctionId;
 use crate::access;
 use crate::config_space::ConfigError;
 use crate::dmb::{Dmb, DmbTable};
-use crate::event::{Event, VECTOR};
+use crate::event::tell_peers;
 use crate::function::{Function, FunctionConfig, FunctionInfo};
 use crate::host::Host;
+use crate::id::FunctionId;
 use crate::layout::DATA_BAR_SIZE;
 use crate::record::DeviceObserver;
+use crate::state::State;
+use crate::turn::Turn;
 
 /// Smallest data BAR: one token bit, which is bit 32.
 const DATA_BAR_MIN: u64 = 1 << 33;
@@ -47,10 +48,7 @@ pub enum FabricError {
 /// tell through [`DeviceObserver`], both arguments of every call.
 #[derive(Clone, Debug)]
 pub struct Fabric {
-    functions: Vec<Function>,
-    pub(crate) dmbs: DmbTable,
-    /// Pairs, lower id first, of functions joined by a DMB since either last went away.
-    relations: BTreeSet<(FunctionId, FunctionId)>,
+    state: State,
 }
 
 impl Fabric {
@@ -60,10 +58,10 @@ impl Fabric {
             check(config, configs.get(..at).unwrap_or_default())?;
         }
         let smallest = configs.iter().map(|config| config.data_bar_size).min();
+        let dmbs = DmbTable::new(smallest.unwrap_or(DATA_BAR_SIZE));
+        let functions = configs.into_iter().map(Function::new).collect();
         Ok(Self {
-            dmbs: DmbTable::new(smallest.unwrap_or(DATA_BAR_SIZE)),
-            functions: configs.into_iter().map(Function::new).collect(),
-            relations: BTreeSet::new(),
+            state: State::new(functions, dmbs),
         })
     }
 
@@ -77,24 +75,24 @@ impl Fabric {
         host: &mut dyn Host,
         observer: &mut dyn DeviceObserver,
     ) -> Result<(), Refusal> {
-        access::store(self, id, store, host, observer)
+        let mut turn = self.turn(id, host, observer).ok_or_else(|| absent(id))?;
+        access::store(&mut turn, store)
     }
 
     /// Carries out a load from a BAR into `out`, `load.len` bytes in the order in which the guest
     /// would find them in memory.
     ///
     /// A long load through a BAR stands for naturally aligned pieces of 8, 4, 2 and 1 bytes; as
-    /// loads change nothing, the bytes are the same. The device writes no memory for a load;
-    /// `host` is taken so that all accesses are called alike.
+    /// loads change no memory, the bytes are the same.
     pub fn load(
         &mut self,
         id: FunctionId,
         load: &Load,
         out: &mut [u8],
-        _host: &mut dyn Host,
         observer: &mut dyn DeviceObserver,
     ) -> Result<(), Refusal> {
-        access::load(self, id, load, out, observer)
+        let function = self.state.contains(id).then(|| &mut self.state[id]);
+        access::load(function.ok_or_else(|| absent(id))?, load, out, observer)
     }
 
     /// Reads configuration space; any bytes inside its 256.
@@ -104,11 +102,9 @@ impl Fabric {
         offset: u64,
         out: &mut [u8],
     ) -> Result<(), ConfigError> {
-        let missing = ConfigError {
-            offset,
-            len: out.len(),
-        };
-        self.get(id).ok_or(missing)?.space.read(offset, out)
+        let len = out.len();
+        let function = self.get(id).ok_or(ConfigError { offset, len })?;
+        function.space.read(offset, out)
     }
 
     /// Writes configuration space; read-only bits ignore it.
@@ -118,11 +114,11 @@ impl Fabric {
         offset: u64,
         data: &[u8],
     ) -> Result<(), ConfigError> {
-        let missing = ConfigError {
-            offset,
-            len: data.len(),
-        };
-        let function = self.get_mut(id).ok_or(missing)?;
+        let len = data.len();
+        if !self.state.contains(id) {
+            return Err(ConfigError { offset, len });
+        }
+        let function = &mut self.state[id];
         function.gone = false;
         function.space.write(offset, data)
     }
@@ -135,15 +131,11 @@ impl Fabric {
         host: &mut dyn Host,
         observer: &mut dyn DeviceObserver,
     ) {
-        self.settle(id, observer);
-        for token in self.dmbs.remove_owned(id) {
-            self.forget(token);
+        if let Some(mut turn) = self.turn(id, host, observer) {
+            turn.state[id].shape.settle(turn.observer);
+            turn.state.reset(id);
+            tell_peers(&mut turn);
         }
-        if let Some(function) = self.get_mut(id) {
-            function.reset();
-            function.gone = false;
-        }
-        self.tell_peers(id, host, observer);
     }
 
     /// The client of a function went away. Its state stays for the next one; peers that share a
@@ -154,17 +146,17 @@ impl Fabric {
         host: &mut dyn Host,
         observer: &mut dyn DeviceObserver,
     ) {
-        self.settle(id, observer);
-        if let Some(function) = self.get_mut(id) {
-            function.gone = true;
+        if let Some(mut turn) = self.turn(id, host, observer) {
+            turn.state[id].shape.settle(turn.observer);
+            turn.own().gone = true;
+            tell_peers(&mut turn);
         }
-        self.tell_peers(id, host, observer);
     }
 
     /// Ends a run of pieces that might have gone on, and reports it: the function was idle.
     pub fn settle(&mut self, id: FunctionId, observer: &mut dyn DeviceObserver) {
-        if let Some(function) = self.get_mut(id) {
-            function.shape.settle(observer);
+        if self.state.contains(id) {
+            self.state[id].shape.settle(observer);
         }
     }
 
@@ -175,142 +167,55 @@ impl Fabric {
 
     /// Every function's id, in order.
     pub fn ids(&self) -> impl Iterator<Item = FunctionId> + use<> {
-        (0..self.functions.len()).map(FunctionId)
+        self.state.ids()
     }
 
-    /// What a function was made with.
+    /// The configuration of a function.
     pub fn config(&self, id: FunctionId) -> Option<&FunctionConfig> {
         self.get(id).map(|function| &function.config)
     }
 
     /// A function as it is now.
     pub fn function(&self, id: FunctionId) -> Option<FunctionInfo> {
-        let function = self.get(id)?;
-        let gid = function.config.gid;
-        let registered = &function.registered;
-        Some(FunctionInfo {
-            id,
-            name: function.config.name.clone(),
-            gid,
-            sba: registered.sba,
-            ieq: registered.ieq.map(|queue| queue.iova),
-            dmbs_owned: self.dmbs.iter().filter(|(_, dmb)| dmb.owner == id).count(),
-            dmbs_used: self.dmbs.iter().filter(|(_, dmb)| dmb.rgid == gid).count(),
-            vlans: registered.vlans.iter().copied().collect(),
-            vlan_required: registered.vlan_required,
-            response_pending: function.window.unread(),
-            totals: function.totals,
-        })
+        self.state.contains(id).then(|| self.state.info(id))
     }
 
     /// Registered DMBs with their tokens.
     pub fn dmbs(&self) -> impl Iterator<Item = (u64, &Dmb)> {
-        self.dmbs.iter()
+        self.state.dmbs.iter()
     }
 
     /// The function with this GID.
     pub fn by_gid(&self, gid: u64) -> Option<FunctionId> {
-        let at = self.functions.iter().position(|f| f.config.gid == gid);
-        at.map(FunctionId)
+        self.state.by_gid(gid)
     }
 
-    pub(crate) fn get(&self, id: FunctionId) -> Option<&Function> {
-        self.functions.get(id.0)
+    fn get(&self, id: FunctionId) -> Option<&Function> {
+        self.state.contains(id).then(|| &self.state[id])
     }
 
-    pub(crate) fn get_mut(&mut self, id: FunctionId) -> Option<&mut Function> {
-        self.functions.get_mut(id.0)
-    }
-
-    /// Name of a function, for messages.
-    pub(crate) fn name(&self, id: FunctionId) -> &str {
-        self.get(id).map_or("nobody", |f| f.config.name.as_str())
-    }
-
-    /// The function that may write into a DMB, if the fabric has it.
-    fn user(&self, dmb: &Dmb) -> Option<FunctionId> {
-        self.by_gid(dmb.rgid)
-    }
-
-    /// Notes that owner and user of a new DMB have to do with each other.
-    pub(crate) fn relate(&mut self, dmb: &Dmb) {
-        if let Some(user) = self.user(dmb).filter(|user| *user != dmb.owner) {
-            self.relations.insert(pair(dmb.owner, user));
-        }
-    }
-
-    /// Notes that a DMB is gone; owner and user part if it was the last between them.
-    pub(crate) fn unrelate(&mut self, gone: &Dmb) {
-        let Some(user) = self.user(gone) else { return };
-        let between = pair(gone.owner, user);
-        let joins = |dmb: &Dmb| {
-            self.user(dmb)
-                .is_some_and(|user| pair(dmb.owner, user) == between)
-        };
-        if !self.dmbs.iter().any(|(_, dmb)| joins(dmb)) {
-            self.relations.remove(&between);
-        }
-    }
-
-    /// Forgets what functions did to a DMB that is no more.
-    pub(crate) fn forget(&mut self, token: u64) {
-        for function in &mut self.functions {
-            function.forget(token);
-        }
-    }
-
-    /// Sends a GID event about `id` to every function it shares a DMB with, once: they part.
-    pub(crate) fn tell_peers(
-        &mut self,
+    fn turn<'a>(
+        &'a mut self,
         id: FunctionId,
-        host: &mut dyn Host,
-        observer: &mut dyn DeviceObserver,
-    ) {
-        let Some(gid) = self.get(id).map(|function| function.config.gid) else {
-            return;
-        };
-        let peers: Vec<FunctionId> = self
-            .relations
-            .iter()
-            .filter_map(|(a, b)| match (*a == id, *b == id) {
-                (true, _) => Some(*b),
-                (_, true) => Some(*a),
-                _ => None,
-            })
-            .collect();
-        self.relations.retain(|(a, b)| *a != id && *b != id);
-        for peer in peers {
-            // One that has no queue, or no memory any more, misses it: the observer is told.
-            let _ = Event::gid_disabled(gid).deliver(self, id, peer, host, observer);
-        }
-    }
-
-    /// Raises the interrupt of a function.
-    pub(crate) fn interrupt(
-        &mut self,
-        to: FunctionId,
-        host: &mut dyn Host,
-        observer: &mut dyn DeviceObserver,
-    ) {
-        if let Some(function) = self.get_mut(to) {
-            function.totals.interrupts = function.totals.interrupts.saturating_add(1);
-        }
-        host.interrupt(to, VECTOR);
-        observer.interrupt(to, VECTOR);
+        host: &'a mut dyn Host,
+        observer: &'a mut dyn DeviceObserver,
+    ) -> Option<Turn<'a>> {
+        self.state.contains(id).then_some(Turn {
+            state: &mut self.state,
+            id,
+            host,
+            observer,
+        })
     }
 }
 
 /// The refusal of an access to a function that is not on the fabric.
-pub(crate) fn no_function(id: FunctionId) -> Refusal {
+fn absent(id: FunctionId) -> Refusal {
     Refusal {
         failure: Failure::NoDevice,
         rule: None,
         reason: format!("there is no function {} on the fabric", id.0),
     }
-}
-
-fn pair(a: FunctionId, b: FunctionId) -> (FunctionId, FunctionId) {
-    (a.min(b), a.max(b))
 }
 
 fn check(config: &FunctionConfig, before: &[FunctionConfig]) -> Result<(), FabricError> {

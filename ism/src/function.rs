@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use zpci_region::shape::{BarRole, BarShape, Contracts, ShapeConfig};
 use zpci_region::{ClpFacts, RuleSet, ShapeChecker};
 
-use crate::FunctionId;
 use crate::command::window::Window;
 use crate::config_space::ConfigSpace;
+use crate::data_move::order::MoveOrder;
+use crate::data_move::smcd::SmcdOrder;
+use crate::id::FunctionId;
 use crate::layout::{
     COMMAND_BAR, COMMAND_BAR_SIZE, DATA_BAR, DATA_BAR_SIZE, MSIX_BAR, MSIX_BAR_SIZE,
 };
 use crate::msix::MsixTable;
-use crate::order::data::MoveOrder;
-use crate::order::smcd::SmcdOrder;
 
 /// What one function is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +163,7 @@ impl Function {
         self.msix = MsixTable::default();
         self.window = Window::default();
         self.registered = Registrations::default();
+        self.gone = false;
         self.moves = MoveOrder::default();
         self.smcd = SmcdOrder::default();
     }

@@ -2,7 +2,10 @@
 //!
 //! The owner of the memory stays outside; this is the interface of the consumer.
 
-use crate::FunctionId;
+use crate::id::FunctionId;
+
+/// The only interrupt vector.
+pub(crate) const VECTOR: u16 = 0;
 
 /// Guest memory that could not be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,11 +7,11 @@
 //! beside the code.
 //!
 //! - [`fabric`]: the functions, who shares buffers with whom, the entry points;
+//! - `state`: the data of a fabric, and the questions about it; `turn`: what one access may touch;
 //! - `access`: from a load or store to the part it is for;
 //! - [`command`]: the command window in BAR 2 and the fourteen commands;
 //! - `data_move`: stores into BAR 0;
 //! - `event`: the event queue;
-//! - `order`: the rules about order; those about shape are in `zpci-region`;
 //! - [`config_space`], `msix`: PCI configuration space, the MSI-X table behind BAR 4;
 //! - [`layout`]: offsets and structures shared with drivers;
 //! - [`host`], [`record`]: what the device asks of its surroundings, and what it tells them.
@@ -34,18 +34,19 @@ mod access;
 mod data_move;
 mod dmb;
 mod event;
-mod finding;
+mod id;
+#[cfg(test)]
+mod judged;
 mod msix;
-mod order;
+mod state;
+mod turn;
 
-pub use command::{Command, ResponseCode};
+pub use command::response::ResponseCode;
+pub use command::table::Command;
 pub use config_space::ConfigError;
 pub use dmb::Dmb;
 pub use fabric::{Fabric, FabricError};
 pub use function::{FunctionConfig, FunctionInfo, Totals};
 pub use host::{Host, MemoryError};
+pub use id::FunctionId;
 pub use record::{CommandRecord, DeviceObserver, EventRecord, MoveRecord};
-
-/// Position of a function in its fabric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FunctionId(pub usize);

@@ -2,7 +2,7 @@
 
 use zpci_region::Observer;
 
-use crate::FunctionId;
+use crate::id::FunctionId;
 
 /// A command that was carried out or answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

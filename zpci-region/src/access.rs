@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::rule::Rule;
-
 /// The page that no store block may cross: 4 KiB of PCI address space (Linux commit 80df7d6a).
 pub const PAGE: u64 = 4096;
 
@@ -106,16 +104,4 @@ impl Failure {
             Failure::Invalid => 22,
         }
     }
-}
-
-/// Why an access had no effect.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Refusal {
-    /// What the client is told.
-    pub failure: Failure,
-    /// The rule that refused it, if it was a rule.
-    pub rule: Option<Rule>,
-    /// One sentence for logs: the thing, where it is, what was expected.
-    pub reason: String,
 }

@@ -4,13 +4,14 @@
 //! ISM depends on their exact shape. This crate says what a load or store is, how a client may send
 //! one, what it must look like, and what the machine tells of the function:
 //!
-//! - [`access`]: one load or store as a value (path, pcias, offset, bytes), and a refusal;
+//! - [`access`]: one load or store as a value (path, pcias, offset, bytes);
 //! - [`request`]: the zPCI I/O region of the 2020/21 series, both directions: header, request,
 //!   where a request's bytes travel, register image;
 //! - [`clp`]: the CLP facts of a function and its group (maximum store block length, relaxed
 //!   flag), and the VFIO device-info capabilities that carry them;
 //! - [`shape`]: the checker for the rules about the shape of one access, and of a block store that
 //!   arrives in pieces;
+//! - [`judgement`]: how a broken rule is told, and when it refuses an access;
 //! - [`rule`]: the catalogue of all rules, those of the `ism` crate too: id, reason, source,
 //!   severity; violations and who is told of them.
 //!
@@ -56,12 +57,14 @@
 
 pub mod access;
 pub mod clp;
+pub mod judgement;
 pub mod request;
 pub mod rule;
 pub mod shape;
 
-pub use access::{Failure, Instruction, Load, Path, Refusal, Store};
+pub use access::{Failure, Instruction, Load, Path, Store};
 pub use clp::ClpFacts;
+pub use judgement::{Judgement, Place, Refusal};
 pub use request::{Carrier, CarrierPolicy, Request};
 pub use rule::{Observer, Rule, RuleSet, Severity, Violation};
 pub use shape::ShapeChecker;

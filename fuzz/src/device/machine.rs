@@ -112,9 +112,7 @@ impl Machine {
         };
         let mut out = vec![0xaa; len];
         let mut told = Told::default();
-        let result = self
-            .fabric
-            .load(FunctionId(f), &load, &mut out, &mut self.guests, &mut told);
+        let result = self.fabric.load(FunctionId(f), &load, &mut out, &mut told);
         assert!(
             self.guests.log.is_empty() && told.done.is_empty(),
             "a load does something"

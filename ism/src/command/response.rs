@@ -49,59 +49,44 @@ impl ResponseCode {
     }
 }
 
-/// A response: always 8, 16 or 200 bytes, as drivers expect for the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Response {
-    command: u32,
-    code: ResponseCode,
-    payload: Vec<u8>,
-}
+/// The bytes behind a successful response's header, or why the command failed.
+pub(crate) type Outcome = Result<Payload, ResponseCode>;
 
-impl Response {
-    /// A successful response without payload.
-    pub fn ok(command: u32) -> Self {
-        Self::error(command, ResponseCode::Success)
-    }
+/// The bytes behind a response's header: 0, 8 or 192, as drivers expect for the command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Payload(Vec<u8>);
 
-    /// A response without payload.
-    pub fn error(command: u32, code: ResponseCode) -> Self {
-        Self {
-            command,
-            code,
-            payload: Vec::new(),
-        }
-    }
-
+impl Payload {
     pub fn u16(mut self, value: u16) -> Self {
-        self.payload.extend(value.to_be_bytes());
+        self.0.extend(value.to_be_bytes());
         self
     }
 
     pub fn u32(mut self, value: u32) -> Self {
-        self.payload.extend(value.to_be_bytes());
+        self.0.extend(value.to_be_bytes());
         self
     }
 
     pub fn u64(mut self, value: u64) -> Self {
-        self.payload.extend(value.to_be_bytes());
+        self.0.extend(value.to_be_bytes());
         self
     }
+}
 
-    pub fn code(&self) -> ResponseCode {
-        self.code
-    }
-
-    /// Header and payload as the driver loads them.
-    pub fn image(&self) -> Vec<u8> {
-        // Payloads are built from a fixed number of fields, 192 bytes at most.
-        let len = u16::try_from(HEADER_LEN + self.payload.len()).unwrap_or(u16::MAX);
-        let mut image = Vec::with_capacity(usize::from(len));
-        image.extend(self.command.to_be_bytes());
-        image.extend(self.code.value().to_be_bytes());
-        image.extend(len.to_be_bytes());
-        image.extend(&self.payload);
-        image
-    }
+/// Header and payload as the driver loads them.
+pub(crate) fn image(command: u32, outcome: Outcome) -> Vec<u8> {
+    let (code, payload) = match outcome {
+        Ok(payload) => (ResponseCode::Success, payload.0),
+        Err(code) => (code, Vec::new()),
+    };
+    // Payloads are built from a fixed number of fields, 192 bytes at most.
+    let len = u16::try_from(HEADER_LEN + payload.len()).unwrap_or(u16::MAX);
+    let mut image = Vec::with_capacity(usize::from(len));
+    image.extend(command.to_be_bytes());
+    image.extend(code.value().to_be_bytes());
+    image.extend(len.to_be_bytes());
+    image.extend(payload);
+    image
 }
 
 #[cfg(test)]
@@ -111,11 +96,11 @@ mod tests {
     #[test]
     fn an_image_is_header_and_payload_in_big_endian() {
         assert_eq!(
-            Response::error(0x0a, ResponseCode::BadValue).image(),
+            image(0x0a, Err(ResponseCode::BadValue)),
             [0, 0, 0, 0x0a, 0, 5, 0, 8]
         );
         assert_eq!(
-            Response::ok(3).u64(0x1122).image(),
+            image(3, Ok(Payload::default().u64(0x1122))),
             [0, 0, 0, 3, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0x11, 0x22]
         );
     }

@@ -1,31 +1,18 @@
-//! SIGNAL_IEQ: a software event for a peer.
+//! SIGNAL_IEQ: a software event to another function's queue.
 
-use super::{Call, Response, ResponseCode};
+use super::call::Signal;
+use super::response::{Outcome, Payload, ResponseCode};
 use crate::event::Event;
-use crate::fabric::Fabric;
-use crate::host::Host;
-use crate::record::DeviceObserver;
+use crate::turn::Turn;
 
-/// SIGNAL_IEQ: u64 GID at 8, u32 trigger at 16, u32 code at 20, u64 info at 24.
+/// SIGNAL_IEQ.
 ///
-/// The receiver's token is the sender's GID: it answers to that (Linux 6.12 `smc_ism.c`). With a
-/// trigger of 0 the event waits in the queue, its bits set, for the next interrupt.
-pub(crate) fn signal(
-    fabric: &mut Fabric,
-    call: Call<'_>,
-    host: &mut dyn Host,
-    observer: &mut dyn DeviceObserver,
-) -> Response {
-    let fields = call.fields;
-    let Some(sender) = fabric.get(call.function).map(|own| own.config.gid) else {
-        return call.answer(ResponseCode::NoSuchFunction);
-    };
-    let Some(to) = fabric.by_gid(fields.u64(8)) else {
-        return call.answer(ResponseCode::NoSuchFunction);
-    };
-    let event = Event::software(sender, fields.u32(20), fields.u64(24), fields.u32(16) != 0);
-    match event.deliver(fabric, call.function, to, host, observer) {
-        Ok(()) => call.ok(),
-        Err(code) => call.answer(code),
-    }
+/// The receiver's token is the sender's GID: it answers to that (Linux 6.12 `smc_ism.c`). Without
+/// the trigger the event waits in the queue, its bits set, for the next interrupt.
+pub(crate) fn send(turn: &mut Turn<'_>, signal: Signal) -> Outcome {
+    let to = turn.state.by_gid(signal.gid);
+    let to = to.ok_or(ResponseCode::NoSuchFunction)?;
+    let sender = turn.own().config.gid;
+    Event::software(sender, signal.code, signal.info, signal.trigger).deliver(turn, to)?;
+    Ok(Payload::default())
 }

@@ -4,117 +4,9 @@
 //! last response. A request may come in any pieces; it starts when the last of its 8 header
 //! bytes arrives. Nothing of it is left for the next one.
 
-use crate::layout::{Fields, HEADER_LEN};
-
-use super::{Response, ResponseCode};
-
-/// Bytes of a request that the window keeps; stores behind them are dropped.
-pub(crate) const REQUEST_LEN: usize = 256;
-
-/// How much of the announced payload is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Payload {
-    /// All of it, and nothing else.
-    Complete,
-    /// All of it, and `extra` bytes more.
-    Longer { extra: usize },
-    /// The end of it is missing; so many bytes are there.
-    Short { present: usize },
-    /// Bytes from this offset on are missing, and later ones are there.
-    Gap { at: usize },
-}
-
-/// The bytes stored since the last doorbell.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    bytes: [u8; REQUEST_LEN],
-    written: [bool; REQUEST_LEN],
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        Self {
-            bytes: [0; REQUEST_LEN],
-            written: [false; REQUEST_LEN],
-        }
-    }
-}
-
-impl Request {
-    fn put(&mut self, offset: u64, data: &[u8]) {
-        let Ok(at) = usize::try_from(offset) else {
-            return;
-        };
-        let slots = self.bytes.iter_mut().zip(&mut self.written).skip(at);
-        for ((slot, written), byte) in slots.zip(data) {
-            *slot = *byte;
-            *written = true;
-        }
-    }
-
-    fn fields(&self) -> Fields<'_> {
-        Fields(&self.bytes)
-    }
-
-    pub fn command(&self) -> u32 {
-        self.fields().u32(0)
-    }
-
-    pub fn reserved(&self) -> u16 {
-        self.fields().u16(4)
-    }
-
-    /// Bytes that the header announces, itself included.
-    pub fn len(&self) -> usize {
-        usize::from(self.fields().u16(6))
-    }
-
-    /// The first 8 bytes.
-    pub fn header(&self) -> [u8; HEADER_LEN] {
-        self.fields().u64(0).to_be_bytes()
-    }
-
-    /// Header and announced payload, at most [`REQUEST_LEN`] bytes.
-    pub fn announced(&self) -> &[u8] {
-        let len = self.len().clamp(HEADER_LEN, REQUEST_LEN);
-        self.bytes.get(..len).unwrap_or(&self.bytes)
-    }
-
-    /// Whether bytes of the header, or of anything, were stored.
-    fn header_written(&self) -> usize {
-        self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        !self.written.contains(&true)
-    }
-
-    /// Whether its header is complete: it is to be run.
-    pub fn is_complete(&self) -> bool {
-        self.header_written() == HEADER_LEN
-    }
-
-    /// Compares the stored payload with what the header announces.
-    pub fn payload(&self) -> Payload {
-        let announced = self.len().clamp(HEADER_LEN, REQUEST_LEN) - HEADER_LEN;
-        let payload = || self.written.iter().skip(HEADER_LEN);
-        let present = payload().take_while(|w| **w).count();
-        if present < announced {
-            let later = payload().take(announced).skip(present).any(|w| *w);
-            return if later {
-                Payload::Gap {
-                    at: HEADER_LEN + present,
-                }
-            } else {
-                Payload::Short { present }
-            };
-        }
-        match payload().skip(announced).filter(|w| **w).count() {
-            0 => Payload::Complete,
-            extra => Payload::Longer { extra },
-        }
-    }
-}
+use super::request::Request;
+use super::response::{ResponseCode, image};
+use crate::layout::HEADER_LEN;
 
 /// Request, response, and what was seen of the exchange.
 #[derive(Clone, Debug)]
@@ -133,7 +25,7 @@ impl Default for Window {
     fn default() -> Self {
         Self {
             request: Request::default(),
-            response: Response::error(0, ResponseCode::NoCommand).image(),
+            response: image(0, Err(ResponseCode::NoCommand)),
             ran: false,
             unread: false,
             starved: false,
@@ -168,8 +60,8 @@ impl Window {
     }
 
     /// Takes the response to the request that ran last.
-    pub fn answer(&mut self, response: &Response, starved: bool) {
-        self.response = response.image();
+    pub fn answer(&mut self, response: Vec<u8>, starved: bool) {
+        self.response = response;
         self.ran = true;
         self.unread = true;
         self.starved = starved;
@@ -224,6 +116,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use super::super::response::Payload;
     use super::*;
 
     const READ_GID: [u8; 8] = [0, 0, 0, 3, 0, 0, 0, 8];
@@ -263,37 +156,17 @@ mod tests {
         let mut window = Window::default();
         window.store(8, &[0xaa; 8]);
         let first = window.store(0, &REG_SBA).unwrap();
-        assert_eq!(first.payload(), Payload::Complete);
+        assert!(first.parse().is_ok());
         let second = window.store(0, &REG_SBA).unwrap();
-        assert_eq!(second.payload(), Payload::Short { present: 0 });
+        assert!(second.parse().is_err());
         assert_eq!(second.announced()[8..], [0; 8]);
-    }
-
-    #[test]
-    fn payload_is_compared_with_the_announced_length() {
-        let stored = |stores: &[(u64, usize)]| {
-            let mut window = Window::default();
-            for (at, len) in stores {
-                window.store(*at, &vec![1; *len]);
-            }
-            window
-                .store(0, &[0, 0, 0, 2, 0, 0, 0, 24])
-                .unwrap()
-                .payload()
-        };
-        assert_eq!(stored(&[(8, 16)]), Payload::Complete);
-        assert_eq!(stored(&[(8, 8)]), Payload::Short { present: 8 });
-        assert_eq!(stored(&[(16, 8)]), Payload::Gap { at: 8 });
-        assert_eq!(stored(&[(8, 4), (20, 4)]), Payload::Gap { at: 12 });
-        assert_eq!(stored(&[(8, 24)]), Payload::Longer { extra: 8 });
-        assert_eq!(stored(&[(8, 16), (4000, 8)]), Payload::Complete);
     }
 
     #[test]
     fn loading_the_header_is_reading_the_response() {
         let mut window = Window::default();
         window.store(0, &READ_GID);
-        window.answer(&Response::error(3, ResponseCode::BadValue), false);
+        window.answer(image(3, Err(ResponseCode::BadValue)), false);
         window.loaded(8);
         assert!(window.unread());
         window.loaded(0);
@@ -303,7 +176,8 @@ mod tests {
     #[test]
     fn a_load_anywhere_reads_response_or_zeros() {
         let mut window = Window::default();
-        window.answer(&Response::ok(3).u64(0x0102_0304_0506_0708), false);
+        let payload = Payload::default().u64(0x0102_0304_0506_0708);
+        window.answer(image(3, Ok(payload)), false);
         let mut out = [0xff; 12];
         window.read(10, &mut out);
         assert_eq!(out, [3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0]);

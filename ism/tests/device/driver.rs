@@ -90,13 +90,8 @@ impl Machine {
             len,
             gaddr: None,
         };
-        self.fabric.load(
-            FunctionId(f),
-            &load,
-            &mut out,
-            &mut self.guests,
-            &mut self.seen,
-        )?;
+        self.fabric
+            .load(FunctionId(f), &load, &mut out, &mut self.seen)?;
         Ok(out)
     }
 

@@ -109,13 +109,7 @@ fn check(machine: &mut Machine) -> Result<(), TestCaseError> {
             gaddr: None,
         };
         let mut copy = machine.fabric.clone();
-        let loaded = copy.load(
-            FunctionId(f),
-            &load,
-            &mut image,
-            &mut machine.guests,
-            &mut machine.seen,
-        );
+        let loaded = copy.load(FunctionId(f), &load, &mut image, &mut machine.seen);
         if loaded.is_ok() {
             let len = u16::from_be_bytes([image[6], image[7]]);
             prop_assert!([8, 16, 200].contains(&len), "{image:x?}");

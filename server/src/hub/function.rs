@@ -207,7 +207,7 @@ impl Function {
                     gaddr: None,
                 };
                 let mut scope = journal.scope(self.id);
-                let result = fabric.load(self.id, &load, out, guests, &mut scope);
+                let result = fabric.load(self.id, &load, out, &mut scope);
                 scope.loaded(&load, out, result.as_ref().err());
                 result.map_err(|refusal| refused_by_device("REGION_READ", &refusal))
             }

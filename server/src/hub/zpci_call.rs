@@ -99,7 +99,7 @@ impl ZpciCall<'_> {
                     len,
                     gaddr,
                 };
-                let result = fabric.load(self.id, &load, bytes, guests, &mut scope);
+                let result = fabric.load(self.id, &load, bytes, &mut scope);
                 scope.loaded(&load, bytes, result.as_ref().err());
                 result.map_err(|refusal| refused_by_device("PCILG", &refusal))?;
                 let image = request::register_image(bytes);

@@ -2,7 +2,9 @@
 //!
 //! In the kernel `gaddr` was an address in the calling process. Over a socket that takes a carrier.
 
-use super::{Op, Request, RequestError};
+use super::error::RequestError;
+use super::layout::RESULT_LEN;
+use super::parse::{Op, Request};
 
 /// How the bytes of one request travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +74,7 @@ impl CarrierPolicy {
                 let len = if store {
                     usize::from(request.len)
                 } else {
-                    super::RESULT_LEN
+                    RESULT_LEN
                 };
                 Ok(if mapped(request.gaddr, len) {
                     Carrier::Iova

@@ -1,24 +1,8 @@
 //! Bytes of the region: header, request fields, register image.
 
-use super::{
-    ABI_LEN, CarrierPolicy, HEADER_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET, RequestError,
-};
-
-/// Flags, gaddr, offset and (len, pcias) of a 32-byte request; `None` if it is shorter.
-pub(super) fn fields(request: &[u8]) -> Option<(u64, u64, u64, (u16, u8))> {
-    let (flags, rest) = request.split_first_chunk()?;
-    let (gaddr, rest) = rest.split_first_chunk()?;
-    let (offset, rest) = rest.split_first_chunk()?;
-    let (_reserved, rest) = rest.split_first_chunk::<4>()?;
-    let (len, rest) = rest.split_first_chunk()?;
-    let pcias = *rest.first()?;
-    Some((
-        u64::from_ne_bytes(*flags),
-        u64::from_ne_bytes(*gaddr),
-        u64::from_ne_bytes(*offset),
-        (u16::from_ne_bytes(*len), pcias),
-    ))
-}
+use super::carrier::CarrierPolicy;
+use super::error::RequestError;
+use super::layout::{ABI_LEN, HEADER_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET};
 
 /// Size to report for the region: 48 bytes, and room for `max` appended bytes or a load's result
 /// where the policy allows that.

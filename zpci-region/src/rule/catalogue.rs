@@ -1,6 +1,30 @@
 //! The catalogue: id, group, default severity, reason and source of every rule.
 
-use super::{Group, RuleInfo, Severity};
+use super::group::Group;
+use super::severity::Severity;
+
+/// What is told of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleInfo {
+    /// The rule.
+    pub rule: Rule,
+    /// Stable kebab-case id.
+    pub id: &'static str,
+    /// Its family.
+    pub group: Group,
+    /// Severity unless a profile says otherwise.
+    pub default: Severity,
+    /// Whether an access that breaks the rule cannot be carried out, so that it fails even when the
+    /// severity is below [`Severity::Reject`]. Such an access is refused when the rule is off, too;
+    /// it is then not recorded.
+    pub always_fails: bool,
+    /// One line for lists.
+    pub title: &'static str,
+    /// Why, in a paragraph.
+    pub reason: &'static str,
+    /// Where the reason comes from.
+    pub source: &'static str,
+}
 
 /// `fails`: cannot be carried out whatever the severity. `runs`: the severity decides.
 macro_rules! always_fails {

@@ -1,10 +1,11 @@
 //! Rules about one load.
 
-use crate::access::{Load, Refusal};
+use crate::access::Load;
+use crate::judgement::{Judgement, Refusal};
 use crate::request::RESULT_LEN;
 use crate::rule::{Observer, Rule};
 
-use super::report::{Judgement, empty};
+use super::empty::empty;
 use super::store::buffer;
 use super::{BarRole, ShapeChecker, outside_failure};
 
@@ -26,8 +27,7 @@ impl ShapeChecker {
             return Err(empty("load", pcias, offset));
         }
         let region = !path.is_bar();
-        let mut judgement =
-            Judgement::new(&self.config.rules, observer, (path, pcias, offset, len));
+        let mut judgement = Judgement::new(&self.config.rules, observer, load);
         let Some(bar) = self.bar(pcias, offset, len) else {
             let failure = outside_failure(path);
             judgement.broken_with(Rule::OutsideBar, failure, || {

@@ -12,8 +12,8 @@
 //!   through the zPCI I/O region, as in the series, and EINVAL as a BAR access. A length of 0 gets
 //!   EINVAL; there is no such instruction, so no rule names it.
 
+mod empty;
 mod load;
-mod report;
 mod run;
 mod store;
 

@@ -1,9 +1,10 @@
 //! Rules about one store.
 
-use crate::access::{Instruction, PAGE, Refusal, Store};
+use crate::access::{Instruction, PAGE, Store};
+use crate::judgement::{Judgement, Refusal};
 use crate::rule::{Observer, Rule, Severity};
 
-use super::report::{Judgement, empty};
+use super::empty::empty;
 use super::run::{Run, same_page};
 use super::{BarRole, BarShape, ShapeChecker, ShapeConfig, outside_failure};
 
@@ -29,7 +30,7 @@ impl ShapeChecker {
         let bar = self.bar(pcias, offset, len);
         let piece = self.track(store, bar, observer);
         let config = &self.config;
-        let mut judgement = Judgement::new(&config.rules, observer, (path, pcias, offset, len));
+        let mut judgement = Judgement::new(&config.rules, observer, store);
         let Some(bar) = bar else {
             let failure = outside_failure(path);
             judgement.broken_with(Rule::OutsideBar, failure, || {

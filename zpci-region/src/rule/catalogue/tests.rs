@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{CATALOGUE, Group, Rule};
+use super::*;
 
 const PAGE: &str = include_str!("../../../../docs/rules.md");
 

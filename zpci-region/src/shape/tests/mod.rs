@@ -6,7 +6,8 @@ mod runs;
 mod stores;
 
 use super::{BarRole, BarShape, Contracts, ShapeChecker, ShapeConfig};
-use crate::access::{Instruction, Load, Path, Refusal, Store};
+use crate::access::{Instruction, Load, Path, Store};
+use crate::judgement::Refusal;
 use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
 
 const DATA: u8 = 0;

@@ -1,28 +1,28 @@
+use super::super::response::{Payload, ResponseCode, image};
 use super::*;
-use crate::command::{Response, ResponseCode};
-use zpci_region::Path;
+use crate::judged::broken;
+use zpci_region::{Instruction, Path};
 
 const HEADER_16: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 16];
 
 fn judged(window: &Window, offset: u64, data: &[u8]) -> Vec<&'static str> {
-    let mut findings = Vec::new();
-    let store_value = Store {
+    let value = Store {
         path: Path::Region,
-        instruction: zpci_region::Instruction::Pcistb,
+        instruction: Instruction::Pcistb,
         pcias: 2,
         offset,
         data,
         gaddr: None,
     };
-    store(window, &store_value, &mut findings);
-    if let Some(request) = window.clone().store(offset, data) {
-        doorbell(&request, &mut findings);
-    }
-    ids(&findings)
+    broken(|judgement| {
+        store(window, &value, judgement);
+        if let Some(request) = window.clone().store(offset, data) {
+            header(&request, &request.parse(), judgement);
+        }
+    })
 }
 
 fn judged_load(window: &Window, offset: u64, len: usize) -> Vec<&'static str> {
-    let mut findings = Vec::new();
     let value = Load {
         path: Path::Region,
         pcias: 2,
@@ -30,12 +30,7 @@ fn judged_load(window: &Window, offset: u64, len: usize) -> Vec<&'static str> {
         len,
         gaddr: None,
     };
-    load(window, &value, &mut findings);
-    ids(&findings)
-}
-
-fn ids(findings: &[Finding]) -> Vec<&'static str> {
-    findings.iter().map(|finding| finding.rule.id()).collect()
+    broken(|judgement| load(window, &value, judgement))
 }
 
 fn with_payload(len: usize) -> Window {
@@ -47,7 +42,7 @@ fn with_payload(len: usize) -> Window {
 fn answered(starved: bool) -> Window {
     let mut window = Window::default();
     window.store(0, &HEADER_16);
-    window.answer(&Response::ok(3).u64(1), starved);
+    window.answer(image(3, Ok(Payload::default().u64(1))), starved);
     window
 }
 
@@ -155,6 +150,6 @@ fn a_response_is_loaded_after_its_command_and_inside_its_length() {
     window.store(8, &[0; 8]);
     assert_eq!(judged_load(&window, 0, 8), ["response-before-command"]);
     window.store(0, &HEADER_16);
-    window.answer(&Response::error(1, ResponseCode::BadValue), false);
+    window.answer(image(1, Err(ResponseCode::BadValue)), false);
     assert!(judged_load(&window, 0, 8).is_empty());
 }

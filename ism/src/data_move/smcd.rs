@@ -13,11 +13,11 @@
 
 use std::collections::BTreeMap;
 
+use zpci_region::Judgement;
 use zpci_region::rule::{Rule, RuleSet, Severity};
 
-use super::data::{MESSAGE_LEN, Piece};
+use super::order::{MESSAGE_LEN, Piece};
 use crate::dmb::Dmb;
-use crate::finding::Finding;
 use crate::layout::Fields;
 
 mod ring;
@@ -101,12 +101,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn store(mut self, start: u64, end: u64, findings: &mut Vec<Finding>) -> Self {
+    fn store(mut self, start: u64, end: u64, judgement: &mut Judgement<'_>) -> Self {
         if start < MESSAGE_LEN {
-            findings.push(Finding::new(
-                Rule::CdcDataBelowRing,
-                format!("data stored at {start:#x}: expected it at 0x20 or above, in the ring"),
-            ));
+            judgement.broken(Rule::CdcDataBelowRing, || {
+                format!("data stored at {start:#x}: expected it at 0x20 or above, in the ring")
+            });
         }
         let (from, to) = (
             start.saturating_sub(MESSAGE_LEN),
@@ -116,21 +115,18 @@ impl Connection {
             self = Self::default();
         }
         if self.ended {
-            findings.push(Finding::new(
-                Rule::CdcDataAfterAbort,
-                format!("data stored at {start:#x} after a message with the closed or abort flag: expected none"),
-            ));
+            judgement.broken(Rule::CdcDataAfterAbort, || format!("data stored at {start:#x} after a message with the closed or abort flag: expected none"));
         }
         self.stored.add(from, to);
         self
     }
 
-    fn message(mut self, message: Message, ring: u64, findings: &mut Vec<Finding>) -> Self {
+    fn message(mut self, message: Message, ring: u64, judgement: &mut Judgement<'_>) -> Self {
         if self.starts_again(message) {
             self.producer = Cursor::ZERO;
             self.consumer = Cursor::ZERO;
         }
-        self.judge(message, ring, findings);
+        self.judge(message, ring, judgement);
         Self {
             producer: message.producer,
             consumer: message.consumer,
@@ -152,16 +148,13 @@ impl Connection {
         (self.ended && back) || reset || from_zero
     }
 
-    fn judge(&self, message: Message, ring: u64, findings: &mut Vec<Finding>) {
+    fn judge(&self, message: Message, ring: u64, judgement: &mut Judgement<'_>) {
         let mut backwards = |which, old: Cursor, new: Cursor| {
             if new.is_before(old) {
-                findings.push(Finding::new(
-                    Rule::CdcCursorBackwards,
-                    format!(
+                judgement.broken(Rule::CdcCursorBackwards, || format!(
                         "{which} cursor {}/{} after {}/{} (wraps/bytes): expected it not to run backwards",
                         new.wrap, new.count, old.wrap, old.count
-                    ),
-                ));
+                    ));
             }
         };
         backwards("producer", self.producer, message.producer);
@@ -171,16 +164,13 @@ impl Connection {
         }
         let complaint = self.mismatch(message, ring);
         if let Some(complaint) = complaint {
-            findings.push(Finding::new(
-                Rule::CdcProducerMismatch,
-                format!(
+            judgement.broken(Rule::CdcProducerMismatch, || format!(
                     "producer cursor {}/{} after {}/{} (wraps/bytes) in a ring of {ring}: {complaint}",
                     message.producer.wrap,
                     message.producer.count,
                     self.producer.wrap,
                     self.producer.count
-                ),
-            ));
+                ));
         }
     }
 
@@ -234,7 +224,7 @@ impl SmcdOrder {
         dmb: &Dmb,
         piece: Piece,
         data: &[u8],
-        findings: &mut Vec<Finding>,
+        judgement: &mut Judgement<'_>,
     ) -> Connection {
         let connection = self
             .connections
@@ -242,21 +232,18 @@ impl SmcdOrder {
             .cloned()
             .unwrap_or_default();
         if !piece.signal {
-            return connection.store(piece.start, piece.end, findings);
+            return connection.store(piece.start, piece.end, judgement);
         }
         let Some(message) = Message::parse(piece, data) else {
-            findings.push(Finding::new(
-                Rule::CdcNotAMessage,
-                format!(
+            judgement.broken(Rule::CdcNotAMessage, || format!(
                     "signal store of {} bytes at {:#x}: expected a CDC message, 32 bytes at 0x0, type 0xfe, zeros where nothing is defined",
                     data.len(),
                     piece.start
-                ),
-            ));
+                ));
             return connection;
         };
         let ring = u64::from(dmb.len).saturating_sub(MESSAGE_LEN);
-        connection.message(message, ring, findings)
+        connection.message(message, ring, judgement)
     }
 
     /// Keeps the state after a store that was carried out.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::judged::broken;
 
 const TOKEN: u64 = 5 << 32;
 
@@ -17,11 +18,10 @@ fn judged(stores: &[(std::ops::Range<u64>, bool)]) -> Vec<Vec<&'static str>> {
     stores
         .iter()
         .map(|(range, signal)| {
-            let mut findings = Vec::new();
             let piece = piece(range.clone(), *signal);
-            order.judge(piece, &mut findings);
+            let rules = broken(|judgement| order.judge(piece, judgement));
             order.note(piece);
-            findings.iter().map(|finding| finding.rule.id()).collect()
+            rules
         })
         .collect()
 }
@@ -104,7 +104,8 @@ fn a_forgotten_dmb_is_a_new_one() {
     let mut order = MoveOrder::default();
     order.note(piece(0..8, true));
     order.forget(TOKEN);
-    let mut findings = Vec::new();
-    order.judge(piece(8..16, true), &mut findings);
-    assert!(findings.is_empty());
+    assert_eq!(
+        broken(|judgement| order.judge(piece(8..16, true), judgement)),
+        QUIET
+    );
 }

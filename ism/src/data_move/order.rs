@@ -1,4 +1,4 @@
-//! Target and order of data moves.
+//! Order of data moves.
 //!
 //! Moves are not delimited, so order is judged by neighbourhood. Per writer and token, a store is
 //! compared with the one right before it:
@@ -14,87 +14,12 @@
 
 use std::collections::BTreeMap;
 
-use zpci_region::Rule;
-use zpci_region::access::PAGE;
+use zpci_region::{Judgement, Rule};
 
-use crate::FunctionId;
-use crate::dmb::Dmb;
-use crate::fabric::Fabric;
-use crate::finding::Finding;
 use crate::layout::DataAddress;
 
 /// Bytes of the message area at the start of an SMC-D buffer.
 pub(crate) const MESSAGE_LEN: u64 = 32;
-
-/// The DMB of a move, if it has one that takes all of its bytes from this function. Judges also
-/// what concerns the address alone.
-pub(crate) fn target(
-    fabric: &Fabric,
-    id: FunctionId,
-    address: DataAddress,
-    len: usize,
-    findings: &mut Vec<Finding>,
-) -> Option<Dmb> {
-    let token = address.token;
-    let Some(dmb) = fabric.dmbs.get(token).copied() else {
-        findings.push(Finding::new(
-            Rule::UnknownDmb,
-            format!("store of {len} bytes for the token {token:#x}: there is no such DMB"),
-        ));
-        return None;
-    };
-    let own = fabric.get(id).map_or(0, |function| function.config.gid);
-    let permitted = own == dmb.rgid;
-    if !permitted {
-        findings.push(Finding::new(
-            Rule::NotPermittedByRgid,
-            format!(
-                "store into the DMB {token:#x} of {} by GID {own:#x}: expected GID {:#x}",
-                fabric.name(dmb.owner),
-                dmb.rgid
-            ),
-        ));
-    }
-    let offset = u64::from(address.offset);
-    let inside = offset.saturating_add(len as u64) <= u64::from(dmb.len);
-    if !inside {
-        findings.push(Finding::new(
-            Rule::OutsideDmb,
-            format!(
-                "store of {len} bytes at {offset:#x} of the DMB {token:#x}: expected them inside its {:#x} bytes",
-                dmb.len
-            ),
-        ));
-    }
-    if address.element > 15 {
-        findings.push(Finding::new(
-            Rule::ElementIndexTooHigh,
-            format!("element index {}: expected 0 to 15", address.element),
-        ));
-    }
-    if (offset % PAGE).saturating_add(len as u64) > PAGE {
-        findings.push(Finding::new(
-            Rule::MoveCrossesPage,
-            format!(
-                "store of {len} bytes at {offset:#x} of the DMB {token:#x}: expected at most {} up to the end of the page",
-                PAGE - offset % PAGE
-            ),
-        ));
-    }
-    (permitted && inside).then_some(dmb)
-}
-
-/// `signal-without-sba`.
-pub(crate) fn no_sba(fabric: &Fabric, dmb: &Dmb, address: DataAddress) -> Finding {
-    Finding::new(
-        Rule::SignalWithoutSba,
-        format!(
-            "signal to the DMB {:#x}: its owner {} has no SBA",
-            address.token,
-            fabric.name(dmb.owner)
-        ),
-    )
-}
 
 /// One store into a DMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,27 +80,21 @@ pub(crate) struct MoveOrder {
 
 impl MoveOrder {
     /// Compares a store with the one before it.
-    pub fn judge(&self, piece: Piece, findings: &mut Vec<Finding>) {
+    pub fn judge(&self, piece: Piece, judgement: &mut Judgement<'_>) {
         let Some(track) = self.tracks.get(&piece.token) else {
             return;
         };
         let Piece { start, end, .. } = piece;
         match track.signalled {
-            Some(done) if done.adjoins(piece) => findings.push(Finding::new(
-                Rule::DataAfterSignal,
-                format!(
-                    "bytes {start:#x}..{end:#x} stored after {:#x}..{:#x} beside them was signalled: expected the signal on the last piece only",
-                    done.start, done.end
-                ),
-            )),
+            Some(done) if done.adjoins(piece) => judgement.broken(Rule::DataAfterSignal, || {
+                let Signalled { start: from, end: to } = done;
+                format!("bytes {start:#x}..{end:#x} stored after {from:#x}..{to:#x} beside them was signalled: expected the signal on the last piece only")
+            }),
             None if end == track.last.start && !piece.is_message() => {
-                findings.push(Finding::new(
-                    Rule::DescendingPieces,
-                    format!(
-                        "bytes {start:#x}..{end:#x} stored after {:#x}..{:#x} above them: expected ascending pieces",
-                        track.last.start, track.last.end
-                    ),
-                ));
+                judgement.broken(Rule::DescendingPieces, || {
+                    let (from, to) = (track.last.start, track.last.end);
+                    format!("bytes {start:#x}..{end:#x} stored after {from:#x}..{to:#x} above them: expected ascending pieces")
+                });
             }
             _ => {}
         }

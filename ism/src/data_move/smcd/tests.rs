@@ -1,5 +1,6 @@
 use super::*;
 use crate::FunctionId;
+use crate::judged::broken;
 
 /// A sender of SMC-D data into a ring of 16352 bytes.
 struct Sender {
@@ -27,17 +28,17 @@ impl Sender {
     }
 
     fn store(&mut self, start: u64, data: &[u8], signal: bool) -> &mut Self {
-        let mut findings = Vec::new();
         let piece = Piece {
             token: TOKEN,
             start,
             end: start + data.len() as u64,
             signal,
         };
-        let connection = self.order.judge(&self.dmb, piece, data, &mut findings);
-        self.order.note(TOKEN, connection);
-        self.broken
-            .extend(findings.iter().map(|finding| finding.rule.id()));
+        let mut connection = None;
+        self.broken.extend(broken(|judgement| {
+            connection = Some(self.order.judge(&self.dmb, piece, data, judgement));
+        }));
+        self.order.note(TOKEN, connection.unwrap());
         self
     }
 

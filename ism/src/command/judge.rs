@@ -1,0 +1,87 @@
+//! Rules about what a well-formed command asks for. Nothing has happened yet.
+
+use zpci_region::access::PAGE;
+use zpci_region::{Judgement, Rule};
+
+use super::call::{Buffer, Call};
+use crate::dmb::Dmb;
+use crate::id::FunctionId;
+use crate::layout::{DMB_BOUNDARY, IEQ_LEN, SBA_INDEXES};
+use crate::state::State;
+
+/// Judges a command of function `id`.
+pub(crate) fn call(state: &State, id: FunctionId, call: Call, judgement: &mut Judgement<'_>) {
+    match call {
+        Call::RegSba { iova } => {
+            if !iova.is_multiple_of(PAGE) {
+                judgement.broken(Rule::QueueMisaligned, || {
+                    format!("REG_SBA with an SBA at iova {iova:#x}: expected a multiple of 4096")
+                });
+            }
+        }
+        Call::RegIeq { iova, len } => reg_ieq(state, id, iova, len, judgement),
+        Call::RegDmb(buffer) => reg_dmb(state, id, buffer, judgement),
+        Call::UnregDmb { token } => unreg_dmb(state, id, token, judgement),
+        _ => {}
+    }
+}
+
+fn reg_ieq(state: &State, id: FunctionId, iova: u64, len: u64, judgement: &mut Judgement<'_>) {
+    if !iova.is_multiple_of(PAGE) || len != IEQ_LEN {
+        judgement.broken(Rule::QueueMisaligned, || {
+            format!("REG_IEQ with {len} bytes at iova {iova:#x}: expected 512 bytes at a multiple of 4096")
+        });
+    }
+    if state[id].registered.sba.is_none() {
+        judgement.broken(Rule::RegisterOrder, || {
+            "REG_IEQ without an SBA: expected REG_SBA before it".to_owned()
+        });
+    }
+}
+
+fn reg_dmb(state: &State, id: FunctionId, buffer: Buffer, judgement: &mut Judgement<'_>) {
+    let Buffer {
+        iova, len, index, ..
+    } = buffer;
+    let registered = &state[id].registered;
+    let missing = match (registered.sba, registered.ieq) {
+        (None, _) => Some("an SBA"),
+        (Some(_), None) => Some("an event queue"),
+        (Some(_), Some(_)) => None,
+    };
+    if let Some(missing) = missing {
+        judgement.broken(Rule::RegisterOrder, || {
+            format!("REG_DMB without {missing}: expected REG_SBA and REG_IEQ before it")
+        });
+    }
+    if !SBA_INDEXES.contains(&index) {
+        judgement.broken(Rule::BadSbaIndex, || {
+            format!("REG_DMB with SBA index {index}: expected 32 to 1919")
+        });
+    } else if let Some(token) = state.dmbs.at_index(id, index) {
+        judgement.broken(Rule::BadSbaIndex, || {
+            format!(
+                "REG_DMB with SBA index {index}, which the DMB {token:#x} has: expected a free one"
+            )
+        });
+    }
+    let last = iova.saturating_add(u64::from(len).saturating_sub(1));
+    if !Dmb::fits(iova, len) || iova / DMB_BOUNDARY != last / DMB_BOUNDARY {
+        judgement.broken(Rule::BadDmbMemory, || {
+            format!("REG_DMB with {len} bytes at iova {iova:#x}: expected 1 byte to 1 MiB at a multiple of 4096, inside one MiB")
+        });
+    }
+}
+
+fn unreg_dmb(state: &State, id: FunctionId, token: u64, judgement: &mut Judgement<'_>) {
+    match state.dmbs.get(token) {
+        Some(dmb) if dmb.owner == id => {}
+        Some(dmb) => judgement.broken(Rule::UnregisterNotOwned, || {
+            let owner = state.name(dmb.owner);
+            format!("UNREG_DMB of {token:#x}, which belongs to {owner}: expected an own token")
+        }),
+        None => judgement.broken(Rule::UnregisterNotOwned, || {
+            format!("UNREG_DMB of {token:#x}: there is no such DMB")
+        }),
+    }
+}

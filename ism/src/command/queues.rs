@@ -1,0 +1,52 @@
+//! REG_SBA, UNREG_SBA and REG_IEQ: the page of summary bits, and the event queue.
+
+use zpci_region::access::PAGE;
+
+use super::response::{Outcome, Payload, ResponseCode};
+use crate::event::tell_peers;
+use crate::function::EventQueue;
+use crate::layout::{IEQ_LEN, SBA_LEN};
+use crate::turn::Turn;
+
+/// REG_SBA.
+pub(crate) fn register_sba(turn: &mut Turn<'_>, iova: u64) -> Outcome {
+    let registered = &mut turn.state[turn.id].registered;
+    if registered.sba.is_some() {
+        return Err(ResponseCode::AlreadyRegistered);
+    }
+    if !iova.is_multiple_of(PAGE) {
+        return Err(ResponseCode::BadValue);
+    }
+    turn.host
+        .check_writable(turn.id, iova, SBA_LEN)
+        .map_err(|_| ResponseCode::MemoryNotReachable)?;
+    registered.sba = Some(iova);
+    Ok(Payload::default())
+}
+
+/// UNREG_SBA. Succeeds without one, too: drivers keep the page if a teardown fails. Without
+/// summary bits the function cannot be signalled any more, so its peers are told.
+pub(crate) fn unregister_sba(turn: &mut Turn<'_>) -> Outcome {
+    if turn.own().registered.sba.take().is_some() {
+        tell_peers(turn);
+    }
+    Ok(Payload::default())
+}
+
+/// REG_IEQ. The queue must have room for a header and 15 entries: fewer bytes would not hold what
+/// the function writes.
+pub(crate) fn register_ieq(turn: &mut Turn<'_>, iova: u64, len: u64) -> Outcome {
+    let registered = &mut turn.state[turn.id].registered;
+    if registered.ieq.is_some() {
+        return Err(ResponseCode::AlreadyRegistered);
+    }
+    if !iova.is_multiple_of(PAGE) || len != IEQ_LEN {
+        return Err(ResponseCode::BadValue);
+    }
+    let bytes = usize::try_from(len).map_err(|_| ResponseCode::BadValue)?;
+    turn.host
+        .check_writable(turn.id, iova, bytes)
+        .map_err(|_| ResponseCode::MemoryNotReachable)?;
+    registered.ieq = Some(EventQueue { iova, events: 0 });
+    Ok(Payload::default())
+}

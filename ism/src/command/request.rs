@@ -1,0 +1,160 @@
+//! The bytes of a request, and what they ask for.
+
+use super::call::Call;
+use super::response::ResponseCode;
+use super::table::Command;
+use crate::layout::{Fields, HEADER_LEN};
+
+/// Bytes of a request that the window keeps; stores behind them are dropped.
+pub(crate) const REQUEST_LEN: usize = 256;
+
+/// A request that can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    pub command: Command,
+    pub call: Call,
+    /// Bytes stored behind its payload.
+    pub extra: usize,
+}
+
+/// Why a request cannot be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The code is none of the fourteen.
+    Unknown,
+    /// The length is not the command's.
+    Length(Command),
+    /// The end of the payload is missing; so many bytes of it are there.
+    Short(Command, usize),
+    /// The payload is missing from this offset on, though later bytes are there.
+    Gap(Command, usize),
+}
+
+impl Fault {
+    pub fn code(self) -> ResponseCode {
+        match self {
+            Fault::Unknown => ResponseCode::UnknownCommand,
+            Fault::Length(_) => ResponseCode::BadLength,
+            Fault::Short(..) | Fault::Gap(..) => ResponseCode::MissingPayload,
+        }
+    }
+}
+
+/// The bytes stored since the last doorbell.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    bytes: [u8; REQUEST_LEN],
+    written: [bool; REQUEST_LEN],
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            bytes: [0; REQUEST_LEN],
+            written: [false; REQUEST_LEN],
+        }
+    }
+}
+
+impl Request {
+    pub fn put(&mut self, offset: u64, data: &[u8]) {
+        let Ok(at) = usize::try_from(offset) else {
+            return;
+        };
+        let slots = self.bytes.iter_mut().zip(&mut self.written).skip(at);
+        for ((slot, written), byte) in slots.zip(data) {
+            *slot = *byte;
+            *written = true;
+        }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields(&self.bytes)
+    }
+
+    pub fn command(&self) -> u32 {
+        self.fields().u32(0)
+    }
+
+    pub fn reserved(&self) -> u16 {
+        self.fields().u16(4)
+    }
+
+    /// Bytes that the header announces, itself included.
+    pub fn len(&self) -> usize {
+        usize::from(self.fields().u16(6))
+    }
+
+    /// The first 8 bytes.
+    pub fn header(&self) -> [u8; HEADER_LEN] {
+        self.fields().u64(0).to_be_bytes()
+    }
+
+    /// Header and announced payload, at most [`REQUEST_LEN`] bytes.
+    pub fn announced(&self) -> &[u8] {
+        let len = self.len().clamp(HEADER_LEN, REQUEST_LEN);
+        self.bytes.get(..len).unwrap_or(&self.bytes)
+    }
+
+    /// How many bytes of the header were stored.
+    pub fn header_written(&self) -> usize {
+        self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        !self.written.contains(&true)
+    }
+
+    /// Whether its header is complete: it is to be run.
+    pub fn is_complete(&self) -> bool {
+        self.header_written() == HEADER_LEN
+    }
+
+    /// Understands a request whose header is complete.
+    pub fn parse(&self) -> Result<Whole, Fault> {
+        let command = Command::from_code(self.command()).ok_or(Fault::Unknown)?;
+        if self.len() != command.request_len() {
+            return Err(Fault::Length(command));
+        }
+        let announced = self.len() - HEADER_LEN;
+        let payload = || self.written.iter().skip(HEADER_LEN);
+        let present = payload().take_while(|w| **w).count();
+        if present < announced {
+            let later = payload().take(announced).skip(present).any(|w| *w);
+            return Err(match later {
+                true => Fault::Gap(command, HEADER_LEN + present),
+                false => Fault::Short(command, present),
+            });
+        }
+        Ok(Whole {
+            command,
+            call: Call::parse(command, self.fields()),
+            extra: payload().skip(announced).filter(|w| **w).count(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(stores: &[(u64, usize)]) -> Result<usize, Fault> {
+        let mut request = Request::default();
+        for (at, len) in stores {
+            request.put(*at, &vec![1; *len]);
+        }
+        request.put(0, &[0, 0, 0, 2, 0, 0, 0, 24]);
+        request.parse().map(|whole| whole.extra)
+    }
+
+    #[test]
+    fn payload_is_compared_with_the_announced_length() {
+        let command = Command::RegIeq;
+        assert_eq!(stored(&[(8, 16)]), Ok(0));
+        assert_eq!(stored(&[(8, 8)]), Err(Fault::Short(command, 8)));
+        assert_eq!(stored(&[(16, 8)]), Err(Fault::Gap(command, 8)));
+        assert_eq!(stored(&[(8, 4), (20, 4)]), Err(Fault::Gap(command, 12)));
+        assert_eq!(stored(&[(8, 24)]), Ok(8));
+        assert_eq!(stored(&[(8, 16), (4000, 8)]), Ok(0));
+    }
+}

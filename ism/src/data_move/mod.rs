@@ -1,0 +1,10 @@
+//! Data moves: stores into BAR 0. [`store`] carries them out, [`target`] finds the DMB, [`order`]
+//! compares a move with the one before it, [`smcd`] reads what SMC-D puts into a DMB.
+
+pub(crate) mod order;
+pub(crate) mod smcd;
+
+mod store;
+mod target;
+
+pub(crate) use store::store;

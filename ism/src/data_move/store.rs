@@ -1,0 +1,116 @@
+//! Data moves: a store into BAR 0 writes into a DMB, perhaps another guest's, and may signal it.
+//!
+//! A store is carried out whole or not at all, in the order in which the receiver may look: data,
+//! element mask, DMB bit, summary bit, interrupt (Linux 6.12 clears the summary bit first, then
+//! scans DMB bits, then reads the mask).
+
+use zpci_region::Rule;
+use zpci_region::access::{Failure, Store};
+use zpci_region::judgement::{Judgement, Refusal};
+
+use super::order::Piece;
+use super::{smcd, target};
+use crate::dmb::Dmb;
+use crate::host::{Host, MemoryError};
+use crate::layout::{DataAddress, SBA_SUMMARY, dmb_bit, dmb_mask, element_bit};
+use crate::record::MoveRecord;
+use crate::turn::Turn;
+
+pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusal> {
+    let address = DataAddress::decode(store.offset);
+    let state = &*turn.state;
+    let function = &state[turn.id];
+    let rules = &function.config.rules;
+    let mut judgement = Judgement::new(rules, turn.observer, store);
+    let len = store.data.len();
+    let Some(dmb) = target::find(state, turn.id, address, len, &mut judgement) else {
+        judgement.verdict()?;
+        // Every rule that leaves a move without a target refuses it.
+        return Err(failed(format!(
+            "data move to {:#x} has no target",
+            address.token
+        )));
+    };
+    let sba = state[dmb.owner].registered.sba.filter(|_| address.signal);
+    if address.signal && sba.is_none() {
+        judgement.broken(Rule::SignalWithoutSba, || {
+            let owner = state.name(dmb.owner);
+            format!(
+                "signal to the DMB {:#x}: its owner {owner} has no SBA",
+                address.token
+            )
+        });
+    }
+    let piece = Piece::new(address, len);
+    function.moves.judge(piece, &mut judgement);
+    let smcd =
+        smcd::enabled(rules).then(|| function.smcd.judge(&dmb, piece, store.data, &mut judgement));
+    judgement.verdict()?;
+
+    write(turn.host, &dmb, address, sba, store.data).map_err(|error| {
+        let owner = turn.state.name(dmb.owner);
+        failed(format!("data move into memory of {owner}: {error}"))
+    })?;
+    if sba.is_some() {
+        turn.interrupt(dmb.owner);
+    }
+    let function = turn.own();
+    function.moves.note(piece);
+    if let Some(connection) = smcd {
+        function.smcd.note(piece.token, connection);
+    }
+    let totals = &mut function.totals;
+    totals.moves = totals.moves.saturating_add(1);
+    totals.moved_bytes = totals.moved_bytes.saturating_add(len as u64);
+    totals.signals = totals.signals.saturating_add(u64::from(address.signal));
+    turn.observer.data_move(&MoveRecord {
+        function: turn.id,
+        owner: dmb.owner,
+        token: address.token,
+        offset: address.offset,
+        len,
+        element: address.element,
+        signal: address.signal,
+        signalled: sba.is_some(),
+    });
+    Ok(())
+}
+
+/// Writes data and bits; checks first that all of them can be written.
+fn write(
+    host: &mut dyn Host,
+    dmb: &Dmb,
+    address: DataAddress,
+    sba: Option<u64>,
+    data: &[u8],
+) -> Result<(), MemoryError> {
+    let owner = dmb.owner;
+    // Inside the DMB, whose end does not overflow.
+    let target = dmb.iova.wrapping_add(u64::from(address.offset));
+    let (bit_at, bit) = dmb_bit(dmb.index);
+    let mask_at = dmb_mask(dmb.index);
+    host.check_writable(owner, target, data.len())?;
+    if let Some(sba) = sba {
+        // The SBA is one aligned page: what can be written of it can be written in whole.
+        host.check_writable(owner, sba, 1)?;
+    }
+    host.write(owner, target, data)?;
+    if let Some(sba) = sba {
+        host.set_bits_be16(
+            owner,
+            sba.wrapping_add(mask_at),
+            element_bit(address.element),
+        )?;
+        host.set_bits(owner, sba.wrapping_add(bit_at), bit)?;
+        host.set_bits(owner, sba, SBA_SUMMARY)?;
+    }
+    Ok(())
+}
+
+fn failed(reason: String) -> Refusal {
+    Refusal {
+        failure: Failure::Io,
+        rule: None,
+        reason,
+    }
+}

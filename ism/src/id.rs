@@ -1,0 +1,5 @@
+//! How a fabric numbers its functions.
+
+/// Position of a function in its fabric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionId(pub usize);

@@ -1,0 +1,142 @@
+//! The data of a fabric, and the questions about it.
+
+use std::collections::BTreeSet;
+use std::ops::{Index, IndexMut};
+
+use crate::dmb::{Dmb, DmbTable};
+use crate::function::{Function, FunctionInfo};
+use crate::id::FunctionId;
+
+/// Functions, DMBs, and who has to do with whom.
+///
+/// Functions never leave, so an id that [`State::contains`] stays good.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    functions: Vec<Function>,
+    pub dmbs: DmbTable,
+    /// Pairs, lower id first, of functions joined by a DMB since either last went away.
+    relations: BTreeSet<(FunctionId, FunctionId)>,
+}
+
+impl Index<FunctionId> for State {
+    type Output = Function;
+
+    fn index(&self, id: FunctionId) -> &Function {
+        &self.functions[id.0]
+    }
+}
+
+impl IndexMut<FunctionId> for State {
+    fn index_mut(&mut self, id: FunctionId) -> &mut Function {
+        &mut self.functions[id.0]
+    }
+}
+
+impl State {
+    pub fn new(functions: Vec<Function>, dmbs: DmbTable) -> Self {
+        Self {
+            functions,
+            dmbs,
+            relations: BTreeSet::new(),
+        }
+    }
+
+    /// Whether there is a function of this id.
+    pub fn contains(&self, id: FunctionId) -> bool {
+        id.0 < self.functions.len()
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = FunctionId> + use<> {
+        (0..self.functions.len()).map(FunctionId)
+    }
+
+    pub fn by_gid(&self, gid: u64) -> Option<FunctionId> {
+        let at = self.functions.iter().position(|f| f.config.gid == gid);
+        at.map(FunctionId)
+    }
+
+    /// Name of a function, for messages.
+    pub fn name(&self, id: FunctionId) -> &str {
+        &self[id].config.name
+    }
+
+    /// The function as reports show it.
+    pub fn info(&self, id: FunctionId) -> FunctionInfo {
+        let function = &self[id];
+        let gid = function.config.gid;
+        let registered = &function.registered;
+        FunctionInfo {
+            id,
+            name: function.config.name.clone(),
+            gid,
+            sba: registered.sba,
+            ieq: registered.ieq.map(|queue| queue.iova),
+            dmbs_owned: self.dmbs.iter().filter(|(_, dmb)| dmb.owner == id).count(),
+            dmbs_used: self.dmbs.iter().filter(|(_, dmb)| dmb.rgid == gid).count(),
+            vlans: registered.vlans.iter().copied().collect(),
+            vlan_required: registered.vlan_required,
+            response_pending: function.window.unread(),
+            totals: function.totals,
+        }
+    }
+
+    /// Enters a DMB, and notes that owner and writer have to do with each other. Returns its
+    /// token; `None` if all are in use.
+    pub fn enter(&mut self, dmb: Dmb) -> Option<u64> {
+        let token = self.dmbs.insert(dmb)?;
+        self.relations.extend(self.between(&dmb));
+        Some(token)
+    }
+
+    /// Forgets a DMB and what functions did to it; owner and writer part if it was the last
+    /// between them.
+    pub fn leave(&mut self, token: u64) {
+        let Some(gone) = self.dmbs.remove(token) else {
+            return;
+        };
+        self.forget(token);
+        if let Some(between) = self.between(&gone)
+            && !self
+                .dmbs
+                .iter()
+                .any(|(_, dmb)| self.between(dmb) == Some(between))
+        {
+            self.relations.remove(&between);
+        }
+    }
+
+    /// Puts a function back to the state after power-on, without its DMBs. Peers stay related
+    /// until they are told: [`Self::part`].
+    pub fn reset(&mut self, id: FunctionId) {
+        for token in self.dmbs.remove_owned(id) {
+            self.forget(token);
+        }
+        self[id].reset();
+    }
+
+    /// Ends every relation of a function; returns its former peers.
+    pub fn part(&mut self, id: FunctionId) -> Vec<FunctionId> {
+        let mut peers = Vec::new();
+        self.relations.retain(|&(a, b)| {
+            match (a == id, b == id) {
+                (true, _) => peers.push(b),
+                (_, true) => peers.push(a),
+                _ => return true,
+            }
+            false
+        });
+        peers
+    }
+
+    fn forget(&mut self, token: u64) {
+        for function in &mut self.functions {
+            function.forget(token);
+        }
+    }
+
+    /// Owner and writer of a DMB, if they are two functions of the fabric; lower id first.
+    fn between(&self, dmb: &Dmb) -> Option<(FunctionId, FunctionId)> {
+        let (owner, writer) = (dmb.owner, self.by_gid(dmb.rgid)?);
+        (owner != writer).then(|| (owner.min(writer), owner.max(writer)))
+    }
+}

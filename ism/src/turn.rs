@@ -1,0 +1,32 @@
+//! What one access may touch.
+
+use crate::function::Function;
+use crate::host::{Host, VECTOR};
+use crate::id::FunctionId;
+use crate::record::DeviceObserver;
+use crate::state::State;
+
+/// One access, reset or departure of one function: the state that it may change, its
+/// surroundings, and who is told.
+pub(crate) struct Turn<'a> {
+    pub state: &'a mut State,
+    /// The function whose turn it is. The state contains it.
+    pub id: FunctionId,
+    pub host: &'a mut dyn Host,
+    pub observer: &'a mut dyn DeviceObserver,
+}
+
+impl Turn<'_> {
+    /// The function whose turn it is.
+    pub fn own(&mut self) -> &mut Function {
+        &mut self.state[self.id]
+    }
+
+    /// Raises the interrupt of a function.
+    pub fn interrupt(&mut self, to: FunctionId) {
+        let totals = &mut self.state[to].totals;
+        totals.interrupts = totals.interrupts.saturating_add(1);
+        self.host.interrupt(to, VECTOR);
+        self.observer.interrupt(to, VECTOR);
+    }
+}

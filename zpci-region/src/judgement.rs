@@ -1,0 +1,182 @@
+//! The judgement of one access: what it breaks, who is told, and whether it is refused.
+
+use crate::access::{Failure, Load, Path, Store};
+use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
+
+/// Why an access had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// The kind of error that the client gets.
+    pub failure: Failure,
+    /// The rule that refused it, if it was a rule.
+    pub rule: Option<Rule>,
+    /// One sentence for logs: the thing, where it is, what was expected.
+    pub reason: String,
+}
+
+/// Where an access goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// How the access arrived.
+    pub path: Path,
+    /// PCI address space: the BAR number.
+    pub pcias: u8,
+    /// Byte offset in the BAR.
+    pub offset: u64,
+    /// Number of bytes.
+    pub len: usize,
+}
+
+impl From<&Store<'_>> for Place {
+    fn from(store: &Store<'_>) -> Self {
+        Self {
+            path: store.path,
+            pcias: store.pcias,
+            offset: store.offset,
+            len: store.data.len(),
+        }
+    }
+}
+
+impl From<&Load> for Place {
+    fn from(load: &Load) -> Self {
+        Self {
+            path: load.path,
+            pcias: load.pcias,
+            offset: load.offset,
+            len: load.len,
+        }
+    }
+}
+
+/// The access under judgement, and what has refused it so far.
+///
+/// A rule that is off costs one look at its severity: its detail is never written.
+pub struct Judgement<'a> {
+    rules: &'a RuleSet,
+    observer: &'a mut dyn Observer,
+    place: Place,
+    refusal: Option<Refusal>,
+}
+
+impl<'a> Judgement<'a> {
+    /// Begins the judgement of an access. Each broken rule is told to `observer` at once.
+    pub fn new(
+        rules: &'a RuleSet,
+        observer: &'a mut dyn Observer,
+        place: impl Into<Place>,
+    ) -> Self {
+        Self {
+            rules,
+            observer,
+            place: place.into(),
+            refusal: None,
+        }
+    }
+
+    /// Records that the access breaks `rule`, and refuses it if the severity or the rule says so.
+    /// `detail` runs only if the rule is on or refuses.
+    pub fn broken(&mut self, rule: Rule, detail: impl FnOnce() -> String) {
+        self.broken_with(rule, Failure::Io, detail);
+    }
+
+    /// As [`Self::broken`], with the failure that a refused access gets.
+    pub fn broken_with(&mut self, rule: Rule, failure: Failure, detail: impl FnOnce() -> String) {
+        let severity = self.rules.severity(rule);
+        let refused = self.rules.refuses(rule);
+        if severity == Severity::Off && !refused {
+            return;
+        }
+        let detail = detail();
+        if refused && self.refusal.is_none() {
+            self.refusal = Some(Refusal {
+                failure,
+                rule: Some(rule),
+                reason: detail.clone(),
+            });
+        }
+        if severity != Severity::Off {
+            self.observer.violation(&Violation {
+                rule,
+                severity,
+                path: self.place.path,
+                pcias: self.place.pcias,
+                offset: self.place.offset,
+                len: self.place.len,
+                pieces: 1,
+                piece_len: self.place.len,
+                detail,
+            });
+        }
+    }
+
+    /// Refuses the access; the report of the broken rule comes later, or has come.
+    pub(crate) fn refuse(&mut self, rule: Rule, reason: impl FnOnce() -> String) {
+        if self.refusal.is_none() {
+            self.refusal = Some(Refusal {
+                failure: Failure::Io,
+                rule: Some(rule),
+                reason: reason(),
+            });
+        }
+    }
+
+    /// Ends the judgement: the first refusal, if any.
+    pub fn verdict(self) -> Result<(), Refusal> {
+        self.refusal.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Seen(Vec<Violation>);
+
+    impl Observer for Seen {
+        fn violation(&mut self, violation: &Violation) {
+            self.0.push(violation.clone());
+        }
+    }
+
+    /// The verdict on one broken rule, how often it was told, and whether its detail was written.
+    fn judged(severity: Severity, rule: Rule) -> (Result<(), Refusal>, usize, bool) {
+        let mut rules = RuleSet::default();
+        rules.set(rule, severity);
+        let (mut seen, mut written) = (Seen(Vec::new()), false);
+        let place = Place {
+            path: Path::Bar,
+            pcias: 2,
+            offset: 0,
+            len: 8,
+        };
+        let mut judgement = Judgement::new(&rules, &mut seen, place);
+        judgement.broken(rule, || {
+            written = true;
+            "why".to_owned()
+        });
+        (judgement.verdict(), seen.0.len(), written)
+    }
+
+    #[test]
+    fn severity_decides_about_record_and_refusal() {
+        assert_eq!(judged(Severity::Note, Rule::TornHeader), (Ok(()), 1, true));
+        assert_eq!(judged(Severity::Warn, Rule::TornHeader), (Ok(()), 1, true));
+        let (refused, told, _) = judged(Severity::Reject, Rule::TornHeader);
+        assert_eq!(refused.unwrap_err().rule, Some(Rule::TornHeader));
+        assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn a_rule_that_is_off_costs_no_detail() {
+        assert_eq!(judged(Severity::Off, Rule::TornHeader), (Ok(()), 0, false));
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_fails_whatever_the_severity() {
+        let (refused, told, _) = judged(Severity::Off, Rule::UnknownDmb);
+        assert_eq!(refused.unwrap_err().failure, Failure::Io);
+        assert_eq!(told, 0);
+    }
+}

@@ -1,0 +1,145 @@
+//! One request as a value.
+
+use super::error::RequestError;
+use super::layout::{ABI_LEN, REQUEST_LEN, REQUEST_OFFSET};
+use crate::access::Instruction;
+
+const FLAG_READ: u64 = 1;
+const FLAG_BLOCKW: u64 = 2;
+const FLAG_STORE: u64 = 4;
+const FLAGS: u64 = FLAG_READ | FLAG_BLOCKW | FLAG_STORE;
+
+/// The instruction that a request stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// PCILG.
+    Load,
+    /// PCISTB.
+    StoreBlock,
+    /// PCISTG.
+    Store,
+}
+
+impl Op {
+    /// The instruction of a store.
+    pub const fn store(self) -> Option<Instruction> {
+        match self {
+            Op::Load => None,
+            Op::StoreBlock => Some(Instruction::Pcistb),
+            Op::Store => Some(Instruction::Pcistg),
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The instruction.
+    pub op: Op,
+    /// Address of the caller's buffer; what it is an address of, [`Carrier`] tells.
+    pub gaddr: u64,
+    /// Byte offset in the address space.
+    pub offset: u64,
+    /// Bytes to be loaded or stored, at least 1.
+    pub len: u16,
+    /// Address space: the BAR number, 0..=5.
+    pub pcias: u8,
+    /// The bytes of a store, `len` of them, if the request brought them along.
+    pub payload: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// Understands a write of `bytes` at `offset` of the region.
+    ///
+    /// Length against the maximum, address space and `gaddr` are judged later, by the shape rules.
+    pub fn parse(offset: u64, bytes: &'a [u8]) -> Result<Self, RequestError> {
+        let len = bytes.len();
+        if offset < REQUEST_OFFSET {
+            return Err(RequestError::NotWritable { offset });
+        }
+        if offset >= ABI_LEN {
+            return Err(RequestError::OutsideRegion { offset, len });
+        }
+        let partial = RequestError::PartialRequest { offset, len };
+        if offset != REQUEST_OFFSET {
+            return Err(partial);
+        }
+        let (request, appended) = bytes.split_at_checked(REQUEST_LEN).ok_or(partial)?;
+        let (flags, gaddr, pci_offset, tail) = fields(request).ok_or(partial)?;
+        let op = match flags {
+            FLAG_READ => Op::Load,
+            FLAG_BLOCKW => Op::StoreBlock,
+            FLAG_STORE => Op::Store,
+            _ if flags & FLAGS == 0 => {
+                return Err(RequestError::NoInstruction { flags });
+            }
+            _ => return Err(RequestError::AmbiguousFlags { flags }),
+        };
+        let (len, pcias) = tail;
+        if len == 0 {
+            return Err(RequestError::Empty);
+        }
+        if op == Op::Store && (pci_offset % 8).saturating_add(len.into()) > 8 {
+            let offset = pci_offset;
+            return Err(RequestError::NoRegisterStore { offset, len });
+        }
+        let payload = match op {
+            Op::Load | Op::StoreBlock if appended.is_empty() => None,
+            Op::StoreBlock | Op::Store if appended.len() == usize::from(len) => Some(appended),
+            Op::StoreBlock | Op::Store => {
+                return Err(RequestError::PayloadLength {
+                    len,
+                    appended: appended.len(),
+                });
+            }
+            Op::Load => {
+                return Err(RequestError::LoadWithPayload {
+                    appended: appended.len(),
+                });
+            }
+        };
+        Ok(Self {
+            op,
+            gaddr,
+            offset: pci_offset,
+            len,
+            pcias,
+            payload,
+        })
+    }
+
+    /// The bytes to write at [`REQUEST_OFFSET`]: the request and, if there is one, its payload.
+    pub fn encode(&self) -> Vec<u8> {
+        let flags = match self.op {
+            Op::Load => FLAG_READ,
+            Op::StoreBlock => FLAG_BLOCKW,
+            Op::Store => FLAG_STORE,
+        };
+        let payload = self.payload.unwrap_or_default();
+        let mut bytes = Vec::with_capacity(REQUEST_LEN + payload.len());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(self.gaddr.to_ne_bytes());
+        bytes.extend(self.offset.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(self.len.to_ne_bytes());
+        bytes.extend([self.pcias, 0]);
+        bytes.extend(payload);
+        bytes
+    }
+}
+
+/// Flags, gaddr, offset and (len, pcias) of a 32-byte request; `None` if it is shorter.
+fn fields(request: &[u8]) -> Option<(u64, u64, u64, (u16, u8))> {
+    let (flags, rest) = request.split_first_chunk()?;
+    let (gaddr, rest) = rest.split_first_chunk()?;
+    let (offset, rest) = rest.split_first_chunk()?;
+    let (_reserved, rest) = rest.split_first_chunk::<4>()?;
+    let (len, rest) = rest.split_first_chunk()?;
+    let pcias = *rest.first()?;
+    Some((
+        u64::from_ne_bytes(*flags),
+        u64::from_ne_bytes(*gaddr),
+        u64::from_ne_bytes(*offset),
+        (u16::from_ne_bytes(*len), pcias),
+    ))
+}

@@ -1,0 +1,29 @@
+//! What happens when a rule is broken.
+
+/// What happens when a rule is broken. Ordered from least to most severe.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Not checked.
+    Off,
+    /// Recorded.
+    Note,
+    /// Recorded, and shown as a fault.
+    Warn,
+    /// Recorded, and the access has no effect.
+    Reject,
+}
+
+impl Severity {
+    /// Name in profiles, lists and events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Off => "off",
+            Severity::Note => "note",
+            Severity::Warn => "warn",
+            Severity::Reject => "reject",
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Accesses of 0 bytes.
+
+use crate::access::Failure;
+use crate::judgement::Refusal;
+
+/// The refusal of an access of 0 bytes, which breaks no rule because it is no access.
+pub(super) fn empty(what: &str, pcias: u8, offset: u64) -> Refusal {
+    Refusal {
+        failure: Failure::Invalid,
+        rule: None,
+        reason: format!(
+            "{what} of 0 bytes at offset {offset:#x} of BAR {pcias}: expected at least 1"
+        ),
+    }
+}
