@@ -12,17 +12,19 @@ use crate::state::State;
 /// Judges a command of function `id`.
 pub(crate) fn call(state: &State, id: FunctionId, call: Call, judgement: &mut Judgement<'_>) {
     match call {
-        Call::RegSba { iova } => {
-            if !iova.is_multiple_of(PAGE) {
-                judgement.broken(Rule::QueueMisaligned, || {
-                    format!("REG_SBA with an SBA at iova {iova:#x}: expected a multiple of 4096")
-                });
-            }
-        }
+        Call::RegSba { iova } => reg_sba(iova, judgement),
         Call::RegIeq { iova, len } => reg_ieq(state, id, iova, len, judgement),
         Call::RegDmb(buffer) => reg_dmb(state, id, buffer, judgement),
         Call::UnregDmb { token } => unreg_dmb(state, id, token, judgement),
         _ => {}
+    }
+}
+
+fn reg_sba(iova: u64, judgement: &mut Judgement<'_>) {
+    if !iova.is_multiple_of(PAGE) {
+        judgement.broken(Rule::QueueMisaligned, || {
+            format!("REG_SBA with an SBA at iova {iova:#x}: expected a multiple of 4096")
+        });
     }
 }
 

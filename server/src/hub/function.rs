@@ -191,7 +191,6 @@ impl Function {
         let mut state = self.hub.lock();
         let State {
             fabric,
-            guests,
             journal,
             slots,
             ..
