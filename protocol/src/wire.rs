@@ -46,6 +46,20 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    /// Only padding may be left: zeros, up to the `room` bytes that the sender has for the answer.
+    /// `fixed` bytes have been read.
+    pub(crate) fn end_padded(self, fixed: u32, room: u32) -> Result<(), Refused> {
+        let padding = room.saturating_sub(fixed) as usize;
+        if self.rest.len() <= padding && self.rest.iter().all(|byte| *byte == 0) {
+            return Ok(());
+        }
+        let extra = self.rest.len();
+        Err(Refused::invalid(format!(
+            "{}: {extra} bytes behind the {fixed} of the request, expected at most {padding} zeros",
+            self.what
+        )))
+    }
+
     /// Nothing may be left.
     pub(crate) fn end(self) -> Result<(), Refused> {
         if self.rest.is_empty() {

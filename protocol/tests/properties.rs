@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use vfio_user_protocol::message::{
-    DmaMap, DmaUnmap, IrqAction, IrqData, MmapArea, MultiWrites, RegionAccess, RegionCapability,
-    RegionInfo, RegionWrite, Reply, SetIrqs, Version, dma,
+    DmaAccess, DmaMap, DmaUnmap, IrqAction, IrqData, MmapArea, MultiWrites, RegionAccess,
+    RegionCapability, RegionInfo, RegionWrite, Reply, SetIrqs, Version, dma,
 };
 use vfio_user_protocol::{Command, Errno, HEADER_LEN, Header, Limits, Next, Request, next_frame};
 
@@ -105,6 +105,7 @@ fn request(which: u8, a: u64, b: u32, material: &Material) -> Request<'_> {
             text: if b.is_multiple_of(2) { "" } else { "{}" },
         }),
         1 => Request::DmaMap(DmaMap {
+            access: [DmaAccess::Unstated, DmaAccess::Mapping, DmaAccess::FileIo][(a % 3) as usize],
             readable: true,
             writable: b.is_multiple_of(2),
             offset,

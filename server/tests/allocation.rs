@@ -19,7 +19,7 @@ use vfio_user_ism_server::profile;
 use vfio_user_ism_server::serve::threads::Threads;
 use vfio_user_protocol::header::NO_REPLY;
 use vfio_user_protocol::message::{
-    DmaMap, IrqAction, IrqData, MultiWrites, RegionAccess, RegionWrite, SetIrqs, Version,
+    DmaAccess, DmaMap, IrqAction, IrqData, MultiWrites, RegionAccess, RegionWrite, SetIrqs, Version,
 };
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 use zpci_region::request::{Op, REQUEST_OFFSET, RESULT_OFFSET};
@@ -188,6 +188,7 @@ fn guest(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     rustix::fs::ftruncate(&ram, 4 << 20).unwrap();
     rustix::fs::fcntl_add_seals(&ram, SealFlags::SHRINK).unwrap();
     let map = DmaMap {
+        access: DmaAccess::Unstated,
         readable: true,
         writable: true,
         offset: 0,

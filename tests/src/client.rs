@@ -24,6 +24,7 @@ pub mod command {
     pub const DMA_WRITE: u16 = 12;
     pub const RESET: u16 = 13;
     pub const WRITE_MULTI: u16 = 15;
+    pub const FEATURE: u16 = 16;
 }
 
 /// Region index of configuration space.

@@ -47,6 +47,7 @@ pub mod errno {
     pub const EBUSY: u32 = 16;
     pub const EEXIST: u32 = 17;
     pub const EINVAL: u32 = 22;
+    pub const ENOTTY: u32 = 25;
     pub const ENOSPC: u32 = 28;
     pub const EOPNOTSUPP: u32 = 95;
 }

@@ -31,14 +31,14 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
     let mut reader = Reader::new("DEVICE_GET_INFO", body);
     let argsz = reader.u32()?;
     reader.bytes(12)?;
-    // Linux's structure has grown by cap_offset, then by padding: a client may send all of it.
-    if !matches!(reader.rest().len(), 4 | 8) {
-        reader.end()?;
-    }
     if argsz < INFO_LEN {
         return Err(Refused::invalid(format!(
             "DEVICE_GET_INFO: argsz {argsz}, expected at least 16"
         )));
+    }
+    // Linux's structure has grown by cap_offset, then by padding: a client may send all of it.
+    if !matches!(reader.rest().len(), 4 | 8) {
+        reader.end_padded(INFO_LEN, argsz)?;
     }
     Ok(Request::DeviceGetInfo { argsz })
 }

@@ -8,6 +8,10 @@ use crate::wire::{Put, Reader};
 const READ: u32 = 1;
 /// The device may write the range.
 const WRITE: u32 = 2;
+/// The server may map the descriptor into its memory (libvfio-user 2026).
+const BY_MAPPING: u32 = 4;
+/// The server may use file I/O on the descriptor (libvfio-user 2026).
+const BY_FILE_IO: u32 = 8;
 /// DMA_UNMAP: return the dirty bitmap. Not supported.
 const GET_DIRTY_BITMAP: u32 = 1;
 /// DMA_UNMAP: everything.
@@ -17,6 +21,18 @@ const MAP_LEN: u32 = 32;
 /// Body of DMA_UNMAP: u32 argsz, u32 flags, u64 iova, u64 size.
 const UNMAP_LEN: u32 = 24;
 
+/// How the client allows the server to reach a range that has a descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DmaAccess {
+    /// No access flag: by mapping if a descriptor came along, by messages if not.
+    #[default]
+    Unstated,
+    /// By mapping the descriptor, which must be there. File I/O may be allowed as well.
+    Mapping,
+    /// By file I/O only: the descriptor must be there and is not mapped.
+    FileIo,
+}
+
 /// A range to map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DmaMap {
@@ -24,6 +40,8 @@ pub struct DmaMap {
     pub readable: bool,
     /// The device may write it.
     pub writable: bool,
+    /// How the server may reach it.
+    pub access: DmaAccess,
     /// Offset in the file of the descriptor that came along.
     pub offset: u64,
     /// First iova.
@@ -39,11 +57,18 @@ impl DmaMap {
         let (offset, iova, size) = (reader.u64()?, reader.u64()?, reader.u64()?);
         reader.end()?;
         check_argsz("DMA_MAP", argsz, MAP_LEN)?;
-        if flags & !(READ | WRITE) != 0 || flags == 0 {
+        let known = READ | WRITE | BY_MAPPING | BY_FILE_IO;
+        if flags & !known != 0 || flags & (READ | WRITE) == 0 {
             return Err(Refused::invalid(format!(
-                "DMA_MAP: flags {flags:#x}, expected read (1), write (2) or both"
+                "DMA_MAP: flags {flags:#x}, expected read (1), write (2) or both, and perhaps \
+                 mapping (4), file I/O (8) or both"
             )));
         }
+        let access = match (flags & BY_MAPPING != 0, flags & BY_FILE_IO != 0) {
+            (true, _) => DmaAccess::Mapping,
+            (false, true) => DmaAccess::FileIo,
+            (false, false) => DmaAccess::Unstated,
+        };
         check_range("DMA_MAP", iova, size)?;
         if offset.checked_add(size).is_none() {
             return Err(Refused::invalid(format!(
@@ -54,6 +79,7 @@ impl DmaMap {
         Ok(Self {
             readable,
             writable,
+            access,
             offset,
             iova,
             size,
@@ -64,7 +90,12 @@ impl DmaMap {
         out.put_u32(MAP_LEN);
         let readable = if self.readable { READ } else { 0 };
         let writable = if self.writable { WRITE } else { 0 };
-        out.put_u32(readable | writable);
+        let access = match self.access {
+            DmaAccess::Unstated => 0,
+            DmaAccess::Mapping => BY_MAPPING,
+            DmaAccess::FileIo => BY_FILE_IO,
+        };
+        out.put_u32(readable | writable | access);
         [self.offset, self.iova, self.size]
             .into_iter()
             .for_each(|word| out.put_u64(word));

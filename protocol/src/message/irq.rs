@@ -18,6 +18,8 @@ const DATA_EVENTFD: u32 = 4;
 const ACTION_MASK: u32 = 8;
 const ACTION_UNMASK: u32 = 16;
 const ACTION_TRIGGER: u32 = 32;
+/// Body of DEVICE_GET_IRQ_INFO: u32 argsz, flags, index, count.
+const INFO_LEN: u32 = 16;
 /// Fixed part of SET_IRQS: u32 argsz, flags, index, start, count.
 const SET_LEN: u32 = 20;
 
@@ -25,12 +27,12 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
     let mut reader = Reader::new("DEVICE_GET_IRQ_INFO", body);
     let (argsz, _flags, index, _count) =
         (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
-    reader.end()?;
-    if argsz < 16 {
+    if argsz < INFO_LEN {
         return Err(Refused::invalid(format!(
             "DEVICE_GET_IRQ_INFO: argsz {argsz}, expected at least 16"
         )));
     }
+    reader.end_padded(INFO_LEN, argsz)?;
     Ok(Request::DeviceGetIrqInfo { index })
 }
 
@@ -126,7 +128,14 @@ impl<'a> SetIrqs<'a> {
         };
         let data = match flags & (DATA_NONE | DATA_BOOL | DATA_EVENTFD) {
             DATA_NONE => IrqData::None,
-            DATA_BOOL => IrqData::Bool(reader.bytes(count as usize)?),
+            DATA_BOOL => {
+                if argsz.saturating_sub(SET_LEN) < count {
+                    return Err(Refused::invalid(format!(
+                        "DEVICE_SET_IRQS: argsz {argsz} has no room for {count} booleans"
+                    )));
+                }
+                IrqData::Bool(reader.bytes(count as usize)?)
+            }
             DATA_EVENTFD => IrqData::Eventfd,
             _ => return Err(wrong()),
         };
@@ -141,9 +150,11 @@ impl<'a> SetIrqs<'a> {
                 "DEVICE_SET_IRQS: {count} vectors, at most {MAX_IRQ_VECTORS} exist"
             )));
         }
-        if count == 0 && !(matches!(data, IrqData::None) && action == IrqAction::Trigger) {
+        let disables = start == 0 && data == IrqData::None && action == IrqAction::Trigger;
+        if count == 0 && !disables {
             return Err(Refused::invalid(
-                "DEVICE_SET_IRQS: count 0 is taken only with none and trigger, to disable an index",
+                "DEVICE_SET_IRQS: count 0 is taken only with start 0, none and trigger, to disable \
+                 an index",
             ));
         }
         Ok(Self {

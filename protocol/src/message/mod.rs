@@ -8,6 +8,7 @@ mod capabilities;
 pub mod device;
 pub mod dma;
 mod dma_transfer;
+pub mod feature;
 pub mod irq;
 mod region_capability;
 pub mod region_info;
@@ -16,7 +17,8 @@ mod reply;
 pub mod version;
 
 pub use device::DeviceInfo;
-pub use dma::{DmaMap, DmaUnmap};
+pub use dma::{DmaAccess, DmaMap, DmaUnmap};
+pub use feature::DeviceFeature;
 pub use irq::{IrqAction, IrqData, IrqInfo, SetIrqs};
 pub use region_capability::{MmapArea, RegionCapability};
 pub use region_info::RegionInfo;
@@ -71,6 +73,8 @@ pub enum Request<'a> {
     RegionWriteMulti(MultiWrites<'a>),
     /// DEVICE_RESET.
     DeviceReset,
+    /// DEVICE_FEATURE.
+    DeviceFeature(DeviceFeature<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -102,10 +106,10 @@ impl<'a> Request<'a> {
                 Errno::EOPNOTSUPP,
                 format!("{} is sent by the server only", header.name()),
             )),
-            Command::DirtyPages
-            | Command::DeviceFeature
-            | Command::MigDataRead
-            | Command::MigDataWrite => Err(unsupported()),
+            Command::DeviceFeature => DeviceFeature::decode(body).map(Request::DeviceFeature),
+            Command::DirtyPages | Command::MigDataRead | Command::MigDataWrite => {
+                Err(unsupported())
+            }
         }
     }
 
@@ -124,6 +128,7 @@ impl<'a> Request<'a> {
             Request::RegionWrite(_) => Command::RegionWrite,
             Request::RegionWriteMulti(_) => Command::RegionWriteMulti,
             Request::DeviceReset => Command::DeviceReset,
+            Request::DeviceFeature(_) => Command::DeviceFeature,
         }
     }
 
@@ -152,6 +157,7 @@ impl<'a> Request<'a> {
                 Request::RegionWrite(write) => write.encode(out),
                 Request::RegionWriteMulti(writes) => writes.encode(out),
                 Request::DeviceReset => {}
+                Request::DeviceFeature(feature) => feature.encode(out),
             },
         );
     }

@@ -35,12 +35,12 @@ pub(super) fn decode_get(body: &[u8]) -> Result<Request<'_>, Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_INFO", body);
     let (argsz, _flags, index) = (reader.u32()?, reader.u32()?, reader.u32()?);
     reader.bytes(20)?;
-    reader.end()?;
     if argsz < INFO_LEN {
         return Err(Refused::invalid(format!(
             "DEVICE_GET_REGION_INFO: argsz {argsz}, expected at least 32"
         )));
     }
+    reader.end_padded(INFO_LEN, argsz)?;
     Ok(Request::DeviceGetRegionInfo { argsz, index })
 }
 
@@ -117,13 +117,13 @@ impl RegionInfo {
 pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<Request<'_>, Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_IO_FDS", body);
     let (argsz, flags, index, count) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
-    reader.end()?;
     if argsz < IO_FDS_LEN || flags != 0 || count != 0 {
         return Err(Refused::invalid(format!(
             "DEVICE_GET_REGION_IO_FDS: argsz {argsz}, flags {flags:#x}, count {count}, expected at \
              least 16, 0 and 0"
         )));
     }
+    reader.end_padded(IO_FDS_LEN, argsz)?;
     Ok(Request::DeviceGetRegionIoFds { argsz, index })
 }
 

@@ -187,9 +187,9 @@ impl<'a> MultiWrites<'a> {
         Ok(written)
     }
 
-    /// Appends the body of the answer when all were carried out: their number as u64.
-    pub fn encode_reply(&self, out: &mut Vec<u8>) {
-        out.put_u64(self.len() as u64);
+    /// Appends the body of the answer: the number of writes that were carried out, as u64.
+    pub fn encode_reply(written: u64, out: &mut Vec<u8>) {
+        out.put_u64(written);
     }
 
     /// Number of writes.

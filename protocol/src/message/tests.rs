@@ -39,6 +39,7 @@ fn every_command_refuses_a_body_one_byte_short_or_long() {
     }]);
     let requests = [
         Request::DmaMap(DmaMap {
+            access: DmaAccess::Unstated,
             readable: true,
             writable: true,
             offset: 0,

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use vfio_user_protocol::message::{
-    self, DeviceInfo, RegionAccess, Version, device, irq as irq_message, region_info,
+    self, DeviceInfo, MultiWrites, RegionAccess, Version, device, irq as irq_message, region_info,
 };
 use vfio_user_protocol::{Errno, Frame, Header, Refused, Request, Session};
 use zpci_region::Path;
@@ -14,7 +14,7 @@ use crate::hub::regions;
 use crate::hub::{Client, ClientKind, Function};
 use crate::record::LogLimit;
 
-/// What a request is answered with the help of.
+/// Context for handling one request.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The device.
@@ -45,11 +45,7 @@ pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, 
         carry_out(call, &header, frame.body.len(), &request, fds)
     });
     if let Err(refused) = result {
-        if let Some(times) = call.refusals.due() {
-            let (command, id) = (header.name(), header.message_id);
-            tracing::info!(%command, id, times, "refused: {refused}");
-        }
-        call.function.refused(header.name().as_str(), &refused);
+        note_refusal(call, &header, &refused);
         call.out.truncate(before);
         call.out
             .extend_from_slice(&header.error_reply(refused.errno).encode());
@@ -57,6 +53,15 @@ pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, 
     if header.no_reply() {
         call.out.truncate(before);
     }
+}
+
+/// Logs, counts and records that a request, or a part of one, was refused.
+fn note_refusal(call: &mut Call<'_>, header: &Header, refused: &Refused) {
+    if let Some(times) = call.refusals.due() {
+        let (command, id) = (header.name(), header.message_id);
+        tracing::info!(%command, id, times, "refused: {refused}");
+    }
+    call.function.refused(header.name().as_str(), refused);
 }
 
 fn carry_out(
@@ -68,8 +73,12 @@ fn carry_out(
 ) -> Result<(), Refused> {
     tracing::trace!(?request, fds = fds.len(), "request");
     let function = call.function;
-    let takes_fds = matches!(request, Request::DmaMap(_) | Request::SetIrqs(_));
-    if !takes_fds && !fds.is_empty() {
+    // SPDK's client sends a descriptor with each DMA_UNMAP: it is closed.
+    let may_have_fds = matches!(
+        request,
+        Request::DmaMap(_) | Request::SetIrqs(_) | Request::DmaUnmap(_)
+    );
+    if !may_have_fds && !fds.is_empty() {
         return Err(Refused::invalid(format!(
             "{}: came with descriptors",
             header.name()
@@ -152,19 +161,44 @@ fn carry_out(
             return Ok(());
         }
         Request::RegionWriteMulti(writes) => {
-            let mut first_refusal = Ok(());
-            for write in writes.iter() {
+            // Each write stands for a message of its own, as the client would have posted it: a
+            // refused one does not stop those behind it.
+            let mut written = 0;
+            let mut first_refusal = None;
+            for (at, write) in writes.iter().enumerate() {
                 let RegionAccess { region, offset, .. } = write.access;
                 let posted = header.no_reply();
                 let path = Path::BarMulti;
-                let result = function.write(call.client, path, region, offset, write.data, posted);
-                first_refusal = first_refusal.and(result);
+                match function.write(call.client, path, region, offset, write.data, posted) {
+                    Ok(()) => written += 1,
+                    Err(Refused { errno, reason }) => {
+                        let reason = format!("write {at} of {}: {reason}", writes.len());
+                        let refused = Refused::new(errno, reason);
+                        // The first one is noted with the whole message if nothing was written.
+                        match first_refusal {
+                            None => first_refusal = Some(refused),
+                            Some(_) => note_refusal(call, header, &refused),
+                        }
+                    }
+                }
             }
-            first_refusal?;
-            message::reply(call.out, header, |out| writes.encode_reply(out));
+            match first_refusal {
+                Some(refused) if written == 0 => return Err(refused),
+                Some(refused) => note_refusal(call, header, &refused),
+                None => {}
+            }
+            message::reply(call.out, header, |out| {
+                MultiWrites::encode_reply(written, out);
+            });
             return Ok(());
         }
         Request::DeviceReset => function.reset(call.client),
+        Request::DeviceFeature(feature) => {
+            return Err(Refused::new(
+                Errno::ENOTTY,
+                format!("DEVICE_FEATURE: there is no feature {}", feature.index),
+            ));
+        }
     }
     message::reply(call.out, header, |_| {});
     Ok(())

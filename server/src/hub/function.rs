@@ -195,7 +195,12 @@ impl Function {
             slots,
             ..
         } = &mut *state;
-        match regions::find(index, self.plan())? {
+        let region = regions::find(index, self.plan())?;
+        // No bytes are no access, as in Linux (vfio_pci_core_read).
+        if out.is_empty() {
+            return Ok(());
+        }
+        match region {
             Region::Bar(pcias) => {
                 slots[self.id.0].last = client.kind;
                 let load = Load {
@@ -250,7 +255,11 @@ impl Function {
             slots,
             ..
         } = &mut *state;
-        let result = match regions::find(index, self.plan())? {
+        let region = regions::find(index, self.plan())?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let result = match region {
             Region::Bar(pcias) => {
                 slots[self.id.0].last = client.kind;
                 let store = Store {

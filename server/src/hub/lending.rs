@@ -2,7 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
-use vfio_user_protocol::message::{DmaMap as MapRequest, DmaUnmap, IrqAction, IrqData, SetIrqs};
+use vfio_user_protocol::message::{
+    DmaAccess, DmaMap as MapRequest, DmaUnmap, IrqAction, IrqData, SetIrqs,
+};
 use vfio_user_protocol::{Errno, Refused};
 
 use super::Function;
@@ -12,9 +14,16 @@ impl Function {
     /// DMA_MAP.
     pub fn dma_map(&self, map: &MapRequest, fd: Option<OwnedFd>) -> Result<(), Refused> {
         let mut state = self.hub.lock();
+        if fd.is_none() && map.access != DmaAccess::Unstated {
+            return Err(Refused::invalid(
+                "DMA_MAP: the flags allow mapping or file I/O, expected a descriptor as well",
+            ));
+        }
         let maps = &mut state.guests.0[self.id.0].maps;
         let file = fd.map(|fd| (fd, map.offset));
-        maps.map(map.iova, map.size, (map.readable, map.writable), file)
+        let permissions = (map.readable, map.writable);
+        let by_file_io = map.access == DmaAccess::FileIo;
+        maps.map_by(map.iova, map.size, permissions, file, by_file_io)
             .map_err(|error| {
                 if let Some(over) = error.over() {
                     state.journal.tally_mut(self.id).ran_over(over);

@@ -1,7 +1,7 @@
 //! Messages in a stream: order of replies, posted requests, descriptors, what ends a connection.
 
 use vfio_user_ism_server::client::connection::ConnectionError;
-use vfio_user_protocol::message::{DmaMap, RegionAccess};
+use vfio_user_protocol::message::{DmaAccess, DmaMap, RegionAccess};
 use vfio_user_protocol::{Header, Request};
 
 use crate::support::*;
@@ -65,6 +65,7 @@ async fn descriptors_belong_to_the_message_they_came_with() {
     // Without a descriptor, with one, and a request behind, received in one go or not.
     let mut stream = Vec::new();
     let map = |iova| DmaMap {
+        access: DmaAccess::Unstated,
         readable: true,
         writable: true,
         offset: 0,

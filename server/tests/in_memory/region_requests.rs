@@ -4,7 +4,7 @@ use rustix::fs::{Mode, OFlags};
 use std::os::fd::AsRawFd;
 
 use vfio_user_protocol::Request;
-use vfio_user_protocol::message::{DmaMap, RegionAccess};
+use vfio_user_protocol::message::{DmaAccess, DmaMap, RegionAccess};
 
 use crate::support::*;
 
@@ -34,6 +34,7 @@ async fn a_load_whose_result_cannot_be_delivered_is_not_begun() {
     let path = format!("/proc/self/fd/{}", ram.as_raw_fd());
     let read_only = rustix::fs::open(path, OFlags::RDONLY, Mode::empty()).unwrap();
     let map = DmaMap {
+        access: DmaAccess::Unstated,
         readable: true,
         writable: false,
         offset: 0x1000,

@@ -17,7 +17,7 @@ use vfio_user_ism_server::hub::{self, ClientKind, Function, Hub};
 use vfio_user_ism_server::profile;
 use vfio_user_protocol::header::NO_REPLY;
 use vfio_user_protocol::message::{
-    DmaMap, IrqAction, IrqData, RegionAccess, RegionWrite, SetIrqs, Version,
+    DmaAccess, DmaMap, IrqAction, IrqData, RegionAccess, RegionWrite, SetIrqs, Version,
 };
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 
@@ -110,6 +110,7 @@ impl Client {
 
     pub async fn map(&mut self, iova: u64, size: u64, offset: u64, fd: Option<&OwnedFd>) {
         let map = DmaMap {
+            access: DmaAccess::Unstated,
             readable: true,
             writable: true,
             offset,

@@ -2,8 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use vfio_user_ism_tests::client::{command, dma_map};
-use vfio_user_ism_tests::driver::{IOVA, code};
+use vfio_user_ism_tests::client::{command, dma_map, irq};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, RAM_LEN, code, target};
 use vfio_user_ism_tests::errno::{EACCES, EEXIST, EINVAL};
 use vfio_user_ism_tests::wire::{Bytes, Message};
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
@@ -48,6 +48,9 @@ fn maps_with_bad_fields_are_refused() {
         (31, 3, [0, IOVA, 4096]),
         (32, 0, [0, IOVA, 4096]),
         (32, 4, [0, IOVA, 4096]),
+        (32, 8, [0, IOVA, 4096]),
+        (32, 12, [0, IOVA, 4096]),
+        (32, 0x13, [0, IOVA, 4096]),
         (32, 3, [0, IOVA, 0]),
         (32, 3, [0, u64::MAX - 4094, 4096]),
         (32, 3, [u64::MAX - 4094, IOVA, 4096]),
@@ -55,6 +58,108 @@ fn maps_with_bad_fields_are_refused() {
         map(&mut client, argsz, flags, words).refused(EINVAL);
     }
     map(&mut client, 32, 3, [0, IOVA, 4096]).ok();
+}
+
+/// Flags of a DMA_MAP: read and write, how the descriptor may be reached.
+const READ_WRITE: u32 = 3;
+const BY_MAPPING: u32 = 4;
+const BY_FILE_IO: u32 = 8;
+
+fn map_with(client: &mut Client, flags: u32, iova: u64, ram: &Ram) -> Message {
+    let body = Bytes::new()
+        .u32(32)
+        .u32(flags)
+        .u64(0)
+        .u64(iova)
+        .u64(RAM_LEN);
+    client.request_with(command::DMA_MAP, body, &[ram.as_fd()])
+}
+
+#[test]
+fn the_access_flags_take_a_descriptor() {
+    let daemon = Daemon::start();
+    let ram = Ram::new(RAM_LEN);
+    let mut client = daemon.client();
+    for access in [BY_MAPPING, BY_FILE_IO, BY_MAPPING | BY_FILE_IO] {
+        map(&mut client, 32, READ_WRITE | access, [0, IOVA, 4096]).refused(EINVAL);
+        map_with(&mut client, READ_WRITE | access, IOVA, &ram).ok();
+        client.unmap(IOVA, RAM_LEN).ok();
+    }
+}
+
+/// Mappings of memory files that a process has.
+fn mapped_memfds(pid: u32) -> usize {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    maps.lines()
+        .filter(|line| line.contains("memfd:guest-ram"))
+        .count()
+}
+
+#[test]
+fn memory_for_file_io_only_is_used_and_never_mapped() {
+    let daemon = Daemon::start();
+    for (access, mappings) in [
+        (BY_FILE_IO, 0),
+        (BY_MAPPING, 1),
+        (BY_MAPPING | BY_FILE_IO, 1),
+    ] {
+        let mut driver = Driver::attach(&daemon.only(), Via::Bar);
+        driver.client.reset();
+        driver.client.unmap(IOVA, RAM_LEN).ok();
+        map_with(&mut driver.client, READ_WRITE | access, IOVA, &driver.ram).ok();
+        assert_eq!(
+            mapped_memfds(daemon.pid()),
+            mappings,
+            "access flags {access}"
+        );
+        driver.run(code::REG_SBA, Bytes::new().be64(IOVA)).ok();
+        let irq = driver.client.eventfd(irq::MSI);
+        let gid = driver.gid();
+        let token = driver.register_dmb(4096, FIRST_INDEX, gid);
+        // A neighbour's bit must survive.
+        driver.ram.write(FIRST_INDEX as u64 / 8 + 4, &[0x40]);
+        driver.put(target(token, 2, true, 16), &[7; 100]).ok();
+        irq.wait();
+        assert_eq!(driver.ram.read(DMB + 16, 100), [7; 100]);
+        assert_eq!(driver.ram.read(FIRST_INDEX as u64 / 8 + 4, 1), [0xc0]);
+        assert_eq!(driver.ram.read(0, 1), [0x80]);
+        drop(driver);
+        daemon.wait_until_free();
+    }
+}
+
+#[test]
+fn neither_iova_nor_offset_nor_size_must_be_aligned() {
+    let daemon = Daemon::start();
+    let ram = Ram::new(16384);
+    let mut client = daemon.client();
+    for (iova, size, offset) in [
+        (IOVA + 0x800, 4096, 0),
+        (IOVA + 0x2000, 4096, 0x801),
+        (IOVA + 0x4001, 100, 3),
+    ] {
+        client.map(iova, size, &ram, offset).ok();
+        client.unmap(iova, size).ok();
+        client.map_without_fd(iova, size).ok();
+    }
+}
+
+#[test]
+fn bits_are_set_in_memory_at_an_odd_place_of_its_file() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::attach(&daemon.only(), Via::Bar);
+    let odd = Ram::new(RAM_LEN + 1);
+    driver.client.unmap(IOVA, RAM_LEN).ok();
+    driver.client.map(IOVA, RAM_LEN, &odd, 1).ok();
+    driver.run(code::REG_SBA, Bytes::new().be64(IOVA)).ok();
+    let irq = driver.client.eventfd(irq::MSI);
+    let gid = driver.gid();
+    let token = driver.register_dmb(4096, FIRST_INDEX, gid);
+    driver.put(target(token, 3, true, 0), &[5; 16]).ok();
+    irq.wait();
+    assert_eq!(odd.read(1 + DMB, 16), [5; 16]);
+    assert_eq!(odd.be(1 + 256 + 2 * u64::from(FIRST_INDEX), 2), 0x1000);
+    assert_eq!(odd.read(1, 1), [0x80]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! DMA_UNMAP: whole maps, several at once, all of them, never a part of one.
 
+use std::os::fd::AsFd;
+
 use vfio_user_ism_tests::client::{command, dma_unmap};
 use vfio_user_ism_tests::driver::{IOVA, RAM_LEN, code};
 use vfio_user_ism_tests::errno::{EINVAL, EOPNOTSUPP};
@@ -82,6 +84,26 @@ fn one_unmap_removes_all_maps() {
     for iova in [0, 1 << 40] {
         client.map(iova, 4096, &ram, 0).ok();
     }
+}
+
+#[test]
+fn descriptors_that_come_with_dma_unmap_are_closed() {
+    let daemon = Daemon::start();
+    let ram = Ram::new(4096);
+    let mut client = daemon.client();
+    let open = || {
+        std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
+            .unwrap()
+            .count()
+    };
+    let before = open();
+    for fds in [&[ram.as_fd()][..], &[ram.as_fd(), ram.as_fd()]] {
+        client.map(IOVA, 4096, &ram, 0).ok();
+        let body = dma_unmap(0, IOVA, 4096);
+        let reply = client.request_with(command::DMA_UNMAP, &body, fds);
+        assert_eq!(reply.ok(), body);
+    }
+    assert_eq!(open(), before);
 }
 
 #[test]

@@ -37,6 +37,34 @@ fn accesses_outside_a_region_are_refused() {
 }
 
 #[test]
+fn no_bytes_are_no_access_and_succeed() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    for (region, size) in [(0, 1 << 48), (2, 4096), (4, 4096), (CONFIG, 256), (9, 48)] {
+        for offset in [0, 3, size, size + 1, u64::MAX] {
+            assert_eq!(
+                client.read(region, offset, 0).ok(),
+                access(region, offset, 0).0
+            );
+            assert_eq!(
+                client.write(region, offset, &[]).ok(),
+                access(region, offset, 0).0
+            );
+        }
+    }
+    // A region that is not there stays one.
+    for region in [1, 3, 6, 10, u32::MAX] {
+        client.read(region, 0, 0).refused(EINVAL);
+        client.write(region, 0, &[]).refused(EINVAL);
+    }
+    drop(client);
+    let stopped = daemon.stop();
+    for name in ["store", "load", "violation", "config-read", "config-write"] {
+        assert_eq!(stopped.events_named(name).count(), 0, "{name}");
+    }
+}
+
+#[test]
 fn a_count_that_is_not_the_datas_is_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();

@@ -65,11 +65,30 @@ fn bad_multi_write_requests_are_refused_whole() {
 }
 
 #[test]
-fn a_refused_write_does_not_hide_the_others() {
+fn a_refused_write_stops_no_other_and_is_not_counted() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
+    let reply = client.write_multi(&[
+        (CONFIG, 0x3c, &[1]),
+        (6, 0, &[0]),
+        (10, 0, &[0]),
+        (CONFIG, 0x3c, &[9]),
+    ]);
+    assert_eq!(reply.ok(), Bytes::new().u64(2).0);
+    assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [9]);
+    // With nothing carried out it is an error.
     client
-        .write_multi(&[(CONFIG, 0x3c, &[1]), (6, 0, &[0]), (CONFIG, 0x3d, &[9])])
+        .write_multi(&[(6, 0, &[0]), (10, 0, &[0])])
         .refused(EINVAL);
-    assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [1]);
+    drop(client);
+    let stopped = daemon.stop();
+    assert_eq!(stopped.function("ism0")["refused_messages"], 4);
+    let reasons: Vec<_> = stopped
+        .events_named("refused-request")
+        .map(|event| event["reason"].as_str().unwrap().to_owned())
+        .collect();
+    for (at, count, reason) in [(2, 4, &reasons[0]), (1, 4, &reasons[1])] {
+        let front = format!("write {at} of {count}: region");
+        assert!(reason.starts_with(&front), "{reason}");
+    }
 }

@@ -11,7 +11,7 @@ use vfio_user_ism_tests::{Bytes, Daemon, Eventfd};
 fn unknown_and_unsupported_commands_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    for number in [0, 14, 16, 17, 18, 19, 99, u16::MAX] {
+    for number in [0, 14, 17, 18, 19, 99, u16::MAX] {
         for len in [0, 1, 16, 100_000] {
             client.request(number, vec![0xa5; len]).refused(EOPNOTSUPP);
         }

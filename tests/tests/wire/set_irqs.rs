@@ -109,6 +109,8 @@ fn bad_set_irqs_requests_are_refused_and_change_nothing() {
     let mut client = daemon.client();
     let eventfd = client.eventfd(MSI);
     let one = |flags| set_irqs(flags, MSI, 0, 1, &[]);
+    let mut short_argsz = set_irqs(BOOL | TRIGGER, MSI, 0, 1, &[1]);
+    short_argsz[..4].copy_from_slice(&20_u32.to_ne_bytes());
     for body in [
         vec![],
         one(NONE | TRIGGER)[..19].to_vec(),
@@ -127,6 +129,18 @@ fn bad_set_irqs_requests_are_refused_and_change_nothing() {
         set_irqs(NONE | TRIGGER, MSI, u32::MAX, 2, &[]),
         set_irqs(NONE | TRIGGER, 0, 0, 1, &[]),
         set_irqs(NONE | MASK, MSI, 0, 0, &[]),
+        set_irqs(NONE | UNMASK, MSI, 0, 0, &[]),
+        // Only start 0 disables an index.
+        set_irqs(NONE | TRIGGER, MSI, 1, 0, &[]),
+        set_irqs(NONE | TRIGGER, MSI, 2, 0, &[]),
+        set_irqs(NONE | TRIGGER, MSI, u32::MAX, 0, &[]),
+        set_irqs(NONE | TRIGGER, 0, 1, 0, &[]),
+        set_irqs(BOOL | TRIGGER, MSI, 0, 0, &[]),
+        set_irqs(EVENTFD | TRIGGER, MSI, 0, 0, &[]),
+        set_irqs(EVENTFD | TRIGGER, MSI, 1, 1, &[]),
+        set_irqs(BOOL | TRIGGER, MSI, 0, u32::MAX, &[]),
+        set_irqs(NONE | TRIGGER, MSI, 0, u32::MAX, &[]),
+        short_argsz,
     ] {
         assert_eq!(
             request(&mut client, body.clone(), &[]),

@@ -85,7 +85,9 @@ fn what_a_server_answers_a_client_reads() {
 
     let items = [0; 48];
     let writes = MultiWrites::from_items(&items);
-    let (header, body) = answer(Command::RegionWriteMulti, |out| writes.encode_reply(out));
+    let (header, body) = answer(Command::RegionWriteMulti, |out| {
+        MultiWrites::encode_reply(2, out)
+    });
     let expected = Reply::RegionWriteMulti { written: 2 };
     assert_eq!(Reply::decode(&header, &body).unwrap(), expected);
 

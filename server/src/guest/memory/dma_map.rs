@@ -185,13 +185,25 @@ impl DmaMap {
         removed
     }
 
-    /// Adds a range; `file` is the descriptor with the offset of the range in it.
+    /// Adds a range; `file` is the descriptor, to be mapped, with the offset of the range in it.
     pub fn map(
+        &mut self,
+        iova: u64,
+        size: u64,
+        permissions: (bool, bool),
+        file: Option<(OwnedFd, u64)>,
+    ) -> Result<(), MapError> {
+        self.map_by(iova, size, permissions, file, false)
+    }
+
+    /// As [`DmaMap::map`]; `by_file_io` tells that the descriptor may not be mapped.
+    pub fn map_by(
         &mut self,
         iova: u64,
         size: u64,
         (readable, writable): (bool, bool),
         file: Option<(OwnedFd, u64)>,
+        by_file_io: bool,
     ) -> Result<(), MapError> {
         if self.maps.len() >= self.limit {
             return Err(MapError::TooMany(self.limit));
@@ -206,7 +218,8 @@ impl DmaMap {
         let backing = match file {
             None => Backing::Client,
             Some((fd, offset)) => {
-                Backing::File(self.file(iova, &fd, offset, size, writable)?, offset)
+                let file = self.file(iova, fd, (offset, size), writable, by_file_io)?;
+                Backing::File(file, offset)
             }
         };
         self.maps.insert(
@@ -311,13 +324,16 @@ impl DmaMap {
     fn file(
         &mut self,
         iova: u64,
-        fd: &OwnedFd,
-        offset: u64,
-        size: u64,
+        fd: OwnedFd,
+        (offset, size): (u64, u64),
         writable: bool,
+        by_file_io: bool,
     ) -> Result<Arc<GuestFile>, MapError> {
         let refuse = |what, errno| MapError::Descriptor { iova, what, errno };
-        let facts = FileFacts::of(fd).map_err(|(what, errno)| refuse(what, errno))?;
+        let mut facts = FileFacts::of(&fd).map_err(|(what, errno)| refuse(what, errno))?;
+        if by_file_io {
+            facts.key = facts.key.by_file_io();
+        }
         let end = offset
             .checked_add(size)
             .ok_or(refuse("offset + size overflows", Errno::INVAL))?;
@@ -348,7 +364,11 @@ impl DmaMap {
         if others.fold(facts.len, u64::saturating_add) > self.bytes_limit {
             return Err(MapError::TooLarge(self.bytes_limit));
         }
-        let file = GuestFile::open(fd, &facts).map_err(|errno| refuse("mmap failed", errno))?;
+        let file = if by_file_io {
+            GuestFile::by_file_io(fd, &facts)
+        } else {
+            GuestFile::open(&fd, &facts).map_err(|errno| refuse("mmap failed", errno))?
+        };
         let file = Arc::new(file);
         self.files.insert(facts.key, Arc::clone(&file));
         // The file grew, or a writable descriptor came: one mapping serves the old maps as well,

@@ -17,6 +17,18 @@ const HUGETLBFS_MAGIC: FsWord = 0x9584_58f6;
 pub struct FileKey {
     device: u64,
     inode: u64,
+    /// It is reached by file I/O and not mapped.
+    by_file_io: bool,
+}
+
+impl FileKey {
+    /// The same file, reached by file I/O.
+    pub fn by_file_io(self) -> Self {
+        Self {
+            by_file_io: true,
+            ..self
+        }
+    }
 }
 
 /// What a descriptor sent for guest memory turned out to be.
@@ -61,6 +73,7 @@ impl FileFacts {
             key: FileKey {
                 device: stat.st_dev,
                 inode: stat.st_ino,
+                by_file_io: false,
             },
             len: u64::try_from(stat.st_size).unwrap_or(0),
             readable,
@@ -89,6 +102,7 @@ impl FileFacts {
             key: FileKey {
                 device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
                 inode: stat.stx_ino,
+                by_file_io: false,
             },
             len: stat.stx_size,
             readable,

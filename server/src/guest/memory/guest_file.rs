@@ -6,6 +6,9 @@
 //! process_vm_writev, on this process), which fails where a page cannot be had, waits for no lock
 //! of the file and never makes it longer; its bits are set by the kernel's own fault-tolerant
 //! atomic operation (FUTEX_WAKE_OP).
+//!
+//! A client may forbid mapping and allow file I/O only. Such a file is read and written by pread and
+//! pwrite; its bits are set by a read and a write, which is not atomic towards the guest.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -29,12 +32,31 @@ pub struct GuestFile {
     key: FileKey,
     len: u64,
     writable: bool,
-    map: MmapRaw,
-    /// Its pages cannot go away.
-    stays: bool,
+    reach: Reach,
+}
+
+/// How the bytes of a file are reached.
+#[derive(Debug)]
+enum Reach {
+    /// Its pages cannot go away: memory accesses.
+    Directly(MmapRaw),
+    /// Mapped, but its pages may go away: system calls on the mapping.
+    Carefully(MmapRaw),
+    /// Not mapped: pread and pwrite.
+    FileIo(OwnedFd),
 }
 
 impl GuestFile {
+    /// Takes a file that may not be mapped.
+    pub fn by_file_io(fd: OwnedFd, facts: &FileFacts) -> Self {
+        Self {
+            key: facts.key,
+            len: facts.len,
+            writable: facts.writable,
+            reach: Reach::FileIo(fd),
+        }
+    }
+
     /// Maps the whole file.
     pub fn open(fd: &OwnedFd, facts: &FileFacts) -> Result<Self, Errno> {
         let len = usize::try_from(facts.len).map_err(|_| Errno::FBIG)?;
@@ -50,8 +72,11 @@ impl GuestFile {
             key: facts.key,
             len: facts.len,
             writable: facts.writable,
-            map,
-            stays: facts.stays,
+            reach: if facts.stays {
+                Reach::Directly(map)
+            } else {
+                Reach::Carefully(map)
+            },
         };
         // Where the system does not let a process do this to itself, it is told now.
         match file.check(0, 1) {
@@ -75,20 +100,34 @@ impl GuestFile {
         self.writable
     }
 
-    /// Where `len` bytes at `offset` are mapped, if all of them are.
-    fn pointer(&self, offset: u64, len: usize) -> Option<*mut u8> {
-        let end = offset.checked_add(len as u64)?;
-        let offset = usize::try_from(offset).ok()?;
+    /// Whether setting bits is atomic towards the guest.
+    pub fn sets_bits_atomically(&self) -> bool {
+        !matches!(self.reach, Reach::FileIo(_))
+    }
+
+    /// Where `len` bytes at `offset` are, if all of them are inside the file.
+    fn place(&self, offset: u64, len: usize) -> Result<Place<'_>, Errno> {
+        let end = offset.checked_add(len as u64).ok_or(Errno::FAULT)?;
+        let at = usize::try_from(offset).map_err(|_| Errno::FAULT)?;
+        if end > self.len {
+            return Err(Errno::FAULT);
+        }
         // `offset + len` lies inside the mapping, so the pointer does not leave it.
-        (end <= self.len).then(|| self.map.as_mut_ptr().wrapping_add(offset))
+        Ok(match &self.reach {
+            Reach::Directly(map) => Place::Direct(map.as_mut_ptr().wrapping_add(at)),
+            Reach::Carefully(map) => Place::Careful(map.as_mut_ptr().wrapping_add(at)),
+            Reach::FileIo(fd) => Place::File(fd),
+        })
     }
 
     /// Whether `len` bytes at `offset` are there now, as far as can be told without writing.
     pub fn check(&self, offset: u64, len: usize) -> Result<(), Errno> {
-        let pointer = self.pointer(offset, len).ok_or(Errno::FAULT)?;
-        if self.stays || len == 0 {
-            return Ok(());
-        }
+        let pointer = match self.place(offset, len)? {
+            Place::Direct(_) => return Ok(()),
+            Place::File(fd) => return is_inside(fd, offset, len),
+            Place::Careful(_) if len == 0 => return Ok(()),
+            Place::Careful(pointer) => pointer,
+        };
         let step = if len <= LOOKED_AT { PAGE } else { len };
         let mut pages = (0..len).step_by(step).chain([len - 1]);
         pages.try_for_each(|at| {
@@ -99,63 +138,78 @@ impl GuestFile {
 
     /// Reads `out.len()` bytes at `offset`. Aligned groups of 8 bytes are read whole.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Errno> {
-        let pointer = self.pointer(offset, out.len()).ok_or(Errno::FAULT)?;
-        if !self.stays {
-            return reach(pointer, Access::Read(out));
+        match self.place(offset, out.len())? {
+            Place::Careful(pointer) => reach(pointer, Access::Read(out)),
+            Place::File(fd) => read_all(fd, offset, out),
+            Place::Direct(pointer) => {
+                // SAFETY: `pointer` and `out.len()` bytes after it are mapped readable for the
+                // life of `self`, and the pages stay there.
+                unsafe { load_shared(pointer, out) };
+                Ok(())
+            }
         }
-        // SAFETY: `pointer` and `out.len()` bytes after it are mapped readable for the life of
-        // `self`, and the pages stay there.
-        unsafe { load_shared(pointer, out) };
-        Ok(())
     }
 
     /// Writes `bytes` at `offset`. Aligned groups of 8 bytes are written whole.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
-        let pointer = self.pointer(offset, bytes.len()).ok_or(Errno::FAULT)?;
-        if !self.writable {
-            return Err(Errno::ACCESS);
+        match self.writable_place(offset, bytes.len())? {
+            Place::Careful(pointer) => reach(pointer, Access::Write(bytes)),
+            Place::File(fd) => {
+                // A file that was cut must not become longer again.
+                is_inside(fd, offset, bytes.len())?;
+                write_all(fd, offset, bytes)
+            }
+            Place::Direct(pointer) => {
+                // SAFETY: as in `read`; the mapping is writable, checked above.
+                unsafe { store_shared(pointer, bytes) };
+                Ok(())
+            }
         }
-        if !self.stays {
-            return reach(pointer, Access::Write(bytes));
-        }
-        // SAFETY: as in `read`; the mapping is writable, checked above.
-        unsafe { store_shared(pointer, bytes) };
-        Ok(())
     }
 
-    /// Atomically ORs `mask` into the byte at `offset`.
+    fn writable_place(&self, offset: u64, len: usize) -> Result<Place<'_>, Errno> {
+        let place = self.place(offset, len)?;
+        if self.writable {
+            Ok(place)
+        } else {
+            Err(Errno::ACCESS)
+        }
+    }
+
+    /// ORs `mask` into the byte at `offset`, atomically if the file is mapped.
     pub fn set_bits(&self, offset: u64, mask: u8) -> Result<(), Errno> {
-        let pointer = self.pointer(offset, 1).ok_or(Errno::FAULT)?;
-        if !self.writable {
-            return Err(Errno::ACCESS);
+        match self.writable_place(offset, 1)? {
+            Place::Careful(_) => self.set_bits_by_kernel(offset, &[mask]),
+            Place::File(fd) => set_bits_by_file_io(fd, offset, [mask]),
+            Place::Direct(pointer) => {
+                // SAFETY: one byte at `pointer` is mapped writable for the life of `self`, its
+                // page stays, and every access to it here is atomic.
+                let byte = unsafe { AtomicU8::from_ptr(pointer) };
+                byte.fetch_or(mask, Ordering::SeqCst);
+                Ok(())
+            }
         }
-        if !self.stays {
-            return self.set_bits_by_kernel(offset, &[mask]);
-        }
-        // SAFETY: one byte at `pointer` is mapped writable for the life of `self`, its page
-        // stays, and every access to it here is atomic.
-        let byte = unsafe { AtomicU8::from_ptr(pointer) };
-        byte.fetch_or(mask, Ordering::SeqCst);
-        Ok(())
     }
 
-    /// Atomically ORs `mask` into the big-endian halfword at `offset`, which must be even.
+    /// ORs `mask` into the big-endian halfword at `offset`, atomically if the file is mapped and
+    /// `offset` is even; byte by byte if it is odd.
     pub fn set_bits_be16(&self, offset: u64, mask: u16) -> Result<(), Errno> {
-        let pointer = self.pointer(offset, 2).ok_or(Errno::FAULT)?;
-        if !offset.is_multiple_of(2) {
-            return Err(Errno::INVAL);
+        let [high, low] = mask.to_be_bytes();
+        match self.writable_place(offset, 2)? {
+            Place::Careful(_) => self.set_bits_by_kernel(offset, &[high, low]),
+            Place::File(fd) => set_bits_by_file_io(fd, offset, [high, low]),
+            Place::Direct(_) if !offset.is_multiple_of(2) => {
+                self.set_bits(offset, high)?;
+                self.set_bits(offset + 1, low)
+            }
+            Place::Direct(pointer) => {
+                // SAFETY: two bytes at `pointer` are mapped writable for the life of `self`, their
+                // page stays; a mapping is page aligned, so an even offset is an aligned halfword.
+                let halfword = unsafe { AtomicU16::from_ptr(pointer.cast()) };
+                halfword.fetch_or(mask.to_be(), Ordering::SeqCst);
+                Ok(())
+            }
         }
-        if !self.writable {
-            return Err(Errno::ACCESS);
-        }
-        if !self.stays {
-            return self.set_bits_by_kernel(offset, &mask.to_be_bytes());
-        }
-        // SAFETY: two bytes at `pointer` are mapped writable for the life of `self`, their page
-        // stays; a mapping is page aligned, so an even offset is an aligned halfword.
-        let halfword = unsafe { AtomicU16::from_ptr(pointer.cast()) };
-        halfword.fetch_or(mask.to_be(), Ordering::SeqCst);
-        Ok(())
     }
 
     /// ORs `mask` into the bytes at `offset`, bit by bit, by FUTEX_WAKE_OP: atomic towards the
@@ -163,7 +217,9 @@ impl GuestFile {
     fn set_bits_by_kernel(&self, offset: u64, mask: &[u8]) -> Result<(), Errno> {
         for (byte_offset, byte_mask) in (offset..).zip(mask) {
             let word_offset = byte_offset & !3;
-            let pointer = self.pointer(word_offset, 4).ok_or(Errno::FAULT)?;
+            let Place::Careful(pointer) = self.place(word_offset, 4)? else {
+                return Err(Errno::FAULT);
+            };
             // SAFETY: the word is inside the mapping and aligned. The reference is only handed to
             // the kernel, which touches it with faults handled; this process never loads from it.
             let word = unsafe { AtomicU32::from_ptr(pointer.cast()) };
@@ -189,6 +245,72 @@ impl GuestFile {
         }
         Ok(())
     }
+}
+
+/// Where bytes of a file are.
+enum Place<'a> {
+    /// In memory that stays.
+    Direct(*mut u8),
+    /// In memory that may go away.
+    Careful(*mut u8),
+    /// In a file that is not mapped.
+    File(&'a OwnedFd),
+}
+
+/// Whether `len` bytes at `offset` are inside the file as it is now.
+fn is_inside(fd: &OwnedFd, offset: u64, len: usize) -> Result<(), Errno> {
+    let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
+    let end = offset.checked_add(len as u64).ok_or(Errno::FAULT)?;
+    if end <= size {
+        Ok(())
+    } else {
+        Err(Errno::FAULT)
+    }
+}
+
+fn read_all(fd: &OwnedFd, mut offset: u64, mut out: &mut [u8]) -> Result<(), Errno> {
+    while !out.is_empty() {
+        match rustix::io::pread(fd, &mut *out, offset) {
+            Ok(0) => return Err(Errno::FAULT),
+            Ok(got) => {
+                offset += got as u64;
+                out = out.get_mut(got..).unwrap_or_default();
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+fn write_all(fd: &OwnedFd, mut offset: u64, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(fd, bytes, offset) {
+            Ok(0) => return Err(Errno::FAULT),
+            Ok(put) => {
+                offset += put as u64;
+                bytes = bytes.get(put..).unwrap_or_default();
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// ORs `mask` into the bytes at `offset`; a change that the guest makes meanwhile may be lost.
+fn set_bits_by_file_io<const N: usize>(
+    fd: &OwnedFd,
+    offset: u64,
+    mask: [u8; N],
+) -> Result<(), Errno> {
+    let mut bytes = [0; N];
+    read_all(fd, offset, &mut bytes)?;
+    bytes
+        .iter_mut()
+        .zip(mask)
+        .for_each(|(byte, mask)| *byte |= mask);
+    write_all(fd, offset, &bytes)
 }
 
 /// Reads or writes bytes of this process's own mapping by a system call: EFAULT where a page is

@@ -18,6 +18,34 @@ fn open(fd: &OwnedFd) -> GuestFile {
     GuestFile::open(fd, &facts).unwrap()
 }
 
+/// Where the first byte is mapped.
+fn direct(file: &GuestFile) -> *mut u8 {
+    match file.place(0, 1).unwrap() {
+        Place::Direct(pointer) | Place::Careful(pointer) => pointer,
+        Place::File(_) => panic!("not mapped"),
+    }
+}
+
+#[test]
+fn file_io_reads_writes_and_sets_bits_without_a_mapping() {
+    let fd = memfd(false);
+    let facts = FileFacts::of(&fd).unwrap();
+    let file = GuestFile::by_file_io(fd.try_clone().unwrap(), &facts);
+    assert!(!file.sets_bits_atomically());
+    file.write(4090, &[1; 12]).unwrap();
+    file.set_bits(4090, 0x80).unwrap();
+    file.set_bits_be16(4091, 0x8040).unwrap();
+    let mut back = [0; 4];
+    file.read(4090, &mut back).unwrap();
+    assert_eq!(back, [0x81, 0x81, 0x41, 1]);
+    // A file that was cut stays as short as it is.
+    rustix::fs::ftruncate(&fd, 4096).unwrap();
+    assert_eq!(file.write(4090, &[2; 12]), Err(Errno::FAULT));
+    assert_eq!(file.check(4090, 12), Err(Errno::FAULT));
+    assert_eq!(file.read(4090, &mut [0; 12]), Err(Errno::FAULT));
+    assert_eq!(rustix::fs::fstat(&fd).unwrap().st_size, 4096);
+}
+
 #[test]
 fn every_alignment_reads_back_what_was_written() {
     for sealed in [true, false] {
@@ -193,7 +221,7 @@ fn bits_set_while_a_neighbour_is_cleared_are_not_lost() {
         let rounds = if sealed { 20_000 } else { 2_000 };
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let word = guest.pointer(0, 1).unwrap();
+                let word = direct(&guest);
                 // SAFETY: test memory, mapped, not truncated here.
                 let byte = unsafe { AtomicU8::from_ptr(word) };
                 for _ in 0..rounds {
@@ -204,7 +232,7 @@ fn bits_set_while_a_neighbour_is_cleared_are_not_lost() {
             for round in 0..rounds {
                 let mask = 0x80 >> (round % 7);
                 ours.set_bits(0, mask).unwrap();
-                let pointer = ours.pointer(0, 1).unwrap();
+                let pointer = direct(&ours);
                 // SAFETY: as above.
                 let old = unsafe { AtomicU8::from_ptr(pointer) }.fetch_and(!mask, Ordering::SeqCst);
                 assert_ne!(old & mask, 0, "sealed {sealed}: bit lost");
