@@ -83,8 +83,6 @@ fn what_a_server_answers_a_client_reads() {
     let expected = Reply::RegionWrite(access());
     assert_eq!(Reply::decode(&header, &body).unwrap(), expected);
 
-    let items = [0; 48];
-    let writes = MultiWrites::from_items(&items);
     let (header, body) = answer(Command::RegionWriteMulti, |out| {
         MultiWrites::encode_reply(2, out)
     });
