@@ -1,6 +1,7 @@
 //! The vfio-user protocol over a real socket: one module per command or topic.
 
 mod config_space;
+mod device_feature;
 mod device_info;
 mod dma_many;
 mod dma_map;
@@ -10,6 +11,7 @@ mod dma_without_fd;
 mod instruction_channel;
 mod irq_info;
 mod no_reply;
+mod padded_requests;
 mod pipelining;
 mod region_access;
 mod region_info;

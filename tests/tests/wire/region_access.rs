@@ -37,7 +37,7 @@ fn accesses_outside_a_region_are_refused() {
 }
 
 #[test]
-fn no_bytes_are_no_access_and_succeed() {
+fn reads_and_writes_of_no_bytes_succeed_and_are_no_access() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (region, size) in [(0, 1 << 48), (2, 4096), (4, 4096), (CONFIG, 256), (9, 48)] {

@@ -27,7 +27,7 @@ fn request(number: u16, argsz: u32, len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_request_may_be_as_long_as_the_answer_may_be() {
+fn an_info_request_may_be_as_long_as_its_answer() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (number, fixed) in REQUESTS {
@@ -41,7 +41,7 @@ fn a_request_may_be_as_long_as_the_answer_may_be() {
 }
 
 #[test]
-fn more_bytes_than_argsz_and_anything_but_zeros_are_refused() {
+fn info_requests_padded_past_argsz_or_with_more_than_zeros_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (number, fixed) in REQUESTS {

@@ -9,7 +9,7 @@ const SET: u32 = 1 << 17;
 const PROBE: u32 = 1 << 18;
 
 #[test]
-fn a_feature_that_is_not_there_is_enotty() {
+fn a_device_feature_that_is_not_there_is_enotty() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     // Migration, VF token, PCI power, and one that nobody has.
@@ -34,7 +34,7 @@ fn a_feature_that_is_not_there_is_enotty() {
 }
 
 #[test]
-fn bad_requests_are_refused() {
+fn bad_device_feature_requests_are_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (argsz, flags) in [
