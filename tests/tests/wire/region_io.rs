@@ -65,7 +65,6 @@ fn a_partial_request_is_refused_and_does_not_run_with_stale_fields() {
         .0;
     client.write(ZPCI, 16, &gid).ok();
     for (offset, len) in [
-        (16, 0),
         (16, 8),
         (16, 31),
         (24, 24),
