@@ -84,7 +84,7 @@ fn what_a_server_answers_a_client_reads() {
     assert_eq!(Reply::decode(&header, &body).unwrap(), expected);
 
     let (header, body) = answer(Command::RegionWriteMulti, |out| {
-        MultiWrites::encode_reply(2, out)
+        MultiWrites::encode_reply(2, out);
     });
     let expected = Reply::RegionWriteMulti { written: 2 };
     assert_eq!(Reply::decode(&header, &body).unwrap(), expected);
