@@ -1,7 +1,7 @@
 //! Which of the device's pieces belong to which batch of cases: the fences tell.
 
 use crate::plan::FENCE_OFFSET;
-use crate::recording::{Access, Piece, Recording};
+use crate::recording::{Access, Piece, Recording, Span};
 use std::ops::Range;
 use thiserror::Error;
 
@@ -36,28 +36,49 @@ fn is_fence(piece: &Piece) -> bool {
 /// # Errors
 /// A number of fences other than the executed batches call for.
 pub fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
-    let fences: Vec<usize> = recording
-        .pieces
-        .iter()
-        .enumerate()
-        .filter(|(_, piece)| is_fence(piece))
-        .map(|(index, _)| index)
+    let mut batches = Vec::new();
+    for span in recording.spans() {
+        batches.extend(batches_of(recording, &span)?);
+    }
+    Ok(batches)
+}
+
+/// The batches of one start of QEMU. One that was done ends with a fence, one that stopped does not.
+fn batches_of(recording: &Recording, span: &Span<'_>) -> Result<Vec<Batch>, FenceError> {
+    let batches: Vec<Range<usize>> = recording
+        .plan
+        .batches()
+        .into_iter()
+        .map(|cases| cases.start.max(span.cases.start)..cases.end.min(span.cases.end))
+        .filter(|cases| !cases.is_empty())
         .collect();
-    let batches = recording.plan.batches();
+    let mut fences: Vec<usize> = span
+        .pieces
+        .clone()
+        .filter(|&index| recording.pieces.get(index).is_some_and(is_fence))
+        .collect();
     let ran = |batch: &Range<usize>| {
         recording
             .outcomes
             .get(batch.start)
             .is_some_and(|outcome| outcome.executed)
     };
-    let expected = batches.iter().filter(|batch| ran(batch)).count() + 1;
+    let executed = batches.iter().filter(|batch| ran(batch)).count();
+    let expected = match span.stopped {
+        None => executed + 1,
+        // QEMU may have stopped at the fence itself.
+        Some(_) => executed.min(fences.len().max(executed.saturating_sub(1))),
+    };
     if fences.len() != expected {
         return Err(FenceError {
             expected,
             seen: fences.len(),
         });
     }
-    let mut spans = fences.windows(2).filter_map(|pair| match pair {
+    if span.stopped.is_some() {
+        fences.push(span.pieces.end);
+    }
+    let mut between = fences.windows(2).filter_map(|pair| match pair {
         [start, end] => Some(start + 1..*end),
         _ => None,
     });
@@ -65,7 +86,7 @@ pub fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
         .into_iter()
         .map(|cases| {
             let pieces = if ran(&cases) {
-                spans.next().unwrap_or(0..0)
+                between.next().unwrap_or(0..0)
             } else {
                 0..0
             };

@@ -138,7 +138,7 @@ impl<'a> Reference<'a> {
         };
         let mut expectations = Vec::new();
         for (index, ((tag, case), outcome)) in (0..).zip(&plan.cases).zip(outcomes).enumerate() {
-            if recording.restarts.contains(&index) {
+            if index > 0 && recording.starts.iter().any(|start| start.begin == index) {
                 reference.restart();
             }
             expectations.push(reference.expect(case, tag, outcome.executed));

@@ -127,6 +127,109 @@ pub struct SetupOutcome {
     pub outcome: Outcome,
 }
 
+/// How QEMU stopped before the plan was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "how", deny_unknown_fields)]
+pub enum Stop {
+    /// QEMU ended.
+    Crashed {
+        /// The signal that ended it, unless it exited by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Its exit code, unless a signal ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i32>,
+        /// The last lines that QEMU wrote, without warnings.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<String>,
+        /// The functions on the stack of the thread that crashed, innermost first; empty without a debugger.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        backtrace: Vec<String>,
+    },
+    /// The guest did not come further.
+    Hung {
+        /// How long it was given, in seconds.
+        seconds: u64,
+        /// The PSW line of QEMU's `info registers`, if QEMU still told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        psw: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Stop {
+    /// In one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Crashed {
+                signal,
+                exit_code,
+                words,
+                backtrace,
+            } => {
+                match (signal, exit_code) {
+                    (Some(signal), _) => write!(f, "QEMU was ended by {}", signal_name(*signal))?,
+                    (None, Some(code)) => write!(f, "QEMU ended with exit code {code}")?,
+                    (None, None) => f.write_str("QEMU ended")?,
+                }
+                if !backtrace.is_empty() {
+                    write!(f, " in {}", backtrace.join(", called by "))?;
+                }
+                if !words.is_empty() {
+                    write!(f, ", saying: {}", words.join(" / "))?;
+                }
+                Ok(())
+            }
+            Self::Hung { seconds, psw } => {
+                write!(f, "the guest came no further within {seconds} s")?;
+                match psw {
+                    Some(psw) => write!(f, " ({psw})"),
+                    None => f.write_str(", and QEMU's monitor did not answer"),
+                }
+            }
+        }
+    }
+}
+
+/// A signal by its name, e.g. `SIGSEGV` (Linux, the numbers that end a program by a fault of its own).
+fn signal_name(signal: i32) -> String {
+    match signal {
+        4 => "SIGILL".into(),
+        5 => "SIGTRAP".into(),
+        6 => "SIGABRT".into(),
+        7 => "SIGBUS".into(),
+        8 => "SIGFPE".into(),
+        9 => "SIGKILL".into(),
+        11 => "SIGSEGV".into(),
+        15 => "SIGTERM".into(),
+        31 => "SIGSYS".into(),
+        other => format!("signal {other}"),
+    }
+}
+
+/// Where QEMU stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Step of the set-up, by name.
+    Setup(String),
+    /// Index of the plan's case.
+    Case(usize),
+}
+
+/// One start of QEMU. A plan needs more than one if QEMU crashes or hangs. The function is then in the state after the
+/// set-up again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Start {
+    /// Index of the first case that it was to execute.
+    pub begin: usize,
+    /// How many of the recording's pieces came during it.
+    pub pieces: usize,
+    /// Where and how QEMU stopped; `None` if the plan was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<(Place, Stop)>,
+}
+
 /// What executed the instructions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -153,10 +256,6 @@ pub struct Recording {
     pub times: Times,
     /// What was to be executed.
     pub plan: Plan,
-    /// Cases at which a new QEMU began, because the one before it did not come to the plan's end. The function is then in
-    /// the state after the set-up.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub restarts: Vec<usize>,
     /// What the function is, as its profile says: the model to measure against unless another is asked for.
     pub model: Model,
     /// The function's own longest block store, as its profile says.
@@ -167,8 +266,22 @@ pub struct Recording {
     pub setup: Vec<SetupOutcome>,
     /// What the guest got, one per case.
     pub outcomes: Vec<Outcome>,
+    /// The starts of QEMU; empty for a single one that came to its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Start>,
     /// What the device saw, fences included, in order.
     pub pieces: Vec<Piece>,
+}
+
+/// The cases and pieces of one start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span<'a> {
+    /// Indices of the plan's cases.
+    pub cases: std::ops::Range<usize>,
+    /// Indices of the recording's pieces.
+    pub pieces: std::ops::Range<usize>,
+    /// Where and how QEMU stopped, if it did.
+    pub stopped: Option<&'a (Place, Stop)>,
 }
 
 /// Why a recording cannot be read or written.
@@ -195,6 +308,44 @@ pub enum RecordingError {
 }
 
 impl Recording {
+    /// The starts of QEMU, with the cases and pieces of each; their cases together are the plan's.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Span<'_>> {
+        let count = self.plan.cases.len();
+        if self.starts.is_empty() {
+            return vec![Span {
+                cases: 0..count,
+                pieces: 0..self.pieces.len(),
+                stopped: None,
+            }];
+        }
+        let ends = self.starts.iter().skip(1).map(|start| start.begin);
+        let mut piece = 0;
+        self.starts
+            .iter()
+            .zip(ends.chain([count]))
+            .map(|(start, end)| {
+                let from = piece;
+                piece += start.pieces;
+                Span {
+                    cases: start.begin..end,
+                    pieces: from..piece,
+                    stopped: start.stopped.as_ref(),
+                }
+            })
+            .collect()
+    }
+
+    /// How QEMU stopped at the case `index`, if it did.
+    #[must_use]
+    pub fn stop_at(&self, index: usize) -> Option<&Stop> {
+        self.starts
+            .iter()
+            .filter_map(|start| start.stopped.as_ref())
+            .find(|(place, _)| *place == Place::Case(index))
+            .map(|(_, stop)| stop)
+    }
+
     /// Reads a recording file.
     ///
     /// # Errors

@@ -7,12 +7,15 @@ use crate::expect::Model;
 use crate::observed;
 use crate::plan::{Instruction, Plan};
 use crate::plugin::{Plugin, option};
-use crate::probe::{Image, ProbeResults, ProbeState};
+use crate::probe::{FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
 use crate::profile::Profile;
-use crate::qemu::{self, CommandLine, Qemu};
-use crate::recording::{Environment, Recording, SCHEMA_VERSION, SetupOutcome, Source, Times};
+use crate::qemu::{self, CommandLine, Control, GuestError, GuestMemory, ProbeEnd, Qemu};
+use crate::recording::{
+    Environment, Piece, Place, Recording, SCHEMA_VERSION, SetupOutcome, Source, Start, Stop, Times,
+};
 use crate::server::Server;
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +25,14 @@ const ISM: (u16, u16) = (0x1014, 0x04ed);
 /// Memory of a guest other than the probe.
 const GUEST_MEMORY: u64 = 512 << 20;
 
-/// Executes `plan` under the QEMU that `args` names; `program` is the server's own executable.
+/// Most times that QEMU is started for one plan.
+const STARTS: usize = 64;
+
+/// Most crashes of one plan that gdb is asked about.
+const BACKTRACES: usize = 4;
+
+/// Executes `plan` under the QEMU that `args` names; `program` is the server's own executable. If QEMU crashes or hangs at
+/// an instruction, it is started again behind that instruction.
 ///
 /// # Errors
 /// See [`Error`].
@@ -32,67 +42,302 @@ pub fn record(
     plan: Plan,
     profile: &Profile,
 ) -> Result<Recording, Error> {
-    let image = Image::of_plan(&plan, Some(ISM), 0)?;
     let plugin = match args.forward {
         Some(_) => Some(Plugin::find(args, program)?),
         None => None,
     };
     let qemu = find_qemu(args)?;
     let folder = Folder::new(args.keep.as_deref())?;
-    let kernel = folder.path().join("probe.elf");
-    write(&kernel, &image.elf)?;
-    let started = now();
-    let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
-    let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
-    if let Some(plugin) = &plugin {
-        guest.extend(plugin.arguments(None, forwarded(args, &server), args.defect.as_deref()));
-    }
-    let line = CommandLine {
-        socket: server.socket.clone(),
-        memory: Image::MEMORY,
-        guest,
-        extra: args.qemu_arg.clone(),
+    let session = Session {
+        args,
+        program,
+        plan: &plan,
+        plugin,
+        qemu,
+        folder: folder.path(),
     };
-    let name_of = |record: u64| name_of(record, &image, &plan);
-    let run = qemu::run_probe(
-        &qemu,
-        &line,
-        folder.path(),
-        Duration::from_secs(args.timeout),
-        &name_of,
-    )?;
-    server.stop();
-    let results = ProbeResults::read(&run.dump, image.setup.len(), plan.cases.len())?;
-    check(&results, &name_of)?;
-    let mut outcomes = results.cases;
-    for (outcome, case) in outcomes.iter_mut().zip(&plan.cases) {
-        // Other instructions leave in that register what they were given.
-        if case.instruction != Instruction::Pcilg || !outcome.succeeded() {
-            outcome.loaded = 0;
-        }
-    }
+    let started = now();
+    let all = session.run()?;
+    let executor = session.qemu.version;
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Probe,
-        environment: environment(args, qemu.version, profile),
+        environment: environment(args, executor, profile),
         times: Times {
             started,
-            guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
+            guest_ms: u64::try_from(all.time.as_millis()).unwrap_or(u64::MAX),
         },
         plan,
-        restarts: Vec::new(),
         model: model(profile),
         max_store_block: profile.max_store_block,
-        facts: results.facts,
-        setup: image
-            .setup
-            .into_iter()
-            .zip(results.setup)
-            .map(|(name, outcome)| SetupOutcome { name, outcome })
-            .collect(),
-        outcomes,
-        pieces: events::read(&server.events)?,
+        facts: all.facts,
+        setup: all.setup,
+        outcomes: all.outcomes,
+        starts: all.starts,
+        pieces: all.pieces,
     })
+}
+
+/// What all starts of one plan share.
+struct Session<'a> {
+    args: &'a Args,
+    program: &'a Path,
+    plan: &'a Plan,
+    plugin: Option<Plugin>,
+    qemu: Qemu,
+    folder: &'a Path,
+}
+
+/// What all starts gave.
+#[derive(Default)]
+struct All {
+    time: Duration,
+    facts: FunctionFacts,
+    setup: Vec<SetupOutcome>,
+    outcomes: Vec<Outcome>,
+    starts: Vec<Start>,
+    pieces: Vec<Piece>,
+}
+
+/// What one start gave.
+struct One {
+    results: ProbeResults,
+    setup: Vec<String>,
+    pieces: Vec<Piece>,
+    time: Duration,
+    end: ProbeEnd,
+}
+
+impl Session<'_> {
+    fn run(&self) -> Result<All, Error> {
+        let count = self.plan.cases.len();
+        let mut all = All::default();
+        let mut begin = 0;
+        for number in 1..=STARTS {
+            let folder = match number {
+                1 => self.folder.to_owned(),
+                _ => self.folder.join(format!("start-{number}")),
+            };
+            let one = self.start(&folder, begin)?;
+            let stopped = self.stopped(&one)?;
+            if number == 1 {
+                all.facts = one.results.facts.clone();
+                all.setup = setup_outcomes(&one);
+            }
+            all.time += one.time;
+            let end = match &stopped {
+                Some((Place::Case(index), _)) => index + 1,
+                Some((Place::Setup(_), _)) => begin,
+                None => count,
+            };
+            all.outcomes
+                .extend(one.results.cases.get(begin..end).unwrap_or_default());
+            let pieces = one.pieces.len();
+            all.pieces.extend(one.pieces);
+            let stopped = stopped.map(|(place, stop)| {
+                eprintln!("{}", describe(self.plan, &place, &stop));
+                let stop = self.look_closer(&all.starts, begin, &place, stop);
+                (place, stop)
+            });
+            // Nothing comes behind a set-up that does not end.
+            let over = !matches!(stopped, Some((Place::Case(_), _))) || end == count;
+            all.starts.push(Start {
+                begin,
+                pieces,
+                stopped,
+            });
+            if over {
+                break;
+            }
+            begin = end;
+        }
+        all.outcomes.resize(count, Outcome::default());
+        self.tidy(&mut all);
+        Ok(all)
+    }
+
+    /// Brings what was recorded into the form that does not depend on how often QEMU was started.
+    fn tidy(&self, all: &mut All) {
+        for (outcome, case) in all.outcomes.iter_mut().zip(&self.plan.cases) {
+            // Other instructions leave in that register what they were given.
+            if case.instruction != Instruction::Pcilg || !outcome.succeeded() {
+                outcome.loaded = 0;
+            }
+        }
+        for start in &all.starts {
+            if let Some((Place::Case(index), _)) = start.stopped
+                && let Some(outcome) = all.outcomes.get_mut(index)
+            {
+                outcome.executed = true;
+            }
+        }
+        if let [start] = all.starts.as_slice()
+            && start.stopped.is_none()
+        {
+            all.starts.clear();
+        }
+    }
+
+    /// Runs the plan from case `begin` in a fresh server and QEMU, which keep their files in `folder`.
+    fn start(&self, folder: &Path, begin: usize) -> Result<One, Error> {
+        let memory = GuestMemory::new(Image::MEMORY).map_err(GuestError::Memory)?;
+        let count = self.plan.cases.len();
+        let (image, mut server, line) =
+            self.prepare(folder, begin..count, Control::Monitor, &memory)?;
+        let patience = Duration::from_secs(self.args.timeout);
+        let run = qemu::run_probe(&self.qemu, &line, folder, &memory, patience)?;
+        server.stop();
+        if self.args.keep.is_some() {
+            write(&folder.join("memory.dump"), &run.dump)?;
+        }
+        Ok(One {
+            results: ProbeResults::read(&run.dump, image.setup.len(), count)?,
+            setup: image.setup,
+            pieces: events::read(&server.events)?,
+            time: run.time,
+            end: run.end,
+        })
+    }
+
+    fn prepare(
+        &self,
+        folder: &Path,
+        range: Range<usize>,
+        control: Control,
+        memory: &GuestMemory,
+    ) -> Result<(Image, Server, CommandLine), Error> {
+        std::fs::create_dir_all(folder).map_err(|source| Error::File {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let cases = self.plan.cases.get(..range.end).unwrap_or_default();
+        let plan = Plan {
+            cases: cases.to_vec(),
+            ..self.plan.clone()
+        };
+        let image = Image::of_plan(&plan, Some(ISM), range.start)?;
+        let kernel = folder.join("probe.elf");
+        write(&kernel, &image.elf)?;
+        let server = Server::start(self.program, self.args.profile.as_deref(), folder)?;
+        let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
+        if let Some(plugin) = &self.plugin {
+            let defect = self.args.defect.as_deref();
+            guest.extend(plugin.arguments(None, forwarded(self.args, &server), defect));
+        }
+        let line = CommandLine {
+            socket: server.socket.clone(),
+            memory: memory.length(),
+            memory_file: Some(memory.path()),
+            control,
+            guest,
+            extra: self.args.qemu_arg.clone(),
+        };
+        Ok((image, server, line))
+    }
+
+    /// Where and how QEMU stopped, if it stopped while records ran.
+    fn stopped(&self, one: &One) -> Result<Option<(Place, Stop)>, Error> {
+        let place = || {
+            let record = usize::try_from(one.results.progress).unwrap_or(usize::MAX);
+            match one.setup.get(record) {
+                Some(step) => Place::Setup(step.clone()),
+                None => Place::Case(record - one.setup.len()),
+            }
+        };
+        match (&one.end, one.results.state) {
+            (ProbeEnd::Stopped(stop), ProbeState::Running) => {
+                // All cases ran, and QEMU stopped at the last fence.
+                let last = self.plan.cases.len().saturating_sub(1);
+                Ok(Some(match place() {
+                    Place::Case(index) => (Place::Case(index.min(last)), stop.clone()),
+                    step @ Place::Setup(_) => (step, stop.clone()),
+                }))
+            }
+            (ProbeEnd::Stopped(stop), ProbeState::Started | ProbeState::NotStarted) => {
+                Ok(Some((Place::Setup("CLP".into()), stop.clone())))
+            }
+            // QEMU was slow to end, or ended in a way of its own, after the guest had.
+            _ => check(&one.results, &|record| {
+                name_of(record, &one.setup, self.plan)
+            })
+            .map(|()| None),
+        }
+    }
+
+    /// Adds a backtrace to a crash, if there is a debugger.
+    fn look_closer(&self, before: &[Start], begin: usize, place: &Place, stop: Stop) -> Stop {
+        let crashed = |start: &&Start| matches!(start.stopped, Some((_, Stop::Crashed { .. })));
+        let Stop::Crashed {
+            signal: Some(signal),
+            exit_code,
+            words,
+            ..
+        } = stop
+        else {
+            return stop;
+        };
+        let mut backtrace = Vec::new();
+        if let Some(gdb) = qemu::debugger()
+            && before.iter().filter(crashed).count() < BACKTRACES
+        {
+            let ranges = match place {
+                // The instruction alone, or what led to it.
+                Place::Case(index) => vec![*index..index + 1, begin..index + 1],
+                Place::Setup(_) => vec![begin..begin + 1],
+            };
+            backtrace = ranges
+                .into_iter()
+                .map(|range| self.debug(&gdb, range))
+                .find(|frames| !frames.is_empty())
+                .unwrap_or_default();
+        }
+        Stop::Crashed {
+            signal: Some(signal),
+            exit_code,
+            words,
+            backtrace,
+        }
+    }
+
+    fn debug(&self, gdb: &Path, range: Range<usize>) -> Vec<String> {
+        let folder = self.folder.join("gdb");
+        let Ok(memory) = GuestMemory::new(Image::MEMORY) else {
+            return Vec::new();
+        };
+        let Ok((_, _server, line)) = self.prepare(&folder, range, Control::Alone, &memory) else {
+            return Vec::new();
+        };
+        qemu::backtrace(gdb, &self.qemu, &line, &folder, DEBUGGING)
+    }
+}
+
+/// How long gdb may take for one crash; it reads QEMU's symbols first.
+const DEBUGGING: Duration = Duration::from_secs(30);
+
+fn setup_outcomes(one: &One) -> Vec<SetupOutcome> {
+    one.setup
+        .iter()
+        .zip(&one.results.setup)
+        .map(|(name, outcome)| SetupOutcome {
+            name: name.clone(),
+            outcome: *outcome,
+        })
+        .collect()
+}
+
+/// For the terminal, while the run goes on.
+fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
+    let name = match place {
+        Place::Setup(step) => format!("{step}, a step of the set-up"),
+        Place::Case(index) => plan
+            .cases
+            .get(*index)
+            .map_or_else(String::new, |case| case.id.clone()),
+    };
+    match stop {
+        Stop::Crashed { .. } => format!("QEMU crashed at {name}"),
+        Stop::Hung { .. } => format!("the guest hangs at {name}"),
+    }
 }
 
 /// Runs the guest that `args` names, with the observing plugin, and records what it executed.
@@ -120,6 +365,8 @@ pub fn observe(
     let line = CommandLine {
         socket: server.socket.clone(),
         memory: GUEST_MEMORY,
+        memory_file: None,
+        control: Control::Monitor,
         guest,
         extra: args.qemu_arg.clone(),
     };
@@ -146,12 +393,12 @@ pub fn observe(
             guest_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         },
         plan: observed.plan(&format!("guest {name}")),
-        restarts: Vec::new(),
         model: model(profile),
         max_store_block: profile.max_store_block,
         facts: observed.facts,
         setup: Vec::new(),
         outcomes: observed.outcomes,
+        starts: Vec::new(),
         pieces: events::read(&server.events)?,
     })
 }
@@ -226,14 +473,11 @@ fn find_qemu(args: &Args) -> Result<Qemu, Error> {
 }
 
 /// The name of a record of the probe: a step of the set-up, or a case.
-fn name_of(record: u64, image: &Image, plan: &Plan) -> String {
+fn name_of(record: u64, setup: &[String], plan: &Plan) -> String {
     let Ok(record) = usize::try_from(record) else {
         return "unknown".into();
     };
-    match (
-        image.setup.get(record),
-        record.checked_sub(image.setup.len()),
-    ) {
+    match (setup.get(record), record.checked_sub(setup.len())) {
         (Some(step), _) => format!("{step} of the set-up"),
         (None, Some(case)) => plan
             .cases

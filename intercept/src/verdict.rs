@@ -9,13 +9,17 @@ use crate::attribute::{self, Batch, FenceError};
 use crate::expect::{Expectation, Model, Reference};
 use crate::plan::Case;
 use crate::probe::{Outcome, layout};
-use crate::recording::{Piece, Recording, Source};
+use crate::recording::{Piece, Recording, Source, Stop};
 use serde::{Deserialize, Serialize};
 
 /// What became of an instruction. A case can have several, e.g. split and reversed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
+    /// QEMU ended while it executed it.
+    Crashed,
+    /// It did not end.
+    Hung,
     /// Bytes did not arrive, or an interrupt did not.
     Lost,
     /// Bytes changed in another way than reversal, or came twice, or an access came that the guest did not make.
@@ -42,7 +46,9 @@ pub enum Verdict {
 
 impl Verdict {
     /// All, in the order of reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
+        Self::Crashed,
+        Self::Hung,
         Self::Whole,
         Self::AsSpecified,
         Self::Split,
@@ -60,6 +66,8 @@ impl Verdict {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Crashed => "crashed",
+            Self::Hung => "hung",
             Self::Lost => "lost",
             Self::Altered => "altered",
             Self::Merged => "merged",
@@ -193,7 +201,9 @@ fn classify_batch(
             .filter_map(|&index| recording.pieces.get(index))
             .collect();
         let mut findings = Findings::default();
-        if !outcome.executed {
+        if let Some(stop) = recording.stop_at(index) {
+            stopped(&mut findings, stop);
+        } else if !outcome.executed {
             findings.verdicts.push(Verdict::NotRun);
         } else {
             judge(
@@ -215,6 +225,15 @@ fn classify_batch(
         verdicts.push(finish(findings, case, expectation, share.pieces.clone()));
     }
     verdicts
+}
+
+/// QEMU crashed or the guest hung: what else became of the instruction says nothing.
+fn stopped(findings: &mut Findings, stop: &Stop) {
+    let verdict = match stop {
+        Stop::Crashed { .. } => Verdict::Crashed,
+        Stop::Hung { .. } => Verdict::Hung,
+    };
+    findings.add(verdict, stop.to_string());
 }
 
 fn finish(

@@ -12,6 +12,9 @@ pub const MAILBOX: u64 = 0x10_0000;
 /// First byte that the host dumps.
 pub const DUMP_ADDRESS: u64 = MAILBOX;
 
+/// Bytes of the mailbox that tell how far the program came.
+pub const MAILBOX_LENGTH: u64 = 256;
+
 /// CLP blocks: list, query function, query group, set function.
 pub const CLP_LIST: u64 = 0x10_1000;
 /// Query function.

@@ -24,5 +24,5 @@ mod results;
 mod setup;
 
 pub use image::{Image, ImageError};
-pub use layout::{DUMP_ADDRESS, DUMP_LENGTH};
+pub use layout::{DUMP_ADDRESS, DUMP_LENGTH, MAILBOX_LENGTH};
 pub use results::{FunctionFacts, Outcome, ProbeResults, ProbeState, ResultsError, progress};

@@ -227,11 +227,12 @@ impl ProbeResults {
     }
 }
 
-/// How far a probe came that does not end: state, and records begun.
+/// How far a running probe came: state, and records begun. `mailbox` is the start of the dump, of at least
+/// [`super::MAILBOX_LENGTH`] bytes.
 ///
 /// # Errors
 /// A dump that is too short.
-pub fn progress(dump: &[u8]) -> Result<(ProbeState, u64), ResultsError> {
-    let dump = Dump(dump);
+pub fn progress(mailbox: &[u8]) -> Result<(ProbeState, u64), ResultsError> {
+    let dump = Dump(mailbox);
     Ok((dump.state()?, dump.variable(variable::PROGRESS)?))
 }

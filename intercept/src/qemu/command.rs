@@ -7,6 +7,15 @@ use std::path::{Path, PathBuf};
 /// Function id of the function in the guest.
 pub const FID: u32 = 8;
 
+/// How QEMU is controlled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// By a monitor on its standard input and output; it waits when the guest has ended.
+    Monitor,
+    /// By nothing; it ends with the guest.
+    Alone,
+}
+
 /// What QEMU is started with.
 #[derive(Debug, Clone)]
 pub struct CommandLine {
@@ -14,6 +23,10 @@ pub struct CommandLine {
     pub socket: PathBuf,
     /// Guest memory in bytes, a multiple of 1 MiB.
     pub memory: u64,
+    /// The file that is the guest's memory; without, QEMU makes one.
+    pub memory_file: Option<PathBuf>,
+    /// What QEMU is to be controlled by.
+    pub control: Control,
     /// What makes the guest: `-kernel` and so on.
     pub guest: Vec<OsString>,
     /// The user's own arguments, last.
@@ -29,7 +42,7 @@ impl CommandLine {
             "-machine",
             &format!("{MACHINE},memory-backend=ram"),
             "-object",
-            &format!("memory-backend-memfd,id=ram,size={memory},share=on"),
+            &self.memory_backend(),
             "-m",
             &format!("{}M", memory >> 20),
             "-cpu",
@@ -37,16 +50,19 @@ impl CommandLine {
             "-nodefaults",
             "-display",
             "none",
-            "-qmp",
-            "stdio",
-            "-action",
-            "shutdown=pause,panic=pause",
             "-device",
             &format!("zpci,uid=7,fid={FID},target=ism0"),
         ]
         .into_iter()
         .map(OsString::from)
         .collect();
+        arguments.extend(
+            match self.control {
+                Control::Monitor => ["-qmp", "stdio", "-action", "shutdown=pause,panic=pause"],
+                Control::Alone => ["-monitor", "none", "-action", "panic=shutdown"],
+            }
+            .map(OsString::from),
+        );
         // The first accelerator named wins, so a user's choice replaces this one.
         if !self.extra.iter().any(|argument| argument == "-accel") {
             arguments.extend(["-accel".into(), "tcg".into()]);
@@ -55,6 +71,17 @@ impl CommandLine {
         arguments.extend(self.guest.iter().cloned());
         arguments.extend(self.extra.iter().cloned());
         arguments
+    }
+
+    fn memory_backend(&self) -> String {
+        let size = self.memory;
+        match &self.memory_file {
+            None => format!("memory-backend-memfd,id=ram,size={size},share=on"),
+            Some(path) => format!(
+                "memory-backend-file,id=ram,size={size},share=on,mem-path={}",
+                path.display()
+            ),
+        }
     }
 }
 
@@ -69,12 +96,14 @@ fn device(socket: &Path) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use super::CommandLine;
+    use super::{CommandLine, Control};
 
     fn arguments(extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
             socket: "/tmp/a \"b\".sock".into(),
             memory: 128 << 20,
+            memory_file: Some("/proc/1/fd/5".into()),
+            control: Control::Monitor,
             guest: vec!["-kernel".into(), "/tmp/probe".into()],
             extra: extra.iter().map(Into::into).collect(),
         };
@@ -93,6 +122,12 @@ mod tests {
             .expect("the device");
         let value: serde_json::Value = serde_json::from_str(device).expect("JSON");
         assert_eq!(value["socket"]["path"], "/tmp/a \"b\".sock");
+    }
+
+    #[test]
+    fn the_memory_is_the_file_that_is_given() {
+        let backend = "memory-backend-file,id=ram,size=134217728,share=on,mem-path=/proc/1/fd/5";
+        assert!(arguments(&[]).contains(&backend.to_owned()));
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use super::check::Qemu;
 use super::command::CommandLine;
+use super::memory::GuestMemory;
 use super::qmp::{Qmp, QmpError};
-use crate::probe::{self, DUMP_ADDRESS, DUMP_LENGTH, ProbeState};
+use crate::probe::ProbeState;
 use crate::process::{self, Process};
+use crate::recording::Stop;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Stdio};
+use std::process::{ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -21,6 +24,15 @@ const ENDED: [&str; 3] = ["shutdown", "guest-panicked", "paused"];
 /// How long QEMU may take to answer its monitor.
 const MONITOR: Duration = Duration::from_secs(10);
 
+/// How long a QEMU may take to greet at least, however short the patience with its guest.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// How long a QEMU whose guest hangs may take to tell its registers: it may hang itself.
+const LAST_QUESTION: Duration = Duration::from_secs(1);
+
+/// How often the guest's progress is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Why a guest gave no results.
 #[derive(Debug, Error)]
 pub enum GuestError {
@@ -32,67 +44,135 @@ pub enum GuestError {
         /// Why.
         source: std::io::Error,
     },
-    /// QEMU ended before the guest did.
-    #[error("QEMU ended early with {status}, saying: {message}")]
+    /// QEMU ended before the guest ran.
+    #[error("QEMU ended early with {status}, saying: {}", say(words))]
     EndedEarly {
         /// How.
         status: String,
-        /// Its last words.
-        message: String,
+        /// The last lines that it wrote, without warnings.
+        words: Vec<String>,
     },
-    /// The guest did not come to its end.
-    #[error("the guest did not end within {seconds} s; {position}{registers}")]
-    Hung {
+    /// The guest did not begin.
+    #[error("the guest did not end within {seconds} s; the probe did not start{registers}")]
+    NotStarted {
         /// How long it was given.
         seconds: u64,
-        /// How far it came.
-        position: String,
         /// The PSW, if QEMU told it.
         registers: String,
     },
     /// The monitor failed.
     #[error("QEMU's monitor failed")]
     Monitor(#[from] QmpError),
-    /// The dump that QEMU wrote cannot be read.
-    #[error("the dump of guest memory in {}", path.display())]
-    Dump {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The guest's memory.
+    #[error("cannot use the guest's memory")]
+    Memory(#[source] std::io::Error),
 }
 
-/// What a guest left.
+fn say(words: &[String]) -> String {
+    if words.is_empty() {
+        "nothing".to_owned()
+    } else {
+        words.join("\n")
+    }
+}
+
+/// How a probe ended.
+#[derive(Debug)]
+pub enum ProbeEnd {
+    /// The guest came to an end.
+    Ended,
+    /// QEMU ended, or the guest did not come further.
+    Stopped(Stop),
+}
+
+/// What a probe left.
 #[derive(Debug)]
 pub struct Run {
-    /// Guest memory from [`DUMP_ADDRESS`].
+    /// Guest memory from [`crate::probe::DUMP_ADDRESS`].
     pub dump: Vec<u8>,
     /// From starting QEMU to the end of the guest.
     pub time: Duration,
+    /// How it ended.
+    pub end: ProbeEnd,
 }
 
-/// Runs the probe to its end and reads its memory. `name_of` tells a record by its number, for errors.
+/// Runs the probe until it ends, QEMU ends, or the probe has not come further for `patience`. `line` names the file of
+/// `memory`.
 ///
 /// # Errors
-/// See [`GuestError`].
+/// See [`GuestError`]; trouble before the probe's code runs.
 pub fn run_probe(
     qemu: &Qemu,
     line: &CommandLine,
     folder: &Path,
+    memory: &GuestMemory,
     patience: Duration,
-    name_of: &dyn Fn(u64) -> String,
 ) -> Result<Run, GuestError> {
-    let (dump, time) = with_monitor(qemu, line, folder, |qmp| {
-        let ended = wait_for_end(qmp, patience)?;
-        let dump = save(qmp, folder)?;
-        if ended {
-            Ok(dump)
-        } else {
-            Err(hung(qmp, &dump, patience, name_of))
+    let start = Instant::now();
+    let (mut process, pipes) = start_qemu(qemu, line, folder)?;
+    let end = watch(&mut process, pipes, memory, patience)?;
+    let time = start.elapsed();
+    drop(process);
+    Ok(Run {
+        dump: memory.dump().map_err(GuestError::Memory)?,
+        time,
+        end,
+    })
+}
+
+fn watch(
+    process: &mut Process,
+    pipes: Pipes,
+    memory: &GuestMemory,
+    patience: Duration,
+) -> Result<ProbeEnd, GuestError> {
+    let mut last = memory.progress().map_err(GuestError::Memory)?;
+    let outcome = greet(pipes, patience).and_then(|mut qmp| {
+        let mut since = Instant::now();
+        let mut ended = has_ended(&mut qmp, patience)?;
+        while !ended {
+            ended = qmp.wait_for(&ENDS, LOOK)?;
+            let now = memory.progress().map_err(GuestError::Memory)?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            if !ended && since.elapsed() >= patience {
+                let psw = psw(&mut qmp);
+                return Ok(Some(psw));
+            }
         }
-    })?;
-    Ok(Run { dump, time })
+        quit(process, &mut qmp);
+        Ok(None)
+    });
+    let (state, _) = memory.progress().map_err(GuestError::Memory)?;
+    let started = state != ProbeState::NotStarted;
+    let seconds = patience.as_secs();
+    match outcome {
+        Ok(None) => Ok(ProbeEnd::Ended),
+        Ok(Some(psw)) if started => Ok(ProbeEnd::Stopped(Stop::Hung { seconds, psw })),
+        Ok(Some(psw)) => Err(GuestError::NotStarted {
+            seconds,
+            registers: psw.map(|psw| format!(" ({psw})")).unwrap_or_default(),
+        }),
+        Err(GuestError::Monitor(QmpError::Closed)) => {
+            let status = process.wait(MONITOR);
+            let words = last_words(&process.log_tail());
+            if !started {
+                return Err(ended_early(status, words));
+            }
+            Ok(ProbeEnd::Stopped(Stop::Crashed {
+                signal: status.and_then(|status| status.signal()),
+                exit_code: status.and_then(|status| status.code()),
+                words,
+                backtrace: Vec::new(),
+            }))
+        }
+        // A monitor that does not answer while the guest runs: QEMU hangs as a whole.
+        Err(GuestError::Monitor(QmpError::Timeout { .. })) if started => {
+            Ok(ProbeEnd::Stopped(Stop::Hung { seconds, psw: None }))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Runs any guest until it ends, or `patience` is over; whether it ended, and how long it ran.
@@ -105,125 +185,103 @@ pub fn run_guest(
     folder: &Path,
     patience: Duration,
 ) -> Result<(bool, Duration), GuestError> {
-    with_monitor(qemu, line, folder, |qmp| wait_for_end(qmp, patience))
+    let start = Instant::now();
+    let (mut process, pipes) = start_qemu(qemu, line, folder)?;
+    let ended = greet(pipes, patience).and_then(|mut qmp| {
+        let ended = wait_for_end(&mut qmp, patience)?;
+        quit(&mut process, &mut qmp);
+        Ok(ended)
+    });
+    match ended {
+        Ok(ended) => Ok((ended, start.elapsed())),
+        Err(GuestError::Monitor(QmpError::Closed)) => {
+            let status = process.wait(MONITOR);
+            Err(ended_early(status, last_words(&process.log_tail())))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Waits for the guest's end; false if it did not come in time. A short guest may have ended before the
 /// monitor was ready to tell events, so its state is asked for first.
 fn wait_for_end<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
-    let state = qmp.command("query-status", &json!({}), MONITOR)?;
-    let state = state.get("status").and_then(Value::as_str);
-    if state.is_some_and(|state| ENDED.contains(&state)) {
-        return Ok(true);
-    }
-    Ok(qmp.wait_for(&ENDS, patience)?)
+    Ok(has_ended(qmp, MONITOR)? || qmp.wait_for(&ENDS, patience)?)
 }
 
-/// Starts QEMU, does `work` with its monitor, and ends it.
-fn with_monitor<T>(
+fn has_ended<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
+    let state = qmp.command("query-status", &json!({}), patience)?;
+    let state = state.get("status").and_then(Value::as_str);
+    Ok(state.is_some_and(|state| ENDED.contains(&state)))
+}
+
+/// QEMU's standard input and output, which are its monitor.
+type Pipes = (ChildStdin, ChildStdout);
+
+fn start_qemu(
     qemu: &Qemu,
     line: &CommandLine,
     folder: &Path,
-    work: impl FnOnce(&mut Qmp<ChildStdin>) -> Result<T, GuestError>,
-) -> Result<(T, Duration), GuestError> {
-    let start = Instant::now();
+) -> Result<(Process, Pipes), GuestError> {
+    let failed = |source| GuestError::Start {
+        path: qemu.path.clone(),
+        source,
+    };
     let mut command = process::command(&qemu.path);
     command
         .args(line.arguments())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    let mut process =
-        Process::start(command, &folder.join("qemu.log")).map_err(|source| GuestError::Start {
-            path: qemu.path.clone(),
-            source,
-        })?;
-    let result = converse(&mut process, work);
-    let time = start.elapsed();
-    match result {
-        Ok(done) => {
-            process.wait(MONITOR);
-            process.stop(MONITOR);
-            Ok((done, time))
-        }
-        Err(GuestError::Monitor(QmpError::Closed)) => Err(ended_early(&mut process)),
-        Err(other) => Err(other),
+    let mut process = Process::start(command, &folder.join("qemu.log")).map_err(failed)?;
+    let child = process.child();
+    match (child.stdin.take(), child.stdout.take()) {
+        (Some(stdin), Some(stdout)) => Ok((process, (stdin, stdout))),
+        _ => Err(GuestError::Monitor(QmpError::Closed)),
     }
 }
 
-fn converse<T>(
-    process: &mut Process,
-    work: impl FnOnce(&mut Qmp<ChildStdin>) -> Result<T, GuestError>,
-) -> Result<T, GuestError> {
-    let child = process.child();
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(GuestError::Monitor(QmpError::Closed));
-    };
-    let mut qmp = Qmp::connect(stdout, stdin, MONITOR)?;
-    let done = work(&mut qmp)?;
+fn greet((stdin, stdout): Pipes, patience: Duration) -> Result<Qmp<ChildStdin>, GuestError> {
+    let patience = MONITOR.min(patience.max(GREETING));
+    Ok(Qmp::connect(stdout, stdin, patience)?)
+}
+
+/// Ends a QEMU that still listens.
+fn quit(process: &mut Process, qmp: &mut Qmp<ChildStdin>) {
     // It may be gone before it answers.
     let _ = qmp.command("quit", &json!({}), MONITOR);
-    Ok(done)
+    process.wait(MONITOR);
+    process.stop(MONITOR);
 }
 
-fn hung(
-    qmp: &mut Qmp<ChildStdin>,
-    dump: &[u8],
-    patience: Duration,
-    name_of: &dyn Fn(u64) -> String,
-) -> GuestError {
-    let position = match probe::progress(dump) {
-        Ok((ProbeState::Running, record)) => {
-            format!("the last instruction reached is {}", name_of(record))
-        }
-        Ok((ProbeState::NotStarted, _)) => "the probe did not start".to_owned(),
-        _ => "it was still looking for the function".to_owned(),
-    };
-    GuestError::Hung {
-        seconds: patience.as_secs(),
-        position,
-        registers: psw(qmp),
-    }
-}
-
-fn ended_early(process: &mut Process) -> GuestError {
-    let status = process.wait(MONITOR).map_or_else(
+fn ended_early(status: Option<ExitStatus>, words: Vec<String>) -> GuestError {
+    let status = status.map_or_else(
         || "its monitor closed".to_owned(),
         |status| status.to_string(),
     );
-    let message = match process.log_tail() {
-        tail if tail.is_empty() => "nothing".to_owned(),
-        tail => tail,
-    };
-    GuestError::EndedEarly { status, message }
+    GuestError::EndedEarly { status, words }
 }
 
-fn save(qmp: &mut Qmp<ChildStdin>, folder: &Path) -> Result<Vec<u8>, GuestError> {
-    let path = folder.join("memory.dump");
-    let arguments =
-        json!({ "val": DUMP_ADDRESS, "size": DUMP_LENGTH, "filename": path.to_string_lossy() });
-    qmp.command("pmemsave", &arguments, MONITOR)?;
-    std::fs::read(&path).map_err(|source| GuestError::Dump { path, source })
+/// What QEMU wrote, without its warnings: they are not why it ended.
+fn last_words(log: &str) -> Vec<String> {
+    log.lines()
+        .filter(|line| !line.contains(": warning: "))
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
-fn psw(qmp: &mut Qmp<ChildStdin>) -> String {
+fn psw(qmp: &mut Qmp<ChildStdin>) -> Option<String> {
     let registers = qmp.command(
         "human-monitor-command",
         &json!({ "command-line": "info registers" }),
-        MONITOR,
+        LAST_QUESTION,
     );
-    let text = registers
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default();
-    text.lines()
-        .find(|line| line.contains("PSW="))
-        .map(|line| format!(" ({})", line.trim()))
-        .unwrap_or_default()
+    let text = registers.ok()?;
+    let line = text.as_str()?.lines().find(|line| line.contains("PSW="))?;
+    Some(line.trim().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Qmp, wait_for_end};
+    use super::{Qmp, last_words, wait_for_end};
     use std::io::{Cursor, sink};
     use std::time::Duration;
 
@@ -250,5 +308,11 @@ mod tests {
             assert_eq!(ended(state, "{\"event\":\"SHUTDOWN\"}\n"), Some(true));
             assert_eq!(ended(state, ""), None, "{state}: QEMU closed its monitor");
         }
+    }
+
+    #[test]
+    fn a_warning_is_not_why_qemu_ended() {
+        let log = "qemu: warning: vfio: Could not enable error recovery for the device\nqemu: x.c:5: assertion failed\n";
+        assert_eq!(last_words(log), ["qemu: x.c:5: assertion failed"]);
     }
 }

@@ -51,9 +51,12 @@ fn paint(verdict: Verdict) -> Color {
         Verdict::Whole | Verdict::AsSpecified => Color::Green,
         Verdict::NotRun => Color::DarkGrey,
         Verdict::Split | Verdict::Reversed | Verdict::Reordered | Verdict::Merged => Color::Yellow,
-        Verdict::Altered | Verdict::Lost | Verdict::RefusedWrongly | Verdict::AcceptedWrongly => {
-            Color::Red
-        }
+        Verdict::Crashed
+        | Verdict::Hung
+        | Verdict::Altered
+        | Verdict::Lost
+        | Verdict::RefusedWrongly
+        | Verdict::AcceptedWrongly => Color::Red,
     }
 }
 

@@ -125,12 +125,12 @@ fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
         },
         times: Times::default(),
         plan,
-        restarts: Vec::new(),
         model: Model::Relaxed,
         max_store_block: 4096,
         facts,
         setup: Vec::new(),
         outcomes,
+        starts: Vec::new(),
         pieces: intercept::events::read(&path).unwrap(),
     }
 }
