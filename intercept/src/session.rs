@@ -185,11 +185,13 @@ impl Session<'_> {
         let (image, mut server, line) =
             self.prepare(folder, begin..count, Control::Monitor, &memory)?;
         let patience = Duration::from_secs(self.args.timeout);
-        let run = qemu::run_probe(&self.qemu, &line, folder, &memory, patience)?;
-        server.stop();
+        let run = qemu::run_probe(&self.qemu, &line, folder, &memory, patience);
         if self.args.keep.is_some() {
-            write(&folder.join("memory.dump"), &run.dump)?;
+            let dump = memory.dump().map_err(GuestError::Memory)?;
+            write(&folder.join("memory.dump"), &dump)?;
         }
+        let run = run?;
+        server.stop();
         Ok(One {
             results: ProbeResults::read(&run.dump, image.setup.len(), count)?,
             setup: image.setup,

@@ -111,6 +111,14 @@ impl CaseVerdict {
         self.verdicts.iter().all(|verdict| verdict.is_good())
     }
 
+    /// Whether QEMU crashed or the guest hung at it.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.verdicts
+            .iter()
+            .any(|verdict| matches!(verdict, Verdict::Crashed | Verdict::Hung))
+    }
+
     /// All verdicts in one line, e.g. `split 2x8 + reversed`.
     #[must_use]
     pub fn label(&self) -> String {

@@ -3,7 +3,9 @@
 use crate::expect::{Model, exception_name};
 use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::{FunctionFacts, Outcome};
-use crate::recording::{Environment, Piece, Recording, SetupOutcome, Source, Times};
+use crate::recording::{
+    Environment, Piece, Place, Recording, SetupOutcome, Source, Start, Stop, Times,
+};
 use crate::verdict::{CaseVerdict, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +101,9 @@ pub struct Report {
     pub good: usize,
     /// The cases.
     pub cases: Vec<CaseReport>,
+    /// The starts of QEMU, if it crashed or the guest hung.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Start>,
     /// Accesses of the device that no instruction of an observed guest accounts for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unaccounted: Vec<Piece>,
@@ -135,15 +140,27 @@ impl Report {
             ran: cases.iter().filter(ran).count(),
             good: cases.iter().filter(ran).filter(|case| case.good).count(),
             cases,
+            starts: recording.starts.clone(),
             unaccounted: unaccounted(recording, verdicts),
             times: recording.times,
         }
     }
 
-    /// Whether every case is as it should be.
+    /// Whether every case is as it should be, and the set-up was done.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.ran == self.good
+        self.ran == self.good && self.stopped_set_up().is_none()
+    }
+
+    /// The step of the set-up at which QEMU stopped, and how, if it did.
+    #[must_use]
+    pub fn stopped_set_up(&self) -> Option<(&str, &Stop)> {
+        self.starts
+            .iter()
+            .find_map(|start| match start.stopped.as_ref()? {
+                (Place::Setup(step), stop) => Some((step.as_str(), stop)),
+                (Place::Case(_), _) => None,
+            })
     }
 
     /// The report as JSON text.
@@ -215,7 +232,11 @@ fn case_report(
         label: verdict.label(),
         good: verdict.is_good(),
         expected: verdict.expectation.describe(),
-        guest: guest(case, outcome),
+        guest: if verdict.stopped() {
+            "no answer".into()
+        } else {
+            guest(case, outcome)
+        },
         detail: verdict.detail.clone(),
         stored: seen
             .map(|seen| crate::plan::hex::encode(&seen.bytes))

@@ -16,6 +16,7 @@ pub fn table(report: &Report, color: bool) -> String {
     totals(&mut text, report, color);
     groups(&mut text, report, color);
     failures(&mut text, report, color);
+    stops(&mut text, report);
     unaccounted(&mut text, report);
     text
 }
@@ -35,6 +36,12 @@ fn heading(text: &mut String, report: &Report) {
         environment.profile,
         report.expect.name()
     );
+    if let Some((step, stop)) = report.stopped_set_up() {
+        let _ = writeln!(
+            text,
+            "stopped at {step}, a step of the set-up, so what comes behind it did not run: {stop}"
+        );
+    }
     let failed: Vec<&str> = report
         .setup
         .iter()
@@ -172,6 +179,27 @@ fn unaccounted(text: &mut String, report: &Report) {
         })
         .collect();
     let _ = writeln!(text, "{}", lines.join(", "));
+}
+
+/// How QEMU stopped, once for all cases at which it stopped alike.
+fn stops(text: &mut String, report: &Report) {
+    let mut alike: Vec<(&str, Vec<&str>)> = Vec::new();
+    let stopped = [Verdict::Crashed, Verdict::Hung];
+    for case in &report.cases {
+        if case
+            .verdicts
+            .iter()
+            .any(|verdict| stopped.contains(verdict))
+        {
+            match alike.iter_mut().find(|(how, _)| *how == case.detail) {
+                Some((_, cases)) => cases.push(&case.id),
+                None => alike.push((&case.detail, vec![&case.id])),
+            }
+        }
+    }
+    for (how, cases) in alike {
+        let _ = writeln!(text, "{}: {how}", cases.join(", "));
+    }
 }
 
 /// Verdicts, expectation, guest, instruction.

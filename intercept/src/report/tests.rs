@@ -77,6 +77,7 @@ fn report() -> Report {
         ran: 2,
         good: 1,
         cases,
+        starts: Vec::new(),
         unaccounted: Vec::new(),
         times: Times::default(),
     }

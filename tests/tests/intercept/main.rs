@@ -5,3 +5,4 @@ mod guest;
 mod page;
 mod qemu;
 mod stand_in;
+mod stops;

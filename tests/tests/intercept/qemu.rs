@@ -169,13 +169,14 @@ fn a_guest_that_does_not_end_is_given_up_with_its_logs_kept() {
     }
 }
 
+/// A guest that waits for something is no guest that hangs, as long as it comes further.
 #[test]
 #[ignore = "needs QEMU: run ./test"]
-fn a_guest_that_hangs_names_the_last_instruction() {
+fn a_guest_that_comes_further_may_take_longer_than_the_timeout() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
     // Each waits a second for an interrupt that nothing raises.
-    let cases: Vec<Value> = (0..30)
+    let cases: Vec<Value> = (0..6)
         .map(|number| {
             serde_json::json!({
                 "id": format!("wait-{number}"), "group": "wait", "instruction": "pcilg", "space": 2, "length": 8,
@@ -185,10 +186,9 @@ fn a_guest_that_hangs_names_the_last_instruction() {
         .collect();
     let plan = serde_json::json!({ "schema-version": 1, "name": "waits", "cases": cases });
     std::fs::write(&path, plan.to_string()).unwrap();
-    let ended = intercept(&["--plan", path.to_str().unwrap(), "--timeout", "2"]);
-    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    let place = "did not end within 2 s; the last instruction reached is wait-";
-    assert!(ended.stderr.contains(place), "{}", ended.stderr);
+    let report = report(&["--plan", path.to_str().unwrap(), "--timeout", "4"]);
+    let cases = report["cases"].as_array().unwrap();
+    assert!(cases.iter().all(|case| has(case, "lost")), "{report}");
 }
 
 #[test]
