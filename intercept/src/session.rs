@@ -282,12 +282,12 @@ impl Session<'_> {
         if let Some(gdb) = qemu::debugger()
             && before.iter().filter(crashed).count() < BACKTRACES
         {
-            let ranges = match place {
-                // The instruction alone, or what led to it.
-                Place::Case(index) => vec![*index..index + 1, begin..index + 1],
-                Place::Setup(_) => vec![begin..begin + 1],
+            let last = match place {
+                Place::Case(index) => *index,
+                Place::Setup(_) => begin,
             };
-            backtrace = ranges
+            // The instruction alone, then with all that led to it.
+            backtrace = [last..last + 1, begin..last + 1]
                 .into_iter()
                 .map(|range| self.debug(&gdb, range))
                 .find(|frames| !frames.is_empty())
