@@ -95,6 +95,17 @@ pub struct Args {
     /// Memory of each guest, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=65536))]
     pub memory: u32,
+    /// Processors of each guest.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub smp: u32,
+    /// Fail with exit status 4 if a guest's kernel reports a fault in itself: oops, BUG, WARNING,
+    /// lockdep, KASAN, leak, hung task, stall.
+    #[arg(long)]
+    pub fail_on_splat: bool,
+    /// Fail with exit status 4 if a guest moved no byte through its ISM function, for example
+    /// because the kernel chose its loopback device or TCP.
+    #[arg(long, conflicts_with = "observe")]
+    pub require_ism: bool,
     /// Profile of the fabric, with a function for each guest at least [default: one that also checks
     /// SMC-D's rules].
     #[arg(long, value_name = "FILE")]

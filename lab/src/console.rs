@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::log;
+use crate::{log, splat};
 
 /// Pieces of output that wait for whoever looks on.
 const BACKLOG: usize = 1024;
@@ -56,6 +56,11 @@ impl Console {
     pub fn type_in(&self, bytes: Vec<u8>) {
         // Nobody takes it once QEMU has ended.
         let _ = self.input.send(bytes);
+    }
+
+    /// The faults that the kernel reported on it, a line each.
+    pub fn splats(&self) -> Vec<String> {
+        splat::in_log(&self.log)
     }
 
     /// The last lines it printed.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use intercept::process;
 use tokio::sync::Mutex;
@@ -15,9 +15,12 @@ use crate::console::Console;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::qemu::CommandLine;
+use crate::say;
 
 /// How long QEMU may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time between two lines about a guest that boots.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What a guest is made of.
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub struct Recipe {
     pub initramfs: PathBuf,
     /// Memory, MiB.
     pub memory: u32,
+    /// Processors of each guest.
+    pub processors: u32,
     /// How many guests there are.
     pub guests: usize,
     /// More for the kernel's command line.
@@ -84,6 +89,7 @@ impl Guest {
         let line = CommandLine {
             guest: number,
             memory: recipe.memory,
+            processors: recipe.processors,
             kernel: recipe.kernel.clone(),
             initramfs: recipe.initramfs.clone(),
             append: append(number, recipe),
@@ -118,6 +124,7 @@ impl Guest {
         };
         let connected = tokio::select! {
             connected = listening.connected() => connected,
+            never = self.show_progress() => match never {},
             how = self.ended() => return Err(self.failure(&format!("{how} before it was ready"))),
             () = tokio::time::sleep(patience) => {
                 let how = format!("it was not ready after {} s", patience.as_secs());
@@ -132,6 +139,27 @@ impl Guest {
             }
             Err(error) => Err(self.agent_failure(&error, " before it was ready").await),
         }
+    }
+
+    /// Shows every few seconds how far the guest has booted.
+    async fn show_progress(&self) -> std::convert::Infallible {
+        let start = Instant::now();
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            let words = self.console.last_words();
+            let last = words.lines().last().unwrap_or("nothing on its console yet");
+            say(format_args!(
+                "guest {}: booting for {} s: {last}",
+                self.number,
+                start.elapsed().as_secs()
+            ));
+        }
+    }
+
+    /// The faults that its kernel reported, a line each.
+    #[must_use]
+    pub fn splats(&self) -> Vec<String> {
+        self.console.splats()
     }
 
     /// Runs a shell command; its exit status.

@@ -12,6 +12,8 @@ pub enum Key {
     Guest(usize),
     /// Look at the next guest.
     Next,
+    /// Show what the keys do.
+    Help,
     /// Leave.
     Quit,
 }
@@ -25,7 +27,7 @@ pub struct Keys {
 impl Keys {
     /// For the user.
     pub const HELP: &str = "console: Ctrl-] and then q ends the lab, 0 to 9 shows that guest, n the \
-                            next one, Ctrl-] sends Ctrl-]";
+                            next one, Ctrl-] sends Ctrl-], ? shows this";
 
     /// What these bytes mean, in order. Unknown keys behind Ctrl-] do nothing.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<Key> {
@@ -40,6 +42,7 @@ impl Keys {
                 _ if !self.escaped => None,
                 b'q' | b'Q' => Some(Key::Quit),
                 b'n' | b'N' => Some(Key::Next),
+                b'?' | b'h' => Some(Key::Help),
                 b'0'..=b'9' => Some(Key::Guest(usize::from(byte - b'0'))),
                 _ => None,
             };
@@ -84,7 +87,8 @@ mod tests {
                 Key::Quit
             ]
         );
-        assert_eq!(keys.take(b"\x1d?x"), [typed("x")]);
+        assert_eq!(keys.take(b"\x1d~x"), [typed("x")]);
+        assert_eq!(keys.take(b"\x1d?x"), [Key::Help, typed("x")]);
     }
 
     #[test]

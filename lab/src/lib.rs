@@ -10,6 +10,7 @@
 //! | `agent` | runs commands in it |
 //! | `switch` | the network between guests |
 //! | `terminal`, `keys` | a guest's console on this terminal |
+//! | `splat` | finds kernel reports in a console log |
 //! | `bench` | what is measured |
 //!
 //! Non-goal: emulating the function; that is the server's, which the lab starts.
@@ -35,6 +36,7 @@ mod qemu;
 mod run;
 mod server;
 mod setup;
+mod splat;
 mod switch;
 mod terminal;
 

@@ -15,6 +15,8 @@ pub struct CommandLine {
     pub guest: usize,
     /// Guest memory, MiB.
     pub memory: u32,
+    /// Processors.
+    pub processors: u32,
     /// Kernel.
     pub kernel: PathBuf,
     /// Initial RAM disk.
@@ -47,6 +49,7 @@ impl CommandLine {
         }
         line.add("-cpu", "max");
         line.add("-m", format!("{}M", self.memory));
+        line.add("-smp", self.processors.to_string());
         let ram = format!("memory-backend-memfd,id=ram,size={}M,share=on", self.memory);
         line.add("-object", ram);
         line.0
@@ -122,6 +125,7 @@ mod tests {
         let line = CommandLine {
             guest: 0,
             memory: 256,
+            processors: 2,
             kernel: "/k".into(),
             initramfs: "/i".into(),
             append: "console=ttysclp0".into(),
@@ -150,6 +154,11 @@ mod tests {
         assert_eq!(line(&["-trace", "x"]).last().unwrap(), "x");
         assert!(line(&[]).contains(&"tcg".to_owned()));
         assert!(!line(&["-accel", "tcg,thread=single"]).contains(&"tcg".to_owned()));
+    }
+
+    #[test]
+    fn a_guest_has_the_processors_that_were_asked_for() {
+        assert!(line(&[]).windows(2).any(|pair| pair == ["-smp", "2"]));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::{bench, say, terminal};
 
 /// Exit status of a lab that a signal ended: this and its number, as shells have it.
 const SIGNALLED: u8 = 128;
+/// Exit status of a lab whose command succeeded, but not what the flags demand of the run.
+const CHECK_FAILED: u8 = 4;
 
 /// Carries out the subcommand; the exit status: that of the command that was run, 128 and its
 /// number after a signal, else 0. `program` is the executable whose `serve` is the server.
@@ -96,10 +98,54 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
             Ok(SIGNALLED + number)
         }
     };
+    let guests = lab.guests().to_vec();
     let report = lab.stop().await;
+    let splats = tell_splats(&guests);
     let status = result?;
-    tell_rules(&report?);
-    Ok(status)
+    let report = report?;
+    tell_rules(&report);
+    let failed = [
+        args.fail_on_splat && splats > 0,
+        args.require_ism && tell_idle_functions(&report, guests.len()) > 0,
+    ];
+    Ok(match status {
+        0 if failed.contains(&true) => CHECK_FAILED,
+        status => status,
+    })
+}
+
+/// Shows the faults that the guests' kernels reported; how many there are.
+fn tell_splats(guests: &[Arc<Guest>]) -> usize {
+    let mut count = 0;
+    for guest in guests {
+        for line in guest.splats() {
+            say(format_args!("guest {}: kernel splat: {line}", guest.number));
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Shows the guests whose function carried nothing; how many there are.
+fn tell_idle_functions(report: &Value, guests: usize) -> usize {
+    let functions = report["functions"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let idle = functions
+        .iter()
+        .take(guests)
+        .enumerate()
+        .filter(|(_, function)| {
+            let count = |key: &str| function[key].as_u64().unwrap_or_default();
+            // A guest that only receives sees interrupts, one that only sends makes moves.
+            count("moves") == 0 && count("interrupts") == 0
+        });
+    idle.inspect(|(number, _)| {
+        say(format_args!(
+            "guest {number}: no byte went through its ISM function (0 moves, 0 interrupts)"
+        ));
+    })
+    .count()
 }
 
 async fn work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<u8, Error> {

@@ -43,6 +43,9 @@ impl Setup {
     /// # Errors
     /// Something cannot be had.
     pub fn prepare(args: &Args, program: &Path, folder: &Folder) -> Result<Self, Error> {
+        if let Some(kernel) = &args.kernel {
+            boot::check_kernel(kernel)?;
+        }
         let plugin = plugin::find(args.plugin.as_deref(), program)?;
         let cache = Cache::locate().map_err(Error::NoQemu)?;
         let qemu =
@@ -59,6 +62,7 @@ impl Setup {
                 kernel: kit.kernel().to_owned(),
                 initramfs,
                 memory: args.memory,
+                processors: args.smp,
                 guests: args.guest_count(),
                 append: args.append.clone(),
                 extra: args.qemu_arg.clone(),

@@ -75,6 +75,7 @@ async fn look_at(
                         Key::Typed(bytes) => guest.console.type_in(bytes),
                         Key::Guest(number) => return Left::Switch(number),
                         Key::Next => return Left::Next,
+                        Key::Help => show(&format!("\r\n[{}]\r\n", Keys::HELP)),
                         Key::Quit => return Left::Quit,
                     }
                 }

@@ -12,7 +12,6 @@
 //! A command's standard input is empty. What it leaves running in the background must not keep its
 //! standard output or error.
 
-mod base64;
 mod scan;
 mod slot;
 

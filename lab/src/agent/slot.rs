@@ -4,7 +4,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::scan::{Scanner, Sink};
-use super::{AgentError, base64};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::AgentError;
 
 /// As much as is read at once.
 const CHUNK: usize = 64 << 10;
@@ -27,7 +30,7 @@ impl Slot {
         mut stdout: impl Sink,
         mut stderr: impl Sink,
     ) -> Result<u8, AgentError> {
-        let request = format!("{token} {}\n", base64::encode(command.as_bytes()));
+        let request = format!("{token} {}\n", BASE64_STANDARD.encode(command));
         self.stdout
             .write_all(request.as_bytes())
             .await

@@ -25,6 +25,8 @@ pub struct Path {
     pub protocol: &'static str,
     /// Whether falling back to TCP is a failure.
     pub smcd: bool,
+    /// Whether the bytes go through the emulated function.
+    pub through_function: bool,
     /// Guest that listens.
     pub server: usize,
     /// Its address, as the client sees it.
@@ -67,7 +69,13 @@ pub async fn measure(
             series.interrupts += after.1.saturating_sub(before.1);
         }
     }
-    for path in paths {
+    for (path, series) in paths.iter().zip(&series) {
+        if path.through_function && series.moves == 0 {
+            return Err(guest(lab, 0)?.failure(&format!(
+                "{}: the function saw no move, so another device carried the bytes",
+                path.name
+            )));
+        }
         let stop = format!("kill $(cat /run/lab/serve{0})", path.port());
         run(guest(lab, path.server)?, &stop).await?;
     }

@@ -42,6 +42,9 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
     refused(&["--bench", "--observe"], "cannot be used with");
     refused(&["--initrd", "x"], "--kernel");
     refused(&["--memory", "1", "--run", "x"], "128..=65536");
+    refused(&["--smp", "0", "--run", "x"], "1..=64");
+    let text = ["--kernel", "/etc/passwd", "--run", "x"];
+    refused(&text, "/etc/passwd: this is no s390x kernel image");
 }
 
 #[test]
@@ -256,4 +259,26 @@ fn a_terminal_has_the_consoles_and_ctrl_bracket_is_the_labs() {
     terminal.expect("on guest1");
     terminal.process.send("\x1dq");
     terminal.expect("status 0");
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_splat_and_an_idle_function_fail_a_lab_that_must_have_neither() {
+    let checks = ["--smp", "2", "--fail-on-splat", "--require-ism", "--run"];
+    let planted = "nproc; echo '<4>WARNING: a planted report' >/dev/kmsg; sleep 1";
+    let ended = lab(&[&checks[..], &[planted]].concat());
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "2\n");
+    for part in [
+        "guest 0: kernel splat: WARNING: a planted report",
+        "guest 0: no byte went through its ISM function",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+
+    let traffic = "smcd-tool serve --port 5000 >/dev/null & \
+        until smcd-tool send --to 127.0.0.1 --port 5000 --bytes 100000 --require-smcd >/dev/null; \
+        do sleep 0.2; done";
+    let ended = lab(&[&checks[..], &[traffic]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }

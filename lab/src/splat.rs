@@ -1,0 +1,101 @@
+//! Kernel splats: the reports of a Linux kernel about a fault in itself, found in a console log.
+
+use std::path::Path;
+
+/// The beginnings of kernel reports (Linux 6.12 and 7.2: `lib/bug.c`, `kernel/panic.c`,
+/// `kernel/locking/lockdep.c`, `mm/kasan/report.c`, `mm/kmemleak.c`, `kernel/hung_task.c`,
+/// `kernel/rcu/tree_stall.h`, `lib/refcount.c`, `arch/s390/kernel/dumpstack.c`).
+const BEGINNINGS: [&str; 18] = [
+    "BUG: ",
+    "WARNING: ",
+    "Kernel panic",
+    "Oops: ",
+    "kernel BUG at ",
+    "illegal operation: ",
+    "Unable to handle kernel ",
+    "UBSAN: ",
+    "kmemleak: ",
+    "refcount_t: ",
+    "watchdog: BUG: ",
+    "INFO: task ",
+    "INFO: possible recursive locking",
+    "INFO: possible circular locking",
+    "INFO: trying to register non-static key",
+    "rcu: INFO: ",
+    "INFO: rcu_",
+    "list_add corruption",
+];
+/// Reports of [`BEGINNINGS`] that no fault causes.
+const HARMLESS: [&str; 2] = [
+    "kmemleak: Kernel memory leak detector",
+    "kmemleak: Automatic memory scanning thread started",
+];
+
+/// The messages of `text` with which a report begins.
+///
+/// A message begins with its line, or behind the kernel's time stamp anywhere in a line: a shell may
+/// have written its prompt there.
+pub fn find(text: &str) -> Vec<&str> {
+    let begins = |said: &str, words: &[&str]| words.iter().any(|word| said.starts_with(word));
+    text.lines()
+        .map(message)
+        .filter(|said| begins(said, &BEGINNINGS) && !begins(said, &HARMLESS))
+        .collect()
+}
+
+/// The kernel's message in a line of the console: what stands behind the last time stamp.
+fn message(line: &str) -> &str {
+    let stamp = |text: &str| {
+        let seconds = text.rsplit_once('[').map(|(_, stamp)| stamp.trim_start());
+        seconds.is_some_and(|seconds| {
+            seconds.contains('.') && seconds.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        })
+    };
+    let line = line.trim_end();
+    let ends = line.rmatch_indices("] ").map(|(at, _)| line.split_at(at));
+    let mut stamped = ends.filter(|(before, _)| stamp(before));
+    stamped.next().map_or(line, |(_, said)| &said[2..])
+}
+
+/// The reports in the console log at `path`. A log that cannot be read has none.
+pub fn in_log(path: &Path) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    find(&text).into_iter().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn reports_of_the_kernel_are_found_with_and_without_time_stamps() {
+        let log = "\
+[    0.000000] Linux version 7.2.13
+[   12.345678] WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected\r
+BUG: KASAN: slab-use-after-free in ism_move+0x1c/0x80
+[   13.000000] INFO: task smcd-tool:77 blocked for more than 120 seconds.
+[   14.000000] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+[   15.000000] rcu: INFO: rcu_sched self-detected stall on CPU";
+        let found = find(log);
+        assert_eq!(found.len(), 5, "{found:?}");
+        assert_eq!(
+            found[0],
+            "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected"
+        );
+        let prompt = "guest0# \x1b[6n[    5.172280] WARNING: CPU: 0 PID: 7 at lib/x.c:3\r\n";
+        assert_eq!(find(prompt), ["WARNING: CPU: 0 PID: 7 at lib/x.c:3"]);
+    }
+
+    #[test]
+    fn ordinary_lines_and_what_programs_print_are_none() {
+        let log = "\
+[    0.100000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15729)
+[    0.200000] random: crng init done
+guest0# echo 'see WARNING: none'
+guest0# echo '[1] WARNING: none'
+[    0.300000] smc: adding smcd device 0007:00:00.0 without pnetid
+INFO: nothing of note";
+        assert_eq!(find(log), [""; 0]);
+    }
+}
