@@ -51,6 +51,8 @@ pub enum Command {
     /// Boot Linux guests on one fabric, with a network between them: a console, or a command in one
     /// of them, or measurements.
     Lab(Box<lab::Args>),
+    /// Say what this machine has for the server, `intercept` and `lab`, and what to do about the rest
+    Doctor(doctor::Args),
     /// Becomes a program that is killed when process PARENT, which must have started this, has ended.
     #[command(hide = true)]
     WithParent {

@@ -28,6 +28,9 @@ fn main() -> ExitCode {
                 source = error.source();
             }
             text.push('\n');
+            if let Some(hint) = failure.hint() {
+                text.push_str(&format!("vfio-user-ism: {hint}\n"));
+            }
             // The exit code tells as well, should nobody read stderr.
             let _ = std::io::stderr().write_all(text.as_bytes());
             failure.code()

@@ -80,6 +80,17 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Where to look next, for a failure that may come from what this machine lacks.
+    pub fn hint(&self) -> Option<&'static str> {
+        let lacks = match self {
+            Failure::Intercept(error) => !error.is_usage(),
+            Failure::Lab(error) => !error.is_usage(),
+            Failure::Kit(_) | Failure::Fetch(_) => true,
+            _ => false,
+        };
+        lacks.then_some("`vfio-user-ism doctor` says what this machine lacks")
+    }
+
     /// Exit code of this failure.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
@@ -137,6 +148,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::Intercept(args)) => intercept(&args),
         Some(Command::Lab(args)) => lab(&args),
+        Some(Command::Doctor(args)) => {
+            let (text, all) = doctor::run(&args);
+            print(&text)?;
+            Ok(ExitCode::from(u8::from(!all)))
+        }
         Some(Command::WithParent { parent, words }) => Err(Failure::System {
             what: format!("cannot become {}", words[0].display()),
             source: with_parent::become_program(parent, &words),

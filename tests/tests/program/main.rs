@@ -1,6 +1,7 @@
 //! The program as its user sees it: command line, sockets, logs, reports, how a run ends.
 
 mod cli;
+mod doctor;
 mod ending;
 mod memory_use;
 mod polling;

@@ -1,0 +1,141 @@
+//! Questions to programs that may hang, crash, or be no programs at all.
+
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// More output than this is not kept.
+const MOST: u64 = 1 << 20;
+
+/// What a program said before it ended with success.
+#[derive(Debug)]
+pub struct Answer {
+    /// Standard output.
+    pub stdout: String,
+}
+
+/// Runs `program` for at most `patience`. `input` is what it reads.
+///
+/// # Errors
+/// One sentence without a full stop: the program cannot be started, does not end, crashes, or ends
+/// with another status than 0.
+pub fn ask(
+    program: &Path,
+    arguments: &[&std::ffi::OsStr],
+    input: Option<std::fs::File>,
+    patience: Duration,
+) -> Result<Answer, String> {
+    let question = arguments
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own: a wrapper script does not leave its QEMU behind.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("it cannot be started: {error}"))?;
+    let stdout = read(child.stdout.take());
+    let stderr = read(child.stderr.take());
+    let status = wait(&mut child, patience);
+    // Descendants may hold the pipes open; the reading threads end when they have gone.
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let Some(status) = status else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!(
+            "`{question}` does not end within {} s",
+            patience.as_secs()
+        ));
+    };
+    let told = |text: thread::JoinHandle<String>| text.join().unwrap_or_default();
+    let (stdout, stderr) = (told(stdout), told(stderr));
+    if status.success() {
+        return Ok(Answer { stdout });
+    }
+    let how = match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("crashes (signal {signal})"),
+        (_, code) => format!("ends with status {}", code.unwrap_or(-1)),
+    };
+    let last = stderr.trim().lines().last().unwrap_or_default().trim();
+    Err(if last.is_empty() {
+        format!("`{question}` {how}")
+    } else {
+        format!("`{question}` {how}: {last}")
+    })
+}
+
+fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(MOST).read_to_end(&mut bytes);
+            // A full pipe would stop the program.
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn wait(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
+    let end = Instant::now() + patience;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    fn shell(script: &str, patience: Duration) -> Result<Answer, String> {
+        let words = ["-c", script].map(OsStr::new);
+        ask(Path::new("/bin/sh"), &words, None, patience)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn output_is_kept_and_a_flood_is_cut() {
+        assert_eq!(
+            shell("echo one; echo two >&2", LONG).unwrap().stdout,
+            "one\n"
+        );
+        let flood = shell("head -c 3000000 /dev/zero", LONG).unwrap();
+        assert_eq!(flood.stdout.len() as u64, MOST);
+    }
+
+    #[test]
+    fn every_bad_end_has_its_words() {
+        let text = shell("echo first >&2; echo last >&2; exit 3", LONG).unwrap_err();
+        assert!(text.ends_with("ends with status 3: last"), "{text}");
+        let text = shell("kill -SEGV $$", LONG).unwrap_err();
+        assert!(text.ends_with("crashes (signal 11)"), "{text}");
+        let text = ask(Path::new("/nowhere"), &[], None, LONG).unwrap_err();
+        assert!(text.starts_with("it cannot be started"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_with_its_children() {
+        let text = shell("sleep 1000 & sleep 1000", Duration::from_millis(300)).unwrap_err();
+        assert!(text.contains("does not end within"), "{text}");
+        // A child that outlives its parent holds the pipes; it is ended as well.
+        assert!(shell("sleep 1000 & exit 0", LONG).is_ok());
+    }
+}

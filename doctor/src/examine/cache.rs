@@ -1,0 +1,178 @@
+//! The cache folder: what is in it and usable, whether it can be written, and the space left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use debian_fetch::{Cache, Error};
+use rustix::fs::statvfs;
+use serde_json::json;
+
+use crate::report::{Finding, State, Topic};
+
+/// What fetching everything takes at its most.
+const NEEDED: u64 = 2_000_000_000;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Examined {
+    /// Its lines.
+    pub findings: Vec<Finding>,
+    /// Whether a lab guest is there.
+    pub has_lab: bool,
+}
+
+/// Looks into the cache folder. Nothing is created.
+pub fn examine(cache: Result<&Cache, &Error>) -> Examined {
+    let cache = match cache {
+        Ok(cache) => cache,
+        Err(error) => {
+            let finding = Finding::new(Topic::Cache, "cache", State::Missing, error.to_string())
+                .fix("set HOME, XDG_CACHE_HOME or VFIO_USER_ISM_CACHE");
+            return Examined {
+                findings: vec![finding],
+                has_lab: false,
+            };
+        }
+    };
+    let mut findings = vec![folder(cache.folder())];
+    let (entries, has_lab) = entries(cache.folder());
+    findings.extend(entries);
+    if !has_lab {
+        findings.push(
+            Finding::new(
+                Topic::Cache,
+                "lab-guest",
+                State::Missing,
+                "no lab guest yet",
+            )
+            .fix("`vfio-user-ism fetch lab` (1 to 2 minutes, 265 MB)"),
+        );
+    }
+    Examined { findings, has_lab }
+}
+
+/// The folder itself: can it be written, is there room?
+fn folder(folder: &Path) -> Finding {
+    let place = folder.display();
+    // A folder that is not there yet is made in the nearest one that is.
+    let there = folder
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"));
+    let finding = |state, text: String| Finding::new(Topic::Cache, "cache", state, text);
+    // Rights alone do not tell: root passes them on a file system that takes no files.
+    if !(there.is_dir() && tempfile::tempfile_in(there).is_ok()) {
+        return finding(
+            State::Note,
+            format!("{place}: cannot be written; nothing can be fetched"),
+        )
+        .fix("set VFIO_USER_ISM_CACHE to a folder that can be written");
+    }
+    let free = statvfs(there).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
+    let text = format!("{place}: {} free", size(free));
+    if free < NEEDED {
+        return finding(
+            State::Note,
+            format!("{text}; fetching everything takes up to {}", size(NEEDED)),
+        )
+        .fix("make room, or set VFIO_USER_ISM_CACHE to a folder with more")
+        .with(json!({ "free_bytes": free }));
+    }
+    finding(State::Good, text).with(json!({ "free_bytes": free }))
+}
+
+/// What is kept, and whether a lab guest is among it.
+fn entries(folder: &Path) -> (Vec<Finding>, bool) {
+    let mut folders: Vec<PathBuf> = fs::read_dir(folder.join("entries"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && path.extension().is_none_or(|end| end != "partial"))
+        .collect();
+    folders.sort();
+    let mut has_lab = false;
+    let findings = folders
+        .iter()
+        .map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let bytes = bytes_below(&path.join("root"));
+            let usable = bytes > 0 && sealed(path) == Some(bytes);
+            if usable {
+                has_lab |= name.starts_with("lab-");
+                let text = format!("{name}: {}", size(bytes));
+                return Finding::new(Topic::Cache, "cache-entry", State::Good, text)
+                    .with(json!({ "name": name, "bytes": bytes }));
+            }
+            Finding::new(
+                Topic::Cache,
+                "cache-entry",
+                State::Note,
+                format!("{name}: incomplete, will be fetched anew"),
+            )
+            .fix(format!(
+                "remove {}, or `vfio-user-ism fetch`",
+                path.display()
+            ))
+            .with(json!({ "name": name }))
+        })
+        .collect();
+    (findings, has_lab)
+}
+
+/// Bytes that the entry had when it was finished, as its stamp says.
+fn sealed(folder: &Path) -> Option<u64> {
+    let stamp = fs::read(folder.join("stamp.json")).ok()?;
+    let stamp: serde_json::Value = serde_json::from_slice(&stamp).ok()?;
+    stamp["bytes_unpacked"].as_u64()
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let items = fs::read_dir(folder).into_iter().flatten().flatten();
+    items
+        .map(|item| match item.metadata() {
+            Ok(data) if data.is_dir() => bytes_below(&item.path()),
+            Ok(data) if data.is_file() => data.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    if bytes >= 1_000_000_000 {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    } else {
+        format!("{:.1} MB", bytes as f64 / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_counts_only_as_it_was_sealed() {
+        let cache = tempfile::tempdir().unwrap();
+        let entry = cache.path().join("entries/lab-linux-9");
+        fs::create_dir_all(entry.join("root/modules")).unwrap();
+        fs::write(entry.join("root/modules/ism.ko"), [0; 100]).unwrap();
+        let has = || entries(cache.path());
+        assert!(!has().1, "no stamp");
+        fs::write(entry.join("stamp.json"), r#"{"bytes_unpacked": 100}"#).unwrap();
+        let (findings, lab) = has();
+        assert!(lab);
+        assert_eq!(findings[0].text, "lab-linux-9: 0.0 MB");
+        fs::write(entry.join("root/modules/ism.ko"), [0; 99]).unwrap();
+        let (findings, lab) = has();
+        assert!(!lab);
+        assert_eq!(findings[0].state, State::Note);
+        assert!(findings[0].text.contains("incomplete"));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_cache_is_no_cache() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(folder(file.path()).state, State::Note);
+    }
+}

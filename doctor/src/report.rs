@@ -1,0 +1,103 @@
+//! What was found, before anybody renders it.
+
+use serde::Serialize;
+
+/// How good a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Everything is there.
+    Good,
+    /// Something is missing that no use needs.
+    Note,
+    /// Something is missing or broken.
+    Missing,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// A `qemu-system-s390x`.
+    Qemu,
+    /// The plugin that QEMU loads.
+    Plugin,
+    /// The cache folder and what is in it.
+    Cache,
+    /// The kernel and the programs of this host.
+    Host,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about.
+    pub topic: Topic,
+    /// The thing, as a name for machines: `qemu`, `landlock`, `cache-entry` and so on.
+    pub check: &'static str,
+    /// How good it is.
+    pub state: State,
+    /// What was found, in one line.
+    pub text: String,
+    /// What to do about it; none where nothing is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Details for machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
+}
+
+impl Finding {
+    /// A finding without a remedy.
+    #[must_use]
+    pub fn new(topic: Topic, check: &'static str, state: State, text: impl Into<String>) -> Self {
+        Self {
+            topic,
+            check,
+            state,
+            text: text.into(),
+            remedy: None,
+            details: None,
+        }
+    }
+
+    /// The same with a remedy.
+    #[must_use]
+    pub fn fix(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The same with details.
+    #[must_use]
+    pub fn with(mut self, details: serde_json::Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+}
+
+/// One use of the program, and whether it can start now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Use {
+    /// `serve`, `intercept` or `lab`.
+    pub name: &'static str,
+    /// Whether it can start with what is here.
+    pub possible: bool,
+    /// Why not, in one line; empty if it can.
+    pub lacks: Vec<String>,
+}
+
+/// What this machine has.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// 1.
+    pub schema_version: u32,
+    /// The version of this program.
+    pub version: &'static str,
+    /// Operating system, kernel release and architecture.
+    pub host: String,
+    /// The lines, by topic.
+    pub findings: Vec<Finding>,
+    /// The three uses.
+    pub uses: Vec<Use>,
+}
