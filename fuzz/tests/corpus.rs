@@ -1,36 +1,43 @@
 //! The kept inputs of the fuzz targets, without a fuzzer: what was once found stays found.
 
-use std::fs;
-use std::path::Path;
+use std::sync::RwLock;
 
-use vfio_user_ism_fuzz::{device, frame, profile};
+use vfio_user_ism_fuzz::{corpus, device, frame, profile, session};
 
+/// The session target counts the descriptors of the process, so it runs alone.
+static ALONE: RwLock<()> = RwLock::new(());
+
+#[track_caller]
 fn replay(target: &str, run: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("corpus")
-        .join(target);
-    let mut inputs = 0;
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
+    let inputs = corpus::read(&corpus::file(target)).unwrap();
+    assert!(inputs.len() > 100, "{} inputs are kept", inputs.len());
+    for (name, bytes) in &inputs {
         // Shown when this one fails.
-        println!("{}", path.display());
-        run(&fs::read(path).unwrap());
-        inputs += 1;
+        println!("{target}: {name}");
+        run(bytes);
     }
-    assert!(inputs > 100, "{inputs} inputs are kept");
 }
 
 #[test]
-fn frames() {
+fn kept_frames_break_nothing() {
+    let _shared = ALONE.read();
     replay("frame", frame::run);
 }
 
 #[test]
-fn devices() {
+fn kept_devices_break_nothing() {
+    let _shared = ALONE.read();
     replay("device", device::run);
 }
 
 #[test]
-fn profiles() {
+fn kept_profiles_break_nothing() {
+    let _shared = ALONE.read();
     replay("profile", profile::run);
+}
+
+#[test]
+fn kept_sessions_break_nothing() {
+    let _alone = ALONE.write();
+    replay("session", session::run);
 }
