@@ -15,6 +15,8 @@ pub const API_VERSION: c_int = 7;
 
 /// `QEMU_PLUGIN_CB_R_REGS`: the callback reads registers.
 pub const CB_R_REGS: c_int = 1;
+/// `QEMU_PLUGIN_CB_RW_REGS`: the callback reads and writes registers.
+pub const CB_RW_REGS: c_int = 2;
 /// `QEMU_PLUGIN_CB_RW_REGS_PC`: the callback reads and writes registers and may move the PC.
 pub const CB_RW_REGS_PC: c_int = 3;
 /// `QEMU_PLUGIN_COND_NE`: call when the scoreboard entry differs from the immediate.

@@ -42,7 +42,7 @@ use handles::{Handles, Subject};
 /// How long a server may take to answer; the guest's vCPU waits as long.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// BARs with a function's data and commands. The others are QEMU's: it emulates MSI-X.
-const FORWARDED_BARS: [u8; 2] = [0, 2];
+pub const FORWARDED_BARS: [u8; 2] = [0, 2];
 
 /// All functions that are forwarded.
 #[derive(Debug)]
@@ -53,8 +53,9 @@ pub struct Forwarder {
     clp: bool,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct Function {
+pub struct Function {
     name: String,
     facts: FunctionFacts,
     /// `None` once the server is gone, for good.
@@ -64,8 +65,10 @@ struct Function {
 /// An instruction for one of our functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    function: usize,
-    access: Access,
+    /// Its number.
+    pub function: usize,
+    /// What the instruction asks for.
+    pub access: Access,
 }
 
 /// An instruction that was carried out.
@@ -206,9 +209,24 @@ impl Forwarder {
         }
     }
 
-    fn find(&self, handle: u32) -> Option<usize> {
+    /// Number of our function that is enabled, not in error, and has this handle.
+    #[must_use]
+    pub fn find(&self, handle: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find(handle)
+    }
+
+    /// The same for a lookup that does not look at the bits of `ignored`, nor at the error state.
+    #[must_use]
+    pub fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
+        let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+        handles.find_carelessly(handle, ignored)
+    }
+
+    /// The functions, by their number.
+    #[must_use]
+    pub fn functions(&self) -> &[Function] {
+        &self.functions
     }
 }
 
@@ -219,14 +237,28 @@ impl Function {
         access: &Access,
         message: &mut Vec<u8>,
     ) -> (Ending, Option<String>) {
-        if let Err(exception) = check::check(access, &self.facts) {
-            return (Ending::Exception(exception), None);
+        match check::check(access, &self.facts) {
+            Ok(()) => self.talk(|channel| exchange(channel, cpu, access, message)),
+            Err(exception) => (Ending::Exception(exception), None),
         }
+    }
+
+    /// What the server says of the function.
+    #[must_use]
+    pub const fn facts(&self) -> &FunctionFacts {
+        &self.facts
+    }
+
+    /// Lets `exchange` talk to the server. A failure ends the function; the second value tells the user.
+    pub fn talk(
+        &self,
+        exchange: impl FnOnce(&mut Channel) -> Result<Ending, ChannelError>,
+    ) -> (Ending, Option<String>) {
         let mut place = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(channel) = place.as_mut() else {
             return (Ending::NoFunction, None);
         };
-        match exchange(channel, cpu, access, message) {
+        match exchange(channel) {
             Ok(ending) => (ending, None),
             Err(error) => {
                 *place = None;
@@ -277,7 +309,8 @@ fn exchange(
     }
 }
 
-fn stored(answer: Answer<()>) -> Ending {
+/// How a store ends that the server answered in this way.
+pub fn stored(answer: Answer<()>) -> Ending {
     match answer {
         Ok(()) => Ending::Done,
         Err(errno) => refused(errno),
@@ -286,7 +319,7 @@ fn stored(answer: Answer<()>) -> Ending {
 
 /// The function is gone, or does not take the operands; what QEMU makes of an error of its own
 /// device.
-fn refused(errno: Errno) -> Ending {
+pub fn refused(errno: Errno) -> Ending {
     match errno {
         Errno::ENODEV => Ending::NoFunction,
         _ => Ending::Exception(OPERAND),

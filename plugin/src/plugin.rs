@@ -7,14 +7,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::write_logical;
 use crate::decode::Instruction;
-use crate::defects::Break;
+use crate::defects::interception::Broken;
+use crate::defects::{Break, Ended};
 use crate::ffi::VcpuCallback;
-use crate::forward::Forwarder;
-use crate::observe::{Discontinuity, Observer};
+use crate::forward::{Done, Forwarder};
+use crate::observe::{Discontinuity, Observer, Site};
 use crate::operands::read_operands;
 use crate::qemu::{Access, Block, Flag, Qemu, QemuCpu, Registers, Scratch};
 use crate::qemu_info::QemuInfo;
-use crate::record::{Hex, HexBytes, Record};
+use crate::record::{Hex, HexBytes, Operands, Record};
 use crate::records::Records;
 use crate::sites::Sites;
 
@@ -51,7 +52,7 @@ pub struct Plugin {
     vcpus: Vec<Mutex<Option<Vcpu>>>,
     records: Option<Records>,
     forwarder: Option<Forwarder>,
-    defect: Option<Break>,
+    broken: Option<Broken>,
     stopped: AtomicBool,
 }
 
@@ -89,7 +90,7 @@ impl Plugin {
             vcpus: (0..info.max_vcpus).map(|_| Mutex::default()).collect(),
             records,
             forwarder,
-            defect,
+            broken: defect.map(Broken::new),
             stopped: AtomicBool::new(false),
         }
     }
@@ -150,21 +151,21 @@ impl Plugin {
     /// Guest code is translated: asks for callbacks around its zPCI instructions.
     pub fn translate(&self, block: &Block<'_>) {
         if let Ok(address) = usize::try_from(block.address()) {
-            block.on_enter_if(self.pending, self.callbacks.reach, address);
+            block.on_enter_if(self.pending, self.callbacks.reach, self.seeing(), address);
         }
         // QEMU 11.1 ends a block after each zPCI instruction, but does not promise to.
         let mut after_zpci = false;
         for entry in block.instructions() {
             let address = entry.address();
             if let (true, Ok(number)) = (after_zpci, usize::try_from(address)) {
-                entry.on_execute(self.callbacks.reach, Access::Read, number);
+                entry.on_execute(self.callbacks.reach, self.seeing(), number);
             }
             let (bytes, length) = entry.bytes();
             let opcode = bytes.get(..length).unwrap_or_default();
             let decoded = Instruction::decode(opcode);
             after_zpci = decoded.is_some();
             if let Some(instruction) = decoded {
-                let access = match self.forwards(&instruction) {
+                let access = match self.forwards(&instruction) || self.broken.is_some() {
                     true => Access::Divert,
                     false if self.observes(&instruction) => Access::Read,
                     false => continue,
@@ -172,6 +173,14 @@ impl Plugin {
                 let number = lock(&self.sites).number(address, opcode, instruction);
                 entry.on_execute(self.callbacks.issue, access, number);
             }
+        }
+    }
+
+    /// What a callback needs that sees how an instruction ended.
+    const fn seeing(&self) -> Access {
+        match self.broken {
+            Some(_) => Access::Change,
+            None => Access::Read,
         }
     }
 
@@ -184,7 +193,7 @@ impl Plugin {
     /// Whether the outcome is of interest: all are recorded, and some tell of functions' states.
     fn observes(&self, instruction: &Instruction) -> bool {
         self.records.is_some()
-            || self.defect.is_some()
+            || self.broken.is_some()
             || (self.forwarder.is_some() && Forwarder::learns_from(instruction))
     }
 
@@ -201,39 +210,23 @@ impl Plugin {
             return Flow::Stays;
         };
         let mut cpu = QemuCpu::new(&self.qemu, &vcpu.registers, &mut vcpu.scratch);
-        if let Some(Break::Stop(stop)) = &self.defect {
-            stop.reached(
-                site.instruction.mnemonic(),
-                &read_operands(&cpu, &site.instruction),
-            );
-        }
-        let operands = || {
-            let records = self.records.as_ref().filter(|r| !r.have_ended())?;
-            let operands = read_operands(&cpu, &site.instruction);
-            Some((records.next_seq(), operands))
-        };
-        if let Some(forwarder) = &self.forwarder
-            && let Some(taken) = forwarder.take(&cpu, &site)
-        {
-            let before = operands();
-            if let Some(done) = forwarder.carry_out(&taken, &mut cpu, &site, &mut vcpu.message) {
-                drop(guard);
-                let record = before.map(|(seq, operands)| Record {
-                    seq,
-                    vcpu: index,
-                    insn: site.instruction.mnemonic(),
-                    opcode: HexBytes(site.opcode.clone()),
-                    psw_addr: Hex(site.address),
-                    operands,
-                    result: done.ending.result(),
-                    forwarded: true,
-                });
-                self.finish(record);
-                if let Some(problem) = &done.problem {
-                    self.tell(problem);
-                }
-                return Flow::Resumes(done.next);
+        if let Some((before, done)) = self.carry_out(&mut cpu, &site, &mut vcpu.message) {
+            drop(guard);
+            let record = before.map(|(seq, operands)| Record {
+                seq,
+                vcpu: index,
+                insn: site.instruction.mnemonic(),
+                opcode: HexBytes(site.opcode.clone()),
+                psw_addr: Hex(site.address),
+                operands,
+                result: done.ending.result(),
+                forwarded: true,
+            });
+            self.finish(record);
+            if let Some(problem) = &done.problem {
+                self.tell(problem);
             }
+            return Flow::Resumes(done.next);
         }
         if self.observes(&site.instruction) {
             let seq = self.records.as_ref().map_or(0, Records::next_seq);
@@ -243,14 +236,38 @@ impl Plugin {
         Flow::Stays
     }
 
+    /// Carries out an instruction that is for a function of ours. Gives what to record as well: its
+    /// number, and its operands.
+    fn carry_out(
+        &self,
+        cpu: &mut QemuCpu<'_>,
+        site: &Site,
+        message: &mut Vec<u8>,
+    ) -> Option<(Option<(u64, Operands)>, Done)> {
+        let forwarder = self.forwarder.as_ref()?;
+        let operands = |cpu: &QemuCpu<'_>| {
+            let records = self.records.as_ref().filter(|r| !r.have_ended())?;
+            Some((records.next_seq(), read_operands(cpu, &site.instruction)))
+        };
+        if let Some(broken) = &self.broken {
+            let before = operands(cpu);
+            return Some((before, broken.issue(forwarder, cpu, site)?));
+        }
+        let taken = forwarder.take(cpu, site)?;
+        let before = operands(cpu);
+        Some((before, forwarder.carry_out(&taken, cpu, site, message)?))
+    }
+
     /// A vCPU is about to execute the instruction at `address`.
     pub fn reach(&self, index: u32, address: u64) {
-        self.observe(index, |observer, cpu| observer.reached(cpu, address));
+        self.observe(index, Ended::Here, |observer, cpu| {
+            observer.reached(cpu, address)
+        });
     }
 
     /// A vCPU took an interruption or exception.
     pub fn discontinuity(&self, index: u32, kind: Discontinuity, from: u64, to: u64) {
-        self.observe(index, |observer, cpu| {
+        self.observe(index, Ended::InHandler, |observer, cpu| {
             observer.discontinued(cpu, kind, from, to)
         });
     }
@@ -274,6 +291,7 @@ impl Plugin {
     fn observe(
         &self,
         index: u32,
+        ended: Ended,
         step: impl FnOnce(&mut Observer, &QemuCpu<'_>) -> Option<Record>,
     ) {
         let Some(mut guard) = self.vcpu(index) else {
@@ -286,6 +304,9 @@ impl Plugin {
         let mut record = step(&mut vcpu.observer, &cpu);
         if let Some(record) = &mut record {
             self.learn(record, &mut cpu);
+            if let Some(broken) = &self.broken {
+                broken.ended(&mut cpu, record, ended);
+            }
         }
         let pending = vcpu.observer.is_pending();
         self.qemu.set_flag(self.pending, index, pending);

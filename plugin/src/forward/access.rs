@@ -8,9 +8,9 @@ use crate::cpu::{Cpu, PSW_DAT, effective_address};
 use crate::decode::{Gpr, Instruction};
 
 /// PSW mask bit 15: problem state.
-const PSW_PROBLEM: u64 = 1 << 48;
+pub const PSW_PROBLEM: u64 = 1 << 48;
 /// PSW mask bits 16 and 17: 0 primary space, 1 access registers, 2 secondary space, 3 home space.
-const PSW_SPACE: u32 = 46;
+pub const PSW_SPACE: u32 = 46;
 
 /// An access to a BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

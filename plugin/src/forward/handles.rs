@@ -90,6 +90,17 @@ impl Handles {
         self.functions.iter().position(ours)
     }
 
+    /// The same for a lookup that does not look at the bits of `ignored`, nor at the error state.
+    #[must_use]
+    pub fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
+        let ours = |known: &Known| {
+            known
+                .handle
+                .is_some_and(|known| (known ^ handle) & !ignored == 0)
+        };
+        self.functions.iter().position(ours)
+    }
+
     /// Takes in the outcome of an RPCIT: condition code 1 with one of two statuses is the error
     /// state.
     pub fn refreshed(&mut self, handle: u32, cc: Option<u8>, status: Option<u8>) {

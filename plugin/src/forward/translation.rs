@@ -65,7 +65,10 @@ fn reach(cpu: &dyn GuestCpu, page: u64) -> Result<(), ProgramException> {
 }
 
 /// Real address of a page of virtual addresses in space 0 (primary) or 3 (home).
-fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, ProgramException> {
+///
+/// # Errors
+/// The exception of an address that is not translated.
+pub fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, ProgramException> {
     let register = if space == 3 { HOME } else { PRIMARY };
     let asce = cpu.control(register).ok_or(ADDRESSING)?;
     let enhanced = cpu.control(0).ok_or(ADDRESSING)? & ENHANCED_DAT != 0;

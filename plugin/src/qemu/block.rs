@@ -15,6 +15,8 @@ const MAX_INSTRUCTION: usize = 6;
 pub enum Access {
     /// Read registers.
     Read,
+    /// Read and write registers.
+    Change,
     /// Read and write registers, and resume elsewhere.
     Divert,
 }
@@ -23,6 +25,7 @@ impl Access {
     const fn flags(self) -> c_int {
         match self {
             Self::Read => ffi::CB_R_REGS,
+            Self::Change => ffi::CB_RW_REGS,
             Self::Divert => ffi::CB_RW_REGS_PC,
         }
     }
@@ -73,13 +76,19 @@ impl<'a> Block<'a> {
     }
 
     /// Calls `callback` with `number` whenever a vCPU whose `flag` is set enters the block.
-    pub fn on_enter_if(&self, flag: Flag, callback: ffi::VcpuCallback, number: usize) {
+    pub fn on_enter_if(
+        &self,
+        flag: Flag,
+        callback: ffi::VcpuCallback,
+        access: Access,
+        number: usize,
+    ) {
         // SAFETY: the block is alive, and the user data is a number that nobody follows.
         unsafe {
             (self.qemu.api.qemu_plugin_register_vcpu_tb_exec_cond_cb)(
                 self.raw,
                 callback,
-                ffi::CB_R_REGS,
+                access.flags(),
                 ffi::COND_NE,
                 flag.0,
                 0,

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Blocks of guest memory that are fetched wrongly.
+
+use super::interception::block;
+use super::operands::space;
+use super::{Defect, Hook};
+use crate::cpu::{GuestCpu, PSW_DAT, read_logical, read_real};
+use crate::forward::ending::{ADDRESSING, OPERAND, ProgramException, SPECIFICATION};
+use crate::forward::translation::translate;
+
+type Fetched = Result<Vec<u8>, ProgramException>;
+
+const PAGE: usize = 4096;
+/// Bytes of the buffer on the stack that QEMU up to 11.1 has.
+const SMALL_BUFFER: usize = 128;
+const PRIMARY: u64 = 0;
+const HOME: u64 = 3;
+
+/// The defects.
+pub const DEFECTS: &[Defect] = &[
+    Defect {
+        name: "source-wraps-in-page",
+        what: "a block that crosses a page of guest memory goes on at that page's start",
+        hook: Hook::Block(|cpu, source, length, _| {
+            let within = PAGE - at_in_page(source);
+            if length <= within {
+                return block(cpu, source, length);
+            }
+            let start = source - at_in_page(source) as u64;
+            let mut bytes = block(cpu, source, within)?;
+            bytes.extend(block(cpu, start, length - within)?);
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "second-page-zeros",
+        what: "what lies in the second page of a block is sent as zeros",
+        hook: Hook::Block(|cpu, source, length, _| {
+            let within = length.min(PAGE - at_in_page(source));
+            let mut bytes = block(cpu, source, within)?;
+            bytes.resize(length, 0);
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "second-page-real",
+        what: "the second page of a block is the one that follows in real memory",
+        hook: Hook::Block(|cpu, source, length, _| {
+            let within = length.min(PAGE - at_in_page(source));
+            let mut bytes = block(cpu, source, within)?;
+            if within < length {
+                let page = real_page(cpu, source)?.wrapping_add(PAGE as u64);
+                bytes.extend(read_real(cpu, page, length - within).ok_or(ADDRESSING)?);
+            }
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "fault-as-zeros",
+        what: "a block that cannot be read is sent as zeros",
+        hook: Hook::Block(|cpu, source, length, _| {
+            Ok(read_logical(cpu, source, length).unwrap_or_else(|| vec![0; length]))
+        }),
+    },
+    Defect {
+        name: "fault-as-stale",
+        what: "in the place of a block that cannot be read, the one before it is sent",
+        hook: Hook::Block(|cpu, source, length, memory| {
+            let bytes = read_logical(cpu, source, length);
+            let mut bytes = bytes.unwrap_or_else(|| memory.block.clone());
+            bytes.resize(length, 0);
+            memory.block.clone_from(&bytes);
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "fault-as-addressing",
+        what: "every access exception is an addressing exception",
+        hook: Hook::Block(|cpu, source, length, _| {
+            block(cpu, source, length).map_err(|_| ADDRESSING)
+        }),
+    },
+    Defect {
+        name: "fault-as-specification",
+        what: "a block that cannot be read ends in a specification exception",
+        hook: Hook::Block(|cpu, source, length, _| {
+            block(cpu, source, length).map_err(|_| SPECIFICATION)
+        }),
+    },
+    Defect {
+        name: "fault-as-operand",
+        what: "a block that cannot be read ends in an operand exception",
+        hook: Hook::Block(|cpu, source, length, _| block(cpu, source, length).map_err(|_| OPERAND)),
+    },
+    Defect {
+        name: "fault-of-first-page",
+        what: "an access exception names the block's first page, whichever is missing",
+        hook: Hook::Block(|cpu, source, length, _| {
+            block(cpu, source, length)
+                .map_err(|exception| named(exception, |id| id & 0xFFF | source & !0xFFF))
+        }),
+    },
+    Defect {
+        name: "fault-address-zero",
+        what: "an access exception does not say at which address",
+        hook: Hook::Block(|cpu, source, length, _| {
+            block(cpu, source, length).map_err(|exception| named(exception, |id| id & 0xFFF))
+        }),
+    },
+    Defect {
+        name: "fault-suppresses",
+        what: "a page that is missing leaves the old PSW behind the instruction",
+        hook: Hook::Block(|cpu, source, length, _| {
+            block(cpu, source, length)
+                .map_err(|exception| ProgramException::suppressing(exception.code))
+        }),
+    },
+    Defect {
+        name: "stale-block",
+        what: "the bytes of the block before are sent, as far as it goes",
+        hook: Hook::Block(|cpu, source, length, memory| {
+            let fresh = block(cpu, source, length)?;
+            let mut bytes = fresh.clone();
+            for (byte, stale) in bytes.iter_mut().zip(&memory.block) {
+                *byte = *stale;
+            }
+            memory.block = fresh;
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "stale-tail",
+        what: "of a block of more than 8 bytes, the last 8 are of the block before",
+        hook: Hook::Block(|cpu, source, length, memory| {
+            let fresh = block(cpu, source, length)?;
+            let mut bytes = fresh.clone();
+            let from = if length > 8 { length - 8 } else { length };
+            for (byte, stale) in bytes.iter_mut().zip(&memory.block).skip(from) {
+                *byte = *stale;
+            }
+            memory.block = fresh;
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "small-buffer-zeros",
+        what: "behind the first 128 bytes of a block, zeros are sent",
+        hook: Hook::Block(|cpu, source, length, _| {
+            let mut bytes = block(cpu, source, length)?;
+            bytes.truncate(SMALL_BUFFER);
+            bytes.resize(length, 0);
+            Ok(bytes)
+        }),
+    },
+    Defect {
+        name: "small-buffer-repeats",
+        what: "behind the first 128 bytes of a block, they are sent again",
+        hook: Hook::Block(|cpu, source, length, _| {
+            let bytes = block(cpu, source, length)?;
+            let first = bytes.get(..length.min(SMALL_BUFFER)).unwrap_or_default();
+            Ok(first.iter().copied().cycle().take(length).collect())
+        }),
+    },
+    Defect {
+        name: "doublewords-only",
+        what: "the bytes of a block behind its last whole doubleword are sent as zeros",
+        hook: Hook::Block(|cpu, source, length, _| {
+            let mut bytes = block(cpu, source, length)?;
+            bytes.truncate(length & !7);
+            bytes.resize(length, 0);
+            Ok(bytes)
+        }),
+    },
+];
+
+fn at_in_page(source: u64) -> usize {
+    (source % PAGE as u64) as usize
+}
+
+/// The same exception with another translation-exception identification.
+fn named(exception: ProgramException, change: impl FnOnce(u64) -> u64) -> ProgramException {
+    ProgramException {
+        translation: exception.translation.map(change),
+        ..exception
+    }
+}
+
+/// Real address of the page of a logical address.
+fn real_page(cpu: &dyn GuestCpu, address: u64) -> Result<u64, ProgramException> {
+    let page = address & !(PAGE as u64 - 1);
+    let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
+    match mask & PSW_DAT {
+        0 => Ok(page),
+        _ => translate(cpu, space(mask), page),
+    }
+}
+
+/// A block read from the primary space although the CPU is in home-space mode.
+pub fn in_primary_space(cpu: &dyn GuestCpu, source: u64, length: usize) -> Fetched {
+    let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
+    if mask & PSW_DAT == 0 || space(mask) != HOME {
+        return block(cpu, source, length);
+    }
+    let mut bytes = Vec::new();
+    let mut at = source;
+    while bytes.len() < length {
+        let page = translate(cpu, PRIMARY, at & !(PAGE as u64 - 1))?;
+        let piece = (length - bytes.len()).min(PAGE - at_in_page(at));
+        let real = page + at_in_page(at) as u64;
+        bytes.extend(read_real(cpu, real, piece).ok_or(ADDRESSING)?);
+        at = at.wrapping_add(piece as u64);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What the defects of instructions that QEMU executes have in common.
+
+use super::endings::set_status;
+use super::{Ended, Undo};
+use crate::cpu::{
+    Cpu, GuestCpu, effective_address, read_logical, with_condition_code, write_logical,
+};
+use crate::decode::{Gpr, Instruction};
+use crate::forward::access::PSW_PROBLEM;
+use crate::observe::Site;
+use crate::record::{Hex, Record};
+
+/// Address space of config space.
+pub const CONFIG: u8 = 15;
+
+/// Writes into the lowcore.
+pub fn put_lowcore(cpu: &mut dyn GuestCpu, at: u64, bytes: &[u8]) {
+    if let Some(prefix) = cpu.prefix() {
+        cpu.write_absolute(prefix.wrapping_add(at), bytes);
+    }
+}
+
+/// Whether the CPU is in problem state.
+pub fn problem(cpu: &dyn Cpu) -> bool {
+    cpu.psw_mask().is_some_and(|mask| mask & PSW_PROBLEM != 0)
+}
+
+/// Whether it is an instruction that controls a function.
+pub fn is_control(site: &Site) -> bool {
+    matches!(
+        site.instruction,
+        Instruction::RefreshTranslations { .. }
+            | Instruction::ModifyControls { .. }
+            | Instruction::StoreControls { .. }
+    )
+}
+
+/// Whether it is a load or store.
+pub fn is_access(record: &Record) -> bool {
+    ["pcistb", "pcistg", "pcilg"].contains(&record.insn)
+}
+
+/// The request register of a load or store.
+pub fn request(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
+    match site.instruction {
+        Instruction::StoreBlock { request, .. }
+        | Instruction::Store { request, .. }
+        | Instruction::Load { request, .. } => cpu.gpr(request),
+        _ => None,
+    }
+}
+
+/// The instruction of a record.
+pub fn instruction(record: &Record) -> Option<Instruction> {
+    Instruction::decode(&record.opcode.0)
+}
+
+/// Does `change` if the record is of this instruction.
+pub fn of(record: &Record, mnemonic: &str, change: impl FnOnce()) {
+    if record.insn == mnemonic {
+        change();
+    }
+}
+
+/// One condition code in the place of another.
+pub fn recode(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
+    if (record.result.cc, ended) == (Some(due), Ended::Here)
+        && let Some(mask) = cpu.psw_mask()
+    {
+        cpu.set_psw_mask(with_condition_code(mask, given));
+    }
+}
+
+/// The register with the status of an instruction.
+pub fn status_register(record: &Record) -> Option<Gpr> {
+    match instruction(record)? {
+        Instruction::StoreBlock { request, .. }
+        | Instruction::Store { request, .. }
+        | Instruction::Load { request, .. } => Some(request),
+        Instruction::RefreshTranslations { function, .. } => Some(function),
+        Instruction::ModifyControls { control, .. }
+        | Instruction::StoreControls { control, .. } => Some(control),
+        _ => None,
+    }
+}
+
+/// One status in the place of another.
+pub fn restatus(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
+    if (record.result.status, ended) == (Some(due), Ended::Here)
+        && let Some(register) = status_register(record)
+    {
+        set_status(cpu, register, given);
+    }
+}
+
+/// The register of a load from config space that succeeded, and the bits of the value.
+pub fn config_load(record: &Record, ended: Ended) -> Option<(Gpr, u32)> {
+    let length = record
+        .operands
+        .length
+        .filter(|length| (1..=8).contains(length))?;
+    match instruction(record)? {
+        Instruction::Load { result, .. }
+            if record.operands.pcias == Some(CONFIG)
+                && (record.result.cc, ended) == (Some(0), Ended::Here) =>
+        {
+            Some((result, 8 * length as u32))
+        }
+        _ => None,
+    }
+}
+
+/// Address of the function information block of an MPCIFC.
+pub fn block_address(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
+    match site.instruction {
+        Instruction::ModifyControls { block, .. } if !problem(cpu) => effective_address(cpu, block),
+        _ => None,
+    }
+}
+
+/// Operation of an MPCIFC.
+pub fn operation(cpu: &dyn Cpu, site: &Site) -> Option<u16> {
+    match site.instruction {
+        Instruction::ModifyControls { control, .. } if !problem(cpu) => {
+            cpu.gpr(control).map(|value| (value & 0xFF) as u16)
+        }
+        _ => None,
+    }
+}
+
+/// Changes the block of an MPCIFC of this operation, 0 for any, until the instruction has ended.
+pub fn change_block(
+    cpu: &mut dyn GuestCpu,
+    site: &Site,
+    undo: &mut Undo,
+    wanted: u16,
+    change: fn(&mut [u8; 80]),
+) {
+    let due = operation(cpu, site).is_some_and(|operation| wanted == 0 || operation == wanted);
+    let Some(address) = block_address(cpu, site).filter(|_| due) else {
+        return;
+    };
+    let block = read_logical(cpu, address, 80).and_then(|block| block.try_into().ok());
+    if let Some(mut block) = block {
+        change(&mut block);
+        undo.memory(cpu, address, &block);
+    }
+}
+
+/// Changes what a successful STPCIFC stored, at an offset in the block.
+pub fn stored(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, at: u64, bytes: &[u8]) {
+    if let (true, Some(Hex(address)), Some(0), Ended::Here) = (
+        record.insn == "stpcifc",
+        record.operands.address,
+        record.result.cc,
+        ended,
+    ) {
+        write_logical(cpu, address.wrapping_add(at), bytes);
+    }
+}

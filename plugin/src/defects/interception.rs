@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The steps of a forwarded instruction, one of them replaced; and what is done around instructions
+//! that QEMU executes.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{Break, Defect, Ended, Held, Hook, Memory, Undo, Wire};
+use crate::cpu::{Cpu, GuestCpu, read_logical, write_logical};
+use crate::decode::Gpr;
+use crate::forward::access::{Access, Operand, request_register};
+use crate::forward::channel::{Answer, ChannelError};
+use crate::forward::check::check;
+use crate::forward::ending::{Ending, ProgramException};
+use crate::forward::message::{Op, Place, begin_store, load};
+use crate::forward::{Done, FORWARDED_BARS, Forwarder, refused, stored, translation};
+use crate::observe::Site;
+use crate::operands::read_operands;
+use crate::record::Record;
+
+/// Status in the register of an instruction that did not succeed.
+const STATUS: u64 = 0xFF00_0000;
+
+/// An interception with one defect.
+#[derive(Debug)]
+pub struct Broken {
+    choice: Break,
+    memory: Mutex<Memory>,
+}
+
+impl Broken {
+    /// Correct but for `choice`.
+    #[must_use]
+    pub fn new(choice: Break) -> Self {
+        Self {
+            choice,
+            memory: Mutex::default(),
+        }
+    }
+
+    fn hook(&self) -> Option<Hook> {
+        match &self.choice {
+            Break::Defect(Defect { hook, .. }) => Some(*hook),
+            Break::Stop(_) => None,
+        }
+    }
+
+    /// An instruction is about to execute. `None` leaves it to QEMU.
+    pub fn issue(
+        &self,
+        forwarder: &Forwarder,
+        cpu: &mut dyn GuestCpu,
+        site: &Site,
+    ) -> Option<Done> {
+        if let Break::Stop(stop) = &self.choice {
+            let mnemonic = site.instruction.mnemonic();
+            stop.reached(mnemonic, &read_operands(cpu, &site.instruction));
+        }
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = &mut *memory;
+        if let Some(Hook::Instead(instead)) = self.hook()
+            && let Some(ending) = instead(cpu, site)
+        {
+            let next = ending.perform(cpu, site)?;
+            return Some(Done {
+                next,
+                ending,
+                problem: None,
+            });
+        }
+        let taken = self.take(forwarder, cpu, site);
+        let is_store = |(_, access): &(usize, Access)| access.op != Op::Load;
+        Self::release(forwarder, memory, taken.as_ref().is_some_and(is_store));
+        if let Some((function, access)) = taken {
+            memory.count += 1;
+            return self.carry_out(forwarder, function, &access, cpu, site, memory);
+        }
+        if let Some(Hook::Before(before)) = self.hook() {
+            before(cpu, site, &mut memory.undo);
+        }
+        None
+    }
+
+    /// An instruction that QEMU executed has ended.
+    pub fn ended(&self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut memory.undo).restore(cpu, record, ended);
+        if let Some(Hook::After(after)) = self.hook() {
+            after(cpu, record, ended);
+        }
+    }
+
+    fn take(
+        &self,
+        forwarder: &Forwarder,
+        cpu: &dyn GuestCpu,
+        site: &Site,
+    ) -> Option<(usize, Access)> {
+        let instruction = &site.instruction;
+        let request = cpu.gpr(request_register(instruction)?)?;
+        let handle = (request >> 32) as u32;
+        let function = match self.hook() {
+            Some(Hook::Handle(find)) => find(forwarder, handle),
+            _ => forwarder.find(handle),
+        }?;
+        let mut access = match self.hook() {
+            Some(Hook::Mask(mask)) => Access::read(&Masked { cpu, mask }, instruction, request),
+            _ => Access::read(cpu, instruction, request),
+        }?;
+        if let Some(Hook::Operands(misread)) = self.hook() {
+            misread(&mut access, cpu, instruction);
+        }
+        let left = matches!(self.hook(), Some(Hook::Leave(leave)) if leave(&access));
+        (FORWARDED_BARS.contains(&access.place.pcias) && !left).then_some((function, access))
+    }
+
+    fn carry_out(
+        &self,
+        forwarder: &Forwarder,
+        number: usize,
+        access: &Access,
+        cpu: &mut dyn GuestCpu,
+        site: &Site,
+        memory: &mut Memory,
+    ) -> Option<Done> {
+        let function = forwarder.functions().get(number)?;
+        let checked = match self.hook() {
+            Some(Hook::Check(wrong)) => wrong(access, function.facts()),
+            _ => check(access, function.facts()),
+        };
+        let (ending, problem) = match checked {
+            Err(exception) => (Ending::Exception(exception), None),
+            Ok(()) => function.talk(|channel| {
+                let wire = Wire {
+                    function: number,
+                    channel,
+                    memory,
+                };
+                self.exchange(wire, cpu, access)
+            }),
+        };
+        let next = match self.hook() {
+            Some(Hook::End(end)) => end(ending, access, cpu, site),
+            _ => ending.perform(cpu, site),
+        }?;
+        Some(Done {
+            next,
+            ending,
+            problem,
+        })
+    }
+
+    fn exchange(
+        &self,
+        mut wire: Wire<'_>,
+        cpu: &mut dyn GuestCpu,
+        access: &Access,
+    ) -> Result<Ending, ChannelError> {
+        let length = usize::from(access.place.length);
+        let bytes = match access.operand {
+            Operand::Result(register) => {
+                return match self.hook() {
+                    Some(Hook::Load(wrong)) => wrong(&mut wire, access),
+                    _ => Ok(loaded(register, wire.load(access.place)?)),
+                };
+            }
+            Operand::Block { source } => {
+                let block = match self.hook() {
+                    Some(Hook::Block(wrong)) => wrong(cpu, source, length, wire.memory),
+                    Some(Hook::Mask(mask)) => block(&Masked { cpu, mask }, source, length),
+                    _ => block(cpu, source, length),
+                };
+                match block {
+                    Ok(block) => block,
+                    Err(exception) => return Ok(Ending::Exception(exception)),
+                }
+            }
+            Operand::Data(value) => low_bytes(value, length),
+        };
+        match self.hook() {
+            Some(Hook::Store(wrong)) => wrong(&mut wire, access, &bytes),
+            _ => Ok(stored(wire.store(access.op, access.place, &bytes)?)),
+        }
+    }
+
+    /// Sends what was held back, unless the next store is to see it or it is to be later still.
+    fn release(forwarder: &Forwarder, memory: &mut Memory, is_store: bool) {
+        let Some(held) = &mut memory.held else {
+            return;
+        };
+        if held.late > 0 {
+            held.late -= 1;
+            return;
+        }
+        let function = held.function;
+        if let Some(place) = forwarder.functions().get(function).filter(|_| !is_store) {
+            place.talk(|channel| {
+                Wire {
+                    function,
+                    channel,
+                    memory,
+                }
+                .flush()?;
+                Ok(Ending::Done)
+            });
+        }
+    }
+}
+
+impl Wire<'_> {
+    /// Sends a store.
+    ///
+    /// # Errors
+    /// The channel is of no more use.
+    pub fn store(
+        &mut self,
+        op: Op,
+        place: Place,
+        bytes: &[u8],
+    ) -> Result<Answer<()>, ChannelError> {
+        let id = self.channel.take_ids(1);
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        let mut message = Vec::new();
+        begin_store(&mut message, id, op, Place { length, ..place });
+        message.extend_from_slice(bytes);
+        self.channel.store(id, &message)
+    }
+
+    /// Sends a load; gives the register.
+    ///
+    /// # Errors
+    /// As of [`Wire::store`].
+    pub fn load(&mut self, place: Place) -> Result<Answer<u64>, ChannelError> {
+        let id = self.channel.take_ids(2);
+        let mut messages = Vec::new();
+        load(&mut messages, id, place);
+        self.channel.load(id, &messages)
+    }
+
+    /// Holds a store back: to the next instruction, or `late` instructions longer.
+    pub fn hold(&mut self, access: &Access, bytes: &[u8], late: u32) {
+        self.memory.held = Some(Held {
+            function: self.function,
+            op: access.op,
+            place: access.place,
+            bytes: bytes.to_vec(),
+            late,
+        });
+    }
+
+    /// Sends what was held back.
+    ///
+    /// # Errors
+    /// As of [`Wire::store`].
+    pub fn flush(&mut self) -> Result<(), ChannelError> {
+        if let Some(held) = self.memory.held.take() {
+            // The guest was told long ago that it worked.
+            let _ = self.store(held.op, held.place, &held.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl Undo {
+    /// Changes a register until the instruction has ended.
+    pub fn register(&mut self, cpu: &mut dyn GuestCpu, register: Gpr, value: u64) {
+        if let Some(before) = cpu.gpr(register) {
+            self.registers.push((register, before));
+            cpu.set_gpr(register, value);
+        }
+    }
+
+    /// Changes guest memory at a logical address until the instruction has ended.
+    pub fn memory(&mut self, cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) {
+        if let Some(before) = read_logical(cpu, address, bytes.len()) {
+            self.memory.push((address, before));
+            write_logical(cpu, address, bytes);
+        }
+    }
+
+    fn restore(self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
+        for (register, before) in self.registers {
+            // A status that the instruction left there stays.
+            let status = match (ended, record.result.status) {
+                (Ended::Here, Some(_)) => cpu.gpr(register).unwrap_or_default() & STATUS,
+                _ => before & STATUS,
+            };
+            cpu.set_gpr(register, before & !STATUS | status);
+        }
+        for (address, before) in self.memory {
+            write_logical(cpu, address, &before);
+        }
+    }
+}
+
+/// The bytes of a block, or the exception that ends the instruction.
+///
+/// # Errors
+/// The exception of the first page that cannot be read.
+pub fn block(cpu: &dyn GuestCpu, source: u64, length: usize) -> Result<Vec<u8>, ProgramException> {
+    read_logical(cpu, source, length)
+        .ok_or_else(|| translation::access_exception(cpu, source, length))
+}
+
+/// The low bytes of a register, as many as `length`, big endian.
+#[must_use]
+pub fn low_bytes(value: u64, length: usize) -> Vec<u8> {
+    let bytes = value.to_be_bytes();
+    let low = bytes.get(bytes.len().saturating_sub(length)..);
+    low.unwrap_or_default().to_vec()
+}
+
+/// How a load ends that the server answered in this way.
+#[must_use]
+pub fn loaded(register: Gpr, answer: Answer<u64>) -> Ending {
+    answer.map_or_else(refused, |value| Ending::Loaded(register, value))
+}
+
+/// A vCPU whose PSW mask reads as another one.
+struct Masked<'a> {
+    cpu: &'a dyn GuestCpu,
+    mask: fn(u64) -> u64,
+}
+
+impl Cpu for Masked<'_> {
+    fn gpr(&self, register: Gpr) -> Option<u64> {
+        self.cpu.gpr(register)
+    }
+
+    fn psw_mask(&self) -> Option<u64> {
+        self.cpu.psw_mask().map(self.mask)
+    }
+
+    fn prefix(&self) -> Option<u64> {
+        self.cpu.prefix()
+    }
+
+    fn append_virtual(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+        self.cpu.append_virtual(address, length, out)
+    }
+
+    fn append_absolute(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+        self.cpu.append_absolute(address, length, out)
+    }
+}
+
+impl GuestCpu for Masked<'_> {
+    fn control(&self, number: u8) -> Option<u64> {
+        self.cpu.control(number)
+    }
+
+    fn set_gpr(&mut self, _: Gpr, _: u64) -> bool {
+        false
+    }
+
+    fn set_psw_mask(&mut self, _: u64) -> bool {
+        false
+    }
+
+    fn write_absolute(&mut self, _: u64, _: &[u8]) -> bool {
+        false
+    }
+
+    fn write_virtual(&mut self, _: u64, _: &[u8]) -> bool {
+        false
+    }
+}

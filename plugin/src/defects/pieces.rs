@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Blocks that are sent in pieces.
+
+use super::{Defect, Hook, Wire};
+use crate::forward::access::{Access, Operand};
+use crate::forward::channel::ChannelError;
+use crate::forward::ending::Ending;
+use crate::forward::message::{Op, Place};
+use crate::forward::stored;
+
+/// How a store ended.
+pub type Sent = Result<Ending, ChannelError>;
+
+macro_rules! split {
+    ($($name:literal $size:literal)*) => {
+        &[$(Defect {
+            name: $name,
+            what: concat!("a block is sent in pieces of ", $size, " bytes"),
+            hook: Hook::Store(|wire, access, bytes| pieces(wire, access, bytes.chunks($size))),
+        }),*]
+    };
+}
+
+/// Pieces of one size.
+pub const SPLITS: &[Defect] = split! {
+    "split-1" 1 "split-2" 2 "split-4" 4 "split-8" 8 "split-16" 16 "split-128" 128 "split-256" 256
+    "split-1024" 1024 "split-2048" 2048
+};
+
+/// Other pieces.
+pub const DEFECTS: &[Defect] = &[
+    Defect {
+        name: "split-in-halves",
+        what: "a block of two bytes and more is sent in two pieces",
+        hook: Hook::Store(|wire, access, bytes| {
+            let half = bytes.len().div_ceil(2).max(1);
+            pieces(wire, access, bytes.chunks(half))
+        }),
+    },
+    Defect {
+        name: "split-at-source-page",
+        what: "a block is sent in two pieces where its source crosses a page",
+        hook: Hook::Store(|wire, access, bytes| {
+            let Operand::Block { source } = access.operand else {
+                return send(wire, access, bytes);
+            };
+            let within = 4096 - (source % 4096) as usize;
+            if bytes.len() <= within {
+                return send(wire, access, bytes);
+            }
+            let (first, second) = bytes.split_at(within);
+            pieces(wire, access, [first, second].into_iter())
+        }),
+    },
+    Defect {
+        name: "split-descending",
+        what: "a block is sent in pieces of 8 bytes, the last one first",
+        hook: Hook::Store(|wire, access, bytes| {
+            if access.op != Op::StoreBlock {
+                return send(wire, access, bytes);
+            }
+            let pieces: Vec<&[u8]> = bytes.chunks(8).collect();
+            let mut ending = Ending::Done;
+            for (number, piece) in pieces.into_iter().enumerate().rev() {
+                ending = part(wire, access, number * 8, piece)?;
+            }
+            Ok(ending)
+        }),
+    },
+    Defect {
+        name: "split-reversed",
+        what: "a block is sent in pieces of 8 bytes, each with its bytes reversed, as QEMU does",
+        hook: Hook::Store(|wire, access, bytes| {
+            let bytes = reversed(access, bytes, 8);
+            pieces(wire, access, bytes.chunks(8))
+        }),
+    },
+];
+
+/// Sends a store as it should be.
+///
+/// # Errors
+/// The channel is of no more use.
+pub fn send(wire: &mut Wire<'_>, access: &Access, bytes: &[u8]) -> Sent {
+    Ok(stored(wire.store(access.op, access.place, bytes)?))
+}
+
+/// Sends a piece that starts `at` bytes behind the start.
+///
+/// # Errors
+/// As of [`send`].
+pub fn part(wire: &mut Wire<'_>, access: &Access, at: usize, bytes: &[u8]) -> Sent {
+    let place = Place {
+        offset: access.place.offset.wrapping_add(at as u64),
+        ..access.place
+    };
+    Ok(stored(wire.store(access.op, place, bytes)?))
+}
+
+/// Sends a block in pieces, in ascending order; the first refusal ends it.
+pub fn pieces<'a>(
+    wire: &mut Wire<'_>,
+    access: &Access,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Sent {
+    let mut at = 0;
+    let whole = access.op != Op::StoreBlock;
+    let mut register = Vec::new();
+    for piece in pieces {
+        if whole {
+            register.extend_from_slice(piece);
+            continue;
+        }
+        let ending = part(wire, access, at, piece)?;
+        if ending != Ending::Done {
+            return Ok(ending);
+        }
+        at += piece.len();
+    }
+    match whole {
+        true => send(wire, access, &register),
+        false => Ok(Ending::Done),
+    }
+}
+
+/// A block with the bytes of each unit of `size` reversed.
+pub fn reversed(access: &Access, bytes: &[u8], size: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if access.op == Op::StoreBlock {
+        bytes.chunks_mut(size).for_each(<[u8]>::reverse);
+    }
+    bytes
+}
