@@ -168,7 +168,7 @@ fn token(machine: &Machine, tape: &mut Tape<'_>) -> u64 {
     let buffers = &machine.guests.registered.buffers;
     match buffers.len() {
         known @ 1.. if at < 240 => *buffers.keys().nth(at % known).expect("one of them"),
-        _ => (at as u64 & 0xf) << 32,
+        _ => (0xd000 + (at as u64 & 0xf)) << 32,
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn load(
             order::load(&function.window, load, &mut judgement);
             judgement.verdict()?;
             function.window.read(load.offset, out);
-            function.window.loaded(load.offset);
+            function.window.loaded(load.offset, load.len);
         }
         MSIX_BAR => function.msix.read(load.offset, out),
         _ => return Err(invalid(format!("there is no BAR {}", load.pcias))),

@@ -35,14 +35,17 @@ impl Dmb {
 ///
 /// Tokens are unique in the fabric: low 32 bits zero (the driver ORs element, flag and offset
 /// into them, Linux 6.12 `ISM_CREATE_REQ`), never zero, and such that every offset below them
-/// lies in the data BAR of every function. A token given back is reused as late as possible, so
-/// that a late store to it is noticed.
+/// lies in the data BAR of every function. They begin at 13/16 of the smallest data BAR, which is
+/// 0xd000_0000_0000 in one of 256 TiB, and go round: nobody takes them for an address of guest
+/// memory, which begins at 4 GiB (`sdma`) on s390. A token given back is reused as late as
+/// possible, so that a late store to it is noticed.
 #[derive(Clone, Debug)]
 pub(crate) struct DmbTable {
     dmbs: BTreeMap<u64, Dmb>,
-    /// Tokens are 1..limit, shifted left by 32.
-    limit: u64,
-    last: u64,
+    /// The upper halves of tokens are 1..=numbers.
+    numbers: u64,
+    /// Upper halves passed since the first one, in the order of [`Self::number`].
+    passed: u64,
 }
 
 impl DmbTable {
@@ -50,21 +53,38 @@ impl DmbTable {
     pub fn new(bar_size: u64) -> Self {
         Self {
             dmbs: BTreeMap::new(),
-            limit: bar_size >> 32,
-            last: 0,
+            numbers: (bar_size >> 32).saturating_sub(1),
+            passed: 0,
         }
+    }
+
+    /// The upper half of a token at a position in the order in which they are given.
+    fn number(&self, position: u64) -> u64 {
+        let first = self.numbers.saturating_add(1) * 13 / 16;
+        let ahead = first.saturating_sub(1).saturating_add(position);
+        1 + ahead % self.numbers.max(1)
     }
 
     /// Enters a DMB. Returns its token; `None` if all are in use.
     pub fn insert(&mut self, dmb: Dmb) -> Option<u64> {
-        let after = self.last.saturating_add(1)..self.limit;
-        let before = 1..self.limit.min(self.last.saturating_add(1));
-        let number = after
-            .chain(before)
-            .find(|number| !self.dmbs.contains_key(&(number << 32)))?;
-        self.last = number;
-        self.dmbs.insert(number << 32, dmb);
-        Some(number << 32)
+        let (position, token) = (self.passed..)
+            .take(usize::try_from(self.numbers).unwrap_or(usize::MAX))
+            .map(|position| (position, self.number(position) << 32))
+            .find(|(_, token)| !self.dmbs.contains_key(token))?;
+        self.passed = position + 1;
+        self.dmbs.insert(token, dmb);
+        Some(token)
+    }
+
+    /// Whether this is a token, in use or given back.
+    pub fn gave(&self, token: u64) -> bool {
+        let number = token >> 32;
+        if token & 0xffff_ffff != 0 || !(1..=self.numbers).contains(&number) {
+            return false;
+        }
+        let first = self.number(0);
+        let round = if number < first { self.numbers } else { 0 };
+        (number + round).saturating_sub(first) < self.passed
     }
 
     /// The DMB of `token`.
@@ -122,7 +142,13 @@ mod tests {
     fn tokens_are_multiples_of_4_gib_inside_the_bar_and_never_zero() {
         let mut table = DmbTable::new(1 << 34);
         let tokens: Vec<_> = (0..4).map(|n| table.insert(dmb(0, n))).collect();
-        assert_eq!(tokens, [Some(1 << 32), Some(2 << 32), Some(3 << 32), None]);
+        assert_eq!(tokens, [Some(3 << 32), Some(1 << 32), Some(2 << 32), None]);
+        let mut table = DmbTable::new(1 << 33);
+        assert_eq!(table.insert(dmb(0, 1)), Some(1 << 32));
+        assert_eq!(table.insert(dmb(0, 2)), None);
+        let mut table = DmbTable::new(1 << 48);
+        assert_eq!(table.insert(dmb(0, 1)), Some(0xd000_0000_0000));
+        assert_eq!(table.insert(dmb(0, 2)), Some(0xd001_0000_0000));
     }
 
     #[test]
@@ -130,9 +156,27 @@ mod tests {
         let mut table = DmbTable::new(1 << 34);
         let first = table.insert(dmb(0, 32)).unwrap();
         table.remove(first);
-        assert_eq!(table.insert(dmb(0, 32)), Some(2 << 32));
-        assert_eq!(table.insert(dmb(0, 33)), Some(3 << 32));
+        assert_eq!(table.insert(dmb(0, 32)), Some(1 << 32));
+        assert_eq!(table.insert(dmb(0, 33)), Some(2 << 32));
         assert_eq!(table.insert(dmb(0, 34)), Some(first));
+        assert_eq!(table.insert(dmb(0, 35)), None);
+    }
+
+    #[test]
+    fn the_table_knows_the_tokens_that_it_gave() {
+        let mut table = DmbTable::new(1 << 34);
+        let first = table.insert(dmb(0, 32)).unwrap();
+        assert!(table.gave(first) && !table.gave(1 << 32) && !table.gave(2 << 32));
+        assert!(!table.gave(first + 4096) && !table.gave(0) && !table.gave(4 << 32));
+        table.insert(dmb(0, 33));
+        table.remove(first);
+        assert!(table.gave(first) && table.gave(1 << 32) && !table.gave(2 << 32));
+        for _ in 0..5 {
+            let token = table.insert(dmb(0, 34)).unwrap();
+            table.remove(token);
+        }
+        assert!(table.gave(2 << 32));
+        assert!(!DmbTable::new(1 << 32).gave(0));
     }
 
     #[test]

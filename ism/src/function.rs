@@ -134,8 +134,9 @@ pub(crate) struct Function {
     pub shape: ShapeChecker,
     pub window: Window,
     pub registered: Registrations,
-    pub moves: MoveOrder,
-    pub smcd: SmcdOrder,
+    /// `None` if their rules are off.
+    pub moves: Option<MoveOrder>,
+    pub smcd: Option<SmcdOrder>,
     pub totals: Totals,
     /// Its client went away and nothing was heard since.
     pub gone: bool,
@@ -149,8 +150,8 @@ impl Function {
             shape: ShapeChecker::new(config.shape()),
             window: Window::default(),
             registered: Registrations::default(),
-            moves: MoveOrder::default(),
-            smcd: SmcdOrder::default(),
+            moves: MoveOrder::watching(&config.rules),
+            smcd: SmcdOrder::watching(&config.rules),
             totals: Totals::default(),
             gone: false,
             config,
@@ -164,14 +165,18 @@ impl Function {
         self.window = Window::default();
         self.registered = Registrations::default();
         self.gone = false;
-        self.moves = MoveOrder::default();
-        self.smcd = SmcdOrder::default();
+        self.moves = MoveOrder::watching(&self.config.rules);
+        self.smcd = SmcdOrder::watching(&self.config.rules);
     }
 
     /// Forgets what was seen of a DMB that is no more.
     pub fn forget(&mut self, token: u64) {
-        self.moves.forget(token);
-        self.smcd.forget(token);
+        if let Some(moves) = &mut self.moves {
+            moves.forget(token);
+        }
+        if let Some(smcd) = &mut self.smcd {
+            smcd.forget(token);
+        }
     }
 }
 

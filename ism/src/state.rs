@@ -60,6 +60,16 @@ impl State {
         &self[id].config.name
     }
 
+    /// The addresses of everything that is registered: DMBs, SBAs, event queues.
+    pub fn addresses(&self) -> impl Iterator<Item = u64> {
+        let queues = self.functions.iter().flat_map(|function| {
+            let registered = &function.registered;
+            [registered.sba, registered.ieq.map(|queue| queue.iova)]
+        });
+        let dmbs = self.dmbs.iter().map(|(_, dmb)| dmb.iova);
+        dmbs.chain(queues.flatten())
+    }
+
     /// The function as reports show it.
     pub fn info(&self, id: FunctionId) -> FunctionInfo {
         let function = &self[id];

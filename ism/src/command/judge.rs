@@ -6,17 +6,51 @@ use zpci_region::{Judgement, Rule};
 use super::call::{Buffer, Call};
 use crate::dmb::Dmb;
 use crate::id::FunctionId;
-use crate::layout::{DMB_BOUNDARY, IEQ_LEN, SBA_INDEXES};
+use crate::layout::{DMB_BOUNDARY, IEQ_LEN, SBA_INDEXES, SBA_LEN};
 use crate::state::State;
 
 /// Judges a command of function `id`.
 pub(crate) fn call(state: &State, id: FunctionId, call: Call, judgement: &mut Judgement<'_>) {
     match call {
-        Call::RegSba { iova } => reg_sba(iova, judgement),
-        Call::RegIeq { iova, len } => reg_ieq(state, id, iova, len, judgement),
-        Call::RegDmb(buffer) => reg_dmb(state, id, buffer, judgement),
+        Call::RegSba { iova } => {
+            reg_sba(iova, judgement);
+            address(state, id, ("REG_SBA", iova, SBA_LEN as u64), judgement);
+        }
+        Call::RegIeq { iova, len } => {
+            reg_ieq(state, id, iova, len, judgement);
+            address(state, id, ("REG_IEQ", iova, len), judgement);
+        }
+        Call::RegDmb(buffer) => {
+            reg_dmb(state, id, buffer, judgement);
+            let Buffer { iova, len, .. } = buffer;
+            address(state, id, ("REG_DMB", iova, len.into()), judgement);
+        }
         Call::UnregDmb { token } => unreg_dmb(state, id, token, judgement),
         _ => {}
+    }
+}
+
+/// Judges the address of memory to be registered: command, iova and bytes.
+fn address(
+    state: &State,
+    id: FunctionId,
+    (name, iova, len): (&str, u64, u64),
+    judgement: &mut Judgement<'_>,
+) {
+    if state.dmbs.gave(iova) {
+        judgement.broken(Rule::TokenAsAddress, || {
+            format!("{name} with iova {iova:#x}, which is the token of a DMB: expected the address of memory")
+        });
+    }
+    let (first, end) = {
+        let clp = &state[id].config.clp;
+        (clp.start_dma, clp.end_dma)
+    };
+    let last = iova.saturating_add(len.saturating_sub(1));
+    if iova < first || last > end {
+        judgement.broken(Rule::OutsideDmaWindow, || {
+            format!("{name} with {len} bytes at iova {iova:#x}: expected them in the DMA window {first:#x} to {end:#x}")
+        });
     }
 }
 
@@ -82,8 +116,15 @@ fn unreg_dmb(state: &State, id: FunctionId, token: u64, judgement: &mut Judgemen
             let owner = state.name(dmb.owner);
             format!("UNREG_DMB of {token:#x}, which belongs to {owner}: expected an own token")
         }),
-        None => judgement.broken(Rule::UnregisterNotOwned, || {
-            format!("UNREG_DMB of {token:#x}: there is no such DMB")
-        }),
+        None => {
+            judgement.broken(Rule::UnregisterNotOwned, || {
+                format!("UNREG_DMB of {token:#x}: there is no such DMB")
+            });
+            if token != 0 && state.addresses().any(|iova| iova == token) {
+                judgement.broken(Rule::AddressAsToken, || {
+                    format!("UNREG_DMB of {token:#x}, which is the iova of registered memory: expected the token of a DMB")
+                });
+            }
+        }
     }
 }

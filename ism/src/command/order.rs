@@ -1,14 +1,24 @@
 //! Order of the stores and loads that make up a command.
 //!
-//! The sequence of Linux 6.12 `ism_cmd`: one store of the payload at 8, one store of the header
-//! at 0, loads of the response from 0 up.
+//! Two drivers that use the window at once interleave the accesses of two commands. The first
+//! access of the later command then comes while the earlier one is under way, and what it breaks
+//! depends on the phase of the earlier one ([`window`](super::window)):
+//!
+//! | phase | payload | header |
+//! |---|---|---|
+//! | Gathering | `payload-overwritten`, `payload-mixed` | `bad-command-length`, or the earlier payload is taken for its own |
+//! | Answered | `command-overlap` | `command-overlap` |
+//! | HalfRead | `response-half-read` | `response-half-read` |
+//!
+//! A header cannot take over a payload without a trace: a command with payload has stored its own
+//! before. So every interleaving breaks a rule, which a test shows for all pairs of commands.
 
 use zpci_region::access::{Load, Store};
 use zpci_region::{Judgement, Rule};
 
 use super::request::{Fault, Request, Whole};
 use super::table::Command;
-use super::window::Window;
+use super::window::{Phase, Window};
 use crate::layout::{Fields, HEADER_LEN};
 
 const HEADER: u64 = HEADER_LEN as u64;
@@ -18,12 +28,23 @@ pub(crate) fn store(window: &Window, store: &Store<'_>, judgement: &mut Judgemen
     let (start, len) = (store.offset, store.data.len());
     let end = start.saturating_add(len as u64);
     let header_bytes = end.min(HEADER).saturating_sub(start);
-    if header_bytes == 0 && window.starved() {
-        judgement.broken(Rule::PayloadAfterHeader, || format!("payload of {len} bytes at {start:#x} after the header that announced it: expected it before"));
-    } else if window.unread() {
-        judgement.broken(Rule::CommandOverlap, || format!("store of {len} bytes at {start:#x} before the last response was loaded: expected a load of its header"));
+    match window.phase() {
+        Phase::Idle => {}
+        Phase::Gathering => payload(window.request(), start, end, judgement),
+        Phase::Answered { starved: true } if header_bytes == 0 => {
+            judgement.broken(Rule::PayloadAfterHeader, || {
+                format!("payload of {len} bytes at {start:#x} after the header that announced it: expected it before")
+            });
+        }
+        Phase::Answered { .. } => judgement.broken(Rule::CommandOverlap, || {
+            format!("store of {len} bytes at {start:#x} before the last response was loaded: expected a load of its header")
+        }),
+        Phase::HalfRead { loaded } => judgement.broken(Rule::ResponseHalfRead, || {
+            let response = window.response_len();
+            format!("store of {len} bytes at {start:#x} after {loaded} of the last response's {response} bytes were loaded: expected loads of the rest")
+        }),
     }
-    if header_bytes > 0 && header_bytes < HEADER && !window.header_begun() {
+    if header_bytes > 0 && header_bytes < HEADER && window.request().header_written() == 0 {
         judgement.broken(Rule::TornHeader, || {
             format!("{header_bytes} bytes of a header at {start:#x}: expected all 8 in one store")
         });
@@ -32,6 +53,20 @@ pub(crate) fn store(window: &Window, store: &Store<'_>, judgement: &mut Judgemen
         judgement.broken(Rule::HeaderNotAlone, || {
             format!("store of {len} bytes at 0x0 covers the header and more: expected exactly 8")
         });
+    }
+}
+
+/// Judges payload that is stored while other payload waits for its header.
+fn payload(request: &Request, start: u64, end: u64, judgement: &mut Judgement<'_>) {
+    let (covered, left) = request.payload_covered(start, end);
+    match (covered, left) {
+        (0, _) => {}
+        (_, 0) => judgement.broken(Rule::PayloadOverwritten, || {
+            format!("payload at {start:#x}..{end:#x} over all {covered} bytes of a payload whose header did not come: expected that header")
+        }),
+        _ => judgement.broken(Rule::PayloadMixed, || {
+            format!("payload at {start:#x}..{end:#x} over {covered} bytes of a payload whose header did not come, {left} bytes of it are left: expected that header")
+        }),
     }
 }
 
@@ -92,7 +127,7 @@ fn unknown(request: &Request) -> String {
 /// Judges a load from the window.
 pub(crate) fn load(window: &Window, load: &Load, judgement: &mut Judgement<'_>) {
     let (start, len) = (load.offset, load.len);
-    if !window.ran() || !window.idle() {
+    if !window.ran() || !window.request().is_empty() {
         let why = if window.ran() {
             "a new request was begun and its header is not stored"
         } else {

@@ -101,6 +101,15 @@ impl Request {
         self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
     }
 
+    /// How many stored bytes of the payload lie in `start..end`, and how many do not.
+    pub fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
+        let stored = (0_u64..).zip(&self.written).skip(HEADER_LEN);
+        let stored = stored.filter(|(_, written)| **written);
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            stored.partition(|(at, _)| (start..end).contains(at));
+        (inside.len(), outside.len())
+    }
+
     pub fn is_empty(&self) -> bool {
         !self.written.contains(&true)
     }

@@ -1,24 +1,55 @@
 //! The command window in BAR 2: request bytes coming in, response bytes going out.
 //!
 //! Requests and responses share offsets but not memory: stores fill the request, loads read the
-//! last response. A request may come in any pieces; it starts when the last of its 8 header
-//! bytes arrives. Nothing of it is left for the next one.
+//! last response. A request may come in any pieces. It starts when the last of its 8 header bytes
+//! arrives, and nothing of it is left for the next one.
+//!
+//! The life of a command, as one driver at a time leads it (Linux 6.12 `ism_cmd`):
+//!
+//! ```text
+//!             store of payload                 store that completes the header
+//!   Idle ---------------------> Gathering ----------------------> Answered
+//!    ^  \______________________________________________________/     |
+//!    |        store that completes a header without payload         | load of the response's
+//!    |                                                               | header
+//!    |   load of the last byte of the response                      v
+//!    +-------------------------------------------------------- HalfRead
+//!    (a response that is only a header is read whole at once)
+//! ```
+//!
+//! Any other access breaks a rule ([`order`](super::order)) and is carried out all the same: a
+//! store leads to Gathering or Answered from everywhere, and a load never loses anything.
 
 use super::request::Request;
 use super::response::{ResponseCode, image};
-use crate::layout::HEADER_LEN;
 
-/// Request, response, and what was seen of the exchange.
+/// Where the current command is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The last response was read whole, or nothing ran since reset.
+    Idle,
+    /// Bytes of a request are there; its header is not complete.
+    Gathering,
+    /// The command ran, and the header of its response was not loaded.
+    Answered {
+        /// It ran without all of its payload.
+        starved: bool,
+    },
+    /// The header of the response was loaded, and so many bytes without a gap in all.
+    HalfRead {
+        /// Bytes from the start of the response.
+        loaded: usize,
+    },
+}
+
+/// Request, response, and the phase of the exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     request: Request,
     response: Vec<u8>,
     /// A command ran since reset.
     ran: bool,
-    /// The header of its response was not loaded yet.
-    unread: bool,
-    /// It ran without all of its payload.
-    starved: bool,
+    phase: Phase,
 }
 
 impl Default for Window {
@@ -27,8 +58,7 @@ impl Default for Window {
             request: Request::default(),
             response: image(0, Err(ResponseCode::NoCommand)),
             ran: false,
-            unread: false,
-            starved: false,
+            phase: Phase::Idle,
         }
     }
 }
@@ -41,13 +71,18 @@ impl Window {
         request
     }
 
-    /// Keeps a request that bytes were stored into; nothing of it when it is complete.
+    /// The request as it is.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Keeps a request that bytes were stored into. Of a complete one nothing is kept: it runs
+    /// now, and [`Self::answer`] follows.
     pub fn keep(&mut self, request: &Request) {
-        self.unread = false;
-        self.request = if request.is_complete() {
-            Request::default()
-        } else {
-            request.clone()
+        self.phase = Phase::Gathering;
+        self.request = match request.is_complete() {
+            true => Request::default(),
+            false => request.clone(),
         };
     }
 
@@ -63,8 +98,7 @@ impl Window {
     pub fn answer(&mut self, response: Vec<u8>, starved: bool) {
         self.response = response;
         self.ran = true;
-        self.unread = true;
-        self.starved = starved;
+        self.phase = Phase::Answered { starved };
     }
 
     /// Reads the response; behind its end there are zeros.
@@ -79,38 +113,40 @@ impl Window {
         }
     }
 
-    /// Notes that a load at `offset` was carried out.
-    pub fn loaded(&mut self, offset: u64) {
-        if offset < HEADER_LEN as u64 {
-            self.unread = false;
-            self.starved = false;
+    /// Notes that a load was carried out.
+    pub fn loaded(&mut self, offset: u64, len: usize) {
+        let before = match self.phase {
+            Phase::Answered { .. } => 0,
+            Phase::HalfRead { loaded } => loaded,
+            Phase::Idle | Phase::Gathering => return,
+        };
+        let Some(start) = usize::try_from(offset).ok().filter(|at| *at <= before) else {
+            return;
+        };
+        let loaded = before.max(start.saturating_add(len));
+        if loaded >= self.response.len() {
+            self.phase = Phase::Idle;
+        } else if loaded > 0 {
+            self.phase = Phase::HalfRead { loaded };
         }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
     }
 
     pub fn response_len(&self) -> usize {
         self.response.len()
     }
 
+    /// Whether a command ran since reset.
     pub fn ran(&self) -> bool {
         self.ran
     }
 
+    /// Whether the header of a response was not loaded yet.
     pub fn unread(&self) -> bool {
-        self.unread
-    }
-
-    pub fn starved(&self) -> bool {
-        self.starved
-    }
-
-    /// Whether nothing of the next request was stored yet.
-    pub fn idle(&self) -> bool {
-        self.request.is_empty()
-    }
-
-    /// Whether the header of the next request was begun.
-    pub fn header_begun(&self) -> bool {
-        self.request.header_written() > 0
+        matches!(self.phase, Phase::Answered { .. })
     }
 }
 
@@ -147,7 +183,7 @@ mod tests {
                 let request = window.store(at as u64, &READ_GID[at..at + len]);
                 assert_eq!(request.is_some(), n + 1 == count);
             }
-            assert!(window.idle());
+            assert!(window.request().is_empty());
         }
     }
 
@@ -167,10 +203,30 @@ mod tests {
         let mut window = Window::default();
         window.store(0, &READ_GID);
         window.answer(image(3, Err(ResponseCode::BadValue)), false);
-        window.loaded(8);
+        window.loaded(8, 8);
         assert!(window.unread());
-        window.loaded(0);
+        window.loaded(0, 8);
         assert!(!window.unread());
+    }
+
+    #[test]
+    fn a_response_is_read_when_its_last_byte_is_loaded_and_none_is_missing() {
+        let whole = |loads: &[(u64, usize)]| {
+            let mut window = Window::default();
+            window.answer(image(8, Ok(Payload::default().u64(1).u64(2))), false);
+            for (offset, len) in loads {
+                window.loaded(*offset, *len);
+            }
+            window.phase()
+        };
+        let half = |loaded| Phase::HalfRead { loaded };
+        assert_eq!(whole(&[(0, 8)]), half(8));
+        assert_eq!(whole(&[(0, 8), (8, 8), (16, 8)]), Phase::Idle);
+        assert_eq!(whole(&[(0, 24)]), Phase::Idle);
+        assert_eq!(whole(&[(0, 8), (8, 100)]), Phase::Idle);
+        assert_eq!(whole(&[(0, 8), (16, 8)]), half(8));
+        assert_eq!(whole(&[(0, 8), (0, 8), (8, 8)]), half(16));
+        assert_eq!(whole(&[(8, 16)]), Phase::Answered { starved: false });
     }
 
     #[test]

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use zpci_region::{Judgement, Rule};
+use zpci_region::{Judgement, Rule, RuleSet, Severity};
 
 use crate::layout::DataAddress;
 
@@ -79,6 +79,13 @@ pub(crate) struct MoveOrder {
 }
 
 impl MoveOrder {
+    /// With no move yet; `None` if both rules are off.
+    pub fn watching(rules: &RuleSet) -> Option<Self> {
+        let mut both = [Rule::DataAfterSignal, Rule::DescendingPieces].into_iter();
+        both.any(|rule| rules.severity(rule) != Severity::Off)
+            .then(Self::default)
+    }
+
     /// Compares a store with the one before it.
     pub fn judge(&self, piece: Piece, judgement: &mut Judgement<'_>) {
         let Some(track) = self.tracks.get(&piece.token) else {

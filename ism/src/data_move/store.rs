@@ -9,11 +9,14 @@ use zpci_region::access::{Failure, Store};
 use zpci_region::judgement::{Judgement, Refusal};
 
 use super::order::Piece;
-use super::{smcd, target};
+use super::smcd::Other;
+use super::target;
 use crate::dmb::Dmb;
 use crate::host::{Host, MemoryError};
+use crate::id::FunctionId;
 use crate::layout::{DataAddress, SBA_SUMMARY, dmb_bit, dmb_mask, element_bit};
 use crate::record::MoveRecord;
+use crate::state::State;
 use crate::turn::Turn;
 
 pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusal> {
@@ -23,7 +26,7 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     let rules = &function.config.rules;
     let mut judgement = Judgement::new(rules, turn.observer, store);
     let len = store.data.len();
-    let Some(dmb) = target::find(state, turn.id, address, len, &mut judgement) else {
+    let Some(dmb) = target::find(state, turn.id, store.offset, len, &mut judgement) else {
         judgement.verdict()?;
         // Every rule that leaves a move without a target refuses it.
         return Err(failed(format!(
@@ -42,9 +45,13 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
         });
     }
     let piece = Piece::new(address, len);
-    function.moves.judge(piece, &mut judgement);
-    let smcd =
-        smcd::enabled(rules).then(|| function.smcd.judge(&dmb, piece, store.data, &mut judgement));
+    if let Some(moves) = &function.moves {
+        moves.judge(piece, &mut judgement);
+    }
+    let smcd = function.smcd.as_ref().map(|smcd| {
+        let others = || others(state, turn.id, dmb.owner);
+        smcd.judge(&dmb, piece, store.data, others, &mut judgement)
+    });
     judgement.verdict()?;
 
     write(turn.host, &dmb, address, sba, store.data).map_err(|error| {
@@ -55,9 +62,11 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
         turn.interrupt(dmb.owner);
     }
     let function = turn.own();
-    function.moves.note(piece);
-    if let Some(connection) = smcd {
-        function.smcd.note(piece.token, connection);
+    if let Some(moves) = &mut function.moves {
+        moves.note(piece);
+    }
+    if let (Some(smcd), Some(connection)) = (&mut function.smcd, smcd) {
+        smcd.note(piece.token, connection);
     }
     let totals = &mut function.totals;
     totals.moves = totals.moves.saturating_add(1);
@@ -74,6 +83,17 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
         signalled: sba.is_some(),
     });
     Ok(())
+}
+
+/// The DMBs through which `owner` may answer what `writer` sends it.
+fn others(state: &State, writer: FunctionId, owner: FunctionId) -> Vec<Other> {
+    let peer = &state[owner];
+    state
+        .dmbs
+        .iter()
+        .filter(|(_, dmb)| dmb.owner == writer && dmb.rgid == peer.config.gid)
+        .map(|(token, dmb)| Other::new(dmb, peer.smcd.as_ref(), token))
+        .collect()
 }
 
 /// Writes data and bits; checks first that all of them can be written.

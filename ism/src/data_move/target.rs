@@ -8,19 +8,29 @@ use crate::id::FunctionId;
 use crate::layout::DataAddress;
 use crate::state::State;
 
-/// The DMB of a move by function `id`, if it takes all `len` bytes from this function.
+/// The DMB of a move to `offset` of the data BAR by function `id`, if it takes all `len` bytes
+/// from this function.
 pub(crate) fn find(
     state: &State,
     id: FunctionId,
-    address: DataAddress,
+    offset: u64,
     len: usize,
     judgement: &mut Judgement<'_>,
 ) -> Option<Dmb> {
+    let address = DataAddress::decode(offset);
     let token = address.token;
     let Some(dmb) = state.dmbs.get(token).copied() else {
         judgement.broken(Rule::UnknownDmb, || {
             format!("store of {len} bytes for the token {token:#x}: there is no such DMB")
         });
+        // The driver ORs element, flag and offset into what it takes for a token.
+        let made_of =
+            |iova: &u64| *iova != 0 && iova >> 32 == offset >> 32 && offset & iova == *iova;
+        if let Some(iova) = state.addresses().filter(made_of).max() {
+            judgement.broken(Rule::AddressAsToken, || {
+                format!("store to {offset:#x}, made of the iova {iova:#x} of registered memory: expected the token of a DMB")
+            });
+        }
         return None;
     };
     let own = state[id].config.gid;

@@ -1,20 +1,20 @@
 //! What the Linux drivers do breaks no rule.
 
+use zpci_region::rule::Group;
+use zpci_region::rule::catalogue::CATALOGUE;
 use zpci_region::{Path, Rule, Severity};
 
 use crate::driver::{GIDS, IEQ, Machine, SBA, query_rgid, request, signal_ieq, target};
 
-const SMCD: [Rule; 5] = [
-    Rule::CdcNotAMessage,
-    Rule::CdcDataBelowRing,
-    Rule::CdcProducerMismatch,
-    Rule::CdcCursorBackwards,
-    Rule::CdcDataAfterAbort,
-];
-
 fn machines() -> impl Iterator<Item = Machine> {
     [Path::Region, Path::Bar].into_iter().map(|path| {
-        let mut machine = Machine::with_rules(2, &SMCD, Severity::Warn);
+        let smcd: Vec<Rule> = CATALOGUE
+            .iter()
+            .filter(|info| info.group == Group::Smcd)
+            .map(|info| info.rule)
+            .collect();
+        assert!(smcd.len() > 10);
+        let mut machine = Machine::with_rules(2, &smcd, Severity::Warn);
         machine.path = path;
         machine
     })
@@ -98,7 +98,6 @@ impl Sender {
         cdc[10..14].copy_from_slice(&self.producer.1.to_be_bytes());
         cdc[16..18].copy_from_slice(&self.consumer.0.to_be_bytes());
         cdc[18..22].copy_from_slice(&self.consumer.1.to_be_bytes());
-        cdc[22] = 0x10;
         cdc[23] = state;
         machine
             .store(self.f, 0, target(self.token, 0, true, 0), &cdc)
@@ -160,8 +159,10 @@ fn traffic_inside_one_guest_breaks_nothing() {
         let tokens = [32, 33].map(|index| machine.reg_dmb(0, index, 65536, GIDS[0]));
         let mut senders = tokens.map(|token| Sender::new(0, token, 65536));
         for round in 1..20 {
-            for sender in &mut senders {
-                sender.send(&mut machine, round * 3000);
+            for (writer, reader) in [(0, 1), (1, 0)] {
+                senders[writer].send(&mut machine, round * 3000);
+                senders[reader].consumer = senders[writer].producer;
+                senders[reader].message(&mut machine, 0);
             }
         }
         assert_eq!(machine.broken(), [""; 0]);

@@ -5,6 +5,7 @@ mod commands;
 mod driver;
 mod events;
 mod guests;
+mod interleavings;
 mod linux;
 mod model;
 mod moves;

@@ -29,7 +29,7 @@ fn word() -> impl Strategy<Value = u64> {
         Just(GIDS[1]),
         Just(512),
         Just(0x1fff),
-        (1_u64..4).prop_map(|n| n << 32),
+        (0xd000_u64..0xd004).prop_map(|n| n << 32),
         (32_u64..36).prop_map(|index| 4096 << 32 | index),
         any::<u64>(),
     ]

@@ -1,10 +1,13 @@
 //! Every order rule through the device: what trips it, what comes close, and what `reject` does.
 
+use ism::FunctionConfig;
 use zpci_region::{Failure, Rule, Severity};
 
 use crate::driver::{DMB, GIDS, IEQ, Machine, SBA, reg_dmb, request, target};
 
 const NOTHING: [&str; 0] = [];
+/// The token of the first DMB on a fabric of functions with a data BAR of 256 TiB.
+const FIRST_TOKEN: u64 = 0xd000_0000_0000;
 
 /// A machine with functions 0 and 1 probed and a 16 KiB DMB of 1 for 0.
 fn pair(rule: Rule, severity: Severity) -> (Machine, u64) {
@@ -234,7 +237,6 @@ fn bad_dmb_memory() {
         (DMB, 0, 5),
         (DMB, (1 << 20) + 1, 5),
         (DMB + 4096, 1 << 20, 0),
-        (u64::MAX - 4095, 4096, 5),
     ] {
         command_breaks(
             Rule::BadDmbMemory,
@@ -255,7 +257,7 @@ fn queue_misaligned() {
     command_breaks(
         Rule::QueueMisaligned,
         |_| {},
-        &request(1, &[&8_u64.to_be_bytes()]),
+        &request(1, &[&(SBA + 8).to_be_bytes()]),
         5,
     );
     let sba = |machine: &mut Machine| {
@@ -268,15 +270,165 @@ fn queue_misaligned() {
 }
 
 #[test]
+fn a_dmb_behind_the_end_of_all_addresses_is_bad_and_outside_the_window() {
+    let mut machine = Machine::new(1);
+    machine.probe(0);
+    machine.broken();
+    let (code, _) = machine.command(0, &reg_dmb(u64::MAX - 4095, 4096, 32, 1));
+    assert_eq!(code, 5);
+    assert_eq!(machine.broken(), ["bad-dmb-memory", "outside-dma-window"]);
+}
+
+#[test]
+fn payload_overwritten_and_mixed() {
+    last_store_breaks(
+        Rule::PayloadOverwritten,
+        &[(2, 8, vec![0; 8]), (2, 8, vec![0; 16])],
+    );
+    last_store_breaks(
+        Rule::PayloadMixed,
+        &[(2, 8, vec![0; 16]), (2, 8, vec![0; 8])],
+    );
+    last_store_breaks(
+        Rule::PayloadMixed,
+        &[(2, 8, vec![0; 16]), (2, 16, vec![0; 16])],
+    );
+}
+
+#[test]
+fn response_half_read() {
+    for next in [header(3, 8), vec![0; 16]] {
+        let offset = if next.len() == 8 { 0 } else { 8 };
+        for severity in [Severity::Warn, Severity::Reject] {
+            let (mut machine, _) = pair(Rule::ResponseHalfRead, severity);
+            machine.store(0, 2, 0, &header(3, 8)).unwrap();
+            machine.load(0, 2, 0, 8).unwrap();
+            let stored = machine.store(0, 2, offset, &next);
+            assert_eq!(stored.is_err(), severity == Severity::Reject);
+            assert_eq!(machine.seen.rules(), ["response-half-read"]);
+        }
+        let (mut machine, _) = pair(Rule::ResponseHalfRead, Severity::Warn);
+        machine.store(0, 2, 0, &header(3, 8)).unwrap();
+        machine.load(0, 2, 0, 8).unwrap();
+        machine.load(0, 2, 8, 8).unwrap();
+        machine.store(0, 2, offset, &next).unwrap();
+        assert_eq!(machine.seen.rules(), NOTHING);
+    }
+}
+
+#[test]
+fn a_response_that_failed_is_read_with_its_header() {
+    let (mut machine, _) = pair(Rule::ResponseHalfRead, Severity::Warn);
+    machine.done(0, &request(4, &[&7_u64.to_be_bytes()]));
+    assert_eq!(
+        machine.command(0, &request(5, &[&9_u64.to_be_bytes()])).0,
+        14
+    );
+    machine.done(0, &request(3, &[]));
+    assert_eq!(machine.broken(), NOTHING);
+}
+
+#[test]
+fn token_as_address() {
+    let dmb = |machine: &mut Machine| {
+        machine.probe(0);
+        assert_eq!(machine.reg_dmb(0, 50, 4096, 1), FIRST_TOKEN);
+    };
+    let given_back = |machine: &mut Machine| {
+        dmb(machine);
+        machine.done(0, &request(0x0b, &[&FIRST_TOKEN.to_be_bytes()]));
+    };
+    let again = reg_dmb(FIRST_TOKEN, 4096, 51, 1);
+    command_breaks(Rule::TokenAsAddress, dmb, &again, 0);
+    command_breaks(Rule::TokenAsAddress, given_back, &again, 0);
+    let no_sba = |machine: &mut Machine| {
+        dmb(machine);
+        machine.done(0, &request(0x12, &[]));
+        machine.done(0, &request(0x11, &[]));
+    };
+    let token = FIRST_TOKEN.to_be_bytes();
+    command_breaks(Rule::TokenAsAddress, no_sba, &request(1, &[&token]), 0);
+    let no_ieq = |machine: &mut Machine| {
+        dmb(machine);
+        machine.done(0, &request(0x12, &[]));
+    };
+    let ieq = request(2, &[&token, &512_u64.to_be_bytes()]);
+    command_breaks(Rule::TokenAsAddress, no_ieq, &ieq, 0);
+    // Beside a token, and what would be the next one.
+    let mut machine = Machine::new(1);
+    dmb(&mut machine);
+    machine.done(0, &reg_dmb(FIRST_TOKEN + 4096, 4096, 51, 1));
+    machine.done(0, &reg_dmb(FIRST_TOKEN + (2 << 32), 4096, 52, 1));
+    assert_eq!(machine.broken(), NOTHING);
+}
+
+#[test]
+fn outside_dma_window() {
+    let window = |config: &mut FunctionConfig| {
+        config.clp.start_dma = SBA;
+        config.clp.end_dma = DMB + 0xf_ffff;
+    };
+    let command = |request: &[u8]| {
+        let mut machine = Machine::with(1, window);
+        machine.probe(0);
+        machine.done(0, request);
+        machine.broken()
+    };
+    let told = ["outside-dma-window"];
+    let below = SBA - 4096;
+    assert_eq!(command(&reg_dmb(below, 4096, 32, 1)), told);
+    assert_eq!(command(&reg_dmb(DMB, 1 << 20, 32, 1)), NOTHING);
+    assert_eq!(command(&reg_dmb(DMB + (1 << 20), 4096, 32, 1)), told);
+    let mut machine = Machine::with(1, window);
+    machine.done(0, &request(1, &[&below.to_be_bytes()]));
+    assert_eq!(machine.broken(), told);
+    let ieq = request(2, &[&below.to_be_bytes(), &512_u64.to_be_bytes()]);
+    machine.done(0, &ieq);
+    assert_eq!(machine.broken(), told);
+    for (address, expected) in [(DMB + 0xf_f000, 0), (DMB + 0xf_f001, 1)] {
+        let mut machine = Machine::with(1, window);
+        machine.command(0, &request(1, &[&address.to_be_bytes()]));
+        let outside = machine.broken();
+        let outside = outside.iter().filter(|rule| **rule == told[0]).count();
+        assert_eq!(
+            outside, expected,
+            "{address:#x}: the page's last byte counts"
+        );
+    }
+}
+
+#[test]
+fn address_as_token() {
+    for address in [DMB + (40 << 20), SBA, IEQ] {
+        let (mut machine, _) = pair(Rule::AddressAsToken, Severity::Warn);
+        // As the driver makes it: element, flag and offset ORed into what it takes for a token.
+        for fields in [0, 1 << 23, 5 << 24 | 64] {
+            machine.store(0, 0, address | fields, &[0; 8]).unwrap_err();
+            assert_eq!(machine.seen.rules(), ["unknown-dmb", "address-as-token"]);
+        }
+        let unregister = request(0x0b, &[&address.to_be_bytes()]);
+        machine.done(0, &unregister);
+        assert_eq!(
+            machine.broken(),
+            ["unregister-not-owned", "address-as-token"]
+        );
+        let beside = address + (9 << 32);
+        machine.store(0, 0, beside, &[0; 8]).unwrap_err();
+        machine.done(0, &request(0x0b, &[&beside.to_be_bytes()]));
+        assert_eq!(machine.broken(), ["unknown-dmb", "unregister-not-owned"]);
+    }
+}
+
+#[test]
 fn unregister_not_owned() {
     let unknown = request(0x0b, &[&(77_u64 << 32).to_be_bytes()]);
     command_breaks(Rule::UnregisterNotOwned, probed, &unknown, 0);
     let foreign = |machine: &mut Machine| {
         machine.probe(0);
         machine.probe(1);
-        assert_eq!(machine.reg_dmb(1, 32, 4096, GIDS[0]), 1 << 32);
+        assert_eq!(machine.reg_dmb(1, 32, 4096, GIDS[0]), FIRST_TOKEN);
     };
-    let request = request(0x0b, &[&(1_u64 << 32).to_be_bytes()]);
+    let request = request(0x0b, &[&FIRST_TOKEN.to_be_bytes()]);
     command_breaks(Rule::UnregisterNotOwned, foreign, &request, 13);
 }
 
@@ -362,6 +514,50 @@ fn smcd_rules_under_reject_keep_the_sender_s_state() {
     assert_eq!(refusal.rule, Some(Rule::CdcNotAMessage));
     assert!(machine.guests.log.is_empty());
     assert_eq!(machine.info(0).totals.moves, 0);
+}
+
+/// A CDC message: counts of producer and consumer in their first round.
+fn cdc(producer: u32, consumer: u32) -> [u8; 32] {
+    let mut message = [0; 32];
+    message[0] = 0xfe;
+    message[10..14].copy_from_slice(&producer.to_be_bytes());
+    message[18..22].copy_from_slice(&consumer.to_be_bytes());
+    message
+}
+
+#[test]
+fn smcd_cursors_are_held_against_the_other_direction() {
+    for other_watched in [true, false] {
+        let smcd = [Rule::CdcConsumerAhead, Rule::CdcConsumerOutside];
+        let mut machine = Machine::with(2, |config| {
+            let watched = config.gid == GIDS[0] || other_watched;
+            for rule in smcd.into_iter().filter(|_| watched) {
+                config.rules.set(rule, Severity::Warn);
+            }
+        });
+        machine.probe(0);
+        machine.probe(1);
+        let to_1 = machine.reg_dmb(1, 40, 16384, GIDS[0]);
+        let to_0 = machine.reg_dmb(0, 41, 4096, GIDS[1]);
+        // Not of this direction: 1 may not write it.
+        machine.reg_dmb(0, 42, 65536, GIDS[2]);
+        let data = target(to_0, 0, false, 32);
+        machine.store(1, 0, data, &[1; 100]).unwrap();
+        let message = target(to_0, 0, true, 0);
+        machine.store(1, 0, message, &cdc(100, 0)).unwrap();
+        assert_eq!(machine.broken(), NOTHING);
+        let answer = target(to_1, 0, true, 0);
+        machine.store(0, 0, answer, &cdc(0, 100)).unwrap();
+        assert_eq!(machine.broken(), NOTHING);
+        machine.store(0, 0, answer, &cdc(0, 101)).unwrap();
+        let told: &[&str] = match other_watched {
+            true => &["cdc-consumer-ahead"],
+            false => &[],
+        };
+        assert_eq!(machine.broken(), told);
+        machine.store(0, 0, answer, &cdc(0, 4096 - 32)).unwrap();
+        assert_eq!(machine.broken(), ["cdc-consumer-outside"]);
+    }
 }
 
 #[test]

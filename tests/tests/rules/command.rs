@@ -32,6 +32,14 @@ pub const CASES: &[Case] = &[
         rig.one.store(2, 0, &header(code::ADD_VLAN_ID, 16)).ok();
         rig.one.store(2, 8, &[0; 8])
     }),
+    Case::new("payload-overwritten", |rig| {
+        rig.one.store(2, 8, &[1; 8]).ok();
+        rig.one.store(2, 8, &[2; 16])
+    }),
+    Case::new("payload-mixed", |rig| {
+        rig.one.store(2, 8, &[1; 16]).ok();
+        rig.one.store(2, 8, &[2; 8])
+    }),
     Case::new("torn-header", |rig| {
         rig.one.store(2, 0, &header(code::READ_GID, 8)[..4])
     }),
@@ -41,6 +49,11 @@ pub const CASES: &[Case] = &[
     }),
     Case::new("command-overlap", |rig| {
         begin(rig, code::READ_GID, []).ok();
+        begin(rig, code::READ_GID, [])
+    }),
+    Case::new("response-half-read", |rig| {
+        begin(rig, code::READ_GID, []).ok();
+        assert_eq!(rig.one.client.read(2, 0, 8).errno(), None);
         begin(rig, code::READ_GID, [])
     }),
     Case::new("response-before-command", |rig| {
@@ -69,6 +82,14 @@ pub const CASES: &[Case] = &[
     }),
     Case::new("queue-misaligned", |rig| {
         begin(rig, code::REG_SBA, Bytes::new().be64(IOVA + 8))
+    }),
+    Case::new("token-as-address", |rig| {
+        rig.one.register();
+        let token = rig.one.register_dmb(4096, FIRST_INDEX, 0xa);
+        begin(rig, code::REG_DMB, dmb(token, 4096, FIRST_INDEX + 1, 0xa))
+    }),
+    Case::new("outside-dma-window", |rig| {
+        begin(rig, code::REG_SBA, Bytes::new().be64(IOVA - 4096))
     }),
     Case::new("unregister-not-owned", |rig| {
         rig.two.register();

@@ -1,7 +1,7 @@
 //! Rules about the target and the order of data moves.
 
 use vfio_user_ism_tests::Message;
-use vfio_user_ism_tests::driver::{FIRST_INDEX, target};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, target};
 
 use super::{Case, Rig};
 
@@ -25,6 +25,10 @@ fn moves(rig: &mut Rig, moves: &[(u64, bool)]) -> Message {
 pub const CASES: &[Case] = &[
     Case::new("unknown-dmb", |rig| {
         rig.one.put(target(0x77_0000_0000, 0, false, 0), &[1; 16])
+    }),
+    Case::new("address-as-token", |rig| {
+        buffer(rig);
+        rig.one.put(IOVA + DMB + 64, &[1; 16])
     }),
     Case::new("outside-dmb", |rig| {
         moves(rig, &[(u64::from(LEN) - 8, false)])

@@ -7,6 +7,7 @@ pub mod catalogue;
 mod group;
 mod set;
 mod severity;
+mod text;
 mod violation;
 
 pub use catalogue::{Rule, RuleInfo};

@@ -42,7 +42,11 @@ fn with_payload(len: usize) -> Window {
 fn answered(starved: bool) -> Window {
     let mut window = Window::default();
     window.store(0, &HEADER_16);
-    window.answer(image(3, Ok(Payload::default().u64(1))), starved);
+    let outcome = match starved {
+        true => Err(ResponseCode::MissingPayload),
+        false => Ok(Payload::default().u64(1)),
+    };
+    window.answer(image(3, outcome), starved);
     window
 }
 
@@ -121,17 +125,46 @@ fn a_store_before_the_response_was_loaded_overlaps() {
         judged(&window, 0, &[0, 0, 0, 3, 0, 0, 0, 8]),
         ["command-overlap"]
     );
-    window.loaded(8);
+    window.loaded(8, 8);
     assert_eq!(judged(&window, 8, &[0; 8]), ["command-overlap"]);
-    window.loaded(0);
+    window.loaded(0, 8);
+    assert_eq!(judged(&window, 8, &[0; 8]), ["response-half-read"]);
+    assert_eq!(
+        judged(&window, 0, &[0, 0, 0, 3, 0, 0, 0, 8]),
+        ["response-half-read"]
+    );
+    window.loaded(8, 7);
+    assert_eq!(judged(&window, 8, &[0; 8]), ["response-half-read"]);
+    window.loaded(8, 8);
     assert!(judged(&window, 8, &[0; 8]).is_empty());
+}
+
+#[test]
+fn a_payload_over_one_that_waits_for_its_header_is_told() {
+    let over = &["payload-overwritten"];
+    assert_eq!(judged(&with_payload(8), 8, &[0; 8]), over);
+    assert_eq!(judged(&with_payload(8), 8, &[0; 16]), over);
+    let mixed = &["payload-mixed"];
+    assert_eq!(judged(&with_payload(16), 8, &[0; 8]), mixed);
+    assert_eq!(judged(&with_payload(16), 16, &[0; 8]), mixed);
+    assert_eq!(judged(&with_payload(16), 23, &[0; 8]), mixed);
+    // The next piece of the same payload.
+    assert!(judged(&with_payload(8), 16, &[0; 8]).is_empty());
+    assert!(judged(&with_payload(8), 100, &[0; 8]).is_empty());
+    // A store over header and payload is judged for both.
+    let mut both = HEADER_16.to_vec();
+    both.extend([0; 8]);
+    assert_eq!(
+        judged(&with_payload(8), 0, &both),
+        ["payload-overwritten", "header-not-alone"]
+    );
 }
 
 #[test]
 fn payload_behind_a_header_that_missed_it_is_late() {
     let mut window = answered(true);
     assert_eq!(judged(&window, 8, &[0; 8]), ["payload-after-header"]);
-    window.loaded(0);
+    window.loaded(0, 8);
     assert!(judged(&window, 8, &[0; 8]).is_empty(), "the next command's");
 }
 
@@ -146,7 +179,7 @@ fn a_response_is_loaded_after_its_command_and_inside_its_length() {
     assert!(judged_load(&window, 8, 8).is_empty());
     assert_eq!(judged_load(&window, 16, 8), ["response-overread"]);
     assert_eq!(judged_load(&window, 9, 8), ["response-overread"]);
-    window.loaded(0);
+    window.loaded(0, 8);
     window.store(8, &[0; 8]);
     assert_eq!(judged_load(&window, 0, 8), ["response-before-command"]);
     window.store(0, &HEADER_16);

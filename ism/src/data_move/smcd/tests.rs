@@ -1,3 +1,5 @@
+use super::connection::Cursors;
+use super::message::Cursor;
 use super::*;
 use crate::FunctionId;
 use crate::judged::broken;
@@ -6,6 +8,8 @@ use crate::judged::broken;
 struct Sender {
     order: SmcdOrder,
     dmb: Dmb,
+    /// The DMBs of the other direction.
+    others: Vec<Other>,
     broken: Vec<&'static str>,
 }
 
@@ -23,7 +27,28 @@ impl Sender {
                 len: 16384,
                 index: 32,
             },
+            others: vec![Other {
+                ring: 1 << 20,
+                told: None,
+            }],
             broken: Vec::new(),
+        }
+    }
+
+    /// With DMBs of this size for the other direction, and what their writer told: producer and
+    /// consumer cursor.
+    fn with_others(told: &[[(u16, u32); 2]]) -> Self {
+        let cursor = |(wrap, count)| Cursor { wrap, count };
+        let other = |[producer, consumer]: &[_; 2]| Other {
+            ring: RING,
+            told: Some(Cursors {
+                producer: cursor(*producer),
+                consumer: cursor(*consumer),
+            }),
+        };
+        Self {
+            others: told.iter().map(other).collect(),
+            ..Self::new()
         }
     }
 
@@ -36,7 +61,8 @@ impl Sender {
         };
         let mut connection = None;
         self.broken.extend(broken(|judgement| {
-            connection = Some(self.order.judge(&self.dmb, piece, data, judgement));
+            let others = || self.others.clone();
+            connection = Some(self.order.judge(&self.dmb, piece, data, others, judgement));
         }));
         self.order.note(TOKEN, connection.unwrap());
         self
@@ -50,6 +76,20 @@ impl Sender {
 
     fn cdc(&mut self, producer: (u16, u32), consumer: (u16, u32), state: u8) -> &mut Self {
         let message = cdc(producer, consumer, state);
+        self.store(0, &message, true)
+    }
+
+    /// A message with producer flags, and changed further.
+    fn flags(
+        &mut self,
+        producer: (u16, u32),
+        flags: u8,
+        state: u8,
+        change: impl FnOnce(&mut [u8; 32]),
+    ) -> &mut Self {
+        let mut message = cdc(producer, (0, 0), state);
+        message[22] = flags;
+        change(&mut message);
         self.store(0, &message, true)
     }
 
@@ -82,9 +122,9 @@ fn a_connection_with_a_wrap_breaks_nothing() {
         .cdc((1, 400), (0, 500), 0)
         .data(400..RING)
         .data(0..400)
-        .cdc((2, 400), (3, 1), 0)
-        .cdc((2, 400), (3, 1), 0x80)
-        .cdc((2, 400), (3, 1), 0xc0)
+        .cdc((2, 400), (1, 1), 0)
+        .cdc((2, 400), (2, 1), 0x80)
+        .cdc((2, 400), (2, 1), 0xc0)
         .breaks(&[]);
 }
 
@@ -104,20 +144,8 @@ fn a_full_ring_ends_at_the_next_wrap() {
 #[test]
 fn wraps_are_counted_modulo_two_to_the_16() {
     let mut sender = Sender::new();
-    sender.order.note(
-        TOKEN,
-        Connection {
-            producer: Cursor {
-                wrap: 0xffff,
-                count: 100,
-            },
-            consumer: Cursor {
-                wrap: 0xffff,
-                count: 5,
-            },
-            ..Connection::default()
-        },
-    );
+    let connection = Connection::at((0xffff, 100), (0xffff, 5));
+    sender.order.note(TOKEN, connection);
     sender
         .data(100..RING)
         .data(0..50)
@@ -136,9 +164,6 @@ fn signals_that_are_no_message_are_told() {
         bad[at] ^= 1;
         Sender::new().store(0, &bad, true).breaks(told);
     }
-    let mut flags = good;
-    flags[22] = 0xff;
-    Sender::new().store(0, &flags, true).breaks(&[]);
 }
 
 #[test]
@@ -192,19 +217,19 @@ fn an_abort_may_leave_data_unannounced() {
 #[test]
 fn cursors_do_not_run_backwards() {
     let mut sender = Sender::new();
-    sender.data(0..100).cdc((0, 100), (2, 7), 0).breaks(&[]);
+    sender.data(0..100).cdc((0, 100), (1, 0), 0).breaks(&[]);
     sender
-        .cdc((0, 99), (2, 7), 0)
+        .cdc((0, 99), (1, 0), 0)
         .breaks(&["cdc-cursor-backwards"]);
     let mut sender = Sender::new();
-    sender.data(0..100).cdc((0, 100), (2, 7), 0);
+    sender.data(0..100).cdc((0, 100), (1, 0), 0);
     sender
-        .cdc((0, 100), (2, 6), 0)
+        .cdc((0, 100), (0, 9000), 0)
         .breaks(&["cdc-cursor-backwards"]);
     let mut sender = Sender::new();
-    sender.data(0..100).cdc((0, 100), (2, 7), 0);
+    sender.data(0..100).cdc((0, 100), (1, 0), 0);
     sender
-        .cdc((0, 100), (1, 9000), 0)
+        .cdc((0, 100), (0, 1), 0)
         .breaks(&["cdc-cursor-backwards"]);
 }
 
@@ -222,8 +247,12 @@ fn nothing_is_stored_after_the_end() {
     sender
         .data(0..100)
         .cdc((0, 100), (0, 0), 0x80)
-        .data(100..200)
-        .breaks(&[]);
+        .data(100..200);
+    sender.breaks(&["cdc-data-after-done"]);
+    let mut sender = Sender::new();
+    sender.data(0..100).cdc((0, 100), (0, 0), 0xc0);
+    // The start of the ring: a new connection.
+    sender.data(0..100).breaks(&[]);
 }
 
 #[test]
@@ -268,9 +297,174 @@ fn it_may_start_again_without_having_ended() {
 }
 
 #[test]
+fn a_sender_that_is_done_stays_done() {
+    let mut sender = Sender::new();
+    sender.data(0..100).cdc((0, 100), (0, 0), 0x80);
+    sender
+        .cdc((0, 100), (0, 5), 0x80)
+        .cdc((0, 100), (0, 5), 0xc0)
+        .breaks(&[]);
+    let mut sender = Sender::new();
+    sender.data(0..100).cdc((0, 100), (0, 0), 0x80);
+    sender
+        .cdc((0, 100), (0, 5), 0)
+        .breaks(&["cdc-state-cleared"]);
+    // A new connection in the same DMB, after the end and without one.
+    let mut sender = Sender::new();
+    sender.data(0..100).cdc((0, 100), (0, 0), 0xc0);
+    sender.cdc((0, 0), (0, 5), 0).breaks(&[]);
+    let mut sender = Sender::new();
+    sender.data(0..100).cdc((0, 100), (0, 0), 0x80);
+    sender.cdc((0, 0), (0, 5), 0).breaks(&[]);
+}
+
+#[test]
+fn the_consumer_advances_by_one_round_at_most() {
+    let told = &["cdc-consumer-jump"];
+    let after = |first: (u16, u32), second: (u16, u32)| {
+        let mut sender = Sender::new();
+        sender.order.note(TOKEN, Connection::at((9, 0), first));
+        sender.cdc((9, 0), second, 0);
+        sender
+    };
+    after((0, 0), (1, 0)).breaks(&[]);
+    after((0, 0), (1, 1)).breaks(told);
+    after((0, 100), (1, 100)).breaks(&[]);
+    after((0, 100), (1, 101)).breaks(told);
+    after((0, 100), (2, 0)).breaks(told);
+    after((0xffff, 100), (0, 100)).breaks(&[]);
+    after((0xffff, 100), (1, 0)).breaks(told);
+}
+
+#[test]
+fn the_consumer_cursor_lies_in_a_ring_of_its_sender() {
+    let ring = u32::try_from(RING).unwrap();
+    let far = &[[(9, 0), (0, 0)]];
+    Sender::with_others(far)
+        .cdc((0, 0), (0, ring - 1), 0)
+        .breaks(&[]);
+    Sender::with_others(far)
+        .cdc((0, 0), (0, ring), 0)
+        .breaks(&["cdc-consumer-outside"]);
+    // No DMB in the other direction: nothing can be consumed.
+    let mut sender = Sender::with_others(&[]);
+    sender.cdc((0, 0), (0, 0), 0).breaks(&[]);
+    sender
+        .cdc((0, 0), (0, 1), 0)
+        .breaks(&["cdc-consumer-outside"]);
+}
+
+#[test]
+fn the_consumer_follows_a_producer() {
+    let told = &["cdc-consumer-ahead"];
+    let one = &[[(0, 100), (0, 0)]];
+    Sender::with_others(one)
+        .cdc((0, 0), (0, 100), 0)
+        .breaks(&[]);
+    Sender::with_others(one)
+        .cdc((0, 0), (0, 101), 0)
+        .breaks(told);
+    Sender::with_others(one).cdc((0, 0), (1, 0), 0).breaks(told);
+    // Another connection of the two functions may be meant.
+    let two = &[[(0, 100), (0, 0)], [(0, 500), (0, 0)]];
+    Sender::with_others(two)
+        .cdc((0, 0), (0, 500), 0)
+        .breaks(&[]);
+    Sender::with_others(two)
+        .cdc((0, 0), (0, 501), 0)
+        .breaks(told);
+}
+
+#[test]
+fn the_producer_is_one_ring_ahead_of_the_consumer_at_most() {
+    let sent = |consumer: (u16, u32), second: u64| {
+        let mut sender = Sender::with_others(&[[(0, 0), consumer]]);
+        let count = u32::try_from(second).unwrap();
+        sender.data(0..RING).cdc((1, 0), (0, 0), 0).breaks(&[]);
+        sender.data(0..second).cdc((1, count), (0, 0), 0);
+        sender
+    };
+    let told = &["cdc-ring-overrun"];
+    sent((0, 0), 1).breaks(told);
+    sent((0, 100), 100).breaks(&[]);
+    sent((0, 100), 101).breaks(told);
+    sent((1, 0), 101).breaks(&[]);
+    // A consumer ahead of the producer is of another connection, too.
+    sent((1, 102), 101).breaks(told);
+    // A message without data is not told again.
+    sent((0, 0), 1).cdc((1, 1), (0, 0), 0).breaks(told);
+    // If the receiver's messages are not looked at, nobody knows.
+    let mut sender = Sender::new();
+    sender.data(0..RING).cdc((1, 0), (0, 0), 0);
+    sender.data(0..1).cdc((1, 1), (0, 0), 0).breaks(&[]);
+}
+
+#[test]
+fn flags_stand_in_the_consumer_cursor_and_are_known() {
+    for at in [14, 15] {
+        let mut sender = Sender::new();
+        sender.flags((0, 0), 0, 0, |message| message[at] = 0x80);
+        sender.breaks(&["cdc-flags-in-producer"]);
+    }
+    for (at, flag, known) in [
+        (22, 0x08, false),
+        (22, 0x04, false),
+        (22, 0x01, false),
+        (23, 0x10, false),
+        (23, 0x01, false),
+        (23, 0xe0, true),
+        (22, 0x40, true),
+    ] {
+        let mut sender = Sender::new();
+        sender.flags((0, 0), 0, 0, |message| message[at] = flag);
+        let told: &[&str] = if known { &[] } else { &["cdc-unknown-flags"] };
+        sender.breaks(told);
+    }
+}
+
+#[test]
+fn blocked_and_update_requests_come_with_data() {
+    let told = &["cdc-flag-implausible"];
+    let none = |_: &mut [u8; 32]| {};
+    let mut sender = Sender::new();
+    sender.data(0..100).flags((0, 100), 0x80, 0, none);
+    // The flag may stay.
+    sender.flags((0, 100), 0x80, 0, none).breaks(&[]);
+    sender.flags((0, 100), 0, 0, none);
+    sender.flags((0, 100), 0x80, 0, none).breaks(told);
+    let mut sender = Sender::new();
+    sender
+        .data(0..50)
+        .flags((0, 0), 0x80, 0x20, none)
+        .breaks(&[]);
+    let mut sender = Sender::new();
+    sender.flags((0, 0), 0x10, 0, none).breaks(told);
+    let mut sender = Sender::new();
+    sender.data(0..9).flags((0, 9), 0x10, 0, none);
+    sender.flags((0, 9), 0x10, 0, none).breaks(&[]);
+}
+
+#[test]
+fn the_urgent_byte_is_the_last_one_sent() {
+    let told = &["cdc-urgent-mismatch"];
+    let none = |_: &mut [u8; 32]| {};
+    let mut sender = Sender::new();
+    sender.flags((0, 0), 0x40, 0, none);
+    sender.data(0..1).flags((0, 1), 0x60, 0, none);
+    sender.flags((0, 1), 0, 0, none).breaks(&[]);
+    // Present without data, without pending; pending no more though none was present.
+    Sender::new().flags((0, 0), 0x60, 0, none).breaks(told);
+    let mut sender = Sender::new();
+    sender.data(0..1).flags((0, 1), 0x20, 0, none).breaks(told);
+    let mut sender = Sender::new();
+    sender.data(0..1).flags((0, 1), 0x40, 0, none);
+    sender.flags((0, 1), 0, 0, none).breaks(told);
+}
+
+#[test]
 fn the_group_is_off_unless_a_rule_of_it_is_on() {
     let mut rules = RuleSet::default();
-    assert!(!enabled(&rules));
+    assert!(SmcdOrder::watching(&rules).is_none());
     rules.set(Rule::CdcCursorBackwards, Severity::Note);
-    assert!(enabled(&rules));
+    assert!(SmcdOrder::watching(&rules).is_some());
 }

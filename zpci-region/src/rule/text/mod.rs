@@ -1,0 +1,16 @@
+//! What the rules say: one file for each group.
+
+pub(super) mod command;
+pub(super) mod data;
+pub(super) mod shape;
+pub(super) mod smcd;
+
+/// Title, reason and source of one rule.
+pub(super) struct Text {
+    /// One line for lists.
+    pub title: &'static str,
+    /// Why the rule holds, in a paragraph.
+    pub reason: &'static str,
+    /// Where the reason comes from.
+    pub source: &'static str,
+}
