@@ -256,7 +256,12 @@ fn pure_crates_need_no_system() {
 
 /// Our crates from the bottom up. A crate may use those of earlier rows alone.
 const LAYERS: [&[&str]; 4] = [
-    &["vfio-user-protocol", "zpci-region", "debian-fetch"],
+    &[
+        "vfio-user-protocol",
+        "zpci-region",
+        "debian-fetch",
+        "s390x-asm",
+    ],
     &["ism", "intercept", "doctor", "vfio-user-ism-plugin"],
     &["vfio-user-ism-server", "lab"],
     &["vfio-user-ism"],
