@@ -12,6 +12,9 @@ use crate::{process, session, verdict};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+/// Value of `--break` that asks for the list.
+const LIST_DEFECTS: &str = "list";
+
 /// How a run went that came to a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -30,6 +33,10 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
     process::keep_with(program);
     if args.dump_plan {
         print(&plan(args)?.to_json())?;
+        return Ok(Ending::Good);
+    }
+    if args.defect.as_deref() == Some(LIST_DEFECTS) {
+        print(&session::defects(args, program)?)?;
         return Ok(Ending::Good);
     }
     let baseline = match &args.baseline {

@@ -78,6 +78,30 @@ pub fn record(
     })
 }
 
+/// The plugin's own list of its deliberate defects. Only QEMU can load the plugin and ask it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn defects(args: &Args, program: &Path) -> Result<String, Error> {
+    let plugin = Plugin::find(args, program)?;
+    let qemu = find_qemu(args)?;
+    let output = std::process::Command::new(&qemu.path)
+        .args(plugin.arguments(None, None, Some("list")))
+        .output()
+        .map_err(|source| Error::File {
+            path: qemu.path.clone(),
+            source,
+        })?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut list = String::new();
+    // QEMU's own last words are that it could not load the plugin.
+    for line in said.lines().filter(|line| !line.starts_with("qemu-")) {
+        list.push_str(line.trim_start_matches("vfio-user-ism-plugin: "));
+        list.push('\n');
+    }
+    Ok(list)
+}
+
 /// What all starts of one plan share.
 struct Session<'a> {
     args: &'a Args,

@@ -6,3 +6,4 @@ mod page;
 mod qemu;
 mod stand_in;
 mod stops;
+mod zoo;

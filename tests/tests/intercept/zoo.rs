@@ -1,0 +1,274 @@
+//! The plugin's deliberate defects: each is told from the correct interception, and named.
+//!
+//! docs/zoo.md says for each what it is called and which case shows it. `ZOO_WRITE=1` writes the
+//! tables anew. Each kind of defect is a test, so that they can be run apart (`zoo::loads`) and
+//! side by side.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use vfio_user_ism_tests::program::{self, Ended};
+
+/// Runs at a time, for each kind.
+const AT_A_TIME: usize = 2;
+/// What the table says of a defect that no case shows.
+const UNSEEN: &str = "not seen";
+/// What it says of one with which no plan can be run.
+const NO_REPORT: &str = "no report";
+
+/// A row of the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    name: String,
+    what: String,
+    /// The verdict that most cases get, [`UNSEEN`], or [`NO_REPORT`].
+    verdict: String,
+    /// A case that gets it; the message when there is no report.
+    case: String,
+}
+
+fn page() -> PathBuf {
+    program::repository().join("docs/zoo.md")
+}
+
+fn intercept(arguments: &[&str]) -> Ended {
+    let mut command = program::command();
+    command.args(["intercept", "--forward"]).args(arguments);
+    // Many of these run at a time, and beside other tests.
+    program::finish_within(Duration::from_secs(120), command)
+}
+
+/// Kinds with their defects: name and description.
+fn list() -> &'static BTreeMap<String, Vec<(String, String)>> {
+    static LIST: OnceLock<BTreeMap<String, Vec<(String, String)>>> = OnceLock::new();
+    LIST.get_or_init(|| {
+        let ended = intercept(&["--break", "list"]);
+        let mut kinds = BTreeMap::new();
+        let mut kind = None;
+        for line in ended.stdout.lines() {
+            if let Some(name) = line.strip_suffix(':').filter(|name| !name.contains(' ')) {
+                kind = Some(name.to_owned());
+            } else if let (Some(kind), Some(defect)) = (&kind, line.strip_prefix("  ")) {
+                let (name, what) = defect.split_once(' ').unwrap();
+                let defects: &mut Vec<_> = kinds.entry(kind.clone()).or_default();
+                defects.push((name.to_owned(), what.trim().to_owned()));
+            }
+        }
+        kinds
+    })
+}
+
+/// Labels of the cases, with whether they are good.
+type Labels = Vec<(String, String, bool)>;
+
+/// What a run with this defect says: labels, or why there is no report.
+fn labels(defect: Option<&str>) -> Result<Labels, String> {
+    let mut arguments = vec!["--format", "json", "--timeout", "30"];
+    if let Some(defect) = defect {
+        arguments.extend(["--break", defect]);
+    }
+    let ended = intercept(&arguments);
+    let Ok(report) = serde_json::from_str::<Value>(&ended.stdout) else {
+        assert_eq!(ended.code, Some(3), "{defect:?}: {}", ended.stderr);
+        let message = ended
+            .stderr
+            .lines()
+            .find(|line| line.contains("intercept: "));
+        let message = message.unwrap_or_default();
+        return Err(message.split("intercept: ").last().unwrap().to_owned());
+    };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let cases = report["cases"].as_array().unwrap().iter();
+    Ok(cases
+        .map(|case| {
+            (
+                text(&case["id"]),
+                text(&case["label"]),
+                case["good"] == true,
+            )
+        })
+        .collect())
+}
+
+/// The labels without a defect, all of them good.
+fn good() -> &'static Labels {
+    static GOOD: OnceLock<Labels> = OnceLock::new();
+    GOOD.get_or_init(|| {
+        let labels = labels(None).unwrap();
+        let bad: Vec<_> = labels.iter().filter(|(_, _, good)| !good).collect();
+        assert!(bad.is_empty(), "the correct interception: {bad:?}");
+        labels
+    })
+}
+
+/// Verdicts of the cases that are not good with this defect, and its row.
+fn judge(name: &str, what: &str) -> (BTreeMap<String, String>, Row) {
+    let row = |verdict: &str, case: &str| Row {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        verdict: verdict.to_owned(),
+        case: case.to_owned(),
+    };
+    let labels = match labels(Some(name)) {
+        Ok(labels) => labels,
+        Err(message) => {
+            let words = message.split_whitespace().take(9).collect::<Vec<_>>();
+            return (BTreeMap::new(), row(NO_REPORT, &words.join(" ")));
+        }
+    };
+    let bad: Vec<_> = labels.iter().filter(|(_, _, good)| !good).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, label, _) in &bad {
+        *counts.entry(label.split(' ').next().unwrap()).or_default() += 1;
+    }
+    let row = match counts.iter().max_by_key(|(_, count)| **count) {
+        Some((verdict, _)) => {
+            let case = bad.iter().find(|(_, label, _)| label.starts_with(verdict));
+            row(verdict, &case.unwrap().0)
+        }
+        None => {
+            let stripped = |labels: &Labels| -> Vec<String> {
+                labels.iter().map(|(_, label, _)| label.clone()).collect()
+            };
+            assert_eq!(stripped(&labels), stripped(good()), "{name}");
+            row(UNSEEN, "-")
+        }
+    };
+    let bad = bad.into_iter();
+    (
+        bad.map(|(id, label, _)| (id.clone(), label.clone()))
+            .collect(),
+        row,
+    )
+}
+
+/// Rows of the page under a heading.
+fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = text
+        .split("\n## ")
+        .find(|section| section.starts_with(heading));
+    let lines = section.unwrap_or_default().lines();
+    lines
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells = line.trim_matches('|').split(" | ");
+            cells
+                .map(|cell| cell.trim().trim_matches('`').to_owned())
+                .collect()
+        })
+        .collect()
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text =
+        String::from("| `break=` | what is wrong | verdict | for example |\n|---|---|---|---|\n");
+    for Row {
+        name,
+        what,
+        verdict,
+        case,
+    } in rows
+    {
+        text.push_str(&format!("| `{name}` | {what} | {verdict} | `{case}` |\n"));
+    }
+    text
+}
+
+/// Puts the table of a kind into the page.
+fn write(kind: &str, rows: &[Row]) {
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _one = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = std::fs::read_to_string(page()).unwrap();
+    let start = text.find(&format!("\n## {kind}\n")).unwrap();
+    let from = start + text[start..].find("\n| `break=`").unwrap() + 1;
+    let end = text[from..]
+        .find("\n\n")
+        .map_or(text.len(), |end| from + end + 1);
+    let new = format!("{}{}{}", &text[..from], table(rows), &text[end..]);
+    std::fs::write(page(), new).unwrap();
+}
+
+/// Every defect of a kind is seen as the page says.
+fn check(kind: &str) {
+    let defects = &list()[kind];
+    good();
+    let next = Mutex::new(defects.iter().enumerate());
+    let found = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let Some((number, (name, what))) = next.lock().unwrap().next() else {
+                        return;
+                    };
+                    let judged = judge(name, what);
+                    found.lock().unwrap().insert(number, judged);
+                }
+            });
+        }
+    });
+    let found = found.into_inner().unwrap();
+    assert_eq!(found.len(), defects.len());
+    if std::env::var_os("ZOO_WRITE").is_some() {
+        let rows: Vec<Row> = found.values().map(|(_, row)| row.clone()).collect();
+        return write(kind, &rows);
+    }
+    let text = std::fs::read_to_string(page()).unwrap();
+    let documented = rows(&text, kind);
+    let names: Vec<_> = documented.iter().map(|row| &row[0]).collect();
+    assert!(
+        names.into_iter().eq(defects.iter().map(|(name, _)| name)),
+        "docs/zoo.md, {kind}"
+    );
+    let unseen: BTreeSet<String> = rows(&text, "What no case shows")
+        .into_iter()
+        .map(|row| row[0].clone())
+        .collect();
+    for (row, (bad, now)) in documented.iter().zip(found.values()) {
+        let [name, what, verdict, case] = &row[..] else {
+            panic!("{row:?}");
+        };
+        assert_eq!(what, &now.what, "{name}");
+        match verdict.as_str() {
+            UNSEEN | NO_REPORT => assert_eq!((verdict, case), (&now.verdict, &now.case), "{name}"),
+            // The case may have further verdicts, as of a piece that is lost and altered.
+            _ => assert!(
+                bad.get(case)
+                    .is_some_and(|label| label.contains(verdict.as_str())),
+                "{name}: {case} should be {verdict}, but: {bad:?}"
+            ),
+        }
+        assert_eq!(
+            verdict == UNSEEN,
+            unseen.contains(name),
+            "{name}: a reason for what is not seen"
+        );
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident)*) => {
+        $(
+            #[test]
+            #[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+            fn $kind() {
+                check(stringify!($kind));
+            }
+        )*
+
+        #[test]
+        #[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+        fn every_kind_is_tested() {
+            let tested = BTreeSet::from([$(stringify!($kind)),*]);
+            assert!(list().keys().map(String::as_str).eq(tested));
+            let count: usize = list().values().map(Vec::len).sum();
+            assert!(count >= 60, "{count}");
+        }
+    };
+}
+
+kinds! {
+    answers blocks calls checks controls endings limits loads operands pieces refusals splits stores
+}
