@@ -45,6 +45,9 @@ pub enum Command {
     /// Check or show profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Tell about the event file that `--events` writes.
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Test a QEMU's interception of zPCI instructions: boots a probe guest against a server of its
     /// own, and says for each instruction whether the device saw what the guest executed.
     Intercept(Box<intercept::Args>),
@@ -112,6 +115,13 @@ pub enum ProfileCommand {
         /// The file.
         file: Option<PathBuf>,
     },
+}
+
+/// Commands about the event file.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// Print the JSON schema of a line of the event file.
+    Schema,
 }
 
 /// Longest time to look for a message. Longer spinning only wastes CPU.

@@ -10,9 +10,9 @@ use vfio_user_ism_server::StartError;
 use vfio_user_ism_server::listen::ListenError;
 use vfio_user_ism_server::listen::sockets::SocketsError;
 use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
-use vfio_user_ism_server::record::ReportError;
+use vfio_user_ism_server::record::{ReportError, events};
 
-use crate::args::{Cli, Command, FetchWhat, LogFormat, ProfileCommand};
+use crate::args::{Cli, Command, EventsCommand, FetchWhat, LogFormat, ProfileCommand};
 use crate::{logging, rules_list, serve, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
@@ -146,6 +146,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Profile(ProfileCommand::Show { file })) => {
             print(&pretty(&plan(file.as_deref())?.show()))
         }
+        Some(Command::Events(EventsCommand::Schema)) => print(&pretty(&events::schema())),
         Some(Command::Intercept(args)) => intercept(&args),
         Some(Command::Lab(args)) => lab(&args),
         Some(Command::Doctor(args)) => {

@@ -116,7 +116,7 @@ impl Function {
         } else if slot.last == kind {
             fabric.settle(self.id, &mut scope);
         }
-        journal.write(self.id, &Event::Disconnected { maps, channel });
+        scope.write(&Event::Disconnected { maps, channel });
         self.hub.wake_queued(&mut state);
         drop(state);
         self.hub.flush_events();
@@ -132,8 +132,9 @@ impl Function {
             ..
         } = &mut *state;
         client.loaded = None;
-        journal.write(self.id, &Event::Reset);
-        fabric.reset(self.id, guests, &mut journal.scope(self.id));
+        let mut scope = journal.scope(self.id);
+        scope.write(&Event::Reset);
+        fabric.reset(self.id, guests, &mut scope);
         self.hub.wake_queued(&mut state);
     }
 
@@ -147,7 +148,7 @@ impl Function {
             ..
         } = &mut *state;
         if slots[self.id.0].last == kind {
-            fabric.settle(self.id, &mut journal.scope(self.id));
+            fabric.settle(self.id, &mut journal.scope_without_cause(self.id));
         }
         drop(state);
         self.hub.flush_events();

@@ -142,7 +142,7 @@ impl Hub {
             fabric, journal, ..
         } = &mut *state;
         for at in 0..self.plan.functions.len() {
-            let mut scope = journal.scope(FunctionId(at));
+            let mut scope = journal.scope_without_cause(FunctionId(at));
             fabric.settle(FunctionId(at), &mut scope);
         }
     }

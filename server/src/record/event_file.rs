@@ -106,8 +106,8 @@ impl EventFile {
         std::mem::replace(&mut self.pending, spare)
     }
 
-    /// Adds one line.
-    pub fn write(&mut self, function: &str, event: &Event<'_>) {
+    /// Adds one line. Lines of one access share a `cause`.
+    pub fn write(&mut self, function: &str, cause: Option<u64>, event: &Event<'_>) {
         if self.stopped {
             self.lost += 1;
             return;
@@ -116,9 +116,9 @@ impl EventFile {
             self.stopped = true;
             self.lost += 1;
             tracing::warn!(path = %self.path.display(), limit = self.limit, "the event file is full");
-            self.line(function, &Event::Truncated { limit: self.limit });
+            self.line(function, None, &Event::Truncated { limit: self.limit });
         } else {
-            self.line(function, event);
+            self.line(function, cause, event);
         }
     }
 
@@ -127,7 +127,7 @@ impl EventFile {
         self.lost
     }
 
-    fn line(&mut self, function: &str, event: &Event<'_>) {
+    fn line(&mut self, function: &str, cause: Option<u64>, event: &Event<'_>) {
         self.seq += 1;
         let time_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let before = self.pending.len();
@@ -135,6 +135,7 @@ impl EventFile {
             seq: self.seq,
             time_us,
             function,
+            cause,
         };
         if let Err(error) = front.write(event, &mut self.pending) {
             self.pending.truncate(before);
@@ -173,9 +174,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events");
         let mut file = EventFile::create(&path, 1 << 20).unwrap();
-        file.write("ism0", &Event::Reset);
+        file.write("ism0", None, &Event::Reset);
         file.write(
             "ism0",
+            Some(9),
             &Event::Store {
                 path: "bar",
                 pcias: 2,
@@ -198,6 +200,8 @@ mod tests {
         assert_eq!(lines[1]["bytes"], "0aff");
         assert_eq!(lines[1]["rules"][0], "plain-store");
         assert_eq!(lines[1]["schema_version"], 1);
+        assert_eq!(lines[0].get("cause"), None);
+        assert_eq!(lines[1]["cause"], 9);
     }
 
     #[test]
@@ -206,7 +210,7 @@ mod tests {
         let path = folder.path().join("events");
         let mut file = EventFile::create(&path, 500).unwrap();
         for _ in 0..100 {
-            file.write("ism0", &Event::Reset);
+            file.write("ism0", None, &Event::Reset);
         }
         file.flush();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -222,9 +226,9 @@ mod tests {
     #[test]
     fn a_full_disk_stops_the_file_and_nothing_else() {
         let mut file = EventFile::create(Path::new("/dev/full"), 1 << 20).unwrap();
-        file.write("ism0", &Event::Reset);
+        file.write("ism0", None, &Event::Reset);
         file.flush();
-        file.write("ism0", &Event::Reset);
+        file.write("ism0", None, &Event::Reset);
         assert!(file.stopped);
     }
 
@@ -234,8 +238,8 @@ mod tests {
         let path = folder.path().join("events");
         let mut file = EventFile::create(&path, 1 << 30).unwrap();
         let told = file.pending_lines();
-        file.write("ism0", &Event::Reset);
-        file.write("ism0", &Event::Reset);
+        file.write("ism0", None, &Event::Reset);
+        file.write("ism0", None, &Event::Reset);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -244,7 +248,7 @@ mod tests {
         file.flush();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         while !file.is_full() {
-            file.write("ism0", &Event::Reset);
+            file.write("ism0", None, &Event::Reset);
         }
         assert!((FULL..FULL + 1000).contains(&file.pending.len()));
     }

@@ -1,9 +1,13 @@
 //! Events: one JSON object a line, in the order in which things happened.
 //!
 //! Every line has `schema_version`, `seq` (from 1, without gaps), `time_us` (since the start of
-//! the server), `function` and `event`; the rest depends on the event and is told in
-//! `docs/events.md`. Bytes are lower-case hexadecimal in the order in which they travelled.
+//! the server), `function` and `event`. Lines that belong to one access, reset or departure share a
+//! `cause`. The rest depends on the event and is told in `docs/events.md`. Bytes are lower-case
+//! hexadecimal in the order in which they travelled.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::line::Line;
@@ -29,8 +33,29 @@ impl Serialize for Hex<'_> {
     }
 }
 
-/// What happened. Offsets and lengths are bytes.
-#[derive(Debug, Serialize)]
+impl JsonSchema for Hex<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Hex".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^([0-9a-f]{2})*$",
+            "maxLength": 2 * SHOWN_BYTES,
+        })
+    }
+}
+
+/// The JSON schema of a line of the event file.
+pub fn schema() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::default().for_serialize();
+    let generator = settings.into_generator();
+    generator.into_root_schema_for::<Whole<'_>>().to_value()
+}
+
+/// One event. Offsets and lengths are bytes.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(
     missing_docs,
@@ -129,12 +154,24 @@ pub enum Event<'a> {
     },
 }
 
-#[derive(Serialize)]
+/// A line of the event file (`--events`) of vfio-user-ism.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Event", deny_unknown_fields)]
 struct Whole<'a> {
+    /// The version of this format.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
     schema_version: u32,
+    /// The number of the line: 1, 2, 3, ... without gaps.
+    #[schemars(range(min = 1))]
     seq: u64,
+    /// Microseconds since the server started.
     time_us: u64,
+    /// The name of the function.
     function: &'a str,
+    /// The number that this line shares with the access, reset or departure that caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 1))]
+    cause: Option<u64>,
     #[serde(flatten)]
     event: &'a Event<'a>,
 }
@@ -144,6 +181,7 @@ pub(super) struct Front<'a> {
     pub seq: u64,
     pub time_us: u64,
     pub function: &'a str,
+    pub cause: Option<u64>,
 }
 
 impl Front<'_> {
@@ -155,6 +193,7 @@ impl Front<'_> {
                 .number("seq", self.seq)
                 .number("time_us", self.time_us)
                 .text("function", self.function)
+                .optional("cause", self.cause)
                 .text("event", event)
         };
         match *event {
@@ -228,6 +267,7 @@ impl Front<'_> {
             seq: self.seq,
             time_us: self.time_us,
             function: self.function,
+            cause: self.cause,
             event,
         };
         serde_json::to_writer(out, &line)

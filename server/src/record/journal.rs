@@ -14,6 +14,8 @@ pub struct Journal {
     names: Vec<String>,
     tallies: Vec<Tally>,
     events: Option<EventFile>,
+    /// Causes so far: accesses, resets and departures.
+    causes: u64,
 }
 
 impl Journal {
@@ -24,6 +26,7 @@ impl Journal {
             names,
             tallies,
             events,
+            causes: 0,
         }
     }
 
@@ -37,10 +40,14 @@ impl Journal {
         &mut self.tallies[function.0]
     }
 
-    /// Writes an event.
+    /// Writes an event that has no cause in the file.
     pub fn write(&mut self, function: FunctionId, event: &Event<'_>) {
+        self.write_caused(function, None, event);
+    }
+
+    fn write_caused(&mut self, function: FunctionId, cause: Option<u64>, event: &Event<'_>) {
         if let Some(events) = &mut self.events {
-            events.write(&self.names[function.0], event);
+            events.write(&self.names[function.0], cause, event);
         }
     }
 
@@ -54,11 +61,21 @@ impl Journal {
         self.events.as_ref().map_or(0, EventFile::lost)
     }
 
-    /// The observer of one access of one function.
+    /// The observer of one access, reset or departure of one function. Its lines share a number.
     pub fn scope(&mut self, function: FunctionId) -> Scope<'_> {
+        self.causes += 1;
+        Scope {
+            cause: Some(self.causes),
+            ..self.scope_without_cause(function)
+        }
+    }
+
+    /// The observer of what has no line of its own: a run of pieces that ends because nothing follows.
+    pub fn scope_without_cause(&mut self, function: FunctionId) -> Scope<'_> {
         Scope {
             journal: self,
             function,
+            cause: None,
             rules: Vec::new(),
         }
     }
@@ -69,15 +86,22 @@ impl Journal {
 pub struct Scope<'a> {
     journal: &'a mut Journal,
     function: FunctionId,
+    cause: Option<u64>,
     rules: Vec<&'static str>,
 }
 
 impl Scope<'_> {
+    /// Writes an event of the function itself, with the number of this scope.
+    pub fn write(&mut self, event: &Event<'_>) {
+        self.journal.write_caused(self.function, self.cause, event);
+    }
+
     /// Records a store and how it went.
     pub fn stored(self, store: &Store<'_>, posted: bool, refusal: Option<&Refusal>) {
         let Self {
             journal,
             function,
+            cause,
             rules,
         } = self;
         journal
@@ -93,7 +117,7 @@ impl Scope<'_> {
             result: result(refusal),
             rules: &rules,
         };
-        journal.write(function, &event);
+        journal.write_caused(function, cause, &event);
     }
 
     /// Records a load, the bytes it was answered with, and how it went.
@@ -101,6 +125,7 @@ impl Scope<'_> {
         let Self {
             journal,
             function,
+            cause,
             rules,
         } = self;
         journal
@@ -115,7 +140,7 @@ impl Scope<'_> {
             result: result(refusal),
             rules: &rules,
         };
-        journal.write(function, &event);
+        journal.write_caused(function, cause, &event);
     }
 }
 
@@ -163,7 +188,7 @@ impl Observer for Scope<'_> {
             piece_length: violation.piece_len,
             detail: &violation.detail,
         };
-        self.journal.write(self.function, &event);
+        self.write(&event);
     }
 }
 
@@ -182,7 +207,8 @@ impl DeviceObserver for Scope<'_> {
             response_code: record.response_code,
             response: Hex(record.response),
         };
-        self.journal.write(record.function, &event);
+        self.journal
+            .write_caused(record.function, self.cause, &event);
     }
 
     fn data_move(&mut self, record: &MoveRecord) {
@@ -202,7 +228,7 @@ impl DeviceObserver for Scope<'_> {
             signal: record.signal,
             signalled: record.signalled,
         };
-        events.write(&names[record.function.0], &event);
+        events.write(&names[record.function.0], self.cause, &event);
     }
 
     fn event(&mut self, record: &EventRecord) {
@@ -218,10 +244,11 @@ impl DeviceObserver for Scope<'_> {
             info: record.info,
             delivered: record.delivered,
         };
-        events.write(&names[record.from.0], &event);
+        events.write(&names[record.from.0], self.cause, &event);
     }
 
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
-        self.journal.write(function, &Event::Interrupt { vector });
+        let event = Event::Interrupt { vector };
+        self.journal.write_caused(function, self.cause, &event);
     }
 }

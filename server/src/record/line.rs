@@ -30,6 +30,14 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// A number, if there is one.
+    pub fn optional(self, key: &str, value: Option<u64>) -> Self {
+        match value {
+            Some(value) => self.number(key, value),
+            None => self,
+        }
+    }
+
     /// A text.
     pub fn text(mut self, key: &str, value: &str) -> Self {
         self.key(key);

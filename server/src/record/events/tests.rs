@@ -142,15 +142,20 @@ fn a_line_shows_no_more_than_a_store_block() {
 
 #[test]
 fn lines_written_directly_are_those_that_serde_writes() {
-    for event in every_event() {
+    let causes = [None, Some(3)].into_iter();
+    for (event, cause) in every_event()
+        .iter()
+        .flat_map(|event| causes.clone().map(move |cause| (event, cause)))
+    {
         let front = Front {
             seq: 7,
             time_us: 1234,
             function: "ism\"0\"",
+            cause,
         };
         let (mut direct, mut whole) = (Vec::new(), Vec::new());
-        front.write(&event, &mut direct).unwrap();
-        front.serialize(&event, &mut whole).unwrap();
+        front.write(event, &mut direct).unwrap();
+        front.serialize(event, &mut whole).unwrap();
         whole.push(b'\n');
         assert_eq!(
             String::from_utf8(direct).unwrap(),
