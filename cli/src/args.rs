@@ -56,6 +56,9 @@ pub enum Command {
     Lab(Box<lab::Args>),
     /// Say what this machine has for the server, `intercept` and `lab`, and what to do about the rest
     Doctor(doctor::Args),
+    /// Show recorded sessions: as a page with a sequence diagram, as a Perfetto trace, or live in the
+    /// terminal.
+    View(vfio_user_ism_view::Args),
     /// Becomes a program that is killed when process PARENT, which must have started this, has ended.
     #[command(hide = true)]
     WithParent {

@@ -71,6 +71,9 @@ pub enum Failure {
     /// The lab could not be run.
     #[error("lab")]
     Lab(#[source] Box<lab::Error>),
+    /// The session cannot be shown.
+    #[error("view")]
+    View(#[source] vfio_user_ism_view::Error),
     /// The lab's modules could not be built.
     #[error("fetch")]
     Kit(#[source] lab::KitError),
@@ -100,6 +103,7 @@ impl Failure {
             Failure::Start(StartError::Sockets(SocketsError::OneForSeveral { .. })) => USAGE,
             Failure::Intercept(error) if error.is_usage() => USAGE,
             Failure::Lab(error) if error.is_usage() => USAGE,
+            Failure::View(error) if error.is_usage() => USAGE,
             _ => CANNOT_START,
         })
     }
@@ -154,6 +158,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(&text)?;
             Ok(ExitCode::from(u8::from(!all)))
         }
+        Some(Command::View(args)) => match vfio_user_ism_view::run(&args) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(Failure::View(error)),
+        },
         Some(Command::WithParent { parent, words }) => Err(Failure::System {
             what: format!("cannot become {}", words[0].display()),
             source: with_parent::become_program(parent, &words),

@@ -1,0 +1,27 @@
+//! The command line of `view`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+/// Flags of `view`.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct Args {
+    /// Event files of a server (`--events`) and record files of the plugin; several make one page.
+    #[arg(required = true, value_name = "EVENTS")]
+    pub files: Vec<PathBuf>,
+    /// Write the page to this file [default: the first file's name with `.html` behind].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write a trace for Perfetto and Chrome's `about:tracing` to this file, and no page unless
+    /// `--output` asks for one.
+    #[arg(long, value_name = "FILE")]
+    pub perfetto: Option<PathBuf>,
+    /// Show functions, rates, DMBs and the last violations in the terminal while the server writes
+    /// its event file.
+    #[arg(long, conflicts_with_all = ["output", "perfetto"])]
+    pub follow: bool,
+    /// With `--follow`: show what the file holds now, once, and end.
+    #[arg(long, requires = "follow")]
+    pub once: bool,
+}

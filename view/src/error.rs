@@ -1,0 +1,59 @@
+//! The failures of `view`.
+
+use std::path::PathBuf;
+
+/// The reason why a session cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A line is neither an event nor a record.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// The files hold nothing.
+    #[error("{}: no events in it", path.display())]
+    Empty {
+        /// The first file.
+        path: PathBuf,
+    },
+    /// The session has more of something than a page can show.
+    #[error("{what}: {count}, a page shows at most {most}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many can be shown.
+        most: usize,
+    },
+}
+
+impl Error {
+    /// Whether the command line or a file that it names is at fault.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Error::Write { .. })
+    }
+}

@@ -1,0 +1,239 @@
+//! A session in the terminal, while the server writes it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Error;
+use crate::decode::size;
+use crate::input::{Event, Item, Line, Source};
+
+/// Time between two pictures, and over which rates are counted.
+const TURN: Duration = Duration::from_secs(1);
+/// Violations and refusals that are shown.
+const LAST: usize = 8;
+/// Puts the cursor to the top and clears what is below.
+const HOME: &str = "\x1b[H\x1b[J";
+
+/// Counts of one function.
+#[derive(Debug, Default, Clone)]
+struct Counts {
+    clients: i64,
+    accesses: u64,
+    commands: u64,
+    failed: u64,
+    moves: u64,
+    bytes: u64,
+    signals: u64,
+    interrupts: u64,
+    violations: u64,
+    refused: u64,
+    dmbs: BTreeMap<u64, u64>,
+}
+
+/// Everything that is shown.
+#[derive(Debug, Default)]
+struct Screen {
+    functions: BTreeMap<String, Counts>,
+    /// The counts one turn ago.
+    before: BTreeMap<String, Counts>,
+    last: VecDeque<String>,
+    lines: u64,
+    time_us: u64,
+}
+
+/// Shows the files until the process is ended, or once.
+///
+/// # Errors
+/// [`Error::Read`] and [`Error::Line`].
+pub fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
+    let mut sources = files
+        .iter()
+        .map(|file| Source::open(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut screen = Screen::default();
+    let terminal = std::io::stdout().is_terminal();
+    loop {
+        for source in &mut sources {
+            while let Some(item) = source.next()? {
+                if let Item::Event(line) = item {
+                    screen.take(&line);
+                }
+            }
+        }
+        let front = if terminal && !once { HOME } else { "" };
+        let text = format!("{front}{}", screen.picture(once));
+        let mut stdout = std::io::stdout().lock();
+        let shown = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        // Without a reader there is nobody to show it to.
+        if once || shown.is_err() {
+            return Ok(());
+        }
+        screen.before = screen.functions.clone();
+        std::thread::sleep(TURN);
+    }
+}
+
+impl Screen {
+    fn take(&mut self, line: &Line) {
+        self.lines += 1;
+        self.time_us = self.time_us.max(line.time_us);
+        if let Event::DataMove {
+            owner,
+            token,
+            length,
+            ..
+        } = &line.event
+        {
+            let owner = self.functions.entry(owner.clone()).or_default();
+            *owner.dmbs.entry(*token).or_default() += length;
+        }
+        let counts = self.functions.entry(line.function.clone()).or_default();
+        match &line.event {
+            Event::Connected { .. } => counts.clients += 1,
+            Event::Disconnected { channel, .. } => {
+                counts.clients -= 1;
+                if !channel {
+                    counts.dmbs.clear();
+                }
+            }
+            Event::Reset => counts.dmbs.clear(),
+            Event::Store { .. } | Event::Load { .. } => counts.accesses += 1,
+            Event::ConfigRead { .. } | Event::ConfigWrite { .. } => counts.accesses += 1,
+            Event::Command {
+                code,
+                request,
+                response_code,
+                response,
+                ..
+            } => {
+                counts.commands += 1;
+                counts.failed += u64::from(*response_code != 0);
+                let field = |bytes: &[u8]| crate::decode::be(bytes, 8, 8);
+                match (*code, *response_code) {
+                    (0x0a, 0) => {
+                        counts
+                            .dmbs
+                            .extend(field(&response.0).map(|token| (token, 0)));
+                    }
+                    (0x0b, 0) => {
+                        field(&request.0).map(|token| counts.dmbs.remove(&token));
+                    }
+                    _ => {}
+                }
+            }
+            Event::DataMove { length, signal, .. } => {
+                counts.moves += 1;
+                counts.bytes += length;
+                counts.signals += u64::from(*signal);
+            }
+            Event::Interrupt { .. } => counts.interrupts += 1,
+            Event::Violation {
+                rule,
+                severity,
+                detail,
+                ..
+            } => {
+                counts.violations += 1;
+                let text = format!("{severity:6} {rule} at {}: {detail}", line.function);
+                self.remember(line.time_us, &text);
+            }
+            Event::RefusedRequest {
+                command, reason, ..
+            } => {
+                counts.refused += 1;
+                let text = format!("refused {command} at {}: {reason}", line.function);
+                self.remember(line.time_us, &text);
+            }
+            _ => {}
+        }
+    }
+
+    fn remember(&mut self, time_us: u64, text: &str) {
+        if self.last.len() == LAST {
+            self.last.pop_front();
+        }
+        // Text of a file does not command the terminal.
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        self.last
+            .push_back(format!("{:>12.6} {text}", time_us as f64 / 1e6));
+    }
+
+    /// The text of the screen. Rates need a turn before this one.
+    fn picture(&self, once: bool) -> String {
+        let mut text = String::new();
+        let seconds = self.time_us as f64 / 1e6;
+        let _ = writeln!(
+            text,
+            "{} lines, {seconds:.3} s since the server started\n",
+            self.lines
+        );
+        let unit = if once { "in all" } else { "per second" };
+        let _ = writeln!(
+            text,
+            "{:<16} {:>7} {:>10} {:>9} {:>9} {:>11} {:>9} {:>10} {:>10} {:>8}   {unit}",
+            "function",
+            "clients",
+            "accesses",
+            "commands",
+            "moves",
+            "bytes",
+            "signals",
+            "interrupts",
+            "violations",
+            "refused"
+        );
+        let none = Counts::default();
+        for (name, now) in &self.functions {
+            let before = match once {
+                true => &none,
+                false => self.before.get(name).unwrap_or(&none),
+            };
+            let _ = writeln!(
+                text,
+                "{:<16} {:>7} {:>10} {:>9} {:>9} {:>11} {:>9} {:>10} {:>10} {:>8}",
+                name,
+                now.clients,
+                now.accesses - before.accesses,
+                now.commands - before.commands,
+                now.moves - before.moves,
+                size(now.bytes - before.bytes),
+                now.signals - before.signals,
+                now.interrupts - before.interrupts,
+                now.violations,
+                now.refused,
+            );
+        }
+        let dmbs = self.functions.iter().flat_map(|(name, counts)| {
+            counts
+                .dmbs
+                .iter()
+                .map(move |(token, bytes)| (name, token, bytes))
+        });
+        let mut dmbs = dmbs.peekable();
+        if dmbs.peek().is_some() {
+            let _ = writeln!(text, "\nDMBs");
+        }
+        for (name, token, bytes) in dmbs.take(16) {
+            let _ = writeln!(
+                text,
+                "  {name:<14} token {token:#x}  {} written",
+                size(*bytes)
+            );
+        }
+        if !self.last.is_empty() {
+            let _ = writeln!(text, "\nlast violations and refusals");
+        }
+        for line in &self.last {
+            let _ = writeln!(text, "{line}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! Rows as columns of numbers, little endian.
+
+use crate::session::Row;
+
+/// What a page knows of every row without its text.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    rows: usize,
+    /// u32: number of the first line.
+    at: Vec<u8>,
+    /// u32: lines.
+    count: Vec<u8>,
+    /// f64: microseconds.
+    time: Vec<u8>,
+    /// u8: what it is about; 0x80 if something went wrong.
+    kind: Vec<u8>,
+    /// u8: lane.
+    from: Vec<u8>,
+    /// u8: lane, 255 without.
+    to: Vec<u8>,
+    /// u16: DMB, 0 without.
+    dmb: Vec<u8>,
+    /// u8: rule, 0 without.
+    rule: Vec<u8>,
+}
+
+impl Columns {
+    pub fn push(&mut self, row: &Row) {
+        self.rows += 1;
+        self.at.extend(row.at.to_le_bytes());
+        self.count.extend(row.count.to_le_bytes());
+        self.time.extend((row.time as f64).to_le_bytes());
+        self.kind
+            .push(row.kind as u8 | if row.failed { 0x80 } else { 0 });
+        self.from.push(row.from);
+        self.to.push(row.to);
+        self.dmb.extend(row.dmb.to_le_bytes());
+        self.rule.push(row.rule);
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns by name, packed.
+    pub fn packed(&self) -> [(&'static str, String); 8] {
+        let columns: [(&'static str, &[u8]); 8] = [
+            ("at", &self.at),
+            ("count", &self.count),
+            ("time", &self.time),
+            ("kind", &self.kind),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("dmb", &self.dmb),
+            ("rule", &self.rule),
+        ];
+        columns.map(|(name, bytes)| (name, super::packed(bytes)))
+    }
+}

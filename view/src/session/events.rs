@@ -1,0 +1,399 @@
+//! One line as one row.
+
+use ism::layout::DataAddress;
+use zpci_region::rule::catalogue::Rule;
+
+use super::{Fields, Kind, LaneKind, NO_LANE, Row, Session};
+use crate::Error;
+use crate::decode::{self, cdc::Cdc, command, hex, queue};
+use crate::input::{Event, Insn, Line};
+
+/// Bytes that are shown of a run.
+const SHOWN: usize = 64;
+/// The BAR of the data space.
+const DATA_BAR: u8 = 0;
+
+fn row(at: u32, time: u64, kind: Kind, from: u8, to: u8, label: String) -> Row {
+    Row {
+        at,
+        count: 1,
+        time,
+        until: time,
+        kind,
+        from,
+        to,
+        dmb: 0,
+        rule: 0,
+        failed: false,
+        bytes: 0,
+        label,
+        fields: Vec::new(),
+    }
+}
+
+fn named(fields: decode::Fields) -> Fields {
+    let own = |(name, value): (&'static str, String)| (name.into(), value);
+    fields.into_iter().map(own).collect()
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    let shown = const_hex::encode(&bytes[..bytes.len().min(SHOWN)]);
+    match bytes.len() {
+        0..=SHOWN => shown,
+        len => format!("{shown}… ({len} bytes)"),
+    }
+}
+
+/// What stands behind the address of an access.
+fn place(pcias: u8, offset: u64) -> String {
+    if pcias == DATA_BAR {
+        let address = DataAddress::decode(offset);
+        let signal = if address.signal { ", signal" } else { "" };
+        format!("token {:#x} + {:#x}{signal}", address.token, address.offset)
+    } else {
+        format!("BAR {pcias} + {offset:#x}")
+    }
+}
+
+pub(super) fn event(
+    session: &mut Session,
+    file: usize,
+    at: u32,
+    time: u64,
+    line: &Line,
+) -> Result<Row, Error> {
+    let own = session
+        .lanes
+        .get(file, LaneKind::Function, &line.function)?;
+    let fabric = session.lanes.get(file, LaneKind::Fabric, "fabric")?;
+    session.dmbs.learn_file(own, file);
+    let kind_of_client = |channel| {
+        if channel {
+            "instruction channel"
+        } else {
+            "device"
+        }
+    };
+    let make = |kind, from, to, label| row(at, time, kind, from, to, label);
+    let mut row = match &line.event {
+        Event::Connected { pid, channel } => {
+            let pid = pid.map_or(String::new(), |pid| format!(" (process {pid})"));
+            let label = format!("client of the {} connects{pid}", kind_of_client(*channel));
+            make(Kind::Client, own, fabric, label)
+        }
+        Event::Disconnected { maps, channel } => {
+            let label = format!(
+                "client of the {} leaves, with {maps} DMA maps",
+                kind_of_client(*channel)
+            );
+            make(Kind::Client, own, fabric, label)
+        }
+        Event::ClientRefused { channel, .. } => {
+            let label = format!(
+                "a second client of the {} is refused",
+                kind_of_client(*channel)
+            );
+            Row {
+                failed: true,
+                ..make(Kind::Client, own, fabric, label)
+            }
+        }
+        Event::Reset => make(Kind::Client, own, fabric, "reset".to_owned()),
+        Event::Store {
+            path,
+            pcias,
+            offset,
+            length,
+            bytes: data,
+            posted,
+            result,
+            ..
+        } => {
+            let failed = result != "accepted";
+            let ending = if failed {
+                format!(", {result}")
+            } else {
+                String::new()
+            };
+            let label = format!("store {length} B to {}{ending}", place(*pcias, *offset));
+            let mut row = make(Kind::Access, own, fabric, label);
+            row.failed = failed;
+            row.fields = access_fields(path, *pcias, *offset, *length, &data.0, result);
+            row.fields.push(("posted".into(), posted.to_string()));
+            if *pcias == DATA_BAR {
+                row.dmb = session.dmbs.find(own, DataAddress::decode(*offset).token);
+                if let Some(cdc) = Cdc::decode(&data.0) {
+                    row.label = format!("store {}{ending}", cdc.label());
+                    row.fields.extend(named(cdc.fields()));
+                }
+            }
+            row
+        }
+        Event::Load {
+            path,
+            pcias,
+            offset,
+            length,
+            bytes: data,
+            result,
+            ..
+        } => {
+            let failed = result != "accepted";
+            let ending = if failed {
+                format!(", {result}")
+            } else {
+                String::new()
+            };
+            let label = format!("load {length} B from {}{ending}", place(*pcias, *offset));
+            let mut row = make(Kind::Access, fabric, own, label);
+            row.failed = failed;
+            row.fields = access_fields(path, *pcias, *offset, *length, &data.0, result);
+            row
+        }
+        Event::ConfigWrite {
+            offset,
+            length,
+            bytes: data,
+            result,
+        } => {
+            let label = format!("config write {length} B at {offset:#x}");
+            let mut row = make(Kind::Config, own, fabric, label);
+            row.failed = result != "accepted";
+            row.fields = access_fields("config", 15, *offset, *length, &data.0, result);
+            row
+        }
+        Event::ConfigRead {
+            offset,
+            length,
+            bytes: data,
+            result,
+        } => {
+            let label = format!("config read {length} B at {offset:#x}");
+            let mut row = make(Kind::Config, fabric, own, label);
+            row.failed = result != "accepted";
+            row.fields = access_fields("config", 15, *offset, *length, &data.0, result);
+            row
+        }
+        Event::Violation {
+            rule,
+            severity,
+            path,
+            pcias,
+            offset,
+            length,
+            pieces,
+            piece_length,
+            detail,
+        } => {
+            let mut row = make(Kind::Violation, own, NO_LANE, format!("{rule}: {detail}"));
+            row.rule = session.rule(rule);
+            row.failed = true;
+            row.fields = vec![
+                ("rule".into(), rule.clone()),
+                ("severity".into(), severity.clone()),
+                ("detail".into(), detail.clone()),
+                ("place".into(), place(*pcias, *offset)),
+                ("path".into(), path.clone()),
+                ("length".into(), length.to_string()),
+            ];
+            if *pieces != 1 {
+                let told = format!("{pieces}, the largest of {piece_length} B");
+                row.fields.push(("pieces".into(), told));
+            }
+            if let Some(rule) = Rule::from_id(rule) {
+                let info = rule.info();
+                row.fields
+                    .push(("what it is".into(), info.title.to_owned()));
+                row.fields.push(("why".into(), info.reason.to_owned()));
+                row.fields.push(("source".into(), info.source.to_owned()));
+            }
+            if *pcias == DATA_BAR {
+                row.dmb = session.dmbs.find(own, DataAddress::decode(*offset).token);
+            }
+            row
+        }
+        Event::Command {
+            code,
+            name,
+            request,
+            response_code,
+            response,
+        } => {
+            let label = command::label(*code, name, &request.0, *response_code, &response.0);
+            let mut row = make(Kind::Command, own, fabric, label);
+            row.failed = *response_code != 0;
+            let told = |side: &'static str, fields: decode::Fields| {
+                let named = move |(name, value)| (format!("{side} {name}").into(), value);
+                fields.into_iter().map(named).collect::<Fields>()
+            };
+            row.fields = told("request", command::request(*code, &request.0));
+            let response = command::response(*code, *response_code, &response.0);
+            row.fields.extend(told("response", response));
+            row
+        }
+        Event::DataMove {
+            token,
+            owner,
+            dmb_offset,
+            length,
+            element,
+            signal,
+            signalled,
+        } => {
+            let to = session.lanes.get(file, LaneKind::Function, owner)?;
+            session.dmbs.learn_file(to, file);
+            let end = dmb_offset + length;
+            let label = format!("{length} B → {token:#x} [{dmb_offset:#x}..{end:#x}]");
+            let kind = if *signal { Kind::Signal } else { Kind::Move };
+            let mut row = make(kind, own, to, label);
+            row.dmb = session.dmbs.moved(own, to, *token, time);
+            row.failed = *signal && !*signalled;
+            row.bytes = *length;
+            row.fields = vec![
+                ("token".into(), hex(*token)),
+                ("owner".into(), owner.clone()),
+                ("offset".into(), hex(*dmb_offset)),
+                ("length".into(), length.to_string()),
+                ("element".into(), element.to_string()),
+                ("signal flag".into(), signal.to_string()),
+                ("owner signalled".into(), signalled.to_string()),
+            ];
+            row
+        }
+        Event::Queued {
+            to,
+            event_type,
+            code,
+            token,
+            info,
+            delivered,
+        } => {
+            let to = session.lanes.get(file, LaneKind::Function, to)?;
+            let lost = if *delivered { "" } else { " (not delivered)" };
+            let (kind, what) = (
+                queue::type_name(*event_type),
+                queue::code_name(*event_type, *code),
+            );
+            let mut row = make(Kind::Event, own, to, format!("{kind}: {what}{lost}"));
+            row.failed = !*delivered;
+            row.fields = named(queue::fields(*event_type, *code, *token, *info));
+            row.fields.push(("delivered".into(), delivered.to_string()));
+            row
+        }
+        Event::Interrupt { vector } => make(
+            Kind::Interrupt,
+            fabric,
+            own,
+            format!("interrupt, vector {vector}"),
+        ),
+        Event::RefusedRequest {
+            command,
+            errno,
+            reason,
+        } => {
+            let label = format!("{command} refused: {reason}");
+            let mut row = make(Kind::Refused, own, fabric, label);
+            row.failed = true;
+            row.fields = vec![
+                ("command".into(), command.clone()),
+                ("errno".into(), errno.to_string()),
+                ("reason".into(), reason.clone()),
+            ];
+            row
+        }
+        Event::Truncated { limit } => make(
+            Kind::Note,
+            fabric,
+            NO_LANE,
+            format!("the event file was full here ({limit} bytes)"),
+        ),
+        Event::Unknown => make(
+            Kind::Note,
+            own,
+            NO_LANE,
+            "an event that this version does not know".to_owned(),
+        ),
+    };
+    if let Some(cause) = line.cause {
+        row.fields.push(("cause".into(), cause.to_string()));
+    }
+    row.fields.push(("line".into(), line.seq.to_string()));
+    Ok(row)
+}
+
+fn access_fields(
+    path: &str,
+    pcias: u8,
+    offset: u64,
+    length: u64,
+    data: &[u8],
+    result: &str,
+) -> Fields {
+    let mut fields: Fields = vec![
+        ("path".into(), path.to_owned()),
+        ("pcias".into(), pcias.to_string()),
+        ("offset".into(), hex(offset)),
+        ("length".into(), length.to_string()),
+        ("bytes".into(), bytes(data)),
+        ("result".into(), result.to_owned()),
+    ];
+    if pcias == DATA_BAR {
+        fields.push(("address".into(), place(pcias, offset)));
+    }
+    fields
+}
+
+pub(super) fn insn(
+    session: &mut Session,
+    file: usize,
+    at: u32,
+    time: u64,
+    insn: &Insn,
+) -> Result<Row, Error> {
+    let own = session
+        .lanes
+        .get(file, LaneKind::Guest, &format!("guest {file}"))?;
+    let ending = match (&insn.exception, insn.cc) {
+        (Some(exception), _) => format!("{} exception", exception.name),
+        (None, Some(cc)) => format!("cc {cc}"),
+        (None, None) => insn.outcome.clone(),
+    };
+    let target = match (insn.pcias, insn.offset) {
+        (Some(pcias), Some(offset)) => format!(" {}", place(pcias, offset)),
+        _ => String::new(),
+    };
+    let label = format!("{}{target} → {ending}", insn.insn.to_uppercase());
+    let mut row = row(at, time, Kind::Instruction, own, NO_LANE, label);
+    row.failed = insn.exception.is_some() || insn.cc.is_some_and(|cc| cc != 0);
+    let mut add = |name: &'static str, value: Option<String>| {
+        row.fields.extend(value.map(|value| (name.into(), value)));
+    };
+    add("vcpu", Some(insn.vcpu.to_string()));
+    add("length", insn.length.map(|length| length.to_string()));
+    add("bytes", insn.bytes.as_ref().map(|data| bytes(&data.0)));
+    add("value", insn.value.map(hex));
+    add("outcome", Some(insn.outcome.clone()));
+    add("cc", insn.cc.map(|cc| cc.to_string()));
+    add("status", insn.status.map(|status| status.to_string()));
+    add("exception", insn.exception.as_ref().map(|e| e.name.clone()));
+    add("forwarded", Some(insn.forwarded.to_string()));
+    add("instruction", Some(insn.seq.to_string()));
+    Ok(row)
+}
+
+pub(super) fn problem(
+    session: &mut Session,
+    file: usize,
+    at: u32,
+    time: u64,
+    message: &str,
+) -> Result<Row, Error> {
+    let own = session
+        .lanes
+        .get(file, LaneKind::Guest, &format!("guest {file}"))?;
+    let row = row(at, time, Kind::Note, own, NO_LANE, message.to_owned());
+    Ok(Row {
+        failed: true,
+        ..row
+    })
+}

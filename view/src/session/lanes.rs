@@ -1,0 +1,79 @@
+//! The lanes of a sequence diagram.
+
+use std::collections::HashMap;
+
+use super::NO_LANE;
+use crate::Error;
+
+/// Lanes that a page can show.
+const MOST: usize = NO_LANE as usize - 1;
+
+/// What a lane stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LaneKind {
+    /// A function, with the guest behind it.
+    Function,
+    /// All functions of one server.
+    Fabric,
+    /// A guest whose instructions the plugin recorded.
+    Guest,
+}
+
+/// One lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// What is written above it.
+    pub name: String,
+    /// What it stands for.
+    pub kind: LaneKind,
+    /// Number of its file.
+    pub file: usize,
+}
+
+/// All lanes, in the order in which they came up.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    all: Vec<Lane>,
+    known: HashMap<(usize, LaneKind, String), u8>,
+}
+
+impl Lanes {
+    /// All lanes.
+    pub fn all(&self) -> &[Lane] {
+        &self.all
+    }
+
+    /// The lane of this name; made if it is new.
+    pub(super) fn get(&mut self, file: usize, kind: LaneKind, name: &str) -> Result<u8, Error> {
+        if let Some(lane) = self.known.get(&(file, kind, name.to_owned())) {
+            return Ok(*lane);
+        }
+        let too_many = Error::TooMany {
+            what: "functions and guests",
+            count: self.all.len() + 1,
+            most: MOST,
+        };
+        let lane = u8::try_from(self.all.len()).map_err(|_| too_many)?;
+        if usize::from(lane) >= MOST {
+            return Err(Error::TooMany {
+                what: "functions and guests",
+                count: self.all.len() + 1,
+                most: MOST,
+            });
+        }
+        self.all.push(Lane {
+            name: name.to_owned(),
+            kind,
+            file,
+        });
+        self.known.insert((file, kind, name.to_owned()), lane);
+        Ok(lane)
+    }
+
+    /// The name of a lane.
+    pub fn name(&self, lane: u8) -> &str {
+        self.all
+            .get(usize::from(lane))
+            .map_or("?", |lane| &lane.name)
+    }
+}
