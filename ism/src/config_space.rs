@@ -1,7 +1,8 @@
 //! PCI configuration space: 256 bytes, little-endian as PCI has it.
 //!
-//! Identity from Linux 6.12 `drivers/s390/net/ism_drv.c`; offsets from `pci_regs.h`. What the
-//! real function has besides is not public: class and subsystem ids are this emulator's choice.
+//! Identity from Linux 6.12 `drivers/s390/net/ism_drv.c`; offsets from `pci_regs.h`. The class code
+//! is 0 and there is no revision unless configured otherwise: Linux shows a real function so
+//! (`lspci` prints "Class 0000"). The rest is not public: subsystem ids are this emulator's choice.
 
 /// Bytes of configuration space.
 pub const CONFIG_LEN: usize = 256;
@@ -25,8 +26,6 @@ const MSIX: usize = 0x50;
 const COMMAND_WRITABLE: u16 = 0x0406;
 /// Capability list present. The other bits are write-one-to-clear and never set.
 const STATUS_VALUE: u16 = 0x0010;
-/// Network controller, other.
-const CLASS_NETWORK_OTHER: [u8; 3] = [0x00, 0x80, 0x02];
 const BAR_64BIT: u8 = 0x04;
 const MSI_ID: u8 = 0x05;
 const MSI_64BIT: u16 = 0x0080;
@@ -58,9 +57,9 @@ pub(crate) struct ConfigSpace {
 }
 
 impl ConfigSpace {
-    /// As after power-on. `bars` are number and size of the 64-bit memory BARs, sizes being
+    /// As after power-on. The low 24 bits of `class` are the class code. `bars` are number and size of the 64-bit memory BARs, sizes being
     /// powers of two of at least 16; the MSI-X BAR is given if the function has that capability.
-    pub fn new(bars: &[(u8, u64)], msix_bar: Option<u8>) -> Self {
+    pub fn new(class: u32, bars: &[(u8, u64)], msix_bar: Option<u8>) -> Self {
         let mut space = Self {
             value: [0; CONFIG_LEN],
             initial: [0; CONFIG_LEN],
@@ -70,7 +69,8 @@ impl ConfigSpace {
         space.put(0x02, &DEVICE.to_le_bytes());
         space.allow(COMMAND, &COMMAND_WRITABLE.to_le_bytes());
         space.put(STATUS, &STATUS_VALUE.to_le_bytes());
-        space.put(CLASS, &CLASS_NETWORK_OTHER);
+        let [interface, sub, base, _] = class.to_le_bytes();
+        space.put(CLASS, &[interface, sub, base]);
         for &(bar, size) in bars {
             let at = BAR + 4 * usize::from(bar);
             space.put(at, &[BAR_64BIT]);

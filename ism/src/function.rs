@@ -30,6 +30,8 @@ pub struct FunctionConfig {
     pub rules: RuleSet,
     /// Whether it has an MSI-X capability, and BAR 4 for its table, besides MSI.
     pub msix: bool,
+    /// Class code: base class, sub-class and interface in bits 23..0. The real one has 0.
+    pub class: u32,
     /// Size of BAR 0 in bytes: a power of two from 2^33 (tokens start at bit 32) to 2^48.
     pub data_bar_size: u64,
 }
@@ -47,6 +49,7 @@ impl FunctionConfig {
             },
             rules: RuleSet::default(),
             msix: true,
+            class: 0,
             data_bar_size: DATA_BAR_SIZE,
         }
     }
@@ -85,7 +88,7 @@ impl FunctionConfig {
             .into_iter()
             .filter_map(|bar| Some((bar, self.bar_size(bar)?)))
             .collect();
-        ConfigSpace::new(&bars, self.msix.then_some(MSIX_BAR))
+        ConfigSpace::new(self.class, &bars, self.msix.then_some(MSIX_BAR))
     }
 }
 

@@ -3,7 +3,7 @@ use super::*;
 const BARS: [(u8, u64); 3] = [(0, 1 << 48), (2, 4096), (4, 4096)];
 
 fn space() -> ConfigSpace {
-    ConfigSpace::new(&BARS, Some(4))
+    ConfigSpace::new(0, &BARS, Some(4))
 }
 
 fn read<const N: usize>(space: &ConfigSpace, offset: u64) -> [u8; N] {
@@ -13,10 +13,13 @@ fn read<const N: usize>(space: &ConfigSpace, offset: u64) -> [u8; N] {
 }
 
 #[test]
-fn it_is_an_ism_of_class_network() {
+fn it_is_an_ism_of_no_class_and_no_revision() {
     let space = space();
     assert_eq!(read(&space, 0), [0x14, 0x10, 0xed, 0x04]);
-    assert_eq!(read(&space, 8), [0, 0, 0x80, 0x02]);
+    assert_eq!(read(&space, 8), [0; 4]);
+    let network = ConfigSpace::new(0xff02_8001, &BARS, Some(4));
+    assert_eq!(read(&network, 8), [0, 0x01, 0x80, 0x02], "24 bits count");
+    assert_eq!(read(&network, 12), [0; 4]);
     assert_eq!(read(&space, 0x0e), [0]);
     assert_eq!(read(&space, 0x2c), [0x14, 0x10, 0xed, 0x04]);
 }
@@ -83,7 +86,7 @@ fn msix_table_and_pending_bits_lie_in_its_bar() {
 
 #[test]
 fn without_msix_the_list_ends_after_msi_and_bar_4_is_absent() {
-    let mut space = ConfigSpace::new(&BARS[..2], None);
+    let mut space = ConfigSpace::new(0, &BARS[..2], None);
     assert_eq!(read(&space, 0x40), [0x05, 0x00]);
     assert_eq!(read(&space, 0x50), [0; 12]);
     space.write(0x20, &[0xff; 8]).unwrap();

@@ -80,6 +80,7 @@ impl Hub {
             },
             rules: function.rules.clone(),
             msix: function.msix,
+            class: function.class_code,
             data_bar_size: 1 << function.data_bar_bits,
         });
         let fabric = Fabric::new(configs.collect())?;

@@ -81,6 +81,11 @@ pub struct DeviceSettings {
     /// function without, the real ISM has none. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msix: Option<bool>,
+    /// PCI class code: `0x` and six hexadecimal digits, two each for base class, sub-class and
+    /// interface. Default 0x000000, as the real one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^0x[0-9a-fA-F]{6}$"))]
+    pub class_code: Option<String>,
     /// Size of BAR 0 as a power of two, 33..=48 (tokens start at bit 32). Default 48 (256 TiB, as the real one).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 33, max = 48))]

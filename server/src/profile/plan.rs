@@ -47,6 +47,8 @@ pub struct FunctionPlan {
     pub carrier: CarrierPolicy,
     /// Whether it has MSI-X.
     pub msix: bool,
+    /// PCI class code, 24 bits.
+    pub class_code: u32,
     /// Size of BAR 0 as a power of two.
     pub data_bar_bits: u8,
     /// Severity of every rule.
@@ -154,6 +156,7 @@ impl FunctionPlan {
                 PayloadCarrier::Process => CarrierPolicy::ProcessVirtual,
             },
             msix: device.pick(|settings| settings.msix).0.unwrap_or(true),
+            class_code: device.class_code()?,
             data_bar_bits: device.range(
                 "data_bar_bits",
                 |settings| settings.data_bar_bits,
@@ -187,6 +190,7 @@ impl FunctionPlan {
             "contracts": contracts,
             "payload_carrier": carrier,
             "msix": self.msix,
+            "class_code": format!("{:#08x}", self.class_code),
             "data_bar_bits": self.data_bar_bits,
             "pchid": self.clp.pchid,
             "fid": self.fid,
@@ -243,6 +247,18 @@ impl Device<'_> {
         }
     }
 
+    fn class_code(&self) -> Result<u32, KeyError> {
+        let (code, key) = self.pick(|settings| settings.class_code.clone());
+        let Some(code) = code else { return Ok(0) };
+        hex_digits(&code)
+            .filter(|digits| digits.len() == 6)
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .ok_or_else(|| {
+                let problem = format!("{code:?}, expected 0x and 6 hexadecimal digits");
+                KeyError::new(format!("{key}.class_code"), problem)
+            })
+    }
+
     fn clp(&self) -> Result<ClpFacts, KeyError> {
         let (pchid, pchid_key) = self.pick(|settings| settings.pchid);
         let pchid = pchid.unwrap_or(DEFAULT_PCHID);
@@ -284,11 +300,14 @@ fn is_plain(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
+/// The digits of a number written as `0x...`.
+fn hex_digits(text: &str) -> Option<&str> {
+    text.strip_prefix("0x")
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn parse_gid(text: &str) -> Result<u64, String> {
-    let digits = text
-        .strip_prefix("0x")
-        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    match digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
+    match hex_digits(text).and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
         Some(0) => Err("zero means \"no GID\" to SMC-D, expected any other 0x... value".to_owned()),
         Some(gid) => Ok(gid),
         None => Err(format!(

@@ -156,6 +156,16 @@ fn a_bad_profile_is_an_error_with_file_key_and_expectation() {
             "device.data_bar_bits",
             "..=48",
         ),
+        (
+            one(r#"{"class_code":"0x0280"}"#),
+            "device.class_code",
+            "6 hexadecimal digits",
+        ),
+        (
+            one(r#"{"class_code":"0x02800g"}"#),
+            "device.class_code",
+            "6 hexadecimal digits",
+        ),
         (one(r#"{"pchid":0}"#), "device.pchid", "expected"),
         (one(r#"{"relaxed":"yes"}"#), "device.relaxed", "boolean"),
         (

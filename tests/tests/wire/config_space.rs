@@ -43,9 +43,23 @@ fn the_function_is_an_ism() {
     let daemon = Daemon::start();
     let config = config(&mut daemon.client());
     assert_eq!((u16_at(&config, 0), u16_at(&config, 2)), (0x1014, 0x04ed));
-    assert_eq!(config[0x0b], 2, "a network controller");
+    assert_eq!(
+        config[8..12],
+        [0; 4],
+        "no revision, no class, as on hardware"
+    );
     assert_eq!(config[0x0e] & 0x7f, 0, "header type");
     assert_eq!(u16_at(&config, 6) & 0x10, 0x10, "a capability list");
+}
+
+#[test]
+fn the_class_is_the_profiles() {
+    let daemon = Daemon::with_device(&json!({ "class_code": "0x028001" }));
+    let mut client = daemon.client();
+    let class = |client: &mut Client| client.read(CONFIG, 8, 4).data();
+    assert_eq!(class(&mut client), [0, 0x01, 0x80, 0x02]);
+    client.write(CONFIG, 8, &[0xff; 4]).ok();
+    assert_eq!(class(&mut client), [0, 0x01, 0x80, 0x02], "read-only");
 }
 
 #[test]
