@@ -151,9 +151,8 @@ pub const TOKEN_AS_ADDRESS: Text = Text {
 
 pub const OUTSIDE_DMA_WINDOW: Text = Text {
     title: "memory outside the DMA window that CLP announces",
-    reason: "CLP announces the first and the last usable DMA address of a function (start_dma and \
-        end_dma in a profile). A real function ends in the error state if a mapping lies \
-        outside of them.",
+    reason: "CLP announces the first and the last usable DMA address of a function. A real \
+        function ends in the error state if a mapping lies outside of them.",
     source: "Linux 6.12 arch/s390/include/asm/pci_clp.h; IBM developer on the linux-s390 list",
 };
 
