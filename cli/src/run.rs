@@ -67,7 +67,7 @@ pub enum Failure {
     },
     /// The interception test could not be run.
     #[error("intercept")]
-    Intercept(#[source] Box<intercept::Error>),
+    Intercept(#[source] Box<intercept::Error>, u8),
     /// The lab could not be run.
     #[error("lab")]
     Lab(#[source] Box<lab::Error>),
@@ -101,7 +101,8 @@ impl Failure {
                 USAGE
             }
             Failure::Start(StartError::Sockets(SocketsError::OneForSeveral { .. })) => USAGE,
-            Failure::Intercept(error) if error.is_usage() => USAGE,
+            Failure::Intercept(error, _) if error.is_usage() => USAGE,
+            Failure::Intercept(_, cannot_run) => *cannot_run,
             Failure::Lab(error) if error.is_usage() => USAGE,
             Failure::View(error) if error.is_usage() => USAGE,
             _ => CANNOT_START,
@@ -210,7 +211,7 @@ fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
     match intercept::run(args, &program) {
         Ok(intercept::Ending::Good) => Ok(ExitCode::SUCCESS),
         Ok(intercept::Ending::NotGood) => Ok(ExitCode::from(VIOLATIONS)),
-        Err(error) => Err(Failure::Intercept(Box::new(error))),
+        Err(error) => Err(Failure::Intercept(Box::new(error), args.cannot_run_status)),
     }
 }
 

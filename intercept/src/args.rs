@@ -1,6 +1,7 @@
 //! The command line of `intercept`.
 
 use crate::expect::Model;
+use crate::plan::MAX_CASES;
 use clap::{Args as ClapArgs, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,86 +38,211 @@ impl From<Expect> for Model {
     }
 }
 
+/// Which results make the exit code 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A case that differs from the baseline in any way.
+    Changed,
+    /// A case that is worse than in the baseline.
+    Worse,
+    /// A case that is not as it should be, whatever the baseline says.
+    Any,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Test a build of QEMU:
+    vfio-user-ism intercept --qemu build/qemu-system-s390x --html report.html
+  Compare two QEMUs:
+    vfio-user-ism intercept --qemu 11.1 --qemu build/qemu-system-s390x --html both.html
+  Run some cases only; list them first:
+    vfio-user-ism intercept --only 'pcistb-*' --skip pcistb-source --list
+  Fail only if something gets worse, with a JUnit file for the CI:
+    vfio-user-ism intercept --baseline known.json --fail-on worse --junit report.xml
+  Find the commit that broke a case:
+    git bisect run sh -c 'make -C build || exit 125;
+      vfio-user-ism intercept --qemu build/qemu-system-s390x --cannot-run-status 125'
+
+Exit codes:
+  0  everything is as it should be (with --baseline: as the baseline says)
+  1  something is not, or QEMU crashed or hung
+  2  a plan, profile, recording or baseline cannot be used
+  3  the test could not take place; --cannot-run-status chooses another number";
+
 /// Flags of `intercept`.
 #[derive(Debug, Clone, Default, ClapArgs)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// QEMU to test [default: $QEMU, the one on PATH, or Debian's, fetched once].
-    #[arg(long, value_name = "PATH")]
-    pub qemu: Option<PathBuf>,
-    /// One more argument for QEMU; may be given often.
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    pub qemu_arg: Vec<OsString>,
-    /// Profile of the function (JSON, one function); the server's built-in one without.
-    #[arg(long, value_name = "FILE")]
-    pub profile: Option<PathBuf>,
-    /// What the function should be [default: as the profile says].
-    #[arg(long, value_enum)]
-    pub expect: Option<Expect>,
-    /// Execute this plan (JSON) instead of the built-in one.
-    #[arg(long, value_name = "FILE", conflicts_with = "random")]
-    pub plan: Option<PathBuf>,
-    /// Execute a random plan of N instructions.
-    #[arg(long, value_name = "N")]
-    pub random: Option<usize>,
-    /// Seed of the random plan.
-    #[arg(long, value_name = "S", default_value_t = 1, requires = "random")]
-    pub seed: u64,
-    /// Print the plan as JSON and end.
-    #[arg(long)]
-    pub dump_plan: bool,
-    /// How to print the report.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// Write the report as one HTML page as well.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-    /// Compare with this earlier JSON report: exit 0 if equal, 1 if anything changed.
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
-    /// Write the report to the --baseline file instead of comparing.
-    #[arg(long, requires = "baseline")]
-    pub write_baseline: bool,
-    /// Write everything needed to classify this run again to a file.
-    #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
-    /// Classify a recorded run instead of starting QEMU.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "random", "qemu", "profile", "keep", "record"])]
-    pub replay: Option<PathBuf>,
-    /// Boot this kernel instead of the probe, and judge the zPCI instructions it executes.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "random", "replay"])]
-    pub kernel: Option<PathBuf>,
-    /// Its initial RAM disk.
-    #[arg(long, value_name = "FILE", requires = "kernel")]
-    pub initrd: Option<PathBuf>,
-    /// Its command line [default: console=ttysclp0].
+    /// QEMU to test: a path, or a version that Debian has, such as 11.1 [default: $QEMU, the one on PATH, or Debian's].
+    ///
+    /// Debian's QEMU is fetched once. Give the flag several times to compare several QEMUs.
+    #[arg(long, value_name = "PATH|VERSION", help_heading = "What to test")]
+    pub qemu: Vec<OsString>,
+    /// Pass one more argument to QEMU. May be given several times.
     #[arg(
         long,
-        value_name = "TEXT",
-        requires = "kernel",
-        allow_hyphen_values = true
+        value_name = "ARG",
+        allow_hyphen_values = true,
+        help_heading = "What to test"
     )]
-    pub append: Option<OsString>,
-    /// Have the plugin carry the function's loads and stores to the device, past QEMU; the value is as that of --plugin.
+    pub qemu_arg: Vec<OsString>,
+    /// Profile of the function (JSON, one function) [default: the server's built-in one].
+    #[arg(long, value_name = "FILE", help_heading = "What to test")]
+    pub profile: Option<PathBuf>,
+    /// Kind of function to measure against [default: as the profile says].
+    #[arg(long, value_enum, help_heading = "What to test")]
+    pub expect: Option<Expect>,
+    /// Let the plugin carry the function's loads and stores past QEMU to the device. The value is as for --plugin.
     #[arg(
         long,
         value_name = "FILE",
         num_args = 0..=1,
         require_equals = true,
-        conflicts_with = "replay"
+        conflicts_with = "replay",
+        help_heading = "What to test"
     )]
     pub forward: Option<Option<PathBuf>>,
     /// Give the forwarding plugin a deliberate defect, to see what the report says of it; `list` lists them.
-    #[arg(long = "break", value_name = "NAME", requires = "forward")]
+    #[arg(
+        long = "break",
+        value_name = "NAME",
+        requires = "forward",
+        help_heading = "What to test"
+    )]
     pub defect: Option<String>,
-    /// The observing plugin [default: libvfio_user_ism_plugin.so beside this program].
-    #[arg(long, value_name = "FILE", requires = "kernel")]
+
+    /// Execute this plan (JSON) instead of the built-in one.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "random",
+        help_heading = "What to execute"
+    )]
+    pub plan: Option<PathBuf>,
+    /// Execute a random plan of N instructions.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_CASES as u64),
+        help_heading = "What to execute"
+    )]
+    pub random: Option<u64>,
+    /// Seed of the random plan.
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 1,
+        requires = "random",
+        help_heading = "What to execute"
+    )]
+    pub seed: u64,
+    /// Keep only these cases: a name or group, with * and ? for any characters, or a verdict. May be given several times.
+    ///
+    /// Names and groups choose what is executed. A verdict chooses what is reported, after the run.
+    #[arg(long, value_name = "SELECTOR", help_heading = "What to execute")]
+    pub only: Vec<String>,
+    /// Leave out these cases; the value is as for --only.
+    #[arg(long, value_name = "SELECTOR", help_heading = "What to execute")]
+    pub skip: Vec<String>,
+    /// List the cases that would run, and end.
+    #[arg(long, help_heading = "What to execute")]
+    pub list: bool,
+    /// Print the plan as JSON, and end.
+    #[arg(long, help_heading = "What to execute")]
+    pub dump_plan: bool,
+    /// Judge a recorded run instead of starting QEMU. May be given several times.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["plan", "random", "qemu", "profile", "keep", "record"],
+        help_heading = "What to execute"
+    )]
+    pub replay: Vec<PathBuf>,
+
+    /// Boot this kernel instead of the probe, and judge the zPCI instructions that it executes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["plan", "random", "replay"],
+        help_heading = "A guest of your own"
+    )]
+    pub kernel: Option<PathBuf>,
+    /// Initial RAM disk of the kernel.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "kernel",
+        help_heading = "A guest of your own"
+    )]
+    pub initrd: Option<PathBuf>,
+    /// Command line of the kernel [default: console=ttysclp0].
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "kernel",
+        allow_hyphen_values = true,
+        help_heading = "A guest of your own"
+    )]
+    pub append: Option<OsString>,
+    /// Plugin that observes the guest [default: libvfio_user_ism_plugin.so beside this program].
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "kernel",
+        help_heading = "A guest of your own"
+    )]
     pub plugin: Option<PathBuf>,
-    /// Keep logs, events, probe and memory dump of the run in this folder.
-    #[arg(long, value_name = "DIR")]
+
+    /// Form of the report on standard output.
+    #[arg(long, value_enum, default_value_t, help_heading = "Reports")]
+    pub format: Format,
+    /// Write the report as one HTML page as well.
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub html: Option<PathBuf>,
+    /// Write the report as JUnit XML as well.
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub junit: Option<PathBuf>,
+    /// Write the report as JSON as well.
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub json: Option<PathBuf>,
+    /// Write the report in the Test Anything Protocol as well.
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub tap: Option<PathBuf>,
+
+    /// Compare with this earlier JSON report or baseline.
+    #[arg(long, value_name = "FILE", help_heading = "Comparing")]
+    pub baseline: Option<PathBuf>,
+    /// Write the --baseline file instead of comparing with it.
+    #[arg(long, requires = "baseline", help_heading = "Comparing")]
+    pub write_baseline: bool,
+    /// Result that makes the exit code 1 [default: changed with --baseline, else any].
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Comparing")]
+    pub fail_on: Option<FailOn>,
+
+    /// Write everything that is needed to judge this run again.
+    #[arg(long, value_name = "FILE", help_heading = "Files of the run")]
+    pub record: Option<PathBuf>,
+    /// Keep logs, events, probe and memory dump in this folder. A run that fails keeps logs and events anyway.
+    #[arg(long, value_name = "DIR", help_heading = "Files of the run")]
     pub keep: Option<PathBuf>,
-    /// Give up on the guest after so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+
+    /// Give up on an instruction of the guest after so many seconds.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 20,
+        help_heading = "Limits and exit code"
+    )]
     pub timeout: u64,
+    /// Exit code if the test cannot take place: no QEMU, no device, no firmware. `git bisect run` takes 125 for that.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(1..),
+        help_heading = "Limits and exit code"
+    )]
+    pub cannot_run_status: u8,
 }
 
 #[cfg(test)]
@@ -142,6 +268,9 @@ mod tests {
             &["--write-baseline"],
             &["--replay", "x", "--qemu", "y"],
             &["--seed", "4"],
+            &["--random", "8193"],
+            &["--random", "0"],
+            &["--cannot-run-status", "0"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }

@@ -27,7 +27,8 @@ pub struct Batch {
     pub pieces: Range<usize>,
 }
 
-fn is_fence(piece: &Piece) -> bool {
+/// Whether an access is a fence of the probe.
+pub(crate) fn is_fence(piece: &Piece) -> bool {
     piece.access == Access::ConfigRead && piece.offset == FENCE_OFFSET && piece.bytes.len() == 4
 }
 

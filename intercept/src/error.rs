@@ -1,14 +1,15 @@
 //! Why there is no report.
 
 use crate::attribute::FenceError;
+use crate::baseline::BaselineError;
 use crate::events::EventsError;
 use crate::observed::ObservedError;
 use crate::plan::PlanError;
 use crate::probe::{ImageError, ResultsError};
 use crate::profile::ProfileError;
-use crate::qemu::{GuestError, QemuError};
+use crate::qemu::{GuestError, LocateError};
 use crate::recording::RecordingError;
-use crate::report::ReportError;
+use crate::select::SelectError;
 use crate::server::ServerError;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -25,15 +26,24 @@ pub enum Error {
     /// A recording.
     #[error(transparent)]
     Recording(#[from] RecordingError),
-    /// A report or baseline.
+    /// A baseline.
     #[error(transparent)]
-    Report(#[from] ReportError),
+    Baseline(#[from] BaselineError),
+    /// `--only` or `--skip`.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// Flags that need a single QEMU.
+    #[error("{0} takes one QEMU or recording, and several are named")]
+    Several(&'static str),
+    /// A comparison that has nothing to compare with.
+    #[error("--fail-on changed and worse compare with a baseline: name one with --baseline")]
+    NoBaseline,
     /// The probe.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// QEMU.
     #[error(transparent)]
-    Qemu(#[from] QemuError),
+    Qemu(#[from] LocateError),
     /// The plugin is not where it should be.
     #[error(
         "no plugin {}: build it with `cargo build --release -p vfio-user-ism-plugin`, or name it with --plugin",
@@ -48,9 +58,6 @@ pub enum Error {
     /// What the plugin wrote down.
     #[error(transparent)]
     Observed(#[from] ObservedError),
-    /// There is no QEMU.
-    #[error("no QEMU to test")]
-    NoQemu(#[source] debian_fetch::Error),
     /// The server.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -80,6 +87,9 @@ pub enum Error {
     /// JUnit.
     #[error("the report cannot be written as JUnit XML")]
     Junit(#[from] quick_junit::SerializeError),
+    /// JSON.
+    #[error("the report cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
     /// Standard output.
     #[error("cannot write the report")]
     Output(#[source] std::io::Error),
@@ -94,7 +104,10 @@ impl Error {
             Self::Plan(_)
                 | Self::Profile(_)
                 | Self::Recording(_)
-                | Self::Report(_)
+                | Self::Baseline(_)
+                | Self::Select(_)
+                | Self::Several(_)
+                | Self::NoBaseline
                 | Self::Image(ImageError::TooLarge { .. })
         )
     }

@@ -39,6 +39,8 @@ struct Line {
     schema_version: u32,
     event: String,
     #[serde(default)]
+    time_us: u64,
+    #[serde(default)]
     path: Option<String>,
     #[serde(default)]
     pcias: Option<u8>,
@@ -57,6 +59,15 @@ struct Line {
 /// # Errors
 /// See [`EventsError`].
 pub fn read(path: &Path) -> Result<Vec<Piece>, EventsError> {
+    let timed = read_timed(path)?;
+    Ok(timed.into_iter().map(|(_, piece)| piece).collect())
+}
+
+/// The accesses in the event file, in order, each with when it came, in microseconds since the server started.
+///
+/// # Errors
+/// See [`EventsError`].
+pub fn read_timed(path: &Path) -> Result<Vec<(u64, Piece)>, EventsError> {
     let text = std::fs::read_to_string(path).map_err(|source| EventsError::Read {
         path: path.to_owned(),
         source,
@@ -73,7 +84,7 @@ pub fn read(path: &Path) -> Result<Vec<Piece>, EventsError> {
     Ok(pieces)
 }
 
-fn parse(line: &str) -> Result<Option<Piece>, String> {
+fn parse(line: &str) -> Result<Option<(u64, Piece)>, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     if line.schema_version != SCHEMA_VERSION {
         return Err(format!(
@@ -99,7 +110,7 @@ fn parse(line: &str) -> Result<Option<Piece>, String> {
             line.length
         ));
     }
-    Ok(Some(Piece {
+    let piece = Piece {
         access,
         path: line.path.unwrap_or_else(|| "config".into()),
         space: if access.is_config() {
@@ -110,7 +121,8 @@ fn parse(line: &str) -> Result<Option<Piece>, String> {
         offset: line.offset,
         bytes,
         result,
-    }))
+    };
+    Ok(Some((line.time_us, piece)))
 }
 
 #[cfg(test)]
@@ -121,7 +133,8 @@ mod tests {
     #[test]
     fn accesses_become_pieces() {
         let store = r#"{"schema_version":1,"seq":12,"time_us":345,"function":"ism0","event":"store","path":"bar","pcias":2,"offset":8,"length":2,"bytes":"0aff","posted":true,"result":"rejected","rules":["plain-store"]}"#;
-        let piece = parse(store).expect("valid").expect("an access");
+        let (time, piece) = parse(store).expect("valid").expect("an access");
+        assert_eq!(time, 345);
         assert_eq!(
             (
                 piece.access,
@@ -133,7 +146,7 @@ mod tests {
         );
         assert!(!piece.accepted());
         let config = r#"{"schema_version":1,"seq":1,"time_us":1,"function":"ism0","event":"config-read","offset":44,"length":4,"bytes":"00000000","result":"accepted"}"#;
-        let piece = parse(config).expect("valid").expect("an access");
+        let (_, piece) = parse(config).expect("valid").expect("an access");
         assert_eq!(
             (piece.access, piece.space, piece.path.as_str()),
             (Access::ConfigRead, 15, "config")

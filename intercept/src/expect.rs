@@ -84,6 +84,23 @@ impl Expectation {
     /// In words.
     #[must_use]
     pub fn describe(&self) -> String {
+        self.words(true)
+    }
+
+    /// In words that are the same for every length.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        self.words(false)
+    }
+
+    fn words(&self, with_length: bool) -> String {
+        let of = |length: u64| {
+            if with_length {
+                format!(" of {}", bytes(length))
+            } else {
+                String::new()
+            }
+        };
         let refusals = || {
             self.refusals
                 .iter()
@@ -94,8 +111,8 @@ impl Expectation {
         let accepted = match &self.seen {
             None => "cc 0".to_owned(),
             Some(seen) if seen.optional => "cc 0, answered by config space".to_owned(),
-            Some(seen) if seen.access.is_store() => format!("one store of {}", bytes(seen.length)),
-            Some(seen) => format!("one load of {}", bytes(seen.length)),
+            Some(seen) if seen.access.is_store() => format!("one store{}", of(seen.length)),
+            Some(seen) => format!("one load{}", of(seen.length)),
         };
         match (self.accept, self.refusals.is_empty()) {
             (true, true) => accepted,

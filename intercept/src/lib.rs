@@ -6,6 +6,7 @@
 //! - [`server`], [`qemu`], [`plugin`], [`process`]: the programs that run; [`events`]: what the device saw;
 //! - [`recording`]: all of it as one file; [`session`] makes one;
 //! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
+//! - [`lengths`]: which lengths of block stores arrive, from a second run;
 //! - [`report`], [`baseline`]: the result for people and programs;
 //! - [`stand_in`]: a client that behaves well, to show that the suite can pass;
 //! - [`Args`], [`run()`], [`Error`]: the subcommand.
@@ -21,6 +22,8 @@ pub mod baseline;
 mod error;
 pub mod events;
 pub mod expect;
+mod folder;
+pub mod lengths;
 pub mod observed;
 pub mod pattern;
 pub mod plan;
@@ -32,11 +35,12 @@ pub mod qemu;
 pub mod recording;
 pub mod report;
 mod run;
+mod select;
 pub mod server;
 pub mod session;
 pub mod stand_in;
 pub mod verdict;
 
-pub use args::{Args, Expect, Format};
+pub use args::{Args, Expect, FailOn, Format};
 pub use error::Error;
 pub use run::{Ending, run};

@@ -1,6 +1,7 @@
 //! A run, with everything needed to classify it again: the plan, what the guest got, what the device saw.
 
 use crate::expect::Model;
+use crate::lengths::Lengths;
 use crate::plan::Plan;
 use crate::plan::hex;
 use crate::probe::{FunctionFacts, Outcome};
@@ -105,16 +106,37 @@ pub struct Environment {
     pub profile: String,
     /// Version of this tool.
     pub tool: String,
+    /// The program that was tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<Binary>,
+}
+
+/// Which program it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Binary {
+    /// Its file.
+    pub path: String,
+    /// Its version line.
+    pub version: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// The build id that its linker left, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<String>,
 }
 
 /// How long things took; the only part that differs between two equal runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Times {
     /// Start, seconds since 1970.
     pub started: u64,
     /// From starting QEMU to the last result, in milliseconds.
     pub guest_ms: u64,
+    /// How long each case took, in microseconds, as the server saw it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases_us: Vec<u64>,
 }
 
 /// One step of the set-up and how it went.
@@ -271,6 +293,9 @@ pub struct Recording {
     pub starts: Vec<Start>,
     /// What the device saw, fences included, in order.
     pub pieces: Vec<Piece>,
+    /// What becomes of block stores of every length, where a second run found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Lengths>,
 }
 
 /// The cases and pieces of one start.
@@ -387,10 +412,11 @@ impl Recording {
     /// # Errors
     /// See [`RecordingError::File`].
     pub fn write(&self, path: &Path) -> Result<(), RecordingError> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        std::fs::write(path, text + "\n").map_err(|source| RecordingError::File {
+        let failed = |source| RecordingError::File {
             path: path.to_owned(),
             source,
-        })
+        };
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
+        std::fs::write(path, text + "\n").map_err(failed)
     }
 }

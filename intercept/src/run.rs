@@ -1,16 +1,20 @@
 //! What the subcommand does.
 
-use crate::args::{Args, Format};
+use crate::args::{Args, FailOn, Format};
 use crate::baseline::{Baseline, Comparison};
 use crate::error::Error;
 use crate::expect::Model;
+use crate::folder::Folder;
 use crate::plan::Plan;
 use crate::profile::Profile;
 use crate::recording::Recording;
-use crate::report::{self, Report};
-use crate::{process, session, verdict};
+use crate::report::{self, Report, words};
+use crate::select::Selection;
+use crate::session::{self, Setting};
+use crate::{process, qemu, verdict};
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Value of `--break` that asks for the list.
 const LIST_DEFECTS: &str = "list";
@@ -18,7 +22,7 @@ const LIST_DEFECTS: &str = "list";
 /// How a run went that came to a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Everything is as specified, or equal to the baseline: exit code 0.
+    /// Everything is as it should be, or as the baseline says: exit code 0.
     Good,
     /// Something is not, or changed: exit code 1.
     NotGood,
@@ -31,8 +35,14 @@ pub enum Ending {
 /// See [`Error`].
 pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
     process::keep_with(program);
-    if args.dump_plan {
-        print(&plan(args)?.to_json())?;
+    check_flags(args)?;
+    let selection = Selection::new(args);
+    if args.dump_plan || args.list {
+        let plan = plan(args, &selection)?;
+        print(&match args.list {
+            true => list(&plan),
+            false => plan.to_json(),
+        })?;
         return Ok(Ending::Good);
     }
     if args.defect.as_deref() == Some(LIST_DEFECTS) {
@@ -43,68 +53,267 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         Some(path) if !args.write_baseline => Some(Baseline::read(path)?),
         _ => None,
     };
-    let recording = match &args.replay {
-        Some(path) => Recording::read(path)?,
-        None => {
-            let profile = args
-                .profile
-                .as_deref()
-                .map_or_else(|| Ok(Profile::default()), Profile::read)?;
-            match &args.kernel {
-                Some(kernel) => session::observe(args, kernel, program, &profile)?,
-                None => session::record(args, program, plan(args)?, &profile)?,
+    let mut reports = Vec::new();
+    let mut trouble = None;
+    let mut folders = Vec::new();
+    for (number, target) in (1..).zip(targets(args)) {
+        let several = args.qemu.len() > 1;
+        let folder = Folder::new(keep(args, several, number).as_deref())?;
+        match recording(args, program, &selection, &target, &folder) {
+            Ok(recording) => {
+                reports.push(report(args, &selection, recording, baseline.as_ref())?);
+                folders.push(folder);
+            }
+            Err(error) if error.is_usage() => return Err(error),
+            Err(error) => {
+                folder.keep_what_tells();
+                if several {
+                    eprintln!("{}: {}", target.name(), chain(&error));
+                }
+                trouble = Some(error);
             }
         }
+    }
+    let fail_on = fail_on(args);
+    if let (Some(error), []) = (&trouble, reports.as_slice()) {
+        publish_error(args, error)?;
+    } else {
+        publish(args, &reports, fail_on)?;
+    }
+    let ending = judge(args, &reports, fail_on)?;
+    if ending == Ending::NotGood {
+        folders.into_iter().for_each(Folder::keep_what_tells);
+    }
+    match trouble {
+        Some(error) => Err(error),
+        None => Ok(ending),
+    }
+}
+
+/// Flags that clap cannot check.
+fn check_flags(args: &Args) -> Result<(), Error> {
+    if args.qemu.len().max(args.replay.len()) > 1 {
+        for (given, name) in [
+            (args.baseline.is_some(), "--baseline"),
+            (args.record.is_some(), "--record"),
+        ] {
+            if given {
+                return Err(Error::Several(name));
+            }
+        }
+    }
+    let compares = matches!(args.fail_on, Some(FailOn::Changed | FailOn::Worse));
+    if compares && args.baseline.is_none() {
+        return Err(Error::NoBaseline);
+    }
+    Ok(())
+}
+
+fn fail_on(args: &Args) -> FailOn {
+    args.fail_on.unwrap_or(match args.baseline {
+        Some(_) => FailOn::Changed,
+        None => FailOn::Any,
+    })
+}
+
+/// What is to be judged.
+enum Target<'a> {
+    Recorded(&'a Path),
+    Named(&'a OsStr),
+    Default,
+}
+
+impl Target<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Recorded(path) => path.display().to_string(),
+            Self::Named(name) => name.to_string_lossy().into_owned(),
+            Self::Default => "QEMU".into(),
+        }
+    }
+}
+
+fn targets(args: &Args) -> Vec<Target<'_>> {
+    if !args.replay.is_empty() {
+        args.replay
+            .iter()
+            .map(|path| Target::Recorded(path))
+            .collect()
+    } else if args.qemu.is_empty() {
+        vec![Target::Default]
+    } else {
+        args.qemu.iter().map(|name| Target::Named(name)).collect()
+    }
+}
+
+/// The folder that the user named, or one in it for each of several QEMUs.
+fn keep(args: &Args, several: bool, number: usize) -> Option<PathBuf> {
+    let keep = args.keep.as_ref()?;
+    Some(match several {
+        true => keep.join(format!("qemu-{number}")),
+        false => keep.clone(),
+    })
+}
+
+fn plan(args: &Args, selection: &Selection) -> Result<Plan, Error> {
+    let mut plan = match (&args.plan, args.random) {
+        (Some(path), _) => Plan::read(path)?,
+        (None, Some(count)) => {
+            Plan::random(usize::try_from(count).unwrap_or(usize::MAX), args.seed)
+        }
+        (None, None) => Plan::default(),
+    };
+    selection.apply(args, &mut plan)?;
+    Ok(plan)
+}
+
+/// The cases, a line each.
+fn list(plan: &Plan) -> String {
+    let width = |text: fn(&crate::plan::Case) -> &str| {
+        let lengths = plan.cases.iter().map(|case| text(case).len());
+        lengths.max().unwrap_or(0)
+    };
+    let (ids, groups) = (width(|case| &case.id), width(|case| &case.group));
+    plan.cases
+        .iter()
+        .map(|case| {
+            format!(
+                "{:ids$}  {:groups$}  {}\n",
+                case.id,
+                case.group,
+                words::operation(case)
+            )
+        })
+        .collect()
+}
+
+fn recording(
+    args: &Args,
+    program: &Path,
+    selection: &Selection,
+    target: &Target<'_>,
+    folder: &Folder,
+) -> Result<Recording, Error> {
+    let named = match target {
+        Target::Recorded(path) => return Ok(Recording::read(path)?),
+        Target::Named(name) => Some(*name),
+        Target::Default => None,
+    };
+    let profile = args
+        .profile
+        .as_deref()
+        .map_or_else(|| Ok(Profile::default()), Profile::read)?;
+    let plan = plan(args, selection)?;
+    let qemu = qemu::locate(named)?;
+    let setting = Setting {
+        args,
+        program,
+        qemu: &qemu,
+        profile: &profile,
+        folder: folder.path(),
+    };
+    let recording = match &args.kernel {
+        Some(kernel) => session::observe(&setting, kernel)?,
+        None => session::record(&setting, plan)?,
     };
     if let Some(path) = &args.record {
         recording.write(path)?;
     }
+    Ok(recording)
+}
+
+fn report(
+    args: &Args,
+    selection: &Selection,
+    recording: Recording,
+    baseline: Option<&Baseline>,
+) -> Result<Report, Error> {
     let model = args.expect.map_or(recording.model, Model::from);
     let verdicts = verdict::classify(&recording, model)?;
-    let report = Report::new(&recording, model, &verdicts);
-    publish(args, &report)?;
-    judge(args, baseline.as_ref(), &report)
-}
-
-fn plan(args: &Args) -> Result<Plan, Error> {
-    Ok(match (&args.plan, args.random) {
-        (Some(path), _) => Plan::read(path)?,
-        (None, Some(count)) => Plan::random(count, args.seed),
-        (None, None) => Plan::default(),
-    })
-}
-
-fn publish(args: &Args, report: &Report) -> Result<(), Error> {
-    if let Some(path) = &args.html {
-        write(path, &report::html(report))?;
+    let mut report = Report::new(&recording, model, &verdicts);
+    report.retain(|case| selection.reports(case));
+    if let Some(before) = baseline {
+        let now = Baseline::of(&report);
+        if (&before.plan, before.seed, before.expect) != (&now.plan, now.seed, now.expect) {
+            eprintln!("the baseline was made with another plan, seed or --expect");
+        }
+        let before = before.restricted(|id| selection.is_whole() || report.has(id));
+        report.comparison = Some(Comparison::new(&before, &now));
     }
-    let text = match args.format {
-        Format::Table => report::table(report, std::io::stdout().is_terminal()),
-        Format::Json => report.to_json(),
-        Format::Tap => report::tap(report),
-        Format::Junit => report::junit(report)?,
+    Ok(report)
+}
+
+fn publish(args: &Args, reports: &[Report], fail_on: FailOn) -> Result<(), Error> {
+    if let Some(path) = &args.html {
+        write(path, &report::html(reports))?;
+    }
+    if let Some(path) = &args.json {
+        write(path, &report::json(reports)?)?;
+    }
+    if let Some(path) = &args.junit {
+        write(path, &report::junit(reports, fail_on)?)?;
+    }
+    if let Some(path) = &args.tap {
+        write(path, &report::tap(reports, fail_on))?;
+    }
+    let color = std::io::stdout().is_terminal();
+    let text = match (args.format, reports) {
+        (Format::Table, [report]) => report::table(report, color),
+        (Format::Table, several) => report::side_by_side(several, color),
+        (Format::Json, _) => report::json(reports)?,
+        (Format::Tap, _) => report::tap(reports, fail_on),
+        (Format::Junit, _) => report::junit(reports, fail_on)?,
     };
     print(&text)
 }
 
-fn judge(args: &Args, baseline: Option<&Baseline>, report: &Report) -> Result<Ending, Error> {
-    let now = Baseline::of(report);
-    let good = match (&args.baseline, baseline) {
-        (Some(path), None) => {
-            write(path, &now.to_json())?;
+/// A CI system must see that there was no report, and why.
+fn publish_error(args: &Args, error: &Error) -> Result<(), Error> {
+    let junit = report::junit_of_error(&chain(error))?;
+    let line = chain(error).replace('\n', " / ");
+    let tap = format!("TAP version 14\n1..0\nBail out! {line}\n");
+    if let Some(path) = &args.junit {
+        write(path, &junit)?;
+    }
+    if let Some(path) = &args.tap {
+        write(path, &tap)?;
+    }
+    match args.format {
+        Format::Junit => print(&junit),
+        Format::Tap => print(&tap),
+        Format::Table | Format::Json => Ok(()),
+    }
+}
+
+/// An error and what is behind it, in one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+fn judge(args: &Args, reports: &[Report], fail_on: FailOn) -> Result<Ending, Error> {
+    let mut good = true;
+    for report in reports {
+        if let (Some(path), None) = (&args.baseline, &report.comparison) {
+            write(path, &Baseline::of(report).to_json()?)?;
             eprintln!("baseline written to {}", path.display());
-            true
+            continue;
         }
-        (_, Some(before)) => {
-            if (&before.plan, before.seed, before.expect) != (&now.plan, now.seed, now.expect) {
-                eprintln!("the baseline was made with another plan, seed or --expect");
-            }
-            let comparison = Comparison::new(before, &now);
+        if let Some(comparison) = &report.comparison {
             eprint!("{}", comparison.describe());
-            comparison.is_equal()
         }
-        (None, None) => report.is_good(),
-    };
+        let set_up = report.stopped_set_up().is_none();
+        good &= match (fail_on, &report.comparison) {
+            (FailOn::Changed, Some(comparison)) => comparison.is_equal() && set_up,
+            (FailOn::Worse, Some(comparison)) => !comparison.is_worse() && set_up,
+            _ => report.is_good(),
+        };
+    }
     Ok(if good { Ending::Good } else { Ending::NotGood })
 }
 

@@ -1,9 +1,11 @@
 //! One run: server and QEMU started, the guest's results and the device's events put into a recording.
 
 use crate::args::Args;
+use crate::attribute;
 use crate::error::Error;
 use crate::events;
 use crate::expect::Model;
+use crate::lengths;
 use crate::observed;
 use crate::plan::{Instruction, Plan};
 use crate::plugin::{Plugin, option};
@@ -11,12 +13,14 @@ use crate::probe::{FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Control, GuestError, GuestMemory, ProbeEnd, Qemu};
 use crate::recording::{
-    Environment, Piece, Place, Recording, SCHEMA_VERSION, SetupOutcome, Source, Start, Stop, Times,
+    Binary, Environment, Piece, Place, Recording, SCHEMA_VERSION, SetupOutcome, Source, Start,
+    Stop, Times,
 };
 use crate::server::Server;
+use crate::verdict;
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Vendor and device of an ISM function.
@@ -29,52 +33,83 @@ const GUEST_MEMORY: u64 = 512 << 20;
 const STARTS: usize = 64;
 
 /// Most crashes of one plan that gdb is asked about.
-const BACKTRACES: usize = 4;
+const BACKTRACES: usize = 8;
 
-/// Executes `plan` under the QEMU that `args` names; `program` is the server's own executable. If QEMU crashes or hangs at
-/// an instruction, it is started again behind that instruction.
+/// What a run is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The command line.
+    pub args: &'a Args,
+    /// The executable whose `serve` subcommand is the server.
+    pub program: &'a Path,
+    /// The QEMU to test.
+    pub qemu: &'a Qemu,
+    /// The function.
+    pub profile: &'a Profile,
+    /// Where files of the run go.
+    pub folder: &'a Path,
+}
+
+/// Executes `plan`. If QEMU crashes or hangs at an instruction, it is started again behind that instruction. If block
+/// stores of some lengths fail, a second run tries all lengths.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn record(
-    args: &Args,
-    program: &Path,
-    plan: Plan,
-    profile: &Profile,
-) -> Result<Recording, Error> {
-    let plugin = match args.forward {
-        Some(_) => Some(Plugin::find(args, program)?),
+pub fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Error> {
+    let plugin = match setting.args.forward {
+        Some(_) => Some(Plugin::find(setting.args, setting.program)?),
         None => None,
     };
-    let qemu = find_qemu(args)?;
-    let folder = Folder::new(args.keep.as_deref())?;
+    let mut recording = run_plan(setting, plugin.as_ref(), plan, setting.folder, STARTS)?;
+    let verdicts = verdict::classify(&recording, recording.model)?;
+    if lengths::are_worth_a_run(&recording, &verdicts) {
+        let plan = lengths::plan(recording.max_store_block);
+        let folder = setting.folder.join("lengths");
+        // Whatever becomes of it, the plan has been done.
+        recording.lengths = run_plan(setting, plugin.as_ref(), plan, &folder, 1)
+            .ok()
+            .and_then(|second| lengths::classify(&second, second.model));
+    }
+    Ok(recording)
+}
+
+fn run_plan(
+    setting: &Setting<'_>,
+    plugin: Option<&Plugin>,
+    plan: Plan,
+    folder: &Path,
+    starts: usize,
+) -> Result<Recording, Error> {
     let session = Session {
-        args,
-        program,
+        args: setting.args,
+        program: setting.program,
         plan: &plan,
         plugin,
-        qemu,
-        folder: folder.path(),
+        qemu: setting.qemu,
+        folder,
     };
     let started = now();
-    let all = session.run()?;
-    let executor = session.qemu.version;
+    let all = session.run(starts)?;
+    let mut environment = environment(setting);
+    environment.binary = all.binary;
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Probe,
-        environment: environment(args, executor, profile),
+        environment,
         times: Times {
             started,
             guest_ms: u64::try_from(all.time.as_millis()).unwrap_or(u64::MAX),
+            cases_us: all.cases_us,
         },
         plan,
-        model: model(profile),
-        max_store_block: profile.max_store_block,
+        model: model(setting.profile),
+        max_store_block: setting.profile.max_store_block,
         facts: all.facts,
         setup: all.setup,
         outcomes: all.outcomes,
         starts: all.starts,
         pieces: all.pieces,
+        lengths: None,
     })
 }
 
@@ -107,8 +142,8 @@ struct Session<'a> {
     args: &'a Args,
     program: &'a Path,
     plan: &'a Plan,
-    plugin: Option<Plugin>,
-    qemu: Qemu,
+    plugin: Option<&'a Plugin>,
+    qemu: &'a Qemu,
     folder: &'a Path,
 }
 
@@ -116,6 +151,8 @@ struct Session<'a> {
 #[derive(Default)]
 struct All {
     time: Duration,
+    binary: Option<Binary>,
+    cases_us: Vec<u64>,
     facts: FunctionFacts,
     setup: Vec<SetupOutcome>,
     outcomes: Vec<Outcome>,
@@ -128,16 +165,18 @@ struct One {
     results: ProbeResults,
     setup: Vec<String>,
     pieces: Vec<Piece>,
+    times: Vec<u64>,
+    binary: Option<Binary>,
     time: Duration,
     end: ProbeEnd,
 }
 
 impl Session<'_> {
-    fn run(&self) -> Result<All, Error> {
+    fn run(&self, starts: usize) -> Result<All, Error> {
         let count = self.plan.cases.len();
         let mut all = All::default();
         let mut begin = 0;
-        for number in 1..=STARTS {
+        for number in 1..=starts {
             let folder = match number {
                 1 => self.folder.to_owned(),
                 _ => self.folder.join(format!("start-{number}")),
@@ -147,6 +186,7 @@ impl Session<'_> {
             if number == 1 {
                 all.facts = one.results.facts.clone();
                 all.setup = setup_outcomes(&one);
+                all.binary = one.binary.clone();
             }
             all.time += one.time;
             let end = match &stopped {
@@ -156,6 +196,7 @@ impl Session<'_> {
             };
             all.outcomes
                 .extend(one.results.cases.get(begin..end).unwrap_or_default());
+            all.cases_us.extend(case_times(self.plan, &one, begin..end));
             let pieces = one.pieces.len();
             all.pieces.extend(one.pieces);
             let stopped = stopped.map(|(place, stop)| {
@@ -176,6 +217,7 @@ impl Session<'_> {
             begin = end;
         }
         all.outcomes.resize(count, Outcome::default());
+        all.cases_us.resize(count, 0);
         self.tidy(&mut all);
         Ok(all)
     }
@@ -209,17 +251,20 @@ impl Session<'_> {
         let (image, mut server, line) =
             self.prepare(folder, begin..count, Control::Monitor, &memory)?;
         let patience = Duration::from_secs(self.args.timeout);
-        let run = qemu::run_probe(&self.qemu, &line, folder, &memory, patience);
+        let run = qemu::run_probe(self.qemu, &line, folder, &memory, patience);
         if self.args.keep.is_some() {
             let dump = memory.dump().map_err(GuestError::Memory)?;
             write(&folder.join("memory.dump"), &dump)?;
         }
         let run = run?;
         server.stop();
+        let (times, pieces) = events::read_timed(&server.events)?.into_iter().unzip();
         Ok(One {
             results: ProbeResults::read(&run.dump, image.setup.len(), count)?,
             setup: image.setup,
-            pieces: events::read(&server.events)?,
+            pieces,
+            times,
+            binary: run.binary,
             time: run.time,
             end: run.end,
         })
@@ -246,7 +291,7 @@ impl Session<'_> {
         write(&kernel, &image.elf)?;
         let server = Server::start(self.program, self.args.profile.as_deref(), folder)?;
         let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
-        if let Some(plugin) = &self.plugin {
+        if let Some(plugin) = self.plugin {
             let defect = self.args.defect.as_deref();
             guest.extend(plugin.arguments(None, forwarded(self.args, &server), defect));
         }
@@ -333,7 +378,7 @@ impl Session<'_> {
         let Ok((_, _server, line)) = self.prepare(&folder, range, Control::Alone, &memory) else {
             return Vec::new();
         };
-        qemu::backtrace(gdb, &self.qemu, &line, &folder, DEBUGGING)
+        qemu::backtrace(gdb, self.qemu, &line, &folder, DEBUGGING)
     }
 }
 
@@ -366,23 +411,17 @@ fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
     }
 }
 
-/// Runs the guest that `args` names, with the observing plugin, and records what it executed.
+/// Runs the guest that the command line names, with the observing plugin, and records what it executed.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn observe(
-    args: &Args,
-    kernel: &Path,
-    program: &Path,
-    profile: &Profile,
-) -> Result<Recording, Error> {
-    let plugin = Plugin::find(args, program)?;
-    let qemu = find_qemu(args)?;
-    let folder = Folder::new(args.keep.as_deref())?;
-    let records = folder.path().join("records.jsonl");
+pub fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error> {
+    let (args, folder) = (setting.args, setting.folder);
+    let plugin = Plugin::find(args, setting.program)?;
+    let records = folder.join("records.jsonl");
     let started = now();
-    let mut server = Server::start(program, args.profile.as_deref(), folder.path())?;
-    let mut guest = guest_arguments(args, kernel, folder.path());
+    let mut server = Server::start(setting.program, args.profile.as_deref(), folder)?;
+    let mut guest = guest_arguments(args, kernel, folder);
     guest.extend(plugin.arguments(
         Some(&records),
         forwarded(args, &server),
@@ -397,8 +436,8 @@ pub fn observe(
         extra: args.qemu_arg.clone(),
     };
     let patience = Duration::from_secs(args.timeout);
-    let (ended, time) = qemu::run_guest(&qemu, &line, folder.path(), patience)?;
-    if !ended {
+    let run = qemu::run_guest(setting.qemu, &line, folder, patience)?;
+    if !run.ended {
         eprintln!(
             "the guest did not end within {} s: what it did until then is reported",
             args.timeout
@@ -410,22 +449,26 @@ pub fn observe(
         .file_name()
         .unwrap_or(kernel.as_os_str())
         .to_string_lossy();
+    let mut environment = environment(setting);
+    environment.binary = run.binary;
     Ok(Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Guest,
-        environment: environment(args, qemu.version, profile),
+        environment,
         times: Times {
             started,
-            guest_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
+            cases_us: Vec::new(),
         },
         plan: observed.plan(&format!("guest {name}")),
-        model: model(profile),
-        max_store_block: profile.max_store_block,
+        model: model(setting.profile),
+        max_store_block: setting.profile.max_store_block,
         facts: observed.facts,
         setup: Vec::new(),
         outcomes: observed.outcomes,
         starts: Vec::new(),
         pieces: events::read(&server.events)?,
+        lengths: None,
     })
 }
 
@@ -457,19 +500,53 @@ fn forwarded<'a>(args: &Args, server: &'a Server) -> Option<&'a Path> {
     args.forward.as_ref().map(|_| server.channel.as_path())
 }
 
-fn environment(args: &Args, mut executor: String, profile: &Profile) -> Environment {
-    if args.forward.is_some() {
+fn environment(setting: &Setting<'_>) -> Environment {
+    let mut executor = setting.qemu.version.clone();
+    if setting.args.forward.is_some() {
         executor.push_str(" with the forwarding plugin");
     }
-    if let Some(defect) = &args.defect {
+    if let Some(defect) = &setting.args.defect {
         executor.push_str(&format!(" broken by {defect}"));
     }
     Environment {
         executor,
         host: host(),
-        profile: profile.name.clone(),
+        profile: setting.profile.name.clone(),
         tool: concat!("vfio-user-ism ", env!("CARGO_PKG_VERSION")).into(),
+        binary: None,
     }
+}
+
+/// How long each case took: from its fence to the next one, shared evenly by cases between the same fences.
+fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
+    let mut fences = one
+        .pieces
+        .iter()
+        .zip(&one.times)
+        .filter(|(piece, _)| attribute::is_fence(piece))
+        .map(|(_, time)| *time)
+        .chain(one.times.last().copied());
+    let mut times = vec![0; range.len()];
+    let mut from = fences.next();
+    for batch in plan.batches() {
+        let cases = batch.start.max(range.start)..batch.end.min(range.end);
+        let ran = |index: usize| {
+            let outcome = one.results.cases.get(index);
+            outcome.is_some_and(|outcome| outcome.executed)
+        };
+        if cases.is_empty() || !ran(cases.start) {
+            continue;
+        }
+        let to = fences.next();
+        let spent = from.zip(to).map_or(0, |(from, to)| to.saturating_sub(from));
+        from = to;
+        let share = spent / cases.len() as u64;
+        let slots = times.get_mut(cases.start - range.start..cases.end - range.start);
+        for slot in slots.into_iter().flatten() {
+            *slot = share;
+        }
+    }
+    times
 }
 
 fn model(profile: &Profile) -> Model {
@@ -478,24 +555,6 @@ fn model(profile: &Profile) -> Model {
     } else {
         Model::Strict
     }
-}
-
-fn find_qemu(args: &Args) -> Result<Qemu, Error> {
-    let named = args.qemu.clone().or_else(|| {
-        std::env::var_os("QEMU")
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    });
-    let path = match named {
-        Some(path) => path,
-        None => {
-            let cache = debian_fetch::Cache::locate().map_err(Error::NoQemu)?;
-            debian_fetch::Qemu::find(debian_fetch::Machine::S390x, None, &cache)
-                .map_err(Error::NoQemu)?
-                .program
-        }
-    };
-    Ok(Qemu::check(&path)?)
 }
 
 /// The name of a record of the probe: a step of the set-up, or a case.
@@ -551,35 +610,4 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Where the files of a run lie: a named folder that stays, or one that goes.
-enum Folder {
-    Kept(PathBuf),
-    Passing(tempfile::TempDir),
-}
-
-impl Folder {
-    fn new(keep: Option<&Path>) -> Result<Self, Error> {
-        let made = match keep {
-            Some(path) => std::fs::create_dir_all(path)
-                .and_then(|()| path.canonicalize())
-                .map(Self::Kept),
-            None => tempfile::Builder::new()
-                .prefix("intercept-")
-                .tempdir()
-                .map(Self::Passing),
-        };
-        made.map_err(|source| Error::File {
-            path: keep.map_or_else(std::env::temp_dir, Path::to_owned),
-            source,
-        })
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Passing(folder) => folder.path(),
-        }
-    }
 }

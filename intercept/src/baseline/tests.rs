@@ -13,6 +13,7 @@ fn line(id: &str, verdicts: &[Verdict], guest: &str) -> Line {
         label,
         verdicts: verdicts.to_vec(),
         guest: guest.into(),
+        answer: None,
     }
 }
 
@@ -36,6 +37,7 @@ fn baseline(cases: Vec<Line>) -> Baseline {
 fn changes_are_named_by_kind() {
     let before = baseline(vec![
         line("fixed", &[Verdict::Split, Verdict::Reversed], "cc 0"),
+        line("fixed-too", &[Verdict::Split, Verdict::Reversed], "cc 0"),
         line("half-fixed", &[Verdict::Split, Verdict::Reversed], "cc 0"),
         line("broken", &[Verdict::Whole], "cc 0"),
         line(
@@ -43,28 +45,32 @@ fn changes_are_named_by_kind() {
             &[Verdict::RefusedWrongly],
             "specification exception",
         ),
-        line("same", &[Verdict::AsSpecified], "cc 0, loaded 0x1"),
+        line("same", &[Verdict::AsSpecified], "cc 0"),
         line("gone", &[Verdict::Lost], "cc 0"),
     ]);
     let now = baseline(vec![
         line("fixed", &[Verdict::Whole], "cc 0"),
+        line("fixed-too", &[Verdict::Whole], "cc 0"),
         line("half-fixed", &[Verdict::Split], "cc 0"),
         line("broken", &[Verdict::Lost], "cc 0"),
         line("other", &[Verdict::RefusedWrongly], "operand exception"),
-        line("same", &[Verdict::AsSpecified], "cc 0, loaded 0x2"),
+        Line {
+            answer: Some("cc 0".into()),
+            ..line("same", &[Verdict::AsSpecified], "cc 0, loaded 0x2")
+        },
         line("new", &[Verdict::Whole], "cc 0"),
     ]);
     let comparison = Comparison::new(&before, &now);
     assert!(!comparison.is_equal());
     assert_eq!(
         comparison.describe(),
-        "better: fixed: split + reversed (guest: cc 0) -> whole (guest: cc 0)\n\
-         better: half-fixed: split + reversed (guest: cc 0) -> split (guest: cc 0)\n\
-         worse: broken: whole (guest: cc 0) -> lost (guest: cc 0)\n\
-         different: other: refused-wrongly (guest: specification exception) -> refused-wrongly (guest: operand exception)\n\
-         new: new: whole (guest: cc 0)\n\
-         gone: gone: was lost (guest: cc 0)\n\
-         against the baseline: 2 better, 1 worse, 1 different, 1 new, 1 gone\n"
+        "worse: whole (guest: cc 0) -> lost (guest: cc 0): broken\n\
+         different: refused-wrongly (guest: specification exception) -> refused-wrongly (guest: operand exception): other\n\
+         better: split + reversed (guest: cc 0) -> whole (guest: cc 0): fixed, fixed-too\n\
+         better: split + reversed (guest: cc 0) -> split (guest: cc 0): half-fixed\n\
+         new: whole (guest: cc 0): new\n\
+         gone: was lost (guest: cc 0): gone\n\
+         against the baseline: 1 worse, 1 different, 3 better, 1 new, 1 gone\n"
     );
     assert!(Comparison::new(&now, &now).is_equal());
 }
@@ -77,11 +83,12 @@ fn a_baseline_survives_the_way_through_a_file_a_line_a_case() {
         line("a", &[Verdict::Whole], "cc 0"),
         line("b", &[Verdict::Lost], "cc 0"),
     ]);
-    std::fs::write(&path, before.to_json()).expect("writes");
+    std::fs::write(&path, before.to_json().expect("writes")).expect("writes");
     assert_eq!(Baseline::read(&path).expect("reads"), before);
     assert!(
         before
             .to_json()
+            .expect("writes")
             .lines()
             .any(|line| line.contains(r#""id":"b""#) && !line.contains(r#""id":"a""#))
     );
@@ -97,12 +104,47 @@ fn a_file_of_another_version_is_refused_by_name() {
             schema_version: 2,
             ..baseline(Vec::new())
         }
-        .to_json(),
+        .to_json()
+        .expect("writes"),
     )
     .expect("writes");
     let message = Baseline::read(&path).expect_err("refused").to_string();
     assert!(
         message.ends_with("baseline.json: at schema-version: is 2, expected 1"),
         "{message}"
+    );
+}
+
+#[test]
+fn what_is_worse_is_told_from_what_only_changed() {
+    let split = [Verdict::Split, Verdict::Reversed];
+    let before = || {
+        baseline(vec![
+            line("a", &split, "cc 0"),
+            line("b", &[Verdict::Lost], "cc 0"),
+        ])
+    };
+    let now = |a: &[Verdict], b: &[Verdict]| {
+        let now = baseline(vec![line("a", a, "cc 0"), line("b", b, "cc 0")]);
+        Comparison::new(&before(), &now)
+    };
+    let better = now(&[Verdict::Whole], &[Verdict::Lost]);
+    assert!(!better.is_equal() && !better.is_worse());
+    assert_eq!(better.known.iter().collect::<Vec<_>>(), ["b"]);
+    assert!(now(&split, &[Verdict::Altered]).is_worse(), "other faults");
+    assert!(
+        now(
+            &[Verdict::Split, Verdict::Reversed, Verdict::Lost],
+            &[Verdict::Lost]
+        )
+        .is_worse()
+    );
+    let mut more = before();
+    more.cases.push(line("c", &[Verdict::Whole], "cc 0"));
+    assert!(!Comparison::new(&before(), &more).is_worse());
+    more.cases.push(line("d", &[Verdict::Lost], "cc 0"));
+    assert!(
+        Comparison::new(&before(), &more).is_worse(),
+        "new and faulty"
     );
 }

@@ -13,7 +13,7 @@ mod load;
 mod random;
 
 pub use case::{Base, Carrier, Case, Handle, Instruction, Patch, Payload, Variable};
-pub use load::PlanError;
+pub use load::{MAX_CASES, PlanError};
 
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 /// Most functions of a backtrace that are kept.
-const FRAMES: usize = 12;
+const FRAMES: usize = 6;
+
+/// Where the functions of QEMU's translator begin, which are the same for every instruction.
+const TRANSLATED_CODE: &str = "code_gen_buffer";
 
 /// The debugger on `PATH`.
 #[must_use]
@@ -64,7 +67,12 @@ pub fn backtrace(
 
 /// The frames in gdb's output, without addresses and arguments, which differ from run to run.
 fn frames(output: &str) -> Vec<String> {
-    output.lines().filter_map(frame).take(FRAMES).collect()
+    output
+        .lines()
+        .filter_map(frame)
+        .take_while(|frame| frame != TRANSLATED_CODE)
+        .take(FRAMES)
+        .collect()
 }
 
 /// One frame: `#1  0x... in function (...) at file:line` becomes `function at file:line`.
@@ -82,7 +90,7 @@ fn frame(line: &str) -> Option<String> {
         .iter()
         .find_map(|word| place.split_once(word).map(|(_, place)| place));
     Some(match place {
-        Some(place) => format!("{function} at {place}"),
+        Some(place) => format!("{function} at {}", place.trim_start_matches("../")),
         None => function.to_owned(),
     })
 }
@@ -97,12 +105,14 @@ mod tests {
             #0  memory_region_access_valid (...) at ../system/memory.c:1400\n\
             #1  0x0000555555a1b2c3 in pcistb_service_call (...) at ../hw/s390x/s390-pci-inst.c:880\n\
             #2  0x00007ffff7a12345 in ?? () from /lib/libc.so.6\n\
-            #3  0x0000000000000000 in ?? ()\n";
+            #3  0x0000000000000000 in ?? ()\n\
+            #4  0x00007fffa8000123 in code_gen_buffer ()\n\
+            #5  0x0000555555a1b2c3 in cpu_tb_exec (...) at ../accel/tcg/cpu-exec.c:439\n";
         assert_eq!(
             frames(output),
             [
-                "memory_region_access_valid at ../system/memory.c:1400",
-                "pcistb_service_call at ../hw/s390x/s390-pci-inst.c:880",
+                "memory_region_access_valid at system/memory.c:1400",
+                "pcistb_service_call at hw/s390x/s390-pci-inst.c:880",
                 "?? at /lib/libc.so.6",
                 "??"
             ]

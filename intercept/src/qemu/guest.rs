@@ -1,12 +1,13 @@
 //! One guest: started, waited for, its memory read.
 
+use super::binary::identify;
 use super::check::Qemu;
 use super::command::CommandLine;
 use super::memory::GuestMemory;
 use super::qmp::{Qmp, QmpError};
 use crate::probe::ProbeState;
 use crate::process::{self, Process};
-use crate::recording::Stop;
+use crate::recording::{Binary, Stop};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -94,6 +95,19 @@ pub struct Run {
     pub time: Duration,
     /// How it ended.
     pub end: ProbeEnd,
+    /// The program that ran it.
+    pub binary: Option<Binary>,
+}
+
+/// How a guest ran that is not the probe.
+#[derive(Debug)]
+pub struct GuestRun {
+    /// Whether it came to an end.
+    pub ended: bool,
+    /// How long it ran.
+    pub time: Duration,
+    /// The program that ran it.
+    pub binary: Option<Binary>,
 }
 
 /// Runs the probe until it ends, QEMU ends, or the probe has not come further for `patience`. `line` names the file of
@@ -110,10 +124,13 @@ pub fn run_probe(
 ) -> Result<Run, GuestError> {
     let start = Instant::now();
     let (mut process, pipes) = start_qemu(qemu, line, folder)?;
-    let end = watch(&mut process, pipes, memory, patience)?;
+    let mut binary = None;
+    let mut greeted = |id| binary = identify(qemu, id);
+    let end = watch(&mut process, pipes, memory, patience, &mut greeted)?;
     let time = start.elapsed();
     drop(process);
     Ok(Run {
+        binary,
         dump: memory.dump().map_err(GuestError::Memory)?,
         time,
         end,
@@ -125,9 +142,11 @@ fn watch(
     pipes: Pipes,
     memory: &GuestMemory,
     patience: Duration,
+    greeted: &mut dyn FnMut(u32),
 ) -> Result<ProbeEnd, GuestError> {
     let mut last = memory.progress().map_err(GuestError::Memory)?;
     let outcome = greet(pipes, patience).and_then(|mut qmp| {
+        greeted(process.id());
         let mut since = Instant::now();
         let mut ended = has_ended(&mut qmp, patience)?;
         while !ended {
@@ -175,7 +194,7 @@ fn watch(
     }
 }
 
-/// Runs any guest until it ends, or `patience` is over; whether it ended, and how long it ran.
+/// Runs any guest until it ends, or `patience` is over; how it went.
 ///
 /// # Errors
 /// See [`GuestError`].
@@ -184,16 +203,22 @@ pub fn run_guest(
     line: &CommandLine,
     folder: &Path,
     patience: Duration,
-) -> Result<(bool, Duration), GuestError> {
+) -> Result<GuestRun, GuestError> {
     let start = Instant::now();
     let (mut process, pipes) = start_qemu(qemu, line, folder)?;
     let ended = greet(pipes, patience).and_then(|mut qmp| {
+        let binary = identify(qemu, process.id());
         let ended = wait_for_end(&mut qmp, patience)?;
+        let time = start.elapsed();
         quit(&mut process, &mut qmp);
-        Ok(ended)
+        Ok(GuestRun {
+            ended,
+            time,
+            binary,
+        })
     });
     match ended {
-        Ok(ended) => Ok((ended, start.elapsed())),
+        Ok(run) => Ok(run),
         Err(GuestError::Monitor(QmpError::Closed)) => {
             let status = process.wait(MONITOR);
             Err(ended_early(status, last_words(&process.log_tail())))

@@ -1,7 +1,12 @@
 //! The report as one page that needs nothing else.
 
+use super::alike::alike;
+use super::bytes::differing_bytes;
+use super::columns::columns;
 use super::model::{CaseReport, Report};
 use super::picture::picture;
+use super::words;
+use crate::baseline::Comparison;
 use crate::verdict::Verdict;
 use std::fmt::Write;
 
@@ -16,50 +21,70 @@ pub fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// The page.
+/// The page of one report, or of several side by side.
 #[must_use]
-pub fn html(report: &Report) -> String {
-    let title = format!(
-        "zPCI interception: {}",
-        escape(&report.environment.executor)
-    );
-    let mut page = format!(
+pub fn html(reports: &[Report]) -> String {
+    let body = match reports {
+        [report] => one(report),
+        several => columns(several),
+    };
+    let executors: Vec<&str> = reports
+        .iter()
+        .map(|report| report.environment.executor.as_str())
+        .collect();
+    let title = escape(&format!("zPCI interception: {}", executors.join(", ")));
+    format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+         <title>{title}</title><style>{STYLE}</style></head><body>\n{body}<script>{SCRIPT}</script></body></html>\n"
+    )
+}
+
+fn one(report: &Report) -> String {
+    let mut page = format!(
+        "<h1>zPCI interception: {}</h1>\n",
+        escape(&report.environment.executor)
     );
-    heading(&mut page, report);
+    about(&mut page, report);
+    totals(&mut page, report);
+    stops(&mut page, report);
+    causes(&mut page, report);
+    failures(&mut page, report);
+    if let Some(comparison) = &report.comparison {
+        changes(&mut page, comparison);
+    }
     matrix(&mut page, report);
-    page.push_str(
-        "<p class=\"filter\"><label><input type=\"checkbox\" id=\"failures\"> only what is not as it should be</label> \
-         <label>name contains <input type=\"search\" id=\"search\"></label></p>\n",
-    );
-    for group in report.groups() {
-        let _ = writeln!(page, "<section><h2 id=\"{0}\">{0}</h2>", escape(group));
-        for case in report.cases.iter().filter(|case| case.group == group) {
+    filter(&mut page, "only what is not as it should be");
+    let (bad, good): (Vec<_>, Vec<_>) = report.cases.iter().partition(|case| !case.good);
+    for (title, cases) in [("Not as they should be", bad), ("As they should be", good)] {
+        if cases.is_empty() {
+            continue;
+        }
+        let _ = writeln!(page, "<section><h2>{title}</h2>");
+        for case in cases {
             article(&mut page, case);
         }
         page.push_str("</section>\n");
     }
-    let _ = writeln!(page, "<script>{SCRIPT}</script></body></html>");
     page
 }
 
-fn heading(page: &mut String, report: &Report) {
-    let environment = &report.environment;
-    let seed = report
-        .seed
-        .map(|seed| format!(", seed {seed}"))
-        .unwrap_or_default();
-    let _ = writeln!(
-        page,
-        "<p>Plan {}{seed}, host {}, profile {}, measured against a {} function, made by {}.</p>",
-        escape(&report.plan),
-        escape(&environment.host),
-        escape(&environment.profile),
-        report.expect.name(),
-        escape(&environment.tool)
-    );
+/// What was tested, with what.
+pub fn about(page: &mut String, report: &Report) {
+    page.push_str("<dl class=\"about\">");
+    for (name, value) in words::about(report) {
+        let _ = write!(
+            page,
+            "<dt>{}</dt><dd>{}</dd>",
+            name.replace('-', " "),
+            escape(&value)
+        );
+    }
+    page.push_str("</dl>\n");
+}
+
+/// How many cases have which verdict.
+pub fn totals(page: &mut String, report: &Report) {
     let _ = writeln!(
         page,
         "<p class=\"total\"><b>{}</b> instructions, <b class=\"good\">{}</b> as they should be, \
@@ -81,7 +106,105 @@ fn heading(page: &mut String, report: &Report) {
     page.push_str("</ul>\n");
 }
 
-fn shade(verdict: Verdict) -> &'static str {
+fn stops(page: &mut String, report: &Report) {
+    let mut lines = Vec::new();
+    if let Some((step, stop)) = report.stopped_set_up() {
+        lines.push(format!("{step}, a step of the set-up: {stop}"));
+    }
+    for case in &report.cases {
+        if let Some(stop) = &case.stopped {
+            lines.push(format!("{}: {stop}", case.id));
+        }
+    }
+    list(page, "Where QEMU stopped", &lines);
+}
+
+/// Known causes that fit the failures.
+pub fn causes(page: &mut String, report: &Report) {
+    list(page, "What the failures look like", &super::causes(report));
+}
+
+fn list(page: &mut String, title: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = write!(page, "<h2>{title}</h2><ul class=\"lines\">");
+    for line in lines {
+        let _ = write!(page, "<li>{}</li>", escape(line));
+    }
+    page.push_str("</ul>\n");
+}
+
+fn failures(page: &mut String, report: &Report) {
+    let kinds = alike(report);
+    if kinds.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>Failures</h2>\n<div class=\"wide\"><table class=\"list\"><thead><tr><th>Instruction</th><th>Verdict</th>\
+         <th>Cases</th><th>Expected</th><th>The guest got</th><th>Which</th></tr></thead><tbody>\n",
+    );
+    for kind in kinds {
+        let worst = kind.verdicts.first().copied().unwrap_or(Verdict::Altered);
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td><span class=\"tag {}\">{}</span></td><td>{}</td><td>{}</td><td>{}</td><td>",
+            kind.instruction.name().to_uppercase(),
+            shade(worst),
+            kind.verdict(),
+            kind.cases.len(),
+            escape(&kind.expected),
+            escape(&kind.answer),
+        );
+        links(page, kind.cases.iter().map(|case| case.id.as_str()));
+        page.push_str("</td></tr>\n");
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+/// Links to cases: all of them, most of them folded away.
+pub fn links<'a>(page: &mut String, ids: impl ExactSizeIterator<Item = &'a str>) {
+    let count = ids.len();
+    for (number, id) in ids.enumerate() {
+        if number == 3 {
+            let _ = write!(page, "<details><summary>and {} more</summary>", count - 3);
+        }
+        let id = escape(id);
+        let _ = write!(page, "<a href=\"#case-{id}\">{id}</a> ");
+    }
+    if count > 3 {
+        page.push_str("</details>");
+    }
+}
+
+fn changes(page: &mut String, comparison: &Comparison) {
+    page.push_str("<h2>Against the baseline</h2>\n");
+    if comparison.is_equal() {
+        page.push_str("<p>Nothing changed.</p>\n");
+        return;
+    }
+    let _ = writeln!(
+        page,
+        "<p>{}.</p><div class=\"wide\"><table class=\"list\"><thead><tr><th>Change</th><th>Cases</th><th>Before and now</th>\
+         <th>Which</th></tr></thead><tbody>",
+        comparison.counts()
+    );
+    for (kind, words, changes) in comparison.alike() {
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>",
+            kind.name(),
+            changes.len(),
+            escape(&words)
+        );
+        links(page, changes.iter().map(|change| change.id.as_str()));
+        page.push_str("</td></tr>\n");
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+/// The colour of a verdict.
+pub fn shade(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::NotRun => "none",
         good if good.is_good() => "good",
@@ -91,7 +214,7 @@ fn shade(verdict: Verdict) -> &'static str {
 }
 
 /// The worst shade of a case.
-fn case_shade(case: &CaseReport) -> &'static str {
+pub fn case_shade(case: &CaseReport) -> &'static str {
     case.verdicts.first().copied().map_or("none", |worst| {
         if case.verdicts.iter().any(|verdict| shade(*verdict) == "bad") {
             "bad"
@@ -102,14 +225,20 @@ fn case_shade(case: &CaseReport) -> &'static str {
 }
 
 fn matrix(page: &mut String, report: &Report) {
-    page.push_str("<h2>Matrix</h2>\n<table class=\"matrix\">");
+    page.push_str(
+        "<h2>All instructions</h2>\n<table class=\"matrix\"><thead><tr><th>Group</th><th>Good</th>\
+         <th>A cell for each instruction, with its length in bytes</th></tr></thead><tbody>\n",
+    );
     for group in report.groups() {
+        let ran = || report.of_group(group).filter(|case| case.ran());
         let _ = write!(
             page,
-            "<tr><th><a href=\"#{0}\">{0}</a></th><td>",
-            escape(group)
+            "<tr><th id=\"{0}\">{0}</th><td class=\"count\">{1} of {2}</td><td>",
+            escape(group),
+            ran().filter(|case| case.good).count(),
+            ran().count(),
         );
-        for case in report.cases.iter().filter(|case| case.group == group) {
+        for case in report.of_group(group) {
             let _ = write!(
                 page,
                 "<a class=\"cell {}\" href=\"#case-{}\" title=\"{}: {}\">{}</a>",
@@ -122,16 +251,36 @@ fn matrix(page: &mut String, report: &Report) {
         }
         page.push_str("</td></tr>\n");
     }
-    page.push_str("</table>\n<p class=\"legend\">");
+    page.push_str("</tbody></table>\n");
+    legend(page);
+}
+
+/// What the colours mean.
+pub fn legend(page: &mut String) {
+    page.push_str("<p class=\"legend\">");
     for (shade, text) in [
         ("good", "as it should be"),
         ("changed", "delivered, but not as executed"),
-        ("bad", "refused, accepted, altered or lost"),
+        ("bad", "refused, accepted, altered, lost, crashed or hung"),
         ("none", "not run"),
     ] {
         let _ = write!(page, "<span class=\"cell {shade}\"></span> {text} ");
     }
     page.push_str("</p>\n");
+}
+
+/// The row that chooses what is shown.
+pub fn filter(page: &mut String, failures: &str) {
+    let _ = write!(
+        page,
+        "<p class=\"filter\"><label><input type=\"checkbox\" id=\"failures\"> {failures}</label> \
+         <label>name contains <input type=\"search\" id=\"search\"></label> \
+         <label>verdict <select id=\"verdict\"><option value=\"\">any</option>"
+    );
+    for verdict in Verdict::ALL {
+        let _ = write!(page, "<option>{}</option>", verdict.name());
+    }
+    page.push_str("</select></label> <span id=\"shown\"></span></p>\n");
 }
 
 /// What stands in a cell: the length, where there is one.
@@ -144,23 +293,47 @@ fn mark(case: &CaseReport) -> String {
 }
 
 fn article(page: &mut String, case: &CaseReport) {
-    let open = if case.good { "" } else { " class=\"failure\"" };
+    let class = if case.good { "" } else { " class=\"failure\"" };
     let _ = write!(
         page,
-        "<article id=\"case-{id}\"{open}><h3>{id} <span class=\"tag {}\">{}</span></h3>\
-         <p><code>{}</code></p><p>Expected: {}. The guest got: {}.</p>",
+        "<article id=\"case-{id}\" data-verdicts=\"{}\"{class}><h3>{id} <span class=\"tag {}\">{}</span></h3>",
+        verdict_names(case),
         case_shade(case),
         escape(&case.label),
-        escape(&case.operation),
-        escape(&case.expected),
-        escape(&case.guest),
         id = escape(&case.id),
     );
-    if !case.detail.is_empty() {
-        let _ = write!(page, "<p class=\"detail\">{}</p>", escape(&case.detail));
+    let _ = write!(
+        page,
+        "<p><code>{}</code> in group {}</p>",
+        escape(&words::operation(&case.case)),
+        escape(&case.group)
+    );
+    outcome(page, case);
+    page.push_str("</article>\n");
+}
+
+/// The verdicts of a case, for the filter.
+pub fn verdict_names(case: &CaseReport) -> String {
+    let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
+    names.join(" ")
+}
+
+/// What became of a case: words, picture, bytes.
+pub fn outcome(page: &mut String, case: &CaseReport) {
+    let _ = write!(
+        page,
+        "<p>Expected: {}. The guest got: {}.</p>",
+        escape(&case.expectation.describe()),
+        escape(&words::guest(case)),
+    );
+    let detail = words::detail(case);
+    if !detail.is_empty() {
+        let _ = write!(page, "<p class=\"detail\">{}</p>", escape(&detail));
     }
     if let Some(svg) = picture(case) {
         let _ = write!(page, "<figure>{svg}</figure>");
     }
-    page.push_str("</article>\n");
+    if let Some(bytes) = differing_bytes(case) {
+        page.push_str(&bytes);
+    }
 }

@@ -1,45 +1,105 @@
 //! JUnit XML: a suite per group.
 
+use super::ci::{State, state};
 use super::model::{CaseReport, Report};
-use crate::verdict::Verdict;
-use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use super::words;
+use crate::args::FailOn;
+use quick_junit::{NonSuccessKind, Property, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use std::time::Duration;
 
-/// The report as JUnit XML.
+/// The reports as JUnit XML.
 ///
 /// # Errors
-/// None that is known: the text is built in memory.
-pub fn junit(report: &Report) -> Result<String, quick_junit::SerializeError> {
-    let mut file = quick_junit::Report::new(format!("intercept {}", report.environment.executor));
-    for group in report.groups() {
-        let mut suite = TestSuite::new(group);
-        suite.add_test_cases(
-            report
-                .cases
-                .iter()
-                .filter(|case| case.group == group)
-                .map(test_case),
-        );
-        file.add_test_suite(suite);
+/// A name that XML cannot hold.
+pub fn junit(reports: &[Report], fail_on: FailOn) -> Result<String, SerializeError> {
+    let names: Vec<&str> = reports
+        .iter()
+        .map(|report| report.environment.executor.as_str())
+        .collect();
+    let mut file = quick_junit::Report::new(format!("intercept {}", names.join(", ")));
+    file.set_time(reports.iter().map(time).sum());
+    for report in reports {
+        let prefix = match reports {
+            [_] => String::new(),
+            _ => format!("{}: ", report.environment.executor),
+        };
+        add(&mut file, report, &prefix, fail_on);
     }
     file.to_string()
 }
 
-fn test_case(case: &CaseReport) -> TestCase {
-    let status = if case.verdicts.contains(&Verdict::NotRun) {
-        TestCaseStatus::skipped()
-    } else if case.good {
-        TestCaseStatus::success()
-    } else {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_type(case.label.clone());
-        status.set_message(format!(
-            "expected {}, the guest got {}",
-            case.expected, case.guest
-        ));
-        status.set_description(format!("{}\n{}", case.operation, case.detail));
-        status
+/// A document that says why there is no report.
+///
+/// # Errors
+/// A name that XML cannot hold.
+pub fn junit_of_error(message: &str) -> Result<String, SerializeError> {
+    let mut file = quick_junit::Report::new("intercept");
+    let mut suite = TestSuite::new("run");
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_type("cannot-run").set_message(message);
+    suite.add_test_case(TestCase::new("the test can take place", status));
+    file.add_test_suite(suite);
+    file.to_string()
+}
+
+fn time(report: &Report) -> Duration {
+    Duration::from_millis(report.times.guest_ms)
+}
+
+fn add(file: &mut quick_junit::Report, report: &Report, prefix: &str, fail_on: FailOn) {
+    let mut suite = TestSuite::new(format!("{prefix}set-up"));
+    for (name, value) in words::about(report) {
+        suite.add_property(Property::new(name, value));
+    }
+    let status = match report.stopped_set_up() {
+        None => TestCaseStatus::success(),
+        Some((step, stop)) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status
+                .set_type("stopped")
+                .set_message(format!("stopped at {step}: {stop}"));
+            status
+        }
+    };
+    suite.add_test_case(TestCase::new("the set-up ends", status));
+    file.add_test_suite(suite);
+    for group in report.groups() {
+        let mut suite = TestSuite::new(format!("{prefix}{group}"));
+        let mut total = Duration::ZERO;
+        for (index, case) in report.cases.iter().enumerate() {
+            if case.group != group {
+                continue;
+            }
+            let mut test = test_case(report, case, prefix, fail_on);
+            if let Some(time) = report.case_time(index) {
+                test.set_time(time);
+                total += time;
+            }
+            suite.add_test_case(test);
+        }
+        suite.set_time(total);
+        file.add_test_suite(suite);
+    }
+}
+
+fn test_case(report: &Report, case: &CaseReport, prefix: &str, fail_on: FailOn) -> TestCase {
+    let status = match state(report, case, fail_on) {
+        State::Passed => TestCaseStatus::success(),
+        State::Skipped(why) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(why);
+            status
+        }
+        State::Failed(why) => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status
+                .set_type(case.label.clone())
+                .set_message(why)
+                .set_description(words::in_full(case));
+            status
+        }
     };
     let mut test = TestCase::new(case.id.clone(), status);
-    test.set_classname(case.group.clone());
+    test.set_classname(format!("{prefix}{}", case.group));
     test
 }

@@ -1,23 +1,47 @@
 //! Reports: what the verdicts say, for people and for programs.
 //!
-//! - `model`: the report as data, and as JSON;
-//! - `table`: for a terminal;
-//! - `tap`: Test Anything Protocol 14;
-//! - `junit`: JUnit XML;
-//! - `html`: one page with pictures, from `picture`.
+//! - `model`: the report as facts; `difference`, `alike`, `ci`: facts that follow from it;
+//! - `words`: facts in words, the same in every form;
+//! - `table`: for a terminal; `side_by_side`: for several QEMUs;
+//! - `json`, `tap` (Test Anything Protocol 14), `junit`: for programs;
+//! - `html`: one page with pictures, from `picture` and `bytes`; `columns`: for several QEMUs.
 
+mod alike;
+mod bytes;
+mod ci;
+mod columns;
+mod difference;
 mod html;
+mod json;
 mod junit;
 mod model;
 mod picture;
+mod side_by_side;
 mod table;
 mod tap;
+pub(crate) mod words;
 
+pub(crate) use alike::name_some;
+pub use alike::{Alike, alike};
+pub use ci::{State, state};
+pub use difference::{Difference, Special};
 pub use html::html;
-pub use junit::junit;
-pub use model::{CaseReport, Report, ReportError, SCHEMA_VERSION};
+pub use json::json;
+pub use junit::{junit, junit_of_error};
+pub use model::{CaseReport, Report, SCHEMA_VERSION};
+pub use side_by_side::side_by_side;
 pub use table::table;
 pub use tap::tap;
+
+/// Known causes that fit the failures, in words.
+#[must_use]
+pub fn causes(report: &Report) -> Vec<String> {
+    let lengths = report
+        .lengths
+        .iter()
+        .flat_map(crate::lengths::Lengths::causes);
+    lengths.map(|cause| cause.to_string()).collect()
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,91 +1,74 @@
-//! The report as data; its JSON form is the same for two equal runs, apart from `times`.
+//! The report as facts. The renderers beside this file put them into words.
 
-use crate::expect::{Model, exception_name};
-use crate::plan::{Base, Case, Handle, Instruction};
+use super::difference::Difference;
+use crate::baseline::Comparison;
+use crate::expect::{Expectation, Model};
+use crate::lengths::Lengths;
+use crate::plan::{Case, Instruction};
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{
     Environment, Piece, Place, Recording, SetupOutcome, Source, Start, Stop, Times,
 };
 use crate::verdict::{CaseVerdict, Verdict};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::time::Duration;
 
 /// The version of the report format.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Why a report cannot be read or written.
-#[derive(Debug, Error)]
-pub enum ReportError {
-    /// The file cannot be read or written.
-    #[error("report {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is no report.
-    #[error("report {}: at {key}: {reason}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Path of the key.
-        key: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
 /// One case in a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseReport {
     /// Name.
     pub id: String,
     /// Group.
     pub group: String,
-    /// Instruction and operands, in one line.
-    pub operation: String,
+    /// The instruction and its operands.
+    pub case: Case,
     /// What was executed.
     pub instruction: Instruction,
     /// Bytes to move.
     pub length: u64,
-    /// All that became of it.
+    /// All that became of it, most telling first.
     pub verdicts: Vec<Verdict>,
     /// The same in one line, with the pieces of a split.
     pub label: String,
     /// Whether all is as it should be.
     pub good: bool,
     /// What should have happened.
-    pub expected: String,
-    /// What the guest got, in words.
-    pub guest: String,
-    /// What is wrong, in words; empty if nothing is.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub expectation: Expectation,
+    /// What the guest got.
+    pub outcome: Outcome,
+    /// How QEMU stopped at it, if it did.
+    pub stopped: Option<Stop>,
+    /// What is wrong, in the words of the verdict; empty if nothing is.
     pub detail: String,
-    /// Bytes the guest stored, hexadecimal; empty for others.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub stored: String,
+    /// The bytes that the guest stored; empty for other instructions.
+    pub stored: Vec<u8>,
+    /// The first byte that the device did not get as the guest stored it.
+    pub difference: Option<Difference>,
     /// Offset of the access, a DMB's token included.
     pub offset: u64,
     /// What the device saw, in order.
     pub pieces: Vec<Piece>,
 }
 
+impl CaseReport {
+    /// Whether it was executed.
+    #[must_use]
+    pub fn ran(&self) -> bool {
+        !self.verdicts.contains(&Verdict::NotRun)
+    }
+}
+
 /// A report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Version of the format, 1.
-    pub schema_version: u32,
     /// Where it took place.
     pub environment: Environment,
     /// Name of the plan.
     pub plan: String,
-    /// Seed of a random plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The seed of a random plan.
     pub seed: Option<u64>,
     /// What it was measured against.
     pub expect: Model,
@@ -95,17 +78,19 @@ pub struct Report {
     pub setup: Vec<SetupOutcome>,
     /// Cases with each verdict; one with two verdicts counts for both.
     pub totals: BTreeMap<String, usize>,
-    /// Cases that ran, and those of them that are as they should be.
+    /// Cases that ran.
     pub ran: usize,
-    /// See above.
+    /// Cases that ran and are as they should be.
     pub good: usize,
     /// The cases.
     pub cases: Vec<CaseReport>,
     /// The starts of QEMU, if it crashed or the guest hung.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
+    /// Which lengths of block stores arrive and which do not, from a second run.
+    pub lengths: Option<Lengths>,
+    /// What changed against the baseline, if there is one.
+    pub comparison: Option<Comparison>,
     /// Accesses of the device that no instruction of an observed guest accounts for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unaccounted: Vec<Piece>,
     /// When, and how long: the only part that differs between two equal runs.
     pub times: Times,
@@ -115,35 +100,63 @@ impl Report {
     /// The report of a classified recording.
     #[must_use]
     pub fn new(recording: &Recording, expect: Model, verdicts: &[CaseVerdict]) -> Self {
-        let cases: Vec<CaseReport> = recording
+        let cases = recording
             .plan
             .cases
             .iter()
             .zip(&recording.outcomes)
             .zip(verdicts)
-            .map(|((case, outcome), verdict)| case_report(recording, case, outcome, verdict))
+            .enumerate()
+            .map(|(index, ((case, outcome), verdict))| {
+                case_report(recording, index, case, outcome, verdict)
+            })
             .collect();
-        let mut totals: BTreeMap<String, usize> = BTreeMap::new();
-        for verdict in cases.iter().flat_map(|case| &case.verdicts) {
-            *totals.entry(verdict.name().to_owned()).or_default() += 1;
-        }
-        let ran = |case: &&CaseReport| !case.verdicts.contains(&Verdict::NotRun);
-        Self {
-            schema_version: SCHEMA_VERSION,
+        let mut report = Self {
             environment: recording.environment.clone(),
             plan: recording.plan.name.clone(),
             seed: recording.plan.seed,
             expect,
             facts: recording.facts.clone(),
             setup: recording.setup.clone(),
-            totals,
-            ran: cases.iter().filter(ran).count(),
-            good: cases.iter().filter(ran).filter(|case| case.good).count(),
+            totals: BTreeMap::new(),
+            ran: 0,
+            good: 0,
             cases,
             starts: recording.starts.clone(),
+            lengths: recording.lengths.clone(),
+            comparison: None,
             unaccounted: unaccounted(recording, verdicts),
-            times: recording.times,
+            times: recording.times.clone(),
+        };
+        report.count();
+        report
+    }
+
+    /// Keeps the cases that `wanted` says, and counts anew.
+    pub fn retain(&mut self, wanted: impl Fn(&CaseReport) -> bool) {
+        let kept: Vec<bool> = self.cases.iter().map(&wanted).collect();
+        let mut keep = kept.iter();
+        self.cases.retain(|_| keep.next().copied().unwrap_or(true));
+        let mut keep = kept.iter();
+        self.times
+            .cases_us
+            .retain(|_| keep.next().copied().unwrap_or(true));
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.totals.clear();
+        for verdict in self.cases.iter().flat_map(|case| &case.verdicts) {
+            *self.totals.entry(verdict.name().to_owned()).or_default() += 1;
         }
+        let ran = || self.cases.iter().filter(|case| case.ran());
+        (self.ran, self.good) = (ran().count(), ran().filter(|case| case.good).count());
+    }
+
+    /// Whether it has a case of this name.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.cases.iter().any(|case| case.id == id)
     }
 
     /// Whether every case is as it should be, and the set-up was done.
@@ -163,27 +176,29 @@ impl Report {
             })
     }
 
-    /// The report as JSON text.
+    /// Whether QEMU stopped and was not started again, so that cases are left.
     #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    pub fn ended_early(&self) -> bool {
+        let last = self.starts.last();
+        let left = self.cases.last().is_some_and(|case| !case.ran());
+        left && last.is_some_and(|start| start.stopped.is_some())
     }
 
-    /// Reads a report that [`Report::to_json`] wrote.
-    ///
-    /// # Errors
-    /// See [`ReportError`].
-    pub fn read(path: &Path) -> Result<Self, ReportError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ReportError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        let mut json = serde_json::Deserializer::from_str(&text);
-        serde_path_to_error::deserialize(&mut json).map_err(|error| ReportError::Invalid {
-            path: path.to_owned(),
-            key: error.path().to_string(),
-            reason: error.inner().to_string(),
-        })
+    /// How long the case at `index` took, as far as its fences tell.
+    #[must_use]
+    pub fn case_time(&self, index: usize) -> Option<Duration> {
+        let time = self.times.cases_us.get(index)?;
+        Some(Duration::from_micros(*time))
+    }
+
+    /// Names of the steps of the set-up that were refused.
+    #[must_use]
+    pub fn refused_set_up(&self) -> Vec<&str> {
+        self.setup
+            .iter()
+            .filter(|step| step.outcome.executed && !step.outcome.succeeded())
+            .map(|step| step.name.as_str())
+            .collect()
     }
 
     /// Names of the groups, in the order of the plan.
@@ -196,6 +211,11 @@ impl Report {
             }
         }
         groups
+    }
+
+    /// The cases of a group, in the order of the plan.
+    pub fn of_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a CaseReport> {
+        self.cases.iter().filter(move |case| case.group == group)
     }
 }
 
@@ -217,96 +237,37 @@ fn unaccounted(recording: &Recording, verdicts: &[CaseVerdict]) -> Vec<Piece> {
 
 fn case_report(
     recording: &Recording,
+    index: usize,
     case: &Case,
     outcome: &Outcome,
     verdict: &CaseVerdict,
 ) -> CaseReport {
     let seen = verdict.expectation.seen.as_ref();
+    let pieces: Vec<Piece> = verdict
+        .pieces
+        .iter()
+        .filter_map(|&index| recording.pieces.get(index))
+        .cloned()
+        .collect();
+    let stored = seen.map(|seen| seen.bytes.clone()).unwrap_or_default();
+    let offset = seen.map_or(case.offset, |seen| seen.offset);
     CaseReport {
         id: case.id.clone(),
         group: case.group.clone(),
-        operation: operation(case),
+        case: case.clone(),
         instruction: case.instruction,
         length: case.length,
         verdicts: verdict.verdicts.clone(),
         label: verdict.label(),
         good: verdict.is_good(),
-        expected: verdict.expectation.describe(),
-        guest: if verdict.stopped() {
-            "no answer".into()
-        } else {
-            guest(case, outcome)
-        },
+        expectation: verdict.expectation.clone(),
+        outcome: *outcome,
+        stopped: recording.stop_at(index).cloned(),
         detail: verdict.detail.clone(),
-        stored: seen
-            .map(|seen| crate::plan::hex::encode(&seen.bytes))
-            .unwrap_or_default(),
-        offset: seen.map_or(case.offset, |seen| seen.offset),
-        pieces: verdict
-            .pieces
-            .iter()
-            .filter_map(|&index| recording.pieces.get(index))
-            .cloned()
-            .collect(),
+        difference: Difference::first(case, offset, &stored, &pieces)
+            .filter(|_| !verdict.is_good()),
+        stored,
+        offset,
+        pieces,
     }
-}
-
-/// The instruction and its operands in one line.
-fn operation(case: &Case) -> String {
-    let name = case.instruction.name().to_uppercase();
-    let space = match (case.space, case.base) {
-        (15, _) => "config".to_owned(),
-        (_, Base::Dmb) => "DMB".to_owned(),
-        (space, Base::Space) => format!("BAR {space}"),
-    };
-    let mut line = match case.instruction {
-        Instruction::Pcistb | Instruction::Pcistg | Instruction::Pcilg => {
-            format!(
-                "{name} {space} offset {:#x} length {}",
-                case.offset, case.length
-            )
-        }
-        Instruction::Rpcit => format!("{name} start {:#x} length {:#x}", case.offset, case.length),
-        Instruction::Mpcifc => format!("{name} operation {}", case.operation),
-        Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => {
-            format!("{name} length {}", case.length)
-        }
-        Instruction::Pciwb => name,
-    };
-    if case.source != 0 {
-        line.push_str(&format!(" from page offset {:#x}", case.source));
-    }
-    match case.handle {
-        Handle::Enabled => {}
-        Handle::Disabled => line.push_str(", disabled handle"),
-        Handle::Unknown => line.push_str(", unknown handle"),
-        Handle::Zero => line.push_str(", handle 0"),
-    }
-    if case.odd_register {
-        line.push_str(", odd register");
-    }
-    line
-}
-
-/// What the guest got, in words.
-fn guest(case: &Case, outcome: &Outcome) -> String {
-    if !outcome.executed {
-        return "not executed".into();
-    }
-    let mut line = match outcome.exception {
-        Some(code) => exception_name(code),
-        None if outcome.condition == 1 => format!("cc 1 status {}", outcome.status),
-        None => format!("cc {}", outcome.condition),
-    };
-    if outcome.succeeded() && case.instruction == Instruction::Pcilg {
-        let digits = usize::try_from(case.length.min(8)).unwrap_or(8) * 2;
-        line.push_str(&format!(", loaded 0x{:0digits$x}", outcome.loaded));
-    }
-    if outcome.interrupts > 0 {
-        line.push_str(&format!(
-            ", adapter interrupt {:#010x}",
-            outcome.interrupt_word
-        ));
-    }
-    line
 }

@@ -18,7 +18,7 @@ const WRITTEN: usize = 16;
 
 /// The drawing as SVG, or nothing for an instruction that moves no bytes.
 pub fn picture(case: &CaseReport) -> Option<String> {
-    let stored = hex::decode(&case.stored).unwrap_or_default();
+    let stored = &case.stored;
     let asked = if stored.is_empty() {
         case.length
     } else {
@@ -56,7 +56,7 @@ pub fn picture(case: &CaseReport) -> Option<String> {
         "guest",
         place(case.offset),
         asked as f64 * scale,
-        &stored,
+        stored,
     );
     let _ = write!(
         svg,
@@ -76,7 +76,7 @@ pub fn picture(case: &CaseReport) -> Option<String> {
             &mut svg,
             y,
             &label,
-            class(case, &stored, piece),
+            class(case, stored, piece),
             place(piece.offset),
             width,
             &piece.bytes,

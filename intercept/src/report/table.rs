@@ -1,6 +1,8 @@
 //! The report for a terminal: totals, the matrix of groups, then failures, alike ones together.
 
+use super::alike::alike;
 use super::model::{CaseReport, Report};
+use crate::recording::Stop;
 use crate::verdict::Verdict;
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 use std::fmt::Write;
@@ -13,6 +15,7 @@ const NAMED: usize = 6;
 pub fn table(report: &Report, color: bool) -> String {
     let mut text = String::new();
     heading(&mut text, report);
+    known_causes(&mut text, report);
     totals(&mut text, report, color);
     groups(&mut text, report, color);
     failures(&mut text, report, color);
@@ -28,6 +31,14 @@ fn heading(text: &mut String, report: &Report) {
         .map(|seed| format!(", seed {seed}"))
         .unwrap_or_default();
     let _ = writeln!(text, "{}", environment.executor);
+    if let Some(binary) = &environment.binary {
+        let build_id = binary
+            .build_id
+            .as_ref()
+            .map(|build_id| format!(", build id {build_id}"))
+            .unwrap_or_default();
+        let _ = writeln!(text, "{}, sha256 {}{build_id}", binary.path, binary.sha256);
+    }
     let _ = writeln!(
         text,
         "plan {}{seed} on {}, profile {}, measured against a {} function",
@@ -42,18 +53,27 @@ fn heading(text: &mut String, report: &Report) {
             "stopped at {step}, a step of the set-up, so what comes behind it did not run: {stop}"
         );
     }
-    let failed: Vec<&str> = report
-        .setup
-        .iter()
-        .filter(|step| step.outcome.executed && !step.outcome.succeeded())
-        .map(|step| step.name.as_str())
-        .collect();
+    let failed = report.refused_set_up();
     if !failed.is_empty() {
         let _ = writeln!(text, "refused during set-up: {}", failed.join(", "));
     }
+    if report.ended_early() {
+        let _ = writeln!(text, "QEMU stopped too often: the last cases did not run");
+    }
 }
 
-fn paint(verdict: Verdict) -> Color {
+fn known_causes(text: &mut String, report: &Report) {
+    let causes = super::causes(report);
+    if causes.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "what the failures look like:");
+    for cause in causes {
+        let _ = writeln!(text, "- {cause}");
+    }
+}
+
+pub(super) fn paint(verdict: Verdict) -> Color {
     match verdict {
         Verdict::Whole | Verdict::AsSpecified => Color::Green,
         Verdict::NotRun => Color::DarkGrey,
@@ -67,7 +87,7 @@ fn paint(verdict: Verdict) -> Color {
     }
 }
 
-fn new_table(color: bool) -> Table {
+pub(super) fn new_table(color: bool) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     if color {
@@ -108,7 +128,7 @@ fn groups(text: &mut String, report: &Report, color: bool) {
         let cases: Vec<&CaseReport> = report
             .cases
             .iter()
-            .filter(|case| case.group == group && ran(case))
+            .filter(|case| case.group == group && case.ran())
             .collect();
         if cases.is_empty() {
             continue;
@@ -140,10 +160,6 @@ fn groups(text: &mut String, report: &Report, color: bool) {
         ]);
     }
     let _ = writeln!(text, "{table}");
-}
-
-fn ran(case: &CaseReport) -> bool {
-    !case.verdicts.contains(&Verdict::NotRun)
 }
 
 fn unaccounted(text: &mut String, report: &Report) {
@@ -183,56 +199,24 @@ fn unaccounted(text: &mut String, report: &Report) {
 
 /// How QEMU stopped, once for all cases at which it stopped alike.
 fn stops(text: &mut String, report: &Report) {
-    let mut alike: Vec<(&str, Vec<&str>)> = Vec::new();
-    let stopped = [Verdict::Crashed, Verdict::Hung];
+    let mut alike: Vec<(&Stop, Vec<&str>)> = Vec::new();
     for case in &report.cases {
-        if case
-            .verdicts
-            .iter()
-            .any(|verdict| stopped.contains(verdict))
-        {
-            match alike.iter_mut().find(|(how, _)| *how == case.detail) {
-                Some((_, cases)) => cases.push(&case.id),
-                None => alike.push((&case.detail, vec![&case.id])),
-            }
+        let Some(stop) = &case.stopped else { continue };
+        match alike.iter_mut().find(|(known, _)| *known == stop) {
+            Some((_, cases)) => cases.push(&case.id),
+            None => alike.push((stop, vec![&case.id])),
         }
     }
-    for (how, cases) in alike {
-        let _ = writeln!(text, "{}: {how}", cases.join(", "));
+    for (stop, cases) in alike {
+        let _ = writeln!(text, "{}: {stop}", cases.join(", "));
     }
-}
-
-/// Verdicts, expectation, guest, instruction.
-type Kind<'a> = (String, String, String, &'a str);
-
-/// What makes failures alike: the verdicts, what was expected and what the guest got.
-fn kind(case: &CaseReport) -> Kind<'_> {
-    let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
-    // A number of bytes would make every length a kind of its own.
-    let expected: String = case
-        .expected
-        .split(' ')
-        .filter(|word| word.parse::<u64>().is_err())
-        .collect::<Vec<_>>()
-        .join(" ");
-    let expected = expected.replace(" of bytes", "").replace(" of byte", "");
-    let guest = case.guest.split(',').next().unwrap_or_default().to_owned();
-    (names.join(" + "), expected, guest, case.instruction.name())
 }
 
 fn failures(text: &mut String, report: &Report, color: bool) {
-    let mut kinds: Vec<(Kind<'_>, Vec<&CaseReport>)> = Vec::new();
-    for case in report.cases.iter().filter(|case| !case.good) {
-        let kind = kind(case);
-        match kinds.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, cases)) => cases.push(case),
-            None => kinds.push((kind, vec![case])),
-        }
-    }
+    let kinds = alike(report);
     if kinds.is_empty() {
         return;
     }
-    kinds.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.len()));
     let mut table = new_table(color);
     table.set_header([
         "instruction",
@@ -242,38 +226,38 @@ fn failures(text: &mut String, report: &Report, color: bool) {
         "the guest got",
         "such as",
     ]);
-    for ((verdicts, expected, guest, instruction), cases) in kinds {
-        let worst = cases
-            .first()
-            .and_then(|case| case.verdicts.first())
-            .copied()
-            .unwrap_or(Verdict::Altered);
+    for kind in kinds {
+        let worst = kind.verdicts.first().copied().unwrap_or(Verdict::Altered);
         table.add_row([
-            Cell::new(instruction.to_uppercase()),
-            Cell::new(verdicts).fg(paint(worst)),
-            Cell::new(cases.len()),
-            Cell::new(expected),
-            Cell::new(guest),
-            Cell::new(examples(&cases)),
+            Cell::new(kind.instruction.name().to_uppercase()),
+            Cell::new(kind.verdict()).fg(paint(worst)),
+            Cell::new(kind.cases.len()),
+            Cell::new(&kind.expected),
+            Cell::new(&kind.answer),
+            Cell::new(examples(&kind.cases)),
         ]);
     }
     let _ = writeln!(text, "{table}");
 }
 
 fn examples(cases: &[&CaseReport]) -> String {
-    let mut lines: Vec<String> = cases
-        .iter()
-        .take(NAMED)
-        .map(|case| {
-            if case.label.contains("split") {
-                format!("{} ({})", case.id, case.label)
-            } else {
-                case.id.clone()
-            }
-        })
-        .collect();
+    let mut lines: Vec<String> = cases.iter().take(NAMED).map(|case| example(case)).collect();
     if cases.len() > NAMED {
         lines.push(format!("and {} more", cases.len() - NAMED));
     }
     lines.join("\n")
+}
+
+fn example(case: &CaseReport) -> String {
+    let mut line = case.id.clone();
+    if case.verdicts.contains(&Verdict::Split) {
+        line.push_str(&format!(" ({})", case.label));
+    }
+    // A reversal is wrong from the first byte, which its name says.
+    if let Some(difference) = case.difference
+        && !case.verdicts.contains(&Verdict::Reversed)
+    {
+        line.push_str(&format!(": {difference}"));
+    }
+    line
 }

@@ -1,41 +1,70 @@
 //! Test Anything Protocol, version 14.
 
+use super::ci::{State, state};
 use super::model::{CaseReport, Report};
-use crate::verdict::Verdict;
+use super::words;
+use crate::args::FailOn;
 use std::fmt::Write;
 
-/// The report as TAP.
+/// The reports as TAP.
 #[must_use]
-pub fn tap(report: &Report) -> String {
-    let mut text = format!("TAP version 14\n1..{}\n", report.cases.len());
-    let _ = writeln!(text, "# {}", report.environment.executor);
-    for (number, case) in (1..).zip(&report.cases) {
-        line(&mut text, number, case);
+pub fn tap(reports: &[Report], fail_on: FailOn) -> String {
+    let count: usize = reports.iter().map(|report| report.cases.len()).sum();
+    let mut text = format!("TAP version 14\n1..{count}\n");
+    let mut number = 0;
+    for report in reports {
+        for (name, value) in words::about(report) {
+            let _ = writeln!(text, "# {name}: {value}");
+        }
+        if let Some((step, stop)) = report.stopped_set_up() {
+            let _ = writeln!(text, "# stopped at {step}: {stop}");
+        }
+        let prefix = match reports {
+            [_] => String::new(),
+            _ => format!("{}: ", report.environment.executor),
+        };
+        for case in &report.cases {
+            number += 1;
+            line(
+                &mut text,
+                number,
+                &prefix,
+                case,
+                &state(report, case, fail_on),
+            );
+        }
+        if report.stopped_set_up().is_some() {
+            let _ = writeln!(text, "Bail out! The set-up did not end");
+        }
     }
     text
 }
 
-fn line(text: &mut String, number: usize, case: &CaseReport) {
-    let status = if case.good { "ok" } else { "not ok" };
-    let skip = if case.verdicts.contains(&Verdict::NotRun) {
-        " # SKIP for the other way of issuing commands"
-    } else {
-        ""
-    };
-    let _ = writeln!(text, "{status} {number} - {}{skip}", escape(&case.id));
-    if case.good {
-        return;
+fn line(text: &mut String, number: usize, prefix: &str, case: &CaseReport, state: &State) {
+    let name = escape(&format!("{prefix}{}", case.id));
+    match state {
+        State::Passed => {
+            let _ = writeln!(text, "ok {number} - {name}");
+            return;
+        }
+        State::Skipped(why) => {
+            let _ = writeln!(text, "ok {number} - {name} # SKIP {}", escape(why));
+            return;
+        }
+        State::Failed(_) => {
+            let _ = writeln!(text, "not ok {number} - {name}");
+        }
     }
     let quoted = |value: &str| serde_json::Value::from(value).to_string();
     let _ = writeln!(text, "  ---");
     for (key, value) in [
-        ("verdict", &case.label),
-        ("instruction", &case.operation),
-        ("expected", &case.expected),
-        ("guest", &case.guest),
-        ("detail", &case.detail),
+        ("verdict", case.label.clone()),
+        ("instruction", words::operation(&case.case)),
+        ("expected", case.expectation.describe()),
+        ("guest", words::guest(case)),
+        ("detail", words::detail(case)),
     ] {
-        let _ = writeln!(text, "  {key}: {}", quoted(value));
+        let _ = writeln!(text, "  {key}: {}", quoted(&value));
     }
     let _ = writeln!(text, "  pieces: {}", case.pieces.len());
     let _ = writeln!(text, "  ...");

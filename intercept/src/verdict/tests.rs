@@ -93,6 +93,7 @@ fn perfect(plan: Plan, model: Model) -> Recording {
         outcomes,
         starts: Vec::new(),
         pieces: notebook.0,
+        lengths: None,
     }
 }
 

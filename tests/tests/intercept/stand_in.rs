@@ -132,6 +132,7 @@ fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
         outcomes,
         starts: Vec::new(),
         pieces: intercept::events::read(&path).unwrap(),
+        lengths: None,
     }
 }
 
@@ -151,8 +152,8 @@ fn assert_passes(report: &Report) {
         .filter(|case| !case.good)
         .map(|case| {
             format!(
-                "{}: {} ({}; {})",
-                case.id, case.label, case.guest, case.detail
+                "{}: {} ({:?}; {})",
+                case.id, case.label, case.outcome, case.detail
             )
         })
         .collect();

@@ -1,0 +1,81 @@
+//! What a case is for a program that knows only passed, failed and skipped.
+
+use super::model::{CaseReport, Report};
+use super::words;
+use crate::args::FailOn;
+use crate::baseline::Kind;
+use crate::recording::Stop;
+use crate::verdict::Verdict;
+
+/// The state of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is as it should be.
+    Passed,
+    /// It makes the run fail, with why in one line.
+    Failed(String),
+    /// It does not count, with why in one line.
+    Skipped(String),
+}
+
+/// The state of a case under what the run is to fail on.
+#[must_use]
+pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
+    if !case.ran() {
+        return State::Skipped(not_run(report));
+    }
+    let wrong = || what_is_wrong(case);
+    let Some(comparison) = &report.comparison else {
+        return if case.good {
+            State::Passed
+        } else {
+            State::Failed(wrong())
+        };
+    };
+    let change = comparison.of(&case.id);
+    let words = || change.map_or_else(String::new, crate::baseline::Change::words);
+    match (fail_on, change.map(|change| change.kind)) {
+        (FailOn::Changed, Some(kind)) => State::Failed(if case.good {
+            format!("{} than the baseline: {}", kind.name(), words())
+        } else {
+            format!("{} ({}: {})", wrong(), kind.name(), words())
+        }),
+        _ if case.good => State::Passed,
+        (FailOn::Any, _) => State::Failed(wrong()),
+        (_, None) => State::Skipped(format!("known: {}", wrong())),
+        (_, Some(Kind::Better)) => State::Skipped(format!("better than the baseline: {}", wrong())),
+        (_, Some(kind)) => State::Failed(format!("{} ({}: {})", wrong(), kind.name(), words())),
+    }
+}
+
+/// Why a case did not run.
+#[must_use]
+pub fn not_run(report: &Report) -> String {
+    match report.stopped_set_up() {
+        Some((step, Stop::Crashed { .. })) => format!("QEMU crashed at {step}, before the plan"),
+        Some((step, Stop::Hung { .. })) => format!("the guest hung at {step}, before the plan"),
+        None if report.ended_early() => "QEMU stopped too often before it".into(),
+        None => "meant for the other way of issuing commands".into(),
+    }
+}
+
+/// What is wrong with a case, in one line.
+#[must_use]
+pub fn what_is_wrong(case: &CaseReport) -> String {
+    let mut line = case.label.clone();
+    if case.stopped.is_none() && case.verdicts != [Verdict::NotRun] {
+        line.push_str(&format!(
+            ": expected {}, the guest got {}",
+            case.expectation.describe(),
+            words::guest(case)
+        ));
+    }
+    let detail = words::detail(case);
+    if !detail.is_empty() {
+        line.push_str(&format!("; {detail}"));
+    }
+    if let Some(difference) = case.difference {
+        line.push_str(&format!("; {difference}"));
+    }
+    line
+}

@@ -1,0 +1,200 @@
+//! Several QEMUs in one table: a column each, what differs first.
+
+use super::model::Report;
+use super::table::{new_table, paint};
+use super::{CaseReport, name_some};
+use comfy_table::{Cell, Color};
+use std::fmt::Write;
+
+/// Kinds of differing cases that are shown.
+const SHOWN: usize = 40;
+
+/// What became of one case under each QEMU; `None` where it does not exist.
+pub struct Row<'a> {
+    /// The case.
+    pub id: &'a str,
+    /// A column each.
+    pub columns: Vec<Option<&'a CaseReport>>,
+}
+
+impl Row<'_> {
+    /// Whether the QEMUs differ in verdict or answer.
+    pub fn differs(&self) -> bool {
+        let fate = |column: &Option<&CaseReport>| {
+            column.map(|case| (case.label.clone(), super::words::answer(case)))
+        };
+        let mut fates = self.columns.iter().map(fate);
+        let first = fates.next();
+        first.is_some_and(|first| fates.any(|other| other != first))
+    }
+
+    /// Any column's case, for what all columns share.
+    pub fn any(&self) -> Option<&CaseReport> {
+        self.columns.iter().flatten().next().copied()
+    }
+}
+
+/// The rows of several reports, in the order of the first report that has the case.
+pub fn rows(reports: &[Report]) -> Vec<Row<'_>> {
+    let mut ids: Vec<&str> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for case in reports.iter().flat_map(|report| &report.cases) {
+        if seen.insert(case.id.as_str()) {
+            ids.push(&case.id);
+        }
+    }
+    let maps: Vec<std::collections::HashMap<&str, &CaseReport>> = reports
+        .iter()
+        .map(|report| {
+            report
+                .cases
+                .iter()
+                .map(|case| (case.id.as_str(), case))
+                .collect()
+        })
+        .collect();
+    ids.into_iter()
+        .map(|id| Row {
+            id,
+            columns: maps.iter().map(|map| map.get(id).copied()).collect(),
+        })
+        .collect()
+}
+
+/// A short name for each report: the version, or the whole line if two share it.
+pub fn names(reports: &[Report]) -> Vec<String> {
+    let short = |report: &Report| {
+        let executor = &report.environment.executor;
+        executor
+            .strip_prefix("QEMU emulator version ")
+            .unwrap_or(executor)
+            .to_owned()
+    };
+    let names: Vec<String> = reports.iter().map(short).collect();
+    let twice = |name: &String| names.iter().filter(|other| *other == name).count() > 1;
+    reports
+        .iter()
+        .zip(&names)
+        .enumerate()
+        .map(|(index, (report, name))| match &report.environment.binary {
+            Some(binary) if twice(name) => format!("{name} ({})", binary.path),
+            None if twice(name) => format!("{name} ({})", index + 1),
+            _ => name.clone(),
+        })
+        .collect()
+}
+
+/// The table for a terminal; `color` with escape sequences.
+#[must_use]
+pub fn side_by_side(reports: &[Report], color: bool) -> String {
+    let mut text = String::new();
+    let names = names(reports);
+    for (report, name) in reports.iter().zip(&names) {
+        let _ = writeln!(
+            text,
+            "{name}: {} instructions, {} as they should be, {} not",
+            report.ran,
+            report.good,
+            report.ran - report.good
+        );
+        for cause in super::causes(report) {
+            let _ = writeln!(text, "- {cause}");
+        }
+    }
+    let header = |first: &str| {
+        std::iter::once(first.to_owned())
+            .chain(names.iter().cloned())
+            .collect::<Vec<_>>()
+    };
+    let mut table = new_table(color);
+    table.set_header(header("group: good of all"));
+    for group in groups(reports) {
+        let mut cells = vec![Cell::new(group)];
+        cells.extend(reports.iter().map(|report| tally(report, group)));
+        table.add_row(cells);
+    }
+    let _ = writeln!(text, "{table}");
+    differences(&mut text, reports, &header("what differs"), color);
+    text
+}
+
+/// All groups, in the order of the first report that has each.
+pub fn groups(reports: &[Report]) -> Vec<&str> {
+    let mut groups: Vec<&str> = Vec::new();
+    for group in reports.iter().flat_map(Report::groups) {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn tally(report: &Report, group: &str) -> Cell {
+    let ran = || report.of_group(group).filter(|case| case.ran());
+    let (all, good) = (ran().count(), ran().filter(|case| case.good).count());
+    let shade = if good == all {
+        Color::Green
+    } else {
+        Color::Red
+    };
+    Cell::new(format!("{good}/{all}")).fg(shade)
+}
+
+/// What became of a case, without the sizes of pieces.
+fn fate(column: Option<&CaseReport>) -> String {
+    column.map_or_else(
+        || "no such case".into(),
+        |case| {
+            let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
+            if case.good {
+                names.join(" + ")
+            } else {
+                format!("{} ({})", names.join(" + "), super::words::answer(case))
+            }
+        },
+    )
+}
+
+fn differences(text: &mut String, reports: &[Report], header: &[String], color: bool) {
+    let rows = rows(reports);
+    let mut kinds: Vec<(Vec<String>, Vec<&Row<'_>>)> = Vec::new();
+    for row in rows.iter().filter(|row| row.differs()) {
+        let fates: Vec<String> = row.columns.iter().map(|column| fate(*column)).collect();
+        match kinds.iter_mut().find(|(known, _)| *known == fates) {
+            Some((_, rows)) => rows.push(row),
+            None => kinds.push((fates, vec![row])),
+        }
+    }
+    if kinds.is_empty() {
+        let _ = writeln!(text, "no case differs between them");
+        return;
+    }
+    kinds.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
+    let mut table = new_table(color);
+    table.set_header(header);
+    for (fates, rows) in kinds.iter().take(SHOWN) {
+        let named = name_some(rows.iter().map(|row| row.id));
+        let mut cells = vec![Cell::new(format!("{}: {named}", rows.len()))];
+        let columns = rows
+            .first()
+            .map(|row| row.columns.clone())
+            .unwrap_or_default();
+        for (fate, column) in fates.iter().zip(columns) {
+            let worst = column.and_then(|case| case.verdicts.first().copied());
+            let cell = Cell::new(fate);
+            cells.push(match worst {
+                Some(verdict) => cell.fg(paint(verdict)),
+                None => cell,
+            });
+        }
+        table.add_row(cells);
+    }
+    let _ = writeln!(text, "{table}");
+    if kinds.len() > SHOWN {
+        let _ = writeln!(
+            text,
+            "and {} more kinds of differences",
+            kinds.len() - SHOWN
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! Facts in words, the same in every form of the report.
+
+use super::model::{CaseReport, Report};
+use crate::expect::exception_name;
+use crate::plan::{Base, Case, Handle, Instruction};
+use crate::probe::Outcome;
+
+/// The instruction and its operands in one line.
+pub fn operation(case: &Case) -> String {
+    let name = case.instruction.name().to_uppercase();
+    let space = match (case.space, case.base) {
+        (15, _) => "config".to_owned(),
+        (_, Base::Dmb) => "DMB".to_owned(),
+        (space, Base::Space) => format!("BAR {space}"),
+    };
+    let mut line = match case.instruction {
+        Instruction::Pcistb | Instruction::Pcistg | Instruction::Pcilg => {
+            format!(
+                "{name} {space} offset {:#x} length {}",
+                case.offset, case.length
+            )
+        }
+        Instruction::Rpcit => format!("{name} start {:#x} length {:#x}", case.offset, case.length),
+        Instruction::Mpcifc => format!("{name} operation {}", case.operation),
+        Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => {
+            format!("{name} length {}", case.length)
+        }
+        Instruction::Pciwb => name,
+    };
+    if case.source != 0 {
+        line.push_str(&format!(" from page offset {:#x}", case.source));
+    }
+    match case.handle {
+        Handle::Enabled => {}
+        Handle::Disabled => line.push_str(", disabled handle"),
+        Handle::Unknown => line.push_str(", unknown handle"),
+        Handle::Zero => line.push_str(", handle 0"),
+    }
+    if case.odd_register {
+        line.push_str(", odd register");
+    }
+    line
+}
+
+/// What the guest got, apart from loaded values and interrupts.
+pub fn outcome(outcome: &Outcome) -> String {
+    match outcome.exception {
+        Some(code) => exception_name(code),
+        None if outcome.condition == 1 => format!("cc 1 status {}", outcome.status),
+        None => format!("cc {}", outcome.condition),
+    }
+}
+
+/// What the guest got, apart from loaded values and interrupts, if it got an answer.
+pub fn answer(report: &CaseReport) -> String {
+    match (&report.stopped, report.outcome.executed) {
+        (Some(_), _) => "no answer".into(),
+        (None, false) => "not executed".into(),
+        (None, true) => outcome(&report.outcome),
+    }
+}
+
+/// All that the guest got.
+pub fn guest(report: &CaseReport) -> String {
+    let (case, outcome) = (&report.case, &report.outcome);
+    let mut line = answer(report);
+    if report.stopped.is_some() || !outcome.executed {
+        return line;
+    }
+    if outcome.succeeded() && case.instruction == Instruction::Pcilg {
+        let digits = usize::try_from(case.length.min(8)).unwrap_or(8) * 2;
+        line.push_str(&format!(", loaded 0x{:0digits$x}", outcome.loaded));
+    }
+    if outcome.interrupts > 0 {
+        line.push_str(&format!(
+            ", adapter interrupt {:#010x}",
+            outcome.interrupt_word
+        ));
+    }
+    line
+}
+
+/// What was tested, with what: names and values.
+pub fn about(report: &Report) -> Vec<(&'static str, String)> {
+    let environment = &report.environment;
+    let mut about = vec![("tested", environment.executor.clone())];
+    if let Some(binary) = &environment.binary {
+        about.push(("binary", binary.path.clone()));
+        about.push(("sha256", binary.sha256.clone()));
+        about.extend(
+            binary
+                .build_id
+                .iter()
+                .map(|build_id| ("build-id", build_id.clone())),
+        );
+    }
+    about.push(("plan", report.plan.clone()));
+    about.extend(report.seed.map(|seed| ("seed", seed.to_string())));
+    about.push(("host", environment.host.clone()));
+    about.push(("profile", environment.profile.clone()));
+    about.push(("measured-against", report.expect.name().to_owned()));
+    about.push(("tool", environment.tool.clone()));
+    about
+}
+
+/// What is wrong with a case, apart from expectation and answer; empty if nothing is.
+pub fn detail(report: &CaseReport) -> String {
+    report
+        .stopped
+        .as_ref()
+        .map_or_else(|| report.detail.clone(), ToString::to_string)
+}
+
+/// All that is known of a failure, on several lines.
+pub fn in_full(report: &CaseReport) -> String {
+    let mut lines = vec![
+        operation(&report.case),
+        format!("expected: {}", report.expectation.describe()),
+        format!("the guest got: {}", guest(report)),
+    ];
+    lines.extend(Some(detail(report)).filter(|detail| !detail.is_empty()));
+    lines.extend(report.difference.map(|difference| difference.to_string()));
+    if report.stopped.is_none() {
+        lines.push(match report.pieces.len() {
+            0 => "the device saw nothing".into(),
+            1 => "the device saw 1 access:".into(),
+            count => format!("the device saw {count} accesses:"),
+        });
+        for piece in &report.pieces {
+            lines.push(format!(
+                "  {} of {} at {:#x}, {}",
+                piece.access.name(),
+                piece.bytes.len(),
+                piece.offset,
+                piece.result
+            ));
+        }
+    }
+    lines.join("\n")
+}

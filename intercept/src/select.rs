@@ -1,0 +1,214 @@
+//! `--only` and `--skip`: which cases of a plan run, and which are reported.
+
+use crate::args::Args;
+use crate::plan::{Case, Plan};
+use crate::report::CaseReport;
+use crate::verdict::Verdict;
+use thiserror::Error;
+use wildmatch::WildMatch;
+
+/// Why a selection cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SelectError {
+    /// A selector that chooses nothing.
+    #[error(
+        "{flag} {selector:?} matches no case, group or verdict of plan {plan}; --list shows the cases"
+    )]
+    NoMatch {
+        /// Where it stands.
+        flag: &'static str,
+        /// The selector.
+        selector: String,
+        /// The plan.
+        plan: String,
+    },
+    /// Selectors that leave nothing.
+    #[error("--only and --skip leave no case of plan {plan}; --list shows the cases")]
+    NothingLeft {
+        /// The plan.
+        plan: String,
+    },
+}
+
+/// One value of `--only` or `--skip`.
+#[derive(Debug, Clone)]
+enum Selector {
+    Verdict(Verdict),
+    Pattern(WildMatch),
+}
+
+impl Selector {
+    fn parse(text: &str) -> Self {
+        Verdict::ALL
+            .into_iter()
+            .find(|verdict| verdict.name() == text)
+            .map_or_else(|| Self::Pattern(WildMatch::new(text)), Self::Verdict)
+    }
+
+    fn matches(&self, case: &Case) -> bool {
+        matches!(self, Self::Pattern(pattern) if pattern.matches(&case.id) || pattern.matches(&case.group))
+    }
+}
+
+/// What `--only` and `--skip` say.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    only: Vec<Selector>,
+    skip: Vec<Selector>,
+}
+
+impl Selection {
+    /// The selection that `args` asks for.
+    #[must_use]
+    pub fn new(args: &Args) -> Self {
+        let parse = |texts: &[String]| texts.iter().map(|text| Selector::parse(text)).collect();
+        Self {
+            only: parse(&args.only),
+            skip: parse(&args.skip),
+        }
+    }
+
+    /// Takes out of `plan` what is not to run.
+    ///
+    /// # Errors
+    /// A selector that matches nothing: it is a mistake.
+    pub fn apply(&self, args: &Args, plan: &mut Plan) -> Result<(), SelectError> {
+        let given = args
+            .only
+            .iter()
+            .zip(&self.only)
+            .map(|pair| ("--only", pair));
+        let skipped = args
+            .skip
+            .iter()
+            .zip(&self.skip)
+            .map(|pair| ("--skip", pair));
+        for (flag, (text, selector)) in given.chain(skipped) {
+            let pattern = matches!(selector, Selector::Pattern(_));
+            if pattern && !plan.cases.iter().any(|case| selector.matches(case)) {
+                return Err(SelectError::NoMatch {
+                    flag,
+                    selector: text.clone(),
+                    plan: plan.name.clone(),
+                });
+            }
+        }
+        let mut follows = true;
+        plan.cases.retain_mut(|case| {
+            let kept = self.keeps(case);
+            // A case cannot follow directly on one that is left out.
+            case.joined &= follows;
+            follows = kept;
+            kept
+        });
+        if plan.cases.is_empty() {
+            return Err(SelectError::NothingLeft {
+                plan: plan.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn keeps(&self, case: &Case) -> bool {
+        let patterns = |selectors: &[Selector]| {
+            selectors
+                .iter()
+                .any(|selector| matches!(selector, Selector::Pattern(_)))
+        };
+        let wanted =
+            !patterns(&self.only) || self.only.iter().any(|selector| selector.matches(case));
+        wanted && !self.skip.iter().any(|selector| selector.matches(case))
+    }
+
+    /// Whether all cases run and are reported.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.skip.is_empty()
+    }
+
+    /// Whether a case is to be reported.
+    #[must_use]
+    pub fn reports(&self, case: &CaseReport) -> bool {
+        let has = |selectors: &[Selector]| {
+            let mut any = false;
+            let hit = selectors.iter().any(|selector| match selector {
+                Selector::Verdict(verdict) => {
+                    any = true;
+                    case.verdicts.contains(verdict)
+                }
+                Selector::Pattern(_) => false,
+            });
+            (any, hit)
+        };
+        let (by_verdict, wanted) = has(&self.only);
+        let (_, unwanted) = has(&self.skip);
+        (!by_verdict || wanted) && !unwanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Selection;
+    use crate::args::Args;
+    use crate::plan::{Case, Instruction, Plan};
+
+    fn select(only: &[&str], skip: &[&str]) -> Result<Vec<String>, String> {
+        let case = |id: &str, group: &str, joined| Case {
+            joined,
+            ..Case::new(id, group, Instruction::Pcistb)
+        };
+        let mut plan = Plan {
+            name: "small".into(),
+            cases: vec![
+                case("load-1", "load", false),
+                case("store-1", "store", false),
+                case("store-22", "store", true),
+                case("store-3", "store", true),
+            ],
+            ..Plan::default()
+        };
+        let args = Args {
+            only: only.iter().map(ToString::to_string).collect(),
+            skip: skip.iter().map(ToString::to_string).collect(),
+            ..Args::default()
+        };
+        Selection::new(&args)
+            .apply(&args, &mut plan)
+            .map_err(|error| error.to_string())?;
+        Ok(plan
+            .cases
+            .iter()
+            .map(|case| format!("{}{}", case.id, if case.joined { "+" } else { "" }))
+            .collect())
+    }
+
+    #[test]
+    fn groups_names_and_patterns_choose() {
+        let chosen = |only: &[&str], skip: &[&str]| select(only, skip).expect("matches");
+        assert_eq!(chosen(&["load"], &[]), ["load-1"]);
+        assert_eq!(
+            chosen(&["store-*"], &[]),
+            ["store-1", "store-22+", "store-3+"]
+        );
+        assert_eq!(chosen(&["store-?"], &[]), ["store-1", "store-3"]);
+        assert_eq!(chosen(&[], &["store"]), ["load-1"]);
+        assert_eq!(chosen(&["load", "store-3"], &["load-1"]), ["store-3"]);
+    }
+
+    #[test]
+    fn verdicts_do_not_choose_what_runs() {
+        assert_eq!(select(&["lost"], &["split"]).expect("is one").len(), 4);
+    }
+
+    #[test]
+    fn a_selector_that_matches_nothing_is_a_mistake() {
+        assert_eq!(
+            select(&[], &["sotre"]).expect_err("refused"),
+            "--skip \"sotre\" matches no case, group or verdict of plan small; --list shows the cases"
+        );
+        assert_eq!(
+            select(&["load"], &["load"]).expect_err("refused"),
+            "--only and --skip leave no case of plan small; --list shows the cases"
+        );
+    }
+}
