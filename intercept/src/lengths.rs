@@ -302,7 +302,7 @@ impl std::fmt::Display for Cause {
                 }
                 match size {
                     Some(size) => {
-                        write!(f, "This looks like a loop over accesses of {size} bytes")?
+                        write!(f, "This looks like a loop over accesses of {size} bytes")?;
                     }
                     None => f.write_str("The accesses differ in size")?,
                 }

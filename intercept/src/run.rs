@@ -61,7 +61,7 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         let folder = Folder::new(keep(args, several, number).as_deref())?;
         match recording(args, program, &selection, &target, &folder) {
             Ok(recording) => {
-                reports.push(report(args, &selection, recording, baseline.as_ref())?);
+                reports.push(report(args, &selection, &recording, baseline.as_ref())?);
                 folders.push(folder);
             }
             Err(error) if error.is_usage() => return Err(error),
@@ -225,12 +225,12 @@ fn recording(
 fn report(
     args: &Args,
     selection: &Selection,
-    recording: Recording,
+    recording: &Recording,
     baseline: Option<&Baseline>,
 ) -> Result<Report, Error> {
     let model = args.expect.map_or(recording.model, Model::from);
-    let verdicts = verdict::classify(&recording, model)?;
-    let mut report = Report::new(&recording, model, &verdicts);
+    let verdicts = verdict::classify(recording, model)?;
+    let mut report = Report::new(recording, model, &verdicts);
     report.retain(|case| selection.reports(case));
     if let Some(before) = baseline {
         let now = Baseline::of(&report);
