@@ -86,7 +86,7 @@ impl Failure {
     /// Where to look next, for a failure that may come from what this machine lacks.
     pub fn hint(&self) -> Option<&'static str> {
         let lacks = match self {
-            Failure::Intercept(error) => !error.is_usage(),
+            Failure::Intercept(error, _) => !error.is_usage(),
             Failure::Lab(error) => !error.is_usage(),
             Failure::Kit(_) | Failure::Fetch(_) => true,
             _ => false,
