@@ -119,7 +119,7 @@ fn run_plan(
 /// See [`Error`].
 pub fn defects(args: &Args, program: &Path) -> Result<String, Error> {
     let plugin = Plugin::find(args, program)?;
-    let qemu = find_qemu(args)?;
+    let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
     let output = std::process::Command::new(&qemu.path)
         .args(plugin.arguments(None, None, Some("list")))
         .output()
