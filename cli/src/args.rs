@@ -69,28 +69,7 @@ pub enum Command {
         words: Vec<std::ffi::OsString>,
     },
     /// Fetch QEMU and guest parts from Debian into the cache folder, and build the lab's modules.
-    Fetch {
-        /// What to fetch.
-        #[arg(value_enum, default_value_t)]
-        what: FetchWhat,
-    },
-}
-
-/// What to fetch.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum FetchWhat {
-    /// `qemu-system-s390x` and `qemu-system-x86_64`, unless a new enough one is on PATH.
-    Qemu,
-    /// An s390x kernel and busybox.
-    Guest,
-    /// The lab's Linux 6.12: kernel, and the ism and smc modules, which are built.
-    Lab,
-    /// The lab's Linux 7.2: kernel, and the dibs and ism modules, which are built.
-    #[value(name = "lab-7.2")]
-    Lab72,
-    /// QEMU and all guests.
-    #[default]
-    All,
+    Fetch(debian_fetch::FetchArgs),
 }
 
 /// How to print a list.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use debian_fetch::{FetchArgs, FetchWhat};
 use lab::KernelChoice;
 use vfio_user_ism_server::StartError;
 use vfio_user_ism_server::listen::ListenError;
@@ -12,7 +13,7 @@ use vfio_user_ism_server::listen::sockets::SocketsError;
 use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
 use vfio_user_ism_server::record::{ReportError, events};
 
-use crate::args::{Cli, Command, EventsCommand, FetchWhat, LogFormat, ProfileCommand};
+use crate::args::{Cli, Command, EventsCommand, LogFormat, ProfileCommand};
 use crate::{logging, rules_list, serve, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
@@ -167,7 +168,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             what: format!("cannot become {}", words[0].display()),
             source: with_parent::become_program(parent, &words),
         }),
-        Some(Command::Fetch { what }) => fetch(what),
+        Some(Command::Fetch(args)) => fetch(&args),
     }
 }
 
@@ -215,29 +216,19 @@ fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
     }
 }
 
-fn fetch(what: FetchWhat) -> Result<ExitCode, Failure> {
+fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
     logging::start(LogFormat::Text);
-    let parts = match what {
-        FetchWhat::Qemu => Some(debian_fetch::What::Qemu),
-        FetchWhat::Guest => Some(debian_fetch::What::Guest),
-        FetchWhat::All => Some(debian_fetch::What::Both),
-        FetchWhat::Lab | FetchWhat::Lab72 => None,
-    };
-    let kits: &[KernelChoice] = match what {
-        FetchWhat::Qemu | FetchWhat::Guest => &[],
-        FetchWhat::Lab => &[KernelChoice::Linux612],
-        FetchWhat::Lab72 => &[KernelChoice::Linux72],
-        FetchWhat::All => &[KernelChoice::Linux612, KernelChoice::Linux72],
-    };
-    let mut summary = match parts {
-        Some(parts) => {
-            debian_fetch::run(parts).map_err(|error| Failure::Fetch(error.to_string()))?
-        }
-        None => debian_fetch::Summary { parts: Vec::new() },
-    };
-    for kit in kits {
-        let part = lab::kit::part(kit).map_err(Failure::Kit)?;
+    let failed = |error: debian_fetch::Error| Failure::Fetch(error.to_string());
+    let unprintable = |error: serde_json::Error| Failure::Fetch(error.to_string());
+    let cache = args.cache().map_err(failed)?;
+    if args.what == FetchWhat::List {
+        let listing = debian_fetch::list(args, &cache).map_err(failed)?;
+        return print(&listing.show(args.format).map_err(unprintable)?);
+    }
+    let mut summary = debian_fetch::run(args, &cache).map_err(failed)?;
+    for series in args.lab_kernels() {
+        let part = lab::kit::part(&cache, &KernelChoice::Debian(series)).map_err(Failure::Kit)?;
         summary.parts.push(part);
     }
-    print(&format!("{summary}\n"))
+    print(&summary.show(args.format).map_err(unprintable)?)
 }

@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match debian_fetch::run(debian_fetch::What::Both) {
+    let args = debian_fetch::FetchArgs::default();
+    let fetched = args
+        .cache()
+        .and_then(|cache| debian_fetch::run(&args, &cache));
+    match fetched {
         Ok(summary) => {
             print!("{summary}");
             ExitCode::SUCCESS

@@ -2,18 +2,16 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::apt::Apt;
-use crate::entry::{self, Entry};
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::prune;
-use crate::request::Request;
 use crate::size;
+use crate::suites::{For, Suites};
 use crate::workshop::Workshop;
 
 /// A folder that keeps what was fetched.
@@ -23,6 +21,9 @@ use crate::workshop::Workshop;
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
+    suites: Suites,
+    /// Entries that are older count as absent.
+    since: Option<SystemTime>,
 }
 
 impl Cache {
@@ -42,9 +43,9 @@ impl Cache {
             set("HOME"),
         )
         .ok_or(Error::NoCacheFolder)?;
-        // apt's configuration and QEMU's wrappers are used from other working folders.
+        // QEMU's scripts and the kernel's make are used from other working folders.
         let folder = std::path::absolute(&folder).map_err(Error::io("use", &folder))?;
-        Ok(Self { folder })
+        Ok(Self::at(folder))
     }
 
     /// A cache at `folder`, which must be absolute.
@@ -52,6 +53,8 @@ impl Cache {
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            suites: Suites::default(),
+            since: None,
         }
     }
 
@@ -61,42 +64,23 @@ impl Cache {
         &self.folder
     }
 
-    /// The entry for `request`, if it was fetched before; asks no network.
+    /// The same cache, with `suites` to take things from.
     #[must_use]
-    pub fn have(&self, request: &Request) -> Option<Entry> {
-        Entry::open(&self.entry_folder(request), request)
+    pub fn with_suites(mut self, suites: Suites) -> Self {
+        self.suites = suites;
+        self
     }
 
-    /// The packages of `request`, unpacked: from the cache, or fetched now.
-    ///
-    /// # Errors
-    /// When a folder cannot be written, a tool or a mirror is missing, or apt refuses: then with
-    /// apt's own words.
-    pub fn packages(&self, request: &Request) -> Result<Entry, Error> {
-        self.packages_with(request, |_| Ok(()))
-    }
-
-    /// As [`Cache::packages`]; `finish` works on the new entry's folder before it appears.
-    pub(crate) fn packages_with(
-        &self,
-        request: &Request,
-        finish: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<Entry, Error> {
-        if let Some(entry) = self.have(request) {
-            return Ok(entry);
-        }
-        let progress = Progress::new(&request.name);
-        let _lock = self.lock(&progress)?;
-        // Another process may have made it while this one waited.
-        if let Some(entry) = self.have(request) {
-            return Ok(entry);
-        }
-        self.make(request, &progress, finish)
+    /// The same cache, in which what was made before this call counts as absent.
+    #[must_use]
+    pub fn renewed(mut self) -> Self {
+        self.since = Some(SystemTime::now());
+        self
     }
 
     /// What `make` builds, from the cache or built now: kept under `name` for as long as it is
     /// asked for with the same `key`, which says what it is built from. It appears whole or not at
-    /// all.
+    /// all. `what` tells which suites it may come from.
     ///
     /// # Errors
     /// Those of `make`, and when a folder cannot be written.
@@ -104,23 +88,25 @@ impl Cache {
         &self,
         name: &str,
         key: &str,
+        what: For,
         make: impl FnOnce(&Workshop) -> Result<(), E>,
     ) -> Result<Entry, E> {
-        let folder = self.folder.join("entries").join(name);
-        let key = key.to_owned();
-        if let Some(entry) = Entry::open(&folder, &key) {
+        if let Some(entry) = self.have_built(name, key, what) {
             return Ok(entry);
         }
         let started = Instant::now();
         let progress = Progress::new(name);
         let _lock = self.lock(&progress)?;
         // Another process may have made it while this one waited.
-        if let Some(entry) = Entry::open(&folder, &key) {
+        if let Some(entry) = self.have_built(name, key, what) {
             return Ok(entry);
         }
-        let workshop = Workshop::new(self, name, progress)?;
-        make(&workshop)?;
-        let entry = workshop.seal(&folder, &key)?;
+        let workshop = Workshop::new(self, name, what, progress)?;
+        if let Err(error) = make(&workshop) {
+            workshop.discard();
+            return Err(error);
+        }
+        let entry = workshop.seal(&self.entry_folder(name), key)?;
         Progress::new(name).say(format_args!(
             "ready after {:.1} s, {} on disk",
             started.elapsed().as_secs_f64(),
@@ -129,55 +115,51 @@ impl Cache {
         Ok(entry)
     }
 
-    /// What was built under `name` with `key`, if it was; asks no network.
+    /// What was built under `name` with `key`, if it was, and if it comes from one of the suites
+    /// that are chosen for `what`; asks no network.
     #[must_use]
-    pub fn have_built(&self, name: &str, key: &str) -> Option<Entry> {
-        Entry::open(&self.folder.join("entries").join(name), &key.to_owned())
+    pub fn have_built(&self, name: &str, key: &str, what: For) -> Option<Entry> {
+        let entry = Entry::open(&self.entry_folder(name), key)?;
+        let chosen = self.suites.chosen(what);
+        let fits = chosen.is_none_or(|chosen| chosen.iter().any(|suite| suite == entry.suite()));
+        let fresh = self.since.is_none_or(|since| entry.made() >= Some(since));
+        (fits && fresh).then_some(entry)
     }
 
-    fn make(
-        &self,
-        request: &Request,
-        progress: &Progress,
-        finish: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<Entry, Error> {
-        let started = Instant::now();
-        let apt = Apt::new(&self.folder.join("apt"), request)?;
-        apt.update(progress)?;
-        let names = apt.names()?;
-        let packages = apt.resolve(&names)?;
-        let folder = self.entry_folder(request);
-        progress.say(format_args!(
-            "{} package(s), {} to download, for {}",
-            packages.len(),
-            size::text(packages.iter().map(|p| p.bytes).sum()),
-            folder.display()
-        ));
-        apt.download(&names, progress)?;
-        let partial = folder.with_file_name(format!("{}.partial", request.name));
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(Error::io("remove", &partial))?;
-        }
-        let root = entry::root(&partial);
-        apt.unpack(&packages, &root, progress)?;
-        prune::plain_rights(&root)?;
-        finish(&partial)?;
-        apt.clean(&packages)?;
-        let entry = Entry::seal(&partial, &folder, request, packages)?;
-        progress.say(format_args!(
-            "ready after {:.1} s, {} on disk",
-            started.elapsed().as_secs_f64(),
-            size::text(entry.bytes_unpacked())
-        ));
-        Ok(entry)
+    /// Every entry that is whole, by name; asks no network.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        let read = fs::read_dir(self.folder.join("entries"));
+        let folders = read
+            .into_iter()
+            .flatten()
+            .filter_map(|item| Some(item.ok()?.path()));
+        let mut folders: Vec<_> = folders.collect();
+        folders.sort();
+        folders.retain(|folder| folder.extension().is_none_or(|end| end != "partial"));
+        folders
+            .iter()
+            .filter_map(|folder| Entry::open_any(folder))
+            .collect()
     }
 
-    fn entry_folder(&self, request: &Request) -> PathBuf {
-        self.folder.join("entries").join(&request.name)
+    /// The suites that are chosen for `what`, if any are.
+    pub(crate) fn chosen_suites(&self, what: For) -> Option<Vec<String>> {
+        self.suites.chosen(what)
+    }
+
+    /// The folder of what was downloaded.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.folder.join("downloads")
+    }
+
+    /// The folder of the entry `name`.
+    pub(crate) fn entry_folder(&self, name: &str) -> PathBuf {
+        self.folder.join("entries").join(name)
     }
 
     /// Waits for the right to make entries; it is given back when the file is dropped.
-    fn lock(&self, progress: &Progress) -> Result<File, Error> {
+    pub(crate) fn lock(&self, progress: &Progress) -> Result<File, Error> {
         fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
         let path = self.folder.join("lock");
         let file = File::create(&path).map_err(Error::io("open", &path))?;
@@ -210,7 +192,6 @@ fn place(own: Option<PathBuf>, xdg: Option<PathBuf>, home: Option<PathBuf>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Closure;
 
     #[test]
     fn the_most_specific_variable_wins() {
@@ -228,25 +209,32 @@ mod tests {
     }
 
     #[test]
-    fn a_present_entry_is_used_without_asking_apt() {
+    fn an_entry_is_taken_if_its_suite_and_age_fit() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path());
-        let request = Request {
-            name: "toy".into(),
-            // No mirror has it, so asking would fail.
-            suite: "no-such-suite".into(),
-            arch: "s390x".into(),
-            packages: vec!["toy".into()],
-            metas: vec![],
-            closure: Closure::Named,
+        let make = |cache: &Cache, suite: &'static str| {
+            let made = cache.built("toy", "key", For::Lab, |workshop| {
+                workshop.set_suite(suite);
+                Ok::<_, Error>(())
+            });
+            made.unwrap().fetched_now()
         };
-        assert!(cache.have(&request).is_none());
-        let partial = dir.path().join("partial");
-        fs::create_dir_all(partial.join("root")).unwrap();
-        fs::create_dir_all(dir.path().join("entries")).unwrap();
-        let folder = cache.entry_folder(&request);
-        Entry::seal(&partial, &folder, &request, vec![]).unwrap();
-        assert!(!cache.packages(&request).unwrap().fetched_now());
+        assert!(make(&cache, "trixie"));
+        assert!(!make(&cache, "sid"));
+        assert!(!make(
+            &cache.clone().with_suites(Suites::named("sid,trixie")),
+            "sid"
+        ));
+        assert!(make(
+            &cache.clone().with_suites(Suites::named("sid")),
+            "sid"
+        ));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let renewed = cache.clone().renewed();
+        assert!(make(&renewed, "sid"));
+        assert!(!make(&renewed, "sid"));
+        let names: Vec<_> = cache.entries().iter().map(Entry::name).collect();
+        assert_eq!(names, ["toy"]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -24,13 +24,16 @@ pub struct Package {
     pub bytes: u64,
 }
 
-/// `request` is what the entry was made for: a `Request`, or the key of something built.
 #[derive(Serialize, Deserialize)]
-struct Stamp<K> {
+struct Stamp {
     schema: u32,
-    request: K,
+    /// What the entry was made for: its key.
+    request: String,
     packages: Vec<Package>,
     bytes_unpacked: u64,
+    /// The suite that it comes from.
+    #[serde(default)]
+    suite: String,
 }
 
 /// A set of packages, unpacked.
@@ -39,6 +42,7 @@ pub struct Entry {
     folder: PathBuf,
     packages: Vec<Package>,
     bytes_unpacked: u64,
+    suite: String,
     fetched_now: bool,
 }
 
@@ -79,6 +83,19 @@ impl Entry {
         self.bytes_unpacked
     }
 
+    /// The suite that it comes from; empty where that is not known.
+    #[must_use]
+    pub fn suite(&self) -> &str {
+        &self.suite
+    }
+
+    /// Its name in the cache.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.folder.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Whether this call fetched it, rather than finding it in the cache.
     #[must_use]
     pub fn fetched_now(&self) -> bool {
@@ -89,33 +106,31 @@ impl Entry {
         self.fetched_now = now;
     }
 
-    /// The entry in `folder`, if it is there and was made for `request`.
-    pub(crate) fn open<K: DeserializeOwned + PartialEq>(
-        folder: &Path,
-        request: &K,
-    ) -> Option<Self> {
-        let stamp: Stamp<K> = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
-        (stamp.schema == SCHEMA && stamp.request == *request).then(|| Self {
-            folder: folder.to_path_buf(),
-            packages: stamp.packages,
-            bytes_unpacked: stamp.bytes_unpacked,
-            fetched_now: false,
-        })
+    /// The entry in `folder`, if it is there as it was sealed, for `key`.
+    pub(crate) fn open(folder: &Path, key: &str) -> Option<Self> {
+        let stamp = Stamp::read(folder)?;
+        (stamp.request == key).then(|| stamp.entry(folder, false))
+    }
+
+    /// The entry in `folder`, whatever it was made for; none if it is not whole.
+    pub(crate) fn open_any(folder: &Path) -> Option<Self> {
+        Some(Stamp::read(folder)?.entry(folder, false))
     }
 
     /// Writes the stamp into `partial`, puts that in the place of `folder`, and opens it.
-    pub(crate) fn seal<K: Serialize>(
+    pub(crate) fn seal(
         partial: &Path,
         folder: &Path,
-        request: &K,
+        key: &str,
+        suite: &str,
         packages: Vec<Package>,
     ) -> Result<Self, Error> {
-        let bytes_unpacked = bytes_below(&root(partial))?;
         let stamp = Stamp {
             schema: SCHEMA,
-            request,
+            request: key.to_owned(),
             packages,
-            bytes_unpacked,
+            bytes_unpacked: bytes_below(&root(partial))?,
+            suite: suite.to_owned(),
         };
         let path = partial.join(STAMP);
         let text =
@@ -125,12 +140,31 @@ impl Entry {
             fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
         }
         fs::rename(partial, folder).map_err(Error::io("move into place", folder))?;
-        Ok(Self {
+        Ok(stamp.entry(folder, true))
+    }
+
+    /// When it was sealed.
+    pub(crate) fn made(&self) -> Option<SystemTime> {
+        fs::metadata(self.folder.join(STAMP)).ok()?.modified().ok()
+    }
+}
+
+impl Stamp {
+    /// The stamp in `folder`; none if what it stands for is not there as it was sealed.
+    fn read(folder: &Path) -> Option<Self> {
+        let stamp: Self = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
+        let bytes = bytes_below(&root(folder)).ok()?;
+        (stamp.schema == SCHEMA && stamp.bytes_unpacked == bytes).then_some(stamp)
+    }
+
+    fn entry(self, folder: &Path, fetched_now: bool) -> Entry {
+        Entry {
             folder: folder.to_path_buf(),
-            packages: stamp.packages,
-            bytes_unpacked,
-            fetched_now: true,
-        })
+            packages: self.packages,
+            bytes_unpacked: self.bytes_unpacked,
+            suite: self.suite,
+            fetched_now,
+        }
     }
 }
 
@@ -158,18 +192,6 @@ fn bytes_below(folder: &Path) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Closure, Request};
-
-    fn request() -> Request {
-        Request {
-            name: "toy".into(),
-            suite: "trixie".into(),
-            arch: "s390x".into(),
-            packages: vec!["a".into()],
-            metas: vec![],
-            closure: Closure::Named,
-        }
-    }
 
     fn package() -> Package {
         Package {
@@ -180,45 +202,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_sealed_entry_opens_again_and_only_for_its_own_request() {
-        let dir = tempfile::tempdir().unwrap();
-        let (partial, folder) = (dir.path().join("partial"), dir.path().join("toy"));
+    fn sealed(dir: &Path, file: &str) -> (PathBuf, Entry) {
+        let (partial, folder) = (dir.join("partial"), dir.join("toy"));
         fs::create_dir_all(partial.join("root/usr")).unwrap();
-        fs::write(partial.join("root/usr/file"), b"12345").unwrap();
-        assert!(Entry::open(&folder, &request()).is_none());
-
-        let sealed = Entry::seal(&partial, &folder, &request(), vec![package()]).unwrap();
-        assert!(sealed.fetched_now());
+        fs::write(partial.join("root/usr").join(file), b"12345").unwrap();
+        let entry = Entry::seal(&partial, &folder, "key", "trixie", vec![package()]).unwrap();
         assert!(!partial.exists());
+        (folder, entry)
+    }
 
-        let opened = Entry::open(&folder, &request()).unwrap();
+    #[test]
+    fn a_sealed_entry_opens_again_and_only_for_its_own_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, entry) = sealed(dir.path(), "file");
+        assert!(entry.fetched_now());
+        let opened = Entry::open(&folder, "key").unwrap();
         assert!(!opened.fetched_now());
         assert_eq!(opened.packages(), [package()]);
-        assert_eq!(opened.bytes_fetched(), 10);
-        assert_eq!(opened.bytes_unpacked(), 5);
+        assert_eq!((opened.bytes_fetched(), opened.bytes_unpacked()), (10, 5));
+        assert_eq!((opened.suite(), opened.name().as_str()), ("trixie", "toy"));
         assert!(opened.root().join("usr/file").is_file());
-
-        let mut other = request();
-        other.packages.push("b".into());
-        assert!(Entry::open(&folder, &other).is_none());
+        assert!(Entry::open(&folder, "other").is_none());
+        assert!(Entry::open_any(&folder).is_some());
     }
 
     #[test]
-    fn sealing_replaces_what_an_older_request_left() {
+    fn sealing_replaces_what_an_older_key_left() {
         let dir = tempfile::tempdir().unwrap();
-        let (partial, folder) = (dir.path().join("partial"), dir.path().join("toy"));
-        fs::create_dir_all(folder.join("root/old")).unwrap();
-        fs::create_dir_all(partial.join("root/new")).unwrap();
-        Entry::seal(&partial, &folder, &request(), vec![]).unwrap();
-        assert!(!folder.join("root/old").exists());
-        assert!(folder.join("root/new").exists());
+        sealed(dir.path(), "old");
+        let (folder, _) = sealed(dir.path(), "new");
+        assert!(!folder.join("root/usr/old").exists());
+        assert!(folder.join("root/usr/new").exists());
     }
 
     #[test]
-    fn a_torn_stamp_counts_as_absent() {
+    fn half_an_entry_counts_as_absent() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(STAMP), b"{\"schema\": 1, \"requ").unwrap();
-        assert!(Entry::open(dir.path(), &request()).is_none());
+        let (folder, _) = sealed(dir.path(), "file");
+        fs::write(folder.join("root/usr/file"), b"1").unwrap();
+        assert!(Entry::open(&folder, "key").is_none());
+        let (folder, _) = sealed(dir.path(), "file");
+        fs::remove_dir_all(folder.join("root")).unwrap();
+        assert!(Entry::open(&folder, "key").is_none());
+        let (folder, _) = sealed(dir.path(), "file");
+        fs::write(folder.join(STAMP), b"{\"schema\": 1, \"requ").unwrap();
+        assert!(Entry::open(&folder, "key").is_none());
     }
 }

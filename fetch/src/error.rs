@@ -14,7 +14,7 @@ pub enum Error {
     )]
     NoCacheFolder,
     /// A file or folder could not be read, written or locked.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried, e.g. `create`.
         action: &'static str,
@@ -23,51 +23,30 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A program this crate needs is not there.
-    #[error("cannot start {tool}: {source}; {advice}")]
-    Tool {
-        /// The program.
-        tool: String,
-        /// What to do about it.
-        advice: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// apt or dpkg-deb ended with an error.
-    #[error("{action} failed; {tool} says:\n{words}")]
-    Failed {
-        /// What was being done.
-        action: String,
-        /// The program.
-        tool: String,
-        /// Its own words, indented.
-        words: String,
-    },
-    /// apt's configuration names no Debian mirror.
+    /// Nothing names a Debian mirror.
     #[error(
-        "no Debian mirror in this machine's apt configuration ({looked_at}): set \
+        "no Debian mirror is known: this machine's apt sources ({looked_at}) name none. Set \
          VFIO_USER_ISM_MIRROR to the address of one, the folder that holds dists/ and pool/"
     )]
     NoMirror {
         /// What was looked at.
         looked_at: String,
     },
-    /// The mirror's address cannot stand in a source list.
-    #[error("VFIO_USER_ISM_MIRROR={value:?} is no address of a Debian mirror: {expected}")]
+    /// A mirror's address cannot be used.
+    #[error("{variable}={value:?} is no address of a Debian mirror: {expected}")]
     BadMirror {
+        /// The variable that holds it.
+        variable: &'static str,
         /// As given.
         value: String,
         /// What was expected.
         expected: &'static str,
     },
-    /// Debian's archive keys are not installed.
-    #[error(
-        "Debian's archive keys are not on this machine (looked for {looked_for}): install the \
-         package debian-archive-keyring"
-    )]
-    NoKeyring {
-        /// The files looked for.
-        looked_for: String,
+    /// A keyring holds no key that can be used.
+    #[error("{} holds no OpenPGP keys (from VFIO_USER_ISM_KEYRING)", path.display())]
+    Keyring {
+        /// The file.
+        path: PathBuf,
     },
     /// The fetched QEMU cannot run here.
     #[error(
@@ -85,34 +64,32 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// The package lists could not be read, or do not match what Debian signed.
-    #[error(
-        "{action} failed; apt-get says:\n{words}\na mirror that is being brought up to date is \
-         right again later; VFIO_USER_ISM_MIRROR names another one"
-    )]
+    /// A suite's package lists cannot be had, or do not match what Debian signed.
+    #[error("the lists of {suite} cannot be used: {words}")]
     Lists {
-        /// What was being done.
-        action: String,
-        /// apt's own words, indented.
+        /// The suite.
+        suite: String,
+        /// Why not.
         words: String,
     },
-    /// No suite has what is wanted.
-    #[error("{what} cannot be had; what was tried:\n{tried}")]
-    NoSuite {
+    /// A package, or one that it needs, cannot be had.
+    #[error("{0}")]
+    Packages(String),
+    /// A package file cannot be unpacked.
+    #[error("{package} cannot be unpacked: {source}")]
+    Unpack {
+        /// Its name and version.
+        package: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Every place where something can come from was tried.
+    #[error("{what} cannot be had. What was tried:\n{}\n{ADVICE}", listed(tried))]
+    NothingLeft {
         /// What is wanted.
         what: String,
-        /// Each suite with its error.
-        tried: String,
-    },
-    /// apt answered, but without what was asked for.
-    #[error("{what}: expected {expected}, but apt said {got:?}")]
-    Answer {
-        /// The question.
-        what: String,
-        /// What was expected.
-        expected: &'static str,
-        /// What came.
-        got: String,
+        /// Each candidate with what it said.
+        tried: Vec<(String, String)>,
     },
     /// The packages arrived, but without a file that must be there.
     #[error("{packages} should hold {expected} but does not: {}", folder.display())]
@@ -134,6 +111,9 @@ pub enum Error {
     },
 }
 
+const ADVICE: &str = "A mirror that is being brought up to date is right again later; \
+                      VFIO_USER_ISM_MIRROR names another one, VFIO_USER_ISM_SUITES other suites.";
+
 impl Error {
     /// An [`Error::Io`] from what was tried on `path`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -144,4 +124,38 @@ impl Error {
             source,
         }
     }
+
+    /// Whether the fault is this machine's, so that no other candidate would do better: a full disk,
+    /// missing rights, a variable that is wrong.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Unpack { source, .. } => is_local(source),
+            Self::Lists { .. }
+            | Self::Packages(_)
+            | Self::QemuUnsuitable { .. }
+            | Self::Missing { .. } => false,
+            _ => true,
+        }
+    }
+}
+
+/// Whether the system refuses because of this machine's state, not because of a file's content.
+pub(crate) fn is_local(error: &io::Error) -> bool {
+    // tar wraps what the system said, and keeps its kind.
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+fn listed(tried: &[(String, String)]) -> String {
+    let lines: Vec<_> = tried
+        .iter()
+        .map(|(candidate, words)| format!("  {candidate}: {}", words.replace('\n', "\n    ")))
+        .collect();
+    lines.join("\n")
 }

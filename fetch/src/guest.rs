@@ -4,18 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cache::Cache;
+use crate::closure::Closure;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::request::{Closure, Request};
+use crate::kernel::{BUSYBOX, GUEST_ARCH};
+use crate::series::Series;
+use crate::suites::For;
+use crate::workshop::Wanted;
 
-/// Suites to take the guest from, best first. A suite may be out of order on any day: then the next
-/// one serves as well. The first two have Linux 6.12.
-const SUITES: [&str; 3] = ["trixie", "bookworm-backports", "bookworm"];
-const SUITE_VARIABLE: &str = "VFIO_USER_ISM_GUEST_SUITE";
-const ARCH: &str = "s390x";
-const META: &str = "linux-image-s390x";
-const BUSYBOX: &str = "busybox-static";
+/// The entry of the guest whose series does not matter.
+const ENTRY: &str = "guest";
+/// The series it may be of, best first.
+const ANY: [Series; 3] = [Series::LINUX_6_12, Series::Of(6, 1), Series::Newest];
+/// Raise it when what is kept of the same packages becomes another.
+const KEY: &str = "recipe 1";
 
 /// Debian's kernel and busybox for s390x, unpacked.
 #[derive(Clone, Debug)]
@@ -33,188 +35,160 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The parts from the suite that `$VFIO_USER_ISM_GUEST_SUITE` names, else from Debian trixie, or
-    /// from bookworm-backports or bookworm where trixie's cannot be had: from the cache, or fetched
-    /// now. What is in the cache is taken without asking for a better suite, but for bookworm's.
+    /// The parts of Linux 6.12, or of another series where that cannot be had: from the cache, or
+    /// fetched now.
     ///
     /// # Errors
-    /// [`Error::NoSuite`] when no suite has them.
+    /// [`Error::NothingLeft`] when no suite has them; others when this machine is at fault.
     pub fn fetch(cache: &Cache) -> Result<Self, Error> {
-        if let Some(suite) = std::env::var(SUITE_VARIABLE).ok().filter(|s| !s.is_empty()) {
-            return Self::of_suite(cache, &suite);
-        }
-        let last = SUITES.len() - 1;
-        if let Some(entry) = in_cache(cache, SUITES.get(..last).unwrap_or_default()) {
-            return Self::in_entry(entry);
-        }
-        first_that_works(&SUITES, |suite| Self::of_suite(cache, suite))
+        Self::of(cache, ENTRY, &ANY)
     }
 
-    /// The parts from `suite`.
+    /// The parts of a kernel of `series`.
     ///
     /// # Errors
-    /// As [`Cache::packages`].
-    pub fn of_suite(cache: &Cache, suite: &str) -> Result<Self, Error> {
-        Self::in_entry(cache.packages(&request(suite))?)
+    /// As [`Guest::fetch`].
+    pub fn of_series(cache: &Cache, series: Series) -> Result<Self, Error> {
+        Self::of(cache, &format!("{ENTRY}-{series}"), &[series])
+    }
+
+    /// The parts that [`Guest::fetch`] would give without the network, if they are in the cache.
+    #[must_use]
+    pub fn have(cache: &Cache) -> Option<Self> {
+        Self::in_entry(cache.have_built(ENTRY, KEY, For::Guest)?).ok()
+    }
+
+    fn of(cache: &Cache, name: &str, series: &[Series]) -> Result<Self, Error> {
+        let entry = cache.built(name, KEY, For::Guest, |workshop| {
+            workshop.with_kernel(series, |kernel| {
+                let mut wanted: Vec<_> = kernel.image()?.iter().map(|n| kernel.wanted(n)).collect();
+                wanted.push(Wanted::any(BUSYBOX));
+                let shelf = workshop.shelf(kernel.suite(), GUEST_ARCH)?;
+                shelf.unpack(&wanted, Closure::Named, &workshop.root())?;
+                Parts::find(&workshop.root()).map(drop)
+            })
+        })?;
+        Self::in_entry(entry)
     }
 
     fn in_entry(entry: Entry) -> Result<Self, Error> {
-        let root = entry.root();
-        let missing = |expected: &str, folder: &Path| Error::Missing {
-            packages: format!("{META} and {BUSYBOX}"),
-            expected: expected.to_owned(),
-            folder: folder.to_path_buf(),
-        };
-        let boot = root.join("boot");
-        let release = fs::read_dir(&boot)
-            .map_err(Error::io("read", &boot))?
-            .filter_map(|item| item.ok()?.file_name().into_string().ok())
-            .find_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned))
-            .ok_or_else(|| missing("boot/vmlinuz-*", &root))?;
-        // Older suites keep these outside usr/.
-        let either = |path: &str| {
-            let places = [root.join("usr").join(path), root.join(path)];
-            let found = places.into_iter().find(|place| place.exists());
-            found.ok_or_else(|| missing(path, &root))
-        };
+        let parts = Parts::find(&entry.root())?;
         Ok(Self {
-            kernel: boot.join(format!("vmlinuz-{release}")),
-            modules: either(&format!("lib/modules/{release}"))?,
-            busybox: either("bin/busybox")?,
-            release,
+            kernel: parts.kernel,
+            modules: parts.modules,
+            busybox: parts.busybox,
+            release: parts.release,
             entry,
         })
     }
 }
 
-fn request(suite: &str) -> Request {
-    Request {
-        name: format!("guest-{suite}-{ARCH}"),
-        suite: suite.to_owned(),
-        arch: ARCH.to_owned(),
-        packages: vec![BUSYBOX.to_owned()],
-        metas: vec![META.to_owned()],
-        closure: Closure::Named,
-    }
+/// What of a kernel's and busybox's packages a guest is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The kernel's image.
+    pub kernel: PathBuf,
+    /// Its release.
+    pub release: String,
+    /// Its folder of modules.
+    pub modules: PathBuf,
+    /// A static busybox.
+    pub busybox: PathBuf,
 }
 
-/// The entry of the first of `suites` that was fetched before.
-fn in_cache(cache: &Cache, suites: &[&str]) -> Option<Entry> {
-    suites.iter().find_map(|suite| cache.have(&request(suite)))
-}
-
-/// What `fetch` gives for the first of `suites` that works. The error names all that were tried.
-fn first_that_works<T>(
-    suites: &[&str],
-    mut fetch: impl FnMut(&str) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut tried = Vec::new();
-    for suite in suites {
-        match fetch(suite) {
-            Ok(found) => return Ok(found),
-            Err(error) => {
-                let words = format!("{suite}: {error}");
-                Progress::new("guest").say(&words);
-                tried.push(words);
-            }
-        }
+impl Parts {
+    /// Finds them in the folder `root` of unpacked packages.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when one is not there.
+    pub fn find(root: &Path) -> Result<Self, Error> {
+        let missing = |expected: &str| Error::Missing {
+            packages: "a kernel's packages and busybox".to_owned(),
+            expected: expected.to_owned(),
+            folder: root.to_path_buf(),
+        };
+        // Older suites keep these outside usr/.
+        let either = |path: &str| {
+            let places = [root.join("usr").join(path), root.join(path)];
+            let found = places.into_iter().find(|place| place.exists());
+            found.ok_or_else(|| missing(path))
+        };
+        let all = either("lib/modules")?;
+        let read = fs::read_dir(&all).map_err(Error::io("read", &all))?;
+        let names = read.filter_map(|item| item.ok()?.file_name().into_string().ok());
+        let release = names.max().ok_or_else(|| missing("lib/modules/*"))?;
+        let modules = all.join(&release);
+        // Newer kernels have the image beside the modules.
+        let images = [
+            root.join(format!("boot/vmlinuz-{release}")),
+            modules.join("vmlinuz"),
+        ];
+        let image = images.into_iter().find(|path| path.is_file());
+        Ok(Self {
+            kernel: image.ok_or_else(|| missing(&format!("boot/vmlinuz-{release}")))?,
+            modules,
+            busybox: either("bin/busybox")?,
+            release,
+        })
     }
-    Err(Error::NoSuite {
-        what: "a Linux guest".to_owned(),
-        tried: tried.join("\n"),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(files: &[&str]) -> (tempfile::TempDir, Entry) {
+    fn root(files: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let partial = dir.path().join("partial");
         for file in files {
-            let path = partial.join("root").join(file);
+            let path = dir.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, b"").unwrap();
         }
-        let request = Request {
-            name: "toy".into(),
-            suite: "trixie".into(),
-            arch: "s390x".into(),
-            packages: vec![],
-            metas: vec![],
-            closure: Closure::Named,
-        };
-        let folder = dir.path().join("toy");
-        let entry = Entry::seal(&partial, &folder, &request, vec![]).unwrap();
-        (dir, entry)
+        dir
     }
 
     #[test]
     fn finds_the_parts_in_old_and_new_places() {
+        let release = "6.12.1+deb13-s390x";
         for usr in ["", "usr/"] {
-            let (_dir, entry) = entry(&[
-                "boot/config-6.12.1+deb13-s390x",
-                "boot/vmlinuz-6.12.1+deb13-s390x",
-                &format!("{usr}bin/busybox"),
-                &format!("{usr}lib/modules/6.12.1+deb13-s390x/kernel/x.ko"),
-            ]);
-            let guest = Guest::in_entry(entry).unwrap();
-            assert_eq!(guest.release, "6.12.1+deb13-s390x");
-            assert!(guest.kernel.is_file() && guest.busybox.is_file());
-            assert!(guest.modules.join("kernel/x.ko").is_file());
+            for image in [
+                format!("boot/vmlinuz-{release}"),
+                format!("{usr}lib/modules/{release}/vmlinuz"),
+            ] {
+                let dir = root(&[
+                    "boot/config-6.12.1+deb13-s390x",
+                    &image,
+                    &format!("{usr}bin/busybox"),
+                    &format!("{usr}lib/modules/{release}/kernel/x.ko"),
+                ]);
+                let parts = Parts::find(dir.path()).unwrap();
+                assert_eq!(parts.release, release);
+                assert_eq!(parts.kernel, dir.path().join(image));
+                assert!(parts.busybox.is_file());
+                assert!(parts.modules.join("kernel/x.ko").is_file());
+            }
         }
     }
 
     #[test]
     fn says_which_file_the_packages_lack() {
-        let (_dir, entry) = entry(&["boot/vmlinuz-6", "lib/modules/6/x.ko"]);
-        let text = Guest::in_entry(entry).unwrap_err().to_string();
-        assert!(text.contains("should hold bin/busybox"), "{text}");
-    }
-
-    #[test]
-    fn the_best_suite_that_was_fetched_before_is_taken() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::at(dir.path());
-        let suites = ["new", "old"];
-        assert!(in_cache(&cache, &suites).is_none());
-        for suite in ["old", "new"] {
-            let request = request(suite);
-            let partial = dir.path().join("partial");
-            fs::create_dir_all(partial.join("root")).unwrap();
-            let folder = dir.path().join("entries").join(&request.name);
-            fs::create_dir_all(folder.parent().unwrap()).unwrap();
-            Entry::seal(&partial, &folder, &request, vec![]).unwrap();
-            let found = in_cache(&cache, &suites).unwrap();
-            assert!(found.folder().ends_with(&request.name));
-        }
-    }
-
-    #[test]
-    fn the_next_suite_serves_whatever_fails() {
-        let failures: [fn() -> Error; 2] = [
-            || Error::Lists {
-                action: "reading".to_owned(),
-                words: "E: unexpected size".to_owned(),
-            },
-            || Error::Failed {
-                action: "downloading".to_owned(),
-                tool: "apt-get".to_owned(),
-                words: "404 Not Found".to_owned(),
-            },
-        ];
-        for failure in failures {
-            let found = first_that_works(&["new", "old"], |suite| match suite {
-                "new" => Err(failure()),
-                other => Ok(other.to_owned()),
-            });
-            assert_eq!(found.unwrap(), "old");
-            let none = first_that_works(&["new", "old"], |_| Err::<(), _>(failure()));
-            let text = none.unwrap_err().to_string();
-            for suite in ["new", "old"] {
-                assert!(text.contains(&format!("{suite}: {}", failure())), "{text}");
-            }
+        for (files, words) in [
+            (
+                vec!["boot/vmlinuz-6", "lib/modules/6/x.ko"],
+                "should hold bin/busybox",
+            ),
+            (
+                vec!["bin/busybox", "lib/modules/6/x.ko"],
+                "should hold boot/vmlinuz-6",
+            ),
+            (
+                vec!["bin/busybox", "boot/vmlinuz-6"],
+                "should hold lib/modules",
+            ),
+        ] {
+            let dir = root(&files);
+            let text = Parts::find(dir.path()).unwrap_err().to_string();
+            assert!(text.contains(words), "{text}");
         }
     }
 }

@@ -1,28 +1,6 @@
 //! What must be known of the machine this runs on.
 
-use std::path::Path;
-
 use crate::error::Error;
-
-const KEYRINGS: [&str; 2] = [
-    "/usr/share/keyrings/debian-archive-keyring.gpg",
-    "/usr/share/keyrings/debian-archive-keyring.pgp",
-];
-
-/// The file with Debian's archive keys.
-pub(crate) fn keyring() -> Result<&'static str, Error> {
-    first_file(&KEYRINGS)
-}
-
-fn first_file(candidates: &[&'static str]) -> Result<&'static str, Error> {
-    candidates
-        .iter()
-        .copied()
-        .find(|path| Path::new(path).is_file())
-        .ok_or_else(|| Error::NoKeyring {
-            looked_for: candidates.join(", "),
-        })
-}
 
 /// A Debian architecture that QEMU can be fetched for.
 pub(crate) struct Platform {
@@ -36,19 +14,30 @@ pub(crate) struct Platform {
 
 /// The platform this program was built for.
 pub(crate) fn platform() -> Result<Platform, Error> {
-    match std::env::consts::ARCH {
-        "x86_64" => Ok(Platform {
-            arch: "amd64",
-            triplet: "x86_64-linux-gnu",
-            loader: "usr/lib64/ld-linux-x86-64.so.2",
-        }),
-        "aarch64" => Ok(Platform {
-            arch: "arm64",
-            triplet: "aarch64-linux-gnu",
-            loader: "usr/lib/ld-linux-aarch64.so.1",
-        }),
-        other => Err(Error::Architecture(other)),
-    }
+    platform_of(std::env::consts::ARCH)
+}
+
+/// The platform that Rust calls `arch`.
+fn platform_of(arch: &'static str) -> Result<Platform, Error> {
+    let (arch, triplet, loader) = match arch {
+        "x86_64" => (
+            "amd64",
+            "x86_64-linux-gnu",
+            "usr/lib64/ld-linux-x86-64.so.2",
+        ),
+        "aarch64" => (
+            "arm64",
+            "aarch64-linux-gnu",
+            "usr/lib/ld-linux-aarch64.so.1",
+        ),
+        "s390x" => ("s390x", "s390x-linux-gnu", "usr/lib/ld64.so.1"),
+        other => return Err(Error::Architecture(other)),
+    };
+    Ok(Platform {
+        arch,
+        triplet,
+        loader,
+    })
 }
 
 #[cfg(test)]
@@ -56,11 +45,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_keyring_names_the_package_to_install() {
-        let error = first_file(&["/no/such/keyring.gpg"])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("/no/such/keyring.gpg"), "{error}");
-        assert!(error.contains("debian-archive-keyring"), "{error}");
+    fn hosts_are_those_whose_programs_debian_has() {
+        let archs = ["x86_64", "aarch64", "s390x"].map(|arch| platform_of(arch).unwrap().arch);
+        assert_eq!(archs, ["amd64", "arm64", "s390x"]);
+        let Err(error) = platform_of("riscv64") else {
+            panic!("no QEMU is fetched for it");
+        };
+        assert!(error.to_string().contains("riscv64"), "{error}");
     }
 }

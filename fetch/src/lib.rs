@@ -1,49 +1,65 @@
 //! Gets QEMU and the parts of a Linux guest from Debian into a cache folder, once.
 //!
-//! Nothing is installed and no root is needed: apt downloads packages with its own source list and
-//! state, `dpkg-deb` unpacks them, and small scripts start the programs through the unpacked
-//! dynamic loader. apt checks every byte against Debian's archive keys.
+//! Nothing is installed, no root is needed, and the machine need not be a Debian one: this crate
+//! reads Debian's archive itself, checks its signatures and hashes, unpacks the packages, and
+//! writes small scripts that start the programs through the unpacked dynamic loader.
 //!
-//! - [`Cache`]: where the parts lie ([`Cache::locate`]), and [`Cache::packages`] for any others;
+//! - [`Cache`]: the folder ([`Cache::locate`]), and what is in it ([`Cache::entries`]);
 //! - [`Qemu::find`]: the QEMU to run: one that was named, one on `PATH`, or the fetched one;
 //! - [`Guest::fetch`]: a kernel and busybox for s390x; [`Initramfs`] makes them bootable;
-//! - [`Cache::built`]: something that is built out of packages, kept like them;
-//! - [`run()`]: what the `fetch` subcommand calls.
+//! - [`Cache::built`]: something that is built out of packages, kept like them, from the first
+//!   candidate that works ([`Workshop::with_kernel`], [`Workshop::with_compiler`]);
+//! - [`FetchArgs`], [`run()`], [`list()`]: the `fetch` subcommand.
 //!
-//! Not here: running QEMU, what is built and how, or any package source other than apt's.
+//! The module `archive` knows Debian's archive and nothing of what is made of it.
+//!
+//! Not here: running QEMU, and what is built and how.
 
 #![forbid(unsafe_code)]
 
-mod apt;
+mod apt_conf;
+mod archive;
+mod args;
 mod cache;
+mod closure;
+mod compiler;
 mod cpio;
 mod entry;
 mod error;
 mod guest;
 mod host;
 mod initramfs;
+mod kernel;
+mod list;
 mod mirror;
 mod programs;
 mod progress;
 mod prune;
 mod qemu;
-mod request;
 mod run;
+mod series;
 mod size;
-mod tool;
-mod uri_list;
+mod suites;
 mod version;
 mod workshop;
 mod wrapper;
 
+pub use archive::compression::{read_compressed, untar};
+pub use args::{FetchArgs, FetchWhat, Format};
 pub use cache::Cache;
+pub use closure::Closure;
+pub use compiler::compiler_packages;
 pub use entry::{Entry, Package};
 pub use error::Error;
-pub use guest::Guest;
+pub use guest::{Guest, Parts};
 pub use initramfs::Initramfs;
+pub use kernel::{BUSYBOX, GUEST_ARCH, Kernel, KernelPackages};
+pub use list::{Listing, list};
+pub use mirror::mirror;
 pub use programs::{make_startable, native_arch};
 pub use qemu::{Machine, Origin, Qemu};
-pub use request::{Closure, Request};
-pub use run::{Part, Source, Summary, What, run};
+pub use run::{Part, Source, Summary, run};
+pub use series::Series;
+pub use suites::{For, Suites};
 pub use version::Version;
-pub use workshop::{Shelf, Workshop};
+pub use workshop::{Fault, Shelf, Tries, Wanted, Workshop};

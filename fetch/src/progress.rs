@@ -1,9 +1,15 @@
 //! What is going on, on standard error: a bar on a terminal, plain lines elsewhere.
 
-use std::fmt::Display;
+use std::cell::{Cell, RefCell};
+use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+/// After this long without a byte, the bar says so.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Tells about the making of one cache entry.
 pub(crate) struct Progress {
@@ -23,37 +29,104 @@ impl Progress {
         let _ = writeln!(io::stderr(), "fetch {}: {text}", self.entry);
     }
 
-    /// Announces work whose progress will be told by shares of the whole.
-    pub(crate) fn steps(&self, action: &str) -> Steps {
+    /// Announces work whose progress will be told by shares of `total`.
+    pub(crate) fn steps(&self, action: &str, total: u64) -> Steps {
+        let prefix = format!("fetch {}: {action}", self.entry);
         if !io::stderr().is_terminal() {
             self.say(action);
         }
-        let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} %") {
-            bar.set_style(style);
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let moved = Arc::new(Mutex::new(Moved::now()));
+        let seen = Arc::clone(&moved);
+        let quiet = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let Ok(mut moved) = seen.lock() else { return };
+            let _ = out.write_str(&moved.words(state.pos()));
+        };
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix} {msg} [{bar:30}] {percent:>3} %{quiet}")
+        {
+            bar.set_style(style.with_key("quiet", quiet));
         }
-        bar.set_prefix(format!("fetch {}: {action}", self.entry));
-        Steps { bar }
+        bar.set_prefix(prefix.clone());
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Steps {
+            bar,
+            prefix,
+            before: Cell::new(0),
+            file: RefCell::default(),
+        }
     }
 }
 
-/// A piece of work on its way to 100 %.
+/// When the bar moved last, and to where.
+struct Moved {
+    position: u64,
+    at: Instant,
+}
+
+impl Moved {
+    fn now() -> Self {
+        Self {
+            position: 0,
+            at: Instant::now(),
+        }
+    }
+
+    /// What the bar says behind its share.
+    fn words(&mut self, position: u64) -> String {
+        if position != self.position {
+            *self = Self {
+                position,
+                at: Instant::now(),
+            };
+        }
+        let mut words = String::new();
+        let quiet = self.at.elapsed();
+        if quiet >= QUIET {
+            let _ = write!(words, ", nothing came for {} s", quiet.as_secs());
+        }
+        words
+    }
+}
+
+/// A piece of work on its way to its end.
 pub(crate) struct Steps {
     bar: ProgressBar,
+    prefix: String,
+    /// What the files that are done count for.
+    before: Cell<u64>,
+    file: RefCell<String>,
 }
 
 impl Steps {
-    /// Takes a line of apt's status stream.
-    pub(crate) fn status(&self, line: &str) {
-        if let Some(percent) = percent(line) {
-            self.bar.set_position(percent);
-        }
+    /// A file begins.
+    pub(crate) fn begin(&self, file: &str) {
+        self.bar.set_message(file.to_owned());
+        *self.file.borrow_mut() = format!("{file}: ");
     }
 
-    /// `done` of `all` pieces are through.
-    pub(crate) fn share(&self, done: usize, all: usize) {
-        let percent = done.saturating_mul(100) / all.max(1);
-        self.bar.set_position(percent.try_into().unwrap_or(100));
+    /// So many bytes of the present file are there.
+    pub(crate) fn bytes(&self, bytes: u64) {
+        self.bar.set_position(self.before.get() + bytes);
+    }
+
+    /// The present file, of `bytes`, is done.
+    pub(crate) fn end(&self, bytes: u64) {
+        self.before.set(self.before.get() + bytes);
+        self.bytes(0);
+    }
+
+    /// So many pieces are through.
+    pub(crate) fn count(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// Prints one line, above the bar.
+    pub(crate) fn say(&self, text: impl Display) {
+        let line = format!("{}: {}{text}", self.prefix, self.file.borrow());
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
     }
 }
 
@@ -63,29 +136,21 @@ impl Drop for Steps {
     }
 }
 
-/// The share in a line `dlstatus:ITEM:PERCENT:TEXT` (source: apt's README.progress-reporting).
-fn percent(line: &str) -> Option<u64> {
-    let whole = line
-        .strip_prefix("dlstatus:")?
-        .split([':', '.'])
-        .nth(1)?
-        .parse::<u64>()
-        .ok()?;
-    Some(whole.min(100))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::percent;
+    use super::*;
 
     #[test]
-    fn reads_apts_status_lines() {
-        assert_eq!(
-            percent("dlstatus:3:14.5192:Retrieving file 3 of 3"),
-            Some(14)
+    fn the_bar_says_that_nothing_comes() {
+        let mut moved = Moved {
+            position: 5,
+            at: Instant::now() - Duration::from_secs(7),
+        };
+        let words = moved.words(5);
+        assert!(
+            words.starts_with(", nothing came for ") && words.ends_with(" s"),
+            "{words}"
         );
-        assert_eq!(percent("dlstatus:3:100.0000:Retrieving"), Some(100));
-        assert_eq!(percent("pmstatus:libc6:20.0:Unpacking"), None);
-        assert_eq!(percent("dlstatus:"), None);
+        assert_eq!(moved.words(6), "");
     }
 }

@@ -5,15 +5,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cache::Cache;
-use crate::entry::{self, Entry};
+use crate::closure::Closure;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::host::Platform;
-use crate::request::{Closure, Request};
+use crate::suites::For;
 use crate::version::Version;
-use crate::{host, prune, wrapper};
+use crate::workshop::{Wanted, Workshop};
+use crate::{host, prune, suites, wrapper};
 
-const SUITE: &str = "trixie-backports";
+const ENTRY: &str = "qemu";
+/// Raise it when what is kept of the same packages becomes another.
+const KEY: &str = "recipe 1";
+/// The packages; both have the same version.
+pub(crate) const PACKAGES: [&str; 2] = ["qemu-system-s390x", "qemu-system-x86"];
+/// How many versions of one suite are tried.
+const VERSIONS: usize = 3;
 const DEVICE: &str = "vfio-user-pci";
+/// The folder with the scripts that start it.
+const BIN: &str = "bin";
 
 /// The kind of machine a QEMU emulates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +106,12 @@ impl Qemu {
         }
         fetched(machine, &fetch(cache)?)
     }
+
+    /// Debian's QEMU for `machine`, if it is in the cache; asks no network.
+    #[must_use]
+    pub fn have(machine: Machine, cache: &Cache) -> Option<Self> {
+        fetched(machine, &have(cache)?).ok()
+    }
 }
 
 fn given(path: &Path, named_by: &'static str, origin: Origin) -> Result<Qemu, Error> {
@@ -154,40 +170,85 @@ fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> {
     ))
 }
 
-fn request(platform: &Platform) -> Request {
-    Request {
-        name: "qemu".to_owned(),
-        suite: SUITE.to_owned(),
-        arch: platform.arch.to_owned(),
-        packages: ["qemu-system-s390x", "qemu-system-x86"]
-            .map(str::to_owned)
-            .to_vec(),
-        metas: Vec::new(),
-        closure: Closure::Full,
-    }
-}
-
 /// The cache entry with Debian's QEMU, if it was fetched before.
 pub(crate) fn have(cache: &Cache) -> Option<Entry> {
-    cache.have(&request(&host::platform().ok()?))
+    cache.have_built(ENTRY, KEY, For::Qemu)
 }
 
 /// The cache entry with Debian's QEMU for both machines.
 fn fetch(cache: &Cache) -> Result<Entry, Error> {
     let platform = host::platform()?;
-    cache.packages_with(&request(&platform), |folder| {
-        slim(&entry::root(folder))?;
-        for machine in Machine::ALL {
-            wrapper::write(folder, machine.program(), &platform)?;
-            let program = folder.join("bin").join(machine.program());
-            check(&program).map_err(|reason| Error::QemuUnsuitable {
-                path: program,
-                named_by: "Debian",
-                reason,
-            })?;
+    cache.built(ENTRY, KEY, For::Qemu, |workshop| {
+        workshop.keep(BIN);
+        let mut tries = workshop.tries(format_args!("QEMU for {}", platform.arch));
+        for suite in workshop.suites(suites::of_qemu()) {
+            let versions = match versions(workshop, &suite, &platform) {
+                Ok(versions) => versions,
+                Err(error) if error.is_local() => return Err(error),
+                Err(error) => {
+                    tries.failed(&suite, &error);
+                    continue;
+                }
+            };
+            for version in versions {
+                let candidate = format!("{suite}, QEMU {version}");
+                let attempt = || of_version(workshop, &suite, &version, &platform);
+                if tries.attempt(&candidate, attempt)?.is_some() {
+                    workshop.set_suite(&suite);
+                    return Ok(());
+                }
+            }
         }
-        Ok(())
+        Err(tries.nothing_left())
     })
+}
+
+/// The usable versions that the lists of `suite` name, the newest first.
+pub(crate) fn versions(
+    workshop: &Workshop,
+    suite: &str,
+    platform: &Platform,
+) -> Result<Vec<String>, Error> {
+    let shelf = workshop.shelf(suite, platform.arch)?;
+    let [package, _] = PACKAGES;
+    let all = shelf.lists().versions(package);
+    let new = all.iter().map(|record| &record.version);
+    let new = new.filter(|v| of_package(v) >= Some(Version::FIRST_WITH_VFIO_USER));
+    let new: Vec<_> = new.take(VERSIONS).cloned().collect();
+    if !new.is_empty() {
+        return Ok(new);
+    }
+    Err(Error::Packages(match all.first() {
+        Some(record) => format!(
+            "its {} is too old: {DEVICE} needs {} or later",
+            record.title(),
+            Version::FIRST_WITH_VFIO_USER
+        ),
+        None => format!("there is no package {package}"),
+    }))
+}
+
+/// Unpacks this version, and sees whether it runs.
+fn of_version(
+    workshop: &Workshop,
+    suite: &str,
+    version: &str,
+    platform: &Platform,
+) -> Result<(), Error> {
+    let wanted = PACKAGES.map(|name| Wanted::exactly(name, version));
+    let shelf = workshop.shelf(suite, platform.arch)?;
+    shelf.unpack(&wanted, Closure::Full, &workshop.root())?;
+    slim(&workshop.root())?;
+    for machine in Machine::ALL {
+        wrapper::write(workshop.folder(), machine.program(), platform)?;
+        let program = workshop.folder().join(BIN).join(machine.program());
+        check(&program).map_err(|reason| Error::QemuUnsuitable {
+            path: program,
+            named_by: "Debian",
+            reason,
+        })?;
+    }
+    Ok(())
 }
 
 /// Drops what came along for an installed system only; the licences stay.
@@ -222,7 +283,7 @@ fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
             folder: entry.root(),
         })?;
     Ok(Qemu {
-        program: entry.folder().join("bin").join(machine.program()),
+        program: entry.folder().join(BIN).join(machine.program()),
         version,
         origin: Origin::Cache,
     })

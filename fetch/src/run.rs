@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
+use crate::args::{FetchArgs, FetchWhat, Format};
 use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -10,19 +13,8 @@ use crate::guest::Guest;
 use crate::qemu::{self, Machine, Origin, Qemu};
 use crate::size;
 
-/// What to fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// QEMU for s390x and x86-64.
-    Qemu,
-    /// A kernel and busybox for s390x.
-    Guest,
-    /// Both.
-    Both,
-}
-
 /// One part that can be used now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Part {
     /// What it is, with its version.
     pub title: String,
@@ -33,12 +25,15 @@ pub struct Part {
 }
 
 /// Where a part came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// This machine had it: an environment variable named it, or it is on `PATH`.
     Machine,
     /// Debian.
     Debian {
+        /// The suite; empty where that is not known.
+        suite: String,
         /// Bytes that were downloaded, now or earlier.
         bytes_fetched: u64,
         /// Bytes it takes in the cache.
@@ -53,6 +48,7 @@ impl Source {
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
         Self::Debian {
+            suite: entry.suite().to_owned(),
             bytes_fetched: entry.bytes_fetched(),
             bytes_unpacked: entry.bytes_unpacked(),
             fetched_now: entry.fetched_now(),
@@ -63,25 +59,30 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Debian {
+            suite,
             bytes_fetched,
             bytes_unpacked,
             fetched_now,
-        } = *self
+        } = self
         else {
             return f.write_str("this machine's own");
         };
-        let how = if fetched_now {
+        let how = if *fetched_now {
             "fetched"
         } else {
             "in the cache"
         };
-        let (fetched, unpacked) = (size::text(bytes_fetched), size::text(bytes_unpacked));
-        write!(f, "{how}, {fetched} downloaded, {unpacked} on disk")
+        let (fetched, unpacked) = (size::text(*bytes_fetched), size::text(*bytes_unpacked));
+        let from = if suite.is_empty() { "" } else { " from " };
+        write!(
+            f,
+            "{how}{from}{suite}, {fetched} in packages, {unpacked} on disk"
+        )
     }
 }
 
 /// What can be used now. Its text form is for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The parts asked for.
     pub parts: Vec<Part>,
@@ -99,23 +100,42 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Sees to it that `what` can be used, fetching what this machine lacks, and tells where it is.
+impl Summary {
+    /// The text to print.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON: a path that is no text.
+    pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
+        match format {
+            Format::Table => Ok(self.to_string()),
+            Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
+        }
+    }
+}
+
+/// Sees to it that what `args` asks for can be used, fetching what this machine lacks, and tells
+/// where it is. The lab's kernels are left out: see [`FetchArgs::lab_kernels`].
 ///
 /// # Errors
 /// As [`Qemu::find`] and [`Guest::fetch`].
-pub fn run(what: What) -> Result<Summary, Error> {
-    let cache = Cache::locate()?;
+pub fn run(args: &FetchArgs, cache: &Cache) -> Result<Summary, Error> {
     let mut parts = Vec::new();
-    if matches!(what, What::Qemu | What::Both) {
-        parts = qemu_parts(&cache)?;
+    if matches!(args.what, FetchWhat::Qemu | FetchWhat::All) {
+        parts = qemu_parts(cache)?;
     }
-    if matches!(what, What::Guest | What::Both) {
-        let guest = Guest::fetch(&cache)?;
-        parts.push(Part {
+    if matches!(args.what, FetchWhat::Guest | FetchWhat::All) {
+        let guests = match args.kernel.as_slice() {
+            [] => vec![Guest::fetch(cache)?],
+            series => {
+                let guests = series.iter().map(|each| Guest::of_series(cache, *each));
+                guests.collect::<Result<_, _>>()?
+            }
+        };
+        parts.extend(guests.into_iter().map(|guest| Part {
             title: format!("Linux {} and busybox for s390x", guest.release),
             files: vec![guest.kernel, guest.busybox],
             source: Source::of(&guest.entry),
-        });
+        }));
     }
     Ok(Summary { parts })
 }
@@ -165,6 +185,7 @@ mod tests {
                     title: "Linux 6.12".into(),
                     files: vec!["/c/vmlinuz".into(), "/c/busybox".into()],
                     source: Source::Debian {
+                        suite: "trixie".into(),
                         bytes_fetched: 31_300_000,
                         bytes_unpacked: 147_200_000,
                         fetched_now: false,
@@ -175,8 +196,15 @@ mod tests {
         assert_eq!(
             summary.to_string(),
             "QEMU 11.1.3: this machine's own\n  /usr/bin/qemu-system-x86_64\n\
-             Linux 6.12: in the cache, 31.3 MB downloaded, 147.2 MB on disk\n  \
+             Linux 6.12: in the cache from trixie, 31.3 MB in packages, 147.2 MB on disk\n  \
              /c/vmlinuz\n  /c/busybox\n"
+        );
+        let json = summary.show(Format::Json).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["parts"][0]["source"], "machine");
+        assert_eq!(
+            json["parts"][1]["source"]["debian"]["bytes_fetched"],
+            31_300_000
         );
     }
 }

@@ -1,53 +1,63 @@
-//! Where something is built out of packages.
+//! Where something is built out of packages, from the first candidate that works.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use crate::apt::Apt;
+use crate::archive::{Archive, Lists, Record, Relation};
 use crate::cache::Cache;
+use crate::closure::Closure;
 use crate::entry::{self, Entry, Package};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::request::{Closure, Request};
-use crate::{prune, size};
+use crate::prune;
+use crate::suites::For;
+
+/// Why an attempt with a candidate failed.
+pub trait Fault: Display + From<Error> {
+    /// Whether the fault is this machine's, so that no other candidate would do better.
+    fn is_local(&self) -> bool;
+}
+
+impl Fault for Error {
+    fn is_local(&self) -> bool {
+        Self::is_local(self)
+    }
+}
 
 /// A folder to build in, under the cache's lock. What is put into [`Workshop::root`] is kept; all
 /// else in it goes in the end.
 pub struct Workshop {
-    apt: PathBuf,
     folder: PathBuf,
+    downloads: PathBuf,
+    chosen: Option<Vec<String>>,
     progress: Progress,
-    used: RefCell<Vec<Package>>,
+    archive: OnceCell<Archive>,
+    suite: RefCell<String>,
+    used: RefCell<Vec<Record>>,
+    parts: RefCell<Vec<PathBuf>>,
 }
 
 impl Workshop {
-    pub(crate) fn new(cache: &Cache, name: &str, progress: Progress) -> Result<Self, Error> {
-        let folder = cache.folder().join(format!("entries/{name}.partial"));
+    pub(crate) fn new(
+        cache: &Cache,
+        name: &str,
+        what: For,
+        progress: Progress,
+    ) -> Result<Self, Error> {
         let workshop = Self {
-            apt: cache.folder().join("apt"),
-            folder,
+            folder: cache.entry_folder(&format!("{name}.partial")),
+            downloads: cache.downloads(),
+            chosen: cache.chosen_suites(what),
             progress,
+            archive: OnceCell::new(),
+            suite: RefCell::default(),
             used: RefCell::default(),
+            parts: RefCell::default(),
         };
         workshop.clear()?;
         Ok(workshop)
-    }
-
-    /// Removes everything in it, for another attempt.
-    ///
-    /// # Errors
-    /// When a folder cannot be written.
-    pub fn clear(&self) -> Result<(), Error> {
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder).map_err(Error::io("remove", &self.folder))?;
-        }
-        self.used.borrow_mut().clear();
-        let root = self.root();
-        fs::create_dir_all(&root).map_err(Error::io("create", &root))
     }
 
     /// The folder to work in.
@@ -67,68 +77,218 @@ impl Workshop {
         self.progress.say(text);
     }
 
-    /// Reads the package lists of `suite` for `arch`.
+    /// Keeps `name`, a folder beside the root, too.
+    pub(crate) fn keep(&self, name: &str) {
+        self.parts.borrow_mut().push(name.into());
+    }
+
+    /// Says which suite the entry comes from.
+    pub fn set_suite(&self, suite: &str) {
+        suite.clone_into(&mut self.suite.borrow_mut());
+    }
+
+    /// The suites to try: those that were chosen, else `known`.
+    pub(crate) fn suites(&self, known: Vec<String>) -> Vec<String> {
+        self.chosen.clone().unwrap_or(known)
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub(crate) fn archive(&self) -> Result<&Archive, Error> {
+        if let Some(archive) = self.archive.get() {
+            return Ok(archive);
+        }
+        let archive = Archive::open(&self.downloads)?;
+        Ok(self.archive.get_or_init(|| archive))
+    }
+
+    /// The packages of `suite` and of the suite it leans on, for `arch`.
     ///
     /// # Errors
-    /// [`Error::Lists`] when they are refused; as [`Cache::packages`].
-    pub fn shelf(&self, suite: &str, arch: &str, closure: Closure) -> Result<Shelf<'_>, Error> {
-        let request = Request {
-            name: String::new(),
-            suite: suite.to_owned(),
-            arch: arch.to_owned(),
-            packages: Vec::new(),
-            metas: Vec::new(),
-            closure,
-        };
-        let apt = Apt::new(&self.apt, &request)?;
-        apt.update(&self.progress)?;
+    /// [`Error::Lists`] when the lists cannot be used; others when this machine is at fault.
+    pub fn shelf(&self, suite: &str, arch: &str) -> Result<Shelf<'_>, Error> {
+        let lists = self.archive()?.lists(suite, arch, &self.progress)?;
         Ok(Shelf {
             workshop: self,
-            apt,
+            lists,
         })
     }
 
-    pub(crate) fn seal<K: Serialize>(&self, folder: &Path, key: &K) -> Result<Entry, Error> {
-        prune::keep_only(&self.folder, &["root"])?;
+    /// Begins to try candidates for `what`.
+    #[must_use]
+    pub fn tries(&self, what: impl Display) -> Tries<'_> {
+        Tries {
+            workshop: self,
+            what: what.to_string(),
+            tried: Vec::new(),
+        }
+    }
+
+    /// Removes everything in it, for another attempt.
+    fn clear(&self) -> Result<(), Error> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(Error::io("remove", &self.folder))?;
+        }
+        self.used.borrow_mut().clear();
+        let root = self.root();
+        fs::create_dir_all(&root).map_err(Error::io("create", &root))
+    }
+
+    /// Removes it, as far as that goes.
+    pub(crate) fn discard(&self) {
+        drop(fs::remove_dir_all(&self.folder));
+    }
+
+    pub(crate) fn seal(&self, folder: &Path, key: &str) -> Result<Entry, Error> {
+        let parts = self.parts.take();
+        let parts = parts.iter().filter_map(|part| part.to_str());
+        let kept: Vec<_> = parts.chain(["root"]).collect();
+        prune::keep_only(&self.folder, &kept)?;
         prune::plain_rights(&self.root())?;
-        Entry::seal(&self.folder, folder, key, self.used.take())
+        let used = self.used.take();
+        if let Some(archive) = self.archive.get() {
+            archive.tidy(&used)?;
+        }
+        let packages: Vec<Package> = used.iter().map(Record::package).collect();
+        Entry::seal(&self.folder, folder, key, &self.suite.borrow(), packages)
+    }
+}
+
+/// Candidates that are tried one after the other.
+pub struct Tries<'a> {
+    workshop: &'a Workshop,
+    what: String,
+    tried: Vec<(String, String)>,
+}
+
+impl Tries<'_> {
+    /// What `attempt` gives for `candidate`, in a workshop that is empty; none if it fails: then
+    /// that was said.
+    ///
+    /// # Errors
+    /// That of the attempt, if this machine is at fault.
+    pub fn attempt<T, E: Fault>(
+        &mut self,
+        candidate: &str,
+        attempt: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Option<T>, E> {
+        match attempt() {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.is_local() => Err(error),
+            Err(error) => {
+                self.failed(candidate, &error);
+                self.workshop.clear()?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes that `candidate` will not do, and says so in one line.
+    pub fn failed(&mut self, candidate: &str, error: &dyn Display) {
+        let words = error.to_string();
+        let line = words.lines().next().unwrap_or_default();
+        self.workshop
+            .say(format_args!("{candidate}: {line}; trying the next"));
+        self.tried.push((candidate.to_owned(), words));
+    }
+
+    /// The error that tells what was tried.
+    #[must_use]
+    pub fn nothing_left(self) -> Error {
+        Error::NothingLeft {
+            what: self.what,
+            tried: self.tried,
+        }
+    }
+}
+
+/// A package to unpack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// Its version; without one, the best that can be had.
+    pub version: Option<String>,
+}
+
+impl Wanted {
+    /// The package `name` of any version.
+    #[must_use]
+    pub fn any(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: None,
+        }
+    }
+
+    /// The package `name` of this version.
+    #[must_use]
+    pub fn exactly(name: &str, version: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: Some(version.to_owned()),
+        }
+    }
+
+    pub(crate) fn relation(&self) -> Relation<'_> {
+        match &self.version {
+            Some(version) => Relation::exactly(&self.name, version),
+            None => Relation::any(&self.name),
+        }
     }
 }
 
 /// The packages of one suite and architecture.
 pub struct Shelf<'a> {
     workshop: &'a Workshop,
-    apt: Apt,
+    lists: Lists,
 }
 
 impl Shelf<'_> {
-    /// The names of the packages that `name` depends on, in the order of its list; of
-    /// alternatives, the first.
-    ///
-    /// # Errors
-    /// When there is no such package, or it depends on none.
-    pub fn depends(&self, name: &str) -> Result<Vec<String>, Error> {
-        self.apt.depends(name)
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.lists
     }
 
-    /// Downloads `names` and unpacks them into `root`; the downloaded files go.
+    /// The names of the packages that the best version of `name` depends on, in the order of its
+    /// list; of alternatives, the first.
     ///
     /// # Errors
-    /// As [`Cache::packages`].
-    pub fn unpack(&self, names: &[String], root: &Path) -> Result<Vec<Package>, Error> {
+    /// When there is no such package.
+    pub fn depends(&self, name: &str) -> Result<Vec<String>, Error> {
+        let versions = self.lists.versions(name);
+        let best = versions.first();
+        let best = best.ok_or_else(|| Error::Packages(format!("there is no package {name}")))?;
+        Ok(first_names(best))
+    }
+
+    /// Downloads `wanted` and unpacks them into `root`, an empty folder.
+    ///
+    /// # Errors
+    /// [`Error::Packages`] when one of them cannot be had in any version.
+    pub fn unpack(
+        &self,
+        wanted: &[Wanted],
+        closure: Closure,
+        root: &Path,
+    ) -> Result<Vec<Package>, Error> {
+        let relations: Vec<_> = wanted.iter().map(Wanted::relation).collect();
         let progress = &self.workshop.progress;
-        let packages = self.apt.resolve(names)?;
-        progress.say(format_args!(
-            "{} package(s), {} to download",
-            packages.len(),
-            size::text(packages.iter().map(|p| p.bytes).sum())
-        ));
-        self.apt.download(names, progress)?;
-        self.apt.unpack(&packages, root, progress)?;
-        self.apt.clean(&packages)?;
-        self.workshop.used.borrow_mut().extend(packages.clone());
+        let archive = self.workshop.archive()?;
+        let records = archive.unpack(&self.lists, &relations, closure, root, progress)?;
+        prune::plain_rights(root)?;
+        let packages = records.iter().map(Record::package).collect();
+        self.workshop.used.borrow_mut().extend(records);
         Ok(packages)
     }
+}
+
+/// The first alternative of each thing that `record` depends on.
+pub(crate) fn first_names(record: &Record) -> Vec<String> {
+    let items = record.depends();
+    let first = items.iter().filter_map(|alternatives| alternatives.first());
+    first.map(|relation| relation.name.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -140,7 +300,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path());
         let build = |key: &str, text: &'static str| {
-            cache.built("toy", key, |workshop| {
+            cache.built("toy", key, For::Lab, |workshop| {
                 let (kept, gone) = (workshop.root().join("f"), workshop.folder().join("work"));
                 fs::write(&kept, text).map_err(Error::io("write", &kept))?;
                 fs::create_dir(&gone).map_err(Error::io("create", &gone))
@@ -151,25 +311,47 @@ mod tests {
         let again = build("one", "b").unwrap();
         assert!(!again.fetched_now());
         assert_eq!(fs::read(again.root().join("f")).unwrap(), b"a");
-        assert!(cache.have_built("toy", "one").is_some());
+        assert!(cache.have_built("toy", "one", For::Lab).is_some());
 
         assert!(build("two", "c").unwrap().fetched_now());
-        assert!(cache.have_built("toy", "one").is_none());
+        assert!(cache.have_built("toy", "one", For::Lab).is_none());
         assert_eq!(fs::read(again.root().join("f")).unwrap(), b"c");
     }
 
     #[test]
-    fn what_failed_leaves_no_entry() {
+    fn what_failed_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path());
-        let failed = cache.built("toy", "k", |workshop| {
+        let failed = cache.built("toy", "k", For::Lab, |workshop| {
             fs::write(workshop.root().join("half"), "x").unwrap();
             Err(Error::NoCacheFolder)
         });
         assert!(matches!(failed, Err(Error::NoCacheFolder)));
-        assert!(cache.have_built("toy", "k").is_none());
-        // The next attempt starts from nothing.
-        let second = cache.built::<Error>("toy", "k", |_| Ok(())).unwrap();
-        assert!(!second.root().join("half").exists());
+        let entries = fs::read_dir(dir.path().join("entries")).unwrap();
+        assert_eq!(entries.count(), 0);
+    }
+
+    #[test]
+    fn a_candidate_gives_way_to_the_next_unless_this_machine_is_at_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path());
+        let built = cache.built("toy", "k", For::Lab, |workshop| {
+            let mut tries = workshop.tries("a toy");
+            let half = workshop.root().join("half");
+            let first = tries.attempt("one", || {
+                fs::write(&half, "x").unwrap();
+                Err::<(), _>(Error::Packages("gone".to_owned()))
+            });
+            assert!(matches!(first, Ok(None)));
+            assert!(!half.exists());
+            let text = tries.nothing_left().to_string();
+            assert!(text.contains("a toy cannot be had"), "{text}");
+            assert!(text.contains("\n  one: gone\n"), "{text}");
+            let mut tries = workshop.tries("a toy");
+            tries
+                .attempt("two", || Err::<(), _>(Error::NoCacheFolder))
+                .map(drop)
+        });
+        assert!(matches!(built, Err(Error::NoCacheFolder)));
     }
 }

@@ -4,18 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-
-/// The kernels that the lab can make its guests from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum KernelVersion {
-    /// Debian trixie's: ism, smc, and a second smc with the software ISM.
-    #[default]
-    #[value(name = "6.12")]
-    V6_12,
-    /// Debian sid's: ism below the dibs layer, no smc.
-    #[value(name = "7.2")]
-    V7_2,
-}
+use debian_fetch::Series;
 
 /// How to print figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -42,9 +31,10 @@ pub struct Args {
     /// How many guests [default: 1, with --bench 2].
     #[arg(long, value_name = "N", value_parser = guests)]
     pub guests: Option<usize>,
-    /// Kernel of the guests, from Debian; its ism and smc modules are built once.
-    #[arg(long, value_enum, value_name = "VERSION", default_value_t)]
-    pub kernel_version: KernelVersion,
+    /// Series of the guests' kernel, from Debian: 6.12, 7.2 or another, or newest; its ism and smc
+    /// modules are built once. From 6.18 on ism sits below the dibs layer, and there is no smc.
+    #[arg(long, value_name = "SERIES", default_value_t = Series::LINUX_6_12)]
+    pub kernel_version: Series,
     /// Boot this s390x kernel instead.
     #[arg(long, value_name = "FILE", conflicts_with = "kernel_version")]
     pub kernel: Option<PathBuf>,

@@ -41,7 +41,7 @@ mod switch;
 mod terminal;
 
 pub use agent::Output;
-pub use args::{Args, Beside, Format, KernelVersion};
+pub use args::{Args, Beside, Format};
 pub use error::Error;
 pub use folder::Folder;
 pub use guest::{Guest, Recipe};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use debian_fetch::{Cache, Machine, Qemu};
 
-use crate::args::{Args, KernelVersion};
+use crate::args::Args;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Recipe;
@@ -83,7 +83,6 @@ fn kernel(args: &Args) -> KernelChoice {
             initrd: args.initrd.clone(),
             modules: args.modules.clone(),
         }),
-        (None, KernelVersion::V6_12) => KernelChoice::Linux612,
-        (None, KernelVersion::V7_2) => KernelChoice::Linux72,
+        (None, series) => KernelChoice::Debian(series),
     }
 }

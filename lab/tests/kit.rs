@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use debian_fetch::{Cache, Initramfs, Machine, Qemu};
+use debian_fetch::{Cache, Initramfs, Machine, Qemu, Series};
 use lab::{KernelChoice, Kit, OwnKernel, Smc};
 use serde_json::Value;
 
@@ -120,7 +120,11 @@ fn check_traffic(console: &str, mode: &str) {
 #[test]
 #[ignore = "needs QEMU, and fetches and builds a kernel's modules"]
 fn linux_6_12_moves_bytes_over_tcp_and_over_its_own_software_ism() {
-    let kit = Kit::prepare(&Cache::locate().unwrap(), &KernelChoice::Linux612).unwrap();
+    let kit = Kit::prepare(
+        &Cache::locate().unwrap(),
+        &KernelChoice::Debian(Series::LINUX_6_12),
+    )
+    .unwrap();
     assert!(kit.has_smc() && kit.release().starts_with("6.12."));
 
     let console = boot(&kit, Smc::Plain, TRAFFIC);
@@ -144,7 +148,11 @@ fn linux_6_12_moves_bytes_over_tcp_and_over_its_own_software_ism() {
 #[test]
 #[ignore = "needs QEMU, and fetches and builds a kernel's modules"]
 fn linux_7_2_loads_ism_over_dibs() {
-    let kit = Kit::prepare(&Cache::locate().unwrap(), &KernelChoice::Linux72).unwrap();
+    let kit = Kit::prepare(
+        &Cache::locate().unwrap(),
+        &KernelChoice::Debian(Series::LINUX_7_2),
+    )
+    .unwrap();
     assert!(!kit.has_smc() && kit.modules(Smc::Loopback).is_empty());
 
     // The same as if the user had brought it, with an initrd of their own.

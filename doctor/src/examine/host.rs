@@ -103,29 +103,14 @@ fn namespaces(root: &Path) -> Finding {
     }
 }
 
-/// The programs that `fetch` starts.
+/// Where `fetch` would get things from.
 fn debian() -> Finding {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let has = |name: &str| {
-        std::env::split_paths(&path)
-            .any(|folder| access(folder.join(name), rustix::fs::Access::EXEC_OK).is_ok())
-    };
-    let absent: Vec<_> = ["apt-get", "apt-cache", "dpkg-deb"]
-        .into_iter()
-        .filter(|name| !has(name))
-        .collect();
-    if absent.is_empty() {
-        return host("apt", State::Good, "apt and dpkg, which `fetch` uses");
-    }
-    host(
-        "apt",
-        State::Note,
-        format!(
-            "no {}: `fetch` needs Debian's apt and dpkg",
-            absent.join(", ")
+    match debian_fetch::mirror() {
+        Ok(address) => host("mirror", State::Good, format!("Debian mirror: {address}")),
+        Err(error) => host("mirror", State::Note, error.to_string()).fix(
+            "set VFIO_USER_ISM_MIRROR (docs/fetch.md), or give `intercept` a QEMU with --qemu",
         ),
-    )
-    .fix("give `intercept` a QEMU of your own (--qemu), or use the container image (docs/hosts.md)")
+    }
 }
 
 fn kvm(root: &Path, arch: &str) -> Finding {

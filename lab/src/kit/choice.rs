@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use debian_fetch::Series;
+
 use super::KitError;
 
 /// Which kernel a guest runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelChoice {
-    /// Debian's Linux 6.12, with ism, smc, and smc with loopback-ism.
-    Linux612,
-    /// Debian's Linux 7.2, where ism sits under the dibs layer; without smc.
-    Linux72,
+    /// The newest of Debian's kernels of this series. In 6.12 there are ism, smc, and smc with
+    /// loopback-ism; in later ones ism sits under the dibs layer, without smc.
+    Debian(Series),
     /// One that the user brought.
     Own(OwnKernel),
 }
@@ -49,31 +50,6 @@ impl OwnKernel {
                 expected: "a folder",
             }),
             _ => Ok(()),
-        }
-    }
-}
-
-/// A series of Debian's kernels that modules are built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Series {
-    Linux612,
-    Linux72,
-}
-
-impl Series {
-    /// The cache entry's name.
-    pub(super) fn entry(self) -> &'static str {
-        match self {
-            Self::Linux612 => "lab-linux-6.12",
-            Self::Linux72 => "lab-linux-7.2",
-        }
-    }
-
-    /// Suites that have it, best first.
-    pub(super) fn suites(self) -> &'static [&'static str] {
-        match self {
-            Self::Linux612 => &["trixie", "bookworm-backports"],
-            Self::Linux72 => &["sid", "trixie-backports"],
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use debian_fetch::Fault;
+
 /// Why a kit could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KitError {
@@ -10,7 +12,7 @@ pub enum KitError {
     #[error(transparent)]
     Fetch(#[from] debian_fetch::Error),
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried, e.g. `read`.
         action: &'static str,
@@ -20,7 +22,7 @@ pub enum KitError {
         source: io::Error,
     },
     /// A program could not be started.
-    #[error("{step}: cannot start {program}")]
+    #[error("{step}: cannot start {program}: {source}")]
     Start {
         /// What was being done.
         step: String,
@@ -38,22 +40,6 @@ pub enum KitError {
         log: PathBuf,
         /// Its last lines, indented.
         tail: String,
-    },
-    /// A package does not depend on what it should.
-    #[error("the package {package} should depend on one named {expected}, but has only: {got}")]
-    Depends {
-        /// The package asked about.
-        package: String,
-        /// The form of the expected name.
-        expected: String,
-        /// The names there are.
-        got: String,
-    },
-    /// Packages of one kernel have different versions: the mirror is being brought up to date.
-    #[error("the packages of one kernel have different versions: {versions}; try again later")]
-    Versions {
-        /// Names and versions.
-        versions: String,
     },
     /// Something that must be in a folder is not.
     #[error("no {what} in {}", folder.display())]
@@ -82,6 +68,23 @@ pub enum KitError {
         /// The cache's folder.
         path: PathBuf,
     },
+}
+
+impl Fault for KitError {
+    fn is_local(&self) -> bool {
+        match self {
+            Self::Fetch(error) => error.is_local(),
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            Self::Own { .. } | Self::Place { .. } => true,
+            Self::Start { .. } | Self::Build { .. } | Self::Missing { .. } => false,
+        }
+    }
 }
 
 impl KitError {

@@ -25,13 +25,3 @@ fn items(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, 
     paths.sort();
     Ok(paths)
 }
-
-/// `root/usr/PATH`, or `root/PATH` as in older suites.
-pub(super) fn either(root: &Path, path: &str) -> Result<PathBuf, KitError> {
-    let places = [root.join("usr").join(path), root.join(path)];
-    let found = places.into_iter().find(|place| place.exists());
-    found.ok_or_else(|| KitError::Missing {
-        what: path.to_owned(),
-        folder: root.to_path_buf(),
-    })
-}

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use debian_fetch::Parts;
 
 use super::KitError;
-use super::folder::{either, folders};
 use super::module::Module;
 use super::modules;
 use super::target::{LOOPBACK, Target};
@@ -23,10 +24,8 @@ pub(super) const ORDER_LOOPBACK: &str = "order.loopback";
 pub(super) const REPLACED: [&str; 4] = ["dibs", "ism", "smc", "smc_diag"];
 
 /// Puts what is kept into `root`: from the packages in `guest`, and from the targets in `build`.
-/// `programs` is the folder of those that take the compression off.
 pub(super) fn keep(
     guest: &Path,
-    programs: &Path,
     build: &Path,
     targets: &[Target],
     root: &Path,
@@ -35,18 +34,14 @@ pub(super) fn keep(
         let copied = fs::copy(from, root.join(to));
         copied.map(drop).map_err(KitError::io("copy", from))
     };
-    let (kernel, release) = kernel(guest)?;
-    copy(&kernel, KERNEL)?;
-    write(&root.join(RELEASE), release.as_bytes())?;
-    copy(&either(guest, "bin/busybox")?, BUSYBOX)?;
+    let parts = Parts::find(guest)?;
+    copy(&parts.kernel, KERNEL)?;
+    write(&root.join(RELEASE), parts.release.as_bytes())?;
+    copy(&parts.busybox, BUSYBOX)?;
 
-    let mut found = BTreeMap::new();
-    modules::find(&either(guest, "lib/modules")?, &mut found)?;
-    found.retain(|name, _| !REPLACED.contains(&name.as_str()));
-    let mut files: BTreeMap<_, _> = found
-        .into_iter()
-        .map(|(name, module)| (name, module.programs_in(programs)))
-        .collect();
+    let mut files = BTreeMap::new();
+    modules::find(&parts.modules, &mut files)?;
+    files.retain(|name, _| !REPLACED.contains(&name.as_str()));
     let mut add = |loopback: bool| {
         for target in targets
             .iter()
@@ -93,28 +88,6 @@ fn place(
     Ok(order)
 }
 
-/// The kernel's image and its release.
-fn kernel(guest: &Path) -> Result<(PathBuf, String), KitError> {
-    let all = either(guest, "lib/modules")?;
-    let missing = |what: &str, folder: &Path| KitError::Missing {
-        what: what.to_owned(),
-        folder: folder.to_path_buf(),
-    };
-    let own = folders(&all)?;
-    let own = own
-        .first()
-        .ok_or_else(|| missing("folder of modules", &all))?;
-    let release = own.file_name().unwrap_or_default().to_string_lossy();
-    // Newer kernel packages have the image beside the modules.
-    let images = [
-        own.join("vmlinuz"),
-        guest.join(format!("boot/vmlinuz-{release}")),
-    ];
-    let image = images.into_iter().find(|path| path.is_file());
-    let image = image.ok_or_else(|| missing("kernel image", guest))?;
-    Ok((image, release.into_owned()))
-}
-
 fn write(path: &Path, bytes: &[u8]) -> Result<(), KitError> {
     fs::write(path, bytes).map_err(KitError::io("write", path))
 }
@@ -122,8 +95,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), KitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::choice::Series;
-    use crate::kit::target;
+    use crate::kit::target::{self, Kind};
+    use std::path::PathBuf;
 
     fn put(path: &Path, depends: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -134,8 +107,8 @@ mod tests {
         fs::read_to_string(root.join(name)).unwrap()
     }
 
-    /// Keeps what `series` builds, beside packages of a kernel `6.x`.
-    fn kept(series: Series, image: &str) -> (tempfile::TempDir, PathBuf) {
+    /// Keeps what is built of `kind`, beside packages of a kernel `6.x`.
+    fn kept(kind: Kind, image: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);
         put(&at(image), "");
@@ -149,7 +122,7 @@ mod tests {
         ] {
             put(&at(&format!("{modules}/{name}.ko")), depends);
         }
-        for target in target::targets(series) {
+        for target in target::targets(kind) {
             for name in target.kept {
                 let file = format!("build/{}/{name}.ko", target.folder);
                 put(&at(&file), if *name == "smc" { "ism,ib_core" } else { "" });
@@ -157,21 +130,14 @@ mod tests {
         }
         let root = at("root");
         fs::create_dir(&root).unwrap();
-        let targets = target::targets(series);
-        keep(
-            &at("guest"),
-            Path::new("/none"),
-            &at("build"),
-            targets,
-            &root,
-        )
-        .unwrap();
+        let targets = target::targets(kind);
+        keep(&at("guest"), &at("build"), targets, &root).unwrap();
         (dir, root)
     }
 
     #[test]
     fn built_modules_come_in_place_of_debians_and_loopback_beside_them() {
-        let (_dir, root) = kept(Series::Linux612, "guest/boot/vmlinuz-6.x");
+        let (_dir, root) = kept(Kind::Loopback, "guest/boot/vmlinuz-6.x");
         assert_eq!(read(&root, RELEASE), "6.x");
         let plain = "modules/plain/net_failover.ko\nmodules/plain/virtio_net.ko\n\
                      modules/plain/ib_core.ko\nmodules/plain/ism.ko\n\
@@ -188,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_smc_has_the_image_beside_its_modules() {
-        let (_dir, root) = kept(Series::Linux72, "guest/lib/modules/6.x/vmlinuz");
+        let (_dir, root) = kept(Kind::Dibs, "guest/lib/modules/6.x/vmlinuz");
         let order = read(&root, ORDER);
         assert!(
             order.ends_with("plain/dibs.ko\nmodules/plain/ism.ko\n"),

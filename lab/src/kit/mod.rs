@@ -5,7 +5,6 @@
 //! source of the same kernel, once, into the cache:
 //!
 //! - `choice`: which kernel;
-//! - `packages`: the names of the packages for it;
 //! - `recipe`: from packages to a finished entry of the cache; `target`: the modules it builds;
 //!   `kept`: what stays of it;
 //! - `make`: running the compiler, with a log;
@@ -21,7 +20,6 @@ mod kept;
 mod make;
 mod module;
 mod modules;
-mod packages;
 mod recipe;
 mod target;
 mod tool;
@@ -29,13 +27,11 @@ mod tool;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Entry, Initramfs, Part, Source};
+use debian_fetch::{Cache, Entry, Initramfs, Part, Series, Source};
 
 pub use choice::{KernelChoice, OwnKernel};
 pub use error::KitError;
 pub use module::Module;
-
-use choice::Series;
 
 /// Where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
 const GUEST_MODULES: &str = "lib/lab";
@@ -66,9 +62,9 @@ impl Smc {
 /// Sees to it that the kit of `choice` is in the cache, and tells what it is.
 ///
 /// # Errors
-/// As [`Kit::prepare`], and when there is no place for a cache.
-pub fn part(choice: &KernelChoice) -> Result<Part, KitError> {
-    let kit = Kit::prepare(&Cache::locate()?, choice)?;
+/// As [`Kit::prepare`].
+pub fn part(cache: &Cache, choice: &KernelChoice) -> Result<Part, KitError> {
+    let kit = Kit::prepare(cache, choice)?;
     let alone = kit.loopback.iter().filter(|m| !kit.plain.contains(m));
     let modules = kit.plain.iter().chain(alone);
     let built = modules.filter(|m| kept::REPLACED.contains(&m.name()));
@@ -102,11 +98,10 @@ impl Kit {
     /// When packages cannot be had, the compiler refuses, or a file of an own kernel is missing.
     pub fn prepare(cache: &Cache, choice: &KernelChoice) -> Result<Self, KitError> {
         match choice {
-            KernelChoice::Linux612 => Self::of_series(cache, Series::Linux612),
-            KernelChoice::Linux72 => Self::of_series(cache, Series::Linux72),
+            KernelChoice::Debian(series) => Self::of_series(cache, *series),
             KernelChoice::Own(own) => {
                 // Userland and tool are Debian's and ours also here.
-                let base = Self::of_series(cache, Series::Linux612)?;
+                let base = Self::of_series(cache, Series::LINUX_6_12)?;
                 Self::of_own(base, own)
             }
         }
@@ -176,7 +171,7 @@ impl Kit {
     }
 
     /// The modules that a guest loads, in this order. Empty for [`Smc::Loopback`] if this kernel
-    /// has no such build. For Linux 7.2 there is no smc: see [`Kit::has_smc`].
+    /// has no such build. Debian's later kernels have no smc: see [`Kit::has_smc`].
     #[must_use]
     pub fn modules(&self, smc: Smc) -> &[Module] {
         match smc {
@@ -185,7 +180,7 @@ impl Kit {
         }
     }
 
-    /// Whether smc is among the modules. Debian's Linux 7.2 is configured without SMC, which
+    /// Whether smc is among the modules. Debian configures Linux 7 without SMC, which
     /// cannot be added as a module; an own kernel may have it built in.
     #[must_use]
     pub fn has_smc(&self) -> bool {

@@ -1,26 +1,17 @@
 //! A kernel module's file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::KitError;
 
-/// Endings of module files, and the program that takes the compression off.
-const ENDINGS: [(&str, Option<&str>); 4] = [
-    (".ko", None),
-    (".ko.xz", Some("xz")),
-    (".ko.zst", Some("zstd")),
-    (".ko.gz", Some("gzip")),
-];
+/// Endings of module files.
+const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
 
 /// A kernel module's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     name: String,
     file: PathBuf,
-    /// Where the programs for compression are; without it, on `PATH`.
-    programs: Option<PathBuf>,
 }
 
 impl Module {
@@ -30,14 +21,7 @@ impl Module {
         Self {
             name: name(&file_name).unwrap_or_else(|| file_name.into_owned()),
             file: file.to_path_buf(),
-            programs: None,
         }
-    }
-
-    /// With the programs for compression in `folder`.
-    pub(super) fn programs_in(mut self, folder: &Path) -> Self {
-        self.programs = Some(folder.to_path_buf());
-        self
     }
 
     /// Its name as `lsmod` shows it, with `_` for `-`.
@@ -55,43 +39,15 @@ impl Module {
     /// The module's bytes, with any compression taken off.
     ///
     /// # Errors
-    /// When the file cannot be read, or the program for its compression is missing or refuses.
+    /// When the file cannot be read, or is not compressed as its name says.
     pub fn read(&self) -> Result<Vec<u8>, KitError> {
-        let path = self.file.to_string_lossy();
-        let ending = ENDINGS.iter().rev().find(|(end, _)| path.ends_with(end));
-        match ending.and_then(|(_, program)| *program) {
-            None => fs::read(&self.file).map_err(KitError::io("read", &self.file)),
-            Some(program) => self.unpack(program),
-        }
-    }
-
-    fn unpack(&self, program: &str) -> Result<Vec<u8>, KitError> {
-        let step = format!("reading {}", self.file.display());
-        let place = self.programs.as_ref().map(|folder| folder.join(program));
-        let run = Command::new(place.unwrap_or_else(|| program.into()))
-            .arg("-dc")
-            .arg(&self.file)
-            .stdin(Stdio::null())
-            .output();
-        let output = run.map_err(|source| KitError::Start {
-            step: step.clone(),
-            program: program.to_owned(),
-            source,
-        })?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        let source = std::io::Error::other(words.trim().to_owned());
-        Err(KitError::io("unpack", &self.file)(source))
+        Ok(debian_fetch::read_compressed(&self.file)?)
     }
 }
 
 /// The name of the module in a file called `file_name`; none, if that is no module's.
 pub(super) fn name(file_name: &str) -> Option<String> {
-    let stem = ENDINGS
-        .iter()
-        .find_map(|(end, _)| file_name.strip_suffix(end))?;
+    let stem = ENDINGS.iter().find_map(|end| file_name.strip_suffix(end))?;
     Some(stem.replace('-', "_"))
 }
 
@@ -112,6 +68,8 @@ pub(super) fn depends(bytes: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::process::Command;
 
     #[test]
     fn names_are_those_of_lsmod() {

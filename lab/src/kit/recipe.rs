@@ -7,42 +7,31 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Closure, Entry, Error, Shelf, Workshop, make_startable, native_arch};
+use debian_fetch::{
+    BUSYBOX, Cache, Closure, Entry, For, GUEST_ARCH, Kernel, KernelPackages, Series, Wanted,
+    Workshop, compiler_packages, make_startable, native_arch, untar,
+};
 
 use super::KitError;
-use super::choice::Series;
 use super::folder::{files, folders};
 use super::make::Steps;
-use super::packages::{self, Names};
-use super::target::{self, Target};
+use super::target::{self, FOLDERS, Kind};
 use super::{kept, tool};
 
+/// The kernel's and compiler's prefix for the guests' architecture.
+pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 /// Raise it when what is built from the same packages becomes another.
 const RECIPE: u32 = 2;
 
 /// The entry of `series`, from the cache or built now.
 pub(super) fn entry(cache: &Cache, series: Series) -> Result<Entry, KitError> {
     let key = format!("recipe {RECIPE}");
-    cache.built(series.entry(), &key, |workshop| {
+    let name = format!("lab-linux-{series}");
+    cache.built(&name, &key, For::Lab, |workshop| {
         // Says what is wrong before anything is downloaded.
         check_place(workshop.folder())?;
-        let mut tried = Vec::new();
-        for suite in series.suites() {
-            match build(cache, workshop, series, suite) {
-                Ok(()) => return Ok(()),
-                // On any day a suite may be out of order; the next one serves as well.
-                Err(error) => {
-                    let words = format!("{suite}: {error}");
-                    workshop.say(&words);
-                    tried.push(words);
-                    workshop.clear()?;
-                }
-            }
-        }
-        Err(KitError::Fetch(Error::NoSuite {
-            what: series.entry().to_owned(),
-            tried: tried.join("\n"),
-        }))
+        let logs = cache.folder().join("logs");
+        workshop.with_kernel(&[series], |kernel| build(workshop, kernel, &logs, &name))
     })
 }
 
@@ -68,49 +57,64 @@ struct Place {
     root: PathBuf,
 }
 
-fn build(cache: &Cache, workshop: &Workshop, series: Series, suite: &str) -> Result<(), KitError> {
-    // Both lists first: with one of them refused, the other is of no use.
-    let guest = workshop.shelf(suite, packages::ARCH, Closure::Named)?;
-    let native = workshop.shelf(suite, native_arch()?, Closure::Full)?;
-    let names = Names::find(|name| guest.depends(name))?;
+fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Result<(), KitError> {
+    let packages = kernel.packages()?;
     let place = Place {
         guest: workshop.folder().join("guest"),
         tools: workshop.folder().join("tools"),
         build: workshop.folder().join("build"),
         root: workshop.root(),
     };
-    unpack(&guest, &native, &names, &place)?;
+    unpack(workshop, kernel, &packages, &place)?;
     make_startable(&place.tools)?;
 
-    let targets = target::targets(series);
+    let source = sources(&place)?;
+    let targets = target::targets(Kind::of(&source));
     let programs = place.tools.join("usr/bin");
-    let logs = cache.folder().join("logs");
-    let all = targets.len() + 3;
-    let steps = Steps::new(workshop, Some(programs), &logs, series.entry(), all)?;
-    let headers = headers(&place, &names)?;
-    steps.begin("taking the drivers out of the kernel's source");
-    let source = sources(&steps, &place, targets)?;
+    let all = targets.len() + 2;
+    let steps = Steps::new(workshop, Some(programs), logs, name, all)?;
+    let headers = headers(&place, &packages.kbuild)?;
     for target in targets {
         steps.begin(&format!("building {}", target.folder));
         target::build(&steps, target, &source, &headers, &place.build)?;
     }
     steps.begin("choosing modules");
-    let programs = place.tools.join("usr/bin");
-    kept::keep(&place.guest, &programs, &place.build, targets, &place.root)?;
+    kept::keep(&place.guest, &place.build, targets, &place.root)?;
     steps.begin("building the guest tool");
-    tool::compile(&steps, &names.compiler, &place.build, &place.root)
+    let compiler = format!("{TRIPLET}-{}", packages.gcc);
+    tool::compile(&steps, &compiler, &place.build, &place.root)
 }
 
-fn unpack(guest: &Shelf, native: &Shelf, names: &Names, place: &Place) -> Result<(), KitError> {
-    let mut got = guest.unpack(&names.guest, &place.guest)?;
-    got.extend(native.unpack(&names.tools, &place.tools)?);
-    packages::same_version(&got)
+/// Unpacks kernel, headers, source and busybox for the guest, and what runs here. Every package of
+/// the kernel has the kernel's version, or modules would not fit.
+fn unpack(
+    workshop: &Workshop,
+    kernel: &Kernel,
+    packages: &KernelPackages,
+    place: &Place,
+) -> Result<(), KitError> {
+    // Both lists first: with one of them refused, the other is of no use.
+    let guest = workshop.shelf(kernel.suite(), GUEST_ARCH)?;
+    let native = workshop.shelf(kernel.suite(), native_arch()?)?;
+    let mut tools = compiler_packages(&packages.gcc);
+    tools.push(Wanted::any("make"));
+    tools.push(kernel.wanted(&packages.kbuild));
+    let names = packages
+        .image
+        .iter()
+        .chain(&packages.headers)
+        .chain([&packages.source]);
+    let mut wanted: Vec<_> = names.map(|name| kernel.wanted(name)).collect();
+    wanted.push(Wanted::any(BUSYBOX));
+    guest.unpack(&wanted, Closure::Named, &place.guest)?;
+    native.unpack(&tools, Closure::Full, &place.tools)?;
+    Ok(())
 }
 
 /// Makes the headers package usable where it is unpacked, and gives its folder.
-fn headers(place: &Place, names: &Names) -> Result<PathBuf, KitError> {
+fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
     let src = place.guest.join("usr/src");
-    let kbuild = place.tools.join("usr/lib").join(&names.kbuild);
+    let kbuild = place.tools.join("usr/lib").join(kbuild);
     let mut found = None;
     for folder in folders(&src)? {
         for part in ["scripts", "tools"] {
@@ -133,8 +137,8 @@ fn headers(place: &Place, names: &Names) -> Result<PathBuf, KitError> {
     })
 }
 
-/// Unpacks the targets' folders of the kernel's source, and gives the folder above them.
-fn sources(steps: &Steps, place: &Place, targets: &[Target]) -> Result<PathBuf, KitError> {
+/// Unpacks the drivers' folders of the kernel's source, and gives the folder above them.
+fn sources(place: &Place) -> Result<PathBuf, KitError> {
     let src = place.guest.join("usr/src");
     let names = files(&src)?;
     let archive = names
@@ -150,25 +154,11 @@ fn sources(steps: &Steps, place: &Place, targets: &[Target]) -> Result<PathBuf, 
     let (archive, top) = archive;
     let unpacked = place.build.join("source");
     fs::create_dir_all(&unpacked).map_err(KitError::io("create", &unpacked))?;
-    let xz = place.tools.join("usr/bin/xz");
-    let mut arguments = vec![
-        format!("--use-compress-program={}", xz.display()),
-        "-xf".to_owned(),
-        archive.display().to_string(),
-        "-C".to_owned(),
-        unpacked.display().to_string(),
-    ];
-    let mut wanted: Vec<_> = targets
-        .iter()
-        .map(|t| format!("{top}/{}", t.source))
-        .collect();
-    wanted.dedup();
-    arguments.extend(wanted);
-    steps.run(
-        "taking the drivers out of the kernel's source",
-        "tar",
-        arguments,
-    )?;
+    let wanted = |path: &Path| {
+        let inner = path.strip_prefix(top);
+        inner.is_ok_and(|inner| FOLDERS.iter().any(|folder| inner.starts_with(folder)))
+    };
+    untar(archive, &unpacked, wanted)?;
     // 150 MB that nothing needs any more.
     fs::remove_file(archive).map_err(KitError::io("remove", archive))?;
     Ok(unpacked.join(top))
@@ -182,8 +172,8 @@ mod tests {
     fn a_place_that_make_refuses_is_told_before_anything_is_downloaded() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().join("my cache"));
-        let error = entry(&cache, Series::Linux612).unwrap_err();
+        let error = entry(&cache, Series::LINUX_6_12).unwrap_err();
         assert!(error.to_string().contains("my cache"), "{error}");
-        assert!(!cache.folder().join("apt").exists());
+        assert!(!cache.folder().join("downloads").exists());
     }
 }

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::KitError;
-use super::choice::Series;
 use super::folder::files;
 use super::make::Steps;
-use super::packages::TRIPLET;
+use super::recipe::TRIPLET;
 
 /// A module to build.
 pub(super) struct Target {
@@ -30,24 +29,57 @@ pub(super) const LOOPBACK: &str = "loopback";
 
 const ISM_ONLY: Option<&str> = Some("obj-m := ism.o\nism-y := ism_drv.o\n");
 
+/// How a kernel's source has ism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Below smc, which knows no loopback-ism yet: before Linux 6.10.
+    Plain,
+    /// Below smc, which knows loopback-ism.
+    Loopback,
+    /// Below dibs: from Linux 6.18 on.
+    Dibs,
+}
+
+/// The folders of the source that are looked at to tell the kinds, or that a target needs.
+pub(super) const FOLDERS: [&str; 3] = ["drivers/dibs", "drivers/s390/net", "net/smc"];
+
+impl Kind {
+    /// That of the kernel's `source`, of which [`FOLDERS`] are there.
+    pub(super) fn of(source: &Path) -> Self {
+        if source.join("drivers/dibs").is_dir() {
+            Self::Dibs
+        } else if source.join("net/smc/smc_loopback.c").is_file() {
+            Self::Loopback
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+const ISM: Target = Target {
+    folder: "ism",
+    source: "drivers/s390/net",
+    makefile: ISM_ONLY,
+    options: &["CONFIG_ISM=m"],
+    uses: &[],
+    kept: &["ism"],
+};
+
 /// Without `CONFIG_ISM=m`, smc would be built without ISM.
-const OF_612: [Target; 3] = [
-    Target {
-        folder: "ism",
-        source: "drivers/s390/net",
-        makefile: ISM_ONLY,
-        options: &["CONFIG_ISM=m"],
-        uses: &[],
-        kept: &["ism"],
-    },
-    Target {
-        folder: "smc",
-        source: "net/smc",
-        makefile: None,
-        options: &["CONFIG_ISM=m"],
-        uses: &["ism"],
-        kept: &["smc", "smc_diag"],
-    },
+const SMC: Target = Target {
+    folder: "smc",
+    source: "net/smc",
+    makefile: None,
+    options: &["CONFIG_ISM=m"],
+    uses: &["ism"],
+    kept: &["smc", "smc_diag"],
+};
+
+const OF_PLAIN: [Target; 2] = [ISM, SMC];
+
+const OF_LOOPBACK: [Target; 3] = [
+    ISM,
+    SMC,
     Target {
         folder: LOOPBACK,
         source: "net/smc",
@@ -60,7 +92,7 @@ const OF_612: [Target; 3] = [
 
 /// smc is left out: it needs `tcp_have_smc` of `net/ipv4/tcp_input.c`, which only a kernel that is
 /// configured with SMC has.
-const OF_72: [Target; 2] = [
+const OF_DIBS: [Target; 2] = [
     Target {
         folder: "dibs",
         source: "drivers/dibs",
@@ -79,11 +111,12 @@ const OF_72: [Target; 2] = [
     },
 ];
 
-/// What is built for `series`, each after what it uses.
-pub(super) fn targets(series: Series) -> &'static [Target] {
-    match series {
-        Series::Linux612 => &OF_612,
-        Series::Linux72 => &OF_72,
+/// What is built for `kind`, each after what it uses.
+pub(super) fn targets(kind: Kind) -> &'static [Target] {
+    match kind {
+        Kind::Plain => &OF_PLAIN,
+        Kind::Loopback => &OF_LOOPBACK,
+        Kind::Dibs => &OF_DIBS,
     }
 }
 
@@ -167,10 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn the_source_tells_its_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let smc = dir.path().join("net/smc");
+        fs::create_dir_all(&smc).unwrap();
+        assert_eq!(Kind::of(dir.path()), Kind::Plain);
+        fs::write(smc.join("smc_loopback.c"), "").unwrap();
+        assert_eq!(Kind::of(dir.path()), Kind::Loopback);
+        fs::create_dir_all(dir.path().join("drivers/dibs")).unwrap();
+        assert_eq!(Kind::of(dir.path()), Kind::Dibs);
+    }
+
+    #[test]
     fn what_a_target_uses_is_built_before_it() {
-        for series in [Series::Linux612, Series::Linux72] {
+        for kind in [Kind::Plain, Kind::Loopback, Kind::Dibs] {
             let mut built = Vec::new();
-            for target in targets(series) {
+            for target in targets(kind) {
+                assert!(FOLDERS.contains(&target.source));
                 assert!(target.uses.iter().all(|other| built.contains(other)));
                 built.push(target.folder);
             }

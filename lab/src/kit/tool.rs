@@ -4,11 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Closure, Entry, Workshop, make_startable, native_arch};
+use debian_fetch::{
+    Cache, Closure, Entry, For, Workshop, compiler_packages, make_startable, native_arch,
+};
 
 use super::KitError;
 use super::make::Steps;
-use super::packages::{self, TRIPLET};
+use super::recipe::TRIPLET;
 
 macro_rules! file {
     ($name:literal) => {
@@ -41,8 +43,6 @@ const PROGRAM: &str = "smcd-tool";
 const OF: &str = "smcd-tool.source";
 /// The cache entry of a program that was compiled by itself.
 const ENTRY: &str = "lab-smcd-tool";
-/// The release whose compiler is used then; any will do.
-const COMPILER: (&str, &str) = ("bookworm", "gcc-12");
 
 /// The program of the present source: in `kit`, or in an entry of its own, compiled if need be.
 pub(super) fn find(cache: &Cache, kit: &Entry) -> Result<PathBuf, KitError> {
@@ -51,7 +51,7 @@ pub(super) fn find(cache: &Cache, kit: &Entry) -> Result<PathBuf, KitError> {
     if in_kit.is_ok_and(|of| of == key) {
         return Ok(kit.root().join(PROGRAM));
     }
-    let entry = cache.built(ENTRY, &key, |workshop| alone(cache, workshop))?;
+    let entry = cache.built(ENTRY, &key, For::Lab, |workshop| alone(cache, workshop))?;
     Ok(entry.root().join(PROGRAM))
 }
 
@@ -66,19 +66,17 @@ fn alone(cache: &Cache, workshop: &Workshop) -> Result<(), KitError> {
         steps.begin("building the guest tool with this machine's compiler");
         return compile(&steps, &on_machine, &build, &workshop.root());
     }
-    let (suite, gcc) = COMPILER;
-    let tools = workshop.folder().join("tools");
-    let shelf = workshop.shelf(suite, native_arch()?, Closure::Full)?;
-    shelf.unpack(&packages::compiler_packages(gcc), &tools)?;
-    make_startable(&tools)?;
-    let steps = Steps::new(workshop, Some(tools.join("usr/bin")), &logs, ENTRY, 1)?;
-    steps.begin("building the guest tool");
-    compile(
-        &steps,
-        &format!("{TRIPLET}-{gcc}"),
-        &build,
-        &workshop.root(),
-    )
+    let arch = native_arch()?;
+    workshop.with_compiler(arch, |suite, gcc| {
+        let tools = workshop.folder().join("tools");
+        let shelf = workshop.shelf(suite, arch)?;
+        shelf.unpack(&compiler_packages(gcc), Closure::Full, &tools)?;
+        make_startable(&tools)?;
+        let steps = Steps::new(workshop, Some(tools.join("usr/bin")), &logs, ENTRY, 1)?;
+        steps.begin("building the guest tool");
+        let compiler = format!("{TRIPLET}-{gcc}");
+        compile(&steps, &compiler, &build, &workshop.root())
+    })
 }
 
 /// Compiles the program in the folder `build` with `compiler` into `root`.

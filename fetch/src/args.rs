@@ -1,0 +1,111 @@
+//! The command line of `fetch`.
+
+use clap::{Args, ValueEnum};
+
+use crate::cache::Cache;
+use crate::error::Error;
+use crate::series::Series;
+use crate::suites::Suites;
+
+/// What to fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FetchWhat {
+    /// `qemu-system-s390x` and `qemu-system-x86_64`, unless a new enough one is on PATH.
+    Qemu,
+    /// An s390x kernel and busybox.
+    Guest,
+    /// The lab's kernel, with the ism and smc modules, which are built.
+    Lab,
+    /// The same as `lab --kernel 7.2`.
+    #[value(name = "lab-7.2", hide = true)]
+    Lab72,
+    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2.
+    #[default]
+    All,
+    /// Nothing: show what is in the cache, what could be had, from where and how large.
+    List,
+}
+
+/// How to print the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines for people.
+    #[default]
+    Table,
+    /// JSON.
+    Json,
+}
+
+/// Flags of `fetch`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FetchArgs {
+    /// What to fetch.
+    #[arg(value_enum, default_value_t)]
+    pub what: FetchWhat,
+    /// Series of the guest's or lab's kernel: 6.12, 7.2 or another, or newest; may be given often.
+    #[arg(long, value_name = "SERIES")]
+    pub kernel: Vec<Series>,
+    /// Debian suites to take everything from, best first, e.g. trixie-backports,sid
+    /// [default: $VFIO_USER_ISM_SUITES, or those that are known to have it].
+    #[arg(long, value_name = "SUITES")]
+    pub suites: Option<String>,
+    /// Fetch anew what the cache holds.
+    #[arg(long)]
+    pub renew: bool,
+    /// With list: show the cache only, and ask no network.
+    #[arg(long)]
+    pub offline: bool,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+impl FetchArgs {
+    /// The cache, as the flags want it.
+    ///
+    /// # Errors
+    /// As [`Cache::locate`].
+    pub fn cache(&self) -> Result<Cache, Error> {
+        let suites = Suites::named(self.suites.as_deref().unwrap_or_default());
+        let cache = Cache::locate()?.with_suites(suites);
+        Ok(if self.renew { cache.renewed() } else { cache })
+    }
+
+    /// The series of the lab's kernels that are wanted.
+    #[must_use]
+    pub fn lab_kernels(&self) -> Vec<Series> {
+        let known: &[Series] = match self.what {
+            FetchWhat::Lab => &[Series::LINUX_6_12],
+            FetchWhat::Lab72 => return vec![Series::LINUX_7_2],
+            FetchWhat::All => &[Series::LINUX_6_12, Series::LINUX_7_2],
+            FetchWhat::Qemu | FetchWhat::Guest | FetchWhat::List => return Vec::new(),
+        };
+        if self.kernel.is_empty() {
+            return known.to_vec();
+        }
+        self.kernel.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_series_come_in_place_of_the_known_ones() {
+        let args = |what, kernel: &[Series]| FetchArgs {
+            what,
+            kernel: kernel.to_vec(),
+            ..FetchArgs::default()
+        };
+        let [old, new] = [Series::LINUX_6_12, Series::LINUX_7_2];
+        assert_eq!(args(FetchWhat::All, &[]).lab_kernels(), [old, new]);
+        assert_eq!(args(FetchWhat::Lab, &[]).lab_kernels(), [old]);
+        assert_eq!(
+            args(FetchWhat::Lab, &[Series::Newest]).lab_kernels(),
+            [Series::Newest]
+        );
+        assert_eq!(args(FetchWhat::Lab72, &[]).lab_kernels(), [new]);
+        assert!(args(FetchWhat::Guest, &[new]).lab_kernels().is_empty());
+    }
+}

@@ -1,0 +1,315 @@
+//! What is in the cache, and what could be had.
+
+use std::fmt;
+use std::fs;
+
+use serde::Serialize;
+
+use crate::args::{FetchArgs, Format};
+use crate::cache::Cache;
+use crate::compiler::compiler_packages;
+use crate::entry::{Entry, Package};
+use crate::error::Error;
+use crate::kernel::{BUSYBOX, newest_first};
+use crate::progress::Progress;
+use crate::qemu::PACKAGES;
+use crate::series::{self, Series};
+use crate::suites::{self, For};
+use crate::workshop::{Wanted, Workshop};
+use crate::{host, qemu, size};
+
+/// What is in the cache, and what could be had.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing {
+    cache: Present,
+    available: Vec<Available>,
+    /// Suites that cannot be used, and why.
+    refused: Vec<Refused>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Present {
+    folder: String,
+    entries: Vec<PresentEntry>,
+    /// Bytes of package files and lists that are kept.
+    bytes_downloads: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PresentEntry {
+    name: String,
+    suite: String,
+    /// Version of its kernel or QEMU.
+    version: String,
+    bytes_fetched: u64,
+    bytes_unpacked: u64,
+    packages: Vec<Package>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Qemu,
+    Kernel,
+    Compiler,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Available {
+    kind: Kind,
+    /// Of a kernel: its series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series: Option<String>,
+    version: String,
+    suite: String,
+    /// Bytes to download; of a kernel, for a plain guest.
+    bytes: u64,
+    /// Of a kernel: bytes to download for the lab, without the compiler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_lab: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Refused {
+    suite: String,
+    kind: Kind,
+    reason: String,
+}
+
+/// Tells what is in the cache, and, unless the network is not to be asked, what could be had.
+///
+/// # Errors
+/// When this machine is at fault.
+pub fn list(args: &FetchArgs, cache: &Cache) -> Result<Listing, Error> {
+    let mut listing = Listing {
+        cache: present(cache),
+        available: Vec::new(),
+        refused: Vec::new(),
+    };
+    if args.offline {
+        return Ok(listing);
+    }
+    let progress = Progress::new("list");
+    let _lock = cache.lock(&progress)?;
+    let workshop = Workshop::new(cache, "list", For::Lab, progress)?;
+    let read = listing.read(args, cache, &workshop);
+    workshop.discard();
+    read.map(|()| listing)
+}
+
+impl Listing {
+    /// The text to print.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
+        match format {
+            Format::Table => Ok(self.to_string()),
+            Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
+        }
+    }
+
+    fn read(&mut self, args: &FetchArgs, cache: &Cache, workshop: &Workshop) -> Result<(), Error> {
+        let chosen = |what, known| cache.chosen_suites(what).unwrap_or(known);
+        let mut kernels = Vec::new();
+        let wanted: Vec<_> = if args.kernel.is_empty() {
+            vec![Series::Newest]
+        } else {
+            args.kernel.clone()
+        };
+        for series in wanted {
+            for suite in chosen(For::Lab, suites::of_kernels(series.numbers())) {
+                let found = workshop.kernels(series, &suite);
+                kernels.extend(
+                    self.note(&suite, Kind::Kernel, found)?
+                        .into_iter()
+                        .flatten(),
+                );
+            }
+        }
+        kernels.sort_by(newest_first);
+        self.available.extend(kernels.iter().map(|kernel| {
+            let busybox = [BUSYBOX.to_owned()];
+            let image = kernel.image().unwrap_or_default();
+            let bytes = kernel.bytes(&image) + kernel.bytes(&busybox);
+            let lab = kernel.packages().ok().map(|packages| {
+                bytes + kernel.bytes(&packages.headers) + kernel.bytes(&[packages.source])
+            });
+            let numbers = series::numbers(kernel.version());
+            Available {
+                kind: Kind::Kernel,
+                series: numbers.map(|(major, minor)| format!("{major}.{minor}")),
+                version: kernel.version().to_owned(),
+                suite: kernel.suite().to_owned(),
+                bytes,
+                bytes_lab: lab,
+            }
+        }));
+        let platform = host::platform()?;
+        for suite in chosen(For::Qemu, suites::of_qemu()) {
+            let versions = qemu::versions(workshop, &suite, &platform);
+            let versions = self.note(&suite, Kind::Qemu, versions)?;
+            for version in versions.into_iter().flatten() {
+                let wanted = PACKAGES.map(|name| Wanted::exactly(name, &version));
+                self.add(
+                    Kind::Qemu,
+                    workshop,
+                    &suite,
+                    &version,
+                    &wanted,
+                    platform.arch,
+                )?;
+            }
+        }
+        for suite in chosen(For::Lab, suites::of_compiler()) {
+            let name = workshop.compiler(&suite, platform.arch);
+            if let Some(gcc) = self.note(&suite, Kind::Compiler, name)? {
+                let wanted = compiler_packages(&gcc);
+                self.add(
+                    Kind::Compiler,
+                    workshop,
+                    &suite,
+                    &gcc,
+                    &wanted,
+                    platform.arch,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        kind: Kind,
+        workshop: &Workshop,
+        suite: &str,
+        version: &str,
+        wanted: &[Wanted],
+        arch: &str,
+    ) -> Result<(), Error> {
+        let bytes = workshop.bytes(suite, arch, wanted);
+        if let Some(bytes) = self.note(suite, kind, bytes)? {
+            self.available.push(Available {
+                kind,
+                series: None,
+                version: version.to_owned(),
+                suite: suite.to_owned(),
+                bytes,
+                bytes_lab: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes why a suite cannot be used.
+    fn note<T>(
+        &mut self,
+        suite: &str,
+        kind: Kind,
+        found: Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_local() => Err(error),
+            Err(error) => {
+                self.refused.push(Refused {
+                    suite: suite.to_owned(),
+                    kind,
+                    reason: error.to_string(),
+                });
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn present(cache: &Cache) -> Present {
+    let downloads = fs::read_dir(cache.downloads()).into_iter().flatten();
+    let files = downloads.filter_map(|item| item.ok()?.metadata().ok());
+    Present {
+        folder: cache.folder().display().to_string(),
+        entries: cache.entries().iter().map(present_entry).collect(),
+        bytes_downloads: files
+            .filter(fs::Metadata::is_file)
+            .map(|data| data.len())
+            .sum(),
+    }
+}
+
+fn present_entry(entry: &Entry) -> PresentEntry {
+    let main = ["linux-image-", "qemu-system-s390x", "gcc-"];
+    let mut packages = main.iter().filter_map(|start| {
+        let mut all = entry.packages().iter();
+        all.find(|package| package.name.starts_with(start))
+    });
+    PresentEntry {
+        name: entry.name(),
+        suite: entry.suite().to_owned(),
+        version: packages
+            .next()
+            .map_or_else(String::new, |package| package.version.clone()),
+        bytes_fetched: entry.bytes_fetched(),
+        bytes_unpacked: entry.bytes_unpacked(),
+        packages: entry.packages().to_vec(),
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Present {
+            folder,
+            entries,
+            bytes_downloads,
+        } = &self.cache;
+        writeln!(f, "In the cache ({folder}):")?;
+        for entry in entries {
+            let (size, name) = (size::text(entry.bytes_unpacked), &entry.name);
+            writeln!(
+                f,
+                "  {name:<20} {:<26} {size:>10}  {}",
+                entry.version, entry.suite
+            )?;
+        }
+        if entries.is_empty() {
+            writeln!(f, "  nothing")?;
+        }
+        writeln!(
+            f,
+            "  downloaded files     {:>37}",
+            size::text(*bytes_downloads)
+        )?;
+        for (kind, title) in [
+            (
+                Kind::Kernel,
+                "Kernels that could be had (for a guest, for the lab):",
+            ),
+            (Kind::Qemu, "QEMUs that could be had:"),
+            (Kind::Compiler, "Compilers that could be had:"),
+        ] {
+            let of_kind = || self.available.iter().filter(|each| each.kind == kind);
+            if of_kind().next().is_none() {
+                continue;
+            }
+            writeln!(f, "{title}")?;
+            for each in of_kind() {
+                let series = each.series.as_deref().unwrap_or_default();
+                let lab = each.bytes_lab.map(size::text).unwrap_or_default();
+                let line = format!(
+                    "  {series:<6} {:<28} {:>10} {lab:>10}  {}",
+                    each.version,
+                    size::text(each.bytes),
+                    each.suite
+                );
+                writeln!(f, "{}", line.trim_end())?;
+            }
+        }
+        if !self.refused.is_empty() {
+            writeln!(f, "Suites that cannot be used:")?;
+        }
+        for each in &self.refused {
+            let kind = format!("{:?}", each.kind).to_lowercase();
+            writeln!(f, "  {} ({kind}): {}", each.suite, each.reason)?;
+        }
+        Ok(())
+    }
+}
