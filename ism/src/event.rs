@@ -10,7 +10,7 @@
 //! the number of the event since the queue was registered, as there is no clock here.
 
 use crate::command::response::ResponseCode;
-use crate::host::MemoryError;
+use crate::host::{DeliveryRecord, MemoryError};
 use crate::id::FunctionId;
 use crate::layout::{IEQ_ENTRIES, IEQ_ENTRY_LEN, SBA_EVENT, SBA_SUMMARY, ieq_entry};
 use crate::record::EventRecord;
@@ -74,8 +74,9 @@ impl Event {
 
     /// Puts it into the queue of `to`, whole or not at all, and tells the observer.
     pub fn deliver(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
+        turn.host.begin(to);
         let outcome = self.put(turn, to);
-        turn.observer.event(&EventRecord {
+        let record = EventRecord {
             from: turn.id,
             to,
             event_type: self.kind,
@@ -83,12 +84,13 @@ impl Event {
             token: self.token,
             info: self.info,
             delivered: outcome.is_ok(),
-        });
-        outcome?;
-        if self.trigger {
-            turn.interrupt(to);
+        };
+        if outcome.is_ok() {
+            turn.delivered(to, self.trigger, DeliveryRecord::Event(record));
+        } else {
+            turn.observer.event(&record);
         }
-        Ok(())
+        outcome
     }
 
     fn put(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
@@ -104,7 +106,7 @@ impl Event {
         let mut write = || -> Result<(), MemoryError> {
             host.check_writable(to, header, 8)?;
             host.check_writable(to, at, IEQ_ENTRY_LEN)?;
-            host.check_writable(to, sba, 1)?;
+            host.check_bits(to, sba, 1)?;
             host.write(to, at, &self.entry(time))?;
             host.write(to, header, &slot.saturating_add(1).to_be_bytes())?;
             host.set_bits(to, sba, SBA_EVENT)?;

@@ -3,6 +3,7 @@
 //! The owner of the memory stays outside; this is the interface of the consumer.
 
 use crate::id::FunctionId;
+use crate::record::{EventRecord, MoveRecord};
 
 /// The only interrupt vector.
 pub(crate) const VECTOR: u16 = 0;
@@ -19,6 +20,26 @@ pub struct MemoryError {
     pub why: &'static str,
 }
 
+/// A move or an event that is on its way to a guest: what to do once all of it has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The guest's function.
+    pub to: FunctionId,
+    /// The interrupt to raise.
+    pub vector: Option<u16>,
+    /// The record for the observer.
+    pub record: DeliveryRecord,
+}
+
+/// The record of a [`Delivery`], as it is if all of it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryRecord {
+    /// A data move. If something of it does not arrive, `signalled` is false.
+    Move(MoveRecord),
+    /// An event. If something of it does not arrive, `delivered` is false.
+    Event(EventRecord),
+}
+
 /// Guest memory and interrupts of every function of a fabric.
 ///
 /// Calls are carried out in order as a peer guest can observe them: a write is visible before a
@@ -32,6 +53,22 @@ pub trait Host {
         iova: u64,
         len: usize,
     ) -> Result<(), MemoryError>;
+
+    /// As [`Host::check_writable`], for bytes in which bits are to be set.
+    fn check_bits(&self, function: FunctionId, iova: u64, len: usize) -> Result<(), MemoryError> {
+        self.check_writable(function, iova, len)
+    }
+
+    /// What is written from now on belongs to one delivery to `function`'s guest. If something of
+    /// it does not arrive, nothing behind it is written and no interrupt is raised.
+    fn begin(&mut self, _function: FunctionId) {}
+
+    /// Ends the delivery. `true` if some of it is still on its way: the implementation then keeps
+    /// `delivery` and, in the end, raises the interrupt and tells the observer. `false` if all of
+    /// it has arrived, and the device does both now.
+    fn defer(&mut self, _delivery: &Delivery) -> bool {
+        false
+    }
 
     /// Writes `bytes` at `iova`. Aligned groups of 8 bytes are never seen torn.
     fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError>;

@@ -47,6 +47,6 @@ pub use config_space::ConfigError;
 pub use dmb::Dmb;
 pub use fabric::{Fabric, FabricError};
 pub use function::{FunctionConfig, FunctionInfo, Totals};
-pub use host::{Host, MemoryError};
+pub use host::{Delivery, DeliveryRecord, Host, MemoryError};
 pub use id::FunctionId;
 pub use record::{CommandRecord, DeviceObserver, EventRecord, MoveRecord};

@@ -1,7 +1,7 @@
 //! What one access may touch.
 
 use crate::function::Function;
-use crate::host::{Host, VECTOR};
+use crate::host::{Delivery, DeliveryRecord, Host, VECTOR};
 use crate::id::FunctionId;
 use crate::record::DeviceObserver;
 use crate::state::State;
@@ -22,8 +22,27 @@ impl Turn<'_> {
         &mut self.state[self.id]
     }
 
+    /// Raises the interrupt of `to` if `interrupt` says so, and tells the observer; or leaves both
+    /// to the host, if not everything that was written has arrived.
+    pub fn delivered(&mut self, to: FunctionId, interrupt: bool, record: DeliveryRecord) {
+        let vector = interrupt.then_some(VECTOR);
+        if self.host.defer(&Delivery { to, vector, record }) {
+            return;
+        }
+        // An event is in its queue before its interrupt is raised; a move is done with it.
+        if let DeliveryRecord::Event(record) = &record {
+            self.observer.event(record);
+        }
+        if interrupt {
+            self.interrupt(to);
+        }
+        if let DeliveryRecord::Move(record) = &record {
+            self.observer.data_move(record);
+        }
+    }
+
     /// Raises the interrupt of a function.
-    pub fn interrupt(&mut self, to: FunctionId) {
+    fn interrupt(&mut self, to: FunctionId) {
         let totals = &mut self.state[to].totals;
         totals.interrupts = totals.interrupts.saturating_add(1);
         self.host.interrupt(to, VECTOR);

@@ -18,7 +18,7 @@ pub(crate) fn register_sba(turn: &mut Turn<'_>, iova: u64) -> Outcome {
         return Err(ResponseCode::BadValue);
     }
     turn.host
-        .check_writable(turn.id, iova, SBA_LEN)
+        .check_bits(turn.id, iova, SBA_LEN)
         .map_err(|_| ResponseCode::MemoryNotReachable)?;
     registered.sba = Some(iova);
     Ok(Payload::default())

@@ -12,7 +12,7 @@ use super::order::Piece;
 use super::smcd::Other;
 use super::target;
 use crate::dmb::Dmb;
-use crate::host::{Host, MemoryError};
+use crate::host::{DeliveryRecord, Host, MemoryError};
 use crate::id::FunctionId;
 use crate::layout::{DataAddress, SBA_SUMMARY, dmb_bit, dmb_mask, element_bit};
 use crate::record::MoveRecord;
@@ -54,13 +54,11 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     });
     judgement.verdict()?;
 
+    turn.host.begin(dmb.owner);
     write(turn.host, &dmb, address, sba, store.data).map_err(|error| {
         let owner = turn.state.name(dmb.owner);
         failed(format!("data move into memory of {owner}: {error}"))
     })?;
-    if sba.is_some() {
-        turn.interrupt(dmb.owner);
-    }
     let function = turn.own();
     if let Some(moves) = &mut function.moves {
         moves.note(piece);
@@ -72,7 +70,7 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     totals.moves = totals.moves.saturating_add(1);
     totals.moved_bytes = totals.moved_bytes.saturating_add(len as u64);
     totals.signals = totals.signals.saturating_add(u64::from(address.signal));
-    turn.observer.data_move(&MoveRecord {
+    let record = MoveRecord {
         function: turn.id,
         owner: dmb.owner,
         token: address.token,
@@ -81,7 +79,8 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
         element: address.element,
         signal: address.signal,
         signalled: sba.is_some(),
-    });
+    };
+    turn.delivered(dmb.owner, sba.is_some(), DeliveryRecord::Move(record));
     Ok(())
 }
 
@@ -112,7 +111,7 @@ fn write(
     host.check_writable(owner, target, data.len())?;
     if let Some(sba) = sba {
         // The SBA is one aligned page: what can be written of it can be written in whole.
-        host.check_writable(owner, sba, 1)?;
+        host.check_bits(owner, sba, 1)?;
     }
     host.write(owner, target, data)?;
     if let Some(sba) = sba {
