@@ -95,7 +95,9 @@ fn bodies(frame: &Frame<'_>) {
         let data = vec![0x5a; (count as usize).min(1 << 16)];
         let mut out = Vec::new();
         dma::encode_dma_read_reply(&frame.header, layout, iova, &data, &mut out);
-        let read = dma::decode_dma_read_reply(&out[HEADER_LEN..], iova, data.len() as u32);
-        assert_eq!(read, Ok((layout, &data[..])));
+        let read =
+            dma::decode_dma_read_reply(&out[HEADER_LEN..], Some(layout), iova, data.len() as u32);
+        let (layout, data) = (Some(layout), &data[..]);
+        assert_eq!(read, Ok(dma::DmaReadReply::Data { layout, data }));
     }
 }

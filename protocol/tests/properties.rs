@@ -219,7 +219,7 @@ proptest! {
             let _ = version.negotiate();
         }
         let _ = Reply::decode(&Header { flags: 1, ..header }, &bytes);
-        let _ = dma::decode_dma_read_reply(&bytes, 0, 8);
+        let _ = dma::decode_dma_read_reply(&bytes, None, 0, 8);
         let _ = dma::decode_dma_read(&bytes);
         let _ = dma::decode_dma_write(&bytes);
     }
@@ -305,13 +305,16 @@ proptest! {
     #[test]
     fn dma_goes_both_ways(iova in any::<u64>(), data in prop::collection::vec(any::<u8>(), 0..100), narrow in any::<bool>()) {
         let layout = if narrow { dma::DmaLayout::Narrow } else { dma::DmaLayout::Wide };
+        // A wide reply that begins and ends with zeros may be a padded one.
+        let known = Some(layout);
         let mut out = Vec::new();
         dma::encode_dma_write(1, layout, iova, &data, &mut out);
         prop_assert_eq!(dma::decode_dma_write(&out[HEADER_LEN..]).unwrap(), (layout, iova, &data[..]));
         out.clear();
         dma::encode_dma_read_reply(&header(Command::DmaRead), layout, iova, &data, &mut out);
-        let back = dma::decode_dma_read_reply(&out[HEADER_LEN..], iova, data.len() as u32);
-        prop_assert_eq!(back.unwrap(), (layout, &data[..]));
+        let back = dma::decode_dma_read_reply(&out[HEADER_LEN..], known, iova, data.len() as u32);
+        let expected = dma::DmaReadReply::Data { layout: known, data: &data[..] };
+        prop_assert_eq!(back.unwrap(), expected);
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub const LOG_PER_SECOND: u32 = 20;
 pub const CLIENT_MEMORY_MS: u64 = 200;
 /// Milliseconds, twice at most, that an eventfd may hold a signal up before it is given up.
 pub const EVENTFD_MS: u64 = 20;
+/// Milliseconds that the reply to a DMA_UNMAP or DEVICE_RESET waits for the client's answer to a
+/// DMA_READ or DMA_WRITE of the same memory. QEMU cannot give it while it waits for that reply.
+pub const DMA_REPLY_MS: u64 = 500;
 /// Milliseconds that a refused client may take to say something.
 pub const REFUSAL_MS: u64 = 1000;
 
@@ -68,6 +71,7 @@ pub const ALL: &[(&str, u64)] = &[
     ("LOG_PER_SECOND", LOG_PER_SECOND as u64),
     ("CLIENT_MEMORY_MS", CLIENT_MEMORY_MS),
     ("EVENTFD_MS", EVENTFD_MS),
+    ("DMA_REPLY_MS", DMA_REPLY_MS),
     ("REFUSAL_MS", REFUSAL_MS),
 ];
 

@@ -170,6 +170,17 @@ impl Client {
         }
     }
 
+    /// Waits for a command of the server, which is `true`, or until `other` is readable.
+    #[track_caller]
+    pub fn wait_for_command_or(&self, other: impl AsFd) -> bool {
+        !self.inbox.is_empty() || self.wire.wait_for_bytes_or(other)
+    }
+
+    /// Commands of the server that came before a reply that was waited for.
+    pub fn put_aside(&mut self) -> Vec<Message> {
+        self.inbox.drain(..).collect()
+    }
+
     /// Sends a command and waits for its reply.
     pub fn request(&mut self, number: u16, body: impl AsRef<[u8]>) -> Message {
         self.request_with(number, body, &[])

@@ -9,6 +9,7 @@
 //! | [`wire`] | messages as bytes, over a UNIX socket with descriptors |
 //! | [`client`] | the requests of the protocol |
 //! | [`memory`] | guest RAM in a memfd, eventfds |
+//! | [`lender`] | a client that lends memory without a descriptor |
 //! | [`driver`] | an ISM driver: commands, buffers, data moves |
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
@@ -22,6 +23,7 @@
 pub mod client;
 pub mod daemon;
 pub mod driver;
+pub mod lender;
 pub mod memory;
 pub mod program;
 pub mod qemu;

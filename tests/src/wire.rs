@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::cmsg_space;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -185,6 +186,28 @@ impl Wire {
         let iov = [IoSlice::new(bytes)];
         let sent = sendmsg(&self.stream, &iov, &mut control, SendFlags::NOSIGNAL).unwrap();
         assert_eq!(sent, bytes.len(), "a short sendmsg");
+    }
+
+    /// Waits until something can be received, which is `true`, or until `other` is readable.
+    #[track_caller]
+    pub fn wait_for_bytes_or(&self, other: impl AsFd) -> bool {
+        let mut fds = [
+            PollFd::new(&self.stream, PollFlags::IN),
+            PollFd::new(&other, PollFlags::IN),
+        ];
+        let timeout = Timespec {
+            tv_sec: PATIENCE.as_secs() as i64,
+            tv_nsec: 0,
+        };
+        let ready = poll(&mut fds, Some(&timeout)).unwrap();
+        assert_ne!(ready, 0, "nothing came within {PATIENCE:?}");
+        !fds[0].revents().is_empty()
+    }
+
+    /// Whether something can be received now.
+    pub fn has_bytes(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap() == 1
     }
 
     /// Says that nothing more will be sent.

@@ -10,53 +10,108 @@ use crate::wire::{Put, Reader};
 pub enum DmaLayout {
     /// u64 address, u64 count, data: the protocol document, and QEMU 11 on.
     Wide,
-    /// u64 address, u32 count, data: QEMU 10.1 and 10.2.
+    /// u64 address, u32 count, data.
     Narrow,
+    /// As [`DmaLayout::Narrow`], with 4 bytes behind the data: QEMU 10.1 and 10.2, whose C structure
+    /// ends with padding that they count but put no data into.
+    NarrowPadded,
 }
 
-/// Appends a DMA_READ. The wide layout is understood by both kinds of client on a little-endian
-/// host: a client that expects a 4-byte count finds its low half there.
-pub fn encode_dma_read(message_id: u16, iova: u64, count: u32, out: &mut Vec<u8>) {
+/// Bytes behind the data in [`DmaLayout::NarrowPadded`].
+const PADDING: usize = 4;
+
+/// Appends a DMA_READ of 16 bytes in the client's layout. Before that is known it is the wide one:
+/// on a little-endian host a narrow client finds the low half of the count where it expects it; on a
+/// big-endian host it finds 0, and its reply says so ([`DmaReadReply::CountZero`]).
+pub fn encode_dma_read(
+    message_id: u16,
+    layout: Option<DmaLayout>,
+    iova: u64,
+    count: u32,
+    out: &mut Vec<u8>,
+) {
     let header = Header::command(message_id, Command::DmaRead, 0);
     super::message(out, header, |out| {
         out.put_u64(iova);
-        out.put_u64(u64::from(count));
+        match layout {
+            None | Some(DmaLayout::Wide) => out.put_u64(u64::from(count)),
+            Some(DmaLayout::Narrow | DmaLayout::NarrowPadded) => {
+                out.put_u32(count);
+                out.put_u32(0);
+            }
+        }
     });
 }
 
-/// Reads the reply to a DMA_READ of `count` bytes: the client's layout, told by the size, and the data.
+/// The reply to a DMA_READ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DmaReadReply<'a> {
+    /// The data.
+    Data {
+        /// The client's layout, if it is known or the reply leaves no doubt. In doubt, `data` is
+        /// what the wide layout has.
+        layout: Option<DmaLayout>,
+        /// As many bytes as were asked for.
+        data: &'a [u8],
+    },
+    /// The client read the count as 0: it has this layout, and must be asked again in it.
+    CountZero(DmaLayout),
+}
+
+/// Reads the reply to a DMA_READ of `count` bytes from a client whose layout may be known.
 pub fn decode_dma_read_reply(
     body: &[u8],
+    known: Option<DmaLayout>,
     iova: u64,
     count: u32,
-) -> Result<(DmaLayout, &[u8]), Refused> {
-    let wanted = count as usize;
-    let layout = match body.len().checked_sub(wanted) {
-        Some(16) => DmaLayout::Wide,
-        Some(12) => DmaLayout::Narrow,
-        _ => {
-            let len = body.len();
-            return Err(Refused::new(
-                Errno::EPROTO,
-                format!("DMA_READ: a reply body of {len} bytes for {count} bytes of data"),
-            ));
-        }
-    };
+) -> Result<DmaReadReply<'_>, Refused> {
     let mut reader = Reader::new("DMA_READ", body);
     let address = reader.u64()?;
-    let answered = match layout {
-        DmaLayout::Wide => reader.u64()?,
-        DmaLayout::Narrow => u64::from(reader.u32()?),
+    let (mut wide, mut narrow) = (reader, reader);
+    let wide_count = wide.u64().ok();
+    let narrow_count = narrow.u32()?;
+    let matches = |layout: &DmaLayout| {
+        let rest = match layout {
+            DmaLayout::Wide if wide_count == Some(u64::from(count)) => wide.rest(),
+            DmaLayout::Narrow | DmaLayout::NarrowPadded if narrow_count == count => narrow.rest(),
+            _ => return None,
+        };
+        let (data, behind) = rest.split_at_checked(count as usize)?;
+        let padding = if *layout == DmaLayout::NarrowPadded {
+            PADDING
+        } else {
+            0
+        };
+        (behind.len() == padding && behind.iter().all(|byte| *byte == 0)).then_some(data)
     };
-    if address != iova || answered != u64::from(count) {
-        return Err(Refused::new(
-            Errno::EPROTO,
-            format!(
-                "DMA_READ: the reply is for {answered} bytes at {address:#x}, asked for {count} at {iova:#x}"
-            ),
-        ));
+    let all = [DmaLayout::Wide, DmaLayout::Narrow, DmaLayout::NarrowPadded];
+    let mut fitting = all
+        .into_iter()
+        .filter(|layout| known.is_none_or(|known| known == *layout))
+        .filter_map(|layout| Some((layout, matches(&layout)?)));
+    if address == iova {
+        match (fitting.next(), fitting.next()) {
+            (Some((layout, data)), None) => {
+                let layout = Some(layout);
+                return Ok(DmaReadReply::Data { layout, data });
+            }
+            (Some((_, data)), Some(_)) => return Ok(DmaReadReply::Data { layout: None, data }),
+            (None, _) if known.is_none() && narrow_count == 0 => match body.len() {
+                12 => return Ok(DmaReadReply::CountZero(DmaLayout::Narrow)),
+                16 => return Ok(DmaReadReply::CountZero(DmaLayout::NarrowPadded)),
+                _ => {}
+            },
+            (None, _) => {}
+        }
     }
-    Ok((layout, reader.rest()))
+    let len = body.len();
+    Err(Refused::new(
+        Errno::EPROTO,
+        format!(
+            "DMA_READ: a reply body of {len} bytes for {narrow_count} bytes at {address:#x}, asked \
+             for {count} at {iova:#x}"
+        ),
+    ))
 }
 
 /// Appends a DMA_WRITE in the client's layout. The reply, a bare header or the request's first
@@ -106,8 +161,12 @@ pub fn decode_dma_write(body: &[u8]) -> Result<(DmaLayout, u64, &[u8]), Refused>
         return Ok((DmaLayout::Wide, iova, wide.rest()));
     }
     let count = narrow.u32()?;
-    if count as usize == narrow.rest().len() {
-        return Ok((DmaLayout::Narrow, iova, narrow.rest()));
+    let rest = narrow.rest();
+    if count as usize == rest.len() {
+        return Ok((DmaLayout::Narrow, iova, rest));
+    }
+    if let Some((data, [0, 0, 0, 0])) = rest.split_at_checked(count as usize) {
+        return Ok((DmaLayout::NarrowPadded, iova, data));
     }
     let len = body.len();
     Err(Refused::invalid(format!(
@@ -136,9 +195,12 @@ fn put_transfer(layout: DmaLayout, iova: u64, data: &[u8], out: &mut Vec<u8>) {
     out.put_u64(iova);
     match layout {
         DmaLayout::Wide => out.put_u64(data.len() as u64),
-        DmaLayout::Narrow => out.put_u32(data.len() as u32),
+        DmaLayout::Narrow | DmaLayout::NarrowPadded => out.put_u32(data.len() as u32),
     }
     out.extend_from_slice(data);
+    if layout == DmaLayout::NarrowPadded {
+        out.extend_from_slice(&[0; PADDING]);
+    }
 }
 
 #[cfg(test)]

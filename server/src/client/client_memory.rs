@@ -1,21 +1,34 @@
 //! Memory that came without a descriptor, reached by DMA_READ and DMA_WRITE, one message at a time.
 //!
-//! The client's layout of these messages is learnt from its first DMA_READ reply; before it is
-//! known, a write is preceded by a read of the same bytes.
+//! The client's layout of these messages is learnt from the first DMA_READ reply that leaves no
+//! doubt. Before it is known, a write is preceded by a read of the same bytes where they may be
+//! read. A reply full of zeros leaves the layout open: then the bytes are written in the wide layout
+//! and read back.
 
 use vfio_user_protocol::header::Command;
-use vfio_user_protocol::message::dma::{self, DmaLayout};
+use vfio_user_protocol::message::dma::{self, DmaLayout, DmaReadReply};
 use vfio_user_protocol::{Errno, Frame, Session};
 
 use crate::hub::{ClientWork, Function};
 
-/// What is being done in the client's memory.
+/// The state of the client's memory, as far as messages are concerned.
 #[derive(Debug)]
 pub struct ClientMemory {
     layout: Option<DmaLayout>,
     work: Option<Work>,
     /// There may be more work.
     ask: bool,
+    /// A message is out whose memory is no longer lent.
+    cancelled: Option<Cancelled>,
+}
+
+/// What to do about a cancelled message that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cancelled {
+    /// Replies wait until it is answered.
+    RepliesWait,
+    /// They have waited long enough.
+    GivenUp,
 }
 
 impl Default for ClientMemory {
@@ -24,6 +37,7 @@ impl Default for ClientMemory {
             layout: None,
             work: None,
             ask: true,
+            cancelled: None,
         }
     }
 }
@@ -35,6 +49,8 @@ struct Work {
     bytes: Vec<u8>,
     /// `bytes` are masks to be ORed in.
     bits: bool,
+    /// The memory may be read.
+    readable: bool,
     /// Bytes that are finished.
     done: usize,
     /// Bytes of the part under way.
@@ -42,33 +58,45 @@ struct Work {
     step: Step,
 }
 
-/// What the part under way needs next.
+/// The next message for the part under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Read it: to set bits, or only to learn the layout.
     Read,
     /// Write it.
     Write,
+    /// Read the first bytes of what was written in the wide layout, though it was not known.
+    ReadBack(usize),
+    /// Write it in the layout of QEMU 10. A client with the wide layout refuses such a message.
+    TryPadded,
 }
 
 impl Work {
     fn new(work: ClientWork, layout: Option<DmaLayout>) -> Self {
-        let (iova, bytes, bits) = match work {
-            ClientWork::SetBits { iova, masks } => (iova, masks, true),
-            ClientWork::Write { iova, bytes } => (iova, bytes, false),
-        };
-        let step = if bits || layout.is_none() {
-            Step::Read
-        } else {
-            Step::Write
-        };
-        Self {
+        let ClientWork {
+            iova,
+            bytes,
+            masks: bits,
+            readable,
+        } = work;
+        let mut work = Self {
             iova,
             bytes,
             bits,
+            readable,
             done: 0,
             part: 0,
-            step,
+            step: Step::Write,
+        };
+        work.step = work.first_step(layout);
+        work
+    }
+
+    fn first_step(&self, layout: Option<DmaLayout>) -> Step {
+        if self.bits || (layout.is_none() && self.readable) {
+            Step::Read
+        } else {
+            Step::Write
         }
     }
 
@@ -76,10 +104,28 @@ impl Work {
         self.iova.saturating_add(self.done as u64)
     }
 
+    fn part(&self) -> &[u8] {
+        let end = self.done + self.part;
+        self.bytes.get(self.done..end).unwrap_or_default()
+    }
+
     fn part_mut(&mut self) -> &mut [u8] {
-        self.bytes
-            .get_mut(self.done..self.done + self.part)
-            .unwrap_or_default()
+        let end = self.done + self.part;
+        self.bytes.get_mut(self.done..end).unwrap_or_default()
+    }
+
+    /// The part was written in the wide layout, though it was not known: the bytes to read back.
+    /// `None` if that would tell nothing.
+    fn to_read_back(&self) -> Option<usize> {
+        let last = self.part().iter().rposition(|byte| *byte != 0)?;
+        self.readable.then_some(last + 1)
+    }
+
+    /// The part is written. Whether there is more.
+    fn next_part(&mut self, layout: Option<DmaLayout>) -> bool {
+        self.done += self.part;
+        self.step = self.first_step(layout);
+        self.done < self.bytes.len()
     }
 }
 
@@ -87,6 +133,26 @@ impl ClientMemory {
     /// There may be work ([`Function::woken`]).
     pub fn woken(&mut self) {
         self.ask = true;
+    }
+
+    /// The work under way is cancelled: its memory is no longer lent, or the device was reset.
+    /// Nothing more of it is sent.
+    pub fn cancel(&mut self, session: &Session) {
+        if self.work.take().is_some() && session.is_waiting() {
+            self.cancelled = Some(Cancelled::RepliesWait);
+        }
+    }
+
+    /// Whether replies wait for the client to answer a message whose memory is no longer lent.
+    pub fn holds_replies(&self) -> bool {
+        self.cancelled == Some(Cancelled::RepliesWait)
+    }
+
+    /// Replies do not wait any more.
+    pub fn give_up(&mut self) {
+        if self.cancelled.is_some() {
+            self.cancelled = Some(Cancelled::GivenUp);
+        }
     }
 
     /// Appends the next message to `out`, if there is something to do and no message is out.
@@ -100,30 +166,32 @@ impl ClientMemory {
             return false;
         }
         if self.work.is_none() && self.ask {
-            self.work = function
-                .client_work()
-                .map(|work| Work::new(work, self.layout));
+            let work = function.client_work();
+            self.work = work.map(|work| Work::new(work, self.layout));
         }
         let Some(work) = &mut self.work else {
             self.ask = false;
             return false;
         };
-        let command = if work.step == Step::Read {
-            Command::DmaRead
-        } else {
-            Command::DmaWrite
+        let command = match work.step {
+            Step::Read | Step::ReadBack(_) => Command::DmaRead,
+            Step::Write | Step::TryPadded => Command::DmaWrite,
         };
         let Some(id) = session.begin(command) else {
             return false;
         };
-        work.part =
-            (work.bytes.len() - work.done).min(session.limits().max_data_xfer_size as usize);
+        let largest = session.limits().max_data_xfer_size as usize;
+        work.part = (work.bytes.len() - work.done).min(largest);
         let iova = work.part_iova();
+        let (layout, wide) = (self.layout, DmaLayout::Wide);
         match work.step {
-            Step::Read => dma::encode_dma_read(id, iova, work.part as u32, out),
+            Step::Read => dma::encode_dma_read(id, layout, iova, work.part as u32, out),
+            Step::ReadBack(len) => dma::encode_dma_read(id, layout, iova, len as u32, out),
             Step::Write => {
-                let layout = self.layout.unwrap_or(DmaLayout::Wide);
-                dma::encode_dma_write(id, layout, iova, work.part_mut(), out);
+                dma::encode_dma_write(id, layout.unwrap_or(wide), iova, work.part(), out);
+            }
+            Step::TryPadded => {
+                dma::encode_dma_write(id, DmaLayout::NarrowPadded, iova, work.part(), out);
             }
         }
         true
@@ -131,46 +199,98 @@ impl ClientMemory {
 
     /// Takes the client's reply to the message that was out.
     pub fn answered(&mut self, frame: &Frame<'_>, result: Result<(), Errno>, function: &Function) {
+        self.cancelled = None;
         let Some(mut work) = self.work.take() else {
             return;
         };
-        let iova = work.part_iova();
-        let needed = work.bits || work.step == Step::Write;
-        let given_up = |error: &dyn std::fmt::Display| {
-            let (name, command) = (&function.plan().name, frame.header.name());
-            tracing::warn!(function = name, %command, iova, "memory not written: {error}");
-        };
-        match (work.step, result) {
-            (_, Err(error)) if needed => return given_up(&error),
-            (Step::Write, _) => {
-                work.done += work.part;
-                if work.done == work.bytes.len() {
-                    return;
-                }
-                work.step = if work.bits { Step::Read } else { Step::Write };
+        let (iova, part) = (work.part_iova(), work.part);
+        match self.step(&mut work, frame, result) {
+            Ok(true) => self.work = Some(work),
+            Ok(false) => {}
+            Err(errno) => {
+                let why = format!("the client refused {}", frame.header.name());
+                function.client_refused(iova, part, errno, &why);
             }
-            (Step::Read, result) => {
-                let read = result.and_then(|()| {
-                    dma::decode_dma_read_reply(frame.body, iova, work.part as u32)
-                        .map_err(|error| error.errno)
-                });
-                match read {
-                    Ok((layout, data)) => {
+        }
+    }
+
+    /// One step of the work, with the reply to it. Whether there is more to do; an error ends it.
+    fn step(
+        &mut self,
+        work: &mut Work,
+        frame: &Frame<'_>,
+        result: Result<(), Errno>,
+    ) -> Result<bool, Errno> {
+        let iova = work.part_iova();
+        match work.step {
+            Step::Write => {
+                result?;
+                if self.layout.is_none()
+                    && let Some(len) = work.to_read_back()
+                {
+                    work.step = Step::ReadBack(len);
+                    return Ok(true);
+                }
+                Ok(work.next_part(self.layout))
+            }
+            Step::TryPadded => {
+                let layout = match result {
+                    Ok(()) => DmaLayout::NarrowPadded,
+                    Err(_) => DmaLayout::Wide,
+                };
+                self.layout = Some(layout);
+                if layout == DmaLayout::Wide {
+                    work.step = Step::Write;
+                    return Ok(true);
+                }
+                Ok(work.next_part(self.layout))
+            }
+            Step::ReadBack(len) => {
+                let reply = result.and_then(|()| self.read(frame, iova, len));
+                match reply {
+                    Ok(DmaReadReply::Data { layout, data }) if work.part().starts_with(data) => {
+                        self.layout = layout.or(Some(DmaLayout::Wide));
+                    }
+                    Ok(_) => {
+                        work.step = Step::TryPadded;
+                        return Ok(true);
+                    }
+                    // What was written cannot be read: the documented layout is taken.
+                    Err(_) => self.layout = Some(DmaLayout::Wide),
+                }
+                Ok(work.next_part(self.layout))
+            }
+            Step::Read => {
+                match result.and_then(|()| self.read(frame, iova, work.part)) {
+                    Ok(DmaReadReply::CountZero(layout)) => {
+                        // Once: with a known layout a reply is never read so.
                         self.layout = Some(layout);
+                        return Ok(true);
+                    }
+                    Ok(DmaReadReply::Data { layout, data }) => {
+                        self.layout = layout;
                         if work.bits {
-                            work.part_mut()
-                                .iter_mut()
-                                .zip(data)
-                                .for_each(|(mask, byte)| *mask |= byte);
+                            let part = work.part_mut().iter_mut();
+                            part.zip(data).for_each(|(mask, byte)| *mask |= byte);
                         }
                     }
-                    Err(error) if needed => return given_up(&error),
+                    Err(errno) if work.bits => return Err(errno),
                     // Memory that cannot be read tells no layout: the documented one is taken.
                     Err(_) => self.layout = Some(DmaLayout::Wide),
                 }
                 work.step = Step::Write;
+                Ok(true)
             }
         }
-        self.work = Some(work);
+    }
+
+    fn read<'a>(
+        &self,
+        frame: &Frame<'a>,
+        iova: u64,
+        len: usize,
+    ) -> Result<DmaReadReply<'a>, Errno> {
+        dma::decode_dma_read_reply(frame.body, self.layout, iova, len as u32)
+            .map_err(|refused| refused.errno)
     }
 }

@@ -15,12 +15,15 @@ use crate::client::receive_buffer::ReceiveBuffer;
 use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
 use crate::hub::{Client, ClientKind, Function};
-use crate::limits::{KEEP_LEN, RECEIVE_LEN};
+use crate::limits::{DMA_REPLY_MS, KEEP_LEN, RECEIVE_LEN};
 use crate::record::LogLimit;
 
 /// How long an open run of pieces waits for its next piece: a busy machine may take its time between
 /// two pieces, and a run cut in two is reported with wrong counts.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// How long replies wait for the client to answer a message to memory that it takes back.
+const HOLD: Duration = Duration::from_millis(DMA_REPLY_MS);
 
 /// Why a connection ended, other than by the client closing it.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,10 @@ pub struct Connection {
     received: ReceiveBuffer,
     fds: MessageFds,
     out: Vec<u8>,
+    /// Replies from here on in `out` wait for the client's answer to a message of ours.
+    held: Option<usize>,
+    /// A message of ours.
+    message: Vec<u8>,
     refusals: LogLimit,
     stray_replies: LogLimit,
 }
@@ -68,6 +75,8 @@ impl Connection {
             received: ReceiveBuffer::default(),
             fds: MessageFds::default(),
             out: Vec::new(),
+            held: None,
+            message: Vec::new(),
             refusals: LogLimit::default(),
             stray_replies: LogLimit::default(),
         }
@@ -81,10 +90,16 @@ impl Connection {
         // The timer is set once for many messages: it asks whether any came meanwhile.
         let mut settle = pin!(sleep(SETTLE));
         let (mut armed, mut heard) = (false, false);
+        let mut release = pin!(sleep(HOLD));
+        let mut holds = false;
         loop {
             self.answer_all().await?;
             self.send_client_work().await?;
             function.paused();
+            if self.held.is_some() && !holds {
+                release.as_mut().reset(Instant::now() + HOLD);
+            }
+            holds = self.held.is_some();
             if heard && !armed {
                 settle.as_mut().reset(Instant::now() + SETTLE);
                 (armed, heard) = (true, false);
@@ -103,6 +118,14 @@ impl Connection {
                     if self.take(received?)? {
                         return Ok(());
                     }
+                }
+                () = &mut release, if holds => {
+                    tracing::warn!(
+                        "the client does not answer a DMA_READ or DMA_WRITE to memory that it \
+                         takes back: its other replies wait no longer"
+                    );
+                    self.memory.give_up();
+                    self.held = None;
                 }
                 () = &mut settle, if armed => {
                     armed = false;
@@ -131,9 +154,11 @@ impl Connection {
     async fn answer_all(&mut self) -> Result<(), ConnectionError> {
         loop {
             let more = self.answer_some();
-            if !self.out.is_empty() {
-                self.socket.send(&self.out).await?;
-                self.out.clear();
+            let ready = self.held.unwrap_or(self.out.len());
+            if ready > 0 {
+                self.socket.send(&self.out[..ready]).await?;
+                self.out.drain(..ready);
+                self.held = self.held.map(|_| 0);
             }
             if self.out.capacity() > KEEP_LEN {
                 self.out = Vec::new();
@@ -161,16 +186,24 @@ impl Connection {
             let fds = self.fds.take(&frame, more, start, &limits);
             match self.session.classify(&frame)? {
                 Role::Request => {
+                    let before = self.out.len();
                     let mut call = Call {
                         function: &self.function,
                         session: &mut self.session,
                         client: &mut self.client,
+                        memory: &mut self.memory,
                         out: &mut self.out,
                         refusals: &mut self.refusals,
                     };
                     dispatch::answer(&mut call, &frame, fds);
+                    if self.memory.holds_replies() {
+                        self.held.get_or_insert(before);
+                    }
                 }
-                Role::Reply(result) => self.memory.answered(&frame, result, &self.function),
+                Role::Reply(result) => {
+                    self.memory.answered(&frame, result, &self.function);
+                    self.held = None;
+                }
                 Role::StrayReply => {
                     if let Some(times) = self.stray_replies.due() {
                         let command = frame.header.name();
@@ -180,6 +213,9 @@ impl Connection {
             }
             self.received.consume(total);
         }
+        // So many replies do not wait for one.
+        self.memory.give_up();
+        self.held = None;
         Ok(true)
     }
 
@@ -189,12 +225,16 @@ impl Connection {
         if self.client.kind == ClientKind::Channel {
             return Ok(());
         }
+        let message = &mut self.message;
         if self
             .memory
-            .next_message(&mut self.session, &self.function, &mut self.out)
+            .next_message(&mut self.session, &self.function, message)
         {
-            self.socket.send(&self.out).await?;
-            self.out.clear();
+            self.socket.send(message).await?;
+            message.clear();
+            if message.capacity() > KEEP_LEN {
+                *message = Vec::new();
+            }
         }
         Ok(())
     }

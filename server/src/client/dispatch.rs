@@ -9,6 +9,7 @@ use vfio_user_protocol::{Errno, Frame, Header, Refused, Request, Session};
 use zpci_region::Path;
 
 use crate::client::channel;
+use crate::client::client_memory::ClientMemory;
 use crate::guest::irq;
 use crate::hub::regions;
 use crate::hub::{Client, ClientKind, Function};
@@ -23,6 +24,8 @@ pub struct Call<'a> {
     pub session: &'a mut Session,
     /// Who asks.
     pub client: &'a mut Client,
+    /// Its memory without a descriptor.
+    pub memory: &'a mut ClientMemory,
     /// Where the reply is appended, if one is wanted.
     pub out: &'a mut Vec<u8>,
     /// Which refusals are logged.
@@ -96,7 +99,12 @@ fn carry_out(
         }
         Request::DmaUnmap(unmap) => {
             let unmapped = function.dma_unmap(unmap)?;
-            message::reply(call.out, header, |out| unmap.encode_reply(unmapped, out));
+            if unmapped.under_way {
+                call.memory.cancel(call.session);
+            }
+            message::reply(call.out, header, |out| {
+                unmap.encode_reply(unmapped.bytes, out);
+            });
             return Ok(());
         }
         Request::DeviceGetInfo { argsz } => {
@@ -192,7 +200,10 @@ fn carry_out(
             });
             return Ok(());
         }
-        Request::DeviceReset => function.reset(call.client),
+        Request::DeviceReset => {
+            function.reset(call.client);
+            call.memory.cancel(call.session);
+        }
         Request::DeviceFeature(feature) => {
             return Err(Refused::new(
                 Errno::ENOTTY,

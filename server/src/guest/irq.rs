@@ -116,6 +116,12 @@ impl IrqTable {
         }
     }
 
+    /// Forgets what was raised while it was masked: the device was reset.
+    pub fn forget_pending(&mut self) {
+        let vectors = self.vectors.iter_mut().flatten();
+        vectors.for_each(|vector| vector.pending = false);
+    }
+
     /// Masks vectors.
     pub fn mask(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
         for vector in chosen {

@@ -6,18 +6,20 @@ pub mod memory;
 
 use std::cell::Cell;
 
-use ism::{FunctionId, Host, MemoryError};
+use ism::{Delivery, FunctionId, Host, MemoryError};
 use vfio_user_protocol::limits::MAX_DATA_XFER_SIZE;
 
 use crate::guest::irq::IrqTable;
 use crate::guest::memory::DmaMap;
 use crate::guest::memory::client_queue::{ClientOp, ClientQueue, QueueFull};
-use crate::guest::memory::dma_map::Fault;
+use crate::guest::memory::dma_map::{Fault, Segment};
 
 /// Why memory behind a file cannot be touched any more: the file was cut.
 const GONE: &str = "the memory behind the map is gone";
 /// Why memory cannot be touched at once.
 const NO_DESCRIPTOR: &str = "mapped without a descriptor, which takes messages";
+/// Why bits cannot be set.
+const BITS_NOT_READABLE: &str = "mapped write-only, and bits are read before they are set";
 /// Why memory behind messages cannot be written any more.
 const TOO_MANY: &str = "too many writes wait for the client already";
 
@@ -64,11 +66,11 @@ impl Guest {
         }
     }
 
-    /// Drops maps and interrupt descriptors.
-    pub fn clear(&mut self) {
+    /// Drops maps and interrupt descriptors, and returns the deliveries that came to nothing.
+    pub fn clear(&mut self) -> Vec<Delivery> {
         self.maps.clear();
         self.irqs.clear();
-        self.queue.clear();
+        self.queue.clear()
     }
 
     /// Reads guest memory that is backed by a file. Memory behind messages cannot be read here:
@@ -119,6 +121,7 @@ impl Guest {
         let queue = &mut self.queue;
         let told = &mut self.told_not_atomic;
         self.maps.segments(iova, masks.len(), true, |part| {
+            check_bits_of(&part)?;
             let masks = masks.get(part.at..part.at + part.len).ok_or(GONE)?;
             match (part.file(), masks) {
                 (Some((file, offset)), [mask]) if queue.is_done() => {
@@ -128,7 +131,7 @@ impl Guest {
                     .set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
                     .map_err(|_| GONE),
                 _ => {
-                    if !part.mapping_is_file() && !std::mem::replace(told, true) {
+                    if !part.sets_bits_atomically() && !std::mem::replace(told, true) {
                         tracing::warn!(
                             iova,
                             "bits in memory without a descriptor are set by DMA_READ and \
@@ -144,53 +147,56 @@ impl Guest {
         })
     }
 
-    /// Carries out a queued write (or bits, `masks`) whose memory is backed by a file now. `false`
-    /// if it takes messages; one whose memory is gone is dropped, as its guest is.
-    pub fn write_behind_queue(&self, iova: u64, bytes: &[u8], masks: bool) -> bool {
+    /// Carries out a queued write (or bits, `masks`) whose memory is backed by files now. `false`
+    /// if it takes messages.
+    pub fn write_behind_queue(&self, iova: u64, bytes: &[u8], masks: bool) -> Result<bool, Fault> {
         let mut behind_messages = false;
-        let walked = self.maps.segments(iova, bytes.len(), true, |part| {
+        self.maps.segments(iova, bytes.len(), true, |part| {
             behind_messages |= !part.mapping_is_file();
             Ok(())
-        });
-        match walked {
-            Err(fault) => {
-                tracing::warn!(iova, why = fault.why, "a queued write is dropped");
-                true
-            }
-            Ok(()) if behind_messages => false,
-            Ok(()) => {
-                let done = self.maps.segments(iova, bytes.len(), true, |part| {
-                    let Some((file, offset)) = part.file() else {
-                        return Ok(());
-                    };
-                    let bytes = bytes.get(part.at..part.at + part.len).ok_or(GONE)?;
-                    let done = match bytes {
-                        _ if !masks => file.write(offset, bytes),
-                        [high, low] => {
-                            file.set_bits_be16(offset, u16::from_be_bytes([*high, *low]))
-                        }
-                        bytes => (offset..)
-                            .zip(bytes)
-                            .try_for_each(|(at, mask)| file.set_bits(at, *mask)),
-                    };
-                    done.map_err(|_| GONE)
-                });
-                if let Err(fault) = done {
-                    tracing::warn!(iova, why = fault.why, "a queued write is dropped");
-                }
-                true
-            }
+        })?;
+        if behind_messages {
+            return Ok(false);
         }
+        self.maps.segments(iova, bytes.len(), true, |part| {
+            let Some((file, offset)) = part.file() else {
+                return Ok(());
+            };
+            let bytes = bytes.get(part.at..part.at + part.len).ok_or(GONE)?;
+            let done = match bytes {
+                _ if !masks => file.write(offset, bytes),
+                [high, low] => file.set_bits_be16(offset, u16::from_be_bytes([*high, *low])),
+                bytes => (offset..)
+                    .zip(bytes)
+                    .try_for_each(|(at, mask)| file.set_bits(at, *mask)),
+            };
+            done.map_err(|_| GONE)
+        })?;
+        Ok(true)
     }
 
-    /// Raises an interrupt after everything that waits.
-    fn interrupt(&mut self, vector: u16) {
+    /// Whether a DMA_READ may go to these bytes.
+    pub fn is_readable(&self, iova: u64, len: usize) -> bool {
+        self.maps.segments(iova, len, false, |_| Ok(())).is_ok()
+    }
+
+    /// Keeps a delivery until everything before it is done; `false` if everything is.
+    fn defer(&mut self, delivery: &Delivery) -> bool {
         if self.queue.is_done() {
-            self.irqs.raise(vector);
-        } else if self.queue.push(ClientOp::Interrupt(vector)).is_err() {
-            self.queue_full.set(self.queue_full().saturating_add(1));
-            tracing::warn!(vector, "an interrupt is dropped: {TOO_MANY}");
+            return false;
         }
+        let (delivery, arrived) = (*delivery, true);
+        // The end of a group always finds room.
+        self.queue
+            .push(ClientOp::Deliver { delivery, arrived })
+            .is_ok()
+    }
+
+    /// Bits in memory behind messages, or behind file I/O, are read first.
+    fn check_bits(&self, iova: u64, len: usize) -> Result<(), Fault> {
+        self.check_writable(iova, len)?;
+        self.maps
+            .segments(iova, len, true, |part| check_bits_of(&part))
     }
 
     fn check_writable(&self, iova: u64, len: usize) -> Result<(), Fault> {
@@ -216,6 +222,15 @@ impl Guest {
             });
         }
         Ok(())
+    }
+}
+
+/// Whether bits can be set in this part of an access.
+fn check_bits_of(part: &Segment<'_>) -> Result<(), &'static str> {
+    if part.sets_bits_atomically() || part.mapping.readable {
+        Ok(())
+    } else {
+        Err(BITS_NOT_READABLE)
     }
 }
 
@@ -303,11 +318,30 @@ impl Host for Guests {
         })
     }
 
+    fn check_bits(&self, function: FunctionId, iova: u64, len: usize) -> Result<(), MemoryError> {
+        let guest = self.get(function).ok_or(MemoryError {
+            iova,
+            len,
+            why: "no such function",
+        })?;
+        let checked = guest.check_bits(iova, len);
+        checked.map_err(|fault| guest.fault(fault, len))
+    }
+
+    fn begin(&mut self, function: FunctionId) {
+        if let Some(guest) = self.get_mut(function) {
+            guest.queue.begin();
+        }
+    }
+
+    fn defer(&mut self, delivery: &Delivery) -> bool {
+        let guest = self.get_mut(delivery.to);
+        guest.is_some_and(|guest| guest.defer(delivery))
+    }
+
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
-        let Self(guests, queued) = self;
-        if let Some(guest) = guests.get_mut(function.0) {
-            guest.interrupt(vector);
-            *queued |= guest.queue.has_waiting();
+        if let Some(guest) = self.get_mut(function) {
+            guest.irqs.raise(vector);
         }
     }
 }

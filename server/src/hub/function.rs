@@ -13,7 +13,7 @@ use zpci_region::{Instruction, Load, Path, Store};
 use super::zpci_call::ZpciCall;
 use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
 use crate::client::peer::Peer;
-use crate::guest::memory::ClientOp;
+use crate::guest::memory::{ClientOp, NotWritten};
 use crate::hub::regions::{self, Region};
 use crate::limits::Over;
 use crate::profile::FunctionPlan;
@@ -25,23 +25,17 @@ pub struct Function {
     pub(super) hub: Arc<Hub>,
     pub(super) id: FunctionId,
 }
-/// What the client is to be sent, for memory that came without a descriptor.
+/// Something to write into memory that came without a descriptor: it takes messages.
 #[derive(Debug, PartialEq, Eq)]
-pub enum ClientWork {
-    /// Read bytes, set bits in them, write them back.
-    SetBits {
-        /// First iova.
-        iova: u64,
-        /// One mask per byte.
-        masks: Vec<u8>,
-    },
-    /// Write bytes.
-    Write {
-        /// First iova.
-        iova: u64,
-        /// The bytes.
-        bytes: Vec<u8>,
-    },
+pub struct ClientWork {
+    /// First iova.
+    pub iova: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The bytes are masks: read, OR, write.
+    pub masks: bool,
+    /// Whether the memory may be read.
+    pub readable: bool,
 }
 
 impl Function {
@@ -107,7 +101,9 @@ impl Function {
             slot.connected = false;
             let guest = &mut guests.0[self.id.0];
             maps = guest.maps.len();
-            guest.clear();
+            for delivery in guest.clear() {
+                journal.delivered(&delivery, false);
+            }
         }
         let mut scope = journal.scope(self.id);
         // Both close an open run.
@@ -122,7 +118,7 @@ impl Function {
         self.hub.flush_events();
     }
 
-    /// DEVICE_RESET.
+    /// DEVICE_RESET. Nothing of earlier moves and events reaches the guest any more.
     pub fn reset(&self, client: &mut Client) {
         let mut state = self.hub.lock();
         let State {
@@ -132,6 +128,11 @@ impl Function {
             ..
         } = &mut *state;
         client.loaded = None;
+        let guest = &mut guests.0[self.id.0];
+        guest.irqs.forget_pending();
+        for delivery in guest.queue.drain() {
+            journal.delivered(&delivery, false);
+        }
         let mut scope = journal.scope(self.id);
         scope.write(&Event::Reset);
         fabric.reset(self.id, guests, &mut scope);
@@ -306,29 +307,53 @@ impl Function {
         result
     }
 
-    /// The next thing that takes a message to the client; what takes none is done on the way.
+    /// The next write that takes a message to the client. What takes none is done on the way.
     /// Call it when the one before is done: until then, what follows is held back.
     pub fn client_work(&self) -> Option<ClientWork> {
         let mut state = self.hub.lock();
-        let guest = &mut state.guests.0[self.id.0];
+        let State {
+            guests, journal, ..
+        } = &mut *state;
+        let guest = &mut guests.0[self.id.0];
         loop {
             let (iova, bytes, masks) = match guest.queue.take()? {
-                ClientOp::Interrupt(vector) => {
-                    guest.irqs.raise(vector);
+                ClientOp::Deliver { delivery, arrived } => {
+                    if let Some(vector) = delivery.vector.filter(|_| arrived) {
+                        guest.irqs.raise(vector);
+                    }
+                    journal.delivered(&delivery, arrived);
                     continue;
                 }
                 ClientOp::Write { iova, bytes } => (iova, bytes, false),
                 ClientOp::SetBits { iova, masks } => (iova, masks, true),
             };
-            if guest.write_behind_queue(iova, &bytes, masks) {
-                continue;
+            match guest.write_behind_queue(iova, &bytes, masks) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let readable = guest.is_readable(iova, bytes.len());
+                    return Some(ClientWork {
+                        iova,
+                        bytes,
+                        masks,
+                        readable,
+                    });
+                }
+                Err(fault) => {
+                    guest.queue.fail();
+                    let len = bytes.len();
+                    journal.not_written(self.id, NotWritten { iova, len }, None, fault.why);
+                }
             }
-            return Some(if masks {
-                ClientWork::SetBits { iova, masks: bytes }
-            } else {
-                ClientWork::Write { iova, bytes }
-            });
         }
+    }
+
+    /// The client did not let the last [`Function::client_work`] be written: the rest of its move
+    /// or event is dropped.
+    pub fn client_refused(&self, iova: u64, len: usize, errno: Errno, why: &str) {
+        let mut state = self.hub.lock();
+        state.guests.0[self.id.0].queue.fail();
+        let journal = &mut state.journal;
+        journal.not_written(self.id, NotWritten { iova, len }, Some(errno.0), why);
     }
 }
 

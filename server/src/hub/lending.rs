@@ -7,8 +7,17 @@ use vfio_user_protocol::message::{
 };
 use vfio_user_protocol::{Errno, Refused};
 
-use super::Function;
-use crate::guest::irq;
+use super::{Function, State};
+use crate::guest::{Guest, irq};
+
+/// What a DMA_UNMAP did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unmapped {
+    /// Bytes unmapped.
+    pub bytes: u64,
+    /// Whether the write that is under way goes to the memory.
+    pub under_way: bool,
+}
 
 impl Function {
     /// DMA_MAP.
@@ -32,16 +41,26 @@ impl Function {
             })
     }
 
-    /// DMA_UNMAP: the bytes unmapped.
-    pub fn dma_unmap(&self, unmap: &DmaUnmap) -> Result<u64, Refused> {
+    /// DMA_UNMAP. What waits to be written there is cancelled, with the rest of its move or event.
+    pub fn dma_unmap(&self, unmap: &DmaUnmap) -> Result<Unmapped, Refused> {
         let mut state = self.hub.lock();
-        let maps = &mut state.guests.0[self.id.0].maps;
-        match unmap {
-            DmaUnmap::All => Ok(maps.clear()),
-            DmaUnmap::Range { iova, size } => maps
-                .unmap(*iova, *size)
-                .map_err(|error| Refused::new(Errno(error.errno()), format!("DMA_UNMAP: {error}"))),
+        let State {
+            guests, journal, ..
+        } = &mut *state;
+        let Guest { maps, queue, .. } = &mut guests.0[self.id.0];
+        let (bytes, (not_written, under_way)) = match unmap {
+            DmaUnmap::All => (maps.clear(), queue.cancel(0, None)),
+            DmaUnmap::Range { iova, size } => {
+                let bytes = maps.unmap(*iova, *size).map_err(|error| {
+                    Refused::new(Errno(error.errno()), format!("DMA_UNMAP: {error}"))
+                })?;
+                (bytes, queue.cancel(*iova, Some(*size)))
+            }
+        };
+        for lost in not_written {
+            journal.not_written(self.id, lost, None, "the memory was unmapped");
         }
+        Ok(Unmapped { bytes, under_way })
     }
 
     /// Vectors of an interrupt index, if PCI has the index.

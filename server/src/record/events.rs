@@ -144,6 +144,12 @@ pub enum Event<'a> {
     Interrupt {
         vector: u16,
     },
+    NotWritten {
+        iova: u64,
+        length: usize,
+        errno: Option<u32>,
+        reason: &'a str,
+    },
     RefusedRequest {
         command: &'static str,
         errno: u32,

@@ -1,12 +1,15 @@
 //! Writes down what happens: log, counters and event file, for every function of a hub.
 
-use ism::{CommandRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord};
+use ism::{
+    CommandRecord, Delivery, DeliveryRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord,
+};
 use zpci_region::{Load, Observer, Refusal, Severity, Store, Violation};
 
 use super::event_file::EventFile;
 use super::events::{Event, Hex};
 use super::log_limit;
 use super::tally::Tally;
+use crate::guest::memory::NotWritten;
 
 /// Everything that is recorded.
 #[derive(Debug)]
@@ -59,6 +62,53 @@ impl Journal {
     /// Events that were not written.
     pub fn events_lost(&self) -> u64 {
         self.events.as_ref().map_or(0, EventFile::lost)
+    }
+
+    /// Records the end of a move or an event that was on its way, and whether all of it arrived.
+    pub fn delivered(&mut self, delivery: &Delivery, arrived: bool) {
+        // The access that caused it was recorded when it was made.
+        let mut scope = self.scope_without_cause(delivery.to);
+        let vector = delivery.vector.filter(|_| arrived);
+        match delivery.record {
+            DeliveryRecord::Move(record) => {
+                if let Some(vector) = vector {
+                    scope.interrupt(delivery.to, vector);
+                }
+                scope.data_move(&MoveRecord {
+                    signalled: record.signalled && arrived,
+                    ..record
+                });
+            }
+            DeliveryRecord::Event(record) => {
+                scope.event(&EventRecord {
+                    delivered: record.delivered && arrived,
+                    ..record
+                });
+                if let Some(vector) = vector {
+                    scope.interrupt(delivery.to, vector);
+                }
+            }
+        }
+    }
+
+    /// Records bytes that did not reach a guest's memory, with the client's errno if it refused.
+    pub fn not_written(
+        &mut self,
+        function: FunctionId,
+        NotWritten { iova, len }: NotWritten,
+        errno: Option<u32>,
+        reason: &str,
+    ) {
+        let name = self.names[function.0].as_str();
+        let iova_hex = format_args!("{iova:#x}");
+        tracing::warn!(function = name, iova = %iova_hex, len, errno, "not written: {reason}");
+        let event = Event::NotWritten {
+            iova,
+            length: len,
+            errno,
+            reason,
+        };
+        self.write(function, &event);
     }
 
     /// The observer of one access, reset or departure of one function. Its lines share a number.

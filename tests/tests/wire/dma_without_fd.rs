@@ -2,124 +2,14 @@
 //! of the client, and never lets a region access wait for an answer.
 
 use vfio_user_ism_tests::client::{command, irq::MSI, version};
-use vfio_user_ism_tests::driver::{FIRST_INDEX, code, dmb, header, target};
-use vfio_user_ism_tests::wire::{Bytes, u32_at, u64_at};
-use vfio_user_ism_tests::{Client, Daemon, Eventfd, Message};
+use vfio_user_ism_tests::driver::{code, header, target};
+use vfio_user_ism_tests::lender::{BUFFER, IOVA, LEN, Layout, Lender, SBA};
+use vfio_user_ism_tests::wire::u64_at;
+use vfio_user_ism_tests::{Bytes, Client, Daemon, Eventfd};
 
-const IOVA: u64 = 0x1_0000_0000;
-const LEN: u64 = 0x3000;
-const SBA: u64 = IOVA;
-const BUFFER: u64 = IOVA + 0x1000;
-
-/// How a client frames DMA_READ and DMA_WRITE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    /// u64 count: the protocol document, and QEMU 11.
-    Wide,
-    /// u32 count: QEMU 10.1 and 10.2.
-    Narrow,
-}
-
-/// A client whose memory is here.
-struct Guest {
-    client: Client,
-    memory: Vec<u8>,
-    layout: Layout,
-    /// Bytes of data in the largest message of the server.
-    largest: usize,
-}
-
-impl Guest {
-    fn new(daemon: &Daemon, layout: Layout) -> Self {
-        Self::over(daemon.client(), layout)
-    }
-
-    fn over(mut client: Client, layout: Layout) -> Self {
-        client.map_without_fd(IOVA, LEN).ok();
-        let memory = vec![0; LEN as usize];
-        Self {
-            client,
-            memory,
-            layout,
-            largest: 0,
-        }
-    }
-
-    /// Payload and header of a command, posted; the header of the response.
-    fn run(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
-        if !payload.is_empty() {
-            self.client.post(2, 8, payload);
-        }
-        self.client
-            .post(2, 0, &header(code, 8 + payload.len() as u16));
-        self.client.read(2, 0, 16).data()
-    }
-
-    /// SBA and a buffer of one page; the token.
-    #[track_caller]
-    fn register(&mut self) -> u64 {
-        self.run(code::REG_SBA, &SBA.to_be_bytes());
-        let gid = self.run(code::READ_GID, &[]);
-        let gid = u64::from_be_bytes(gid[8..].try_into().unwrap());
-        let response = self.run(code::REG_DMB, &dmb(BUFFER, 4096, FIRST_INDEX, gid));
-        assert_eq!(response[4..6], [0, 0]);
-        u64::from_be_bytes(response[8..].try_into().unwrap())
-    }
-
-    /// Answers one command of the server as QEMU would.
-    #[track_caller]
-    fn serve(&mut self, message: &Message) {
-        let body = &message.body;
-        let iova = u64_at(body, 0);
-        let at = (iova - IOVA) as usize;
-        let fixed = match self.layout {
-            Layout::Wide => 16,
-            Layout::Narrow => 12,
-        };
-        self.largest = self.largest.max(u32_at(body, 8) as usize);
-        match message.command {
-            command::DMA_READ => {
-                // A narrow client finds its u32 count in the low half.
-                let count = u32_at(body, 8);
-                let data = &self.memory[at..at + count as usize];
-                let answer = match self.layout {
-                    Layout::Wide => Bytes::new().u64(iova).u64(u64::from(count)),
-                    Layout::Narrow => Bytes::new().u64(iova).u32(count),
-                };
-                let answer = answer.raw(data).0;
-                self.client.answer(message, &answer);
-            }
-            command::DMA_WRITE => {
-                let data = &body[fixed..];
-                assert_eq!(u32_at(body, 8) as usize, data.len());
-                self.memory[at..at + data.len()].copy_from_slice(data);
-                match self.layout {
-                    Layout::Wide => self.client.answer(message, &body[..12]),
-                    Layout::Narrow => self.client.answer(message, &[]),
-                }
-            }
-            other => panic!("command {other} of the server"),
-        }
-    }
-
-    /// Serves the server until `eventfd` is signalled.
-    fn serve_until(&mut self, eventfd: &Eventfd) {
-        while eventfd.take() == 0 {
-            let message = self.client.receive();
-            self.serve(&message);
-            // The answer to the last write is what lets the interrupt go.
-            if self.memory[0] & 0x80 != 0 {
-                eventfd.wait();
-                return;
-            }
-        }
-    }
-}
-
-#[track_caller]
 fn a_signalled_move(layout: Layout) {
     let daemon = Daemon::start();
-    let mut guest = Guest::new(&daemon, layout);
+    let mut guest = Lender::new(&daemon, layout);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
     // A neighbour's bit and a reserved one must survive.
@@ -151,9 +41,63 @@ fn a_move_reaches_a_client_with_the_layout_of_qemu_10() {
 }
 
 #[test]
+fn a_move_reaches_a_client_with_the_padded_structure_of_qemu_10() {
+    a_signalled_move(Layout::Padded);
+}
+
+/// Such a reply is the same in the wide layout and in that of QEMU 10.
+#[test]
+fn memory_full_of_zeros_does_not_hide_the_layout() {
+    for layout in [Layout::Wide, Layout::Narrow, Layout::Padded] {
+        for data in [&[0; 40][..], &[0, 0, 0, 0, 5, 0, 0, 0, 0], &[7], &[0, 9]] {
+            let daemon = Daemon::start();
+            let mut guest = Lender::new(&daemon, layout);
+            let irq = guest.client.eventfd(MSI);
+            let token = guest.register();
+            guest.client.write(0, target(token, 3, true, 24), data).ok();
+            guest.serve_until(&irq);
+            assert_eq!(
+                guest.memory[0x1018..0x1018 + data.len()],
+                *data,
+                "{layout:?}"
+            );
+            assert_eq!(guest.memory[8], 0x80, "{layout:?} DMB bit");
+            assert_eq!(guest.memory[320..322], [0x10, 0], "{layout:?} element 3");
+            assert_eq!(guest.memory[0], 0x80, "{layout:?} summary");
+        }
+    }
+}
+
+/// As a narrow client on a big-endian host does with a wide request.
+#[test]
+fn a_client_that_reads_the_count_as_zero_is_asked_again() {
+    for layout in [Layout::Narrow, Layout::Padded] {
+        let daemon = Daemon::start();
+        let mut guest = Lender::new(&daemon, layout);
+        let irq = guest.client.eventfd(MSI);
+        let token = guest.register();
+        guest
+            .client
+            .write(0, target(token, 0, true, 0), &[6; 32])
+            .ok();
+        let first = guest.client.receive();
+        assert_eq!(first.command, command::DMA_READ);
+        let answer = Bytes::new().u64(u64_at(&first.body, 0)).u32(0);
+        let answer = match layout {
+            Layout::Padded => answer.u32(0),
+            _ => answer,
+        };
+        guest.client.answer(&first, &answer.0);
+        guest.serve_until(&irq);
+        assert_eq!(guest.memory[0x1000..0x1020], [6; 32], "{layout:?}");
+        assert_eq!(guest.memory[0], 0x80, "{layout:?}");
+    }
+}
+
+#[test]
 fn a_region_access_never_waits_for_the_client() {
     let daemon = Daemon::start();
-    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let mut guest = Lender::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
     // None of the server's commands is answered until the end.
@@ -171,7 +115,7 @@ fn a_region_access_never_waits_for_the_client() {
 #[test]
 fn the_interrupt_comes_after_everything_is_written() {
     let daemon = Daemon::start();
-    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let mut guest = Lender::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
     guest
@@ -193,7 +137,7 @@ fn the_interrupt_comes_after_everything_is_written() {
 
 /// Serves the server until `eventfd` is signalled; where it wrote, in order.
 #[track_caller]
-fn written_until(guest: &mut Guest, eventfd: &Eventfd, writes: usize) -> Vec<u64> {
+fn written_until(guest: &mut Lender, eventfd: &Eventfd, writes: usize) -> Vec<u64> {
     let mut written = Vec::new();
     while written.len() < writes {
         assert_eq!(eventfd.take(), 0, "an interrupt after {written:x?}");
@@ -210,7 +154,7 @@ fn written_until(guest: &mut Guest, eventfd: &Eventfd, writes: usize) -> Vec<u64
 #[test]
 fn everything_is_written_in_the_order_in_which_a_receiver_looks() {
     let daemon = Daemon::start();
-    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let mut guest = Lender::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
     guest
@@ -240,7 +184,7 @@ fn no_message_carries_more_than_was_agreed_on() {
     let mut client = Client::connect(&daemon.only());
     let text = r#"{"capabilities":{"max_data_xfer_size":16}}"#;
     client.request(command::VERSION, version(0, 0, text)).ok();
-    let mut guest = Guest::over(client, Layout::Wide);
+    let mut guest = Lender::over(client, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     guest.run(code::REG_SBA, &SBA.to_be_bytes());
     guest.run(code::REG_IEQ, &Bytes::new().be64(BUFFER).be64(512).0);
@@ -266,7 +210,7 @@ fn no_message_carries_more_than_was_agreed_on() {
 #[test]
 fn a_client_that_refuses_loses_the_write_only() {
     let daemon = Daemon::start();
-    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let mut guest = Lender::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
     guest
@@ -292,7 +236,7 @@ fn a_client_that_refuses_loses_the_write_only() {
 #[test]
 fn a_client_that_leaves_with_work_outstanding_is_forgotten() {
     let daemon = Daemon::start();
-    let mut guest = Guest::new(&daemon, Layout::Wide);
+    let mut guest = Lender::new(&daemon, Layout::Wide);
     let token = guest.register();
     guest
         .client

@@ -3,6 +3,7 @@
 mod config_space;
 mod device_feature;
 mod device_info;
+mod dma_lent;
 mod dma_many;
 mod dma_map;
 mod dma_truncate;

@@ -1,10 +1,15 @@
-//! Memory that came without a descriptor: what the device did to it, waiting for messages.
+//! Writes of the device into memory that came without a descriptor, waiting for messages.
 //!
-//! A region access never waits for the client, so the device's writes are queued here in order and
-//! carried out by the connection one message at a time. Bits in such memory are set by a read and
-//! a write; that is not atomic towards the guest, and cannot be: the log says so once.
+//! A region access never waits for the client. So the device's writes are queued here in order, and
+//! the connection carries them out one message at a time. Bits are set by a read and a write, which
+//! is not atomic towards the guest: the log says so once.
+//!
+//! Operations that belong together (a move, an event) end with their [`Delivery`]. If one of them
+//! fails or is cancelled, those behind it go with it, and the delivery says so.
 
 use std::collections::VecDeque;
+
+use ism::Delivery;
 
 use crate::limits::{QUEUED_BEYOND, QUEUED_BYTES, QUEUED_OPERATIONS};
 
@@ -28,27 +33,65 @@ pub enum ClientOp {
         /// One mask per byte.
         masks: Vec<u8>,
     },
-    /// Raise an interrupt once everything before it is done.
-    Interrupt(u16),
+    /// Everything before it is done.
+    Deliver {
+        /// The end of a move or an event.
+        delivery: Delivery,
+        /// Whether all of it arrived.
+        arrived: bool,
+    },
 }
 
 impl ClientOp {
-    fn bytes(&self) -> usize {
+    /// First iova and bytes, for an operation on memory.
+    fn range(&self) -> Option<(u64, usize)> {
         match self {
-            ClientOp::Write { bytes, .. } | ClientOp::SetBits { masks: bytes, .. } => bytes.len(),
-            ClientOp::Interrupt(_) => 0,
+            ClientOp::Write { iova, bytes } => Some((*iova, bytes.len())),
+            ClientOp::SetBits { iova, masks } => Some((*iova, masks.len())),
+            ClientOp::Deliver { .. } => None,
         }
     }
+
+    fn bytes(&self) -> usize {
+        self.range().map_or(0, |(_, len)| len)
+    }
+}
+
+/// Bytes that were not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotWritten {
+    /// First iova.
+    pub iova: u64,
+    /// Bytes.
+    pub len: usize,
+}
+
+#[derive(Debug)]
+struct Queued {
+    group: u64,
+    op: ClientOp,
+}
+
+/// The operation that was taken last.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    group: u64,
+    iova: u64,
+    len: usize,
 }
 
 /// The queue of one function.
 #[derive(Debug, Default)]
 pub struct ClientQueue {
-    ops: VecDeque<ClientOp>,
+    ops: VecDeque<Queued>,
+    /// Operations on memory among them.
+    operations: usize,
     /// Bytes of all operations that wait.
     bytes: usize,
     /// The last operation taken has not been carried out yet.
-    under_way: bool,
+    under_way: Option<UnderWay>,
+    /// What is pushed now belongs to this group.
+    group: u64,
 }
 
 /// Nothing more can be queued.
@@ -58,7 +101,7 @@ pub struct QueueFull;
 impl ClientQueue {
     /// Whether everything is done: what comes now may be carried out at once.
     pub fn is_done(&self) -> bool {
-        self.ops.is_empty() && !self.under_way
+        self.ops.is_empty() && self.under_way.is_none()
     }
 
     /// Whether an operation waits to be taken.
@@ -68,97 +111,120 @@ impl ClientQueue {
 
     /// Whether a move may queue `more` operations of `bytes` bytes together.
     pub fn has_room(&self, more: usize, bytes: usize) -> bool {
-        self.ops.len().saturating_add(more) <= QUEUED_OPERATIONS
+        self.operations.saturating_add(more) <= QUEUED_OPERATIONS
             && self.bytes.saturating_add(bytes) <= QUEUED_BYTES
     }
 
-    /// Adds an operation behind the others. An interrupt that follows the same interrupt is one.
+    /// Begins a group of operations that belong together.
+    pub fn begin(&mut self) {
+        self.group += 1;
+    }
+
+    /// Adds an operation behind the others.
     pub fn push(&mut self, op: ClientOp) -> Result<(), QueueFull> {
-        if matches!(op, ClientOp::Interrupt(_)) && self.ops.back() == Some(&op) {
-            return Ok(());
-        }
         let bytes = self.bytes.saturating_add(op.bytes());
-        // What belongs to a move already begun is a few bytes more.
-        if self.ops.len() >= MOST || bytes > QUEUED_BYTES + QUEUED_BEYOND {
+        // What belongs to a move already begun is a few bytes more. Each group ends once.
+        let on_memory = op.range().is_some();
+        if on_memory && (self.operations >= MOST || bytes > QUEUED_BYTES + QUEUED_BEYOND) {
             return Err(QueueFull);
         }
         self.bytes = bytes;
-        self.ops.push_back(op);
+        self.operations += usize::from(on_memory);
+        let group = self.group;
+        self.ops.push_back(Queued { group, op });
         Ok(())
     }
 
     /// Takes the oldest operation; the one before it has been carried out. It is under way until
     /// the next call.
     pub fn take(&mut self) -> Option<ClientOp> {
-        let op = self.ops.pop_front();
-        self.under_way = op.is_some();
-        self.bytes -= op.as_ref().map_or(0, ClientOp::bytes);
-        op
+        self.under_way = None;
+        let Queued { group, op } = self.ops.pop_front()?;
+        if let Some((iova, len)) = op.range() {
+            self.under_way = Some(UnderWay { group, iova, len });
+            self.bytes -= len;
+            self.operations -= 1;
+        }
+        Some(op)
     }
 
-    /// Forgets everything: the client is gone.
-    pub fn clear(&mut self) {
+    /// The operation under way failed: those of its group that wait go with it.
+    pub fn fail(&mut self) {
+        if let Some(under_way) = self.under_way {
+            self.drop_groups(&[under_way.group]);
+        }
+    }
+
+    /// Cancels every operation on the range, with those of its group that wait: the memory is no
+    /// longer lent. `bytes` of `None` is all of it. Returns what is not written, one for each group,
+    /// and whether the operation under way is among them.
+    pub fn cancel(&mut self, iova: u64, bytes: Option<u64>) -> (Vec<NotWritten>, bool) {
+        let last = bytes.map_or(u64::MAX, |bytes| {
+            iova.saturating_add(bytes.saturating_sub(1))
+        });
+        let meets = |(at, len): (u64, usize)| {
+            at <= last && at.saturating_add((len as u64).saturating_sub(1)) >= iova
+        };
+        let mut groups: Vec<u64> = Vec::new();
+        let mut not_written = Vec::new();
+        let mut note = |group, iova, len| {
+            if groups.last() != Some(&group) {
+                groups.push(group);
+                not_written.push(NotWritten { iova, len });
+            }
+        };
+        let under_way = self.under_way.filter(|op| meets((op.iova, op.len)));
+        if let Some(UnderWay { group, iova, len }) = under_way {
+            note(group, iova, len);
+        }
+        for Queued { group, op } in &self.ops {
+            if let Some((iova, len)) = op.range().filter(|range| meets(*range)) {
+                note(*group, iova, len);
+            }
+        }
+        self.drop_groups(&groups);
+        (not_written, under_way.is_some())
+    }
+
+    /// Drops the operations of these groups (ascending); only their deliveries stay.
+    fn drop_groups(&mut self, groups: &[u64]) {
+        if groups.is_empty() {
+            return;
+        }
+        let (bytes, operations) = (&mut self.bytes, &mut self.operations);
+        self.ops.retain_mut(|queued| {
+            if groups.binary_search(&queued.group).is_err() {
+                return true;
+            }
+            if let ClientOp::Deliver { arrived, .. } = &mut queued.op {
+                *arrived = false;
+                return true;
+            }
+            *bytes -= queued.op.bytes();
+            *operations -= 1;
+            false
+        });
+    }
+
+    /// Forgets everything that waits, and returns the deliveries that came to nothing. The operation
+    /// under way stays under way.
+    pub fn drain(&mut self) -> Vec<Delivery> {
+        (self.bytes, self.operations) = (0, 0);
+        let ops = self.ops.drain(..);
+        ops.filter_map(|queued| match queued.op {
+            ClientOp::Deliver { delivery, .. } => Some(delivery),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// As [`ClientQueue::drain`]; nothing is under way any more: the client is gone.
+    pub fn clear(&mut self) -> Vec<Delivery> {
+        let deliveries = self.drain();
         *self = Self::default();
+        deliveries
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_taken_is_under_way_until_the_next_is_asked_for() {
-        let mut queue = ClientQueue::default();
-        assert!(queue.is_done());
-        queue.push(ClientOp::Interrupt(0)).unwrap();
-        assert!(queue.has_waiting() && !queue.is_done());
-        assert_eq!(queue.take(), Some(ClientOp::Interrupt(0)));
-        assert!(!queue.has_waiting() && !queue.is_done());
-        assert_eq!(queue.take(), None);
-        assert!(queue.is_done());
-    }
-
-    #[test]
-    fn it_is_bounded_and_interrupts_in_a_row_are_one() {
-        let mut queue = ClientQueue::default();
-        let write = || ClientOp::Write {
-            iova: 0,
-            bytes: Vec::new(),
-        };
-        while queue.has_room(1, 0) {
-            queue.push(write()).unwrap();
-            queue.push(ClientOp::Interrupt(0)).unwrap();
-            queue.push(ClientOp::Interrupt(0)).unwrap();
-        }
-        assert_eq!(queue.ops.len(), QUEUED_OPERATIONS);
-        let more = std::iter::repeat_with(|| queue.push(write()));
-        assert_eq!(
-            more.take_while(Result::is_ok).count(),
-            MOST - QUEUED_OPERATIONS
-        );
-        queue.clear();
-        assert!(queue.is_done() && queue.has_room(QUEUED_OPERATIONS, QUEUED_BYTES));
-    }
-
-    #[test]
-    fn its_bytes_are_bounded_too() {
-        let mut queue = ClientQueue::default();
-        let write = || ClientOp::Write {
-            iova: 0,
-            bytes: vec![0; 1 << 20],
-        };
-        let mut queued = 0;
-        while queue.has_room(1, 1 << 20) {
-            queue.push(write()).unwrap();
-            queued += 1 << 20;
-        }
-        assert_eq!(queued, QUEUED_BYTES);
-        assert_eq!(queue.push(write()), Err(QueueFull));
-        // Bits and interrupt of the move that filled it.
-        let masks = vec![0x80];
-        queue.push(ClientOp::SetBits { iova: 0, masks }).unwrap();
-        queue.push(ClientOp::Interrupt(0)).unwrap();
-        while queue.take().is_some() {}
-        assert!(queue.has_room(QUEUED_OPERATIONS, QUEUED_BYTES));
-    }
-}
+mod tests;

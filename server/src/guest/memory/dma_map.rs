@@ -123,6 +123,12 @@ impl Segment<'_> {
         matches!(self.mapping.backing, Backing::File(..))
     }
 
+    /// Whether bits of the part are set in one step, as the guest sees it.
+    pub fn sets_bits_atomically(&self) -> bool {
+        self.file()
+            .is_some_and(|(file, _)| file.sets_bits_atomically())
+    }
+
     /// The file and the offset in it, for a part that is backed by one.
     pub fn file(&self) -> Option<(&GuestFile, u64)> {
         match &self.mapping.backing {

@@ -6,6 +6,6 @@ pub mod file_facts;
 #[allow(unsafe_code, reason = "touches memory that the guest touches too")]
 pub mod guest_file;
 
-pub use client_queue::{ClientOp, ClientQueue};
+pub use client_queue::{ClientOp, ClientQueue, NotWritten};
 pub use dma_map::{DmaMap, MapError};
 pub use guest_file::GuestFile;

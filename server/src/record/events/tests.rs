@@ -85,6 +85,12 @@ fn every_event() -> Vec<Event<'static>> {
             delivered: true,
         },
         Event::Interrupt { vector: 0 },
+        Event::NotWritten {
+            iova: 0,
+            length: 0,
+            errno: None,
+            reason: "",
+        },
         Event::RefusedRequest {
             command: "",
             errno: 0,
