@@ -231,12 +231,9 @@ async fn what_waits_for_memory_that_is_unmapped_is_not_written() {
     let (iova, size) = (far, 0x4000);
     let unmap = Request::DmaUnmap(DmaUnmap::Range { iova, size });
     client.ok(&unmap, &[]).await;
-    // The one under way is finished; the one that waited never goes out.
+    // The one under way goes no further; the one that waited never goes out.
     let mut ram = vec![0; 0x84_0000];
     answer_memory(&mut client, &mut ram, false, &asked).await;
-    let write = client.receive().await;
-    answer_memory(&mut client, &mut ram, false, &write).await;
     assert!(quiet(&mut client).await);
-    assert_eq!(ram[far as usize..][..16], [0x11; 16]);
-    assert_eq!(ram[far as usize + 0x100..][..16], [0; 16]);
+    assert_eq!(ram[far as usize..][..0x200], [0; 0x200]);
 }

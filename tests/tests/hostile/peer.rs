@@ -123,7 +123,7 @@ fn an_unsupported_command_leaves_nothing_of_itself_in_the_stream() {
     let mut client = daemon.client();
     // The body is a whole message: a server that does not drain it would answer that too.
     let inner = message(77, command::RESET, 0, &[]);
-    client.request(16, inner).refused(EOPNOTSUPP);
+    client.request(17, inner).refused(EOPNOTSUPP);
     client.reset();
 }
 
