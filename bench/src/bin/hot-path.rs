@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
+use vfio_user_ism_server::client::client_memory::ClientMemory;
 use vfio_user_ism_server::client::dispatch::{self, Call};
 use vfio_user_ism_server::guest::memory::DmaMap;
 use vfio_user_ism_server::hub::{Client, ClientKind, Function, Hub};
@@ -39,6 +40,7 @@ struct Peer {
     function: Function,
     session: Session,
     client: Client,
+    memory: ClientMemory,
     refusals: LogLimit,
     out: Vec<u8>,
 }
@@ -52,6 +54,7 @@ impl Peer {
             function,
             session: Session::new(),
             client: Client::new(ClientKind::Device, None),
+            memory: ClientMemory::default(),
             refusals: LogLimit::default(),
             out: Vec::new(),
         };
@@ -80,6 +83,7 @@ impl Peer {
             function: &self.function,
             session: &mut self.session,
             client: &mut self.client,
+            memory: &mut self.memory,
             out: &mut self.out,
             refusals: &mut self.refusals,
         };
