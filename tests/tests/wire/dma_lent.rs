@@ -186,7 +186,7 @@ fn bits_are_not_written_when_their_read_is_answered_too_late() {
     );
     let unmap = dma_unmap(0, SBA, 0x1000);
     after_answer(&mut guest, (command::DMA_UNMAP, &unmap), |guest| {
-        guest.serve(&read)
+        guest.serve(&read);
     })
     .ok();
     nothing_follows(&mut guest, &irq);
@@ -253,7 +253,7 @@ fn after_the_reply_to_a_reset_nothing_of_earlier_moves_comes() {
     }
     let first = guest.client.receive();
     after_answer(&mut guest, (command::RESET, &[]), |guest| {
-        guest.serve(&first)
+        guest.serve(&first);
     })
     .ok();
     nothing_follows(&mut guest, &irq);
@@ -365,7 +365,7 @@ fn a_peers_memory_is_its_own_to_take_back() {
     let first = owner.client.receive();
     let unmap = dma_unmap(0, BUFFER, 0x1000);
     after_answer(&mut owner, (command::DMA_UNMAP, &unmap), |owner| {
-        owner.serve(&first)
+        owner.serve(&first);
     })
     .ok();
     mover.put(target(token, 0, true, 0), &[9; 64]).refused(EIO);
