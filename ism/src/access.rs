@@ -1,7 +1,7 @@
 //! From a load or store to the part of the function that it is for.
 
 use zpci_region::access::{Failure, Load, Store};
-use zpci_region::judgement::{Judgement, Refusal};
+use zpci_region::judgement::{Judgement, Place, Refusal};
 
 use crate::command::{doorbell, order};
 use crate::data_move;
@@ -12,6 +12,9 @@ use crate::turn::Turn;
 
 pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusal> {
     let function = &mut turn.state[turn.id];
+    if is_nothing(function, store.into()) {
+        return Ok(());
+    }
     function.gone = false;
     function.shape.store(store, turn.observer)?;
     match store.pcias {
@@ -32,6 +35,9 @@ pub(crate) fn load(
     out: &mut [u8],
     observer: &mut dyn DeviceObserver,
 ) -> Result<(), Refusal> {
+    if is_nothing(function, load.into()) {
+        return Ok(());
+    }
     function.gone = false;
     if out.len() != load.len {
         let (expected, got) = (load.len, out.len());
@@ -53,6 +59,13 @@ pub(crate) fn load(
         _ => return Err(invalid(format!("there is no BAR {}", load.pcias))),
     }
     Ok(())
+}
+
+/// Whether an access is one of 0 bytes to a BAR that is there, which is no access and succeeds
+/// (as in Linux 7.2 `drivers/vfio/pci/ism/main.c`). A request through the zPCI I/O region names an
+/// instruction, and there is none of 0 bytes.
+fn is_nothing(function: &Function, place: Place) -> bool {
+    place.len == 0 && place.path.is_bar() && function.config.bar_size(place.pcias).is_some()
 }
 
 fn invalid(reason: String) -> Refusal {

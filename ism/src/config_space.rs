@@ -5,12 +5,12 @@
 //! (`lspci` prints "Class 0000"). The rest is not public: subsystem ids are this emulator's choice.
 
 /// Bytes of configuration space.
-pub const CONFIG_LEN: usize = 256;
+pub(crate) const CONFIG_LEN: usize = 256;
 
 /// Vendor id: IBM.
-pub const VENDOR: u16 = 0x1014;
+pub(crate) const VENDOR: u16 = 0x1014;
 /// Device id: ISM.
-pub const DEVICE: u16 = 0x04ed;
+pub(crate) const DEVICE: u16 = 0x04ed;
 
 const COMMAND: usize = 0x04;
 const STATUS: usize = 0x06;
@@ -32,9 +32,9 @@ const MSI_64BIT: u16 = 0x0080;
 const MSIX_ID: u8 = 0x11;
 
 /// Offset of the MSI-X table in its BAR.
-pub const MSIX_TABLE: u32 = 0;
+pub(crate) const MSIX_TABLE: u32 = 0;
 /// Offset of the MSI-X pending bits in their BAR.
-pub const MSIX_PENDING: u32 = 0x800;
+pub(crate) const MSIX_PENDING: u32 = 0x800;
 
 /// An access outside configuration space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,7 @@ pub(crate) struct ConfigSpace {
 impl ConfigSpace {
     /// As after power-on. The low 24 bits of `class` are the class code. `bars` are number and size of the 64-bit memory BARs, sizes being
     /// powers of two of at least 16; the MSI-X BAR is given if the function has that capability.
-    pub fn new(class: u32, bars: &[(u8, u64)], msix_bar: Option<u8>) -> Self {
+    pub(crate) fn new(class: u32, bars: &[(u8, u64)], msix_bar: Option<u8>) -> Self {
         let mut space = Self {
             value: [0; CONFIG_LEN],
             initial: [0; CONFIG_LEN],
@@ -120,7 +120,7 @@ impl ConfigSpace {
     }
 
     /// Reads any bytes of it.
-    pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), ConfigError> {
+    pub(crate) fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), ConfigError> {
         let at = locate(offset, out.len())?;
         for (slot, byte) in out.iter_mut().zip(self.value.iter().skip(at)) {
             *slot = *byte;
@@ -129,7 +129,7 @@ impl ConfigSpace {
     }
 
     /// Writes any bytes of it; read-only bits stay as they are.
-    pub fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), ConfigError> {
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), ConfigError> {
         let at = locate(offset, data.len())?;
         let slots = self.value.iter_mut().zip(&self.writable).skip(at);
         for ((slot, mask), byte) in slots.zip(data) {
@@ -139,7 +139,7 @@ impl ConfigSpace {
     }
 
     /// Back to the state after power-on.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.value = self.initial;
     }
 }

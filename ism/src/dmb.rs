@@ -50,7 +50,7 @@ pub(crate) struct DmbTable {
 
 impl DmbTable {
     /// An empty table whose tokens fit a data BAR of `bar_size` bytes.
-    pub fn new(bar_size: u64) -> Self {
+    pub(crate) fn new(bar_size: u64) -> Self {
         Self {
             dmbs: BTreeMap::new(),
             numbers: (bar_size >> 32).saturating_sub(1),
@@ -66,7 +66,7 @@ impl DmbTable {
     }
 
     /// Enters a DMB. Returns its token; `None` if all are in use.
-    pub fn insert(&mut self, dmb: Dmb) -> Option<u64> {
+    pub(crate) fn insert(&mut self, dmb: Dmb) -> Option<u64> {
         let (position, token) = (self.passed..)
             .take(usize::try_from(self.numbers).unwrap_or(usize::MAX))
             .map(|position| (position, self.number(position) << 32))
@@ -77,7 +77,7 @@ impl DmbTable {
     }
 
     /// Whether this is a token, in use or given back.
-    pub fn gave(&self, token: u64) -> bool {
+    pub(crate) fn gave(&self, token: u64) -> bool {
         let number = token >> 32;
         if token & 0xffff_ffff != 0 || !(1..=self.numbers).contains(&number) {
             return false;
@@ -88,17 +88,17 @@ impl DmbTable {
     }
 
     /// The DMB of `token`.
-    pub fn get(&self, token: u64) -> Option<&Dmb> {
+    pub(crate) fn get(&self, token: u64) -> Option<&Dmb> {
         self.dmbs.get(&token)
     }
 
     /// Forgets the DMB of `token`.
-    pub fn remove(&mut self, token: u64) -> Option<Dmb> {
+    pub(crate) fn remove(&mut self, token: u64) -> Option<Dmb> {
         self.dmbs.remove(&token)
     }
 
     /// Forgets all DMBs of `owner` and returns their tokens.
-    pub fn remove_owned(&mut self, owner: FunctionId) -> Vec<u64> {
+    pub(crate) fn remove_owned(&mut self, owner: FunctionId) -> Vec<u64> {
         let owned = |dmb: &Dmb| dmb.owner == owner;
         let tokens: Vec<u64> = self
             .dmbs
@@ -111,7 +111,7 @@ impl DmbTable {
     }
 
     /// The DMB with `index` in the SBA of `owner`.
-    pub fn at_index(&self, owner: FunctionId, index: u32) -> Option<u64> {
+    pub(crate) fn at_index(&self, owner: FunctionId, index: u32) -> Option<u64> {
         self.dmbs
             .iter()
             .find(|(_, dmb)| dmb.owner == owner && dmb.index == index)
@@ -119,7 +119,7 @@ impl DmbTable {
     }
 
     /// Every DMB with its token.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &Dmb)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Dmb)> {
         self.dmbs.iter().map(|(token, dmb)| (*token, dmb))
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Event {
 
 impl Event {
     /// The function with `gid` cannot be talked to any more.
-    pub fn gid_disabled(gid: u64) -> Self {
+    pub(crate) fn gid_disabled(gid: u64) -> Self {
         Self {
             kind: DEVICE,
             code: GID_DISABLED,
@@ -46,7 +46,7 @@ impl Event {
     }
 
     /// Sent by the driver of the function with GID `sender`.
-    pub fn software(sender: u64, code: u32, info: u64, trigger: bool) -> Self {
+    pub(crate) fn software(sender: u64, code: u32, info: u64, trigger: bool) -> Self {
         Self {
             kind: SOFTWARE,
             code,
@@ -73,7 +73,7 @@ impl Event {
     }
 
     /// Puts it into the queue of `to`, whole or not at all, and tells the observer.
-    pub fn deliver(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
+    pub(crate) fn deliver(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
         turn.host.begin(to);
         let outcome = self.put(turn, to);
         let record = EventRecord {

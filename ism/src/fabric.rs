@@ -185,11 +185,6 @@ impl Fabric {
         self.state.dmbs.iter()
     }
 
-    /// The function with this GID.
-    pub fn by_gid(&self, gid: u64) -> Option<FunctionId> {
-        self.state.by_gid(gid)
-    }
-
     fn get(&self, id: FunctionId) -> Option<&Function> {
         self.state.contains(id).then(|| &self.state[id])
     }

@@ -146,7 +146,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub fn new(config: FunctionConfig) -> Self {
+    pub(crate) fn new(config: FunctionConfig) -> Self {
         Self {
             space: config.config_space(),
             msix: MsixTable::default(),
@@ -162,7 +162,7 @@ impl Function {
     }
 
     /// Back to the state after power-on; totals go on.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.space.reset();
         self.msix = MsixTable::default();
         self.window = Window::default();
@@ -173,7 +173,7 @@ impl Function {
     }
 
     /// Forgets what was seen of a DMB that is no more.
-    pub fn forget(&mut self, token: u64) {
+    pub(crate) fn forget(&mut self, token: u64) {
         if let Some(moves) = &mut self.moves {
             moves.forget(token);
         }

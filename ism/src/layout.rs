@@ -4,41 +4,41 @@
 //! `drivers/s390/net/ism.h` for layouts, `ism_drv.c` for how they are used.
 
 /// The BAR of the data space: moves into DMBs.
-pub const DATA_BAR: u8 = 0;
+pub(crate) const DATA_BAR: u8 = 0;
 /// The BAR of the command window.
-pub const COMMAND_BAR: u8 = 2;
+pub(crate) const COMMAND_BAR: u8 = 2;
 /// The BAR of the MSI-X table, on functions that have one.
-pub const MSIX_BAR: u8 = 4;
+pub(crate) const MSIX_BAR: u8 = 4;
 
 /// Size of the data BAR unless configured otherwise: 256 TiB, as the real one
 /// (Linux 7.2 `drivers/vfio/pci/ism/main.c`).
-pub const DATA_BAR_SIZE: u64 = 1 << 48;
+pub(crate) const DATA_BAR_SIZE: u64 = 1 << 48;
 /// Size of the command BAR in bytes. No source states it; drivers use offsets 0 to 199.
 pub const COMMAND_BAR_SIZE: u64 = 4096;
 /// Size of the MSI-X BAR in bytes.
 pub const MSIX_BAR_SIZE: u64 = 4096;
 
 /// Bytes of a request or response header: u32 command, u16 reserved or response code, u16 length.
-pub const HEADER_LEN: usize = 8;
+pub(crate) const HEADER_LEN: usize = 8;
 
 /// Bytes of the page of summary bits (SBA).
-pub const SBA_LEN: usize = 4096;
+pub(crate) const SBA_LEN: usize = 4096;
 /// Summary bit `s`, in byte 0 of the SBA.
-pub const SBA_SUMMARY: u8 = 0x80;
+pub(crate) const SBA_SUMMARY: u8 = 0x80;
 /// Event bit `e`, in byte 0 of the SBA.
-pub const SBA_EVENT: u8 = 0x40;
+pub(crate) const SBA_EVENT: u8 = 0x40;
 /// Indexes that a DMB may have in the SBA: 1888 of them.
-pub const SBA_INDEXES: std::ops::RangeInclusive<u32> = 32..=1919;
+pub(crate) const SBA_INDEXES: std::ops::RangeInclusive<u32> = 32..=1919;
 const SBA_BITS: u64 = 4;
 const SBA_MASKS: u64 = 256;
 
 /// Offset in the SBA of the byte with the bit of DMB `index`, and that bit.
-pub fn dmb_bit(index: u32) -> (u64, u8) {
+pub(crate) fn dmb_bit(index: u32) -> (u64, u8) {
     (SBA_BITS + u64::from(index / 8), 0x80 >> (index % 8))
 }
 
 /// Offset in the SBA of the 16-bit element mask of DMB `index`.
-pub fn dmb_mask(index: u32) -> u64 {
+pub(crate) fn dmb_mask(index: u32) -> u64 {
     SBA_MASKS + 2 * u64::from(index)
 }
 
@@ -47,31 +47,31 @@ pub fn dmb_mask(index: u32) -> u64 {
 ///
 /// No source settles the order (the in-kernel loopback rotates 0x1000 instead), and SMC ignores
 /// the mask: Linux 6.12 `net/smc/smc_ism.c`.
-pub fn element_bit(element: u8) -> u16 {
+pub(crate) fn element_bit(element: u8) -> u16 {
     0x8000_u16.checked_shr(u32::from(element)).unwrap_or(0)
 }
 
 /// Bytes of the event queue (IEQ): a 32-byte header and 15 entries.
-pub const IEQ_LEN: u64 = 512;
+pub(crate) const IEQ_LEN: u64 = 512;
 /// Entries of the event queue.
-pub const IEQ_ENTRIES: u64 = 15;
+pub(crate) const IEQ_ENTRIES: u64 = 15;
 /// Bytes of one entry: u32 type, u32 code, u64 token, u64 time, u64 info.
-pub const IEQ_ENTRY_LEN: usize = 32;
+pub(crate) const IEQ_ENTRY_LEN: usize = 32;
 
 /// Offset of entry `slot` in the event queue.
-pub fn ieq_entry(slot: u64) -> u64 {
+pub(crate) fn ieq_entry(slot: u64) -> u64 {
     32 + slot * 32
 }
 
 /// Largest DMB in bytes.
-pub const DMB_MAX_LEN: u32 = 1 << 20;
+pub(crate) const DMB_MAX_LEN: u32 = 1 << 20;
 /// DMBs must not cross a multiple of this (the driver's DMA boundary mask).
-pub const DMB_BOUNDARY: u64 = 1 << 20;
+pub(crate) const DMB_BOUNDARY: u64 = 1 << 20;
 
 /// The VLAN id by which a driver tells that it is SMC-D v2 capable.
-pub const VLAN_V2: u32 = 0x1fff;
+pub(crate) const VLAN_V2: u32 = 0x1fff;
 /// VLAN ids that QUERY_INFO has room for.
-pub const VLAN_MAX: usize = 64;
+pub(crate) const VLAN_MAX: usize = 64;
 
 /// What the offset of a store into the data BAR says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +97,6 @@ impl DataAddress {
             offset: u32::try_from(offset & 0x7f_ffff).unwrap_or(0),
         }
     }
-
-    /// The offset that says this.
-    pub fn encode(self) -> u64 {
-        self.token
-            | u64::from(self.element) << 24
-            | u64::from(self.signal) << 23
-            | u64::from(self.offset & 0x7f_ffff)
-    }
 }
 
 /// Reads big-endian fields; bytes that are not there read as zero (lengths are checked before).
@@ -120,15 +112,15 @@ impl Fields<'_> {
             .unwrap_or([0; N])
     }
 
-    pub fn u16(self, at: usize) -> u16 {
+    pub(crate) fn u16(self, at: usize) -> u16 {
         u16::from_be_bytes(self.bytes(at))
     }
 
-    pub fn u32(self, at: usize) -> u32 {
+    pub(crate) fn u32(self, at: usize) -> u32 {
         u32::from_be_bytes(self.bytes(at))
     }
 
-    pub fn u64(self, at: usize) -> u64 {
+    pub(crate) fn u64(self, at: usize) -> u64 {
         u64::from_be_bytes(self.bytes(at))
     }
 }
@@ -167,7 +159,6 @@ mod tests {
         assert_eq!(address.element, 7);
         assert!(address.signal);
         assert_eq!(address.offset, 0x10_0001);
-        assert_eq!(address.encode(), offset);
         assert!(!DataAddress::decode(0x7f_ffff).signal);
     }
 

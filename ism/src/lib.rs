@@ -6,38 +6,38 @@
 //! is what the Linux drivers need and rely on, and where they leave room the choice is documented
 //! beside the code.
 //!
-//! - [`fabric`]: the functions, who shares buffers with whom, the entry points;
+//! - `fabric`: the functions, who shares buffers with whom, the entry points;
 //! - `state`: the data of a fabric, and the questions about it; `turn`: what one access may touch;
 //! - `access`: from a load or store to the part it is for;
-//! - [`command`]: the command window in BAR 2 and the fourteen commands;
+//! - `command`: the command window in BAR 2 and the fourteen commands;
 //! - `data_move`: stores into BAR 0;
 //! - `event`: the event queue;
-//! - [`config_space`], `msix`: PCI configuration space, the MSI-X table behind BAR 4;
-//! - [`layout`]: offsets and structures shared with drivers;
-//! - [`host`], [`record`]: what the device asks of its surroundings, and what it tells them.
+//! - `config_space`, `msix`: PCI configuration space, the MSI-X table behind BAR 4;
+//! - `layout`: offsets and structures shared with drivers;
+//! - `host`, `record`: what the device asks of its surroundings, and what it tells them.
 //!
 //! The crate is pure: no socket, clock, runtime or unsafe code; the same calls give the same
 //! results.
 //!
 //! Non-goal: it does not read guest memory, and it knows no client, connection or message.
 #![forbid(unsafe_code)]
-
-pub mod command;
-pub mod config_space;
-pub mod fabric;
-pub mod function;
-pub mod host;
-pub mod layout;
-pub mod record;
+#![warn(unreachable_pub)]
 
 mod access;
+mod command;
+mod config_space;
 mod data_move;
 mod dmb;
 mod event;
+mod fabric;
+mod function;
+mod host;
 mod id;
 #[cfg(test)]
 mod judged;
+mod layout;
 mod msix;
+mod record;
 mod state;
 mod turn;
 
@@ -49,4 +49,5 @@ pub use fabric::{Fabric, FabricError};
 pub use function::{FunctionConfig, FunctionInfo, Totals};
 pub use host::{Delivery, DeliveryRecord, Host, MemoryError};
 pub use id::FunctionId;
+pub use layout::{COMMAND_BAR_SIZE, DataAddress, MSIX_BAR_SIZE};
 pub use record::{CommandRecord, DeviceObserver, EventRecord, MoveRecord};

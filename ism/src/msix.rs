@@ -28,7 +28,7 @@ impl Default for MsixTable {
 
 impl MsixTable {
     /// Reads bytes of the BAR; outside the table they are zero.
-    pub fn read(&self, offset: u64, out: &mut [u8]) {
+    pub(crate) fn read(&self, offset: u64, out: &mut [u8]) {
         for (at, slot) in (offset..).zip(out) {
             *slot = position(at)
                 .and_then(|at| self.entry.get(at))
@@ -38,7 +38,7 @@ impl MsixTable {
     }
 
     /// Writes bytes of the BAR; outside the table nothing changes.
-    pub fn write(&mut self, offset: u64, data: &[u8]) {
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8]) {
         let writable = WRITABLE.to_le_bytes();
         for (at, byte) in (offset..).zip(data) {
             let Some(at) = position(at) else { continue };

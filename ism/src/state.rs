@@ -33,7 +33,7 @@ impl IndexMut<FunctionId> for State {
 }
 
 impl State {
-    pub fn new(functions: Vec<Function>, dmbs: DmbTable) -> Self {
+    pub(crate) fn new(functions: Vec<Function>, dmbs: DmbTable) -> Self {
         Self {
             functions,
             dmbs,
@@ -42,26 +42,26 @@ impl State {
     }
 
     /// Whether there is a function of this id.
-    pub fn contains(&self, id: FunctionId) -> bool {
+    pub(crate) fn contains(&self, id: FunctionId) -> bool {
         id.0 < self.functions.len()
     }
 
-    pub fn ids(&self) -> impl Iterator<Item = FunctionId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = FunctionId> + use<> {
         (0..self.functions.len()).map(FunctionId)
     }
 
-    pub fn by_gid(&self, gid: u64) -> Option<FunctionId> {
+    pub(crate) fn by_gid(&self, gid: u64) -> Option<FunctionId> {
         let at = self.functions.iter().position(|f| f.config.gid == gid);
         at.map(FunctionId)
     }
 
     /// Name of a function, for messages.
-    pub fn name(&self, id: FunctionId) -> &str {
+    pub(crate) fn name(&self, id: FunctionId) -> &str {
         &self[id].config.name
     }
 
     /// The addresses of everything that is registered: DMBs, SBAs, event queues.
-    pub fn addresses(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = u64> {
         let queues = self.functions.iter().flat_map(|function| {
             let registered = &function.registered;
             [registered.sba, registered.ieq.map(|queue| queue.iova)]
@@ -71,7 +71,7 @@ impl State {
     }
 
     /// The function as reports show it.
-    pub fn info(&self, id: FunctionId) -> FunctionInfo {
+    pub(crate) fn info(&self, id: FunctionId) -> FunctionInfo {
         let function = &self[id];
         let gid = function.config.gid;
         let registered = &function.registered;
@@ -92,7 +92,7 @@ impl State {
 
     /// Enters a DMB, and notes that owner and writer have to do with each other. Returns its
     /// token; `None` if all are in use.
-    pub fn enter(&mut self, dmb: Dmb) -> Option<u64> {
+    pub(crate) fn enter(&mut self, dmb: Dmb) -> Option<u64> {
         let token = self.dmbs.insert(dmb)?;
         self.relations.extend(self.between(&dmb));
         Some(token)
@@ -100,7 +100,7 @@ impl State {
 
     /// Forgets a DMB and what functions did to it; owner and writer part if it was the last
     /// between them.
-    pub fn leave(&mut self, token: u64) {
+    pub(crate) fn leave(&mut self, token: u64) {
         let Some(gone) = self.dmbs.remove(token) else {
             return;
         };
@@ -117,7 +117,7 @@ impl State {
 
     /// Puts a function back to the state after power-on, without its DMBs. Peers stay related
     /// until they are told: [`Self::part`].
-    pub fn reset(&mut self, id: FunctionId) {
+    pub(crate) fn reset(&mut self, id: FunctionId) {
         for token in self.dmbs.remove_owned(id) {
             self.forget(token);
         }
@@ -125,7 +125,7 @@ impl State {
     }
 
     /// Ends every relation of a function; returns its former peers.
-    pub fn part(&mut self, id: FunctionId) -> Vec<FunctionId> {
+    pub(crate) fn part(&mut self, id: FunctionId) -> Vec<FunctionId> {
         let mut peers = Vec::new();
         self.relations.retain(|&(a, b)| {
             match (a == id, b == id) {

@@ -18,13 +18,13 @@ pub(crate) struct Turn<'a> {
 
 impl Turn<'_> {
     /// The function whose turn it is.
-    pub fn own(&mut self) -> &mut Function {
+    pub(crate) fn own(&mut self) -> &mut Function {
         &mut self.state[self.id]
     }
 
     /// Raises the interrupt of `to` if `interrupt` says so, and tells the observer; or leaves both
     /// to the host, if not everything that was written has arrived.
-    pub fn delivered(&mut self, to: FunctionId, interrupt: bool, record: DeliveryRecord) {
+    pub(crate) fn delivered(&mut self, to: FunctionId, interrupt: bool, record: DeliveryRecord) {
         let vector = interrupt.then_some(VECTOR);
         if self.host.defer(&Delivery { to, vector, record }) {
             return;

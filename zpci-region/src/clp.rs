@@ -7,7 +7,7 @@
 pub const PFT_ISM: u8 = 5;
 
 /// Longest store block a function can announce.
-pub const MAXSTBL_LIMIT: u16 = 4096;
+const MAXSTBL_LIMIT: u16 = 4096;
 
 const CAP_BASE: u16 = 1;
 const CAP_GROUP: u16 = 2;

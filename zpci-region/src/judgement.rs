@@ -82,7 +82,12 @@ impl<'a> Judgement<'a> {
     }
 
     /// As [`Self::broken`], with the failure that a refused access gets.
-    pub fn broken_with(&mut self, rule: Rule, failure: Failure, detail: impl FnOnce() -> String) {
+    pub(crate) fn broken_with(
+        &mut self,
+        rule: Rule,
+        failure: Failure,
+        detail: impl FnOnce() -> String,
+    ) {
         let severity = self.rules.severity(rule);
         let refused = self.rules.refuses(rule);
         if severity == Severity::Off && !refused {

@@ -54,6 +54,7 @@
 //!
 //! Non-goal: it does not know what the ISM device does with a store; that is the `ism` crate.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod access;
 pub mod clp;

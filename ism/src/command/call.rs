@@ -46,7 +46,7 @@ pub(crate) struct Signal {
 impl Call {
     /// Reads the operands of a whole request, header included (Linux 6.12
     /// `drivers/s390/net/ism.h`).
-    pub fn parse(command: Command, request: Fields<'_>) -> Self {
+    pub(crate) fn parse(command: Command, request: Fields<'_>) -> Self {
         let (u32, u64) = (|at| request.u32(at), |at| request.u64(at));
         match command {
             Command::RegSba => Call::RegSba { iova: u64(8) },

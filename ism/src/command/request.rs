@@ -31,7 +31,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub fn code(self) -> ResponseCode {
+    pub(crate) fn code(self) -> ResponseCode {
         match self {
             Fault::Unknown => ResponseCode::UnknownCommand,
             Fault::Length(_) => ResponseCode::BadLength,
@@ -57,7 +57,7 @@ impl Default for Request {
 }
 
 impl Request {
-    pub fn put(&mut self, offset: u64, data: &[u8]) {
+    pub(crate) fn put(&mut self, offset: u64, data: &[u8]) {
         let Ok(at) = usize::try_from(offset) else {
             return;
         };
@@ -72,37 +72,37 @@ impl Request {
         Fields(&self.bytes)
     }
 
-    pub fn command(&self) -> u32 {
+    pub(crate) fn command(&self) -> u32 {
         self.fields().u32(0)
     }
 
-    pub fn reserved(&self) -> u16 {
+    pub(crate) fn reserved(&self) -> u16 {
         self.fields().u16(4)
     }
 
     /// Bytes that the header announces, itself included.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         usize::from(self.fields().u16(6))
     }
 
     /// The first 8 bytes.
-    pub fn header(&self) -> [u8; HEADER_LEN] {
+    pub(crate) fn header(&self) -> [u8; HEADER_LEN] {
         self.fields().u64(0).to_be_bytes()
     }
 
     /// Header and announced payload, at most [`REQUEST_LEN`] bytes.
-    pub fn announced(&self) -> &[u8] {
+    pub(crate) fn announced(&self) -> &[u8] {
         let len = self.len().clamp(HEADER_LEN, REQUEST_LEN);
         self.bytes.get(..len).unwrap_or(&self.bytes)
     }
 
     /// How many bytes of the header were stored.
-    pub fn header_written(&self) -> usize {
+    pub(crate) fn header_written(&self) -> usize {
         self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
     }
 
     /// How many stored bytes of the payload lie in `start..end`, and how many do not.
-    pub fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
+    pub(crate) fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
         let stored = (0_u64..).zip(&self.written).skip(HEADER_LEN);
         let stored = stored.filter(|(_, written)| **written);
         let (inside, outside): (Vec<_>, Vec<_>) =
@@ -110,17 +110,17 @@ impl Request {
         (inside.len(), outside.len())
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         !self.written.contains(&true)
     }
 
     /// Whether its header is complete: it is to be run.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.header_written() == HEADER_LEN
     }
 
     /// Understands a request whose header is complete.
-    pub fn parse(&self) -> Result<Whole, Fault> {
+    pub(crate) fn parse(&self) -> Result<Whole, Fault> {
         let command = Command::from_code(self.command()).ok_or(Fault::Unknown)?;
         if self.len() != command.request_len() {
             return Err(Fault::Length(command));

@@ -57,17 +57,17 @@ pub(crate) type Outcome = Result<Payload, ResponseCode>;
 pub(crate) struct Payload(Vec<u8>);
 
 impl Payload {
-    pub fn u16(mut self, value: u16) -> Self {
+    pub(crate) fn u16(mut self, value: u16) -> Self {
         self.0.extend(value.to_be_bytes());
         self
     }
 
-    pub fn u32(mut self, value: u32) -> Self {
+    pub(crate) fn u32(mut self, value: u32) -> Self {
         self.0.extend(value.to_be_bytes());
         self
     }
 
-    pub fn u64(mut self, value: u64) -> Self {
+    pub(crate) fn u64(mut self, value: u64) -> Self {
         self.0.extend(value.to_be_bytes());
         self
     }

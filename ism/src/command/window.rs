@@ -65,20 +65,20 @@ impl Default for Window {
 
 impl Window {
     /// The request as it would be with these bytes stored.
-    pub fn with(&self, offset: u64, data: &[u8]) -> Request {
+    pub(crate) fn with(&self, offset: u64, data: &[u8]) -> Request {
         let mut request = self.request.clone();
         request.put(offset, data);
         request
     }
 
     /// The request as it is.
-    pub fn request(&self) -> &Request {
+    pub(crate) fn request(&self) -> &Request {
         &self.request
     }
 
     /// Keeps a request that bytes were stored into. Of a complete one nothing is kept: it runs
     /// now, and [`Self::answer`] follows.
-    pub fn keep(&mut self, request: &Request) {
+    pub(crate) fn keep(&mut self, request: &Request) {
         self.phase = Phase::Gathering;
         self.request = match request.is_complete() {
             true => Request::default(),
@@ -88,21 +88,21 @@ impl Window {
 
     /// Takes stored bytes, with nothing to refuse them. Returns the request if it is complete now.
     #[cfg(test)]
-    pub fn store(&mut self, offset: u64, data: &[u8]) -> Option<Request> {
+    pub(crate) fn store(&mut self, offset: u64, data: &[u8]) -> Option<Request> {
         let request = self.with(offset, data);
         self.keep(&request);
         request.is_complete().then_some(request)
     }
 
     /// Takes the response to the request that ran last.
-    pub fn answer(&mut self, response: Vec<u8>, starved: bool) {
+    pub(crate) fn answer(&mut self, response: Vec<u8>, starved: bool) {
         self.response = response;
         self.ran = true;
         self.phase = Phase::Answered { starved };
     }
 
     /// Reads the response; behind its end there are zeros.
-    pub fn read(&self, offset: u64, out: &mut [u8]) {
+    pub(crate) fn read(&self, offset: u64, out: &mut [u8]) {
         let rest = usize::try_from(offset)
             .ok()
             .and_then(|at| self.response.get(at..))
@@ -114,7 +114,7 @@ impl Window {
     }
 
     /// Notes that a load was carried out.
-    pub fn loaded(&mut self, offset: u64, len: usize) {
+    pub(crate) fn loaded(&mut self, offset: u64, len: usize) {
         let before = match self.phase {
             Phase::Answered { .. } => 0,
             Phase::HalfRead { loaded } => loaded,
@@ -131,21 +131,21 @@ impl Window {
         }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.phase
     }
 
-    pub fn response_len(&self) -> usize {
+    pub(crate) fn response_len(&self) -> usize {
         self.response.len()
     }
 
     /// Whether a command ran since reset.
-    pub fn ran(&self) -> bool {
+    pub(crate) fn ran(&self) -> bool {
         self.ran
     }
 
     /// Whether the header of a response was not loaded yet.
-    pub fn unread(&self) -> bool {
+    pub(crate) fn unread(&self) -> bool {
         matches!(self.phase, Phase::Answered { .. })
     }
 }

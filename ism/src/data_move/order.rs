@@ -31,7 +31,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    pub fn new(address: DataAddress, len: usize) -> Self {
+    pub(crate) fn new(address: DataAddress, len: usize) -> Self {
         let start = u64::from(address.offset);
         Self {
             token: address.token,
@@ -42,7 +42,7 @@ impl Piece {
     }
 
     /// Whether it is the message area, signalled.
-    pub fn is_message(&self) -> bool {
+    pub(crate) fn is_message(&self) -> bool {
         self.signal && self.start == 0 && self.end == MESSAGE_LEN
     }
 }
@@ -80,14 +80,14 @@ pub(crate) struct MoveOrder {
 
 impl MoveOrder {
     /// With no move yet; `None` if both rules are off.
-    pub fn watching(rules: &RuleSet) -> Option<Self> {
+    pub(crate) fn watching(rules: &RuleSet) -> Option<Self> {
         let mut both = [Rule::DataAfterSignal, Rule::DescendingPieces].into_iter();
         both.any(|rule| rules.severity(rule) != Severity::Off)
             .then(Self::default)
     }
 
     /// Compares a store with the one before it.
-    pub fn judge(&self, piece: Piece, judgement: &mut Judgement<'_>) {
+    pub(crate) fn judge(&self, piece: Piece, judgement: &mut Judgement<'_>) {
         let Some(track) = self.tracks.get(&piece.token) else {
             return;
         };
@@ -108,7 +108,7 @@ impl MoveOrder {
     }
 
     /// Remembers a store that was carried out.
-    pub fn note(&mut self, piece: Piece) {
+    pub(crate) fn note(&mut self, piece: Piece) {
         let before = self
             .tracks
             .get(&piece.token)
@@ -131,7 +131,7 @@ impl MoveOrder {
     }
 
     /// Forgets a DMB that is no more.
-    pub fn forget(&mut self, token: u64) {
+    pub(crate) fn forget(&mut self, token: u64) {
         self.tracks.remove(&token);
     }
 }

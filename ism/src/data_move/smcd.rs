@@ -37,7 +37,7 @@ fn ring(dmb: &Dmb) -> u64 {
 
 impl Other {
     /// The DMB of `token`, whose writer has told what `told` has seen of it.
-    pub fn new(dmb: &Dmb, told: Option<&SmcdOrder>, token: u64) -> Self {
+    pub(crate) fn new(dmb: &Dmb, told: Option<&SmcdOrder>, token: u64) -> Self {
         let cursors = |told: &SmcdOrder| {
             let known = told.connections.get(&token);
             known.map(|known| known.cursors).unwrap_or_default()
@@ -57,7 +57,7 @@ pub(crate) struct SmcdOrder {
 
 impl SmcdOrder {
     /// With no connection yet; `None` if every rule of the group is off.
-    pub fn watching(rules: &RuleSet) -> Option<Self> {
+    pub(crate) fn watching(rules: &RuleSet) -> Option<Self> {
         let mut group = CATALOGUE.iter().filter(|info| info.group == Group::Smcd);
         let on = |info: &RuleInfo| rules.severity(info.rule) != Severity::Off;
         group.any(on).then(Self::default)
@@ -65,7 +65,7 @@ impl SmcdOrder {
 
     /// Judges a store; returns the state to keep if it is carried out. `others` are the DMBs of
     /// the other direction, asked for only if the store is a message.
-    pub fn judge(
+    pub(crate) fn judge(
         &self,
         dmb: &Dmb,
         piece: Piece,
@@ -92,12 +92,12 @@ impl SmcdOrder {
     }
 
     /// Keeps the state after a store that was carried out.
-    pub fn note(&mut self, token: u64, connection: Connection) {
+    pub(crate) fn note(&mut self, token: u64, connection: Connection) {
         self.connections.insert(token, connection);
     }
 
     /// Forgets a DMB that is no more.
-    pub fn forget(&mut self, token: u64) {
+    pub(crate) fn forget(&mut self, token: u64) {
         self.connections.remove(&token);
     }
 }

@@ -1,7 +1,7 @@
 //! Data moves: where the bytes go, in which order, and what cannot be carried out.
 
 use ism::FunctionId;
-use zpci_region::{Failure, Rule, Severity};
+use zpci_region::{Failure, Path, Rule, Severity};
 
 use crate::driver::{DMB, GIDS, Machine, SBA, request, target};
 use crate::guests::Op;
@@ -190,4 +190,28 @@ fn a_store_outside_the_bar_is_refused() {
     let (mut machine, _) = pair();
     let refusal = machine.store(0, 0, 1 << 48, &[1; 8]).unwrap_err();
     assert_eq!(refusal.rule, Some(Rule::OutsideBar));
+}
+
+#[test]
+fn an_access_of_no_bytes_to_a_bar_is_none() {
+    let mut machine = Machine::new(1);
+    machine.path = Path::Bar;
+    machine.probe(0);
+    machine.store(0, 2, 8, &[0; 8]).unwrap();
+    for (pcias, offset) in [(0, 0), (0, u64::MAX), (2, 0), (2, 4096), (4, 16)] {
+        machine.store(0, pcias, offset, &[]).unwrap();
+        assert_eq!(machine.load(0, pcias, offset, 0).unwrap(), [0; 0]);
+    }
+    for pcias in [1, 3, 5] {
+        let refusal = machine.store(0, pcias, 0, &[]).unwrap_err();
+        assert_eq!(refusal.failure, Failure::Invalid);
+        let refusal = machine.load(0, pcias, 0, 0).unwrap_err();
+        assert_eq!(refusal.failure, Failure::Invalid);
+    }
+    assert_eq!(machine.broken(), [""; 0]);
+    assert_eq!(machine.info(0).totals.moves, 0);
+    // An instruction has at least one byte.
+    machine.path = Path::Region;
+    let refusal = machine.store(0, 0, 0, &[]).unwrap_err();
+    assert_eq!(refusal.failure, Failure::Invalid);
 }

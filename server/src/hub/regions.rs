@@ -1,6 +1,6 @@
 //! The regions of a function, by VFIO index.
 
-use ism::layout::{COMMAND_BAR_SIZE, MSIX_BAR_SIZE};
+use ism::{COMMAND_BAR_SIZE, MSIX_BAR_SIZE};
 use vfio_user_protocol::message::RegionInfo;
 use vfio_user_protocol::message::region_info::{FLAG_READ, FLAG_WRITE};
 use vfio_user_protocol::{Errno, Refused};

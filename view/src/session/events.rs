@@ -1,6 +1,6 @@
 //! One line as one row.
 
-use ism::layout::DataAddress;
+use ism::DataAddress;
 use zpci_region::rule::catalogue::Rule;
 
 use super::{Fields, Kind, LaneKind, NO_LANE, Row, Session};

@@ -38,7 +38,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     #[cfg(test)]
-    pub fn at(producer: (u16, u32), consumer: (u16, u32)) -> Self {
+    pub(crate) fn at(producer: (u16, u32), consumer: (u16, u32)) -> Self {
         let cursor = |(wrap, count)| Cursor { wrap, count };
         Self {
             cursors: Cursors {
@@ -50,7 +50,7 @@ impl Connection {
     }
 
     /// Judges data stored at `start..end` of the DMB; returns the state afterwards.
-    pub fn store(mut self, start: u64, end: u64, judgement: &mut Judgement<'_>) -> Self {
+    pub(crate) fn store(mut self, start: u64, end: u64, judgement: &mut Judgement<'_>) -> Self {
         if start < MESSAGE_LEN {
             judgement.broken(Rule::CdcDataBelowRing, || {
                 format!("data stored at {start:#x}: expected it at 0x20 or above, in the ring")

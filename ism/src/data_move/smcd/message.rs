@@ -17,19 +17,19 @@ const TYPE: u8 = 0xfe;
 
 /// Producer flags.
 pub(super) mod flag {
-    pub const WRITE_BLOCKED: u8 = 0x80;
-    pub const URGENT_PENDING: u8 = 0x40;
-    pub const URGENT_PRESENT: u8 = 0x20;
-    pub const UPDATE_REQUESTED: u8 = 0x10;
-    pub const ALL: u8 = WRITE_BLOCKED | URGENT_PENDING | URGENT_PRESENT | UPDATE_REQUESTED;
+    pub(crate) const WRITE_BLOCKED: u8 = 0x80;
+    pub(crate) const URGENT_PENDING: u8 = 0x40;
+    pub(crate) const URGENT_PRESENT: u8 = 0x20;
+    pub(crate) const UPDATE_REQUESTED: u8 = 0x10;
+    pub(crate) const ALL: u8 = WRITE_BLOCKED | URGENT_PENDING | URGENT_PRESENT | UPDATE_REQUESTED;
 }
 
 /// Connection state flags.
 pub(super) mod state {
-    pub const DONE_WRITING: u8 = 0x80;
-    pub const CLOSED: u8 = 0x40;
-    pub const ABORT: u8 = 0x20;
-    pub const ALL: u8 = DONE_WRITING | CLOSED | ABORT;
+    pub(crate) const DONE_WRITING: u8 = 0x80;
+    pub(crate) const CLOSED: u8 = 0x40;
+    pub(crate) const ABORT: u8 = 0x20;
+    pub(crate) const ALL: u8 = DONE_WRITING | CLOSED | ABORT;
 }
 
 /// A position in a ring, and how often the ring's end was passed.
@@ -40,10 +40,10 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    pub const ZERO: Self = Self { wrap: 0, count: 0 };
+    pub(super) const ZERO: Self = Self { wrap: 0, count: 0 };
 
     /// Whether it lies behind `old`; wraps are counted modulo 2^16.
-    pub fn is_before(self, old: Self) -> bool {
+    pub(super) fn is_before(self, old: Self) -> bool {
         match self.wrap.wrapping_sub(old.wrap) {
             0 => self.count < old.count,
             wraps => wraps > u16::MAX / 2,
@@ -51,7 +51,7 @@ impl Cursor {
     }
 
     /// Whether it lies more than one round ahead of `old`, whatever the size of the ring.
-    pub fn jumps(self, old: Self) -> bool {
+    pub(super) fn jumps(self, old: Self) -> bool {
         match self.wrap.wrapping_sub(old.wrap) {
             0 => false,
             1 => self.count > old.count,
@@ -60,7 +60,7 @@ impl Cursor {
     }
 
     /// Bytes from `old` to here in a ring of this size; `None` if it lies behind `old`.
-    pub fn distance(self, old: Self, ring: u64) -> Option<u64> {
+    pub(super) fn distance(self, old: Self, ring: u64) -> Option<u64> {
         let rounds = u64::from(self.wrap.wrapping_sub(old.wrap));
         let ahead = rounds
             .saturating_mul(ring)
@@ -90,7 +90,7 @@ pub(super) struct Message {
 
 impl Message {
     /// Parses a store with the signal flag; `None` if it is no message.
-    pub fn parse(piece: Piece, data: &[u8]) -> Option<Self> {
+    pub(super) fn parse(piece: Piece, data: &[u8]) -> Option<Self> {
         let fields = Fields(data);
         let zeros = fields.u64(0) == u64::from(TYPE) << 56 && fields.u64(24) == 0;
         let cursor = |at| Cursor {
@@ -108,15 +108,15 @@ impl Message {
     }
 
     /// Whether the connection ends with it in this direction.
-    pub fn ends(&self) -> bool {
+    pub(super) fn ends(&self) -> bool {
         self.state & (state::CLOSED | state::ABORT) != 0
     }
 
-    pub fn aborts(&self) -> bool {
+    pub(super) fn aborts(&self) -> bool {
         self.state & state::ABORT != 0
     }
 
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.state & state::DONE_WRITING != 0
     }
 }

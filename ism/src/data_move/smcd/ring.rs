@@ -13,7 +13,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Adds `from..to`.
-    pub fn add(&mut self, from: u64, to: u64) {
+    pub(super) fn add(&mut self, from: u64, to: u64) {
         if from >= to || self.unknown {
             return;
         }
@@ -35,12 +35,12 @@ impl Stored {
     }
 
     /// Whether it had too many ranges to be kept.
-    pub fn is_unknown(&self) -> bool {
+    pub(super) fn is_unknown(&self) -> bool {
         self.unknown
     }
 
     /// Whether every byte of `from..to` is in it.
-    pub fn covers(&self, from: u64, to: u64) -> bool {
+    pub(super) fn covers(&self, from: u64, to: u64) -> bool {
         from >= to
             || self
                 .ranges
@@ -49,12 +49,12 @@ impl Stored {
     }
 
     /// Whether it is `from..to` and nothing else.
-    pub fn is_exactly(&self, from: u64, to: u64) -> bool {
+    pub(super) fn is_exactly(&self, from: u64, to: u64) -> bool {
         self.ranges == [(from, to)]
     }
 
     /// Number of bytes in it.
-    pub fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         self.ranges
             .iter()
             .map(|(from, to)| to.saturating_sub(*from))

@@ -2,7 +2,7 @@
 
 use super::Text;
 
-pub const SPLIT_BLOCK_STORE: Text = Text {
+pub(crate) const SPLIT_BLOCK_STORE: Text = Text {
     title: "a block store arrived cut into pieces",
     reason: "A PCISTB is one unit: the function sees all its bytes at once. A store with the \
         signal flag notifies the receiver as soon as it arrives. If the store is cut, its \
@@ -17,7 +17,7 @@ pub const SPLIT_BLOCK_STORE: Text = Text {
         write is one PCISTB: Linux 7.2 drivers/vfio/pci/ism/main.c",
 };
 
-pub const LENGTH_OVER_MAX: Text = Text {
+pub(crate) const LENGTH_OVER_MAX: Text = Text {
     title: "a store longer than the maximum store block length",
     reason: "CLP and the header of the zPCI I/O region tell how many bytes one PCISTB may carry. \
         A guest cannot issue a longer one, so the store always fails.",
@@ -25,7 +25,7 @@ pub const LENGTH_OVER_MAX: Text = Text {
         drivers/vfio/pci/ism/main.c",
 };
 
-pub const STRICT_LENGTH: Text = Text {
+pub(crate) const STRICT_LENGTH: Text = Text {
     title: "a store length that a function without relaxed rules does not take",
     reason: "Without the relaxed bit of its group, a function takes whole doublewords only. \
         QEMU's interception wants more than 8 bytes. This rule accepts exactly 8, because \
@@ -34,14 +34,14 @@ pub const STRICT_LENGTH: Text = Text {
     source: "Linux commit 80df7d6a; QEMU 10.0 hw/s390x/s390-pci-inst.c",
 };
 
-pub const STRICT_ALIGNMENT: Text = Text {
+pub(crate) const STRICT_ALIGNMENT: Text = Text {
     title: "a store whose offset or source is not doubleword aligned",
     reason: "Without the relaxed bit of its group, a function wants the offset in PCI space and \
         the address of the source to be multiples of 8.",
     source: "Linux commit 80df7d6a; QEMU 10.0 hw/s390x/s390-pci-inst.c",
 };
 
-pub const CROSSES_4K: Text = Text {
+pub(crate) const CROSSES_4K: Text = Text {
     title: "a store that crosses a 4 KiB boundary of PCI space",
     reason: "The destination of one PCISTB lies in one 4 KiB page of the address space. The \
         relaxed bit does not lift this. The Linux driver ends every piece of a move at the \
@@ -50,7 +50,7 @@ pub const CROSSES_4K: Text = Text {
         drivers/s390/net/ism_drv.c",
 };
 
-pub const OUTSIDE_BAR: Text = Text {
+pub(crate) const OUTSIDE_BAR: Text = Text {
     title: "an access outside its BAR, or to a BAR that does not exist",
     reason: "The instruction names an address space and an offset in it. If the function does not \
         have the address space, or the BAR ends before the last byte, the instruction ends \
@@ -58,7 +58,7 @@ pub const OUTSIDE_BAR: Text = Text {
     source: "QEMU 10.0 hw/s390x/s390-pci-inst.c",
 };
 
-pub const PLAIN_STORE: Text = Text {
+pub(crate) const PLAIN_STORE: Text = Text {
     title: "a store of 1, 2 or 4 bytes, or a PCISTG, where ISM takes block stores",
     reason: "ISM's data space never takes PCISTG. Its command space takes PCISTG only in a manner \
         that nobody documented. In the command space, a BAR write of 1, 2 or 4 bytes counts \
@@ -69,14 +69,14 @@ pub const PLAIN_STORE: Text = Text {
     source: "kernel and QEMU list discussion of the zPCI I/O region, Dec 2020 to Jan 2021",
 };
 
-pub const PCISTG_TO_DATA_BAR: Text = Text {
+pub(crate) const PCISTG_TO_DATA_BAR: Text = Text {
     title: "a PCISTG to the data space",
     reason: "ISM's data space takes PCISTB only. A PCISTG there is never carried out, so it \
         always fails. Only a request that names the instruction can break this rule.",
     source: "kernel and QEMU list discussion of the zPCI I/O region, Dec 2020 to Jan 2021",
 };
 
-pub const NOT_LEGACY_PATH: Text = Text {
+pub(crate) const NOT_LEGACY_PATH: Text = Text {
     title: "a BAR write where the profile expects the zPCI I/O region",
     reason: "A profile with only the region contract expects one request through the zPCI I/O \
         region for each PCISTB. Such a request tells instruction, length and address space. \
@@ -84,7 +84,7 @@ pub const NOT_LEGACY_PATH: Text = Text {
     source: "kernel patch series zPCI I/O region, Jan 2021 v1",
 };
 
-pub const GADDR_MISALIGNED: Text = Text {
+pub(crate) const GADDR_MISALIGNED: Text = Text {
     title: "the caller's buffer is not doubleword aligned",
     reason: "A request's gaddr is a multiple of 8, for stores, for loads and for relaxed \
         functions too. The rule applies only if gaddr carries the bytes. A request with its \
@@ -92,7 +92,7 @@ pub const GADDR_MISALIGNED: Text = Text {
     source: "kernel patch series zPCI I/O region, Jan 2021 v1 (EIO)",
 };
 
-pub const GADDR_CROSSES_PAGE: Text = Text {
+pub(crate) const GADDR_CROSSES_PAGE: Text = Text {
     title: "the caller's buffer crosses a 4 KiB page",
     reason: "A request reaches one page of the caller, so the buffer at gaddr must not run into \
         the next one. A load writes 8 bytes there whatever its length. The rule applies only \
@@ -100,14 +100,14 @@ pub const GADDR_CROSSES_PAGE: Text = Text {
     source: "kernel patch series zPCI I/O region, Jan 2021 v1 (EIO)",
 };
 
-pub const LOAD_TOO_LONG: Text = Text {
+pub(crate) const LOAD_TOO_LONG: Text = Text {
     title: "a region load of more than 8 bytes",
     reason: "PCILG loads a register, so a request for more than 8 bytes cannot be carried out. A \
         long read of a BAR breaks no rule: the server cuts it into naturally aligned loads.",
     source: "kernel patch series zPCI I/O region, Jan 2021 v1 (EIO)",
 };
 
-pub const LOAD_CROSSES_8: Text = Text {
+pub(crate) const LOAD_CROSSES_8: Text = Text {
     title: "a region load that crosses a doubleword",
     reason: "PCILG reads bytes of one doubleword of the BAR. QEMU answers one that crosses the \
         boundary with an operand exception. A read of a BAR does not name the instruction, \
@@ -115,14 +115,14 @@ pub const LOAD_CROSSES_8: Text = Text {
     source: "QEMU 10.0 hw/s390x/s390-pci-inst.c",
 };
 
-pub const LOAD_FROM_DATA_BAR: Text = Text {
+pub(crate) const LOAD_FROM_DATA_BAR: Text = Text {
     title: "a load from the data space",
     reason: "Drivers only write the data space and never load from it. No source forbids it, so \
         this is a note by default.",
     source: "Linux 6.12 drivers/s390/net/ism.h; Linux 7.2 drivers/vfio/pci/ism/main.c",
 };
 
-pub const ODD_COMMAND_LOAD: Text = Text {
+pub(crate) const ODD_COMMAND_LOAD: Text = Text {
     title: "a load from the command space that is not made of aligned doublewords",
     reason: "The driver reads responses in aligned doublewords only. Shorter loads are valid in \
         theory, but no driver uses them.",
