@@ -14,10 +14,22 @@ pub struct Args {
     pub out: Option<PathBuf>,
     /// Functions whose instructions are carried to a server.
     pub forwards: Vec<Forward>,
-    /// Whether the guest's CLP calls tell what the servers say of their functions.
-    pub clp: bool,
+    /// What the guest's CLP calls tell of the functions.
+    pub clp: Clp,
     /// The deliberate defect, if there is one.
     pub broken: Option<Break>,
+}
+
+/// What CLP tells of forwarded functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clp {
+    /// What QEMU says of any emulated function.
+    #[default]
+    Qemu,
+    /// Channel id, utility string, longest block store and the relaxed flag as the servers say.
+    Linux,
+    /// All that the servers say, also what makes Linux ask for a DMA window that QEMU refuses.
+    Full,
 }
 
 /// A function whose instructions are carried to a server.
@@ -48,7 +60,7 @@ pub enum ArgsError {
     Malformed(String),
     /// A name nobody knows.
     #[error(
-        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|off, break=NAME"
+        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, break=NAME"
     )]
     Unknown(String),
     /// The same name twice.
@@ -63,7 +75,7 @@ pub enum ArgsError {
     #[error("argument {0:?}: expected a number from 0 to 4294967295, decimal or 0x...")]
     NoNumber(String),
     /// A switch that is neither on nor off.
-    #[error("argument {0:?}: expected on or off")]
+    #[error("argument {0:?}: expected on, full or off")]
     NoSwitch(String),
     /// CLP answers of no function.
     #[error("clp=on is about the functions of forward=SOCKET, and there is none")]
@@ -165,7 +177,7 @@ impl Args {
         if self.out.is_none() && self.forwards.is_empty() {
             return Err(ArgsError::NothingToDo);
         }
-        if self.clp && self.forwards.is_empty() {
+        if self.clp != Clp::Qemu && self.forwards.is_empty() {
             return Err(ArgsError::ClpAlone);
         }
         if self.broken.is_some() && self.forwards.is_empty() {
@@ -202,10 +214,11 @@ impl std::fmt::Display for Selector {
     }
 }
 
-fn switch(argument: &str, value: &str) -> Result<bool, ArgsError> {
+fn switch(argument: &str, value: &str) -> Result<Clp, ArgsError> {
     match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
+        "on" => Ok(Clp::Linux),
+        "full" => Ok(Clp::Full),
+        "off" => Ok(Clp::Qemu),
         _ => Err(ArgsError::NoSwitch(argument.to_owned())),
     }
 }

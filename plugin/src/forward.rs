@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use vfio_user_protocol::Errno;
 
-use crate::args::Forward;
-use crate::cpu::{Cpu, GuestCpu, append_logical};
+use crate::args::{Clp, Forward};
+use crate::cpu::{Cpu, GuestCpu, PSW_DAT, effective_address};
 use crate::decode::Instruction;
 use crate::observe::Site;
 use crate::record::{Hex, Record};
@@ -33,7 +33,7 @@ pub mod handles;
 pub mod message;
 pub mod translation;
 
-use access::{Access, Operand, request_register};
+use access::{Access, Operand, PSW_PROBLEM, request_register};
 use channel::{Answer, Channel, ChannelError};
 use ending::{Ending, OPERAND};
 use facts::FunctionFacts;
@@ -41,6 +41,8 @@ use handles::{Handles, Subject};
 
 /// How long a server may take to answer; the guest's vCPU waits as long.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a function information block.
+const CONTROLS: usize = 80;
 /// BARs with a function's data and commands. The others are QEMU's: it emulates MSI-X.
 pub const FORWARDED_BARS: [u8; 2] = [0, 2];
 
@@ -49,8 +51,8 @@ pub const FORWARDED_BARS: [u8; 2] = [0, 2];
 pub struct Forwarder {
     functions: Vec<Function>,
     handles: RwLock<Handles>,
-    /// Whether CLP answers are completed.
-    clp: bool,
+    /// What CLP tells.
+    clp: Clp,
 }
 
 /// One of them.
@@ -82,12 +84,25 @@ pub struct Done {
     pub problem: Option<String>,
 }
 
+impl Done {
+    /// Makes the guest see `ending` of the instruction at `site`. `None` if QEMU does not let the guest be
+    /// changed.
+    pub fn ending(ending: Ending, cpu: &mut dyn GuestCpu, site: &Site) -> Option<Self> {
+        let next = ending.perform(cpu, site)?;
+        Some(Self {
+            next,
+            ending,
+            problem: None,
+        })
+    }
+}
+
 impl Forwarder {
     /// Connects to the servers of all functions.
     ///
     /// # Errors
     /// Names the first socket that is of no use, and why.
-    pub fn connect(forwards: &[Forward], clp: bool) -> Result<Self, String> {
+    pub fn connect(forwards: &[Forward], clp: Clp) -> Result<Self, String> {
         let connect = |forward: &Forward| {
             let name = format!("forward={}", forward.socket.display());
             let (channel, facts) = Channel::connect(&forward.socket, PATIENCE)
@@ -139,6 +154,34 @@ impl Forwarder {
     #[must_use]
     pub fn wants(&self, instruction: &Instruction) -> bool {
         request_register(instruction).is_some()
+            || matches!(
+                instruction,
+                Instruction::ModifyControls { .. } | Instruction::StoreControls { .. }
+            )
+    }
+
+    /// How an MPCIFC or STPCIFC of a function of ours ends whose block cannot be reached through
+    /// translation, at which QEMU ends itself. `None` leaves the instruction to QEMU.
+    pub fn refuse(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
+        let (control, block, store) = match site.instruction {
+            Instruction::ModifyControls { control, block } => (control, block, false),
+            Instruction::StoreControls { control, block } => (control, block, true),
+            _ => return None,
+        };
+        let mask = cpu.psw_mask()?;
+        let control = cpu.gpr(control)?;
+        let address = effective_address(cpu, block)?;
+        let left = mask & PSW_PROBLEM != 0
+            || mask & PSW_DAT == 0
+            || !address.is_multiple_of(8)
+            || (store && control >> 16 & 0xFF != 0);
+        if left {
+            return None;
+        }
+        self.find((control >> 32) as u32)?;
+        translation::reach_all(cpu, address, CONTROLS, store)
+            .err()
+            .map(Ending::Exception)
     }
 
     /// Takes in the outcome of a CLP call of the guest. Gives what the user should know.
@@ -156,16 +199,17 @@ impl Forwarder {
             handles.subject(request, response)
         };
         let facts = |number: &usize| self.functions.get(*number).map(|function| &function.facts);
-        match subject.filter(|_| self.clp) {
+        let full = self.clp == Clp::Full;
+        match subject.filter(|_| self.clp != Clp::Qemu) {
             Some(Subject::Function(number)) => {
                 if let Some(facts) = facts(&number) {
-                    clp::complete_function(facts, response);
+                    clp::complete_function(facts, full, response);
                 }
                 true
             }
             Some(Subject::Group(members)) => {
                 let members: Vec<&FunctionFacts> = members.iter().filter_map(facts).collect();
-                clp::complete_group(&members, response);
+                clp::complete_group(&members, full, response);
                 true
             }
             None => false,
@@ -284,8 +328,7 @@ fn exchange(
         Operand::Block { source } => {
             let id = channel.take_ids(1);
             message::begin_store(message, id, access.op, place);
-            if !append_logical(cpu, source, length, message) {
-                let exception = translation::access_exception(cpu, source, length);
+            if let Err(exception) = translation::append_block(cpu, source, length, message) {
                 return Ok(Ending::Exception(exception));
             }
             Ok(stored(channel.store(id, message)?))

@@ -253,6 +253,10 @@ impl Plugin {
             let before = operands(cpu);
             return Some((before, broken.issue(forwarder, cpu, site)?));
         }
+        if let Some(ending) = forwarder.refuse(cpu, site) {
+            let before = operands(cpu);
+            return Some((before, Done::ending(ending, cpu, site)?));
+        }
         let taken = forwarder.take(cpu, site)?;
         let before = operands(cpu);
         Some((before, forwarder.carry_out(&taken, cpu, site, message)?))

@@ -36,9 +36,10 @@ fn an_id_belongs_to_the_function_before_it() {
 #[test]
 fn clp_answers_are_as_qemu_has_them_unless_asked_for() {
     for (arguments, on) in [
-        (&["forward=/a"][..], false),
-        (&["clp=on", "forward=/a"], true),
-        (&["forward=/a", "clp=off"], false),
+        (&["forward=/a"][..], Clp::Qemu),
+        (&["clp=on", "forward=/a"], Clp::Linux),
+        (&["clp=full", "forward=/a"], Clp::Full),
+        (&["forward=/a", "clp=off"], Clp::Qemu),
     ] {
         let args = Args::parse(arguments.iter().copied()).unwrap();
         assert_eq!(args.clp, on, "{arguments:?}");
@@ -56,7 +57,10 @@ fn wrong_arguments_are_named() {
             &["out=a", "frob=1"],
             "unknown argument \"frob\"; known: out=PATH, forward=SOCKET",
         ),
-        (&["forward=a", "clp=yes"], "\"clp=yes\": expected on or off"),
+        (
+            &["forward=a", "clp=yes"],
+            "\"clp=yes\": expected on, full or off",
+        ),
         (
             &["forward=a", "clp=on", "clp=off"],
             "\"clp\" is given twice",

@@ -60,12 +60,7 @@ impl Broken {
         if let Some(Hook::Instead(instead)) = self.hook()
             && let Some(ending) = instead(cpu, site)
         {
-            let next = ending.perform(cpu, site)?;
-            return Some(Done {
-                next,
-                ending,
-                problem: None,
-            });
+            return Done::ending(ending, cpu, site);
         }
         let taken = self.take(forwarder, cpu, site);
         let is_store = |(_, access): &(usize, Access)| access.op != Op::Load;
@@ -73,6 +68,9 @@ impl Broken {
         if let Some((function, access)) = taken {
             memory.count += 1;
             return self.carry_out(forwarder, function, &access, cpu, site, memory);
+        }
+        if let Some(ending) = forwarder.refuse(cpu, site) {
+            return Done::ending(ending, cpu, site);
         }
         if let Some(Hook::Before(before)) = self.hook() {
             before(cpu, site, &mut memory.undo);
@@ -297,8 +295,9 @@ impl Undo {
 /// # Errors
 /// The exception of the first page that cannot be read.
 pub fn block(cpu: &dyn GuestCpu, source: u64, length: usize) -> Result<Vec<u8>, ProgramException> {
-    read_logical(cpu, source, length)
-        .ok_or_else(|| translation::access_exception(cpu, source, length))
+    let mut bytes = Vec::with_capacity(length);
+    translation::append_block(cpu, source, length, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// The low bytes of a register, as many as `length`, big endian.

@@ -58,6 +58,9 @@ mod tests {
         bars: [1 << 48, 0, 4096, 0, 0, 0],
         pchid: 0,
         util: None,
+        function_type: 5,
+        dma_mask: u64::MAX,
+        interrupts: 1,
     };
 
     const STRICT: FunctionFacts = FunctionFacts {

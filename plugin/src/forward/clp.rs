@@ -3,8 +3,8 @@
 //!
 //! QEMU answers with what it has for any emulated function: no channel id, block stores of 128
 //! bytes. Layouts: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel
-//! patch series "zPCI I/O region" (January 2021). The function type stays 0: of an ISM function
-//! Linux registers a DMA window one page longer than QEMU takes.
+//! patch series "zPCI I/O region" (January 2021). Unless all is asked for, the function type stays 0: of an
+//! ISM function Linux registers a DMA window one page longer than QEMU takes.
 
 use super::facts::{FunctionFacts, UTIL_LENGTH};
 
@@ -12,15 +12,21 @@ use super::facts::{FunctionFacts, UTIL_LENGTH};
 const FUNCTION_FLAGS: usize = 18;
 const FUNCTION_PCHID: usize = 30;
 const FUNCTION_UTIL: usize = 128;
+const FUNCTION_TYPE: usize = 63;
 const UTIL_VALID: u8 = 0x01;
 /// Response to a group query: flags, and the longest block store in the low 13 bits of a halfword.
 const GROUP_FLAGS: usize = 19;
 const GROUP_MAXIMUM: usize = 20;
+const GROUP_INTERRUPTS: usize = 16;
+const GROUP_DMA_MASK: usize = 32;
 const RELAXED: u8 = 0x08;
 const MAXIMUM_BITS: u16 = 0x1FFF;
 
 /// Puts what is known of a function into the response to its query.
-pub fn complete_function(facts: &FunctionFacts, response: &mut [u8]) {
+pub fn complete_function(facts: &FunctionFacts, full: bool, response: &mut [u8]) {
+    if full {
+        put(response, FUNCTION_TYPE, &[facts.function_type]);
+    }
     put(response, FUNCTION_PCHID, &facts.pchid.to_be_bytes());
     if let Some(util) = &facts.util
         && response.len() >= FUNCTION_UTIL + UTIL_LENGTH
@@ -31,7 +37,16 @@ pub fn complete_function(facts: &FunctionFacts, response: &mut [u8]) {
 }
 
 /// Puts the limits that all of `members` have into the response to the query of their group.
-pub fn complete_group(members: &[&FunctionFacts], response: &mut [u8]) {
+pub fn complete_group(members: &[&FunctionFacts], full: bool, response: &mut [u8]) {
+    if full {
+        let mask = members
+            .iter()
+            .fold(u64::MAX, |mask, facts| mask & facts.dma_mask);
+        if let Some(interrupts) = members.iter().map(|facts| facts.interrupts).min() {
+            put(response, GROUP_INTERRUPTS, &interrupts.to_be_bytes());
+            put(response, GROUP_DMA_MASK, &mask.to_be_bytes());
+        }
+    }
     let Some(maximum) = members.iter().map(|facts| facts.max_store_block).min() else {
         return;
     };
@@ -69,12 +84,15 @@ mod tests {
         bars: [0; 6],
         pchid: 0x07C0,
         util: None,
+        function_type: 5,
+        dma_mask: u64::MAX,
+        interrupts: 1,
     };
 
     #[test]
     fn a_function_gets_its_channel_and_string() {
         let mut response = vec![0; 192];
-        complete_function(&FACTS, &mut response);
+        complete_function(&FACTS, false, &mut response);
         assert_eq!((response[30], response[31], response[18]), (0x07, 0xC0, 0));
         assert_eq!(response.iter().filter(|byte| **byte != 0).count(), 2);
         let facts = FunctionFacts {
@@ -82,7 +100,7 @@ mod tests {
             ..FACTS
         };
         response[18] = 0x02;
-        complete_function(&facts, &mut response);
+        complete_function(&facts, false, &mut response);
         assert_eq!(response[18], 0x03);
         assert_eq!(response[128..192], [0xC1; 64]);
     }
@@ -92,7 +110,7 @@ mod tests {
         let mut response = vec![0; 64];
         response[20] = 0xE0;
         response[21] = 0x80;
-        complete_group(&[&FACTS], &mut response);
+        complete_group(&[&FACTS], false, &mut response);
         assert_eq!((response[19], response[20], response[21]), (8, 0xF0, 0));
         let strict = FunctionFacts {
             max_store_block: 128,
@@ -100,19 +118,34 @@ mod tests {
             ..FACTS
         };
         let mut response = vec![0; 64];
-        complete_group(&[&FACTS, &strict], &mut response);
+        complete_group(&[&FACTS, &strict], false, &mut response);
         assert_eq!((response[19], response[20], response[21]), (0, 0, 128));
         let mut response = vec![0; 64];
-        complete_group(&[], &mut response);
+        complete_group(&[], false, &mut response);
         assert_eq!(response, [0; 64]);
+    }
+
+    #[test]
+    fn everything_is_told_if_all_is_asked_for() {
+        let mut response = vec![0; 192];
+        complete_function(&FACTS, true, &mut response);
+        assert_eq!((response[63], response[30], response[31]), (5, 0x07, 0xC0));
+        let mut response = vec![0; 64];
+        let narrow = FunctionFacts {
+            dma_mask: 0xFF,
+            ..FACTS
+        };
+        complete_group(&[&FACTS, &narrow], true, &mut response);
+        assert_eq!(response[16..18], [0, 1]);
+        assert_eq!(response[32..40], [0, 0, 0, 0, 0, 0, 0, 0xFF]);
     }
 
     #[test]
     fn short_responses_are_left_alone() {
         for length in 0..32 {
             let mut response = vec![0; length];
-            complete_function(&FACTS, &mut response);
-            complete_group(&[&FACTS], &mut response);
+            complete_function(&FACTS, false, &mut response);
+            complete_group(&[&FACTS], false, &mut response);
             assert_eq!(response.len(), length);
         }
     }

@@ -22,10 +22,13 @@ const NEW_PSW: u64 = 0x1D0;
 pub struct ProgramException {
     /// Program interruption code.
     pub code: u16,
-    /// Translation-exception identification, and with it nullification: the old PSW is that of the
-    /// instruction itself, so that it can be executed again.
+    /// Translation-exception identification. But for protection exceptions it comes with nullification:
+    /// the old PSW is that of the instruction itself, so that it can be executed again.
     pub translation: Option<u64>,
 }
+
+/// Code of a protection exception.
+pub const PROTECTION: u16 = 0x04;
 
 /// Specification exception.
 pub const SPECIFICATION: ProgramException = ProgramException::suppressing(0x06);
@@ -108,8 +111,8 @@ fn interrupt(cpu: &mut dyn GuestCpu, exception: ProgramException, site: &Site) -
     let new_mask = u64::from_be_bytes(*new_mask);
     let new_address = u64::from_be_bytes(*new_address.first_chunk()?);
     let old_address = match exception.translation {
-        Some(_) => site.address,
-        None => site.next_address(),
+        Some(_) if exception.code != PROTECTION => site.address,
+        _ => site.next_address(),
     };
     let mut old = [0; 16];
     let (mask, address) = old.split_at_mut(8);

@@ -26,6 +26,12 @@ pub struct FunctionFacts {
     pub pchid: u16,
     /// Utility string (EBCDIC), if there is one.
     pub util: Option<[u8; UTIL_LENGTH]>,
+    /// Function type; 0 if the server does not say.
+    pub function_type: u8,
+    /// DMA address space mask of the group.
+    pub dma_mask: u64,
+    /// Number of interrupts.
+    pub interrupts: u16,
 }
 
 impl FunctionFacts {
@@ -36,7 +42,7 @@ impl FunctionFacts {
     /// Says what is missing.
     pub fn read(info: &[u8], first: usize) -> Result<Self, String> {
         let mut group = None;
-        let (mut pchid, mut util) = (0, None);
+        let (mut pchid, mut function_type, mut util) = (0, 0, None);
         let mut at = first;
         let mut seen = 0;
         loop {
@@ -50,7 +56,9 @@ impl FunctionFacts {
             let [id0, id1, version0, version1, next @ ..] = *head;
             let id = u16::from_ne_bytes([id0, id1]);
             let read = match id {
-                CAP_BASE => half(capability, 24).map(|value| pchid = value),
+                CAP_BASE => half(capability, 24)
+                    .zip(capability.get(30))
+                    .map(|(channel, kind)| (pchid, function_type) = (channel, *kind)),
                 CAP_GROUP => {
                     let version = u16::from_ne_bytes([version0, version1]);
                     limits(capability, version).map(|limits| group = Some(limits))
@@ -68,23 +76,41 @@ impl FunctionFacts {
                 return Err("the chain of capabilities has no end".into());
             }
         }
-        let (max_store_block, relaxed) =
-            group.ok_or("the device info has no group capability (id 2)")?;
+        let limits = group.ok_or("the device info has no group capability (id 2)")?;
         Ok(Self {
-            max_store_block,
-            relaxed,
+            max_store_block: limits.max_store_block,
+            relaxed: limits.relaxed,
             bars: [0; 6],
             pchid,
             util: util.filter(|util| *util != [0; UTIL_LENGTH]),
+            function_type,
+            dma_mask: limits.dma_mask,
+            interrupts: limits.interrupts,
         })
     }
 }
 
-/// u64 flags at 24, u16 maximum at 36; version 2 has the hardware's own maximum at 40.
-fn limits(capability: &[u8], version: u16) -> Option<(u16, bool)> {
-    let flags = u64::from_ne_bytes(*capability.get(24..)?.first_chunk()?);
-    let maximum = half(capability, if version >= 2 { 40 } else { 36 })?;
-    Some((maximum, flags & GROUP_RELAXED != 0))
+/// What a group's capability tells.
+struct Limits {
+    max_store_block: u16,
+    relaxed: bool,
+    dma_mask: u64,
+    interrupts: u16,
+}
+
+/// u64 DMA mask at 8, u64 flags at 24, u16 interrupts at 34, u16 maximum at 36; version 2 has the hardware's own
+/// maximum at 40.
+fn limits(capability: &[u8], version: u16) -> Option<Limits> {
+    let word = |at: usize| {
+        let bytes = capability.get(at..)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    };
+    Some(Limits {
+        max_store_block: half(capability, if version >= 2 { 40 } else { 36 })?,
+        relaxed: word(24)? & GROUP_RELAXED != 0,
+        dma_mask: word(8)?,
+        interrupts: half(capability, 34)?,
+    })
 }
 
 /// u32 length at 8, the string at 12.

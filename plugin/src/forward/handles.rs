@@ -21,8 +21,9 @@ const ENABLED: u32 = 1 << 31;
 /// `hw/s390x/s390-pci-inst.c`).
 const ENTERED_ERROR: u8 = 8;
 const IN_ERROR: u8 = 40;
-/// Operation of MPCIFC.
+/// Operations of MPCIFC after which loads and stores work again.
 const RESET_ERROR: u16 = 7;
+const RESET_BLOCK: u16 = 9;
 /// Vendor and device of ISM.
 const ISM: (u16, u16) = (0x1014, 0x04ED);
 /// A list: resume token at 16, length of an entry at 31, entries from 32 on.
@@ -109,9 +110,9 @@ impl Handles {
         }
     }
 
-    /// Takes in the outcome of an MPCIFC, of which one operation ends the error state.
+    /// Takes in the outcome of an MPCIFC, of which two operations unblock loads and stores.
     pub fn controlled(&mut self, handle: u32, operation: Option<u16>, cc: Option<u8>) {
-        if (operation, cc) == (Some(RESET_ERROR), Some(0)) {
+        if matches!((operation, cc), (Some(RESET_ERROR | RESET_BLOCK), Some(0))) {
             self.set_error(handle, false);
         }
     }

@@ -42,7 +42,7 @@ fn forwarder(server: &FakeServer) -> Forwarder {
             socket: server.path.clone(),
             selector: Selector::Fid(8),
         }],
-        true,
+        Clp::Linux,
     )
     .unwrap();
     enable(&forwarder, ENABLED);
@@ -231,7 +231,7 @@ fn a_waiting_function_holds_up_no_other() {
         socket: server.path.clone(),
         selector: Selector::Fid(fid),
     };
-    let forwarder = Forwarder::connect(&[forward(&slow, 8), forward(&fast, 9)], false).unwrap();
+    let forwarder = Forwarder::connect(&[forward(&slow, 8), forward(&fast, 9)], Clp::Qemu).unwrap();
     let cpu = |handle| {
         let mut cpu = block_cpu(8);
         cpu.gprs[2] = request(handle, 2, 8);
@@ -273,7 +273,7 @@ fn a_socket_without_a_server_is_named() {
             socket: "/nowhere/f.insn".into(),
             selector: Selector::OnlyIsm,
         }],
-        false,
+        Clp::Qemu,
     )
     .unwrap_err();
     assert!(
@@ -306,7 +306,7 @@ fn queries_are_answered_with_what_the_server_says() {
     assert_eq!(group[19..22], [8, 0x10, 0]);
     group_request[19] = 1;
     assert!(!forwarder.complete(&group_request, &mut group));
-    forwarder.clp = false;
+    forwarder.clp = Clp::Qemu;
     assert!(!forwarder.complete(&request, &mut response));
     assert_eq!(response[30..32], [0, 0]);
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Which exception ends an instruction whose block of guest memory cannot be read.
+//! An instruction's block in guest memory, and which exception ends the instruction if it cannot be reached.
 //!
-//! QEMU only tells a plugin that a read failed. Why, is found by following the translation tables,
-//! as the z/Architecture Principles of Operation, chapter 3, describe. Access keys are not looked
+//! QEMU only tells a plugin that a read failed, and reads no secondary space. Why, and what is in that
+//! space, is found by following the translation tables, as the z/Architecture Principles of Operation, chapter 3, describe. Access keys are not looked
 //! at, as QEMU's own read for plugins does not.
 
-use super::ending::{ADDRESSING, ProgramException};
-use crate::cpu::{GuestCpu, PSW_DAT, real_to_absolute};
+use super::ending::{ADDRESSING, PROTECTION, ProgramException};
+use crate::cpu::{GuestCpu, PSW_DAT, append_logical, real_to_absolute};
 
 const PAGE: u64 = 4096;
 /// PSW mask bits 16 and 17.
 const PSW_SPACE: u32 = 46;
-/// Control registers with the tables of primary and home space.
+/// Control registers with the tables of primary, secondary and home space.
 const PRIMARY: u8 = 1;
+const SECONDARY: u8 = 7;
 const HOME: u8 = 13;
+/// PSW mask bits 16 and 17 of the secondary space.
+const SECONDARY_SPACE: u64 = 2;
 /// Control register 0: enhanced DAT, which has frames of 1 MiB and 2 GiB.
 const ENHANCED_DAT: u64 = 1 << 23;
 /// Address-space-control element: real space, table type, table length.
@@ -33,27 +36,79 @@ const TRANSLATION_SPECIFICATION: ProgramException = ProgramException::suppressin
 const PAGE_TRANSLATION: u16 = 0x11;
 /// Of the table types segment, region third, second and first.
 const TABLE_TRANSLATION: [u16; 4] = [0x10, 0x3B, 0x3A, 0x39];
-/// In a translation-exception identification: a fetch.
+/// In a translation-exception identification: a fetch, a store.
 const FETCH: u64 = 0x800;
+const STORE: u64 = 0x400;
+/// Segment-table or page-table entry: must not be stored to.
+const PROTECTED: u64 = 0x200;
+
+/// Appends `length` bytes, at least 1, at a logical address.
+///
+/// # Errors
+/// The exception of the first page that cannot be read.
+pub fn append_block(
+    cpu: &dyn GuestCpu,
+    address: u64,
+    length: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), ProgramException> {
+    let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
+    if mask & PSW_DAT == 0 || mask >> PSW_SPACE & 3 != SECONDARY_SPACE {
+        return if append_logical(cpu, address, length, out) {
+            Ok(())
+        } else {
+            Err(access_exception(cpu, address, length))
+        };
+    }
+    let prefix = cpu.prefix().ok_or(ADDRESSING)?;
+    let (mut at, mut left) = (address, length);
+    while left > 0 {
+        let in_page = usize::try_from(PAGE - at % PAGE).unwrap_or(usize::MAX);
+        let piece = in_page.min(left);
+        let real = translate(cpu, SECONDARY_SPACE, at & !(PAGE - 1))? + at % PAGE;
+        if !cpu.append_absolute(real_to_absolute(real, prefix), piece, out) {
+            return Err(ADDRESSING);
+        }
+        at = at.wrapping_add(piece as u64);
+        left -= piece;
+    }
+    Ok(())
+}
+
+/// Whether `length` bytes, at least 1, at a logical address can be read, or stored to.
+///
+/// # Errors
+/// The exception of the first page that cannot.
+pub fn reach_all(
+    cpu: &dyn GuestCpu,
+    address: u64,
+    length: usize,
+    store: bool,
+) -> Result<(), ProgramException> {
+    pages(address, length).try_for_each(|page| reach(cpu, page, store))
+}
+
+fn pages(address: u64, length: usize) -> impl Iterator<Item = u64> {
+    let last = address.wrapping_add(length as u64).wrapping_sub(1);
+    let pages = (last / PAGE).wrapping_sub(address / PAGE) & (u64::MAX / PAGE);
+    (0..=pages).map(move |page| (address & !(PAGE - 1)).wrapping_add(page * PAGE))
+}
 
 /// The exception of reading `length` bytes, at least 1, at a logical address where that failed.
 pub fn access_exception(cpu: &dyn GuestCpu, address: u64, length: usize) -> ProgramException {
-    let last = address.wrapping_add(length as u64).wrapping_sub(1);
-    let pages = (last / PAGE).wrapping_sub(address / PAGE) & (u64::MAX / PAGE);
-    (0..=pages)
-        .map(|page| (address & !(PAGE - 1)).wrapping_add(page * PAGE))
-        .find_map(|page| reach(cpu, page).err())
+    reach_all(cpu, address, length, false)
+        .err()
         // What could not be read before can be now, or nobody knows why not.
         .unwrap_or(ADDRESSING)
 }
 
-/// Whether a page of logical addresses can be read.
-fn reach(cpu: &dyn GuestCpu, page: u64) -> Result<(), ProgramException> {
+/// Whether a page of logical addresses can be read, or stored to.
+fn reach(cpu: &dyn GuestCpu, page: u64, store: bool) -> Result<(), ProgramException> {
     let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
     let real = if mask & PSW_DAT == 0 {
         page
     } else {
-        translate(cpu, mask >> PSW_SPACE & 3, page)?
+        walk(cpu, mask >> PSW_SPACE & 3, page, store)?
     };
     let prefix = cpu.prefix().ok_or(ADDRESSING)?;
     let mut byte = Vec::with_capacity(1);
@@ -64,12 +119,20 @@ fn reach(cpu: &dyn GuestCpu, page: u64) -> Result<(), ProgramException> {
     }
 }
 
-/// Real address of a page of virtual addresses in space 0 (primary) or 3 (home).
+/// Real address of a page of virtual addresses in space 0 (primary), 2 (secondary) or 3 (home), to be read.
 ///
 /// # Errors
 /// The exception of an address that is not translated.
 pub fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, ProgramException> {
-    let register = if space == 3 { HOME } else { PRIMARY };
+    walk(cpu, space, page, false)
+}
+
+fn walk(cpu: &dyn GuestCpu, space: u64, page: u64, store: bool) -> Result<u64, ProgramException> {
+    let register = match space {
+        SECONDARY_SPACE => SECONDARY,
+        3 => HOME,
+        _ => PRIMARY,
+    };
     let asce = cpu.control(register).ok_or(ADDRESSING)?;
     let enhanced = cpu.control(0).ok_or(ADDRESSING)? & ENHANCED_DAT != 0;
     if asce & REAL_SPACE != 0 {
@@ -77,7 +140,7 @@ pub fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, Progr
     }
     let fault = |code| ProgramException {
         code,
-        translation: Some(page | FETCH | space),
+        translation: Some(page | if store { STORE } else { FETCH } | space),
     };
     // 3: region first, 2: region second, 1: region third, 0: segment.
     let top = (asce & TABLE_TYPE) >> 2;
@@ -102,6 +165,9 @@ pub fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, Progr
         if (entry & TABLE_TYPE) >> 2 != level {
             return Err(TRANSLATION_SPECIFICATION);
         }
+        if store && level == 0 && entry & PROTECTED != 0 {
+            return Err(fault(PROTECTION));
+        }
         if enhanced && level <= 1 && entry & LARGE_FRAME != 0 {
             let frame = (1 << shift(level)) - 1;
             return Ok(entry & !frame | page & frame);
@@ -120,6 +186,9 @@ pub fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, Progr
     }
     if entry & PAGE_RESERVED != 0 {
         return Err(TRANSLATION_SPECIFICATION);
+    }
+    if store && entry & PROTECTED != 0 {
+        return Err(fault(PROTECTION));
     }
     Ok(entry & !(PAGE - 1))
 }

@@ -47,6 +47,9 @@ fn the_server_tells_limits_and_sizes() {
             bars: [1 << 48, 0, 4096, 0, 0, 0],
             pchid: 0x07C0,
             util: None,
+            function_type: 5,
+            dma_mask: u64::MAX,
+            interrupts: 1,
         }
     );
 }

@@ -74,13 +74,17 @@ fn a_function_in_error_is_qemus_until_the_error_is_reset() {
     for status in [8, 40] {
         handles.refreshed(0x8000_0021, Some(1), Some(status));
         assert_eq!(handles.find(0x8000_0021), None);
-        for (operation, cc) in [(7, 1), (9, 0), (4, 0)] {
+        for (operation, cc) in [(7, 1), (9, 1), (4, 0)] {
             handles.controlled(0x8000_0021, Some(operation), Some(cc));
             assert_eq!(handles.find(0x8000_0021), None);
         }
         handles.controlled(0x8000_0021, Some(7), Some(0));
         assert_eq!(handles.find(0x8000_0021), Some(0));
     }
+    // Unblocked, loads and stores work, though the function is still in error.
+    handles.refreshed(0x8000_0021, Some(1), Some(8));
+    handles.controlled(0x8000_0021, Some(9), Some(0));
+    assert_eq!(handles.find(0x8000_0021), Some(0));
     // Disabling and enabling ends it as well.
     handles.refreshed(0x8000_0021, Some(1), Some(8));
     set(&mut handles, OK, 0x8000_0021, 0x21);
