@@ -44,7 +44,7 @@ pub fn batches(recording: &Recording, expectations: &[Expectation]) -> Vec<Batch
             let case = first + offset;
             batches.push(Batch {
                 cases: case..case + 1,
-                pieces: base + span.start..base + span.end,
+                pieces: (base + span.start..base + span.end).collect(),
             });
         }
     }
@@ -148,6 +148,7 @@ mod tests {
 
     fn load(offset: u64, length: u64) -> Seen {
         Seen {
+            function: 0,
             access: Access::ConfigRead,
             space: 15,
             offset,
@@ -155,11 +156,13 @@ mod tests {
             bytes: Vec::new(),
             block: false,
             optional: true,
+            answer: None,
         }
     }
 
     fn store(offset: u64, length: usize) -> Seen {
         Seen {
+            function: 0,
             access: Access::Store,
             space: 0,
             offset,
@@ -167,12 +170,14 @@ mod tests {
             bytes: vec![0; length],
             block: true,
             optional: false,
+            answer: None,
         }
     }
 
     fn piece(access: Access, offset: u64, length: usize) -> Piece {
         let space = if access.is_config() { 15 } else { 0 };
         Piece {
+            function: 0,
             access,
             path: "x".into(),
             space,

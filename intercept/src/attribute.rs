@@ -24,7 +24,7 @@ pub struct Batch {
     /// Indices of the plan's cases.
     pub cases: Range<usize>,
     /// Indices of the recording's pieces.
-    pub pieces: Range<usize>,
+    pub pieces: Vec<usize>,
 }
 
 /// Whether an access is a fence of the probe.
@@ -32,7 +32,8 @@ pub(crate) fn is_fence(piece: &Piece) -> bool {
     piece.access == Access::ConfigRead && piece.offset == FENCE_OFFSET && piece.bytes.len() == 4
 }
 
-/// Batches in order; one that did not run has no pieces.
+/// Batches in order; one that did not run has no pieces. A case whose fences failed, because a function was disabled or in
+/// error, is in the batch of the one before it.
 ///
 /// # Errors
 /// A number of fences other than the executed batches call for.
@@ -44,54 +45,92 @@ pub fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
     Ok(batches)
 }
 
-/// The batches of one start of QEMU. One that was done ends with a fence, one that stopped does not.
+/// The batches of one start of QEMU. One that was done ends with a fence of each function, one that stopped does not.
 fn batches_of(recording: &Recording, span: &Span<'_>) -> Result<Vec<Batch>, FenceError> {
-    let batches: Vec<Range<usize>> = recording
-        .plan
-        .batches()
-        .into_iter()
-        .map(|cases| cases.start.max(span.cases.start)..cases.end.min(span.cases.end))
-        .filter(|cases| !cases.is_empty())
-        .collect();
-    let mut fences: Vec<usize> = span
+    let mut batches: Vec<Batch> = Vec::new();
+    for index in span.cases.clone() {
+        let Some(fences) = fences(recording, span, index) else {
+            continue;
+        };
+        match batches.last_mut() {
+            Some(batch) if !fences.begins_batch => batch.cases.end = index + 1,
+            _ => batches.push(Batch {
+                cases: index..index + 1,
+                pieces: Vec::new(),
+            }),
+        }
+    }
+    for function in (0..).take(recording.plan.functions()) {
+        share(recording, span, function, &mut batches)?;
+    }
+    Ok(batches)
+}
+
+/// The fences before a case.
+struct Fences {
+    /// Whether the case begins a batch.
+    begins_batch: bool,
+    /// A bit for each function whose fence loaded.
+    loaded: u8,
+}
+
+fn fences(recording: &Recording, span: &Span<'_>, index: usize) -> Option<Fences> {
+    let case = recording.plan.cases.get(index)?;
+    let outcome = recording.outcomes.get(index)?;
+    let fenced = !case.joined || index == span.cases.start;
+    Some(Fences {
+        begins_batch: fenced && outcome.fences_failed == 0,
+        loaded: if fenced && outcome.executed {
+            !outcome.fences_failed
+        } else {
+            0
+        },
+    })
+}
+
+/// Gives the accesses of one function to the batches, by its fences.
+fn share(
+    recording: &Recording,
+    span: &Span<'_>,
+    function: u8,
+    batches: &mut [Batch],
+) -> Result<(), FenceError> {
+    let bit = 1 << function;
+    let pieces: Vec<(usize, &Piece)> = span
         .pieces
         .clone()
-        .filter(|&index| recording.pieces.get(index).is_some_and(is_fence))
+        .filter_map(|index| Some((index, recording.pieces.get(index)?)))
+        .filter(|(_, piece)| piece.function == function)
         .collect();
-    let ran = |batch: &Range<usize>| {
-        recording
-            .outcomes
-            .get(batch.start)
-            .is_some_and(|outcome| outcome.executed)
-    };
-    let executed = batches.iter().filter(|batch| ran(batch)).count();
-    let expected = match span.stopped {
-        None => executed + 1,
-        // QEMU may have stopped at the fence itself.
-        Some(_) => executed.min(fences.len().max(executed.saturating_sub(1))),
-    };
-    if fences.len() != expected {
-        return Err(FenceError {
-            expected,
-            seen: fences.len(),
-        });
-    }
-    if span.stopped.is_some() {
-        fences.push(span.pieces.end);
-    }
-    let mut between = fences.windows(2).filter_map(|pair| match pair {
-        [start, end] => Some(start + 1..*end),
-        _ => None,
-    });
-    Ok(batches
-        .into_iter()
-        .map(|cases| {
-            let pieces = if ran(&cases) {
-                between.next().unwrap_or(0..0)
-            } else {
-                0..0
-            };
-            Batch { cases, pieces }
+    let cases: Vec<usize> = span
+        .cases
+        .clone()
+        .filter(|&index| {
+            fences(recording, span, index).is_some_and(|fences| fences.loaded & bit != 0)
         })
-        .collect())
+        .collect();
+    let seen = pieces.iter().filter(|(_, piece)| is_fence(piece)).count();
+    let last = usize::from(recording.last_fences_failed & bit == 0);
+    let (expected, enough) = match span.stopped {
+        None => (cases.len() + last, cases.len() + last),
+        // QEMU may have stopped at the fence itself.
+        Some(_) => (cases.len(), cases.len().saturating_sub(1)),
+    };
+    if !(enough..=expected).contains(&seen) {
+        return Err(FenceError { expected, seen });
+    }
+    // What came before the first fence belongs to the set-up.
+    let mut cases = cases.into_iter();
+    let mut batch = None;
+    for (index, piece) in pieces {
+        if is_fence(piece) {
+            let case = cases.next();
+            batch = batches
+                .iter_mut()
+                .find(|batch| case.is_some_and(|case| batch.cases.contains(&case)));
+        } else if let Some(batch) = &mut batch {
+            batch.pieces.push(index);
+        }
+    }
+    Ok(())
 }

@@ -54,20 +54,21 @@ struct Line {
     result: Option<String>,
 }
 
-/// The accesses in the event file, in order.
+/// The accesses in the event file of the guest's function with this number, in order.
 ///
 /// # Errors
 /// See [`EventsError`].
-pub fn read(path: &Path) -> Result<Vec<Piece>, EventsError> {
-    let timed = read_timed(path)?;
+pub fn read(path: &Path, function: u8) -> Result<Vec<Piece>, EventsError> {
+    let timed = read_timed(path, function)?;
     Ok(timed.into_iter().map(|(_, piece)| piece).collect())
 }
 
-/// The accesses in the event file, in order, each with when it came, in microseconds since the server started.
+/// The accesses in the event file of the guest's function with this number, in order, each with when it came, in
+/// microseconds since the server started.
 ///
 /// # Errors
 /// See [`EventsError`].
-pub fn read_timed(path: &Path) -> Result<Vec<(u64, Piece)>, EventsError> {
+pub fn read_timed(path: &Path, function: u8) -> Result<Vec<(u64, Piece)>, EventsError> {
     let text = std::fs::read_to_string(path).map_err(|source| EventsError::Read {
         path: path.to_owned(),
         source,
@@ -79,7 +80,7 @@ pub fn read_timed(path: &Path) -> Result<Vec<(u64, Piece)>, EventsError> {
             line: index + 1,
             reason,
         })?;
-        pieces.extend(piece);
+        pieces.extend(piece.map(|(time, piece)| (time, Piece { function, ..piece })));
     }
     Ok(pieces)
 }
@@ -111,6 +112,7 @@ fn parse(line: &str) -> Result<Option<(u64, Piece)>, String> {
         ));
     }
     let piece = Piece {
+        function: 0,
         access,
         path: line.path.unwrap_or_else(|| "config".into()),
         space: if access.is_config() {
@@ -169,7 +171,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
         std::fs::write(&path, "{\"schema_version\":1,\"event\":\"reset\"}\n{\n").expect("writes");
-        let message = read(&path).expect_err("refused").to_string();
+        let message = read(&path, 0).expect_err("refused").to_string();
         assert!(message.contains("events, line 2: EOF"), "{message}");
     }
 }

@@ -3,15 +3,20 @@
 //! Source of the checks: QEMU `hw/s390x/s390-pci-inst.c` for what z/Architecture asks of every function, and the patches
 //! that taught Linux relaxed alignment for what a relaxed function lets pass (see `docs/`).
 
+mod called;
+mod controls;
 mod refusal;
+mod state;
 
-pub use refusal::{Refusal, exception, exception_name};
+pub use refusal::{Refusal, Where, exception, exception_name, nullifies};
 
-use crate::plan::{Base, Case, Handle, Instruction, Payload, Variable};
-use crate::probe::FunctionFacts;
-use crate::probe::layout::{DMA_ADDRESS, DMA_LENGTH};
+use crate::plan::{Announced, Base, Case, Field, Handle, Instruction, Operand, Variable};
+use crate::probe::layout::FUNCTIONS;
+use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{Access, Recording, Source};
 use serde::{Deserialize, Serialize};
+use state::{Controls, ErrorState, Event};
+use std::collections::VecDeque;
 
 /// Condition code for a handle of no enabled function.
 const BAD_HANDLE: Refusal = Refusal::Condition(3, None);
@@ -19,6 +24,13 @@ const BAD_HANDLE: Refusal = Refusal::Condition(3, None);
 const BAD_SPACE: Refusal = Refusal::Condition(1, Some(20));
 const SPECIFICATION: Refusal = Refusal::Exception(exception::SPECIFICATION);
 const OPERAND: Refusal = Refusal::Exception(exception::OPERAND);
+/// Loads and stores of a function in error: they are blocked, or the function is in error.
+const IN_ERROR: [Refusal; 2] = [
+    Refusal::Condition(1, Some(12)),
+    Refusal::Condition(1, Some(8)),
+];
+/// The BAR with the MSI-X table, which QEMU emulates.
+const VECTOR_BAR: u8 = 4;
 
 /// Which function the instructions are measured against.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +57,8 @@ impl Model {
 /// What the device must see of an accepted instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
+    /// Which function.
+    pub function: u8,
     /// Kind.
     pub access: Access,
     /// Address space.
@@ -57,8 +71,10 @@ pub struct Seen {
     pub bytes: Vec<u8>,
     /// Whether it is a block store, which must arrive whole.
     pub block: bool,
-    /// Whether QEMU may answer by itself: config space, which it emulates in part.
+    /// Whether QEMU may answer by itself: config space, which it emulates in part, and the MSI-X table.
     pub optional: bool,
+    /// What a load must give, if it is known.
+    pub answer: Option<Vec<u8>>,
 }
 
 impl Seen {
@@ -78,6 +94,8 @@ pub struct Expectation {
     pub refusals: Vec<Refusal>,
     /// The access of an accepted instruction; also tells where a wrongly accepted one would go.
     pub seen: Option<Seen>,
+    /// What the instruction must write into its block in guest memory.
+    pub fields: Vec<Field>,
 }
 
 impl Expectation {
@@ -110,7 +128,10 @@ impl Expectation {
         };
         let accepted = match &self.seen {
             None => "cc 0".to_owned(),
-            Some(seen) if seen.optional => "cc 0, answered by config space".to_owned(),
+            Some(seen) if seen.optional && seen.access.is_config() => {
+                "cc 0, answered by config space".to_owned()
+            }
+            Some(seen) if seen.optional => "cc 0, answered by the MSI-X table".to_owned(),
             Some(seen) if seen.access.is_store() => format!("one store{}", of(seen.length)),
             Some(seen) => format!("one load{}", of(seen.length)),
         };
@@ -130,16 +151,17 @@ fn bytes(count: u64) -> String {
     }
 }
 
-/// Walks a plan in order, because what MPCIFC, RPCIT and patched payloads should do depends on what came before.
+/// Walks a plan in order, because what an instruction should do depends on what came before.
 #[derive(Debug)]
 pub struct Reference<'a> {
     model: Model,
     maximum: u16,
     facts: &'a FunctionFacts,
+    announced: &'a Announced,
     saved: u64,
-    interrupts: bool,
-    translation: bool,
-    /// Whether all that registered them was seen.
+    controls: [Controls; FUNCTIONS],
+    events: VecDeque<Event>,
+    /// Whether all that registered interrupts and translations was seen.
     known: bool,
 }
 
@@ -147,21 +169,19 @@ impl<'a> Reference<'a> {
     /// The expectations of all cases of a recording, in order.
     #[must_use]
     pub fn expectations(model: Model, recording: &'a Recording) -> Vec<Expectation> {
-        let (maximum, facts) = (recording.max_store_block, &recording.facts);
+        let (announced, facts) = (&recording.announced, &recording.facts);
         let (plan, outcomes) = (&recording.plan, &recording.outcomes);
         let mut reference = match recording.source {
-            Source::Probe => Self::new(model, maximum, facts),
-            Source::Guest => Self::of_any_guest(model, maximum, facts),
+            Source::Probe => Self::new(model, recording.max_store_block, facts, announced),
+            Source::Guest => Self::of_any_guest(model, recording.max_store_block, facts, announced),
         };
         let mut expectations = Vec::new();
         for (index, ((tag, case), outcome)) in (0..).zip(&plan.cases).zip(outcomes).enumerate() {
             if index > 0 && recording.starts.iter().any(|start| start.begin == index) {
                 reference.restart();
             }
-            expectations.push(reference.expect(case, tag, outcome.executed));
-            if case.save && outcome.executed {
-                reference.save(outcome.loaded);
-            }
+            expectations.push(reference.expect(case, tag));
+            reference.settle(case, tag, outcome);
         }
         expectations
     }
@@ -169,24 +189,35 @@ impl<'a> Reference<'a> {
     /// The state after the set-up: interrupts and translation are registered. `maximum` is the function's own longest
     /// block store.
     #[must_use]
-    pub fn new(model: Model, maximum: u16, facts: &'a FunctionFacts) -> Self {
+    pub fn new(
+        model: Model,
+        maximum: u16,
+        facts: &'a FunctionFacts,
+        announced: &'a Announced,
+    ) -> Self {
         Self {
             model,
             maximum,
             facts,
+            announced,
             saved: 0,
-            interrupts: true,
-            translation: true,
+            controls: std::array::from_fn(Controls::new),
+            events: VecDeque::new(),
             known: true,
         }
     }
 
     /// For a guest whose registrations and translation tables are not known: RPCIT and MPCIFC may succeed or not.
     #[must_use]
-    pub fn of_any_guest(model: Model, maximum: u16, facts: &'a FunctionFacts) -> Self {
+    pub fn of_any_guest(
+        model: Model,
+        maximum: u16,
+        facts: &'a FunctionFacts,
+        announced: &'a Announced,
+    ) -> Self {
         Self {
             known: false,
-            ..Self::new(model, maximum, facts)
+            ..Self::new(model, maximum, facts, announced)
         }
     }
 
@@ -194,39 +225,101 @@ impl<'a> Reference<'a> {
     fn restart(&mut self) {
         *self = Self {
             known: self.known,
-            ..Self::new(self.model, self.maximum, self.facts)
+            ..Self::new(self.model, self.maximum, self.facts, self.announced)
         };
     }
 
-    /// Keeps what a case with `save` loaded.
-    pub fn save(&mut self, value: u64) {
-        self.saved = value;
+    fn controls(&self, function: u8) -> &Controls {
+        let [first, ..] = &self.controls;
+        self.controls.get(usize::from(function)).unwrap_or(first)
+    }
+
+    /// Takes in how a case ended, as far as later ones depend on it.
+    pub fn settle(&mut self, case: &Case, tag: u32, outcome: &Outcome) {
+        if !outcome.executed {
+            return;
+        }
+        if case.save && case.instruction == Instruction::Pcilg {
+            self.saved = outcome.loaded;
+        }
+        let stored = case.space == VECTOR_BAR
+            && outcome.succeeded()
+            && matches!(case.instruction, Instruction::Pcistb | Instruction::Pcistg);
+        let bytes = if stored {
+            self.payload(case, tag)
+        } else {
+            Vec::new()
+        };
+        let offset = self.offset(case);
+        let entered = self.controls(case.function).error;
+        if let Some(controls) = self.controls.get_mut(usize::from(case.function)) {
+            controls.settle(case, outcome);
+            controls.vectors.extend((offset..).zip(bytes));
+        }
+        let now = self.controls(case.function).error;
+        if entered != ErrorState::Blocked && now == ErrorState::Blocked {
+            self.events.push_back(Event {
+                function: case.function,
+                range: (case.offset, case.length),
+            });
+        }
+        if case.instruction == Instruction::Chsc && outcome.succeeded() {
+            self.events.pop_front();
+        }
+    }
+
+    /// A bit for each function whose config space cannot be loaded: it is disabled, or in error.
+    #[must_use]
+    pub fn unreachable(&self) -> u8 {
+        (0..)
+            .zip(&self.controls)
+            .filter(|(_, controls)| !controls.enabled || controls.error == ErrorState::Blocked)
+            .fold(0, |bits, (function, _)| bits | 1 << function)
     }
 
     /// The expectation of the next case; `tag` is its place in the plan.
-    pub fn expect(&mut self, case: &Case, tag: u32, executed: bool) -> Expectation {
+    #[must_use]
+    pub fn expect(&self, case: &Case, tag: u32) -> Expectation {
         let mut refusals = Vec::new();
-        if case.handle != Handle::Enabled && !case.instruction.is_mio() {
-            refusals.push(BAD_HANDLE);
+        let mut fields = Vec::new();
+        if case.problem_state {
+            refusals.push(Refusal::Exception(exception::PRIVILEGED));
+            if case.instruction.is_mio() {
+                refusals.push(Refusal::Exception(exception::OPERATION));
+            }
+            return Expectation {
+                accept: false,
+                refusals,
+                seen: case.instruction.moves().then(|| self.seen(case, tag)),
+                fields,
+            };
         }
+        let controls = self.controls(case.function);
+        self.handle(case, &mut refusals);
+        if case.instruction.moves() && controls.error == ErrorState::Blocked && self.known {
+            refusals.extend(IN_ERROR);
+        }
+        let unreachable = self.unreachable_block(case, &mut refusals);
         let mut either = false;
-        let mut seen = None;
         match case.instruction {
-            Instruction::Pcistb => {
-                self.block(case, &mut refusals);
-                seen = Some(self.seen(case, tag));
-            }
-            Instruction::Pcistg | Instruction::Pcilg => {
-                either = self.register(case, &mut refusals);
-                seen = Some(self.seen(case, tag));
-            }
-            Instruction::Rpcit if self.known => self.refresh(case, &mut refusals),
+            Instruction::Pcistb => either = self.block(case, &mut refusals),
+            Instruction::Pcistg | Instruction::Pcilg => either = self.register(case, &mut refusals),
+            Instruction::Rpcit if self.known => either = self.refresh(case, &mut refusals),
             Instruction::Rpcit | Instruction::Mpcifc if !self.known => {
                 either = refusals.is_empty();
                 refusals.push(Refusal::Condition(1, None));
             }
             Instruction::Rpcit => {}
-            Instruction::Mpcifc => either = self.control(case, &mut refusals, executed),
+            // A block that cannot be read says nothing.
+            Instruction::Mpcifc if unreachable => {}
+            Instruction::Mpcifc => either = self.control(case, &mut refusals),
+            Instruction::Stpcifc if !self.known => {}
+            Instruction::Stpcifc => {
+                either = self.store_controls(case, &mut refusals, &mut fields);
+            }
+            Instruction::Clp => self.call(case, &mut refusals, &mut fields),
+            Instruction::Chsc => self.event(&mut fields),
+            Instruction::Sic => {}
             Instruction::Pcistbi
             | Instruction::Pcistgi
             | Instruction::Pcilgi
@@ -237,14 +330,69 @@ impl<'a> Reference<'a> {
         Expectation {
             accept: refusals.is_empty() || either,
             refusals,
-            seen,
+            seen: case.instruction.moves().then(|| self.seen(case, tag)),
+            fields,
         }
+    }
+
+    /// Handles that name no function, or one in another state.
+    fn handle(&self, case: &Case, refusals: &mut Vec<Refusal>) {
+        let enabled = self.controls(case.function).enabled;
+        let bad = match case.instruction {
+            Instruction::Pcistb
+            | Instruction::Pcistg
+            | Instruction::Pcilg
+            | Instruction::Rpcit
+            | Instruction::Mpcifc => case.handle != Handle::Enabled || !enabled,
+            // It takes handles of functions that are disabled, too. One with other instance bits may be taken or not.
+            Instruction::Stpcifc => case.handle == Handle::Unknown,
+            _ => false,
+        };
+        let unclear = case.instruction == Instruction::Stpcifc && other_instance(case.handle);
+        if bad || unclear {
+            refusals.push(BAD_HANDLE);
+        }
+    }
+
+    /// Whether the instruction's block cannot be read or written.
+    fn unreachable_block(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
+        if !case.instruction.has_block() {
+            return false;
+        }
+        let at = |code, page| {
+            Refusal::Access(
+                code,
+                Where {
+                    page,
+                    space: case.translation.control().unwrap_or(0),
+                    // CLP and CHSC read their block before they write to it.
+                    store: case.instruction == Instruction::Stpcifc
+                        || code == exception::PROTECTION,
+                },
+            )
+        };
+        let addressing = Refusal::Exception(exception::ADDRESSING);
+        let translated = case.translation.control().is_some();
+        let refusal = match case.operand {
+            Operand::Present => None,
+            Operand::Absent => Some(addressing),
+            Operand::PageMissing => Some(at(exception::PAGE_TRANSLATION, 0)),
+            Operand::SegmentMissing => Some(at(exception::SEGMENT_TRANSLATION, 0)),
+            Operand::SecondPageMissing if translated => Some(at(exception::PAGE_TRANSLATION, 1)),
+            Operand::SecondPageMissing => Some(addressing),
+            Operand::WriteProtected => case
+                .instruction
+                .writes_block()
+                .then(|| at(exception::PROTECTION, 0)),
+        };
+        refusals.extend(refusal);
+        refusal.is_some()
     }
 
     fn offset(&self, case: &Case) -> u64 {
         match case.base {
             Base::Space => case.offset,
-            Base::Dmb => case.offset.wrapping_add(self.facts.token),
+            Base::Dmb => case.offset.wrapping_add(self.facts.of(case.function).token),
         }
     }
 
@@ -262,14 +410,24 @@ impl<'a> Reference<'a> {
         } else {
             Vec::new()
         };
+        let vectors = case.space == VECTOR_BAR && self.known;
+        let known = &self.controls(case.function).vectors;
+        let answer = (vectors && !store).then(|| {
+            let offset = self.offset(case);
+            (offset..offset.saturating_add(case.length))
+                .map(|at| known.get(&at).copied())
+                .collect::<Option<Vec<u8>>>()
+        });
         Seen {
+            function: case.function,
             access,
             space: case.space,
             offset: self.offset(case),
             length: case.length,
             bytes,
             block: case.instruction == Instruction::Pcistb,
-            optional: config,
+            optional: config || vectors,
+            answer: answer.flatten(),
         }
     }
 
@@ -277,9 +435,11 @@ impl<'a> Reference<'a> {
         let mut bytes = case.payload_bytes(tag);
         if let Some(patch) = case.patch {
             let value = match patch.value {
-                Variable::Gid => self.facts.gid,
-                Variable::Token => self.facts.token,
+                Variable::Gid => self.facts.of(case.function).gid,
+                Variable::Token => self.facts.of(case.function).token,
                 Variable::Saved => self.saved,
+                // Only blocks of CLP have these.
+                Variable::Handle | Variable::Group => return bytes,
             };
             for (slot, byte) in bytes.iter_mut().skip(patch.at).zip(value.to_be_bytes()) {
                 *slot = byte;
@@ -307,10 +467,11 @@ impl<'a> Reference<'a> {
         }
     }
 
-    fn block(&self, case: &Case, refusals: &mut Vec<Refusal>) {
+    /// True if both a refusal and success are right.
+    fn block(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
         if case.space > 5 {
             refusals.push(BAD_SPACE);
-            return;
+            return false;
         }
         let offset = self.offset(case);
         let maximum = match self.model {
@@ -329,6 +490,12 @@ impl<'a> Reference<'a> {
             refusals.push(SPECIFICATION);
         }
         self.reach(case, refusals);
+        // The MSI-X table is made for registers; no source tells whether it takes blocks.
+        if refusals.is_empty() && case.space == VECTOR_BAR {
+            refusals.push(OPERAND);
+            return true;
+        }
+        false
     }
 
     /// True if the length is one that may be refused or carried out.
@@ -360,48 +527,11 @@ impl<'a> Reference<'a> {
         }
         false
     }
+}
 
-    fn refresh(&self, case: &Case, refusals: &mut Vec<Refusal>) {
-        if case.odd_register {
-            refusals.push(SPECIFICATION);
-        }
-        let inside = case.offset >= DMA_ADDRESS
-            && case.offset.saturating_add(case.length) <= DMA_ADDRESS + DMA_LENGTH;
-        if !self.translation || !inside {
-            refusals.push(Refusal::Condition(1, None));
-        }
-    }
-
-    /// True if the operation is one of which nothing is asked.
-    fn control(&mut self, case: &Case, refusals: &mut Vec<Refusal>, executed: bool) -> bool {
-        if !case.source.is_multiple_of(8) {
-            refusals.push(SPECIFICATION);
-        }
-        let format = match &case.payload {
-            Payload::Bytes(bytes) => bytes.first().copied().unwrap_or(0),
-            Payload::Pattern => 0,
-        };
-        if format != 0 {
-            refusals.push(OPERAND);
-        }
-        let sequence = Refusal::Condition(1, None);
-        let changes = refusals.is_empty() && executed;
-        match case.operation {
-            2 if self.interrupts => refusals.push(sequence),
-            3 if !self.interrupts => refusals.push(sequence),
-            4 if self.translation => refusals.push(sequence),
-            5 | 6 if !self.translation => refusals.push(sequence),
-            2 | 3 if changes => self.interrupts = case.operation == 2,
-            4 | 5 if changes => self.translation = case.operation == 4,
-            2..=6 => {}
-            7 | 9 | 10 => {
-                refusals.push(sequence);
-                return true;
-            }
-            _ => refusals.push(OPERAND),
-        }
-        false
-    }
+/// Whether the instruction finds a function by other bits of the handle alone, or may not.
+const fn other_instance(handle: Handle) -> bool {
+    matches!(handle, Handle::Stale | Handle::Zero)
 }
 
 #[cfg(test)]

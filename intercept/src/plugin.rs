@@ -4,7 +4,6 @@
 
 use crate::args::Args;
 use crate::error::Error;
-use crate::qemu::FID;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -29,22 +28,26 @@ impl Plugin {
             .map_err(|source| Error::NoPlugin { path, source })
     }
 
-    /// QEMU's arguments, for records in the file `out` and with instructions going to the socket `forward`, wrongly in the
-    /// way of `defect`.
+    /// QEMU's arguments, for records in the file `out` and with the instructions for the functions with these ids going to
+    /// the sockets in `forward`, wrongly in the way of `defect`.
     #[must_use]
     pub fn arguments(
         &self,
         out: Option<&Path>,
-        forward: Option<&Path>,
+        forward: &[(&Path, u32)],
         defect: Option<&str>,
     ) -> [OsString; 2] {
         let mut plugin = option("file=", &self.0);
         if let Some(out) = out {
             plugin.push(option(",out=", out));
         }
-        if let Some(forward) = forward {
-            plugin.push(option(",forward=", forward));
-            plugin.push(format!(",fid={FID}"));
+        for (socket, fid) in forward {
+            plugin.push(option(",forward=", socket));
+            plugin.push(format!(",fid={fid}"));
+        }
+        // Only the probe is told everything; Linux would ask for a DMA window that QEMU refuses.
+        if out.is_none() && !forward.is_empty() {
+            plugin.push(",clp=full");
         }
         if let Some(defect) = defect {
             plugin.push(option(",break=", Path::new(defect)));
@@ -70,15 +73,15 @@ mod tests {
         let plugin = Plugin("/a,b.so".into());
         let [flag, value] = plugin.arguments(
             Some(Path::new("/r")),
-            Some(Path::new("/s.insn")),
+            &[(Path::new("/s.insn"), 8), (Path::new("/t.insn"), 9)],
             Some("split"),
         );
         assert_eq!(flag, "-plugin");
         assert_eq!(
             value,
-            "file=/a,,b.so,out=/r,forward=/s.insn,fid=8,break=split"
+            "file=/a,,b.so,out=/r,forward=/s.insn,fid=8,forward=/t.insn,fid=9,break=split"
         );
-        let [_, alone] = plugin.arguments(None, Some(Path::new("/s.insn")), None);
-        assert_eq!(alone, "file=/a,,b.so,forward=/s.insn,fid=8");
+        let [_, alone] = plugin.arguments(None, &[(Path::new("/s.insn"), 8)], None);
+        assert_eq!(alone, "file=/a,,b.so,forward=/s.insn,fid=8,clp=full");
     }
 }

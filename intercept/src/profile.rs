@@ -1,5 +1,6 @@
 //! The little that must be known of the server's profile to say what its function should see.
 
+use crate::plan::Announced;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -40,10 +41,8 @@ pub enum ProfileError {
 pub struct Profile {
     /// Its name, for reports.
     pub name: String,
-    /// Longest block store the function takes.
-    pub max_store_block: u16,
-    /// Whether it takes any alignment.
-    pub relaxed: bool,
+    /// What the function announces of itself.
+    pub announced: Announced,
 }
 
 impl Default for Profile {
@@ -51,8 +50,7 @@ impl Default for Profile {
     fn default() -> Self {
         Self {
             name: "ism".into(),
-            max_store_block: 4096,
-            relaxed: true,
+            announced: Announced::default(),
         }
     }
 }
@@ -69,10 +67,72 @@ struct File {
 struct Device {
     max_store_block_length: Option<u16>,
     relaxed: Option<bool>,
+    msix: Option<bool>,
+    data_bar_bits: Option<u8>,
+    pchid: Option<u16>,
+    pnetid: Option<String>,
 }
 
+/// A function's own settings come before those of all functions.
 #[derive(Deserialize)]
-struct Function {}
+struct Function {
+    #[serde(default)]
+    device: Device,
+}
+
+/// Bytes of a utility string, and of the part that is the PNETID of the first port.
+const UTILITY_STRING: usize = 64;
+const PORT: usize = 16;
+
+/// A PNETID as the utility string of CLP: EBCDIC, padded with blanks to 16 bytes, the rest zero.
+fn utility_string(pnetid: &str) -> Vec<u8> {
+    let ebcdic = |ascii: u8| match ascii {
+        b'A'..=b'I' => 0xc1 + (ascii - b'A'),
+        b'J'..=b'R' => 0xd1 + (ascii - b'J'),
+        b'S'..=b'Z' => 0xe2 + (ascii - b'S'),
+        b'0'..=b'9' => 0xf0 + (ascii - b'0'),
+        _ => 0x40,
+    };
+    let mut string: Vec<u8> = pnetid.bytes().map(ebcdic).collect();
+    string.resize(PORT, 0x40);
+    string.resize(UTILITY_STRING, 0);
+    string
+}
+
+impl File {
+    /// What the function announces; the server checks that it can be.
+    fn announced(&self) -> Announced {
+        let own = self.functions.first().map(|function| &function.device);
+        fn first<'a, T: ?Sized>(
+            own: Option<&'a Device>,
+            all: &'a Device,
+            get: impl Fn(&'a Device) -> Option<&'a T>,
+        ) -> Option<&'a T> {
+            own.and_then(&get).or_else(|| get(all))
+        }
+        let mut announced = Announced::default();
+        let all = &self.device;
+        if let Some(value) = first(own, all, |device| device.max_store_block_length.as_ref()) {
+            announced.max_store_block = *value;
+        }
+        if let Some(value) = first(own, all, |device| device.relaxed.as_ref()) {
+            announced.relaxed = *value;
+        }
+        if let Some(value) = first(own, all, |device| device.pchid.as_ref()) {
+            announced.pchid = *value;
+        }
+        if let Some(value) = first(own, all, |device| device.data_bar_bits.as_ref()) {
+            announced.bar_sizes[0] = *value;
+        }
+        if first(own, all, |device| device.msix.as_ref()) == Some(&false) {
+            announced.bar_sizes[4] = 0;
+        }
+        if let Some(value) = first(own, all, |device| device.pnetid.as_deref()) {
+            announced.utility_string = utility_string(value);
+        }
+        announced
+    }
+}
 
 impl Profile {
     /// Reads a profile file.
@@ -97,14 +157,10 @@ impl Profile {
                 count: file.functions.len(),
             });
         }
-        let default = Self::default();
+        let announced = file.announced();
         Ok(Self {
             name: file.name.unwrap_or_else(|| path.display().to_string()),
-            max_store_block: file
-                .device
-                .max_store_block_length
-                .unwrap_or(default.max_store_block),
-            relaxed: file.device.relaxed.unwrap_or(default.relaxed),
+            announced,
         })
     }
 }
@@ -130,7 +186,27 @@ mod tests {
     #[test]
     fn the_strict_profile_is_strict() {
         let strict = config("strict.json").expect("reads");
-        assert_eq!((strict.max_store_block, strict.relaxed), (128, false));
+        let announced = strict.announced;
+        assert_eq!((announced.max_store_block, announced.relaxed), (128, false));
+    }
+
+    #[test]
+    fn a_functions_own_settings_come_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("profile.json");
+        let text = r#"{"device":{"pchid":9,"msix":false},
+            "functions":[{"device":{"pchid":10,"data_bar_bits":40,"pnetid":"AJ9"}}]}"#;
+        std::fs::write(&path, text).expect("writes");
+        let announced = Profile::read(&path).expect("reads").announced;
+        assert_eq!(
+            (announced.pchid, announced.bar_sizes),
+            (10, [40, 0, 12, 0, 0, 0])
+        );
+        assert_eq!(
+            announced.utility_string[..5],
+            [0xc1, 0xd1, 0xf9, 0x40, 0x40]
+        );
+        assert_eq!(announced.utility_string[16..], [0; 48]);
     }
 
     #[test]

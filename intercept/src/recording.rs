@@ -2,8 +2,8 @@
 
 use crate::expect::Model;
 use crate::lengths::Lengths;
-use crate::plan::Plan;
 use crate::plan::hex;
+use crate::plan::{Announced, Plan};
 use crate::probe::{FunctionFacts, Outcome};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::path::{Path, PathBuf};
@@ -55,6 +55,9 @@ impl Access {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Piece {
+    /// Which function, from 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub function: u8,
     /// What it was.
     pub access: Access,
     /// How it came: `bar`, `region`, or `config`.
@@ -68,6 +71,10 @@ pub struct Piece {
     pub bytes: Vec<u8>,
     /// `accepted`, or why the device refused it.
     pub result: String,
+}
+
+fn is_zero(value: &u8) -> bool {
+    *value == 0
 }
 
 impl Piece {
@@ -282,6 +289,9 @@ pub struct Recording {
     pub model: Model,
     /// The function's own longest block store, as its profile says.
     pub max_store_block: u16,
+    /// What the function announces of itself, as its profile says.
+    #[serde(default)]
+    pub announced: Announced,
     /// What CLP and the set-up told.
     pub facts: FunctionFacts,
     /// The set-up.
@@ -291,7 +301,10 @@ pub struct Recording {
     /// The starts of QEMU; empty for a single one that came to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
-    /// What the device saw, fences included, in order.
+    /// Fences after the last case that failed, a bit for each function: it was disabled, or in error.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_fences_failed: u8,
+    /// What the devices saw, fences included, those of each function in order.
     pub pieces: Vec<Piece>,
     /// What becomes of block stores of every length, where a second run found out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,9 +7,9 @@ use crate::events;
 use crate::expect::Model;
 use crate::lengths;
 use crate::observed;
-use crate::plan::{Instruction, Plan};
+use crate::plan::{Plan, fid};
 use crate::plugin::{Plugin, option};
-use crate::probe::{FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
+use crate::probe::{Abilities, FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Control, GuestError, GuestMemory, ProbeEnd, Qemu};
 use crate::recording::{
@@ -103,11 +103,13 @@ fn run_plan(
         },
         plan,
         model: model(setting.profile),
-        max_store_block: setting.profile.max_store_block,
+        max_store_block: setting.profile.announced.max_store_block,
+        announced: setting.profile.announced.clone(),
         facts: all.facts,
         setup: all.setup,
         outcomes: all.outcomes,
         starts: all.starts,
+        last_fences_failed: all.last_fences_failed,
         pieces: all.pieces,
         lengths: None,
     })
@@ -121,7 +123,7 @@ pub fn defects(args: &Args, program: &Path) -> Result<String, Error> {
     let plugin = Plugin::find(args, program)?;
     let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
     let output = std::process::Command::new(&qemu.path)
-        .args(plugin.arguments(None, None, Some("list")))
+        .args(plugin.arguments(None, &[], Some("list")))
         .output()
         .map_err(|source| Error::File {
             path: qemu.path.clone(),
@@ -156,6 +158,7 @@ struct All {
     facts: FunctionFacts,
     setup: Vec<SetupOutcome>,
     outcomes: Vec<Outcome>,
+    last_fences_failed: u8,
     starts: Vec<Start>,
     pieces: Vec<Piece>,
 }
@@ -194,8 +197,9 @@ impl Session<'_> {
                 Some((Place::Setup(_), _)) => begin,
                 None => count,
             };
-            all.outcomes
-                .extend(one.results.cases.get(begin..end).unwrap_or_default());
+            all.last_fences_failed = one.results.last_fences_failed;
+            let outcomes = one.results.cases.get(begin..end).unwrap_or_default();
+            all.outcomes.extend_from_slice(outcomes);
             all.cases_us.extend(case_times(self.plan, &one, begin..end));
             let pieces = one.pieces.len();
             all.pieces.extend(one.pieces);
@@ -224,12 +228,6 @@ impl Session<'_> {
 
     /// Brings what was recorded into the form that does not depend on how often QEMU was started.
     fn tidy(&self, all: &mut All) {
-        for (outcome, case) in all.outcomes.iter_mut().zip(&self.plan.cases) {
-            // Other instructions leave in that register what they were given.
-            if case.instruction != Instruction::Pcilg || !outcome.succeeded() {
-                outcome.loaded = 0;
-            }
-        }
         for start in &all.starts {
             if let Some((Place::Case(index), _)) = start.stopped
                 && let Some(outcome) = all.outcomes.get_mut(index)
@@ -248,7 +246,7 @@ impl Session<'_> {
     fn start(&self, folder: &Path, begin: usize) -> Result<One, Error> {
         let memory = GuestMemory::new(Image::MEMORY).map_err(GuestError::Memory)?;
         let count = self.plan.cases.len();
-        let (image, mut server, line) =
+        let (plan, image, mut servers, line) =
             self.prepare(folder, begin..count, Control::Monitor, &memory)?;
         let patience = Duration::from_secs(self.args.timeout);
         let run = qemu::run_probe(self.qemu, &line, folder, &memory, patience);
@@ -257,10 +255,17 @@ impl Session<'_> {
             write(&folder.join("memory.dump"), &dump)?;
         }
         let run = run?;
-        server.stop();
-        let (times, pieces) = events::read_timed(&server.events)?.into_iter().unzip();
+        let mut pieces = Vec::new();
+        let mut times = Vec::new();
+        for (function, server) in (0..).zip(&mut servers) {
+            server.stop();
+            for (time, piece) in events::read_timed(&server.events, function)? {
+                times.push(time);
+                pieces.push(piece);
+            }
+        }
         Ok(One {
-            results: ProbeResults::read(&run.dump, image.setup.len(), count)?,
+            results: ProbeResults::read(&run.dump, &image, &plan)?,
             setup: image.setup,
             pieces,
             times,
@@ -276,7 +281,7 @@ impl Session<'_> {
         range: Range<usize>,
         control: Control,
         memory: &GuestMemory,
-    ) -> Result<(Image, Server, CommandLine), Error> {
+    ) -> Result<(Plan, Image, Vec<Server>, CommandLine), Error> {
         std::fs::create_dir_all(folder).map_err(|source| Error::File {
             path: folder.to_owned(),
             source,
@@ -286,24 +291,39 @@ impl Session<'_> {
             cases: cases.to_vec(),
             ..self.plan.clone()
         };
-        let image = Image::of_plan(&plan, Some(ISM), range.start)?;
+        let image = Image::of_plan(&plan, ISM, abilities(self.args), range.start)?;
         let kernel = folder.join("probe.elf");
         write(&kernel, &image.elf)?;
-        let server = Server::start(self.program, self.args.profile.as_deref(), folder)?;
+        let servers = self.servers(folder, plan.functions())?;
         let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
         if let Some(plugin) = self.plugin {
             let defect = self.args.defect.as_deref();
-            guest.extend(plugin.arguments(None, forwarded(self.args, &server), defect));
+            guest.extend(plugin.arguments(None, &forwarded(self.args, &servers), defect));
         }
         let line = CommandLine {
-            socket: server.socket.clone(),
+            sockets: servers.iter().map(|server| server.socket.clone()).collect(),
             memory: memory.length(),
             memory_file: Some(memory.path()),
             control,
             guest,
             extra: self.args.qemu_arg.clone(),
         };
-        Ok((image, server, line))
+        Ok((plan, image, servers, line))
+    }
+
+    /// A server for each function, so that the functions need no profile of their own.
+    fn servers(&self, folder: &Path, functions: usize) -> Result<Vec<Server>, Error> {
+        let profile = self.args.profile.as_deref();
+        let mut servers = vec![Server::start(self.program, profile, folder)?];
+        for function in 1..functions {
+            let folder = folder.join(format!("function-{function}"));
+            std::fs::create_dir_all(&folder).map_err(|source| Error::File {
+                path: folder.clone(),
+                source,
+            })?;
+            servers.push(Server::start(self.program, profile, &folder)?);
+        }
+        Ok(servers)
     }
 
     /// Where and how QEMU stopped, if it stopped while records ran.
@@ -348,7 +368,10 @@ impl Session<'_> {
             return stop;
         };
         let mut backtrace = Vec::new();
+        // An assertion that failed has named its place.
+        let named = words.iter().any(|line| line.contains("Assertion"));
         if let Some(gdb) = qemu::debugger()
+            && !named
             && before.iter().filter(crashed).count() < BACKTRACES
         {
             let last = match place {
@@ -375,7 +398,8 @@ impl Session<'_> {
         let Ok(memory) = GuestMemory::new(Image::MEMORY) else {
             return Vec::new();
         };
-        let Ok((_, _server, line)) = self.prepare(&folder, range, Control::Alone, &memory) else {
+        let Ok((_, _, _servers, line)) = self.prepare(&folder, range, Control::Alone, &memory)
+        else {
             return Vec::new();
         };
         qemu::backtrace(gdb, self.qemu, &line, &folder, DEBUGGING)
@@ -391,7 +415,7 @@ fn setup_outcomes(one: &One) -> Vec<SetupOutcome> {
         .zip(&one.results.setup)
         .map(|(name, outcome)| SetupOutcome {
             name: name.clone(),
-            outcome: *outcome,
+            outcome: outcome.clone(),
         })
         .collect()
 }
@@ -424,11 +448,11 @@ pub fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error>
     let mut guest = guest_arguments(args, kernel, folder);
     guest.extend(plugin.arguments(
         Some(&records),
-        forwarded(args, &server),
+        &forwarded(args, std::slice::from_ref(&server)),
         args.defect.as_deref(),
     ));
     let line = CommandLine {
-        socket: server.socket.clone(),
+        sockets: vec![server.socket.clone()],
         memory: GUEST_MEMORY,
         memory_file: None,
         control: Control::Monitor,
@@ -462,12 +486,14 @@ pub fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error>
         },
         plan: observed.plan(&format!("guest {name}")),
         model: model(setting.profile),
-        max_store_block: setting.profile.max_store_block,
+        max_store_block: setting.profile.announced.max_store_block,
+        announced: setting.profile.announced.clone(),
         facts: observed.facts,
         setup: Vec::new(),
         outcomes: observed.outcomes,
         starts: Vec::new(),
-        pieces: events::read(&server.events)?,
+        last_fences_failed: 0,
+        pieces: events::read(&server.events, 0)?,
         lengths: None,
     })
 }
@@ -495,9 +521,25 @@ fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-/// The instruction channel, if the function's instructions are to be forwarded.
-fn forwarded<'a>(args: &Args, server: &'a Server) -> Option<&'a Path> {
-    args.forward.as_ref().map(|_| server.channel.as_path())
+/// What decides which cases run. QEMU's software emulation ends when a guest enters access-register mode.
+fn abilities(args: &Args) -> Abilities {
+    let kvm = |argument: &OsString| argument.to_string_lossy().contains("kvm");
+    Abilities {
+        unforwarded: args.forward.is_none(),
+        access_registers: args.qemu_arg.iter().any(kvm),
+    }
+}
+
+/// The instruction channels and function ids, if the functions' instructions are to be forwarded.
+fn forwarded<'a>(args: &Args, servers: &'a [Server]) -> Vec<(&'a Path, u32)> {
+    if args.forward.is_none() {
+        return Vec::new();
+    }
+    let channels = servers.iter().map(|server| server.channel.as_path());
+    channels
+        .enumerate()
+        .map(|(function, channel)| (channel, fid(function)))
+        .collect()
 }
 
 fn environment(setting: &Setting<'_>) -> Environment {
@@ -523,7 +565,7 @@ fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
         .pieces
         .iter()
         .zip(&one.times)
-        .filter(|(piece, _)| attribute::is_fence(piece))
+        .filter(|(piece, _)| piece.function == 0 && attribute::is_fence(piece))
         .map(|(_, time)| *time)
         .chain(one.times.last().copied());
     let mut times = vec![0; range.len()];
@@ -532,7 +574,7 @@ fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
         let cases = batch.start.max(range.start)..batch.end.min(range.end);
         let ran = |index: usize| {
             let outcome = one.results.cases.get(index);
-            outcome.is_some_and(|outcome| outcome.executed)
+            outcome.is_some_and(|outcome| outcome.executed && outcome.fences_failed & 1 == 0)
         };
         if cases.is_empty() || !ran(cases.start) {
             continue;
@@ -550,7 +592,7 @@ fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
 }
 
 fn model(profile: &Profile) -> Model {
-    if profile.relaxed {
+    if profile.announced.relaxed {
         Model::Relaxed
     } else {
         Model::Strict

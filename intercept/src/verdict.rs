@@ -1,5 +1,6 @@
 //! The classification: a pure function of a recording.
 
+mod guest;
 mod load;
 mod share;
 mod store;
@@ -8,7 +9,7 @@ use crate::align;
 use crate::attribute::{self, Batch, FenceError};
 use crate::expect::{Expectation, Model, Reference};
 use crate::plan::Case;
-use crate::probe::{Outcome, layout};
+use crate::probe::Outcome;
 use crate::recording::{Piece, Recording, Source, Stop};
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +33,18 @@ pub enum Verdict {
     Split,
     /// Bytes arrived in reverse order.
     Reversed,
+    /// Another function saw it than the one that the guest named.
+    WrongFunction,
     /// Must succeed, or be refused otherwise, and was refused.
     RefusedWrongly,
+    /// The device took it, yet the guest got an error.
+    DeliveredButRefused,
     /// Must be refused and was not.
     AcceptedWrongly,
+    /// The guest was told something that is not so: by CLP, by STPCIFC, by an error event.
+    ToldWrongly,
+    /// A register changed that must not, or not as it should.
+    WrongRegister,
     /// A block store that arrived as one access with the right bytes.
     Whole,
     /// Everything else that went as it should.
@@ -46,7 +55,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// All, in the order of reports.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Crashed,
         Self::Hung,
         Self::Whole,
@@ -57,8 +66,12 @@ impl Verdict {
         Self::Reordered,
         Self::Merged,
         Self::Lost,
+        Self::WrongFunction,
         Self::RefusedWrongly,
+        Self::DeliveredButRefused,
         Self::AcceptedWrongly,
+        Self::ToldWrongly,
+        Self::WrongRegister,
         Self::NotRun,
     ];
 
@@ -74,7 +87,11 @@ impl Verdict {
             Self::Reordered => "reordered",
             Self::Split => "split",
             Self::Reversed => "reversed",
+            Self::WrongFunction => "wrong-function",
             Self::RefusedWrongly => "refused-wrongly",
+            Self::DeliveredButRefused => "delivered-but-refused",
+            Self::ToldWrongly => "told-wrongly",
+            Self::WrongRegister => "wrong-register",
             Self::AcceptedWrongly => "accepted-wrongly",
             Self::Whole => "whole",
             Self::AsSpecified => "as-specified",
@@ -180,9 +197,10 @@ pub fn classify(recording: &Recording, model: Model) -> Result<Vec<CaseVerdict>,
         Source::Probe => attribute::batches(recording)?,
         Source::Guest => align::batches(recording, &expectations),
     };
+    let raised = guest::raised(recording);
     let mut verdicts = Vec::new();
     for batch in batches {
-        verdicts.extend(classify_batch(recording, &expectations, &batch));
+        verdicts.extend(classify_batch(recording, &expectations, &raised, &batch));
     }
     Ok(verdicts)
 }
@@ -190,6 +208,7 @@ pub fn classify(recording: &Recording, model: Model) -> Result<Vec<CaseVerdict>,
 fn classify_batch(
     recording: &Recording,
     expectations: &[Expectation],
+    raised: &[u8],
     batch: &Batch,
 ) -> Vec<CaseVerdict> {
     let members: Vec<usize> = batch.cases.clone().collect();
@@ -214,21 +233,15 @@ fn classify_batch(
         } else if !outcome.executed {
             findings.verdicts.push(Verdict::NotRun);
         } else {
-            judge(
-                &mut findings,
-                case,
-                outcome,
-                expectation,
-                &pieces,
-                share.merged,
-            );
+            judge(&mut findings, outcome, expectation, &pieces, share.merged);
             if share::overtaken(&shares, place) {
                 findings.add(
                     Verdict::Reordered,
                     "arrived in another order than its neighbours were executed",
                 );
             }
-            await_interrupt(&mut findings, case, outcome);
+            let raised = raised.get(index).copied().unwrap_or(0);
+            guest::judge(&mut findings, recording, case, outcome, expectation, raised);
         }
         verdicts.push(finish(findings, case, expectation, share.pieces.clone()));
     }
@@ -268,9 +281,11 @@ fn finish(
     }
 }
 
+/// Of a store or load that both took place and failed.
+const DELIVERED: &str = "the device took it, yet the guest got an error";
+
 fn judge(
     findings: &mut Findings,
-    case: &Case,
     outcome: &Outcome,
     expectation: &Expectation,
     pieces: &[&Piece],
@@ -289,7 +304,9 @@ fn judge(
     // Where taking and refusing are both right, it may be the device that refused.
     let by_device = expectation.accept && pieces.iter().all(|piece| !piece.accepted());
     if !outcome.succeeded() && refused && (pieces.is_empty() || !by_device) {
-        if !pieces.is_empty() {
+        if !pieces.is_empty() && expectation.accept {
+            findings.add(Verdict::DeliveredButRefused, DELIVERED);
+        } else if !pieces.is_empty() {
             findings.add(
                 Verdict::AcceptedWrongly,
                 "the guest was refused, yet the device saw it",
@@ -307,7 +324,11 @@ fn judge(
     }
     let device_refused = pieces.iter().any(|piece| !piece.accepted());
     if !outcome.succeeded() && !device_refused {
-        findings.note(Verdict::RefusedWrongly);
+        if pieces.is_empty() {
+            findings.note(Verdict::RefusedWrongly);
+        } else {
+            findings.add(Verdict::DeliveredButRefused, DELIVERED);
+        }
     }
     let Some(seen) = &expectation.seen else {
         if !pieces.is_empty() {
@@ -318,6 +339,9 @@ fn judge(
         }
         return;
     };
+    if let Some(answer) = seen.answer.as_ref().filter(|_| outcome.succeeded()) {
+        load::compare(findings, outcome, answer, "the guest stored");
+    }
     if pieces.is_empty() {
         if outcome.succeeded() && !seen.optional {
             findings.add(
@@ -327,29 +351,17 @@ fn judge(
         }
         return;
     }
+    let elsewhere = |piece: &&Piece| piece.function != seen.function;
+    if pieces.iter().any(|piece| elsewhere(piece)) {
+        findings.add(Verdict::WrongFunction, "another function saw an access");
+        if pieces.iter().all(|piece| elsewhere(piece)) {
+            return;
+        }
+    }
     if seen.access.is_store() {
         store::judge(findings, seen, pieces, merged);
     } else {
         load::judge(findings, seen, outcome, pieces);
-    }
-    debug_assert!(case.length == seen.length);
-}
-
-fn await_interrupt(findings: &mut Findings, case: &Case, outcome: &Outcome) {
-    if !case.await_interrupt {
-        return;
-    }
-    let adapter = 0x8000_0000 | (layout::ISC << 27);
-    if outcome.interrupts == 0 {
-        findings.add(Verdict::Lost, "no adapter interrupt within a second");
-    } else if u64::from(outcome.interrupt_word) != adapter {
-        findings.add(
-            Verdict::Altered,
-            format!(
-                "interruption word {:#010x}, expected {adapter:#010x}",
-                outcome.interrupt_word
-            ),
-        );
     }
 }
 

@@ -123,3 +123,18 @@ pub const fn si(op: u8, immediate: u8, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, immediate, address[0], address[1]]
 }
+
+/// SS with one length: `op LL B1D1D1 B2D2D2`; `length` is the number of bytes, 1 to 256.
+#[must_use]
+pub const fn ss(op: u8, length: u16, first: (u16, Gr), second: (u16, Gr)) -> [u8; 6] {
+    let one = base_displacement(first.1, first.0);
+    let two = base_displacement(second.1, second.0);
+    [
+        op,
+        length.wrapping_sub(1) as u8,
+        one[0],
+        one[1],
+        two[0],
+        two[1],
+    ]
+}

@@ -3,7 +3,7 @@
 //! Memory operands are `displacement, base`; index registers are not used.
 
 use super::assembler::{Assembler, Label};
-use super::format::{ri, ril, rr, rre, rs, rsy, rx, rxy, s, si};
+use super::format::{ri, ril, rr, rre, rs, rsy, rx, rxy, s, si, ss};
 use super::register::Gr;
 
 /// The mask of a conditional branch, by what a compare before it found.
@@ -239,5 +239,20 @@ impl Assembler {
     /// Signal processor: order code in `displacement`.
     pub fn sigp(&mut self, status: Gr, cpu: Gr, order: u16) {
         self.emit(&rs(0xae, status, cpu, order, Gr::R0));
+    }
+
+    /// Move `length` bytes, 1 to 256; both operands are displacement and base.
+    pub fn mvc(&mut self, length: u16, to: (u16, Gr), from: (u16, Gr)) {
+        self.emit(&ss(0xd2, length, to, from));
+    }
+
+    /// Load access registers.
+    pub fn lam(&mut self, first: Gr, last: Gr, displacement: u16, base: Gr) {
+        self.emit(&rs(0x9a, first, last, displacement, base));
+    }
+
+    /// Supervisor call.
+    pub fn svc(&mut self, number: u8) {
+        self.emit(&[0x0a, number]);
     }
 }

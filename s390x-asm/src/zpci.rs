@@ -70,3 +70,17 @@ pub const fn mpcifc(request: Gr, displacement: i32, base: Gr) -> [u8; 6] {
 pub const fn stpcifc(request: Gr, displacement: i32, base: Gr) -> [u8; 6] {
     rxy(0xe3d4, request, displacement, Gr::R0, base)
 }
+
+/// SIC: set interruption controls; `mode` holds the operation, `subclass` the interruption subclass in bits 2-4 of its low
+/// word, and the parameters are at `displacement(base)`.
+#[must_use]
+pub const fn sic(mode: Gr, subclass: Gr, displacement: i32, base: Gr) -> [u8; 6] {
+    rsy(0xebd1, mode, subclass, displacement, base)
+}
+
+/// CHSC: channel subsystem call; the command block is at the address in `block`. Its store-event-information command tells
+/// of PCI events.
+#[must_use]
+pub const fn chsc(block: Gr) -> [u8; 4] {
+    rre(0xb25f, block, Gr::R0)
+}

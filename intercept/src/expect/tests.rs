@@ -1,11 +1,13 @@
 use super::{Model, Reference, Refusal, exception};
-use crate::plan::{Base, Case, Handle, Instruction};
+use crate::plan::{Announced, Base, Case, Handle, Instruction, Payload};
 use crate::probe::FunctionFacts;
 
 fn facts() -> FunctionFacts {
     FunctionFacts {
         bar_sizes: [48, 0, 12, 0, 0, 0],
         max_store_block: 128,
+        start_dma: 0x1_0000_0000,
+        end_dma: 0x01ff_ffff_ffff_ffff,
         token: 0x5_0000_0000,
         ..FunctionFacts::default()
     }
@@ -13,8 +15,8 @@ fn facts() -> FunctionFacts {
 
 fn expected(model: Model, case: &Case) -> String {
     let facts = facts();
-    Reference::new(model, 4096, &facts)
-        .expect(case, 0, true)
+    Reference::new(model, 4096, &facts, &Announced::default())
+        .expect(case, 0)
         .describe()
 }
 
@@ -160,13 +162,22 @@ fn registers_move_powers_of_two_within_a_doubleword() {
 #[test]
 fn controls_follow_what_was_registered_before() {
     let facts = facts();
-    let mut reference = Reference::new(Model::Relaxed, 4096, &facts);
+    let announced = Announced::default();
+    let mut reference = Reference::new(Model::Relaxed, 4096, &facts, &announced);
     let mut control = |operation| {
         let case = Case {
             operation,
+            payload: Payload::Bytes(crate::probe::fib::translation(0).to_vec()),
             ..Case::new("", "", Instruction::Mpcifc)
         };
-        reference.expect(&case, 0, true).accept
+        let accept = reference.expect(&case, 0).accept;
+        let outcome = crate::probe::Outcome {
+            executed: true,
+            condition: u8::from(!accept),
+            ..crate::probe::Outcome::default()
+        };
+        reference.settle(&case, 0, &outcome);
+        accept
     };
     assert_eq!(
         [2, 3, 3, 2, 4, 5, 5, 6, 4, 6].map(&mut control),

@@ -1,6 +1,11 @@
 //! One case: an instruction, its operands and its payload.
 
+use super::fact::Fact;
+use crate::probe::{clp, fib};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of a CHSC command block.
+pub const CHSC_BLOCK: usize = 4096;
 
 /// Which instruction a case executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +29,14 @@ pub enum Instruction {
     Rpcit,
     /// Modify function controls.
     Mpcifc,
+    /// Store function controls.
+    Stpcifc,
+    /// Call logical processor: list, query, enable and disable functions.
+    Clp,
+    /// Set interruption controls.
+    Sic,
+    /// Channel subsystem call: store event information, which tells of PCI events.
+    Chsc,
 }
 
 impl Instruction {
@@ -40,6 +53,10 @@ impl Instruction {
             Self::Pciwb => "pciwb",
             Self::Rpcit => "rpcit",
             Self::Mpcifc => "mpcifc",
+            Self::Stpcifc => "stpcifc",
+            Self::Clp => "clp",
+            Self::Sic => "sic",
+            Self::Chsc => "chsc",
         }
     }
 
@@ -55,7 +72,28 @@ impl Instruction {
     /// Whether its second operand is a block in guest memory.
     #[must_use]
     pub const fn has_block(self) -> bool {
-        matches!(self, Self::Pcistb | Self::Pcistbi | Self::Mpcifc)
+        matches!(self, Self::Pcistb | Self::Pcistbi | Self::Mpcifc) || self.writes_block()
+    }
+
+    /// Whether it writes to guest memory.
+    #[must_use]
+    pub const fn writes_block(self) -> bool {
+        matches!(self, Self::Stpcifc | Self::Clp | Self::Chsc)
+    }
+
+    /// Whether it stores to, or loads from, a function's memory.
+    #[must_use]
+    pub const fn moves(self) -> bool {
+        matches!(self, Self::Pcistb | Self::Pcistg | Self::Pcilg)
+    }
+
+    /// Bytes of its machine code.
+    #[must_use]
+    pub const fn size(self) -> u8 {
+        match self {
+            Self::Pcistb | Self::Pcistbi | Self::Mpcifc | Self::Stpcifc | Self::Sic => 6,
+            _ => 4,
+        }
     }
 }
 
@@ -81,6 +119,9 @@ pub enum Handle {
     Disabled,
     /// An enabled handle of no function.
     Unknown,
+    /// A handle that differs from the enabled one in its instance bits only: of the same function before it was plugged
+    /// in again.
+    Stale,
     /// Zero.
     Zero,
 }
@@ -105,9 +146,64 @@ pub enum Variable {
     Token,
     /// A value that an earlier case kept with `save`.
     Saved,
+    /// The function's handle, in the first four bytes.
+    Handle,
+    /// The number of the function's group, in the fourth byte.
+    Group,
 }
 
-/// Replaces eight bytes of a payload by a variable before the instruction runs.
+/// The address space in which the instruction's block is found, and the mode of the CPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Translation {
+    /// Dynamic address translation is off: addresses are real.
+    #[default]
+    Off,
+    /// Primary space.
+    Primary,
+    /// Access registers; the block's register names the secondary space.
+    AccessRegister,
+    /// Secondary space.
+    Secondary,
+    /// Home space.
+    Home,
+}
+
+impl Translation {
+    /// The address-space control of the PSW, if translation is on.
+    #[must_use]
+    pub const fn control(self) -> Option<u8> {
+        match self {
+            Self::Off => None,
+            Self::Primary => Some(0),
+            Self::AccessRegister => Some(1),
+            Self::Secondary => Some(2),
+            Self::Home => Some(3),
+        }
+    }
+}
+
+/// What is the matter with the instruction's block in guest memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operand {
+    /// Nothing.
+    #[default]
+    Present,
+    /// It lies beyond the end of guest memory.
+    Absent,
+    /// Its page is invalid. Needs translation.
+    PageMissing,
+    /// Its segment is invalid. Needs translation.
+    SegmentMissing,
+    /// It crosses a page, and the second one is not there.
+    SecondPageMissing,
+    /// Its page must not be written to. Needs translation.
+    WriteProtected,
+}
+
+/// Puts a variable in the place of eight bytes of a payload before the instruction runs. What the payload has there behind
+/// a handle or a group stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
@@ -117,7 +213,21 @@ pub struct Patch {
     pub at: usize,
 }
 
-/// Which way of issuing commands worked during set-up; a case can be limited to one.
+/// When a case runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Only {
+    /// PCISTB of 8 bytes works.
+    Block,
+    /// It does not.
+    Plain,
+    /// QEMU itself executes the instructions, not a plugin in its place.
+    Unforwarded,
+    /// The CPU has access-register mode. QEMU's software emulation does not: it ends when a guest enters that mode.
+    AccessRegisters,
+}
+
+/// Which way of issuing commands worked during set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Carrier {
@@ -137,7 +247,10 @@ pub struct Case {
     pub group: String,
     /// What to execute.
     pub instruction: Instruction,
-    /// Address space: a BAR number, or 15 for config space.
+    /// Which of the guest's functions, from 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub function: u8,
+    /// Address space: a BAR number, or 15 for config space; the DMA address space of an MPCIFC or STPCIFC.
     #[serde(default, skip_serializing_if = "is_default")]
     pub space: u8,
     /// What `offset` counts from.
@@ -152,6 +265,18 @@ pub struct Case {
     /// Where the block starts within its 4 KiB guest page.
     #[serde(default, skip_serializing_if = "is_default")]
     pub source: u16,
+    /// What the instruction adds to the block's address, -524,288 to 524,287.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub displacement: i32,
+    /// Where the block's address leads.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub translation: Translation,
+    /// What is the matter with the block.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub operand: Operand,
+    /// Runs in problem state, in which no zPCI instruction may be executed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub problem_state: bool,
     /// Function handle.
     #[serde(default, skip_serializing_if = "is_default")]
     pub handle: Handle,
@@ -164,16 +289,22 @@ pub struct Case {
     /// MPCIFC operation code.
     #[serde(default, skip_serializing_if = "is_default")]
     pub operation: u8,
+    /// What the response to a CLP call is to tell.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fact: Option<Fact>,
+    /// Response code of a CLP call [default: 16, carried out].
+    #[serde(default = "carried_out", skip_serializing_if = "is_carried_out")]
+    pub response: u16,
     /// Uses an odd register where an even one of a pair is due.
     #[serde(default, skip_serializing_if = "is_default")]
     pub odd_register: bool,
     /// Runs right after the case before it, with no fence between.
     #[serde(default, skip_serializing_if = "is_default")]
     pub joined: bool,
-    /// Runs only when commands go this way.
+    /// Runs only then.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub only: Option<Carrier>,
-    /// Keeps the loaded register as the variable `saved`.
+    pub only: Option<Only>,
+    /// Keeps the loaded register as the variable `saved`; of a CLP call, the handle in the response as the function's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub save: bool,
     /// Takes and forgets earlier adapter interrupts before the instruction runs.
@@ -188,7 +319,56 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+const fn carried_out() -> u16 {
+    clp::OK
+}
+
+fn is_carried_out(response: &u16) -> bool {
+    *response == clp::OK
+}
+
 impl Case {
+    /// The machine code's displacement of the block, if the instruction has one.
+    #[must_use]
+    pub fn block_displacement(&self) -> i32 {
+        if self.instruction.size() == 6 {
+            self.displacement
+        } else {
+            0
+        }
+    }
+
+    /// What is special about function, CPU and block, in words for a report; empty for nothing.
+    #[must_use]
+    pub fn surroundings(&self) -> String {
+        let mut text = String::new();
+        if self.function > 0 {
+            text.push_str(", second function");
+        }
+        if self.problem_state {
+            text.push_str(", problem state");
+        }
+        text.push_str(match self.translation {
+            Translation::Off => "",
+            Translation::Primary => ", primary space",
+            Translation::AccessRegister => ", access register",
+            Translation::Secondary => ", secondary space",
+            Translation::Home => ", home space",
+        });
+        text.push_str(match self.operand {
+            Operand::Present => "",
+            Operand::Absent => ", block beyond memory",
+            Operand::PageMissing => ", page invalid",
+            Operand::SegmentMissing => ", segment invalid",
+            Operand::SecondPageMissing => ", second page not there",
+            Operand::WriteProtected => ", page protected",
+        });
+        if self.displacement != 0 {
+            text.push_str(&format!(", displacement {}", self.displacement));
+        }
+        text
+    }
+
     /// A case with everything but its name, group and instruction at the default.
     #[must_use]
     pub fn new(id: impl Into<String>, group: impl Into<String>, instruction: Instruction) -> Self {
@@ -196,15 +376,22 @@ impl Case {
             id: id.into(),
             group: group.into(),
             instruction,
+            function: 0,
             space: 0,
             base: Base::Space,
             offset: 0,
             length: 0,
             source: 0,
+            displacement: 0,
+            translation: Translation::Off,
+            operand: Operand::Present,
+            problem_state: false,
             handle: Handle::Enabled,
             payload: Payload::Pattern,
             patch: None,
             operation: 0,
+            fact: None,
+            response: clp::OK,
             odd_register: false,
             joined: false,
             only: None,
@@ -219,7 +406,9 @@ impl Case {
     pub fn payload_length(&self) -> usize {
         match (&self.payload, self.instruction) {
             (Payload::Bytes(bytes), _) => bytes.len(),
-            (Payload::Pattern, Instruction::Mpcifc) => 80,
+            (Payload::Pattern, Instruction::Mpcifc | Instruction::Stpcifc) => fib::LENGTH,
+            (Payload::Pattern, Instruction::Sic) => 8,
+            (Payload::Pattern, Instruction::Chsc) => CHSC_BLOCK,
             (Payload::Pattern, Instruction::Pcistb | Instruction::Pcistbi) => {
                 usize::try_from(self.length.min(8192)).unwrap_or(8192)
             }
@@ -233,6 +422,8 @@ impl Case {
     pub fn payload_bytes(&self, tag: u32) -> Vec<u8> {
         match &self.payload {
             Payload::Bytes(bytes) => bytes.clone(),
+            // What STPCIFC does not write shows by these bytes.
+            Payload::Pattern if self.instruction == Instruction::Stpcifc => vec![0xee; fib::LENGTH],
             Payload::Pattern => crate::pattern::payload(tag, self.payload_length()),
         }
     }

@@ -1,6 +1,10 @@
 //! Plans from JSON, with errors that name the file, the key and what was expected.
 
-use super::{Case, FENCE_OFFSET, Instruction, Payload, Plan, SCHEMA_VERSION};
+use super::{
+    CHSC_BLOCK, Case, FENCE_OFFSET, Instruction, Operand, Payload, Plan, SCHEMA_VERSION,
+    Translation,
+};
+use crate::probe::{fib, layout};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -111,7 +115,12 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
         Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => 8192,
         Instruction::Pcistg | Instruction::Pcilg => 15,
         Instruction::Rpcit => u64::MAX,
-        Instruction::Pciwb | Instruction::Mpcifc => 0,
+        Instruction::Pciwb
+        | Instruction::Mpcifc
+        | Instruction::Stpcifc
+        | Instruction::Clp
+        | Instruction::Sic
+        | Instruction::Chsc => 0,
     };
     if case.length > longest {
         return Err((
@@ -135,9 +144,31 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
             ),
         ));
     }
+    if usize::from(case.function) >= layout::FUNCTIONS {
+        return Err((
+            "function",
+            format!(
+                "is {}, expected 0 to {}",
+                case.function,
+                layout::FUNCTIONS - 1
+            ),
+        ));
+    }
+    if !(-0x8_0000..0x8_0000).contains(&case.displacement) {
+        return Err((
+            "displacement",
+            format!("is {}, expected -524288 to 524287", case.displacement),
+        ));
+    }
+    check_operand(case)?;
     if let Payload::Bytes(bytes) = &case.payload {
         let wanted = match case.instruction {
-            Instruction::Mpcifc => 80,
+            Instruction::Mpcifc | Instruction::Stpcifc => fib::LENGTH as u64,
+            Instruction::Sic => 8,
+            Instruction::Chsc => CHSC_BLOCK as u64,
+            // Its lengths are in it.
+            Instruction::Clp if bytes.len() <= 8192 => bytes.len() as u64,
+            Instruction::Clp => 8192,
             _ => case.length,
         };
         if bytes.len() as u64 != wanted {
@@ -170,6 +201,32 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
             "offset",
             format!("a load at {FENCE_OFFSET:#x} of config space is the probe's own fence"),
         ));
+    }
+    Ok(())
+}
+
+/// Whether there can be such a block in guest memory.
+fn check_operand(case: &Case) -> Result<(), (&'static str, String)> {
+    let translated = case.translation != Translation::Off;
+    let needs = matches!(
+        case.operand,
+        Operand::PageMissing | Operand::SegmentMissing | Operand::WriteProtected
+    );
+    if needs && !translated {
+        return Err((
+            "operand",
+            "needs a translation: pages are invalid or protected by tables only".into(),
+        ));
+    }
+    let end = usize::from(case.source) + case.payload_length();
+    if case.operand == Operand::SecondPageMissing && end <= 4096 {
+        return Err((
+            "source",
+            format!("is {}, the block does not reach a second page", case.source),
+        ));
+    }
+    if case.translation == Translation::Home && case.problem_state {
+        return Err(("translation", "problem state has no home space".into()));
     }
     Ok(())
 }

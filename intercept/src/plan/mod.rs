@@ -1,6 +1,7 @@
 //! The plan: which instructions the probe executes, in which order.
 //!
 //! - `case`: one instruction with operands and payload;
+//! - `fact`: what CLP tells of a function;
 //! - `load`: plans from JSON, checked;
 //! - `builtin`: the default plan, group by group;
 //! - `random`: plans from a seed;
@@ -8,11 +9,16 @@
 
 mod builtin;
 mod case;
+mod fact;
 pub(crate) mod hex;
 mod load;
 mod random;
 
-pub use case::{Base, Carrier, Case, Handle, Instruction, Patch, Payload, Variable};
+pub use case::{
+    Base, CHSC_BLOCK, Carrier, Case, Handle, Instruction, Only, Operand, Patch, Payload,
+    Translation, Variable,
+};
+pub use fact::{Announced, Fact, Field, fid, uid};
 pub use load::{MAX_CASES, PlanError};
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +63,13 @@ impl Plan {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
+    }
+
+    /// How many functions the guest needs.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        let last = self.cases.iter().map(|case| case.function).max();
+        usize::from(last.unwrap_or(0)) + 1
     }
 
     /// Runs of cases without a fence inside, as index ranges in order.

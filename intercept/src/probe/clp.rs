@@ -6,12 +6,32 @@ pub const REQUEST: usize = 32;
 /// Room for so many functions in the list.
 const LISTED: usize = 24;
 
-const LIST: u16 = 2;
-const QUERY_FUNCTION: u16 = 3;
-const QUERY_GROUP: u16 = 4;
-const SET_FUNCTION: u16 = 5;
+/// List the functions.
+pub const LIST: u16 = 2;
+/// Query a function.
+pub const QUERY_FUNCTION: u16 = 3;
+/// Query a function group.
+pub const QUERY_GROUP: u16 = 4;
+/// Enable or disable a function.
+pub const SET_FUNCTION: u16 = 5;
 
-fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
+/// Response code: carried out.
+pub const OK: u16 = 0x0010;
+
+/// Bytes of the responses to [`LIST`], [`QUERY_FUNCTION`], [`QUERY_GROUP`] and [`SET_FUNCTION`].
+#[must_use]
+pub const fn response_length(command: u16) -> usize {
+    match command {
+        LIST => 32 + 16 * LISTED,
+        QUERY_FUNCTION => 192,
+        QUERY_GROUP => 64,
+        _ => 32,
+    }
+}
+
+/// A block with this command, and room for a response of so many bytes.
+#[must_use]
+pub fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
     let mut bytes = vec![0; REQUEST + response];
     let length = (REQUEST as u16).to_be_bytes();
     let answer = (response as u16).to_be_bytes();
@@ -27,22 +47,24 @@ fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
     bytes
 }
 
-/// List PCI functions.
-pub fn list() -> Vec<u8> {
-    block(LIST, 32 + 16 * LISTED, &[])
-}
-
-/// Query function; the program fills in the handle.
-pub fn query_function() -> Vec<u8> {
-    block(QUERY_FUNCTION, 192, &[])
-}
-
-/// Query function group; the program fills in the group.
-pub fn query_group() -> Vec<u8> {
-    block(QUERY_GROUP, 64, &[])
+/// A block with this command and all of its response; the program fills in handle or group.
+#[must_use]
+pub fn whole(command: u16) -> Vec<u8> {
+    block(command, response_length(command), &[])
 }
 
 /// Enable the function, one DMA address space; the program fills in the handle.
+#[must_use]
 pub fn enable() -> Vec<u8> {
-    block(SET_FUNCTION, 32, &[(23, 1)])
+    block(
+        SET_FUNCTION,
+        response_length(SET_FUNCTION),
+        &[(22, 0), (23, 1)],
+    )
+}
+
+/// Disable the function; the program fills in the handle.
+#[must_use]
+pub fn disable() -> Vec<u8> {
+    block(SET_FUNCTION, response_length(SET_FUNCTION), &[(22, 1)])
 }

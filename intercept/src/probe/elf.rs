@@ -6,6 +6,7 @@ const PROGRAM_HEADER: u16 = 56;
 const MACHINE_S390: u16 = 22;
 
 /// Bytes to be placed at an address.
+#[derive(Debug)]
 pub struct Segment {
     pub address: u64,
     pub bytes: Vec<u8>,

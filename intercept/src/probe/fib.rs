@@ -1,33 +1,74 @@
 //! Function information blocks, the control blocks of MPCIFC (Linux `arch/s390/include/asm/pci_insn.h`, `struct zpci_fib`).
 
-use super::layout::{DMA_ADDRESS, INDICATORS, ISC, REGION_TABLE, SUMMARY};
+use super::layout::{DMA_ADDRESS, INDICATORS, ISC, SUMMARY, VECTORS, region_table};
+
+/// Bytes of a block.
+pub const LENGTH: usize = 80;
 
 /// Translation designation: enabled, region third table (QEMU `include/hw/s390x/s390-pci-bus.h`).
-const REGION_THIRD: u64 = 0x804;
+pub const REGION_THIRD: u64 = 0x804;
 
-fn put(block: &mut [u8; 80], at: usize, bytes: &[u8]) {
+/// Where the fields are: base and limit of the DMA addresses, translation designation, interrupt data, bit vector, summary
+/// bit, measurement block.
+pub const BASE: usize = 16;
+/// Last DMA address.
+pub const LIMIT: usize = 24;
+/// Table and kind of translation.
+pub const DESIGNATION: usize = 32;
+/// Interruption subclass, number of interrupts, bit offsets.
+pub const INTERRUPTS: usize = 40;
+/// Address of the bit vector.
+pub const VECTOR: usize = 48;
+/// Address of the summary bits.
+pub const SUMMARY_BITS: usize = 56;
+/// Address of the function measurement block.
+pub const MEASUREMENT: usize = 64;
+
+/// Puts bytes into a block.
+pub fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
     for (slot, byte) in block.iter_mut().skip(at).zip(bytes) {
         *slot = *byte;
     }
 }
 
-/// Registers one adapter interrupt with its summary bit and bit vector.
-pub fn interrupts() -> [u8; 80] {
-    let mut block = [0; 80];
-    let vectors: u64 = 1;
+/// The doubleword at `at`.
+#[must_use]
+pub fn word(block: &[u8], at: usize) -> u64 {
+    block
+        .get(at..at + 8)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_be_bytes)
+}
+
+/// Registers the function's adapter interrupts; all functions have one summary bit, each its own bit vector.
+#[must_use]
+pub fn interrupts(function: usize) -> [u8; LENGTH] {
+    let mut block = [0; LENGTH];
     let summary_on: u64 = 1;
-    let data = (ISC << 28) | (vectors << 16) | (summary_on << 7);
-    put(&mut block, 40, &(data as u32).to_be_bytes());
-    put(&mut block, 48, &INDICATORS.to_be_bytes());
-    put(&mut block, 56, &SUMMARY.to_be_bytes());
+    let data = (ISC << 28) | (VECTORS << 16) | (summary_on << 7);
+    put(&mut block, INTERRUPTS, &(data as u32).to_be_bytes());
+    let vector = INDICATORS + 8 * function as u64;
+    put(&mut block, VECTOR, &vector.to_be_bytes());
+    put(&mut block, SUMMARY_BITS, &SUMMARY.to_be_bytes());
     block
 }
 
-/// Registers the probe's translation tables for a window of 1 MiB.
-pub fn translation() -> [u8; 80] {
-    let mut block = [0; 80];
-    put(&mut block, 16, &DMA_ADDRESS.to_be_bytes());
-    put(&mut block, 24, &(DMA_ADDRESS + 0xf_ffff).to_be_bytes());
-    put(&mut block, 32, &(REGION_TABLE | REGION_THIRD).to_be_bytes());
+/// Registers DMA addresses from `base` to `limit` with this designation.
+#[must_use]
+pub fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
+    let mut block = [0; LENGTH];
+    put(&mut block, BASE, &base.to_be_bytes());
+    put(&mut block, LIMIT, &limit.to_be_bytes());
+    put(&mut block, DESIGNATION, &designation.to_be_bytes());
     block
+}
+
+/// Registers the function's translation tables for a window of 1 MiB.
+#[must_use]
+pub fn translation(function: usize) -> [u8; LENGTH] {
+    window(
+        DMA_ADDRESS,
+        DMA_ADDRESS + 0xf_ffff,
+        region_table(function) | REGION_THIRD,
+    )
 }

@@ -2,16 +2,16 @@
 
 use super::elf::{Segment, executable};
 use super::layout::{
-    CLP_FUNCTION, CLP_GROUP, CLP_LIST, CLP_SET, CODE, DMA_ADDRESS, DMA_LENGTH, DMA_MEMORY,
-    FIB_INTERRUPTS, FIB_TRANSLATION, ISC, MAILBOX, MEMORY, PAGE_TABLE, PAYLOADS, PSW_64, PSW_WAIT,
-    QUIESCE, RECORDS, REGION_TABLE, SEGMENT_TABLE, SETUP_BLOCKS, variable,
+    CLP_LIST, CODE, DMA_ADDRESS, DMA_LENGTH, ISC, MAILBOX, MEMORY, PSW_64, PSW_WAIT, QUIESCE,
+    RECORDS, SETUP_BLOCKS, area, dma_memory, function_area, page_table, region_table,
+    segment_table, variable,
 };
+use super::memory::{self, Full, Memory, Span};
 use super::record::{Record, flag};
 use super::setup::setup;
 use super::{clp, fib, program};
-use crate::plan::Plan;
+use crate::plan::{Case, Only, Plan, fid};
 use s390x_asm::AssembleError;
-use std::cmp::Ordering;
 use thiserror::Error;
 
 /// Why no image could be made.
@@ -20,14 +20,33 @@ pub enum ImageError {
     /// The program does not assemble: an error of this crate.
     #[error("the probe program does not assemble")]
     Assemble(#[from] AssembleError),
-    /// The plan's payloads do not fit in guest memory.
-    #[error("the plan's payloads need {needed} bytes of guest memory, {available} are there")]
+    /// The plan's blocks do not fit in guest memory.
+    #[error("the block of case {case} does not fit in guest memory any more: its {what} are full")]
     TooLarge {
-        /// Bytes wanted.
-        needed: u64,
-        /// Bytes there are.
-        available: u64,
+        /// The first case without room.
+        case: String,
+        /// What kind of memory it needs.
+        what: &'static str,
     },
+}
+
+/// What the QEMU and its machine can do, as far as it decides which cases run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// QEMU itself executes the functions' instructions, not a plugin in its place.
+    pub unforwarded: bool,
+    /// The CPU has access-register mode.
+    pub access_registers: bool,
+}
+
+impl Abilities {
+    fn can(self, case: &Case) -> bool {
+        match case.only {
+            Some(Only::Unforwarded) => self.unforwarded,
+            Some(Only::AccessRegisters) => self.access_registers,
+            Some(Only::Block | Only::Plain) | None => true,
+        }
+    }
 }
 
 /// The probe for one plan.
@@ -37,122 +56,113 @@ pub struct Image {
     pub elf: Vec<u8>,
     /// Names of the set-up's steps, which come before the plan's cases in the results.
     pub setup: Vec<String>,
+    /// For each case, where the block lies that its instruction writes.
+    pub outputs: Vec<Vec<Span>>,
 }
 
 impl Image {
     /// Guest memory that the probe needs, in bytes.
     pub const MEMORY: u64 = MEMORY;
 
-    /// Makes the probe. `wanted` is device and vendor, or `None` for the first function of any kind. The guest does the
-    /// whole set-up, passes over the plan's cases before `first`, and executes the others; `first` may be the number of
-    /// a joined case, which then gets a fence.
+    /// Makes the probe. `wanted` is vendor and device of its functions. The guest does the whole set-up, passes over the
+    /// plan's cases before `first`, and executes the others; `first` may be the number of a joined case, which then gets a
+    /// fence.
     ///
     /// # Errors
-    /// A plan whose payloads do not fit.
+    /// A plan whose blocks do not fit.
     pub fn of_plan(
         plan: &Plan,
-        wanted: Option<(u16, u16)>,
+        wanted: (u16, u16),
+        abilities: Abilities,
         first: usize,
     ) -> Result<Self, ImageError> {
-        let setup = setup();
+        let functions = plan.functions();
+        let setup = setup(functions);
         let mut records: Vec<u8> = setup
             .steps
             .iter()
             .flat_map(|step| step.record.to_bytes())
             .collect();
-        let mut payloads = Vec::new();
+        let mut memory = Memory::new();
+        let mut outputs = Vec::new();
         for (index, (tag, case)) in (0..).zip(&plan.cases).enumerate() {
-            let source = place(&mut payloads, case.source, &case.payload_bytes(tag));
-            let mut record = Record::of_case(case, tag, source);
-            match index.cmp(&first) {
-                Ordering::Less => record.never_run(),
-                Ordering::Equal => record.flags |= flag::FENCE,
-                Ordering::Greater => {}
+            let block = memory
+                .place(case, &case.payload_bytes(tag))
+                .map_err(|Full(what)| ImageError::TooLarge {
+                    case: case.id.clone(),
+                    what,
+                })?;
+            let payload = block.spans.first().map_or(0, |span| span.0);
+            let mut record = Record::of_case(case, tag, block.address, payload);
+            if index < first || !abilities.can(case) {
+                record.never_run();
+            } else if index == first {
+                record.flags |= flag::FENCE;
             }
             records.extend(record.to_bytes());
-        }
-        let end = PAYLOADS + payloads.len() as u64;
-        if end > MEMORY {
-            return Err(ImageError::TooLarge {
-                needed: end - PAYLOADS,
-                available: MEMORY - PAYLOADS,
+            outputs.push(if case.instruction.writes_block() {
+                block.spans
+            } else {
+                Vec::new()
             });
         }
         let count = setup.steps.len() + plan.cases.len();
         let mut segments = vec![
-            Segment {
-                address: CODE,
-                bytes: program::program()?,
-            },
-            Segment {
-                address: MAILBOX,
-                bytes: mailbox(wanted, count as u64),
-            },
-            Segment {
-                address: CLP_LIST,
-                bytes: clp::list(),
-            },
-            Segment {
-                address: CLP_FUNCTION,
-                bytes: clp::query_function(),
-            },
-            Segment {
-                address: CLP_GROUP,
-                bytes: clp::query_group(),
-            },
-            Segment {
-                address: CLP_SET,
-                bytes: clp::enable(),
-            },
-            Segment {
-                address: FIB_INTERRUPTS,
-                bytes: fib::interrupts().to_vec(),
-            },
-            Segment {
-                address: FIB_TRANSLATION,
-                bytes: fib::translation().to_vec(),
-            },
-            Segment {
-                address: SETUP_BLOCKS,
-                bytes: setup.blocks,
-            },
+            segment(CODE, program::program(functions)?),
+            segment(MAILBOX, mailbox(wanted, count as u64)),
+            segment(CLP_LIST, clp::whole(clp::LIST)),
+            segment(SETUP_BLOCKS, setup.blocks),
+            segment(RECORDS, records),
         ];
-        segments.extend(translation_tables());
-        segments.push(Segment {
-            address: RECORDS,
-            bytes: records,
-        });
-        segments.push(Segment {
-            address: PAYLOADS,
-            bytes: payloads,
-        });
+        for function in 0..functions {
+            segments.extend(function_segments(function));
+        }
+        segments.extend(memory.segments());
         segments.retain(|segment| !segment.bytes.is_empty());
+        segments.sort_by_key(|segment| segment.address);
         Ok(Self {
-            elf: executable(CODE, &segments),
+            elf: executable(CODE, &merged(segments)),
             setup: setup.steps.into_iter().map(|step| step.name).collect(),
+            outputs,
         })
     }
 }
 
-/// Appends `bytes` so that they start `offset` bytes into a page; the address.
-fn place(payloads: &mut Vec<u8>, offset: u16, bytes: &[u8]) -> u64 {
-    while payloads.len() % 4096 != usize::from(offset) {
-        payloads.push(0);
-    }
-    let address = PAYLOADS + payloads.len() as u64;
-    payloads.extend(bytes);
-    // What follows a payload must not look like more of it.
-    payloads.extend([0x55; 16]);
-    address
+const fn segment(address: u64, bytes: Vec<u8>) -> Segment {
+    Segment { address, bytes }
 }
 
-fn mailbox(wanted: Option<(u16, u16)>, count: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 0x230];
-    let wanted = wanted.map_or(0, |(vendor, device)| {
-        (u64::from(device) << 16) | u64::from(vendor)
-    });
+/// Fewer segments, with zeros in small gaps: an ELF file has room for 65,535, and each costs QEMU time.
+fn merged(segments: Vec<Segment>) -> Vec<Segment> {
+    let gap = 0x1_0000;
+    let mut merged: Vec<Segment> = Vec::new();
+    for segment in segments {
+        match merged.last_mut() {
+            Some(last)
+                if segment.address >= last.address + last.bytes.len() as u64
+                    && segment.address - last.address < last.bytes.len() as u64 + gap =>
+            {
+                let start = (segment.address - last.address) as usize;
+                last.bytes.resize(start, 0);
+                last.bytes.extend(segment.bytes);
+            }
+            _ => merged.push(segment),
+        }
+    }
+    merged
+}
+
+fn mailbox(wanted: (u16, u16), count: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 0x260];
+    let (vendor, device) = wanted;
+    let [primary, secondary, home] = variable::SPACES;
+    // Access-list-entry token 1 is the secondary space; access registers have four bytes.
+    let names_secondary_space = 1_u64 << 32;
     let values = [
-        (variable::WANTED, wanted),
+        (
+            variable::WANTED,
+            (u64::from(device) << 16) | u64::from(vendor),
+        ),
         (variable::COUNT, count),
         (variable::DONE_PSW, PSW_64 | PSW_WAIT),
         (variable::DONE_PSW + 8, QUIESCE),
@@ -160,6 +170,10 @@ fn mailbox(wanted: Option<(u16, u16)>, count: u64) -> Vec<u8> {
         (variable::CRASH_PSW + 8, QUIESCE),
         (variable::HANDLER_MASK, PSW_64),
         (variable::CONTROL_6, 0x8000_0000 >> ISC),
+        (primary, memory::designation(0)),
+        (secondary, memory::designation(1)),
+        (home, memory::designation(2)),
+        (variable::ACCESS_REGISTER, names_secondary_space),
     ];
     for (at, value) in values {
         for (slot, byte) in bytes.iter_mut().skip(at as usize).zip(value.to_be_bytes()) {
@@ -169,33 +183,53 @@ fn mailbox(wanted: Option<(u16, u16)>, count: u64) -> Vec<u8> {
     bytes
 }
 
-/// One entry in each upper table, and a page table for the window (Linux `arch/s390/include/asm/pci_dma.h`).
-fn translation_tables() -> Vec<Segment> {
-    let entry = |table: u64, index: u64, value: u64| Segment {
-        address: table + 8 * index,
-        bytes: value.to_be_bytes().to_vec(),
+/// A function's area, and the tables that translate its DMA addresses: one entry in each upper table, and a page table for
+/// the window (Linux `arch/s390/include/asm/pci_dma.h`).
+fn function_segments(function: usize) -> Vec<Segment> {
+    let at = function_area(function);
+    let entry = |table: u64, index: u64, value: u64| {
+        segment(table + 8 * index, value.to_be_bytes().to_vec())
     };
     let region_third_full_length = 0x7;
     let pages = (0..DMA_LENGTH / 4096)
-        .flat_map(|page| (DMA_MEMORY + page * 4096).to_be_bytes())
+        .flat_map(|page| (dma_memory(function) + page * 4096).to_be_bytes())
         .collect();
     vec![
-        entry(
-            REGION_TABLE,
-            (DMA_ADDRESS >> 31) & 0x7ff,
-            SEGMENT_TABLE | region_third_full_length,
+        segment(
+            at + area::FID,
+            u64::from(fid(function)).to_be_bytes().to_vec(),
         ),
-        entry(SEGMENT_TABLE, (DMA_ADDRESS >> 20) & 0x7ff, PAGE_TABLE),
-        Segment {
-            address: PAGE_TABLE + 8 * ((DMA_ADDRESS >> 12) & 0xff),
-            bytes: pages,
-        },
+        segment(at + area::CLP_FUNCTION, clp::whole(clp::QUERY_FUNCTION)),
+        segment(at + area::CLP_GROUP, clp::whole(clp::QUERY_GROUP)),
+        segment(at + area::CLP_SET, clp::enable()),
+        segment(
+            at + area::FIB_INTERRUPTS,
+            fib::interrupts(function).to_vec(),
+        ),
+        segment(
+            at + area::FIB_TRANSLATION,
+            fib::translation(function).to_vec(),
+        ),
+        entry(
+            region_table(function),
+            (DMA_ADDRESS >> 31) & 0x7ff,
+            segment_table(function) | region_third_full_length,
+        ),
+        entry(
+            segment_table(function),
+            (DMA_ADDRESS >> 20) & 0x7ff,
+            page_table(function),
+        ),
+        segment(
+            page_table(function) + 8 * ((DMA_ADDRESS >> 12) & 0xff),
+            pages,
+        ),
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Image, RECORDS};
+    use super::{Abilities, Image, RECORDS};
     use crate::plan::{Case, Instruction, Plan};
     use crate::probe::record::{SIZE, field, flag};
 
@@ -210,15 +244,27 @@ mod tests {
             ..Plan::default()
         };
         plan.cases[2].joined = true;
-        let image = Image::of_plan(&plan, None, first).expect("fits");
-        let headers = image.elf[64..].chunks(56).take(20);
-        let offset = headers
-            .map(|header| header[8..24].split_at(8))
-            .find(|(_, address)| *address == RECORDS.to_be_bytes())
-            .map(|(offset, _)| u64::from_be_bytes(offset.try_into().expect("8 bytes")))
+        let all = Abilities {
+            unforwarded: true,
+            access_registers: true,
+        };
+        let image = Image::of_plan(&plan, (1, 2), all, first).expect("fits");
+        let word =
+            |at: usize| u64::from_be_bytes(image.elf[at..at + 8].try_into().expect("8 bytes"));
+        let address = RECORDS + (SIZE * (image.setup.len() + case)) as u64 + field as u64;
+        let headers = usize::from(u16::from_be_bytes([image.elf[56], image.elf[57]]));
+        let (offset, start) = (0..headers)
+            .map(|header| {
+                (
+                    word(64 + 56 * header + 8),
+                    word(64 + 56 * header + 16),
+                    word(64 + 56 * header + 32),
+                )
+            })
+            .find(|(_, start, length)| (*start..start + length).contains(&address))
+            .map(|(offset, start, _)| (offset, start))
             .expect("the segment with records");
-        let at = offset as usize + SIZE * (image.setup.len() + case) + field as usize;
-        u64::from_be_bytes(image.elf[at..at + 8].try_into().expect("8 bytes"))
+        word((offset + address - start) as usize)
     }
 
     #[test]

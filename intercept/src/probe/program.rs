@@ -1,14 +1,17 @@
-//! The machine code: finds and enables the function, then runs the records.
+//! The machine code: finds and enables the functions, then runs the records.
 //!
 //! Registers: 9 mailbox, 12 record, 13 result, 10 records left, 8 record number, 11 instruction to execute, 7 link of
-//! subroutines, 14 link of the instruction. The instruction under test may use 2 to 6.
+//! subroutines. The instruction under test uses 2 to 6.
+//!
+//! The instruction under test runs under a PSW of its own: in problem state, or with translation on. A supervisor call
+//! follows it, and the handler takes the condition code from the old PSW.
 
+mod functions;
 mod routines;
 
-use super::clp::REQUEST;
 use super::layout::{
-    CLP_FUNCTION, CLP_GROUP, CLP_LIST, CLP_SET, DMA_MEMORY, MAILBOX, RECORDS, RESULT_SIZE, RESULTS,
-    SUMMARY, state, variable,
+    FUNCTIONS, INDICATORS, MAILBOX, RECORDS, REGISTERS_AFTER, REGISTERS_BEFORE, RESULT_SIZE,
+    RESULTS, SUMMARY, area, dma_memory, function_area, result, state, variable,
 };
 use super::record::{self, field, flag};
 use crate::plan::FENCE_OFFSET;
@@ -21,7 +24,9 @@ const CLEARING_TIME: u64 = 3_000 << 12;
 
 /// Lowcore addresses (z/Architecture Principles of Operation, "Assigned Storage Locations").
 const PROGRAM_CODE: i32 = 0x8e;
+const TRANSLATION_EXCEPTION: i32 = 0xa8;
 const INTERRUPTION_WORD: i32 = 0xc0;
+const SUPERVISOR_OLD: i32 = 0x140;
 const PROGRAM_OLD: i32 = 0x150;
 const IO_OLD: u16 = 0x170;
 const EXTERNAL_NEW: i32 = 0x1b0;
@@ -31,10 +36,14 @@ const MACHINE_CHECK_NEW: i32 = 0x1e0;
 const IO_NEW: i32 = 0x1f0;
 
 struct Labels {
+    /// Executes the instruction at register 11 under the PSW mask in [`variable::RUN_PSW`].
     execute: Label,
+    /// The same in supervisor state without translation.
+    execute_plainly: Label,
     wait: Label,
     clp: Label,
     load: Label,
+    supervisor_handler: Label,
     program_handler: Label,
     io_handler: Label,
     crash: Label,
@@ -44,25 +53,30 @@ fn var(offset: u64) -> i32 {
     i32::try_from(offset).unwrap_or(0)
 }
 
-/// The program.
+/// The program for a guest with this many functions.
 ///
 /// # Errors
 /// Only if this file is wrong about its labels.
-pub fn program() -> Result<Vec<u8>, AssembleError> {
+pub fn program(functions: usize) -> Result<Vec<u8>, AssembleError> {
+    let functions = functions.clamp(1, FUNCTIONS);
     let mut code = Assembler::new();
     let labels = Labels {
         execute: code.label(),
+        execute_plainly: code.label(),
         wait: code.label(),
         clp: code.label(),
         load: code.label(),
+        supervisor_handler: code.label(),
         program_handler: code.label(),
         io_handler: code.label(),
         crash: code.label(),
     };
     start(&mut code, &labels);
-    find_function(&mut code, &labels);
-    find_msi(&mut code, &labels);
-    run_records(&mut code, &labels);
+    for function in 0..functions {
+        functions::find(&mut code, &labels, function);
+        functions::find_msi(&mut code, &labels, function);
+    }
+    run_records(&mut code, &labels, functions);
     routines::subroutines(&mut code, &labels);
     routines::handlers(&mut code, &labels);
     Ok(code.finish()?.bytes().to_vec())
@@ -87,10 +101,10 @@ fn start(code: &mut Assembler, labels: &Labels) {
     set_state(code, state::STARTED);
     code.lg(Gr::R0, var(variable::HANDLER_MASK), Gr::R9);
     let handlers = [
+        (SUPERVISOR_NEW, labels.supervisor_handler),
         (PROGRAM_NEW, labels.program_handler),
         (IO_NEW, labels.io_handler),
         (EXTERNAL_NEW, labels.crash),
-        (SUPERVISOR_NEW, labels.crash),
         (MACHINE_CHECK_NEW, labels.crash),
     ];
     for (at, handler) in handlers {
@@ -99,101 +113,10 @@ fn start(code: &mut Assembler, labels: &Labels) {
         code.stg(Gr::R1, at + 8, Gr::R0);
     }
     code.lctlg(Gr::R6, Gr::R6, var(variable::CONTROL_6), Gr::R9);
-}
-
-fn call_logical_processor(code: &mut Assembler, labels: &Labels, block: u64) {
-    code.load_constant(Gr::R4, block);
-    code.larl(Gr::R11, labels.clp);
-    code.brasl(Gr::R7, labels.execute);
-}
-
-fn find_function(code: &mut Assembler, labels: &Labels) {
-    let none = code.label();
-    let not_enabled = code.label();
-    let found = code.label();
-    let on = code.label();
-    let response = REQUEST as i32;
-
-    call_logical_processor(code, labels, CLP_LIST);
-    code.llgh(Gr::R1, response, Gr::R4);
-    code.aghi(Gr::R1, -32);
-    code.srlg(Gr::R1, Gr::R1, 4);
-    code.lg(Gr::R3, var(variable::WANTED), Gr::R9);
-    code.lay(Gr::R2, response + 32, Gr::R4);
-    let next = code.here();
-    code.cghi(Gr::R1, 0);
-    code.brcl(Condition::Equal, none);
-    code.brcl(Condition::Low, none);
-    code.ltgr(Gr::R3, Gr::R3);
-    code.brcl(Condition::Equal, found);
-    code.llgf(Gr::R5, 0, Gr::R2);
-    code.clgr(Gr::R5, Gr::R3);
-    code.brcl(Condition::Equal, found);
-    code.aghi(Gr::R2, 16);
-    code.aghi(Gr::R1, -1);
-    code.brcl(Condition::Always, next);
-    code.bind(none);
-    stop(code, state::NO_FUNCTION);
-
-    code.bind(found);
-    code.llgf(Gr::R10, 12, Gr::R2);
-    code.load_constant(Gr::R4, CLP_FUNCTION);
-    code.sty(Gr::R10, 16, Gr::R4);
-    call_logical_processor(code, labels, CLP_FUNCTION);
-    code.llgc(Gr::R1, response + 19, Gr::R4);
-    code.load_constant(Gr::R4, CLP_GROUP);
-    code.stc(Gr::R1, 19, Gr::R4);
-    call_logical_processor(code, labels, CLP_GROUP);
-    for (at, keep) in [(40, variable::MSI_HIGH), (44, variable::MSI_LOW)] {
-        code.llgf(Gr::R1, response + at, Gr::R4);
-        code.lghi(Gr::R2, 0);
-        code.lrvr(Gr::R2, Gr::R1);
-        code.stg(Gr::R2, var(keep), Gr::R9);
+    for (register, space) in [Gr::R1, Gr::R7, Gr::R13].into_iter().zip(variable::SPACES) {
+        code.lctlg(register, register, var(space), Gr::R9);
     }
-    code.load_constant(Gr::R4, CLP_SET);
-    code.sty(Gr::R10, 16, Gr::R4);
-    call_logical_processor(code, labels, CLP_SET);
-    code.llgf(Gr::R1, response + 16, Gr::R4);
-    code.stg(Gr::R1, var(variable::HANDLE), Gr::R9);
-    code.llgh(Gr::R2, response + 2, Gr::R4);
-    code.cghi(Gr::R2, 0x0010);
-    code.brcl(Condition::Equal, on);
-    code.bind(not_enabled);
-    stop(code, state::NOT_ENABLED);
-    code.bind(on);
-}
-
-/// Loads the config byte at the offset in register 3 into register 6.
-fn load_config_byte(code: &mut Assembler, labels: &Labels) {
-    code.lg(Gr::R2, var(variable::HANDLE), Gr::R9);
-    code.sllg(Gr::R2, Gr::R2, 32);
-    code.load_constant(Gr::R1, (15 << 16) | 1);
-    code.ogr(Gr::R2, Gr::R1);
-    code.lghi(Gr::R6, 0);
-    code.larl(Gr::R11, labels.load);
-    code.brasl(Gr::R7, labels.execute);
-}
-
-fn find_msi(code: &mut Assembler, labels: &Labels) {
-    let done = code.label();
-    code.lghi(Gr::R10, 48);
-    code.lghi(Gr::R3, 0x34);
-    let next = code.here();
-    load_config_byte(code, labels);
-    code.ltgr(Gr::R3, Gr::R6);
-    code.brcl(Condition::Equal, done);
-    code.lgr(Gr::R5, Gr::R3);
-    load_config_byte(code, labels);
-    let other = code.label();
-    code.cghi(Gr::R6, 5);
-    code.brcl(Condition::NotEqual, other);
-    code.stg(Gr::R5, var(variable::MSI), Gr::R9);
-    code.brcl(Condition::Always, done);
-    code.bind(other);
-    code.lgr(Gr::R3, Gr::R5);
-    code.aghi(Gr::R3, 1);
-    code.brctg(Gr::R10, next);
-    code.bind(done);
+    code.lam(Gr::R4, Gr::R4, variable::ACCESS_REGISTER as u16, Gr::R9);
 }
 
 /// Skips to `target` unless one of the record's flags in `mask` is set.
@@ -203,7 +126,7 @@ fn unless_flag(code: &mut Assembler, mask: u64, target: Label) {
     code.brcl(Condition::Equal, target);
 }
 
-fn run_records(code: &mut Assembler, labels: &Labels) {
+fn run_records(code: &mut Assembler, labels: &Labels, functions: usize) {
     set_state(code, state::RUNNING);
     code.lg(Gr::R10, var(variable::COUNT), Gr::R9);
     code.load_constant(Gr::R12, RECORDS);
@@ -217,23 +140,27 @@ fn run_records(code: &mut Assembler, labels: &Labels) {
     condition(code, run, skip);
     code.bind(run);
     code.lghi(Gr::R0, 1);
-    code.stg(Gr::R0, 0, Gr::R13);
-    fence(code, labels);
-    prepare(code, labels);
+    code.stg(Gr::R0, var(result::STATE), Gr::R13);
+    fence(code, labels, functions);
+    prepare(code, functions, labels);
     code.lay(Gr::R11, field::STUB, Gr::R12);
+    code.lg(Gr::R0, field::PSW_MASK, Gr::R12);
+    code.stg(Gr::R0, var(variable::RUN_PSW), Gr::R9);
     code.brasl(Gr::R7, labels.execute);
     keep_results(code, labels);
     code.brcl(Condition::Always, after);
     code.bind(skip);
     code.lghi(Gr::R0, 3);
-    code.stg(Gr::R0, 0, Gr::R13);
+    code.stg(Gr::R0, var(result::STATE), Gr::R13);
     code.bind(after);
     code.aghi(Gr::R12, record::SIZE as i16);
     code.aghi(Gr::R13, RESULT_SIZE as i16);
     code.aghi(Gr::R8, 1);
     code.brctg(Gr::R10, next);
     code.stg(Gr::R8, var(variable::PROGRESS), Gr::R9);
-    fence_load(code, labels);
+    load_fences(code, labels, functions);
+    code.lg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
+    code.stg(Gr::R0, var(variable::LAST_FENCES_FAILED), Gr::R9);
     stop(code, state::DONE);
 }
 
@@ -251,46 +178,67 @@ fn condition(code: &mut Assembler, run: Label, skip: Label) {
     unless_flag(code, flag::IF_EQUAL, skip);
 }
 
-fn fence(code: &mut Assembler, labels: &Labels) {
+fn fence(code: &mut Assembler, labels: &Labels, functions: usize) {
     let none = code.label();
+    code.lghi(Gr::R0, 0);
+    code.stg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
     unless_flag(code, flag::FENCE, none);
-    fence_load(code, labels);
+    load_fences(code, labels, functions);
     code.bind(none);
+    code.lg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
+    code.stg(Gr::R0, var(result::FENCES_FAILED), Gr::R13);
 }
 
-fn fence_load(code: &mut Assembler, labels: &Labels) {
-    let failed = code.label();
-    code.lg(Gr::R2, var(variable::HANDLE), Gr::R9);
+/// Loads four bytes of each function's config space. Those of a function that is disabled or in error fail.
+fn load_fences(code: &mut Assembler, labels: &Labels, functions: usize) {
+    code.lghi(Gr::R0, 0);
+    code.stg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
+    for function in 0..functions {
+        let loaded = code.label();
+        load_request(code, function, (15 << 16) | 4);
+        code.load_constant(Gr::R3, FENCE_OFFSET);
+        code.larl(Gr::R11, labels.load);
+        code.brasl(Gr::R7, labels.execute_plainly);
+        code.lg(Gr::R0, var(variable::CONDITION), Gr::R9);
+        code.lg(Gr::R1, var(variable::PROGRAM_CODE), Gr::R9);
+        code.ogr(Gr::R0, Gr::R1);
+        code.brcl(Condition::Equal, loaded);
+        code.lg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
+        code.lghi(Gr::R1, 1 << function);
+        code.ogr(Gr::R0, Gr::R1);
+        code.stg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
+        code.bind(loaded);
+    }
+}
+
+/// Makes register 2 a request of this function; `low` is its low word.
+fn load_request(code: &mut Assembler, function: usize, low: u64) {
+    code.load_constant(Gr::R1, function_area(function));
+    code.llgf(Gr::R2, var(area::HANDLE), Gr::R1);
     code.sllg(Gr::R2, Gr::R2, 32);
-    code.load_constant(Gr::R1, (15 << 16) | 4);
+    code.load_constant(Gr::R1, low);
     code.ogr(Gr::R2, Gr::R1);
-    code.load_constant(Gr::R3, FENCE_OFFSET);
-    code.larl(Gr::R11, labels.load);
-    code.brasl(Gr::R7, labels.execute);
-    code.lg(Gr::R0, var(variable::CONDITION), Gr::R9);
-    code.lg(Gr::R1, var(variable::PROGRAM_CODE), Gr::R9);
-    code.ogr(Gr::R0, Gr::R1);
-    code.brcl(Condition::NotEqual, failed);
-    code.lg(Gr::R0, var(variable::FENCES), Gr::R9);
-    code.aghi(Gr::R0, 1);
-    code.stg(Gr::R0, var(variable::FENCES), Gr::R9);
-    code.bind(failed);
 }
 
 /// Clears interrupts, patches the payload and fills the registers.
-fn prepare(code: &mut Assembler, labels: &Labels) {
+fn prepare(code: &mut Assembler, functions: usize, labels: &Labels) {
     let no_clearing = code.label();
     unless_flag(code, flag::CLEAR_INTERRUPTS, no_clearing);
     code.load_constant(Gr::R5, CLEARING_TIME);
+    code.lay(Gr::R6, var(variable::INTERRUPTS), Gr::R9);
     code.brasl(Gr::R7, labels.wait);
     code.lghi(Gr::R0, 0);
     code.stg(Gr::R0, var(variable::INTERRUPTS), Gr::R9);
     code.stg(Gr::R0, var(variable::INTERRUPT_WORD), Gr::R9);
     code.load_constant(Gr::R1, SUMMARY);
     code.stg(Gr::R0, 0, Gr::R1);
-    code.stg(Gr::R0, 8, Gr::R1);
-    code.load_constant(Gr::R1, DMA_MEMORY);
-    code.stg(Gr::R0, 0, Gr::R1);
+    for function in 0..functions {
+        code.load_constant(Gr::R1, INDICATORS + 8 * function as u64);
+        code.stg(Gr::R0, 0, Gr::R1);
+        // The summary bit area begins with what tells of events.
+        code.load_constant(Gr::R1, dma_memory(function));
+        code.stg(Gr::R0, 0, Gr::R1);
+    }
     code.bind(no_clearing);
 
     let no_patch = code.label();
@@ -299,10 +247,12 @@ fn prepare(code: &mut Assembler, labels: &Labels) {
     code.brcl(Condition::Equal, no_patch);
     code.lg(Gr::R2, field::PATCH_FROM, Gr::R12);
     code.lg(Gr::R2, 0, Gr::R2);
+    code.ag(Gr::R2, field::PATCH_ADD, Gr::R12);
     code.stg(Gr::R2, 0, Gr::R1);
     code.bind(no_patch);
 
-    code.lg(Gr::R2, var(variable::HANDLE), Gr::R9);
+    code.lg(Gr::R1, field::HANDLE_FROM, Gr::R12);
+    code.llgf(Gr::R2, 0, Gr::R1);
     code.llgf(Gr::R1, field::HANDLE_KEEP, Gr::R12);
     code.ngr(Gr::R2, Gr::R1);
     code.llgf(Gr::R1, field::HANDLE_FLIP, Gr::R12);
@@ -321,28 +271,49 @@ fn prepare(code: &mut Assembler, labels: &Labels) {
 }
 
 fn keep_results(code: &mut Assembler, labels: &Labels) {
-    code.stg(Gr::R2, 24, Gr::R13);
-    code.stg(Gr::R3, 32, Gr::R13);
-    code.stg(Gr::R6, 40, Gr::R13);
-    code.lg(Gr::R0, var(variable::CONDITION), Gr::R9);
-    code.stg(Gr::R0, 8, Gr::R13);
-    code.lg(Gr::R0, var(variable::PROGRAM_CODE), Gr::R9);
-    code.stg(Gr::R0, 16, Gr::R13);
+    for (to, from) in [
+        (result::AFTER, REGISTERS_AFTER),
+        (result::BEFORE, REGISTERS_BEFORE),
+    ] {
+        code.mvc(128, (to as u16, Gr::R13), (from as u16, Gr::R0));
+    }
+    code.stg(Gr::R11, var(result::ADDRESS), Gr::R13);
+    for (to, from) in [
+        (result::CONDITION, variable::CONDITION),
+        (result::PROGRAM_CODE, variable::PROGRAM_CODE),
+        (
+            result::TRANSLATION_EXCEPTION,
+            variable::TRANSLATION_EXCEPTION,
+        ),
+        (result::OLD_ADDRESS, variable::OLD_ADDRESS),
+    ] {
+        code.lg(Gr::R0, var(from), Gr::R9);
+        code.stg(Gr::R0, var(to), Gr::R13);
+    }
     let no_save = code.label();
     code.lg(Gr::R1, field::SAVE_TO, Gr::R12);
     code.ltgr(Gr::R1, Gr::R1);
     code.brcl(Condition::Equal, no_save);
+    let of_register = code.label();
+    code.lg(Gr::R2, field::SAVE_FROM, Gr::R12);
+    code.ltgr(Gr::R2, Gr::R2);
+    code.brcl(Condition::Equal, of_register);
+    code.lg(Gr::R6, 0, Gr::R2);
+    code.bind(of_register);
     code.stg(Gr::R6, 0, Gr::R1);
     code.bind(no_save);
     let no_wait = code.label();
     unless_flag(code, flag::AWAIT_INTERRUPT, no_wait);
     code.load_constant(Gr::R5, INTERRUPT_TIME);
+    code.lg(Gr::R6, field::VECTOR, Gr::R12);
     code.brasl(Gr::R7, labels.wait);
     code.lg(Gr::R0, var(variable::INTERRUPTS), Gr::R9);
-    code.stg(Gr::R0, 48, Gr::R13);
+    code.stg(Gr::R0, var(result::INTERRUPTS), Gr::R13);
     code.lg(Gr::R0, var(variable::INTERRUPT_WORD), Gr::R9);
-    code.stg(Gr::R0, 56, Gr::R13);
+    code.stg(Gr::R0, var(result::INTERRUPT_WORD), Gr::R13);
     code.bind(no_wait);
+    code.load_constant(Gr::R1, SUMMARY);
+    code.mvc(24, (result::INDICATORS as u16, Gr::R13), (0, Gr::R1));
     code.lghi(Gr::R0, 2);
-    code.stg(Gr::R0, 0, Gr::R13);
+    code.stg(Gr::R0, var(result::STATE), Gr::R13);
 }

@@ -1,11 +1,15 @@
 //! One instruction as the probe's loop reads it.
 
-use super::layout::{MAILBOX, variable};
-use crate::plan::{Base, Carrier, Case, Handle, Instruction, Variable};
-use s390x_asm::{Gr, format, zpci};
+use super::clp;
+use super::layout::{
+    INDICATORS, ISC, MAILBOX, PSW_64, PSW_DAT, PSW_PROBLEM, PSW_SPACE, area, function_area,
+    variable,
+};
+use crate::plan::{Base, Case, Handle, Instruction, Only, Patch, Payload, Variable};
+use s390x_asm::{Assembler, Gr, zpci};
 
 /// Bytes per record.
-pub const SIZE: usize = 128;
+pub const SIZE: usize = 192;
 
 /// Field offsets, as the machine code uses them.
 pub mod field {
@@ -39,8 +43,18 @@ pub mod field {
     pub const CONDITION_VALUE: i32 = 96;
     /// See [`super::flag`].
     pub const FLAGS: i32 = 104;
-    /// The instruction, then a branch back.
+    /// The instruction, then a supervisor call.
     pub const STUB: i32 = 112;
+    /// Address of the function's handle.
+    pub const HANDLE_FROM: i32 = 128;
+    /// PSW mask of the instruction.
+    pub const PSW_MASK: i32 = 136;
+    /// What is added to the eight bytes that go to the patched place.
+    pub const PATCH_ADD: i32 = 144;
+    /// Where the kept doubleword comes from, or zero for register 6.
+    pub const SAVE_FROM: i32 = 152;
+    /// Address of the function's interrupt vector.
+    pub const VECTOR: i32 = 160;
 }
 
 /// Bits of [`field::FLAGS`].
@@ -79,6 +93,11 @@ pub struct Record {
     pub condition_value: u64,
     pub flags: u64,
     pub stub: Vec<u8>,
+    pub handle_from: u64,
+    pub psw_mask: u64,
+    pub patch_add: u64,
+    pub save_from: u64,
+    pub vector: u64,
 }
 
 const ZERO: u64 = MAILBOX + variable::ZERO;
@@ -102,44 +121,85 @@ impl Default for Record {
             condition_value: 0,
             flags: 0,
             stub: Vec::new(),
+            handle_from: function_area(0) + area::HANDLE,
+            psw_mask: PSW_64,
+            patch_add: 0,
+            save_from: 0,
+            vector: INDICATORS,
         }
     }
 }
 
 /// The instruction with the registers that the loop fills: request 2, offset 3, block 4, extra 5, data 6.
-fn stub(instruction: Instruction, odd: bool) -> Vec<u8> {
+fn stub(case: &Case) -> Vec<u8> {
+    let odd = case.odd_register;
     let pair = if odd { Gr::R3 } else { Gr::R2 };
-    let mut code = match instruction {
-        Instruction::Pcistb => zpci::pcistb(Gr::R2, Gr::R3, 0, Gr::R4).to_vec(),
-        Instruction::Pcistg => zpci::pcistg(Gr::R6, pair).to_vec(),
-        Instruction::Pcilg => zpci::pcilg(Gr::R6, pair).to_vec(),
-        Instruction::Pcistbi => zpci::pcistbi(Gr::R2, Gr::R3, 0, Gr::R4).to_vec(),
-        Instruction::Pcistgi => zpci::pcistgi(Gr::R6, Gr::R2).to_vec(),
-        Instruction::Pcilgi => zpci::pcilgi(Gr::R6, Gr::R2).to_vec(),
-        Instruction::Pciwb => zpci::pciwb().to_vec(),
-        Instruction::Rpcit => zpci::rpcit(Gr::R2, if odd { Gr::R5 } else { Gr::R4 }).to_vec(),
-        Instruction::Mpcifc => zpci::mpcifc(Gr::R2, 0, Gr::R4).to_vec(),
-    };
-    code.extend(format::rr(0x07, Gr::R15, Gr::R14));
-    code
+    let displacement = case.block_displacement();
+    let mut code = Assembler::new();
+    match case.instruction {
+        Instruction::Pcistb => code.emit(&zpci::pcistb(Gr::R2, Gr::R3, displacement, Gr::R4)),
+        Instruction::Pcistg => code.emit(&zpci::pcistg(Gr::R6, pair)),
+        Instruction::Pcilg => code.emit(&zpci::pcilg(Gr::R6, pair)),
+        Instruction::Pcistbi => code.emit(&zpci::pcistbi(Gr::R2, Gr::R3, displacement, Gr::R4)),
+        Instruction::Pcistgi => code.emit(&zpci::pcistgi(Gr::R6, Gr::R2)),
+        Instruction::Pcilgi => code.emit(&zpci::pcilgi(Gr::R6, Gr::R2)),
+        Instruction::Pciwb => code.emit(&zpci::pciwb()),
+        Instruction::Rpcit => {
+            code.emit(&zpci::rpcit(Gr::R2, if odd { Gr::R5 } else { Gr::R4 }));
+        }
+        Instruction::Mpcifc => code.emit(&zpci::mpcifc(Gr::R2, displacement, Gr::R4)),
+        Instruction::Stpcifc => code.emit(&zpci::stpcifc(Gr::R2, displacement, Gr::R4)),
+        Instruction::Clp => code.emit(&zpci::clp(Gr::R4)),
+        Instruction::Sic => code.emit(&zpci::sic(Gr::R2, Gr::R3, displacement, Gr::R4)),
+        Instruction::Chsc => code.emit(&zpci::chsc(Gr::R4)),
+    }
+    code.svc(0);
+    code.finish()
+        .map(|code| code.bytes().to_vec())
+        .unwrap_or_default()
 }
 
-fn address_of(variable: Variable) -> u64 {
-    MAILBOX
-        + match variable {
-            Variable::Gid => variable::GID,
-            Variable::Token => variable::TOKEN,
-            Variable::Saved => variable::SAVED,
+fn address_of(variable: Variable, function: usize) -> u64 {
+    let area = function_area(function);
+    match variable {
+        Variable::Gid => area + area::GID,
+        Variable::Token => area + area::TOKEN,
+        Variable::Saved => MAILBOX + variable::SAVED,
+        Variable::Handle => area + area::HANDLE,
+        Variable::Group => area + area::GROUP,
+    }
+}
+
+fn psw_mask(case: &Case) -> u64 {
+    let problem = if case.problem_state { PSW_PROBLEM } else { 0 };
+    let space = case
+        .translation
+        .control()
+        .map_or(0, |control| PSW_DAT | (u64::from(control) << PSW_SPACE));
+    PSW_64 | problem | space
+}
+
+/// What the payload has at the patched place behind a handle or a group.
+fn kept(case: &Case, patch: Patch) -> u64 {
+    match (&case.payload, patch.value) {
+        (Payload::Bytes(bytes), Variable::Handle | Variable::Group) => {
+            super::fib::word(bytes, patch.at) & 0xffff_ffff
         }
+        _ => 0,
+    }
 }
 
 impl Record {
-    /// The record of one case; `tag` is its place in the plan, `source` where its payload lies.
-    pub fn of_case(case: &Case, tag: u32, source: u64) -> Self {
+    /// The record of one case; `tag` is its place in the plan, `block` the address of its block, and `payload` where the
+    /// first byte of that lies in real memory.
+    pub fn of_case(case: &Case, tag: u32, block: u64, payload: u64) -> Self {
+        let function = usize::from(case.function);
+        let own = function_area(function);
         let (handle_keep, handle_flip) = match case.handle {
             Handle::Enabled => (u32::MAX, 0),
             Handle::Disabled => (0x7fff_ffff, 0),
             Handle::Unknown => (u32::MAX, 0x0000_5a5a),
+            Handle::Stale => (u32::MAX, 0x0100_0000),
             Handle::Zero => (0, 0),
         };
         let mut record = Self {
@@ -149,11 +209,14 @@ impl Record {
             offset: case.offset,
             base: match case.base {
                 Base::Space => ZERO,
-                Base::Dmb => MAILBOX + variable::TOKEN,
+                Base::Dmb => own + area::TOKEN,
             },
-            source,
+            source: block.wrapping_add_signed(-i64::from(case.block_displacement())),
             data: case.register_value(tag),
-            stub: stub(case.instruction, case.odd_register),
+            stub: stub(case),
+            handle_from: own + area::HANDLE,
+            vector: INDICATORS + 8 * u64::from(case.function),
+            psw_mask: psw_mask(case),
             ..Self::default()
         };
         match case.instruction {
@@ -162,7 +225,14 @@ impl Record {
                 record.source = case.offset;
                 record.extra = case.length;
             }
-            Instruction::Mpcifc => record.request = u64::from(case.operation),
+            Instruction::Mpcifc | Instruction::Stpcifc => {
+                record.request = (u64::from(case.space) << 16) | u64::from(case.operation);
+            }
+            Instruction::Sic => {
+                record.handle_keep = 0;
+                record.request = u64::from(case.operation);
+                record.offset = ISC << 27;
+            }
             Instruction::Pcistbi => {
                 record.handle_keep = 0;
                 record.request = case.length;
@@ -174,9 +244,12 @@ impl Record {
             }
             _ => {}
         }
-        record.patch(case, source);
+        record.patch(case, payload);
         record.flags = if case.joined { 0 } else { flag::FENCE };
-        if case.save {
+        if case.save && case.instruction == Instruction::Clp {
+            record.save_to = own + area::HANDLE;
+            record.save_from = payload + clp::REQUEST as u64 + 16;
+        } else if case.save {
             record.save_to = MAILBOX + variable::SAVED;
         }
         if case.clear_interrupts {
@@ -186,28 +259,29 @@ impl Record {
             record.flags |= flag::AWAIT_INTERRUPT;
         }
         match case.only {
-            Some(Carrier::Block) => record.run_with_blocks(true),
-            Some(Carrier::Plain) => record.run_with_blocks(false),
-            None => {}
+            Some(Only::Block) => record.run_with_blocks(0, true),
+            Some(Only::Plain) => record.run_with_blocks(0, false),
+            Some(Only::Unforwarded | Only::AccessRegisters) | None => {}
         }
         record
     }
 
-    fn patch(&mut self, case: &Case, source: u64) {
+    fn patch(&mut self, case: &Case, payload: u64) {
         let Some(patch) = case.patch else { return };
-        let from = address_of(patch.value);
+        let from = address_of(patch.value, usize::from(case.function));
         if case.instruction == Instruction::Pcistg {
             self.data = 0;
             self.data_base = from;
         } else {
-            self.patch_to = source + patch.at as u64;
+            self.patch_to = payload + patch.at as u64;
             self.patch_from = from;
+            self.patch_add = kept(case, patch);
         }
     }
 
-    /// Runs only if PCISTB of 8 bytes worked (`blocks`), or only if it did not.
-    pub fn run_with_blocks(&mut self, blocks: bool) {
-        self.condition = MAILBOX + variable::BLOCK_RESPONSE;
+    /// Runs only if PCISTB of 8 bytes to this function worked (`blocks`), or only if it did not.
+    pub fn run_with_blocks(&mut self, function: usize, blocks: bool) {
+        self.condition = function_area(function) + area::BLOCK_RESPONSE;
         self.condition_value = READ_GID_WORKED;
         self.flags |= if blocks {
             flag::IF_EQUAL
@@ -247,6 +321,16 @@ impl Record {
             .flat_map(|field| field.to_be_bytes())
             .collect();
         bytes.extend(&self.stub);
+        bytes.resize(field::HANDLE_FROM as usize, 0);
+        for field in [
+            self.handle_from,
+            self.psw_mask,
+            self.patch_add,
+            self.save_from,
+            self.vector,
+        ] {
+            bytes.extend(field.to_be_bytes());
+        }
         bytes.resize(SIZE, 0);
         bytes
     }

@@ -1,47 +1,15 @@
 //! What the guest left in memory.
 
-use super::layout::{CLP_FUNCTION, CLP_GROUP, DUMP_ADDRESS, RESULT_SIZE, RESULTS, state, variable};
+use super::image::Image;
+use super::layout::{
+    DUMP_ADDRESS, RESULT_SIZE, RESULTS, area, function_area, result, state, variable,
+};
+use super::memory::Span;
+use super::outcome::{Change, Fault, Outcome};
 use super::record::READ_GID_WORKED;
-use crate::plan::Carrier;
+use crate::plan::{Carrier, Case, Instruction, Plan};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-/// What happened to one instruction in the guest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Outcome {
-    /// Whether it ran at all; cases for the other carrier do not.
-    pub executed: bool,
-    /// Condition code; meaningless after an exception.
-    pub condition: u8,
-    /// Program interruption code, if it ended in one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exception: Option<u16>,
-    /// Status code from the register the instruction leaves it in.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub status: u8,
-    /// The register a load fills.
-    #[serde(default)]
-    pub loaded: u64,
-    /// Adapter interrupts taken, where the case waits for them.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub interrupts: u8,
-    /// Interruption identification word of the last one.
-    #[serde(default)]
-    pub interrupt_word: u32,
-}
-
-fn is_zero(value: &u8) -> bool {
-    *value == 0
-}
-
-impl Outcome {
-    /// Condition code 0 and no exception.
-    #[must_use]
-    pub fn succeeded(&self) -> bool {
-        self.executed && self.exception.is_none() && self.condition == 0
-    }
-}
 
 /// What CLP and the set-up told of the function.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +37,36 @@ pub struct FunctionFacts {
     pub token: u64,
     /// How commands went.
     pub carrier: Option<Carrier>,
+    /// The guest's other functions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherFunction>,
+}
+
+/// What is known of another function of the guest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OtherFunction {
+    /// Enabled handle.
+    pub handle: u32,
+    /// GID, as READ_GID told.
+    pub gid: u64,
+    /// Token of its registered DMB.
+    pub token: u64,
+}
+
+impl FunctionFacts {
+    /// Handle, GID and token of the function with this number.
+    #[must_use]
+    pub fn of(&self, function: u8) -> OtherFunction {
+        match usize::from(function).checked_sub(1) {
+            None => OtherFunction {
+                handle: self.handle,
+                gid: self.gid,
+                token: self.token,
+            },
+            Some(other) => self.others.get(other).copied().unwrap_or_default(),
+        }
+    }
 }
 
 /// How the probe ended.
@@ -104,8 +102,8 @@ pub struct ProbeResults {
     pub progress: u64,
     /// What CLP and the set-up told.
     pub facts: FunctionFacts,
-    /// Fences that worked.
-    pub fences: u64,
+    /// Fences after the last case that failed, a bit for each function.
+    pub last_fences_failed: u8,
     /// One outcome per set-up step.
     pub setup: Vec<Outcome>,
     /// One outcome per case.
@@ -155,12 +153,14 @@ impl Dump<'_> {
         })
     }
 
-    fn facts(&self) -> Result<FunctionFacts, ResultsError> {
-        let function = CLP_FUNCTION + 32;
-        let group = CLP_GROUP + 32;
-        let block_response = self.variable(variable::BLOCK_RESPONSE)?;
+    fn facts(&self, functions: usize) -> Result<FunctionFacts, ResultsError> {
+        let area = function_area(0);
+        let function = area + area::CLP_FUNCTION + 32;
+        let group = area + area::CLP_GROUP + 32;
+        let block_response = self.word(area + area::BLOCK_RESPONSE)?;
+        let own = self.function(0)?;
         Ok(FunctionFacts {
-            handle: self.variable(variable::HANDLE)? as u32,
+            handle: own.handle,
             bar_sizes: self.bytes(function + 24)?,
             group: self.bytes::<1>(function + 19)?[0],
             function_type: self.bytes::<1>(function + 63)?[0],
@@ -168,60 +168,122 @@ impl Dump<'_> {
             max_store_block: u16::from_be_bytes(self.bytes(group + 20)?) & 0x1fff,
             start_dma: self.word(function + 64)?,
             end_dma: self.word(function + 72)?,
-            gid: self.variable(variable::GID)?,
-            token: self.variable(variable::TOKEN)?,
+            gid: own.gid,
+            token: own.token,
             carrier: Some(if block_response == READ_GID_WORKED {
                 Carrier::Block
             } else {
                 Carrier::Plain
             }),
+            others: (1..functions)
+                .map(|function| self.function(function))
+                .collect::<Result<_, _>>()?,
         })
     }
 
-    /// `status_after` tells which register holds the status of this record's instruction: 2 or 3.
-    fn outcome(&self, index: usize) -> Result<Outcome, ResultsError> {
+    fn function(&self, function: usize) -> Result<OtherFunction, ResultsError> {
+        let area = function_area(function);
+        Ok(OtherFunction {
+            // The set-up enabled it; the plan may have disabled it.
+            handle: (self.word(area + area::CLP_SET + 32 + 16)? >> 32) as u32,
+            gid: self.word(area + area::GID)?,
+            token: self.word(area + area::TOKEN)?,
+        })
+    }
+
+    fn registers(&self, address: u64) -> Result<[u64; 16], ResultsError> {
+        let mut registers = [0; 16];
+        for (number, register) in (0..).zip(&mut registers) {
+            *register = self.word(address + 8 * number)?;
+        }
+        Ok(registers)
+    }
+
+    /// The outcome of the record with this number. `case` is the plan's case, if it is one, and `output` where its block
+    /// lies.
+    fn outcome(
+        &self,
+        index: usize,
+        case: Option<&Case>,
+        output: &[Span],
+    ) -> Result<Outcome, ResultsError> {
         let at = RESULTS + RESULT_SIZE * index as u64;
-        let executed = self.word(at)? == 2;
-        let condition = (self.word(at + 8)? & 3) as u8;
-        let code = (self.word(at + 16)? & 0x7fff) as u16;
-        let request = self.word(at + 24)?;
-        if !executed {
+        let word = |field: u64| self.word(at + field);
+        if word(result::STATE)? != 2 {
             return Ok(Outcome::default());
         }
+        let before = self.registers(at + result::BEFORE)?;
+        let after = self.registers(at + result::AFTER)?;
+        let code = (word(result::PROGRAM_CODE)? & 0x7fff) as u16;
         let exception = (code != 0).then_some(code);
+        let condition = (word(result::CONDITION)? & 3) as u8;
+        let status = exception.is_none() && condition != 0;
+        let changed = (0..)
+            .zip(before.iter().zip(&after))
+            .filter(|(_, (before, after))| before != after)
+            .map(|(register, (before, after))| Change {
+                register,
+                before: *before,
+                after: *after,
+            })
+            .collect();
+        let displacement = case.map_or(0, Case::block_displacement);
+        let operand = before[4].wrapping_add_signed(i64::from(displacement));
+        let resume = word(result::OLD_ADDRESS)?.wrapping_sub(word(result::ADDRESS)?);
+        let mut block = Vec::new();
+        for (address, length) in output {
+            block.extend(self.slice(*address, *length)?);
+        }
+        let load = case.is_none_or(|case| case.instruction == Instruction::Pcilg);
+        let indicators: [u8; 24] = self.bytes(at + result::INDICATORS)?;
         Ok(Outcome {
-            executed,
+            executed: true,
             condition: if exception.is_some() { 0 } else { condition },
             exception,
-            status: if exception.is_none() && condition != 0 {
-                (request >> 24) as u8
+            status: if status { (after[2] >> 24) as u8 } else { 0 },
+            loaded: if load && exception.is_none() && condition == 0 {
+                after[6]
             } else {
                 0
             },
-            loaded: self.word(at + 40)?,
-            interrupts: self.word(at + 48)?.min(255) as u8,
-            interrupt_word: self.word(at + 56)? as u32,
+            interrupts: word(result::INTERRUPTS)?.min(255) as u8,
+            interrupt_word: word(result::INTERRUPT_WORD)? as u32,
+            resume: exception.map(|_| u8::try_from(resume).unwrap_or(u8::MAX)),
+            fault: Fault::read(code, word(result::TRANSLATION_EXCEPTION)?, operand),
+            changed,
+            block,
+            indicators: [indicators[0], indicators[8], indicators[16]],
+            fences_failed: word(result::FENCES_FAILED)? as u8,
         })
+    }
+
+    fn slice(&self, address: u64, length: usize) -> Result<&[u8], ResultsError> {
+        let short = || ResultsError::Short(self.0.len(), address);
+        let start = address.checked_sub(DUMP_ADDRESS).ok_or_else(short)?;
+        let start = usize::try_from(start).map_err(|_| short())?;
+        self.0.get(start..start + length).ok_or_else(short)
     }
 }
 
 impl ProbeResults {
-    /// Reads the dump of [`super::DUMP_LENGTH`] bytes from [`super::DUMP_ADDRESS`].
+    /// Reads the memory of [`super::DUMP_LENGTH`] bytes from [`super::DUMP_ADDRESS`] that the probe of `plan` left.
     ///
     /// # Errors
-    /// A dump that is too short.
-    pub fn read(dump: &[u8], setup: usize, cases: usize) -> Result<Self, ResultsError> {
+    /// Memory that is too short.
+    pub fn read(dump: &[u8], image: &Image, plan: &Plan) -> Result<Self, ResultsError> {
         let dump = Dump(dump);
+        let setup = image.setup.len();
+        let cases = plan.cases.iter().zip(&image.outputs).enumerate();
         Ok(Self {
             state: dump.state()?,
             progress: dump.variable(variable::PROGRESS)?,
-            facts: dump.facts()?,
-            fences: dump.variable(variable::FENCES)?,
+            facts: dump.facts(plan.functions())?,
+            last_fences_failed: dump.variable(variable::LAST_FENCES_FAILED)? as u8,
             setup: (0..setup)
-                .map(|index| dump.outcome(index))
+                .map(|index| dump.outcome(index, None, &[]))
                 .collect::<Result<_, _>>()?,
-            cases: (setup..setup + cases)
-                .map(|index| dump.outcome(index))
+            cases: cases
+                .map(|(index, (case, output))| dump.outcome(setup + index, Some(case), output))
                 .collect::<Result<_, _>>()?,
         })
     }

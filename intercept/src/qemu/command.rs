@@ -1,11 +1,9 @@
 //! The command line.
 
 use super::check::{DEVICE, MACHINE};
+use crate::plan::{fid, uid};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-
-/// Function id of the function in the guest.
-pub const FID: u32 = 8;
 
 /// How QEMU is controlled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +17,8 @@ pub enum Control {
 /// What QEMU is started with.
 #[derive(Debug, Clone)]
 pub struct CommandLine {
-    /// Socket of the server.
-    pub socket: PathBuf,
+    /// Sockets of the servers, one for each function.
+    pub sockets: Vec<PathBuf>,
     /// Guest memory in bytes, a multiple of 1 MiB.
     pub memory: u64,
     /// The file that is the guest's memory; without, QEMU makes one.
@@ -50,8 +48,6 @@ impl CommandLine {
             "-nodefaults",
             "-display",
             "none",
-            "-device",
-            &format!("zpci,uid=7,fid={FID},target=ism0"),
         ]
         .into_iter()
         .map(OsString::from)
@@ -67,7 +63,12 @@ impl CommandLine {
         if !self.extra.iter().any(|argument| argument == "-accel") {
             arguments.extend(["-accel".into(), "tcg".into()]);
         }
-        arguments.extend(["-device".into(), device(&self.socket)]);
+        for (function, socket) in self.sockets.iter().enumerate() {
+            let (uid, fid) = (uid(function), fid(function));
+            let zpci = format!("zpci,uid={uid},fid={fid},target=ism{function}");
+            arguments.extend(["-device".into(), zpci.into()]);
+            arguments.extend(["-device".into(), device(function, socket)]);
+        }
         arguments.extend(self.guest.iter().cloned());
         arguments.extend(self.extra.iter().cloned());
         arguments
@@ -85,10 +86,10 @@ impl CommandLine {
     }
 }
 
-fn device(socket: &Path) -> OsString {
+fn device(function: usize, socket: &Path) -> OsString {
     let device = serde_json::json!({
         "driver": DEVICE,
-        "id": "ism0",
+        "id": format!("ism{function}"),
         "socket": { "type": "unix", "path": socket.to_string_lossy() },
     });
     device.to_string().into()
@@ -100,7 +101,7 @@ mod tests {
 
     fn arguments(extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
-            socket: "/tmp/a \"b\".sock".into(),
+            sockets: vec!["/tmp/a \"b\".sock".into()],
             memory: 128 << 20,
             memory_file: Some("/proc/1/fd/5".into()),
             control: Control::Monitor,

@@ -11,7 +11,7 @@ mod versions;
 
 pub use backtrace::{backtrace, debugger};
 pub use check::{Qemu, QemuError};
-pub use command::{CommandLine, Control, FID};
+pub use command::{CommandLine, Control};
 pub use guest::{GuestError, GuestRun, ProbeEnd, Run, run_guest, run_probe};
 pub use memory::GuestMemory;
 pub use qmp::QmpError;

@@ -133,6 +133,7 @@ mod tests {
 
     fn piece(offset: u64, bytes: &[u8]) -> Piece {
         Piece {
+            function: 0,
             access: Access::Store,
             path: "bar".into(),
             space: 2,

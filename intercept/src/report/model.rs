@@ -261,7 +261,7 @@ fn case_report(
         label: verdict.label(),
         good: verdict.is_good(),
         expectation: verdict.expectation.clone(),
-        outcome: *outcome,
+        outcome: outcome.clone(),
         stopped: recording.stop_at(index).cloned(),
         detail: verdict.detail.clone(),
         difference: Difference::first(case, offset, &stored, &pieces)

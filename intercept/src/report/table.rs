@@ -82,8 +82,12 @@ pub(super) fn paint(verdict: Verdict) -> Color {
         | Verdict::Hung
         | Verdict::Altered
         | Verdict::Lost
+        | Verdict::WrongFunction
         | Verdict::RefusedWrongly
-        | Verdict::AcceptedWrongly => Color::Red,
+        | Verdict::DeliveredButRefused
+        | Verdict::AcceptedWrongly
+        | Verdict::ToldWrongly
+        | Verdict::WrongRegister => Color::Red,
     }
 }
 

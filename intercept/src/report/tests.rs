@@ -27,9 +27,12 @@ fn case(id: &str, verdicts: &[Verdict], label: &str, pieces: Vec<Piece>) -> Case
         label: label.into(),
         good,
         expectation: Expectation {
+            fields: Vec::new(),
             accept: true,
             refusals: Vec::new(),
             seen: Some(Seen {
+                function: 0,
+                answer: None,
                 access: Access::Store,
                 space: 2,
                 offset: 8,
@@ -59,6 +62,7 @@ fn case(id: &str, verdicts: &[Verdict], label: &str, pieces: Vec<Piece>) -> Case
 
 fn piece(offset: u64, bytes: &[u8]) -> Piece {
     Piece {
+        function: 0,
         access: Access::Store,
         path: "bar".into(),
         space: 2,

@@ -21,7 +21,8 @@ pub fn operation(case: &Case) -> String {
             )
         }
         Instruction::Rpcit => format!("{name} start {:#x} length {:#x}", case.offset, case.length),
-        Instruction::Mpcifc => format!("{name} operation {}", case.operation),
+        Instruction::Mpcifc | Instruction::Sic => format!("{name} operation {}", case.operation),
+        Instruction::Stpcifc | Instruction::Clp | Instruction::Chsc => name,
         Instruction::Pcistbi | Instruction::Pcistgi | Instruction::Pcilgi => {
             format!("{name} length {}", case.length)
         }
@@ -35,7 +36,9 @@ pub fn operation(case: &Case) -> String {
         Handle::Disabled => line.push_str(", disabled handle"),
         Handle::Unknown => line.push_str(", unknown handle"),
         Handle::Zero => line.push_str(", handle 0"),
+        Handle::Stale => line.push_str(", stale handle"),
     }
+    line.push_str(&case.surroundings());
     if case.odd_register {
         line.push_str(", odd register");
     }

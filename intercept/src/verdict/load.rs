@@ -35,33 +35,26 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pie
     if !outcome.succeeded() {
         return;
     }
-    let value = answer
-        .iter()
-        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
-    let swapped = answer
-        .iter()
-        .rev()
-        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    compare(findings, outcome, &answer, "the device answered");
+}
+
+/// Compares what the guest loaded with the bytes that it should have.
+pub(super) fn compare(findings: &mut Findings, outcome: &Outcome, answer: &[u8], whose: &str) {
+    let fold = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
+    let value = answer.iter().fold(0, fold);
+    let swapped = answer.iter().rev().fold(0, fold);
     if outcome.loaded == value {
         return;
     }
-    if outcome.loaded == swapped {
-        findings.add(
-            Verdict::Reversed,
-            format!(
-                "the guest got {:#x}, the device answered {value:#x}",
-                outcome.loaded
-            ),
-        );
+    let verdict = if outcome.loaded == swapped {
+        Verdict::Reversed
     } else {
-        findings.add(
-            Verdict::Altered,
-            format!(
-                "the guest got {:#x}, the device answered {value:#x}",
-                outcome.loaded
-            ),
-        );
-    }
+        Verdict::Altered
+    };
+    findings.add(
+        verdict,
+        format!("the guest got {:#x}, {whose} {value:#x}", outcome.loaded),
+    );
 }
 
 /// The bytes that the device answered, in the order of their offsets.

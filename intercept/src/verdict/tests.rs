@@ -3,21 +3,23 @@
 use super::{CaseVerdict, Verdict, classify};
 use crate::attribute::FenceError;
 use crate::expect::{Expectation, Model, Reference, Seen};
-use crate::plan::{Carrier, Case, FENCE_OFFSET, Instruction, Plan};
-use crate::probe::FunctionFacts;
+use crate::plan::{Announced, Carrier, Case, FENCE_OFFSET, Instruction, Plan};
+use crate::probe::{FunctionFacts, OtherFunction};
 use crate::recording::{
     Access, Environment, Piece, Place, Recording, SCHEMA_VERSION, Source, Start, Stop, Times,
 };
-use crate::stand_in::{Function, execute};
+use crate::stand_in::{Function, Machine, execute};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+/// What each function sees, in order.
 #[derive(Default)]
-struct Notebook(Vec<Piece>);
+struct Notebook([Vec<Piece>; 2]);
 
 impl Notebook {
     fn note(&mut self, seen: &Seen, bytes: Vec<u8>) {
-        self.0.push(Piece {
+        self.0[usize::from(seen.function)].push(Piece {
+            function: seen.function,
             access: seen.access,
             path: "bar".into(),
             space: seen.space,
@@ -42,8 +44,9 @@ impl Function for Notebook {
         Ok(Some(bytes))
     }
 
-    fn fence(&mut self) -> Result<(), Infallible> {
+    fn fence(&mut self, function: u8) -> Result<(), Infallible> {
         let seen = Seen {
+            function,
             access: Access::ConfigRead,
             space: 15,
             offset: FENCE_OFFSET,
@@ -51,6 +54,7 @@ impl Function for Notebook {
             bytes: Vec::new(),
             block: false,
             optional: true,
+            answer: None,
         };
         self.note(&seen, vec![0; 4]);
         Ok(())
@@ -60,7 +64,7 @@ impl Function for Notebook {
         Ok(())
     }
 
-    fn take_interrupt(&mut self) -> Result<bool, Infallible> {
+    fn take_interrupt(&mut self, _: u8) -> Result<bool, Infallible> {
         Ok(true)
     }
 }
@@ -69,6 +73,14 @@ fn facts() -> FunctionFacts {
     FunctionFacts {
         bar_sizes: [48, 0, 12, 0, 0, 0],
         max_store_block: 128,
+        start_dma: 0x1_0000_0000,
+        end_dma: 0x01ff_ffff_ffff_ffff,
+        handle: 0x8001_0001,
+        others: vec![OtherFunction {
+            handle: 0x8002_0002,
+            gid: 0x1122_3344_5566_7799,
+            token: 0x6_0000_0000,
+        }],
         gid: 0x1122_3344_5566_7788,
         token: 0x5_0000_0000,
         carrier: Some(Carrier::Block),
@@ -79,7 +91,14 @@ fn facts() -> FunctionFacts {
 fn perfect(plan: Plan, model: Model) -> Recording {
     let facts = facts();
     let mut notebook = Notebook::default();
-    let Ok(outcomes) = execute(&plan, &facts, (model, 4096), &mut notebook);
+    let announced = Announced::default();
+    let machine = Machine {
+        model,
+        maximum: 4096,
+        facts: &facts,
+        announced: &announced,
+    };
+    let Ok(outcomes) = execute(&plan, machine, &mut notebook);
     Recording {
         schema_version: SCHEMA_VERSION,
         source: Source::Probe,
@@ -88,11 +107,13 @@ fn perfect(plan: Plan, model: Model) -> Recording {
         plan,
         model,
         max_store_block: 4096,
+        announced,
         facts,
         setup: Vec::new(),
         outcomes,
         starts: Vec::new(),
-        pieces: notebook.0,
+        last_fences_failed: 0,
+        pieces: notebook.0.concat(),
         lengths: None,
     }
 }
@@ -106,6 +127,13 @@ fn labels(recording: &Recording) -> BTreeMap<String, String> {
         .map(|case| case.id.clone())
         .zip(verdicts.iter().map(CaseVerdict::label))
         .collect()
+}
+
+/// The built-in plan's cases for the first function.
+fn first_function() -> Plan {
+    let mut plan = Plan::default();
+    plan.cases.retain(|case| case.function == 0);
+    plan
 }
 
 /// What changes in the labels when `damage` is done to a perfect run.
@@ -387,7 +415,10 @@ fn where_both_are_right_the_device_may_refuse_but_not_take_what_the_guest_was_re
         })
     };
     assert_eq!(refused("rejected"), changes([]));
-    assert_eq!(refused("accepted"), changes([(id, "accepted-wrongly")]));
+    assert_eq!(
+        refused("accepted"),
+        changes([(id, "delivered-but-refused")])
+    );
 }
 
 #[test]
@@ -417,7 +448,7 @@ fn an_interrupt_that_does_not_come_is_lost() {
 
 #[test]
 fn a_missing_fence_is_an_error_and_no_verdict() {
-    let mut recording = perfect(Plan::default(), Model::Relaxed);
+    let mut recording = perfect(first_function(), Model::Relaxed);
     let expected = recording
         .pieces
         .iter()
@@ -435,7 +466,7 @@ fn a_missing_fence_is_an_error_and_no_verdict() {
 
 #[test]
 fn the_strict_model_refuses_what_only_a_relaxed_function_takes() {
-    let recording = perfect(Plan::default(), Model::Relaxed);
+    let recording = perfect(first_function(), Model::Relaxed);
     let strict = classify(&recording, Model::Strict).expect("fences are there");
     let verdict = |id: &str| {
         let index = recording
@@ -477,19 +508,21 @@ fn a_function_is_as_after_the_set_up_when_a_new_qemu_begins() {
             .map(Expectation::describe)
             .collect::<Vec<_>>()
     };
-    assert_eq!(told(&recording), ["cc 0", "cc 1", "cc 1"]);
+    let again = "cc 1 status 24";
+    assert_eq!(told(&recording), ["cc 0", again, again]);
     let start = |begin| Start {
         begin,
         pieces: 0,
         stopped: None,
     };
     recording.starts = vec![start(0), start(1)];
-    assert_eq!(told(&recording), ["cc 0", "cc 0", "cc 1"]);
+    recording.outcomes[1].condition = 0;
+    assert_eq!(told(&recording), ["cc 0", "cc 0", again]);
 }
 
 /// A perfect run whose QEMU stops at case `at`, and is started again behind it.
 fn stopped_at(at: usize, stop: Stop) -> Recording {
-    let mut recording = perfect(Plan::default(), Model::Relaxed);
+    let mut recording = perfect(first_function(), Model::Relaxed);
     let fences: Vec<usize> = (0..recording.pieces.len())
         .filter(|&index| {
             let piece = &recording.pieces[index];
@@ -536,7 +569,7 @@ fn a_case_at_which_qemu_stops_is_named_and_the_others_are_judged() {
         seconds: 6,
         psw: None,
     };
-    let good = perfect(Plan::default(), Model::Relaxed);
+    let good = perfect(first_function(), Model::Relaxed);
     let alone = |index: &usize| {
         let next = good.plan.cases.get(index + 1);
         !good.plan.cases[*index].joined && next.is_none_or(|next| !next.joined)
@@ -588,4 +621,138 @@ fn a_missing_fence_of_a_start_that_stopped_is_an_error_too() {
     }
     recording.starts[0].pieces -= 2;
     assert!(classify(&recording, Model::Relaxed).is_err());
+}
+
+#[test]
+fn registers_change_only_as_the_instruction_may() {
+    let changed = damaged(|run| {
+        let change = |register, after| crate::probe::Change {
+            register,
+            before: 0,
+            after,
+        };
+        // A status at condition code 0, a result that is none, a length that moved on, a clobbered other register.
+        outcome_of(run, "pcistb-bar0-length-16")
+            .changed
+            .push(change(2, 8 << 24));
+        outcome_of(run, "pcilg-bar2-refused-at-0-length-9")
+            .changed
+            .push(change(6, 1));
+        outcome_of(run, "rpcit-page").changed.push(change(5, 1));
+        outcome_of(run, "stpcifc").changed.push(change(7, 1));
+        // These are as they should be.
+        outcome_of(run, "pcilg-bar2-place-at-0-length-8")
+            .changed
+            .push(change(6, 1));
+        outcome_of(run, "stpcifc-displaced")
+            .changed
+            .push(change(2, 1 << 63));
+    });
+    assert_eq!(
+        changed,
+        changes([
+            ("pcistb-bar0-length-16", "wrong-register"),
+            ("pcilg-bar2-refused-at-0-length-9", "wrong-register"),
+            ("rpcit-page", "wrong-register"),
+            ("stpcifc", "wrong-register"),
+        ])
+    );
+}
+
+#[test]
+fn exceptions_must_have_the_right_address_and_go_on_at_the_right_place() {
+    let changed = damaged(|run| {
+        outcome_of(run, "pcistb-bar0-length-0").resume = Some(0);
+        outcome_of(run, "primary-pcistb-16-page").resume = Some(6);
+        let fault = |run: &mut Recording, id, change: &dyn Fn(&mut crate::probe::Fault)| {
+            change(outcome_of(run, id).fault.as_mut().expect("a fault"));
+        };
+        fault(run, "secondary-pcistb-16-page", &|fault| fault.space = 0);
+        fault(run, "primary-pcistb-crossing-16-second-page", &|fault| {
+            fault.page = 0;
+        });
+        fault(run, "primary-stpcifc-page", &|fault| fault.access = 2);
+        // Which access it was need not be told.
+        fault(run, "home-pcistb-16-page", &|fault| fault.access = 0);
+        outcome_of(run, "primary-pcistb-16-segment").exception = Some(0x11);
+        outcome_of(run, "problem-state-pcistb-0").exception = Some(0x06);
+    });
+    assert_eq!(
+        changed,
+        changes([
+            ("pcistb-bar0-length-0", "refused-wrongly"),
+            ("primary-pcistb-16-page", "refused-wrongly"),
+            ("secondary-pcistb-16-page", "refused-wrongly"),
+            ("primary-pcistb-crossing-16-second-page", "refused-wrongly"),
+            ("primary-stpcifc-page", "refused-wrongly"),
+            ("primary-pcistb-16-segment", "refused-wrongly"),
+            ("problem-state-pcistb-0", "refused-wrongly"),
+        ])
+    );
+}
+
+#[test]
+fn what_the_guest_is_told_must_be_so() {
+    let changed = damaged(|run| {
+        let mut spoil = |id: &str, at: usize| outcome_of(run, id).block[at] ^= 0x08;
+        // Longest block store, channel id, response code; DMA limit and error bits of the controls; function of an event.
+        spoil("clp-maximum-store-block", 32 + 20);
+        spoil("clp-channel-id", 32 + 31);
+        spoil("clp-query-unknown-handle", 34);
+        spoil("clp-listed", 32 + 32 + 12);
+        spoil("stpcifc", 31);
+        spoil("event-of-error", 91);
+        // Reserved bytes may be anything.
+        spoil("clp-second-channel-id", 32 + 12);
+    });
+    assert_eq!(
+        changed,
+        changes([
+            ("clp-maximum-store-block", "told-wrongly"),
+            ("clp-channel-id", "told-wrongly"),
+            ("clp-query-unknown-handle", "told-wrongly"),
+            ("clp-listed", "told-wrongly"),
+            ("stpcifc", "told-wrongly"),
+            ("event-of-error", "told-wrongly"),
+        ])
+    );
+}
+
+#[test]
+fn an_access_of_the_neighbour_is_of_the_wrong_function() {
+    let changed = damaged(|run| {
+        let moved = piece_of(run, "second-plain");
+        let mut piece = run.pieces.remove(moved);
+        piece.function = 0;
+        let batches = run.plan.batches();
+        let batch = batches
+            .iter()
+            .filter(|batch| run.outcomes[batch.start].executed)
+            .position(|batch| run.plan.cases[batch.start].id == "second-plain")
+            .expect("begins a batch");
+        // The pieces of the first function come first.
+        let fence = run
+            .pieces
+            .iter()
+            .enumerate()
+            .filter(|(_, piece)| piece.offset == FENCE_OFFSET && piece.access.is_config())
+            .nth(batch)
+            .expect("a fence")
+            .0;
+        run.pieces.insert(fence + 1, piece);
+    });
+    assert_eq!(changed, changes([("second-plain", "wrong-function")]));
+    let changed = damaged(|run| {
+        outcome_of(run, "second-signal-ieq-header").indicators[1] = 0x80;
+        outcome_of(run, "first-again-signal-ieq-header").indicators[0] = 0;
+        outcome_of(run, "shared-second-signal-ieq-header").indicators[2] = 0;
+    });
+    assert_eq!(
+        changed,
+        changes([
+            ("second-signal-ieq-header", "wrong-function"),
+            ("first-again-signal-ieq-header", "lost"),
+            ("shared-second-signal-ieq-header", "lost"),
+        ])
+    );
 }

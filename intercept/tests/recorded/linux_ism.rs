@@ -40,6 +40,7 @@ fn carried(carry: impl Fn(Vec<u8>) -> Vec<u8>) -> Recording {
         if case.id == PAYLOAD || case.id == HEADER {
             outcome.exception = None;
             stores.push(Piece {
+                function: 0,
                 access: Access::Store,
                 path: "bar".into(),
                 space: case.space,

@@ -3,9 +3,9 @@
 use super::{BAR0_SIZE, BAR2_SCRATCH, BAR2_SIZE};
 use crate::plan::{Base, Case, Instruction};
 
-const LENGTHS: [u64; 31] = [
+const LENGTHS: [u64; 39] = [
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 32, 64, 120, 127, 128, 129, 136,
-    255, 256, 1024, 2048, 4088, 4095, 4096,
+    255, 256, 257, 264, 272, 384, 512, 513, 520, 1024, 2048, 2049, 4088, 4095, 4096,
 ];
 
 /// A PCISTB into the registered DMB (BAR 0).

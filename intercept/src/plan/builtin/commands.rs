@@ -1,7 +1,7 @@
 //! ISM commands, in the exact instruction sequence of the Linux driver (Linux `drivers/s390/net/ism_drv.c`, `ism_cmd`):
 //! the payload at offset 8, the header at offset 0, then loads of the response in ascending doublewords.
 
-use crate::plan::{Carrier, Case, Instruction, Patch, Payload, Variable};
+use crate::plan::{Case, Instruction, Only, Patch, Payload, Variable};
 use crate::probe::layout::{IEQ_ADDRESS, IEQ_LENGTH, SBA_ADDRESS, SECOND_DMB_ADDRESS};
 
 const GROUP: &str = "linux-command";
@@ -97,7 +97,7 @@ impl Command {
                     .filter(|patch| patch.at + 8 == at)
                     .map(|patch| Patch { at: 0, ..patch }),
                 joined: index > 0,
-                only: Some(Carrier::Plain),
+                only: Some(Only::Plain),
                 ..Case::new(
                     format!("{}-plain-{at}", self.name),
                     group,
@@ -155,44 +155,57 @@ pub(super) fn read_gid(group: &str) -> Vec<Case> {
     let command = command("prepare-read-gid", 0x03, &[], 0);
     let mut cases = command.cases(group);
     for case in &mut cases {
-        case.only = Some(Carrier::Block);
+        case.only = Some(Only::Block);
     }
     cases.extend(command.plain_cases(group));
     cases
 }
 
-/// SIGNAL_IEQ to the function's own GID with the trigger set: an MSI, which the guest takes as an adapter interrupt.
-pub(super) fn interrupt() -> Vec<Case> {
+/// SIGNAL_IEQ to the function's own GID with the trigger set: an MSI, which the guest takes as an adapter interrupt. By the
+/// way that works, and with or without earlier interrupts forgotten first.
+pub(super) fn interrupt_of(function: u8, name: &'static str, clear: bool) -> Vec<Case> {
     let group = "interrupt";
-    let signal = |name| {
-        command(
-            name,
-            0x0e,
-            &[0, (1_u64 << 32) | 0x83, 0x0102_0304_0506_0708],
-            0,
-        )
-        .patched(Variable::Gid, 0)
-    };
-    let mut block = signal("signal-ieq").cases(group);
+    let signal = command(
+        name,
+        0x0e,
+        &[0, (1_u64 << 32) | 0x83, 0x0102_0304_0506_0708],
+        0,
+    )
+    .patched(Variable::Gid, 0);
+    let mut block = signal.cases(group);
     for case in &mut block {
-        case.only = Some(Carrier::Block);
+        case.only = Some(Only::Block);
     }
-    let mut plain = signal("signal-ieq").plain_cases(group);
+    let mut plain = signal.plain_cases(group);
     for sequence in [&mut block, &mut plain] {
         if let Some(first) = sequence.first_mut() {
-            first.clear_interrupts = true;
+            first.clear_interrupts = clear;
         }
         if let Some(last) = sequence.last_mut() {
             last.await_interrupt = true;
         }
+        for case in sequence {
+            case.function = function;
+        }
     }
-    let signalled = Case {
-        only: Some(Carrier::Block),
+    [block, plain].concat()
+}
+
+/// An interrupt of a command, and one of a move.
+pub(super) fn interrupt() -> Vec<Case> {
+    let mut cases = interrupt_of(0, "signal-ieq", true);
+    cases.push(Case {
+        only: Some(Only::Block),
         clear_interrupts: true,
         await_interrupt: true,
-        ..super::block::into_dmb("signalled-move".into(), group, super::moves::SIGNAL, 32)
-    };
-    block.into_iter().chain(plain).chain([signalled]).collect()
+        ..super::block::into_dmb(
+            "signalled-move".into(),
+            "interrupt",
+            super::moves::SIGNAL,
+            32,
+        )
+    });
+    cases
 }
 
 /// What the driver does when it is removed.

@@ -1,12 +1,12 @@
-//! RPCIT and MPCIFC: what works, and what must be refused.
+//! RPCIT, MPCIFC and STPCIFC: what works, and what must be refused.
 //!
-//! These come last, because they take the function's interrupt and translation away.
+//! The last ones take the function's interrupt and translation away, and give them back.
 
 use crate::plan::{Case, Handle, Instruction, Payload};
-use crate::probe::fib;
-use crate::probe::layout::DMA_ADDRESS;
+use crate::probe::fib::{self, REGION_THIRD, window};
+use crate::probe::layout::{DMA_ADDRESS, region_table};
 
-fn control(id: &str, operation: u8, block: [u8; 80]) -> Case {
+fn control(id: &str, operation: u8, block: [u8; fib::LENGTH]) -> Case {
     Case {
         operation,
         payload: Payload::Bytes(block.to_vec()),
@@ -14,64 +14,154 @@ fn control(id: &str, operation: u8, block: [u8; 80]) -> Case {
     }
 }
 
-fn refresh(id: &str, offset: u64, length: u64) -> Case {
+/// An RPCIT.
+pub(super) fn refresh(id: &str, group: &str, offset: u64, length: u64) -> Case {
     Case {
         offset,
         length,
-        ..Case::new(format!("rpcit-{id}"), "rpcit", Instruction::Rpcit)
+        ..Case::new(id, group, Instruction::Rpcit)
     }
+}
+
+/// An STPCIFC.
+pub(super) fn store(id: &str, group: &str) -> Case {
+    Case::new(id, group, Instruction::Stpcifc)
+}
+
+/// An MPCIFC that changes nothing: it is out of sequence.
+pub(super) fn interrupts_twice() -> Case {
+    control("interrupts-twice", 2, fib::interrupts(0))
+}
+
+fn with_handles(cases: Vec<Case>) -> Vec<Case> {
+    let mut all = Vec::new();
+    for (handle, name) in [
+        (Handle::Disabled, "disabled"),
+        (Handle::Unknown, "unknown"),
+        (Handle::Stale, "stale"),
+        (Handle::Zero, "zero"),
+    ] {
+        for case in &cases {
+            all.push(Case {
+                id: format!("{}-handle-{name}", case.id),
+                handle,
+                ..case.clone()
+            });
+        }
+    }
+    all
+}
+
+/// DMA windows that are refused, or that a function may take or not.
+fn windows() -> Vec<Case> {
+    let table = region_table(0) | REGION_THIRD;
+    let end = DMA_ADDRESS + 0xf_ffff;
+    let refused = [
+        (
+            "limit-below-base",
+            DMA_ADDRESS + 0x10_0000,
+            DMA_ADDRESS + 0xffff,
+            table,
+        ),
+        ("base-below-start", DMA_ADDRESS - 0x1000, end, table),
+        ("base-0", 0, end, table),
+        ("limit-below-start", 0, DMA_ADDRESS - 1, table),
+        ("limit-2-57", DMA_ADDRESS, (1 << 57) | 0xfff, table),
+        ("limit-all-ones", DMA_ADDRESS, u64::MAX, table),
+    ];
+    // Whether a function takes these no source tells; they are not registered for long.
+    let unclear = [
+        ("limit-2-42", DMA_ADDRESS, 1 << 42, table),
+        ("limit-2-42-and-page", DMA_ADDRESS, (1 << 42) + 4095, table),
+        ("limit-2-57-minus-1", DMA_ADDRESS, (1 << 57) - 1, table),
+        ("no-translation", DMA_ADDRESS, end, table & !0x800),
+        ("designation-0", DMA_ADDRESS, end, table & !0x1c),
+        ("designation-2", DMA_ADDRESS, end, (table & !0x1c) | 8),
+        ("designation-3", DMA_ADDRESS, end, (table & !0x1c) | 12),
+    ];
+    let mut cases = Vec::new();
+    for (name, base, limit, designation) in refused {
+        let block = window(base, limit, designation);
+        cases.push(control(&format!("window-{name}"), 4, block));
+    }
+    for (name, base, limit, designation) in unclear {
+        let block = window(base, limit, designation);
+        cases.push(control(&format!("window-{name}"), 4, block));
+        // Out of sequence if it was refused.
+        cases.push(control(&format!("window-{name}-off"), 5, [0; fib::LENGTH]));
+    }
+    cases
 }
 
 /// All cases, in an order that keeps the earlier ones working.
 pub(super) fn cases() -> Vec<Case> {
-    let mut format = fib::interrupts();
+    let rpcit = |id: &str, offset, length| refresh(&format!("rpcit-{id}"), "rpcit", offset, length);
+    let mut format = fib::interrupts(0);
     format[0] = 1;
-    let mut backwards = fib::translation();
-    backwards.swap(16, 24);
-    vec![
-        refresh("page", DMA_ADDRESS, 0x1000),
-        refresh("window", DMA_ADDRESS, 0x4_0000),
+    let dma_space = |id: &str, operation| Case {
+        space: 1,
+        ..control(id, operation, fib::translation(0))
+    };
+    let none = [0; fib::LENGTH];
+    let table = region_table(0) | REGION_THIRD;
+    let smaller = window(DMA_ADDRESS, DMA_ADDRESS + 0x7_ffff, table);
+    let mut cases = vec![
+        rpcit("page", DMA_ADDRESS, 0x1000),
+        rpcit("window", DMA_ADDRESS, 0x4_0000),
+        rpcit("last-page", DMA_ADDRESS + 0x3_f000, 0x1000),
+        rpcit("in-the-middle-of-a-page", DMA_ADDRESS + 0x800, 0x800),
+    ];
+    cases.extend(with_handles(vec![rpcit("refused", DMA_ADDRESS, 0x1000)]));
+    cases.extend([
+        store("stpcifc", "stpcifc"),
         Case {
-            handle: Handle::Disabled,
-            ..refresh("handle-disabled", DMA_ADDRESS, 0x1000)
-        },
-        Case {
-            handle: Handle::Unknown,
-            ..refresh("handle-unknown", DMA_ADDRESS, 0x1000)
+            source: 0x7f8,
+            displacement: 0x10,
+            ..store("stpcifc-displaced", "stpcifc")
         },
         Case {
             source: 4,
-            ..control("block-misaligned", 2, fib::interrupts())
+            ..store("stpcifc-block-misaligned", "stpcifc")
+        },
+        Case {
+            space: 1,
+            ..store("stpcifc-dma-space-1", "stpcifc")
+        },
+    ]);
+    cases.extend(with_handles(vec![store("stpcifc-other", "stpcifc")]));
+    cases.extend([
+        Case {
+            source: 4,
+            ..control("block-misaligned", 2, fib::interrupts(0))
         },
         control("format-1", 2, format),
-        control("operation-unknown", 0x7f, fib::interrupts()),
-        Case {
-            handle: Handle::Disabled,
-            ..control("handle-disabled", 2, fib::interrupts())
-        },
-        Case {
-            handle: Handle::Unknown,
-            ..control("handle-unknown", 2, fib::interrupts())
-        },
-        control("interrupts-twice", 2, fib::interrupts()),
-        control("translation-twice", 4, fib::translation()),
-        control("interrupts-off", 3, [0; 80]),
-        control("interrupts-off-twice", 3, [0; 80]),
-        control("interrupts-on", 2, fib::interrupts()),
-        control("interrupts-off-again", 3, [0; 80]),
-        control("translation-off", 5, [0; 80]),
-        control("translation-off-twice", 5, [0; 80]),
-        control("translation-on", 4, fib::translation()),
-        refresh("after-translation-on", DMA_ADDRESS, 0x1000),
-        // This one puts the function into the error state, in which fences fail too: no fence until it is reset.
-        refresh("outside-window", DMA_ADDRESS + 0x4000_0000, 0x1000),
-        Case {
-            joined: true,
-            ..control("reset-error", 7, [0; 80])
-        },
-        Case {
-            joined: true,
-            ..control("reset-block", 9, [0; 80])
-        },
-    ]
+        control("operation-unknown", 0x7f, fib::interrupts(0)),
+        control("operation-0", 0, fib::interrupts(0)),
+        control("operation-255", 0xff, fib::interrupts(0)),
+    ]);
+    cases.extend(with_handles(vec![control("refused", 3, none)]));
+    cases.extend([
+        dma_space("dma-space-1-translation", 4),
+        dma_space("dma-space-1-translation-off", 5),
+        dma_space("dma-space-1-translation-anew", 6),
+        interrupts_twice(),
+        control("translation-twice", 4, fib::translation(0)),
+        control("interrupts-off", 3, none),
+        control("interrupts-off-twice", 3, none),
+        store("stpcifc-interrupts-off", "stpcifc"),
+        control("interrupts-on", 2, fib::interrupts(0)),
+        control("translation-off", 5, none),
+        control("translation-off-twice", 5, none),
+        control("translation-anew-without", 6, fib::translation(0)),
+        store("stpcifc-translation-off", "stpcifc"),
+    ]);
+    cases.extend(windows());
+    cases.extend([
+        control("translation-on", 4, smaller),
+        store("stpcifc-translation-smaller", "stpcifc"),
+        control("translation-anew", 6, fib::translation(0)),
+        store("stpcifc-translation-anew", "stpcifc"),
+        rpcit("after-translation-on", DMA_ADDRESS, 0x1000),
+    ]);
+    cases
 }

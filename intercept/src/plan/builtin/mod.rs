@@ -1,13 +1,19 @@
 //! The default plan: a full matrix where it is small, boundary values where it is large.
 
 mod block;
+mod clp;
 mod commands;
 mod controls;
+mod error_state;
 mod moves;
+mod neighbour;
 mod plain;
+mod privileged;
 mod refusals;
+mod translation;
+mod vectors;
 
-use super::{Case, Plan, SCHEMA_VERSION};
+use super::{Plan, SCHEMA_VERSION};
 
 /// Where cases touch BAR 2: behind the command window, so that no pattern is taken for a command.
 const BAR2_SCRATCH: u64 = 0x800;
@@ -19,23 +25,36 @@ const BAR0_SIZE: u64 = 1 << 48;
 const BAR2_SIZE: u64 = 0x1000;
 
 pub(super) fn plan() -> Plan {
-    let mut cases: Vec<Case> = Vec::new();
-    cases.extend(block::lengths());
-    cases.extend(block::offsets());
-    cases.extend(block::sources());
-    cases.extend(plain::stores());
-    cases.extend(plain::loads());
-    cases.extend(plain::config());
-    cases.extend(commands::driver());
-    cases.extend(moves::moves());
-    cases.extend(moves::order());
-    cases.extend(refusals::handles());
-    cases.extend(refusals::spaces());
-    cases.extend(refusals::registers());
-    cases.extend(refusals::mio());
-    cases.extend(commands::interrupt());
-    cases.extend(commands::removal());
-    cases.extend(controls::cases());
+    let cases = [
+        block::lengths(),
+        block::offsets(),
+        block::sources(),
+        plain::stores(),
+        plain::loads(),
+        plain::config(),
+        vectors::cases(),
+        commands::driver(),
+        moves::moves(),
+        moves::order(),
+        refusals::handles(),
+        refusals::spaces(),
+        refusals::registers(),
+        refusals::mio(),
+        clp::facts(),
+        clp::refusals(),
+        privileged::cases(),
+        translation::spaces(),
+        translation::access(),
+        neighbour::cases(),
+        commands::interrupt(),
+        neighbour::interrupts(),
+        controls::cases(),
+        // Fences fail where a function is in error or disabled.
+        error_state::error(),
+        commands::removal(),
+        error_state::disabled(),
+    ]
+    .concat();
     Plan {
         schema_version: SCHEMA_VERSION,
         name: "default".into(),

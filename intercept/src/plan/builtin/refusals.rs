@@ -15,6 +15,7 @@ pub(super) fn handles() -> Vec<Case> {
     for (handle, name) in [
         (Handle::Disabled, "disabled"),
         (Handle::Unknown, "unknown"),
+        (Handle::Stale, "stale"),
         (Handle::Zero, "zero"),
     ] {
         for (instruction, length) in MOVERS {

@@ -1,4 +1,4 @@
-use crate::plan::{Base, Instruction, Plan};
+use crate::plan::{Base, Case, Fact, Instruction, Operand, Plan, Translation};
 use std::collections::BTreeSet;
 
 fn lengths(space: u8) -> BTreeSet<u64> {
@@ -122,4 +122,68 @@ fn a_command_is_payload_then_header_then_loads() {
             (Instruction::Pcilg, 8, 8, true),
         ]
     );
+}
+
+#[test]
+fn every_instruction_is_tried_in_problem_state_and_in_every_space() {
+    let plan = Plan::default();
+    let some = |wanted: &dyn Fn(&Case) -> bool| plan.cases.iter().any(wanted);
+    for instruction in [
+        Instruction::Pcistb,
+        Instruction::Pcistg,
+        Instruction::Pcilg,
+        Instruction::Rpcit,
+        Instruction::Mpcifc,
+        Instruction::Stpcifc,
+        Instruction::Clp,
+        Instruction::Sic,
+        Instruction::Pcistbi,
+        Instruction::Pcistgi,
+        Instruction::Pcilgi,
+        Instruction::Pciwb,
+    ] {
+        assert!(
+            some(&|case| case.problem_state && case.instruction == instruction),
+            "{instruction:?}"
+        );
+    }
+    for translation in [
+        Translation::Primary,
+        Translation::Secondary,
+        Translation::Home,
+        Translation::AccessRegister,
+    ] {
+        for instruction in [
+            Instruction::Pcistb,
+            Instruction::Mpcifc,
+            Instruction::Stpcifc,
+            Instruction::Clp,
+        ] {
+            assert!(
+                some(&|case| case.translation == translation && case.instruction == instruction),
+                "{translation:?} {instruction:?}"
+            );
+        }
+        for operand in [Operand::Absent, Operand::PageMissing] {
+            assert!(
+                some(&|case| case.translation == translation && case.operand == operand),
+                "{translation:?} {operand:?}"
+            );
+        }
+    }
+    for operand in [
+        Operand::SegmentMissing,
+        Operand::SecondPageMissing,
+        Operand::WriteProtected,
+    ] {
+        assert!(some(&|case| case.operand == operand), "{operand:?}");
+    }
+    for length in [257, 264, 272, 384, 512, 513, 520, 2049] {
+        assert!(some(&|case| case.instruction == Instruction::Pcistb
+            && case.length == length
+            && case.space == 0));
+    }
+    for fact in Fact::ALL {
+        assert!(some(&|case| case.fact == Some(fact)), "{fact:?}");
+    }
 }

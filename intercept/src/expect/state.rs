@@ -1,0 +1,139 @@
+//! What a function's controls are, after the instructions that the guest executed.
+
+use crate::plan::{Case, Instruction, Payload};
+use crate::probe::{Outcome, clp, fib};
+use std::collections::BTreeMap;
+
+/// MPCIFC operations (Linux `arch/s390/include/asm/pci_insn.h`).
+pub(super) mod operation {
+    pub const REGISTER_INTERRUPTS: u8 = 2;
+    pub const DEREGISTER_INTERRUPTS: u8 = 3;
+    pub const REGISTER_TRANSLATION: u8 = 4;
+    pub const DEREGISTER_TRANSLATION: u8 = 5;
+    pub const REREGISTER_TRANSLATION: u8 = 6;
+    pub const RESET_ERROR: u8 = 7;
+    pub const RESET_BLOCK: u8 = 9;
+    pub const SET_MEASURE: u8 = 10;
+}
+
+/// Status of an instruction that puts the function into the error state.
+pub(super) const ENTERED_ERROR: u8 = 8;
+
+/// Whether something is registered, and with which function information block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Registered {
+    No,
+    Yes(Vec<u8>),
+    /// An instruction failed half way.
+    Unknown,
+}
+
+/// The error state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorState {
+    No,
+    /// Loads and stores are blocked as well.
+    Blocked,
+    /// Loads and stores work again.
+    Unblocked,
+}
+
+/// An error event that the guest has not asked for yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Event {
+    pub function: u8,
+    /// Address and length of the range that an RPCIT named.
+    pub range: (u64, u64),
+}
+
+/// A function's controls.
+#[derive(Debug, Clone)]
+pub(super) struct Controls {
+    pub enabled: bool,
+    pub error: ErrorState,
+    pub interrupts: Registered,
+    pub translation: Registered,
+    pub measurement: u64,
+    /// Bytes of the MSI-X table that the guest stored.
+    pub vectors: BTreeMap<u64, u8>,
+}
+
+impl Controls {
+    /// As the set-up leaves them.
+    pub fn new(function: usize) -> Self {
+        Self {
+            enabled: true,
+            error: ErrorState::No,
+            interrupts: Registered::Yes(fib::interrupts(function).to_vec()),
+            translation: Registered::Yes(fib::translation(function).to_vec()),
+            measurement: 0,
+            vectors: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in how an instruction ended.
+    pub fn settle(&mut self, case: &Case, outcome: &Outcome) {
+        let done = outcome.succeeded();
+        match case.instruction {
+            Instruction::Mpcifc => self.controlled(case, outcome),
+            Instruction::Rpcit if outcome.condition == 1 && outcome.status == ENTERED_ERROR => {
+                self.error = ErrorState::Blocked;
+            }
+            Instruction::Clp if done => self.called(case, outcome),
+            _ => {}
+        }
+    }
+
+    fn controlled(&mut self, case: &Case, outcome: &Outcome) {
+        let block = || match &case.payload {
+            Payload::Bytes(bytes) => bytes.clone(),
+            Payload::Pattern => Vec::new(),
+        };
+        if !outcome.succeeded() {
+            // Registering anew takes the old registration away first.
+            let halfway = case.operation == operation::REREGISTER_TRANSLATION
+                && matches!(self.translation, Registered::Yes(_));
+            if halfway {
+                self.translation = Registered::Unknown;
+            }
+            return;
+        }
+        match case.operation {
+            operation::REGISTER_INTERRUPTS => self.interrupts = Registered::Yes(block()),
+            operation::DEREGISTER_INTERRUPTS => self.interrupts = Registered::No,
+            operation::REGISTER_TRANSLATION | operation::REREGISTER_TRANSLATION => {
+                self.translation = Registered::Yes(block());
+            }
+            operation::DEREGISTER_TRANSLATION => self.translation = Registered::No,
+            operation::RESET_ERROR => self.error = ErrorState::No,
+            operation::RESET_BLOCK => self.error = ErrorState::Unblocked,
+            operation::SET_MEASURE => self.measurement = fib::word(&block(), fib::MEASUREMENT),
+            _ => {}
+        }
+    }
+
+    /// Enabling and disabling, if the response says that it was done.
+    fn called(&mut self, case: &Case, outcome: &Outcome) {
+        let Payload::Bytes(request) = &case.payload else {
+            return;
+        };
+        let half = |bytes: &[u8], at: usize| {
+            let pair = bytes.get(at..at + 2).unwrap_or(&[0, 0]);
+            u16::from_be_bytes([pair[0], pair[1]])
+        };
+        if half(request, 2) != clp::SET_FUNCTION
+            || half(&outcome.block, clp::REQUEST + 2) != clp::OK
+        {
+            return;
+        }
+        let enable = request.get(22) == Some(&0);
+        *self = Self {
+            enabled: enable,
+            error: ErrorState::No,
+            interrupts: Registered::No,
+            translation: Registered::No,
+            measurement: 0,
+            vectors: BTreeMap::new(),
+        };
+    }
+}

@@ -1,0 +1,157 @@
+//! Instructions with dynamic address translation on: virtual addresses are not real ones, and neighbours are none.
+
+use super::block::into_dmb;
+use super::clp::{facts_block, of_function};
+use super::{BAR2_SCRATCH, controls};
+use crate::plan::{Case, Fact, Instruction, Only, Operand, Translation};
+
+const SPACES: [(Translation, &str); 4] = [
+    (Translation::Primary, "primary"),
+    (Translation::Secondary, "secondary"),
+    (Translation::Home, "home"),
+    (Translation::AccessRegister, "access-register"),
+];
+
+fn named(case: Case, id: String, translation: Translation) -> Case {
+    Case {
+        id,
+        group: "translation".into(),
+        translation,
+        only: (translation == Translation::AccessRegister).then_some(Only::AccessRegisters),
+        ..case
+    }
+}
+
+/// Instructions with a block in guest memory.
+fn with_block() -> Vec<(&'static str, Case)> {
+    let block = |source, length| Case {
+        source,
+        ..into_dmb(String::new(), "", 0x600, length)
+    };
+    let mut interrupts = controls::interrupts_twice();
+    interrupts.source = 0x100;
+    let crossing = |case: Case| Case {
+        source: 4096 - 40,
+        ..case
+    };
+    vec![
+        ("pcistb-8", block(0x208, 8)),
+        ("pcistb-16", block(0x100, 16)),
+        ("pcistb-64", block(0x100, 64)),
+        ("pcistb-11", block(0x103, 11)),
+        ("pcistb-crossing-16", block(4088, 16)),
+        ("pcistb-crossing-128", block(4032, 128)),
+        ("pcistb-crossing-4096", block(2048, 4096)),
+        (
+            "pcistb-displaced",
+            Case {
+                displacement: -4096,
+                ..block(0x40, 32)
+            },
+        ),
+        (
+            "pcistb-displaced-far",
+            Case {
+                displacement: 0x7_fff8,
+                ..block(0x40, 32)
+            },
+        ),
+        ("mpcifc", interrupts.clone()),
+        ("mpcifc-crossing", crossing(interrupts)),
+        ("stpcifc", controls::store("", "")),
+        ("stpcifc-crossing", crossing(controls::store("", ""))),
+        (
+            "clp",
+            Case {
+                fact: Some(Fact::FunctionId),
+                ..of_function("", "", facts_block(Fact::FunctionId))
+            },
+        ),
+    ]
+}
+
+/// Every instruction in every space; those without a block must not care.
+pub(super) fn spaces() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (translation, space) in SPACES {
+        for (name, case) in with_block() {
+            cases.push(named(case, format!("{space}-{name}"), translation));
+        }
+        for (instruction, length) in [(Instruction::Pcistg, 8), (Instruction::Pcilg, 8)] {
+            let case = Case {
+                space: 2,
+                offset: BAR2_SCRATCH + 0x700,
+                length,
+                ..Case::new("", "", instruction)
+            };
+            let id = format!("{space}-{}", instruction.name());
+            cases.push(named(case, id, translation));
+        }
+    }
+    cases
+}
+
+/// Blocks that cannot be read or written: the right exception at the right address, and no function sees anything. QEMUs
+/// were seen to crash at some, so what needs translation is not tried in every combination.
+pub(super) fn access() -> Vec<Case> {
+    let all = [
+        "pcistb-8",
+        "pcistb-16",
+        "pcistb-crossing-16",
+        "pcistb-crossing-4096",
+        "mpcifc",
+        "mpcifc-crossing",
+        "stpcifc",
+        "stpcifc-crossing",
+    ];
+    let few = ["pcistb-16", "pcistb-crossing-16", "stpcifc"];
+    let one = ["pcistb-16"];
+    let off = [
+        (Operand::Absent, "absent"),
+        (Operand::SecondPageMissing, "second-absent"),
+    ];
+    let on = [
+        (Operand::Absent, "absent"),
+        (Operand::PageMissing, "page"),
+        (Operand::SegmentMissing, "segment"),
+        (Operand::SecondPageMissing, "second-page"),
+        (Operand::WriteProtected, "protected"),
+    ];
+    let [primary, secondary, home, access_register] = SPACES;
+    let mut cases = Vec::new();
+    let mut add = |(translation, space): (Translation, &str),
+                   (operand, what): (Operand, &str),
+                   names: &[&str]| {
+        for (name, case) in with_block() {
+            let crosses = usize::from(case.source) + case.payload_length() > 4096;
+            if (operand == Operand::SecondPageMissing) == crosses && names.contains(&name) {
+                let case = Case { operand, ..case };
+                cases.push(named(case, format!("{space}-{name}-{what}"), translation));
+            }
+        }
+    };
+    for operand in off {
+        add((Translation::Off, "real"), operand, &all);
+    }
+    for operand in on {
+        let names: &[&str] = match operand.0 {
+            Operand::SegmentMissing => &one,
+            _ => &all,
+        };
+        add(primary, operand, names);
+    }
+    for operand in on {
+        let names: &[&str] = match operand.0 {
+            Operand::SegmentMissing => &[],
+            Operand::PageMissing => &few,
+            _ => &one,
+        };
+        add(secondary, operand, names);
+        add(home, operand, &one);
+        add(access_register, operand, &few);
+    }
+    for case in &mut cases {
+        case.group = "access-exception".into();
+    }
+    cases
+}

@@ -1,0 +1,242 @@
+//! What CLP tells of a function and of its group, and what the function itself announces.
+//!
+//! Layout of the responses: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel patch series
+//! "zPCI I/O region" (January 2021).
+
+use super::hex;
+use crate::probe::clp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// PCI function type of ISM.
+const ISM: u8 = 5;
+
+/// What the function announces of itself, as the profile of its server says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Announced {
+    /// Whether block stores may have any length and alignment.
+    pub relaxed: bool,
+    /// Longest block store.
+    pub max_store_block: u16,
+    /// Physical channel id, which is the CHID of SMC-D.
+    pub pchid: u16,
+    /// Function type.
+    pub function_type: u8,
+    /// BAR sizes as powers of two; 0 for none.
+    pub bar_sizes: [u8; 6],
+    /// First DMA address.
+    pub start_dma: u64,
+    /// Last DMA address.
+    pub end_dma: u64,
+    /// DMA address space mask.
+    pub dma_mask: u64,
+    /// Address of MSI.
+    pub msi_address: u64,
+    /// Number of interrupts.
+    pub interrupts: u16,
+    /// Utility string in EBCDIC; empty if there is none.
+    #[serde(serialize_with = "write_hex", deserialize_with = "read_hex")]
+    pub utility_string: Vec<u8>,
+}
+
+impl Default for Announced {
+    /// The server's built-in profile.
+    fn default() -> Self {
+        Self {
+            relaxed: true,
+            max_store_block: 4096,
+            pchid: 0x07c0,
+            function_type: ISM,
+            bar_sizes: [48, 0, 12, 0, 12, 0],
+            start_dma: 0x1_0000_0000,
+            end_dma: 0x01ff_ffff_ffff_ffff,
+            dma_mask: u64::MAX,
+            msi_address: 0xfe00_0000_0000_0000,
+            interrupts: 1,
+            utility_string: Vec::new(),
+        }
+    }
+}
+
+fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(bytes))
+}
+
+fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    hex::decode(&text)
+        .ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
+}
+
+/// One fact in the response to a CLP call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The list has the function, configured, with its handle.
+    Listed,
+    /// Function id, as `-device zpci,fid=` says.
+    FunctionId,
+    /// User-defined id, as `-device zpci,uid=` says.
+    UserId,
+    /// Function type.
+    FunctionType,
+    /// Physical channel id.
+    ChannelId,
+    /// Virtual function number.
+    VirtualFunction,
+    /// Sizes of the BARs.
+    BarSizes,
+    /// First DMA address.
+    StartDma,
+    /// Last DMA address.
+    EndDma,
+    /// The utility string and the flag that says that there is one.
+    UtilityString,
+    /// Whether translations are to be refreshed by RPCIT.
+    Refresh,
+    /// Whether block stores may have any length and alignment.
+    Relaxed,
+    /// Longest block store.
+    MaximumStoreBlock,
+    /// Number of interrupts.
+    Interrupts,
+    /// DMA address space mask.
+    DmaMask,
+    /// Address of MSI.
+    MsiAddress,
+}
+
+/// Bytes of a response, and which of their bits count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Offset in the response.
+    pub at: usize,
+    /// What is to be there.
+    pub bytes: Vec<u8>,
+    /// Bits that count, a byte for each byte.
+    pub mask: Vec<u8>,
+}
+
+fn field(at: usize, bytes: &[u8]) -> Vec<Field> {
+    masked(at, bytes, &vec![0xff; bytes.len()])
+}
+
+fn masked(at: usize, bytes: &[u8], mask: &[u8]) -> Vec<Field> {
+    vec![Field {
+        at,
+        bytes: bytes.to_vec(),
+        mask: mask.to_vec(),
+    }]
+}
+
+impl Fact {
+    /// All, in the order of the plan.
+    pub const ALL: [Self; 16] = [
+        Self::Listed,
+        Self::FunctionId,
+        Self::UserId,
+        Self::FunctionType,
+        Self::ChannelId,
+        Self::VirtualFunction,
+        Self::BarSizes,
+        Self::StartDma,
+        Self::EndDma,
+        Self::UtilityString,
+        Self::Refresh,
+        Self::Relaxed,
+        Self::MaximumStoreBlock,
+        Self::Interrupts,
+        Self::DmaMask,
+        Self::MsiAddress,
+    ];
+
+    /// Name in plans and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::FunctionId => "function-id",
+            Self::UserId => "user-id",
+            Self::FunctionType => "function-type",
+            Self::ChannelId => "channel-id",
+            Self::VirtualFunction => "virtual-function",
+            Self::BarSizes => "bar-sizes",
+            Self::StartDma => "start-dma",
+            Self::EndDma => "end-dma",
+            Self::UtilityString => "utility-string",
+            Self::Refresh => "refresh",
+            Self::Relaxed => "relaxed",
+            Self::MaximumStoreBlock => "maximum-store-block",
+            Self::Interrupts => "interrupts",
+            Self::DmaMask => "dma-mask",
+            Self::MsiAddress => "msi-address",
+        }
+    }
+
+    /// The CLP command that tells it.
+    #[must_use]
+    pub const fn command(self) -> u16 {
+        match self {
+            Self::Listed => clp::LIST,
+            Self::Refresh
+            | Self::Relaxed
+            | Self::MaximumStoreBlock
+            | Self::Interrupts
+            | Self::DmaMask
+            | Self::MsiAddress => clp::QUERY_GROUP,
+            _ => clp::QUERY_FUNCTION,
+        }
+    }
+
+    /// What the response is to have, for the function with this number. Of [`Fact::Listed`] it is an entry of the list.
+    #[must_use]
+    pub fn fields(self, announced: &Announced, function: u8, handle: u32) -> Vec<Field> {
+        let function = usize::from(function);
+        match self {
+            Self::Listed => {
+                let mut entry = vec![0x04, 0xed, 0x10, 0x14, 0x80, 0, 0, 0];
+                entry.extend(fid(function).to_be_bytes());
+                entry.extend(handle.to_be_bytes());
+                let mut mask = vec![0xff; 16];
+                // Of the word with the configuration state only its first bit has a meaning.
+                mask.splice(4..8, [0x80, 0, 0, 0]);
+                masked(0, &entry, &mask)
+            }
+            Self::FunctionId => field(20, &fid(function).to_be_bytes()),
+            Self::UserId => field(124, &uid(function).to_be_bytes()),
+            Self::FunctionType => field(63, &[announced.function_type]),
+            Self::ChannelId => field(30, &announced.pchid.to_be_bytes()),
+            Self::VirtualFunction => field(16, &[0, 0]),
+            Self::BarSizes => field(24, &announced.bar_sizes),
+            Self::StartDma => field(64, &announced.start_dma.to_be_bytes()),
+            Self::EndDma => field(72, &announced.end_dma.to_be_bytes()),
+            Self::UtilityString if announced.utility_string.is_empty() => masked(18, &[0], &[1]),
+            Self::UtilityString => [
+                masked(18, &[1], &[1]),
+                field(128, &announced.utility_string),
+            ]
+            .concat(),
+            Self::Refresh => masked(19, &[1], &[1]),
+            Self::Relaxed => masked(19, &[u8::from(announced.relaxed) << 3], &[8]),
+            Self::MaximumStoreBlock => {
+                let maximum = announced.max_store_block.to_be_bytes();
+                masked(20, &maximum, &[0x1f, 0xff])
+            }
+            Self::Interrupts => masked(16, &announced.interrupts.to_be_bytes(), &[0x0f, 0xff]),
+            Self::DmaMask => field(32, &announced.dma_mask.to_be_bytes()),
+            Self::MsiAddress => field(40, &announced.msi_address.to_be_bytes()),
+        }
+    }
+}
+
+/// Function id of the guest's function with this number, as QEMU is told.
+#[must_use]
+pub const fn fid(function: usize) -> u32 {
+    8 + function as u32
+}
+
+/// User-defined id of the guest's function with this number, as QEMU is told.
+#[must_use]
+pub const fn uid(function: usize) -> u32 {
+    7 + 2 * function as u32
+}

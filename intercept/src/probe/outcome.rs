@@ -1,0 +1,129 @@
+//! How one instruction went, as the guest saw it.
+
+use crate::plan::hex;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// Program interruption codes after which the translation-exception identification tells the address (z/Architecture
+/// Principles of Operation, chapter 3, "Assigned Storage Locations").
+const WITH_ADDRESS: [u16; 7] = [0x04, 0x10, 0x11, 0x38, 0x39, 0x3a, 0x3b];
+
+/// A general register that an instruction changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Change {
+    /// Its number.
+    pub register: u8,
+    /// Its value before.
+    pub before: u64,
+    /// Its value afterwards.
+    pub after: u64,
+}
+
+/// Where an access exception says that the operand could not be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Fault {
+    /// The page, counted from that of the operand's first byte.
+    pub page: i64,
+    /// The address space: 0 primary, 1 access registers, 2 secondary, 3 home.
+    pub space: u8,
+    /// 1 for a store, 2 for a fetch, 0 if it does not tell.
+    pub access: u8,
+}
+
+impl Fault {
+    /// Reads a translation-exception identification; `operand` is the address of the operand's first byte.
+    pub(super) fn read(code: u16, identification: u64, operand: u64) -> Option<Self> {
+        WITH_ADDRESS.contains(&code).then(|| Self {
+            page: (identification >> 12).wrapping_sub(operand >> 12) as i64,
+            space: (identification & 3) as u8,
+            access: (identification >> 10 & 3) as u8,
+        })
+    }
+}
+
+/// What happened to one instruction in the guest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Outcome {
+    /// Whether it ran at all; cases for another QEMU do not.
+    pub executed: bool,
+    /// Condition code; meaningless after an exception.
+    pub condition: u8,
+    /// Program interruption code, if it ended in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<u16>,
+    /// Status code from the register the instruction leaves it in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub status: u8,
+    /// The register a load fills.
+    #[serde(default)]
+    pub loaded: u64,
+    /// Adapter interrupts taken, where the case waits for them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub interrupts: u8,
+    /// Interruption identification word of the last one.
+    #[serde(default)]
+    pub interrupt_word: u32,
+    /// After an exception: how far behind the instruction the old PSW is, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<u8>,
+    /// After an access exception: where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// General registers that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Change>,
+    /// The block in guest memory afterwards, of an instruction that writes one.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "write_hex",
+        deserialize_with = "read_hex"
+    )]
+    pub block: Vec<u8>,
+    /// First bytes of the interrupt summary and of each function's bit vector.
+    #[serde(default, skip_serializing_if = "is_clear")]
+    pub indicators: [u8; 3],
+    /// Fences before the instruction that failed, a bit for each function: it was disabled, or in error.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fences_failed: u8,
+}
+
+fn is_zero(value: &u8) -> bool {
+    *value == 0
+}
+
+fn is_clear(value: &[u8; 3]) -> bool {
+    *value == [0; 3]
+}
+
+fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(bytes))
+}
+
+fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    hex::decode(&text)
+        .ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
+}
+
+impl Outcome {
+    /// Condition code 0 and no exception.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.executed && self.exception.is_none() && self.condition == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fault;
+
+    #[test]
+    fn an_identification_tells_page_space_and_access() {
+        let fault = Fault::read(0x11, 0x701_1802, 0x701_0ff8).expect("an access exception");
+        assert_eq!((fault.page, fault.space, fault.access), (1, 2, 2));
+        assert_eq!(Fault::read(0x06, 0x701_1802, 0), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! What the guest was left with: interrupts, registers, blocks in its memory, the place where it goes on.
+
+use super::{Findings, Verdict};
+use crate::expect::{Expectation, nullifies};
+use crate::plan::{Case, Fact, Field, Instruction, Payload};
+use crate::probe::{Outcome, clp, layout};
+use crate::recording::{Recording, Source};
+
+/// The status byte of a request register.
+const STATUS: u64 = 0xff << 24;
+/// The enable bit of a handle in a request register.
+const ENABLED: u64 = 1 << 63;
+/// First bit of an indicator byte.
+const FIRST: u8 = 0x80;
+
+/// For each case, a bit for each function whose interrupt came since interrupts were cleared, this case's included.
+pub(super) fn raised(recording: &Recording) -> Vec<u8> {
+    let mut bits = 0;
+    let cases = recording.plan.cases.iter().zip(&recording.outcomes);
+    cases
+        .map(|(case, outcome)| {
+            if outcome.executed && case.clear_interrupts {
+                bits = 0;
+            }
+            if outcome.executed && case.await_interrupt {
+                bits |= 1 << case.function;
+            }
+            bits
+        })
+        .collect()
+}
+
+/// `raised` is that of the case.
+pub(super) fn judge(
+    findings: &mut Findings,
+    recording: &Recording,
+    case: &Case,
+    outcome: &Outcome,
+    expectation: &Expectation,
+    raised: u8,
+) {
+    if recording.source == Source::Guest {
+        return;
+    }
+    await_interrupt(findings, case, outcome, raised);
+    registers(findings, case, outcome);
+    resume(findings, case, outcome);
+    if outcome.succeeded() {
+        told(findings, recording, case, outcome, expectation);
+    } else if outcome.exception.is_some() {
+        untouched(findings, case, outcome);
+    }
+}
+
+fn await_interrupt(findings: &mut Findings, case: &Case, outcome: &Outcome, raised: u8) {
+    if !case.await_interrupt {
+        return;
+    }
+    let adapter = 0x8000_0000 | (layout::ISC << 27);
+    if outcome.interrupts == 0 {
+        findings.add(Verdict::Lost, "no adapter interrupt within a second");
+        return;
+    }
+    if u64::from(outcome.interrupt_word) != adapter {
+        findings.add(
+            Verdict::Altered,
+            format!(
+                "interruption word {:#010x}, expected {adapter:#010x}",
+                outcome.interrupt_word
+            ),
+        );
+    }
+    let [summary, vectors @ ..] = outcome.indicators;
+    if summary & FIRST == 0 {
+        findings.add(Verdict::Lost, "the interrupt did not set the summary bit");
+    }
+    for (function, vector) in (0..).zip(vectors) {
+        let set = vector & FIRST != 0;
+        if function == case.function && !set {
+            findings.add(
+                Verdict::Lost,
+                "the interrupt did not set its bit in the vector",
+            );
+        }
+        if set && raised & (1 << function) == 0 {
+            findings.add(
+                Verdict::WrongFunction,
+                "the interrupt set the bit of another function",
+            );
+        }
+    }
+}
+
+/// What of its operand registers an instruction may change: the status at condition code 1, a loaded register at condition
+/// code 0, and the enable bit of a handle by STPCIFC.
+fn registers(findings: &mut Findings, case: &Case, outcome: &Outcome) {
+    let completed = outcome.exception.is_none();
+    for change in &outcome.changed {
+        let bits = change.before ^ change.after;
+        let status = completed && outcome.condition == 1 && bits & !STATUS == 0;
+        let enabled = outcome.succeeded()
+            && case.instruction == Instruction::Stpcifc
+            && bits == ENABLED
+            && change.after & ENABLED != 0;
+        let allowed = match change.register {
+            2 => status || enabled,
+            6 => case.instruction == Instruction::Pcilg && outcome.succeeded(),
+            _ => false,
+        };
+        if !allowed {
+            findings.add(
+                Verdict::WrongRegister,
+                format!(
+                    "general register {} changed from {:#x} to {:#x}",
+                    change.register, change.before, change.after
+                ),
+            );
+        }
+    }
+}
+
+/// Where the guest goes on after a program interruption.
+fn resume(findings: &mut Findings, case: &Case, outcome: &Outcome) {
+    let (Some(code), Some(resume)) = (outcome.exception, outcome.resume) else {
+        return;
+    };
+    let expected = if nullifies(code) {
+        0
+    } else {
+        case.instruction.size()
+    };
+    if resume != expected {
+        findings.add(
+            Verdict::RefusedWrongly,
+            format!("the old PSW is {resume} bytes behind the instruction, expected {expected}"),
+        );
+    }
+}
+
+fn told(
+    findings: &mut Findings,
+    recording: &Recording,
+    case: &Case,
+    outcome: &Outcome,
+    expectation: &Expectation,
+) {
+    if !case.instruction.writes_block() {
+        return;
+    }
+    for field in &expectation.fields {
+        if let Some(found) = differs(&outcome.block, field) {
+            let what = case.fact.map_or_else(
+                || format!("at byte {} of the block", field.at),
+                |fact| fact.name().to_owned(),
+            );
+            findings.add(
+                Verdict::ToldWrongly,
+                format!(
+                    "{what} is {}, expected {}",
+                    digits(found),
+                    digits(&field.bytes)
+                ),
+            );
+        }
+    }
+    if case.fact == Some(Fact::Listed) {
+        let handle = recording.facts.of(case.function).handle;
+        let fields = Fact::Listed.fields(&recording.announced, case.function, handle);
+        let list = outcome.block.get(clp::REQUEST + 32..).unwrap_or_default();
+        let listed = list
+            .chunks(16)
+            .any(|entry| fields.iter().all(|field| differs(entry, field).is_none()));
+        if !listed {
+            findings.add(
+                Verdict::ToldWrongly,
+                "the list does not have the function, configured, with its handle",
+            );
+        }
+    }
+}
+
+/// The bytes in place of a field, if they differ from it.
+fn differs<'a>(block: &'a [u8], field: &Field) -> Option<&'a [u8]> {
+    let found = block
+        .get(field.at..field.at + field.bytes.len())
+        .unwrap_or_default();
+    let equal = found.len() == field.bytes.len()
+        && found
+            .iter()
+            .zip(&field.bytes)
+            .zip(&field.mask)
+            .all(|((found, wanted), mask)| (found ^ wanted) & mask == 0);
+    (!equal).then_some(found)
+}
+
+fn digits(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if digits.is_empty() {
+        "not there".into()
+    } else {
+        digits
+    }
+}
+
+/// An instruction that ends in an exception leaves its block alone.
+fn untouched(findings: &mut Findings, case: &Case, outcome: &Outcome) {
+    // A block of CLP has been patched.
+    let before = match (&case.payload, case.patch) {
+        (_, Some(_)) => return,
+        (Payload::Bytes(bytes), None) => bytes.clone(),
+        (Payload::Pattern, None) => case.payload_bytes(0),
+    };
+    let changed = case.instruction == Instruction::Stpcifc
+        && outcome
+            .block
+            .iter()
+            .zip(&before)
+            .any(|(now, then)| now != then);
+    if changed {
+        findings.add(
+            Verdict::ToldWrongly,
+            "the instruction ended in an exception and still wrote to its block",
+        );
+    }
+}
