@@ -352,9 +352,9 @@ fn judge(
         return;
     }
     let elsewhere = |piece: &&Piece| piece.function != seen.function;
-    if pieces.iter().any(|piece| elsewhere(piece)) {
+    if pieces.iter().any(&elsewhere) {
         findings.add(Verdict::WrongFunction, "another function saw an access");
-        if pieces.iter().all(|piece| elsewhere(piece)) {
+        if pieces.iter().all(elsewhere) {
             return;
         }
     }

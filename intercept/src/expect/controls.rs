@@ -120,7 +120,7 @@ impl Reference<'_> {
                 false
             }
             operation::SET_MEASURE => {
-                if fib::word(block, fib::MEASUREMENT) % 16 != 0 {
+                if !fib::word(block, fib::MEASUREMENT).is_multiple_of(16) {
                     refusals.push(Refusal::Condition(1, None));
                 }
                 false

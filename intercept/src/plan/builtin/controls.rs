@@ -33,7 +33,7 @@ pub(super) fn interrupts_twice() -> Case {
     control("interrupts-twice", 2, fib::interrupts(0))
 }
 
-fn with_handles(cases: Vec<Case>) -> Vec<Case> {
+fn with_handles(cases: &[Case]) -> Vec<Case> {
     let mut all = Vec::new();
     for (handle, name) in [
         (Handle::Disabled, "disabled"),
@@ -41,7 +41,7 @@ fn with_handles(cases: Vec<Case>) -> Vec<Case> {
         (Handle::Stale, "stale"),
         (Handle::Zero, "zero"),
     ] {
-        for case in &cases {
+        for case in cases {
             all.push(Case {
                 id: format!("{}-handle-{name}", case.id),
                 handle,
@@ -111,7 +111,7 @@ pub(super) fn cases() -> Vec<Case> {
         rpcit("last-page", DMA_ADDRESS + 0x3_f000, 0x1000),
         rpcit("in-the-middle-of-a-page", DMA_ADDRESS + 0x800, 0x800),
     ];
-    cases.extend(with_handles(vec![rpcit("refused", DMA_ADDRESS, 0x1000)]));
+    cases.extend(with_handles(&[rpcit("refused", DMA_ADDRESS, 0x1000)]));
     cases.extend([
         store("stpcifc", "stpcifc"),
         Case {
@@ -128,7 +128,7 @@ pub(super) fn cases() -> Vec<Case> {
             ..store("stpcifc-dma-space-1", "stpcifc")
         },
     ]);
-    cases.extend(with_handles(vec![store("stpcifc-other", "stpcifc")]));
+    cases.extend(with_handles(&[store("stpcifc-other", "stpcifc")]));
     cases.extend([
         Case {
             source: 4,
@@ -139,7 +139,7 @@ pub(super) fn cases() -> Vec<Case> {
         control("operation-0", 0, fib::interrupts(0)),
         control("operation-255", 0xff, fib::interrupts(0)),
     ]);
-    cases.extend(with_handles(vec![control("refused", 3, none)]));
+    cases.extend(with_handles(&[control("refused", 3, none)]));
     cases.extend([
         dma_space("dma-space-1-translation", 4),
         dma_space("dma-space-1-translation-off", 5),
