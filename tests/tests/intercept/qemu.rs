@@ -86,7 +86,11 @@ fn what_this_qemu_does_is_found() {
 #[ignore = "needs QEMU: run ./test"]
 fn the_baseline_of_the_repository_holds() {
     // QEMU reverses block stores on little-endian hosts only.
-    let order = if cfg!(target_endian = "big") { "big" } else { "little" };
+    let order = if cfg!(target_endian = "big") {
+        "big"
+    } else {
+        "little"
+    };
     let name = format!("intercept/baselines/debian-qemu-11.1.3-{order}-endian.json");
     let path = repository().join(name);
     if !path.exists() {
