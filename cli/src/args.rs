@@ -59,6 +59,8 @@ pub enum Command {
     /// Show recorded sessions: as a page with a sequence diagram, as a Perfetto trace, or live in the
     /// terminal.
     View(vfio_user_ism_view::Args),
+    /// Play the client's side of a capture against a server, and say where the answers differ.
+    Replay(vfio_user_ism_view::replay::ReplayArgs),
     /// Becomes a program that is killed when process PARENT, which must have started this, has ended.
     #[command(hide = true)]
     WithParent {
@@ -136,6 +138,15 @@ pub struct ServeArgs {
     /// Stop writing events when the file has this many bytes.
     #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES)]
     pub events_limit: u64,
+    /// Write every message of every client to this file, as pcapng for Wireshark and `replay`.
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
+    /// Keep at most so many bytes of each message in the capture; the header takes 16.
+    #[arg(long, value_name = "BYTES", requires = "capture")]
+    pub capture_bytes: Option<u32>,
+    /// Stop capturing when the file has this many bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES)]
+    pub capture_limit: u64,
     /// Write totals by rule, path and function to this file at exit, as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -5,6 +5,7 @@ mod announce;
 mod args;
 mod capabilities;
 mod logging;
+mod replay;
 mod rules_list;
 mod run;
 mod serve;

@@ -14,7 +14,7 @@ use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
 use vfio_user_ism_server::record::{ReportError, events};
 
 use crate::args::{Cli, Command, EventsCommand, LogFormat, ProfileCommand};
-use crate::{logging, rules_list, serve, with_parent};
+use crate::{logging, replay, rules_list, serve, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 pub(crate) const VIOLATIONS: u8 = 1;
@@ -72,6 +72,9 @@ pub enum Failure {
     /// The lab could not be run.
     #[error("lab")]
     Lab(#[source] Box<lab::Error>),
+    /// The capture cannot be played.
+    #[error("replay")]
+    Replay(#[source] vfio_user_ism_view::replay::ReplayError),
     /// The session cannot be shown.
     #[error("view")]
     View(#[source] vfio_user_ism_view::Error),
@@ -160,6 +163,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(&text)?;
             Ok(ExitCode::from(u8::from(!all)))
         }
+        Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::View(args)) => match vfio_user_ism_view::run(&args) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) => Err(Failure::View(error)),

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use vfio_user_ism_server::listen::{self, Sources};
 use vfio_user_ism_server::profile::Plan;
-use vfio_user_ism_server::{EventLog, Request, ServeConfig, Server, SocketChoice};
+use vfio_user_ism_server::{CaptureFile, EventLog, Request, ServeConfig, Server, SocketChoice};
 
 use crate::announce::{self, Ready};
 use crate::args::ServeArgs;
@@ -30,6 +30,11 @@ pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         events: args.events.clone().map(|path| EventLog {
             path,
             limit: args.events_limit,
+        }),
+        capture: args.capture.clone().map(|path| CaptureFile {
+            path,
+            limit: args.capture_limit,
+            keep: args.capture_bytes,
         }),
         report: args.report.clone(),
         sandbox: args.sandbox.into(),

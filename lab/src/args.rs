@@ -103,6 +103,9 @@ pub struct Args {
     /// Write what the functions saw to this file, as JSON Lines; slows them down.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+    /// Write every vfio-user message to this file, as pcapng; slows them down.
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
     /// Write the server's totals to this file at the end, as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -58,6 +58,7 @@ impl Lab {
             program: &setup.program,
             profile: &profile,
             events: setup.events.as_deref(),
+            capture: setup.capture.as_deref(),
             report: &report,
         };
         let server = Server::start(&serving, folder).await?;

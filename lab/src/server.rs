@@ -27,6 +27,8 @@ pub struct Serving<'a> {
     pub profile: &'a Path,
     /// Events, if they are wanted.
     pub events: Option<&'a Path>,
+    /// Messages, if they are wanted.
+    pub capture: Option<&'a Path>,
     /// Where the totals go at the end.
     pub report: &'a Path,
 }
@@ -51,6 +53,9 @@ impl Server {
         command.arg("--report").arg(serving.report);
         if let Some(events) = serving.events {
             command.arg("--events").arg(events);
+        }
+        if let Some(capture) = serving.capture {
+            command.arg("--capture").arg(capture);
         }
         command.args(["--ready-fd", "1"]).stdout(Stdio::piped());
         let log = folder.log("server.log");

@@ -29,6 +29,8 @@ pub struct Setup {
     pub profile: Option<PathBuf>,
     /// Where events go, if they are wanted.
     pub events: Option<PathBuf>,
+    /// Where messages go, if they are wanted.
+    pub capture: Option<PathBuf>,
     /// Where the server's totals go as well.
     pub report: Option<PathBuf>,
     /// How long a guest may take to boot.
@@ -70,6 +72,7 @@ impl Setup {
             spare: usize::from(args.bench),
             profile: args.profile.clone(),
             events: args.events.clone(),
+            capture: args.capture.clone(),
             report: args.report.clone(),
             patience: Duration::from_secs(args.timeout),
         })

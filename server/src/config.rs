@@ -16,6 +16,8 @@ pub struct ServeConfig {
     pub sockets: SocketChoice,
     /// The file that records every access, command and violation.
     pub events: Option<EventLog>,
+    /// The file that gets every message of every client, as pcapng.
+    pub capture: Option<CaptureFile>,
     /// The file that gets the totals, as JSON.
     pub report: Option<PathBuf>,
     /// How much the process gives up before the first client.
@@ -42,4 +44,15 @@ pub struct EventLog {
     pub path: PathBuf,
     /// The file stops growing at this many bytes.
     pub limit: u64,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub struct CaptureFile {
+    /// The file. An existing one is replaced.
+    pub path: PathBuf,
+    /// The file stops growing at this many bytes.
+    pub limit: u64,
+    /// Bytes that are kept of each message; all without.
+    pub keep: Option<u32>,
 }

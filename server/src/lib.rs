@@ -37,5 +37,5 @@ pub mod sandbox;
 pub mod serve;
 pub mod server;
 
-pub use config::{EventLog, ServeConfig, SocketChoice};
+pub use config::{CaptureFile, EventLog, ServeConfig, SocketChoice};
 pub use server::{Request, Server, StartError};

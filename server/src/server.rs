@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::listen::sockets::{Sockets, SocketsError};
 use crate::profile::Plan;
 use crate::record::reporting::Reporting;
-use crate::record::{EventError, EventFile, ReportError, ReportFile};
+use crate::record::{Capture, CaptureError, EventError, EventFile, ReportError, ReportFile};
 use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::serve::threads::Threads;
 use crate::serve::{self, descriptor_limit};
@@ -28,6 +28,9 @@ pub enum StartError {
     /// The event file cannot be made.
     #[error("cannot start")]
     Events(#[source] EventError),
+    /// The capture file cannot be made.
+    #[error("cannot start")]
+    Capture(#[source] CaptureError),
     /// The report file cannot be made.
     #[error("cannot start")]
     ReportFile(#[source] ReportError),
@@ -79,13 +82,19 @@ impl Server {
             .map(|log| EventFile::create(&log.path, log.limit))
             .transpose()
             .map_err(StartError::Events)?;
+        let names = plan.functions.iter().map(|function| function.name.as_str());
+        let capture = config
+            .capture
+            .map(|file| Capture::create(&file.path, file.limit, file.keep, names))
+            .transpose()
+            .map_err(StartError::Capture)?;
         let report = config.report.as_deref().map(ReportFile::open).transpose();
         let reporting = Reporting::new(report.map_err(StartError::ReportFile)?);
         // Threads that start after this line are restricted, too.
         let needs = needs(&plan, &sockets);
         let sandbox =
             Sandbox::restrict_files(config.sandbox, &needs).map_err(StartError::Sandbox)?;
-        let hub = Hub::new(plan, events).map_err(StartError::Fabric)?;
+        let hub = Hub::with_capture(plan, events, capture).map_err(StartError::Fabric)?;
         hub.set_poll(config.poll);
         let thread = |what| move |source| StartError::Thread { what, source };
         let threads = Threads::start(hub.names()).map_err(thread("a thread for every function"))?;

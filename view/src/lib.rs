@@ -4,9 +4,10 @@
 //! - [`input`]: event files of the server and records of the plugin, line by line, in one order;
 //! - [`decode`]: addresses, commands, event queue entries and SMC-D's CDC messages as named fields;
 //! - [`session`]: lanes, DMBs, rings, and the rows of three levels of detail;
-//! - [`page`], [`perfetto`], [`follow`]: the three ways to look at it.
+//! - [`page`], [`perfetto`], [`follow`]: the three ways to look at it;
+//! - [`replay`]: a capture played against a server again.
 //!
-//! Non-goal: it talks to no server and judges nothing; what the server wrote is what is shown.
+//! Non-goal: it judges nothing; what the server wrote is what is shown.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -16,6 +17,7 @@ pub mod follow;
 pub mod input;
 pub mod page;
 pub mod perfetto;
+pub mod replay;
 mod run;
 pub mod session;
 

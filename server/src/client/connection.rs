@@ -17,6 +17,7 @@ use crate::client::spin::Spin;
 use crate::hub::{Client, ClientKind, Function};
 use crate::limits::{DMA_REPLY_MS, KEEP_LEN, RECEIVE_LEN};
 use crate::record::LogLimit;
+use crate::record::capture::{Descriptors, Tap};
 
 /// How long an open run of pieces waits for its next piece: a busy machine may take its time between
 /// two pieces, and a run cut in two is reported with wrong counts.
@@ -60,6 +61,7 @@ pub struct Connection {
     message: Vec<u8>,
     refusals: LogLimit,
     stray_replies: LogLimit,
+    tap: Option<Tap>,
 }
 
 impl Connection {
@@ -68,6 +70,7 @@ impl Connection {
         Self {
             socket: socket.into(),
             spin: Spin::new(function.poll()),
+            tap: function.tap(client.kind),
             function,
             client,
             session: Session::new(),
@@ -131,6 +134,9 @@ impl Connection {
                     armed = false;
                     if !heard {
                         function.settle(kind);
+                        if let Some(tap) = &self.tap {
+                            tap.flush();
+                        }
                     }
                 }
             }
@@ -156,6 +162,9 @@ impl Connection {
             let more = self.answer_some();
             let ready = self.held.unwrap_or(self.out.len());
             if ready > 0 {
+                if let Some(tap) = &self.tap {
+                    tap.to_client(&self.out[..ready]);
+                }
                 self.socket.send(&self.out[..ready]).await?;
                 self.out.drain(..ready);
                 self.held = self.held.map(|_| 0);
@@ -173,7 +182,8 @@ impl Connection {
     fn answer_some(&mut self) -> Result<bool, ConnectionError> {
         while self.out.len() < RECEIVE_LEN {
             let limits = *self.session.limits();
-            let frame = match next_frame(self.received.bytes(), &limits)? {
+            let next = next_frame(self.received.bytes(), &limits);
+            let frame = match next.map_err(|malformed| self.told(malformed))? {
                 Next::NeedMore { at_least } => {
                     self.received.need(at_least);
                     return Ok(false);
@@ -184,7 +194,12 @@ impl Connection {
             let start = self.received.start();
             let more = &self.received.bytes()[total..];
             let fds = self.fds.take(&frame, more, start, &limits);
-            match self.session.classify(&frame)? {
+            let seen = self.tap.as_ref().map(|tap| {
+                let fds = fds.as_ref().ok().map(Vec::as_slice);
+                (tap.time(), Descriptors::of(fds))
+            });
+            let role = self.session.classify(&frame);
+            match role.map_err(|malformed| self.told(malformed))? {
                 Role::Request => {
                     let before = self.out.len();
                     let mut call = Call {
@@ -211,12 +226,26 @@ impl Connection {
                     }
                 }
             }
+            if let (Some(tap), Some((time, fds))) = (&self.tap, seen) {
+                let message = &self.received.bytes()[..total];
+                tap.from_client(message, fds, &self.function.take_remarks(), time);
+            }
             self.received.consume(total);
         }
         // So many replies do not wait for one.
         self.memory.give_up();
         self.held = None;
         Ok(true)
+    }
+
+    /// The capture tells of bytes that end the connection.
+    fn told(&self, malformed: Malformed) -> Malformed {
+        if let Some(tap) = &self.tap {
+            let remark = [format!("malformed: {malformed}")];
+            let bytes = self.received.bytes();
+            tap.from_client(bytes, Descriptors::default(), &remark, tap.time());
+        }
+        malformed
     }
 
     /// Sends the next message to memory that came without a descriptor, unless one is out.
@@ -230,6 +259,9 @@ impl Connection {
             .memory
             .next_message(&mut self.session, &self.function, message)
         {
+            if let Some(tap) = &self.tap {
+                tap.to_client(message);
+            }
             self.socket.send(message).await?;
             message.clear();
             if message.capacity() > KEEP_LEN {

@@ -17,6 +17,7 @@ use crate::guest::memory::{ClientOp, NotWritten};
 use crate::hub::regions::{self, Region};
 use crate::limits::Over;
 use crate::profile::FunctionPlan;
+use crate::record::capture::Tap;
 use crate::record::events::{Event, Hex};
 
 /// One function of a hub.
@@ -47,6 +48,17 @@ impl Function {
     /// How long a connection looks for the next message before it waits for it.
     pub fn poll(&self) -> Duration {
         Duration::from_micros(self.hub.poll_us.load(Ordering::Relaxed))
+    }
+
+    /// The capture of a client of this kind that has connected, if messages are captured.
+    pub fn tap(&self, kind: ClientKind) -> Option<Tap> {
+        let capture = self.hub.capture.as_ref()?;
+        Some(capture.tap(self.id, kind))
+    }
+
+    /// Remarks about the message that was just answered: violations and refusals.
+    pub fn take_remarks(&self) -> Vec<String> {
+        self.hub.lock().journal.take_remarks(self.id)
     }
 
     /// Wakes when there may be work for the client ([`Function::client_work`]).
@@ -180,6 +192,9 @@ impl Function {
             reason: &refused.reason,
         };
         state.journal.write(self.id, &event);
+        state.journal.remark(self.id, || {
+            format!("refused, errno {}: {}", refused.errno.0, refused.reason)
+        });
     }
 
     /// REGION_READ.

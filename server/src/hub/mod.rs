@@ -32,7 +32,7 @@ use crate::limits::{self, Over};
 use crate::profile::Plan;
 use crate::record::log_budget;
 use crate::record::report::{FunctionReport, Held, Report, SCHEMA_VERSION};
-use crate::record::{EventFile, Journal, Tally};
+use crate::record::{Capture, EventFile, Journal, Tally};
 
 /// All functions of a profile.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Hub {
     plan: Plan,
     /// Where events go, if anywhere.
     events: Option<EventWriting>,
+    /// Where messages go, if anywhere.
+    capture: Option<Arc<Capture>>,
     /// Microseconds that connections look for the next message before they wait for it.
     poll_us: AtomicU64,
 }
@@ -70,6 +72,15 @@ struct Slot {
 impl Hub {
     /// Builds the fabric of a profile.
     pub fn new(plan: Plan, events: Option<EventFile>) -> Result<Arc<Self>, FabricError> {
+        Self::with_capture(plan, events, None)
+    }
+
+    /// Builds the fabric of a profile whose clients' messages are captured.
+    pub fn with_capture(
+        plan: Plan,
+        events: Option<EventFile>,
+        capture: Option<Capture>,
+    ) -> Result<Arc<Self>, FabricError> {
         let configs = plan.functions.iter().map(|function| FunctionConfig {
             name: function.name.clone(),
             gid: function.gid,
@@ -91,13 +102,16 @@ impl Hub {
             .iter()
             .map(|function| Guest::new(function.msix, DmaMap::new(max_maps).with_bytes(share)));
         let names = plan.functions.iter().map(|function| function.name.clone());
+        let writing = events.as_ref().map(EventWriting::of);
+        let journal = Journal::new(names.collect(), events).with_remarks(capture.is_some());
         Ok(Arc::new(Self {
-            events: events.as_ref().map(EventWriting::of),
+            events: writing,
+            capture: capture.map(Arc::new),
             poll_us: AtomicU64::new(0),
             state: Mutex::new(State {
                 fabric,
                 guests: Guests::new(guests.collect()),
-                journal: Journal::new(names.collect(), events),
+                journal,
                 slots: plan.functions.iter().map(|_| Slot::default()).collect(),
                 reports: 0,
             }),

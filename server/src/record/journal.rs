@@ -19,6 +19,8 @@ pub struct Journal {
     events: Option<EventFile>,
     /// Causes so far: accesses, resets and departures.
     causes: u64,
+    /// For each function, what is to be said about its message, if anyone asks.
+    remarks: Option<Vec<Vec<String>>>,
 }
 
 impl Journal {
@@ -30,7 +32,27 @@ impl Journal {
             tallies,
             events,
             causes: 0,
+            remarks: None,
         }
+    }
+
+    /// Whether remarks about messages are kept until [`Journal::take_remarks`].
+    pub fn with_remarks(mut self, kept: bool) -> Self {
+        self.remarks = kept.then(|| vec![Vec::new(); self.names.len()]);
+        self
+    }
+
+    /// Keeps a remark about the message of a function.
+    pub fn remark(&mut self, function: FunctionId, remark: impl FnOnce() -> String) {
+        if let Some(remarks) = &mut self.remarks {
+            remarks[function.0].push(remark());
+        }
+    }
+
+    /// The remarks that were kept for a function.
+    pub fn take_remarks(&mut self, function: FunctionId) -> Vec<String> {
+        let remarks = self.remarks.as_mut();
+        remarks.map_or_else(Vec::new, |remarks| std::mem::take(&mut remarks[function.0]))
     }
 
     /// Counters of a function.
@@ -227,6 +249,12 @@ impl Observer for Scope<'_> {
                 tracing::info!(function, rule = id, times, pcias, %offset, len, pieces, piece_len, "{detail}");
             }
         }
+        self.journal.remark(self.function, || {
+            let Violation {
+                severity, detail, ..
+            } = violation;
+            format!("{id} ({}): {detail}", severity.name())
+        });
         let event = Event::Violation {
             rule: id,
             severity: violation.severity.name(),

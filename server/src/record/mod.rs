@@ -1,5 +1,6 @@
 //! What is written down: events as they happen, totals at the end.
 
+pub mod capture;
 pub mod event_file;
 pub mod events;
 pub mod journal;
@@ -12,6 +13,7 @@ pub mod report_file;
 pub mod reporting;
 pub mod tally;
 
+pub use capture::{Capture, CaptureError};
 pub use event_file::{EventError, EventFile};
 pub use journal::Journal;
 pub use log_limit::LogLimit;

@@ -34,6 +34,7 @@ impl Served {
                 path: folder.path().join("events"),
                 limit: 1 << 30,
             }),
+            capture: None,
             report: Some(folder.path().join("report")),
             sandbox: sandbox::Mode::Off,
             poll: Duration::ZERO,

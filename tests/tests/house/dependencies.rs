@@ -8,12 +8,13 @@ use serde_json::Value;
 use vfio_user_ism_tests::program::repository;
 
 /// SPDX ids of licences that a dependency may be under.
-const ALLOWED: [&str; 8] = [
+const ALLOWED: [&str; 9] = [
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "ISC",
     "MIT",
+    "MIT-0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
@@ -257,13 +258,14 @@ fn pure_crates_need_no_system() {
 /// Our crates from the bottom up. A crate may use those of earlier rows alone.
 const LAYERS: [&[&str]; 4] = [
     &[
+        "vfio-user-capture",
         "vfio-user-protocol",
         "zpci-region",
         "debian-fetch",
         "s390x-asm",
     ],
     &["ism", "intercept", "doctor", "vfio-user-ism-plugin"],
-    &["vfio-user-ism-server", "lab"],
+    &["vfio-user-ism-server", "vfio-user-ism-view", "lab"],
     &["vfio-user-ism"],
 ];
 /// Crates that only test the others. They may use all of them.
@@ -299,5 +301,5 @@ fn the_daemon_library_is_small_and_knows_no_command_line() {
         .filter(|name| linked.contains(*name))
         .collect();
     assert!(others.is_empty(), "{others:?}");
-    assert!(linked.len() <= 80, "{} crates: {linked:?}", linked.len());
+    assert!(linked.len() <= 81, "{} crates: {linked:?}", linked.len());
 }

@@ -120,8 +120,8 @@ impl Page {
             let before = before.replace("{{title}}", &title);
             out.write_all(before.replace("{{style}}", STYLE).as_bytes())?;
             let about = about(session, &levels, files).to_string();
-            // The end of a script element is the only thing that JSON in one must not hold.
-            let about = about.replace("</", "<\\/");
+            // No text of a file ends the element that it is in, or begins another.
+            let about = about.replace('<', "\\u003c");
             write!(
                 out,
                 "<script type=\"application/json\" id=\"about\">{about}</script>"

@@ -86,6 +86,7 @@ function filtered(data) {
 function refilter(keepLine) {
   shown = filtered(levels[now]);
   binned = null;
+  $("status").textContent = `${shown.length.toLocaleString("en")} of ${levels[now].length.toLocaleString("en")} rows · ${about.lines.toLocaleString("en")} lines`;
   hits = null; hitAt = -1; $("hits").textContent = "";
   if (keepLine !== undefined) top_ = Math.max(0, find(keepLine) - 3);
   layout();
@@ -236,7 +237,6 @@ function drawRows() {
     g.fillText(label, labels, mid); g.restore();
     g.fillStyle = faint; g.textAlign = "right"; g.fillText(count, width - 6, mid); g.textAlign = "left";
   }
-  $("status").textContent = `${shown.length.toLocaleString("en")} of ${data.length.toLocaleString("en")} rows · ${about.lines.toLocaleString("en")} lines`;
 }
 
 // The overview: time to the right, one bar for each bin, what went wrong on top.

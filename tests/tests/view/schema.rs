@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
-use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Via, program};
+use vfio_user_ism_tests::{Daemon, program};
+
+use crate::session::recorded;
 
 fn schema() -> Value {
     let ended = program::run(["events", "schema"]);
@@ -17,39 +18,10 @@ fn validator() -> Validator {
     jsonschema::validator_for(&schema()).expect("a schema")
 }
 
-/// The events of a session in which everything happens that a server writes down.
-fn everything() -> Vec<Value> {
-    let daemon = Daemon::with_profile("pair");
-    let mut owner = Driver::probe(&daemon.socket("ism0"), Via::Region);
-    let mut sender = Driver::probe(&daemon.socket("ism1"), Via::Channel);
-    let (to, from) = (owner.gid(), sender.gid());
-    let memory = dmb(IOVA + DMB, 0x4000, FIRST_INDEX, from);
-    let token = owner.run(code::REG_DMB, memory).number();
-    sender
-        .put(target(token, 0, false, 32), &[7; 4096 - 32])
-        .ok();
-    sender.put(target(token, 0, true, 0), &[0xfe; 32]).ok();
-    let signal = Bytes::new().be64(to).be32(1).be32(0x80).be64(5);
-    sender.run(code::SIGNAL_IEQ, signal).ok();
-    sender.run(99, []).failed();
-    // Past the end of the buffer, a plain store, and a message that makes no sense.
-    sender.put(target(token, 0, false, 0x3fff), &[1, 2]);
-    owner.client.write(2, 0, &[1, 2, 3]);
-    owner.client.write_multi(&[(2, 8, &[0; 8])]);
-    owner.client.read(7, 0, 4).ok();
-    owner.client.write(7, 4, &[6, 0]).ok();
-    owner.client.request(99, []);
-    let mut second = Client::connect(&daemon.socket("ism0"));
-    second.request(1, [0; 4]);
-    owner.client.reset();
-    drop(sender);
-    daemon.stop().events
-}
-
 #[test]
 fn every_line_of_a_session_is_what_the_schema_says() {
     let validator = validator();
-    let events = everything();
+    let events = recorded(&[]).events;
     for event in &events {
         let wrong: Vec<_> = validator
             .iter_errors(event)
@@ -118,7 +90,7 @@ fn family<'a>(events: &'a [Value], event: &'a Value) -> Vec<&'a str> {
 
 #[test]
 fn lines_that_one_access_caused_share_its_number() {
-    let events = everything();
+    let events = recorded(&[]).events;
     let named = |name: &'static str| events.iter().filter(move |event| event["event"] == name);
     let signalled = named("data-move")
         .find(|event| event["signalled"] == true)

@@ -1,0 +1,70 @@
+//! `replay`: against a server that runs, or against functions in this process.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use vfio_user_ism_server::{Request, ServeConfig, Server, SocketChoice, sandbox};
+use vfio_user_ism_view::replay::{self, Outcome, ReplayArgs};
+
+use crate::args::LogFormat;
+use crate::logging;
+use crate::run::{Failure, VIOLATIONS, plan, print};
+
+/// Plays a capture and prints what differs: exit status 1 if anything does.
+pub fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let outcome = match &args.to {
+        Some(to) => replay::replay(&args.file, to).map_err(Failure::Replay)?,
+        None => {
+            logging::start(LogFormat::Text);
+            in_memory(&args.file, args.profile.as_deref())?
+        }
+    };
+    print(&outcome.to_string())?;
+    Ok(match outcome.differences.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(VIOLATIONS),
+    })
+}
+
+/// Plays against functions of a profile, served by threads of this process.
+fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
+    let system = |what: &'static str| {
+        move |source| Failure::System {
+            what: what.to_owned(),
+            source,
+        }
+    };
+    let folder = tempfile::tempdir().map_err(system("cannot make a folder for sockets"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the runtime"))?;
+    let config = ServeConfig {
+        plan: plan(profile)?,
+        sockets: SocketChoice::Folder(folder.path().to_owned()),
+        events: None,
+        capture: None,
+        report: None,
+        // The capture is still to be read, and this process ends with it.
+        sandbox: sandbox::Mode::Off,
+        poll: Duration::ZERO,
+    };
+    let mut server = Server::start(config).map_err(Failure::Start)?;
+    let (stop, requests) = mpsc::channel(1);
+    let (file, sockets) = (file.to_owned(), folder.path().to_owned());
+    let playing = std::thread::spawn(move || {
+        let outcome = replay::replay(&file, &sockets);
+        let _ = stop.blocking_send(Request::Stop);
+        outcome
+    });
+    let served = runtime.block_on(server.serve(requests));
+    served.map_err(system("cannot serve"))?;
+    let outcome = playing.join().map_err(|_| Failure::System {
+        what: "the thread that plays the capture ended".to_owned(),
+        source: std::io::ErrorKind::Other.into(),
+    })?;
+    server.end().map_err(Failure::Report)?;
+    outcome.map_err(Failure::Replay)
+}

@@ -1,0 +1,86 @@
+//! The Perfetto trace, and the view in a terminal.
+
+use serde_json::Value;
+use vfio_user_ism_tests::program;
+
+use crate::session::recorded;
+
+#[test]
+fn a_trace_has_slices_flows_and_counters() {
+    let recorded = recorded(&[]);
+    let (events, trace) = (recorded.path("events"), recorded.path("trace.json"));
+    let arguments = [
+        "view",
+        events.to_str().unwrap(),
+        "--perfetto",
+        trace.to_str().unwrap(),
+    ];
+    let ended = program::run(arguments);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        !recorded.path("events.html").exists(),
+        "no page was asked for"
+    );
+    let trace: Value = serde_json::from_slice(&std::fs::read(trace).unwrap()).unwrap();
+    let all = trace["traceEvents"].as_array().unwrap();
+    let with = |phase: &'static str| all.iter().filter(move |event| event["ph"] == phase);
+    let names: Vec<_> = with("M")
+        .map(|event| event["args"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["function ism0", "fabric 0", "function ism1"]);
+    let commands = recorded
+        .events
+        .iter()
+        .filter(|event| event["event"] == "command")
+        .count();
+    assert_eq!(
+        with("X").filter(|event| event["cat"] == "commands").count(),
+        commands
+    );
+    let starts: Vec<_> = with("s")
+        .map(|event| (&event["cat"], &event["id"]))
+        .collect();
+    let ends: Vec<_> = with("f")
+        .map(|event| (&event["cat"], &event["id"]))
+        .collect();
+    assert!(!starts.is_empty());
+    assert_eq!(starts, ends);
+    let fills: Vec<_> = with("C")
+        .map(|event| event["args"]["bytes"].as_u64().unwrap())
+        .collect();
+    assert_eq!(fills[..5], [5000, 0, 100, 200, 300], "{fills:?}");
+    assert!(with("X").all(|event| event["dur"].as_u64().unwrap() > 0));
+}
+
+#[test]
+fn the_terminal_shows_functions_dmbs_and_the_last_violations() {
+    let recorded = recorded(&[]);
+    let events = recorded.path("events");
+    let ended = program::run(["view", "--follow", "--once", events.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let moves = recorded
+        .events
+        .iter()
+        .filter(|event| event["event"] == "data-move");
+    let moves = moves
+        .filter(|event| event["function"] == "ism1")
+        .count()
+        .to_string();
+    let line = ended
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("ism1"))
+        .unwrap();
+    assert_eq!(
+        line.split_whitespace().nth(4),
+        Some(&moves[..]),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("last violations and refusals"));
+    assert!(ended.stdout.contains("torn-header"), "{}", ended.stdout);
+    assert!(
+        !ended.stdout.contains('\x1b'),
+        "colours and cursor are for terminals"
+    );
+}

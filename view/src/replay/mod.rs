@@ -1,0 +1,320 @@
+//! Plays the client's side of a capture against a server, and compares the answers: the `replay`
+//! subcommand.
+//!
+//! - [`steps`]: what the capture holds, in order;
+//! - [`connection`]: one client's socket, with descriptors like those that were recorded;
+//! - this file: the order of it all, and what differs.
+
+mod connection;
+mod steps;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use vfio_user_capture::{Kind, ReadError, Role};
+use vfio_user_protocol::{HEADER_LEN, Header};
+
+use connection::{Connection, Files};
+pub use steps::Step;
+
+/// Differences after which nothing more is compared.
+const MOST: usize = 20;
+
+/// Flags of `replay`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ReplayArgs {
+    /// The capture of a server (`--capture`).
+    pub file: PathBuf,
+    /// Play against the server with this socket, or with sockets NAME.sock in this folder.
+    #[arg(long, value_name = "SOCKET")]
+    pub to: Option<PathBuf>,
+    /// Play against functions of this profile in this process; without this and `--to`, against
+    /// those of the built-in one.
+    #[arg(long, value_name = "FILE", conflicts_with = "to")]
+    pub profile: Option<PathBuf>,
+}
+
+/// The reason why a capture cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The file cannot be opened.
+    #[error("cannot read {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no capture.
+    #[error("{}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ReadError,
+    },
+    /// A packet is none of ours, or a part of one.
+    #[error("{}, packet {packet}: {what}", path.display())]
+    Packet {
+        /// The file.
+        path: PathBuf,
+        /// Number of the packet, from 1.
+        packet: usize,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// The server cannot be reached.
+    #[error("cannot connect to {}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What playing a capture showed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Messages that were sent.
+    pub sent: usize,
+    /// Answers, and commands of the server, that were compared.
+    pub compared: usize,
+    /// What differs, one text for each message.
+    pub differences: Vec<String>,
+    /// Whether it was given up: too much differs, or a connection was lost.
+    pub given_up: bool,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for difference in &self.differences {
+            writeln!(f, "{difference}")?;
+        }
+        let (sent, compared, differ) = (self.sent, self.compared, self.differences.len());
+        write!(
+            f,
+            "{sent} messages sent, {compared} compared, {differ} differ"
+        )?;
+        if self.given_up {
+            write!(f, "; the rest was not played")?;
+        }
+        writeln!(f)
+    }
+}
+
+/// Plays a capture against the server at `to`: a socket, or a folder of sockets.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub fn replay(file: &Path, to: &Path) -> Result<Outcome, ReplayError> {
+    let steps = steps::read(file)?;
+    let mut player = Player {
+        to: to.to_owned(),
+        folder: to.is_dir(),
+        connections: HashMap::new(),
+        files: Files::default(),
+        last: None,
+        outcome: Outcome::default(),
+    };
+    for step in &steps {
+        if !player.play(step)? {
+            player.outcome.given_up = true;
+            break;
+        }
+    }
+    Ok(player.outcome)
+}
+
+struct Player {
+    to: PathBuf,
+    folder: bool,
+    connections: HashMap<u32, Connection>,
+    files: Files,
+    /// The connection of the last step.
+    last: Option<u32>,
+    outcome: Outcome,
+}
+
+impl Player {
+    /// Plays one step; `false` if nothing more can be played.
+    fn play(&mut self, step: &Step) -> Result<bool, ReplayError> {
+        let number = step.front.connection;
+        // Messages that want no answer are carried out before another client goes on.
+        if let Some(last) = self.last.filter(|last| *last != number)
+            && let Some(connection) = self.connections.get_mut(&last)
+            && let Err(error) = connection.settle()
+        {
+            return Ok(self.lost(step, &error));
+        }
+        self.last = Some(number);
+        match step.front.kind {
+            Kind::Connected => self.connect(step)?,
+            Kind::Left => {
+                if let Some(connection) = self.connections.remove(&number) {
+                    connection.leave();
+                }
+            }
+            Kind::ToServer => {
+                if !self.connections.contains_key(&number) {
+                    self.connect(step)?;
+                }
+                let Some(connection) = self.connections.get_mut(&number) else {
+                    return Ok(false);
+                };
+                self.outcome.sent += 1;
+                if let Err(error) =
+                    connection.send(&step.message, &step.front.descriptors, &mut self.files)
+                {
+                    return Ok(self.lost(step, &error));
+                }
+            }
+            Kind::ToClient => return Ok(self.compare(step)),
+        }
+        Ok(true)
+    }
+
+    fn connect(&mut self, step: &Step) -> Result<(), ReplayError> {
+        let channel = step.front.role == Role::Channel;
+        let path = socket(&self.to, self.folder, &step.function, channel);
+        let connection = Connection::open(&path).map_err(|source| ReplayError::Connect {
+            path: path.clone(),
+            source,
+        })?;
+        self.connections.insert(step.front.connection, connection);
+        Ok(())
+    }
+
+    fn lost(&mut self, step: &Step, error: &std::io::Error) -> bool {
+        let text = format!("{}: {error}", step.place());
+        self.outcome.differences.push(text);
+        false
+    }
+
+    /// Receives what the server sends in place of a recorded message.
+    fn compare(&mut self, step: &Step) -> bool {
+        let Some(connection) = self.connections.get_mut(&step.front.connection) else {
+            return true;
+        };
+        let now = match connection.receive(&step.message) {
+            Ok(now) => now,
+            Err(error) => return self.lost(step, &error),
+        };
+        self.outcome.compared += 1;
+        if let Some(difference) = difference(&step.message, &now) {
+            let text = format!("{}: {difference}", step.place());
+            self.outcome.differences.push(text);
+        }
+        self.outcome.differences.len() < MOST
+    }
+}
+
+fn socket(to: &Path, folder: bool, function: &str, channel: bool) -> PathBuf {
+    let mut path = match folder {
+        true => to.join(format!("{function}.sock")).into_os_string(),
+        false => OsString::from(to),
+    };
+    if channel {
+        path.push(".insn");
+    }
+    path.into()
+}
+
+/// What two messages differ in. The number of a command of the server is its own.
+fn difference(recorded: &[u8], now: &[u8]) -> Option<String> {
+    let header = |message: &[u8]| message.first_chunk::<HEADER_LEN>().map(Header::decode);
+    let (Some(before), Some(after)) = (header(recorded), header(now)) else {
+        return Some("not a whole message".to_owned());
+    };
+    let told = |header: &Header| {
+        let kind = if header.flags & 1 == 1 {
+            "reply to "
+        } else {
+            ""
+        };
+        let mut text = format!("{kind}{}", header.name());
+        if header.is_error() {
+            let _ = write!(text, ", errno {}", header.error);
+        }
+        text
+    };
+    if told(&before) != told(&after) {
+        return Some(format!("recorded {}, now {}", told(&before), told(&after)));
+    }
+    if recorded.len() != now.len() {
+        let (was, is) = (recorded.len(), now.len());
+        return Some(format!("{}: recorded {was} bytes, now {is}", told(&before)));
+    }
+    let id = if before.flags & 1 == 1 { 0 } else { 2 };
+    let at = (id..now.len()).find(|at| recorded[*at] != now[*at])?;
+    let differ = (id..now.len())
+        .filter(|at| recorded[*at] != now[*at])
+        .count();
+    Some(format!(
+        "{}: byte {at} was {:#04x}, now {:#04x} ({differ} bytes differ)",
+        told(&before),
+        recorded[at],
+        now[at]
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(flags: u32, error: u32, body: &[u8]) -> Vec<u8> {
+        let header = Header {
+            message_id: 7,
+            command: 9,
+            message_size: (HEADER_LEN + body.len()) as u32,
+            flags,
+            error,
+        };
+        [&header.encode()[..], body].concat()
+    }
+
+    #[test]
+    fn equal_messages_do_not_differ() {
+        let reply = message(1, 0, b"data");
+        assert_eq!(difference(&reply, &reply), None);
+        let (command, mut other) = (message(0, 0, b"data"), message(0, 0, b"data"));
+        other[0] = 9;
+        assert_eq!(difference(&command, &other), None);
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let reply = message(1, 0, b"data");
+        let told = |now: &[u8]| difference(&reply, now).unwrap();
+        assert_eq!(
+            told(&message(1, 0, b"dbta")),
+            "reply to REGION_READ: byte 17 was 0x61, now 0x62 (1 bytes differ)"
+        );
+        assert_eq!(
+            told(&message(0x21, 5, b"")),
+            "recorded reply to REGION_READ, now reply to REGION_READ, errno 5"
+        );
+        assert_eq!(
+            told(&message(1, 0, b"")),
+            "reply to REGION_READ: recorded 20 bytes, now 16"
+        );
+        let mut id = message(1, 0, b"data");
+        id[0] = 9;
+        assert!(told(&id).contains("byte 0"));
+        assert_eq!(told(b""), "not a whole message");
+    }
+
+    #[test]
+    fn sockets_are_named_as_the_server_names_them() {
+        let path = |folder, channel| socket(Path::new("/run/x"), folder, "ism1", channel);
+        assert_eq!(path(true, false), Path::new("/run/x/ism1.sock"));
+        assert_eq!(path(true, true), Path::new("/run/x/ism1.sock.insn"));
+        assert_eq!(path(false, true), Path::new("/run/x.insn"));
+    }
+}

@@ -1,0 +1,82 @@
+//! What a capture holds, in order.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use vfio_user_capture::pcapng::LINK_TYPE;
+use vfio_user_capture::{Front, Kind, Reader};
+
+use super::ReplayError;
+
+/// One packet of a capture.
+#[derive(Debug)]
+pub struct Step {
+    /// Number of the packet, from 1, as Wireshark counts.
+    pub packet: usize,
+    /// Name of the function.
+    pub function: String,
+    /// Direction, connection and descriptors.
+    pub front: Front,
+    /// The message, whole.
+    pub message: Vec<u8>,
+}
+
+impl Step {
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        let (packet, connection) = (self.packet, self.front.connection);
+        format!(
+            "packet {packet}, connection {connection} of {}",
+            self.function
+        )
+    }
+}
+
+/// Reads all packets.
+pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
+    let file = File::open(path).map_err(|source| ReplayError::Open {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut reader = Reader::new(BufReader::new(file));
+    let mut steps = Vec::new();
+    let mut packet = 0;
+    loop {
+        let next = reader.next().map_err(|source| ReplayError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let Some(next) = next else { return Ok(steps) };
+        packet += 1;
+        let wrong = |what| ReplayError::Packet {
+            path: path.to_owned(),
+            packet,
+            what,
+        };
+        let link = reader.link(next.interface);
+        if link != LINK_TYPE {
+            return Err(wrong(format!("link type {link}, expected {LINK_TYPE}")));
+        }
+        let (front, message) = Front::decode(&next.data).map_err(wrong)?;
+        if front.big_endian != cfg!(target_endian = "big") {
+            return Err(wrong(
+                "it was captured on a machine of the other byte order".to_owned(),
+            ));
+        }
+        let kept = message.len();
+        if kept != front.length as usize && front.kind != Kind::Connected {
+            return Err(wrong(format!(
+                "{kept} of {} bytes were kept (--capture-bytes): it cannot be replayed",
+                front.length
+            )));
+        }
+        let name = reader.name(next.interface);
+        steps.push(Step {
+            packet,
+            function: name.strip_suffix(".insn").unwrap_or(name).to_owned(),
+            message: message.to_vec(),
+            front,
+        });
+    }
+}
