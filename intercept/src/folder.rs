@@ -12,6 +12,9 @@ const TELLING: [&str; 5] = [
     "gdb.log",
 ];
 
+/// Failed runs whose files are kept.
+const KEPT_RUNS: usize = 20;
+
 /// The folder of a run.
 #[derive(Debug)]
 pub enum Folder {
@@ -53,59 +56,104 @@ impl Folder {
 
     /// Keeps logs and events of a run that failed, and says where.
     pub fn keep_what_tells(self) {
-        let path = match self {
+        let kept = match self {
             Self::Kept(path) => path,
             Self::Passing(folder) => {
-                let path = folder.keep();
-                thin_out(&path);
+                let Some(runs) = state_folder() else { return };
+                let name = folder.path().file_name().unwrap_or_default();
+                let path = runs.join(name);
+                // A run that failed has something else to say than that its logs cannot be kept.
+                if copy_what_tells(folder.path(), &path).is_err() || !path.exists() {
+                    return;
+                }
+                forget_old(&runs);
                 path
             }
         };
-        if path.exists() {
-            eprintln!("logs and events are kept in {}", path.display());
-        }
+        eprintln!("logs and events are kept in {}", kept.display());
     }
 }
 
-/// Removes all but the files that tell what happened, and folders that are then empty.
-fn thin_out(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            thin_out(&path);
-        } else if !TELLING.iter().any(|name| entry.file_name() == *name) {
-            // What cannot be removed stays.
-            let _ = std::fs::remove_file(&path);
+/// Where programs keep logs of a user (XDG Base Directory Specification).
+fn state_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let state = set("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(set("HOME")?).join(".local/state")))?;
+    Some(state.join("vfio-user-ism").join("intercept"))
+}
+
+fn copy_what_tells(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_what_tells(&path, &target)?;
+        } else if TELLING.iter().any(|name| entry.file_name() == *name) {
+            std::fs::create_dir_all(to)?;
+            std::fs::copy(&path, &target)?;
         }
     }
-    // It fails if something is left.
-    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
+
+/// Removes all but the newest runs.
+fn forget_old(runs: &Path) {
+    let Ok(entries) = std::fs::read_dir(runs) else {
+        return;
+    };
+    let mut runs: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    runs.sort();
+    let old = runs.len().saturating_sub(KEPT_RUNS);
+    for (_, path) in runs.iter().take(old) {
+        // Another run may have removed it.
+        let _ = std::fs::remove_dir_all(path);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Folder;
+    use super::{Folder, KEPT_RUNS, copy_what_tells, forget_old};
 
     #[test]
-    fn a_failed_run_keeps_what_tells_and_nothing_else() {
-        let folder = Folder::new(None).expect("a folder");
-        let path = folder.path().to_owned();
-        for name in ["qemu.log", "probe.elf", "events.jsonl"] {
-            std::fs::write(path.join(name), "x").expect("writes");
+    fn what_tells_is_copied_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::create_dir_all(from.join("start-2")).expect("is ours");
+        std::fs::create_dir_all(from.join("start-3")).expect("is ours");
+        for name in [
+            "qemu.log",
+            "probe.elf",
+            "start-2/events.jsonl",
+            "start-3/memory.dump",
+        ] {
+            std::fs::write(from.join(name), name).expect("writes");
         }
-        std::fs::create_dir(path.join("start-2")).expect("is ours");
-        std::fs::write(path.join("start-2/memory.dump"), "x").expect("writes");
-        folder.keep_what_tells();
-        let mut left: Vec<_> = std::fs::read_dir(&path)
-            .expect("is there")
-            .map(|entry| entry.expect("is there").file_name())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["events.jsonl", "qemu.log"]);
-        std::fs::remove_dir_all(path).expect("is ours");
+        copy_what_tells(&from, &to).expect("copies");
+        let there = |name: &str| to.join(name).exists();
+        assert!(there("qemu.log") && there("start-2/events.jsonl"));
+        assert!(!there("probe.elf") && !there("start-3"));
+    }
+
+    #[test]
+    fn only_the_newest_runs_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for number in 0..KEPT_RUNS + 3 {
+            let run = folder.path().join(format!("run-{number}"));
+            std::fs::create_dir(&run).expect("is ours");
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            let file = std::fs::File::open(&run).expect("is there");
+            file.set_modified(time).expect("is ours");
+        }
+        forget_old(folder.path());
+        let left = |number: usize| folder.path().join(format!("run-{number}")).exists();
+        assert_eq!(
+            [left(0), left(2), left(3), left(KEPT_RUNS + 2)],
+            [false, false, true, true]
+        );
     }
 
     #[test]

@@ -21,10 +21,10 @@ pub fn columns(reports: &[Report]) -> String {
         page.push_str("</div>");
     }
     page.push_str("</div>\n");
-    tallies(&mut page, reports, &names);
     let rows = rows(reports);
     let (differing, same): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.differs());
     matrix(&mut page, "What differs", &differing, &names);
+    tallies(&mut page, reports, &names);
     matrix(&mut page, "What is the same", &same, &names);
     legend(&mut page);
     filter(&mut page, "only what differs");

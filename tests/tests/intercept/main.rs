@@ -4,6 +4,7 @@ mod forward;
 mod guest;
 mod page;
 mod qemu;
+mod reports;
 mod stand_in;
 mod stops;
 mod zoo;

@@ -5,7 +5,7 @@ use std::process::Command;
 use vfio_user_ism_tests::program::{self, repository};
 
 /// Ticks the filter, and leaves what can be seen in the page's title.
-const SCRIPT: &str = r#"<script>{
+const SCRIPT: &str = r##"<script>{
 const shown = () => [...document.querySelectorAll("article")].filter((a) => a.getClientRects().length > 0).length;
 const all = shown();
 const drawn = [...document.querySelectorAll("figure svg rect")].filter((r) => r.getBoundingClientRect().width > 0).length;
@@ -15,8 +15,14 @@ const failures = shown();
 const search = document.getElementById("search");
 search.value = "length-64";
 search.dispatchEvent(new Event("input"));
-document.title = ["seen", all, failures, shown(), drawn > 40, fits].join(" ");
-}</script>"#;
+const named = shown();
+const kept = location.hash;
+history.replaceState(null, "", "#?verdict=split&failures=1");
+window.dispatchEvent(new Event("hashchange"));
+const split = [...document.querySelectorAll("article")].filter((a) => !a.hidden);
+const right = split.length > 0 && split.every((a) => a.dataset.verdicts.includes("split"));
+document.title = ["seen", all, failures, named, drawn > 40, fits, kept, right].join(" ");
+}</script>"##;
 
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -68,7 +74,7 @@ fn the_page_works_in_a_browser() {
     // 29 cases, 10 of them not as they should be, one of those named so.
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        title == Some("seen 29 10 1 true true"),
+        title == Some("seen 29 10 1 true true #?failures=1&amp;name=length-64 true"),
         "the page says {title:?}; the browser: {said}"
     );
 }
