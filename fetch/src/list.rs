@@ -147,7 +147,7 @@ impl Listing {
         }));
         let platform = host::platform()?;
         for suite in chosen(For::Qemu, suites::of_qemu()) {
-            let versions = qemu::versions(workshop, &suite, &platform);
+            let versions = qemu::versions(workshop, &suite, &platform, None);
             let versions = self.note(&suite, Kind::Qemu, versions)?;
             for version in versions.into_iter().flatten() {
                 let wanted = PACKAGES.map(|name| Wanted::exactly(name, &version));

@@ -104,7 +104,15 @@ impl Qemu {
                 origin: Origin::Path,
             });
         }
-        fetched(machine, &fetch(cache)?)
+        fetched(machine, &fetch(cache, None)?)
+    }
+
+    /// Debian's QEMU of the version `wanted`, such as 11.1 or 11.1.2, fetched if need be.
+    ///
+    /// # Errors
+    /// When no suite has it, or fetching fails.
+    pub fn of_version(machine: Machine, wanted: &str, cache: &Cache) -> Result<Self, Error> {
+        fetched(machine, &fetch(cache, Some(wanted))?)
     }
 
     /// Debian's QEMU for `machine`, if it is in the cache; asks no network.
@@ -176,13 +184,15 @@ pub(crate) fn have(cache: &Cache) -> Option<Entry> {
 }
 
 /// The cache entry with Debian's QEMU for both machines.
-fn fetch(cache: &Cache) -> Result<Entry, Error> {
+fn fetch(cache: &Cache, wanted: Option<&str>) -> Result<Entry, Error> {
     let platform = host::platform()?;
-    cache.built(ENTRY, KEY, For::Qemu, |workshop| {
+    let entry = wanted.map_or_else(|| ENTRY.to_owned(), |wanted| format!("{ENTRY}-{wanted}"));
+    cache.built(&entry, KEY, For::Qemu, |workshop| {
         workshop.keep(BIN);
-        let mut tries = workshop.tries(format_args!("QEMU for {}", platform.arch));
+        let what = wanted.map_or_else(|| "QEMU".to_owned(), |wanted| format!("QEMU {wanted}"));
+        let mut tries = workshop.tries(format_args!("{what} for {}", platform.arch));
         for suite in workshop.suites(suites::of_qemu()) {
-            let versions = match versions(workshop, &suite, &platform) {
+            let versions = match versions(workshop, &suite, &platform, wanted) {
                 Ok(versions) => versions,
                 Err(error) if error.is_local() => return Err(error),
                 Err(error) => {
@@ -208,15 +218,23 @@ pub(crate) fn versions(
     workshop: &Workshop,
     suite: &str,
     platform: &Platform,
+    wanted: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     let shelf = workshop.shelf(suite, platform.arch)?;
     let [package, _] = PACKAGES;
     let all = shelf.lists().versions(package);
     let new = all.iter().map(|record| &record.version);
     let new = new.filter(|v| of_package(v) >= Some(Version::FIRST_WITH_VFIO_USER));
+    let new = new.filter(|v| wanted.is_none_or(|wanted| is_of(v, wanted)));
     let new: Vec<_> = new.take(VERSIONS).cloned().collect();
     if !new.is_empty() {
         return Ok(new);
+    }
+    if let (Some(wanted), Some(record)) = (wanted, all.first()) {
+        return Err(Error::Packages(format!(
+            "it has {}, not version {wanted}",
+            record.title()
+        )));
     }
     Err(Error::Packages(match all.first() {
         Some(record) => format!(
@@ -286,6 +304,15 @@ fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
         program: entry.folder().join(BIN).join(machine.program()),
         version,
         origin: Origin::Cache,
+    })
+}
+
+/// Whether the package version `version` is of the upstream version `wanted`, or of one of its fixes.
+fn is_of(version: &str, wanted: &str) -> bool {
+    of_package(version).is_some_and(|version| {
+        let version = version.to_string();
+        let rest = version.strip_prefix(wanted);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
 }
 

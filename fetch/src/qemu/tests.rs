@@ -77,3 +77,12 @@ fn debian_versions_hold_the_version() {
     assert_eq!(of_package("11.2.0~rc1-1").unwrap().to_string(), "11.2.0");
     assert_eq!(of_package("nonsense"), None);
 }
+
+#[test]
+fn a_version_holds_its_fixes_and_no_other_version() {
+    let forky = "1:11.1.2+ds-3";
+    assert!(is_of(forky, "11.1") && is_of(forky, "11.1.2"));
+    for other in ["11.10", "11.1.3", "1.1", "11.1.20", "10.2"] {
+        assert!(!is_of(forky, other), "{other}");
+    }
+}
