@@ -76,7 +76,7 @@ fn git_bisect_finds_the_commit_that_broke_a_case() {
         .skip(1)
         .take(2)
         .collect();
-    let named: Vec<String> = left
+    let mut named: Vec<String> = left
         .iter()
         .map(|hash| {
             git(&tree, &["log", "-1", "--format=%s", hash])
@@ -84,5 +84,6 @@ fn git_bisect_finds_the_commit_that_broke_a_case() {
                 .to_owned()
         })
         .collect();
+    named.sort();
     assert_eq!(named, ["commit 2", "commit 3"], "{said}");
 }
