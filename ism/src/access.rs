@@ -1,4 +1,4 @@
-//! From a load or store to the part of the function that it is for.
+//! Dispatch of a load or store to the part of the function that it addresses.
 
 use zpci_region::access::{Failure, Load, Store};
 use zpci_region::judgement::{Judgement, Place, Refusal};

@@ -18,7 +18,7 @@ use crate::turn::Turn;
 /// Smallest data BAR: one token bit, which is bit 32.
 const DATA_BAR_MIN: u64 = 1 << 33;
 
-/// Functions that do not make a fabric.
+/// An error in the configurations of a fabric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages tell")]
 pub enum FabricError {

@@ -1,4 +1,4 @@
-//! One function: what it was configured as, and what it remembers.
+//! One function: its configuration and its state.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +15,20 @@ use crate::layout::{
 };
 use crate::msix::MsixTable;
 
-/// What one function is.
+/// The configuration of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionConfig {
     /// Name for errors and reports; unique in the fabric.
     pub name: String,
     /// GID: not zero, unique in the fabric.
     pub gid: u64,
-    /// What CLP says of it. Here only `maxstbl` and `relaxed` matter.
+    /// Its CLP facts. The device uses `maxstbl`, `relaxed` and the DMA window.
     pub clp: ClpFacts,
-    /// The ways of storing that count as well behaved.
+    /// The ways of storing that a well-behaved client uses.
     pub contracts: Contracts,
     /// Severity of every rule.
     pub rules: RuleSet,
-    /// Whether it has an MSI-X capability, and BAR 4 for its table, besides MSI.
+    /// Whether the function has an MSI-X capability, with its table in BAR 4, besides MSI.
     pub msix: bool,
     /// Class code: base class, sub-class and interface in bits 23..0. The real one has 0.
     pub class: u32,
@@ -100,7 +100,7 @@ pub(crate) struct EventQueue {
     pub events: u64,
 }
 
-/// What a driver has set up; all of it ends with a reset.
+/// The registrations that a driver has made. A reset ends all of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registrations {
     pub sba: Option<u64>,
@@ -141,7 +141,7 @@ pub(crate) struct Function {
     pub moves: Option<MoveOrder>,
     pub smcd: Option<SmcdOrder>,
     pub totals: Totals,
-    /// Its client went away and nothing was heard since.
+    /// Its client went away, and no access came since.
     pub gone: bool,
 }
 
@@ -161,7 +161,7 @@ impl Function {
         }
     }
 
-    /// Back to the state after power-on; totals go on.
+    /// Returns to the state after power-on. The totals stay.
     pub(crate) fn reset(&mut self) {
         self.space.reset();
         self.msix = MsixTable::default();
@@ -172,7 +172,7 @@ impl Function {
         self.smcd = SmcdOrder::watching(&self.config.rules);
     }
 
-    /// Forgets what was seen of a DMB that is no more.
+    /// Forgets the moves into a DMB that was unregistered.
     pub(crate) fn forget(&mut self, token: u64) {
         if let Some(moves) = &mut self.moves {
             moves.forget(token);
@@ -202,9 +202,9 @@ pub struct FunctionInfo {
     pub dmbs_used: usize,
     /// VLAN ids it is a member of, ascending.
     pub vlans: Vec<u16>,
-    /// Whether it was told to talk inside VLANs only.
+    /// Whether it talks inside VLANs only (SET_VLAN).
     pub vlan_required: bool,
-    /// Whether there is a response whose header was not loaded yet.
+    /// Whether a response waits whose header nobody has loaded.
     pub response_pending: bool,
     /// Totals since the fabric was made.
     pub totals: Totals,

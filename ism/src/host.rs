@@ -1,6 +1,6 @@
-//! What the device asks of its surroundings: guest memory and interrupts.
+//! The interface through which the device reaches guest memory and raises interrupts.
 //!
-//! The owner of the memory stays outside; this is the interface of the consumer.
+//! The crate that owns the memory implements it.
 
 use crate::id::FunctionId;
 use crate::record::{EventRecord, MoveRecord};
@@ -16,7 +16,7 @@ pub struct MemoryError {
     pub iova: u64,
     /// Bytes of the access.
     pub len: usize,
-    /// What is wrong, e.g. "not mapped", "mapped read-only".
+    /// The fault, e.g. "not mapped" or "mapped read-only".
     pub why: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! How a fabric numbers its functions.
+//! The number of a function in its fabric.
 
 /// Position of a function in its fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

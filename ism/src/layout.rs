@@ -73,7 +73,7 @@ pub(crate) const VLAN_V2: u32 = 0x1fff;
 /// VLAN ids that QUERY_INFO has room for.
 pub(crate) const VLAN_MAX: usize = 64;
 
-/// What the offset of a store into the data BAR says.
+/// The fields in the offset of a store into the data BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataAddress {
     /// Bits 63..32, in place: the token.
@@ -87,7 +87,7 @@ pub struct DataAddress {
 }
 
 impl DataAddress {
-    /// Takes an offset apart (Linux 6.12 `ISM_CREATE_REQ`).
+    /// Decodes an offset (Linux 6.12 `ISM_CREATE_REQ`).
     pub fn decode(offset: u64) -> Self {
         let [.., element, _, _, _] = offset.to_be_bytes();
         Self {
@@ -99,7 +99,7 @@ impl DataAddress {
     }
 }
 
-/// Reads big-endian fields; bytes that are not there read as zero (lengths are checked before).
+/// Reads big-endian fields. Absent bytes read as zero; callers check lengths before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a>(pub &'a [u8]);
 

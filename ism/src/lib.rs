@@ -2,24 +2,24 @@
 //!
 //! A [`Fabric`] holds the functions of one machine. A function registers direct memory buffers
 //! (DMBs) of its guest, lets one peer write into each, and is signalled through a page of summary
-//! bits (SBA) and an event queue (IEQ). There is no public ISM architecture document: what is here
-//! is what the Linux drivers need and rely on, and where they leave room the choice is documented
-//! beside the code.
+//! bits (SBA) and an event queue (IEQ). There is no public ISM architecture document, so the device
+//! does what the Linux drivers need and rely on. Where they leave room, the code documents its
+//! choice.
 //!
-//! - `fabric`: the functions, who shares buffers with whom, the entry points;
-//! - `state`: the data of a fabric, and the questions about it; `turn`: what one access may touch;
-//! - `access`: from a load or store to the part it is for;
+//! - `fabric`: the entry points; `state`: the data of a fabric, and queries on it;
+//! - `turn`: everything that one access may touch;
+//! - `access`: dispatch of a load or store to the part of the function that it addresses;
 //! - `command`: the command window in BAR 2 and the fourteen commands;
 //! - `data_move`: stores into BAR 0;
 //! - `event`: the event queue;
 //! - `config_space`, `msix`: PCI configuration space, the MSI-X table behind BAR 4;
 //! - `layout`: offsets and structures shared with drivers;
-//! - `host`, `record`: what the device asks of its surroundings, and what it tells them.
+//! - `host`, `record`: the interfaces to guest memory and interrupts, and to the observer.
 //!
 //! The crate is pure: no socket, clock, runtime or unsafe code; the same calls give the same
 //! results.
 //!
-//! Non-goal: it does not read guest memory, and it knows no client, connection or message.
+//! Non-goal: the crate does not read guest memory, and it knows no client, connection or message.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 

@@ -12,7 +12,7 @@ const WRITABLE: u128 = 0x0000_0001_ffff_ffff_ffff_ffff_ffff_fffc;
 /// After reset the vector is masked.
 const INITIAL: u128 = 0x0000_0001 << 96;
 
-/// The table of the one vector, and pending bits that are never set.
+/// The table of the one vector. Its pending bits are never set.
 #[derive(Clone, Debug)]
 pub(crate) struct MsixTable {
     entry: [u8; ENTRY_LEN],

@@ -1,4 +1,4 @@
-//! What the device tells of, besides violations.
+//! Records of commands, moves and events, and the observer that receives them.
 
 use zpci_region::Observer;
 

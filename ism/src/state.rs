@@ -1,4 +1,4 @@
-//! The data of a fabric, and the questions about it.
+//! The data of a fabric, and queries on it.
 
 use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
@@ -7,7 +7,7 @@ use crate::dmb::{Dmb, DmbTable};
 use crate::function::{Function, FunctionInfo};
 use crate::id::FunctionId;
 
-/// Functions, DMBs, and who has to do with whom.
+/// Functions, DMBs, and the pairs of functions that share one.
 ///
 /// Functions never leave, so an id that [`State::contains`] stays good.
 #[derive(Clone, Debug)]

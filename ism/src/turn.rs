@@ -1,4 +1,4 @@
-//! What one access may touch.
+//! A turn: everything that one access may touch.
 
 use crate::function::Function;
 use crate::host::{Delivery, DeliveryRecord, Host, VECTOR};

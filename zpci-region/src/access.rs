@@ -50,9 +50,9 @@ pub enum Instruction {
 /// A store into a BAR: bytes in the order in which they stand in the guest's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Store<'a> {
-    /// How it arrived.
+    /// The way in which it arrived.
     pub path: Path,
-    /// What the guest executed.
+    /// The instruction that the guest executed.
     pub instruction: Instruction,
     /// PCI address space: the BAR number, 0..=5.
     pub pcias: u8,
@@ -68,7 +68,7 @@ pub struct Store<'a> {
 /// A load from a BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// How it arrived.
+    /// The way in which it arrived.
     pub path: Path,
     /// PCI address space: the BAR number, 0..=5.
     pub pcias: u8,
@@ -81,16 +81,16 @@ pub struct Load {
     pub gaddr: Option<u64>,
 }
 
-/// What an access that was not carried out is answered with.
+/// The kind of error that a refused access gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// No such function or register space.
     NoDevice,
-    /// The instruction would have ended with a condition code other than 0.
+    /// The instruction ends with a condition code other than 0.
     Io,
-    /// Memory named by the access cannot be reached.
+    /// The access names memory that cannot be reached.
     Fault,
-    /// The request itself makes no sense.
+    /// The request makes no sense.
     Invalid,
 }
 

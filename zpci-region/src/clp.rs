@@ -16,7 +16,7 @@ const CAP_PFIP: u16 = 4;
 const GROUP_REFRESH: u64 = 1;
 const GROUP_RELAXED: u64 = 2;
 
-/// What the machine knows of a function and of its group.
+/// The facts that CLP reports of a function and its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClpFacts {
     /// Maximum store block length in bytes, 1..=4096.

@@ -1,4 +1,5 @@
-//! The judgement of one access: what it breaks, who is told, and whether it is refused.
+//! The judgement of one access: it tells the observer of broken rules, and refuses the access if
+//! one demands it.
 
 use crate::access::{Failure, Load, Path, Store};
 use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
@@ -15,10 +16,10 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// Where an access goes.
+/// The place of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// How the access arrived.
+    /// The way in which the access arrived.
     pub path: Path,
     /// PCI address space: the BAR number.
     pub pcias: u8,

@@ -1,8 +1,8 @@
-//! What may touch a zPCI function, and how.
+//! The loads and stores that may reach a zPCI function.
 //!
 //! On s390 a PCI function is reached by instructions: PCISTB stores a block, PCILG loads a register.
-//! ISM depends on their exact shape. This crate says what a load or store is, how a client may send
-//! one, what it must look like, and what the machine tells of the function:
+//! ISM depends on their exact shape. This crate defines a load or store, the ways in which a client
+//! sends one, the rules about its shape, and the facts that the machine reports of the function:
 //!
 //! - [`access`]: one load or store as a value (path, pcias, offset, bytes);
 //! - [`request`]: the zPCI I/O region of the 2020/21 series, both directions: header, request,
@@ -11,7 +11,7 @@
 //!   flag), and the VFIO device-info capabilities that carry them;
 //! - [`shape`]: the checker for the rules about the shape of one access, and of a block store that
 //!   arrives in pieces;
-//! - [`judgement`]: how a broken rule is told, and when it refuses an access;
+//! - [`judgement`]: reports broken rules, and refuses accesses;
 //! - [`rule`]: the catalogue of all rules, those of the `ism` crate too: id, reason, source,
 //!   severity; violations and who is told of them.
 //!
@@ -52,7 +52,7 @@
 //!
 //! The crate is pure: no socket, clock, runtime or unsafe code.
 //!
-//! Non-goal: it does not know what the ISM device does with a store; that is the `ism` crate.
+//! Non-goal: the crate does not know what the ISM device does with a store. The `ism` crate does.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 

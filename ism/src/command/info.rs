@@ -1,4 +1,4 @@
-//! QUERY_INFO: how the function describes itself.
+//! QUERY_INFO: the function describes itself.
 
 use super::response::Payload;
 use crate::layout::{DMB_MAX_LEN, IEQ_LEN, VLAN_MAX};

@@ -1,4 +1,4 @@
-//! Rules about what a well-formed command asks for. Nothing has happened yet.
+//! Rules about the operands of a well-formed command, judged before the command runs.
 
 use zpci_region::access::PAGE;
 use zpci_region::{Judgement, Rule};

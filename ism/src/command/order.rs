@@ -109,7 +109,8 @@ pub(crate) fn header(
     }
 }
 
-/// What is said of an unknown code; clients of other byte order reverse each doubleword.
+/// The detail for an unknown code. A client of the other byte order reverses each doubleword, so
+/// the detail names the command that the reversed header has.
 fn unknown(request: &Request) -> String {
     let code = request.command();
     let mut reversed = request.header();

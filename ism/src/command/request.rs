@@ -1,4 +1,4 @@
-//! The bytes of a request, and what they ask for.
+//! The bytes of a request, and the command that they make.
 
 use super::call::Call;
 use super::response::ResponseCode;
@@ -96,12 +96,12 @@ impl Request {
         self.bytes.get(..len).unwrap_or(&self.bytes)
     }
 
-    /// How many bytes of the header were stored.
+    /// Number of header bytes that were stored.
     pub(crate) fn header_written(&self) -> usize {
         self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
     }
 
-    /// How many stored bytes of the payload lie in `start..end`, and how many do not.
+    /// Numbers of stored payload bytes inside and outside of `start..end`.
     pub(crate) fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
         let stored = (0_u64..).zip(&self.written).skip(HEADER_LEN);
         let stored = stored.filter(|(_, written)| **written);

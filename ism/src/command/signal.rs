@@ -1,4 +1,4 @@
-//! SIGNAL_IEQ: a software event to another function's queue.
+//! SIGNAL_IEQ: the driver sends a software event to another function's queue.
 
 use super::call::Signal;
 use super::response::{Outcome, Payload, ResponseCode};
@@ -7,7 +7,7 @@ use crate::turn::Turn;
 
 /// SIGNAL_IEQ.
 ///
-/// The receiver's token is the sender's GID: it answers to that (Linux 6.12 `smc_ism.c`). Without
+/// The token of the event is the sender's GID, because the receiver answers to it (Linux 6.12 `smc_ism.c`). Without
 /// the trigger the event waits in the queue, its bits set, for the next interrupt.
 pub(crate) fn send(turn: &mut Turn<'_>, signal: Signal) -> Outcome {
     let to = turn.state.by_gid(signal.gid);

@@ -1,8 +1,8 @@
-//! ADD_VLAN_ID, DEL_VLAN_ID and QUERY_RGID: who is a member of what, and who can talk to whom.
+//! ADD_VLAN_ID, DEL_VLAN_ID and QUERY_RGID: members of VLANs, and reachable functions.
 //!
-//! No public source says what SET_VLAN does on hardware, and no driver calls it. Here it demands
-//! a VLAN: QUERY_RGID then finds nobody reachable outside of one. RESET_VLAN ends the demand; the
-//! members stay.
+//! No public source says what SET_VLAN does on hardware, and no driver calls it. Here it
+//! demands a VLAN: QUERY_RGID then finds no function reachable outside of one. RESET_VLAN ends the
+//! demand. The memberships stay.
 
 use super::response::{Outcome, Payload, ResponseCode};
 use crate::function::Function;

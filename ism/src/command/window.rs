@@ -23,7 +23,7 @@
 use super::request::Request;
 use super::response::{ResponseCode, image};
 
-/// Where the current command is in its life.
+/// The phase of the current command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The last response was read whole, or nothing ran since reset.
@@ -42,7 +42,7 @@ pub(crate) enum Phase {
     },
 }
 
-/// Request, response, and the phase of the exchange.
+/// The request and the response in the window, and the phase of the command.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     request: Request,

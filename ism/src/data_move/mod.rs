@@ -1,5 +1,5 @@
-//! Data moves: stores into BAR 0. [`store`] carries them out, [`target`] finds the DMB, [`order`]
-//! compares a move with the one before it, [`smcd`] reads what SMC-D puts into a DMB.
+//! Data moves: stores into BAR 0. `store` carries them out, `target` finds the DMB, `order`
+//! compares a move with the one before it, `smcd` judges the bytes that SMC-D puts into a DMB.
 
 pub(crate) mod order;
 pub(crate) mod smcd;

@@ -72,14 +72,14 @@ struct Track {
     signalled: Option<Signalled>,
 }
 
-/// What one function stored last into each DMB.
+/// The last store of one function into each DMB.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MoveOrder {
     tracks: BTreeMap<u64, Track>,
 }
 
 impl MoveOrder {
-    /// With no move yet; `None` if both rules are off.
+    /// Creates one that has seen no move; `None` if both rules are off.
     pub(crate) fn watching(rules: &RuleSet) -> Option<Self> {
         let mut both = [Rule::DataAfterSignal, Rule::DescendingPieces].into_iter();
         both.any(|rule| rules.severity(rule) != Severity::Off)

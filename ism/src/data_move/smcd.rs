@@ -1,4 +1,4 @@
-//! Opt-in: what SMC-D puts into a DMB (Linux 6.12 `net/smc/smc_cdc.h`, `smc_cdc.c`, `smc_tx.c`).
+//! Opt-in rules about the bytes that SMC-D puts into a DMB (Linux 6.12 `net/smc/smc_cdc.h`, `smc_cdc.c`, `smc_tx.c`).
 //!
 //! A DMB is a 32-byte message area and a ring of the rest. One send is data in the ring without
 //! the signal flag, then the 32-byte CDC message at 0 with it. The message's producer cursor says
@@ -49,7 +49,7 @@ impl Other {
     }
 }
 
-/// What one function told of the connections it sends on, by DMB.
+/// The connections on which one function sends, by DMB.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SmcdOrder {
     connections: BTreeMap<u64, Connection>,

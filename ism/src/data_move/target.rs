@@ -1,4 +1,4 @@
-//! The DMB that a move is for, and the rules about its address alone.
+//! The DMB that a move writes into, and the rules about the address of the move.
 
 use zpci_region::access::PAGE;
 use zpci_region::{Judgement, Rule};

@@ -1,4 +1,4 @@
-//! Where a request's bytes are.
+//! Carriers: the ways in which the bytes of a request travel.
 //!
 //! In the kernel `gaddr` was an address in the calling process. Over a socket that takes a carrier.
 
@@ -6,7 +6,7 @@ use super::error::RequestError;
 use super::layout::RESULT_LEN;
 use super::parse::{Op, Request};
 
-/// How the bytes of one request travel.
+/// The way in which the bytes of one request travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Carrier {
     /// Behind the request in the same message; a load's result is read behind the request area.

@@ -2,7 +2,7 @@
 
 use crate::access::Failure;
 
-/// Why an access to the region was refused before any instruction was issued.
+/// An access to the region that the server refuses before it issues any instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// A read that touches the request area.
@@ -89,15 +89,15 @@ pub enum RequestError {
     /// A payload where the profile has another carrier, or none where it has to be appended.
     #[error("zPCI I/O store with payload {seen}: the profile takes it {expected}")]
     WrongCarrier {
-        /// Where the request has its payload.
+        /// The carrier that the request uses.
         seen: &'static str,
-        /// Where the profile wants it.
+        /// The carrier that the profile demands.
         expected: &'static str,
     },
 }
 
 impl RequestError {
-    /// What the client is told.
+    /// The kind of error that the client gets.
     pub const fn failure(&self) -> Failure {
         match self {
             Self::NotReadable { .. } | Self::NotWritable { .. } => Failure::Fault,

@@ -1,4 +1,4 @@
-//! Where the parts of the region are.
+//! Offsets and sizes of the parts of the region.
 
 /// Index of the region among the function's regions: the first device-specific one.
 pub const REGION_INDEX: u32 = 9;
@@ -8,13 +8,13 @@ pub const REGION_TYPE: u32 = 0x8000_1014;
 pub const REGION_SUBTYPE: u32 = 2;
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 16;
-/// Where the request area starts.
+/// Offset of the request area.
 pub const REQUEST_OFFSET: u64 = 16;
 /// Bytes of a request without payload.
 pub const REQUEST_LEN: usize = 32;
 /// Bytes of header and request: the region of the original series.
 pub const ABI_LEN: u64 = 48;
-/// Where the register image of the last load is read.
+/// Offset at which a client reads the register image of the last load.
 pub const RESULT_OFFSET: u64 = 48;
 /// Bytes of a register image.
 pub const RESULT_LEN: usize = 8;

@@ -36,7 +36,7 @@ impl Op {
 pub struct Request<'a> {
     /// The instruction.
     pub op: Op,
-    /// Address of the caller's buffer; what it is an address of, [`Carrier`] tells.
+    /// Address of the caller's buffer. The [`Carrier`](super::Carrier) tells its address space.
     pub gaddr: u64,
     /// Byte offset in the address space.
     pub offset: u64,

@@ -1,11 +1,11 @@
-//! The catalogue: id, group, default severity and outcome of every rule. What each one says is in
-//! `text`.
+//! The catalogue: id, group, default severity and outcome of every rule. `text` has their titles,
+//! reasons and sources.
 
 use super::group::Group;
 use super::severity::Severity;
 use super::text::{command, data, shape, smcd};
 
-/// What is told of a rule.
+/// The catalogue's entry of a rule.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleInfo {
     /// The rule.
@@ -16,15 +16,14 @@ pub struct RuleInfo {
     pub group: Group,
     /// Severity unless a profile says otherwise.
     pub default: Severity,
-    /// Whether an access that breaks the rule cannot be carried out, so that it fails even when the
-    /// severity is below [`Severity::Reject`]. Such an access is refused when the rule is off, too;
-    /// it is then not recorded.
+    /// Whether nobody can carry out an access that breaks the rule. Such an access fails at every
+    /// severity. If the rule is off, it is refused without a record.
     pub always_fails: bool,
     /// One line for lists.
     pub title: &'static str,
     /// Why, in a paragraph.
     pub reason: &'static str,
-    /// Where the reason comes from.
+    /// The source of the reason.
     pub source: &'static str,
 }
 
@@ -128,7 +127,7 @@ impl Rule {
         self as usize
     }
 
-    /// What is told of this rule.
+    /// Its entry in the catalogue.
     pub fn info(self) -> &'static RuleInfo {
         &CATALOGUE[self.index()]
     }

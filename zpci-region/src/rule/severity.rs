@@ -1,6 +1,6 @@
-//! What happens when a rule is broken.
+//! Severities of rules.
 
-/// What happens when a rule is broken. Ordered from least to most severe.
+/// The effect of a broken rule, from least to most severe.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]

@@ -23,11 +23,11 @@ pub struct Violation {
     pub pieces: usize,
     /// Largest piece in bytes, for a run of pieces; `len` otherwise.
     pub piece_len: usize,
-    /// What was seen and what was expected, in one sentence.
+    /// One sentence: the access, and what the rule expected instead.
     pub detail: String,
 }
 
-/// Told of everything worth recording while an access is judged and carried out.
+/// Receives the record of every broken rule.
 pub trait Observer {
     /// A rule was broken.
     fn violation(&mut self, violation: &Violation);

@@ -10,7 +10,7 @@
 //!   every ISM command header is a store of exactly 8 bytes; QEMU's interception starts at 16.
 //! - *Errno.* Under `reject` an access gets EIO on every path. An access outside its BAR gets EIO
 //!   through the zPCI I/O region, as in the series, and EINVAL as a BAR access. A length of 0 gets
-//!   EINVAL; there is no such instruction, so no rule names it.
+//!   EINVAL, because there is no such instruction; no rule names it.
 
 mod empty;
 mod load;
@@ -22,7 +22,8 @@ use crate::rule::{Observer, RuleSet};
 
 use run::Run;
 
-/// The ways of storing that a profile counts as well behaved. With neither, no path is at fault.
+/// The ways of storing that a profile expects of a well-behaved client. With neither, no path is
+/// at fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contracts {
     /// One request through the zPCI I/O region is one PCISTB.
@@ -31,14 +32,14 @@ pub struct Contracts {
     pub bar: bool,
 }
 
-/// What a BAR is for.
+/// The purpose of a BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BarRole {
     /// Data moves.
     Data,
     /// Commands.
     Command,
-    /// Something that is not reached by PCISTB (the MSI-X table): only its bounds are checked.
+    /// No target of PCISTB (the MSI-X table): the rules check its bounds only.
     Other,
 }
 
@@ -47,11 +48,11 @@ pub enum BarRole {
 pub struct BarShape {
     /// Size in bytes.
     pub size: u64,
-    /// What it is for.
+    /// Its purpose.
     pub role: BarRole,
 }
 
-/// What the shape rules depend on.
+/// The configuration of the shape rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeConfig {
     /// Maximum store block length in bytes.
@@ -79,7 +80,7 @@ impl ShapeChecker {
         Self { config, run: None }
     }
 
-    /// What it was made with.
+    /// The configuration.
     pub const fn config(&self) -> &ShapeConfig {
         &self.config
     }
@@ -105,7 +106,7 @@ impl ShapeChecker {
         (end <= bar.size).then_some(bar)
     }
 
-    /// What to say of an access that [`Self::bar`] did not find.
+    /// The detail for an access that [`Self::bar`] did not find.
     fn outside(&self, pcias: u8, offset: u64, len: usize) -> String {
         match self.config.bars.get(usize::from(pcias)) {
             Some(Some(bar)) => format!(

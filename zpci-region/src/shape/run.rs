@@ -5,11 +5,11 @@
 //! take the whole beyond the maximum, belongs to it. Anything else ends the run: another store, a
 //! load, a reset, idleness. A run of one piece is a store of its own and of no interest.
 //!
-//! What a well-behaved driver does is not mistaken for a run. A command's header lies below its
+//! A well-behaved driver makes no run. A command's header lies below its
 //! payload and is followed by loads; the pieces of a move end at page boundaries, and the next one
 //! starts a page; a move of other than 1, 2, 4 or 8 bytes is no piece at all.
 //!
-//! What stays ambiguous, as the bytes on the wire are the same:
+//! Two cases stay ambiguous, because the bytes on the wire are the same:
 //! - two stores of 1, 2, 4 or 8 bytes which the guest really issued back to back into neighbouring
 //!   bytes of one page (SMC-D does so when a short send wraps around in the sender's buffer) are
 //!   reported although nothing was cut; through the zPCI I/O region, where the client names each
@@ -63,7 +63,7 @@ impl Run {
         })
     }
 
-    /// How severe the run is. Through the zPCI I/O region the client names each instruction, so a
+    /// The severity of the run. Through the zPCI I/O region the client names each instruction, so a
     /// run there is more likely what the guest executed: a note at most.
     pub(super) fn severity(&self, rules: &RuleSet) -> Severity {
         let severity = rules.severity(Rule::SplitBlockStore);
@@ -92,7 +92,7 @@ impl Run {
         });
     }
 
-    /// What was seen and what was expected.
+    /// The detail of the violation.
     pub(super) fn describe(&self) -> String {
         format!(
             "{} bytes at offset {:#x} of BAR {} arrived as {} pieces of at most {} bytes: expected one store",

@@ -1,4 +1,4 @@
-//! One direction of a connection: what its sender stored and told.
+//! One direction of a connection: the data and the messages of its sender.
 
 use zpci_region::{Judgement, Rule};
 
@@ -6,17 +6,17 @@ use super::super::order::MESSAGE_LEN;
 use super::message::{Cursor, Message, flag, state};
 use super::ring::Stored;
 
-/// A DMB of the other direction: its ring, and what its writer has told. The device does not know
-/// which two DMBs make a connection, so it compares with all that may.
+/// A DMB of the other direction: its ring, and the cursors that its writer has announced. The
+/// device does not know which two DMBs make a connection, so it compares with all that may.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Other {
     /// Size of the ring in bytes.
     pub(super) ring: u64,
-    /// What the writer has told; `None` if its messages are not looked at.
+    /// The writer's last cursors; `None` if nobody watches its messages.
     pub(super) told: Option<Cursors>,
 }
 
-/// How far a sender has filled one ring and emptied its own.
+/// The cursors of a message: how far its sender has filled one ring and emptied its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursors {
     pub producer: Cursor,
@@ -139,7 +139,7 @@ impl Connection {
                 format!("producer cursor {new} after {old} (wraps/bytes) in a ring of {ring}: {complaint}")
             });
         }
-        // Until it has told otherwise, the receiver has consumed nothing.
+        // A receiver that has sent no message has consumed nothing.
         let fits = |consumer| {
             new.distance(consumer, ring)
                 .is_some_and(|bytes| bytes <= ring)
@@ -160,7 +160,7 @@ impl Connection {
         }
     }
 
-    /// What is wrong with the way from the old producer cursor to the new one.
+    /// The fault in the step from the old producer cursor to the new one, if there is one.
     fn mismatch(&self, message: Message, ring: u64) -> Option<String> {
         let (before, after) = (self.cursors.producer, message.producer);
         let (old, new) = (u64::from(before.count), u64::from(after.count));

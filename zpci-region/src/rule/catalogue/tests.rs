@@ -61,7 +61,7 @@ fn what_cannot_be_carried_out_always_fails() {
     );
 }
 
-/// Where a generated part of the page begins and ends.
+/// The line with which a generated part of the page begins.
 fn begin(part: &str) -> String {
     format!("<!-- {part}: from the catalogue; UPDATE_RULES=1 cargo test -p zpci-region -->\n")
 }

@@ -1,4 +1,4 @@
-//! What the rules say: one file for each group.
+//! Title, reason and source of every rule: one file for each group.
 
 pub(super) mod command;
 pub(super) mod data;
@@ -11,6 +11,6 @@ pub(super) struct Text {
     pub title: &'static str,
     /// Why the rule holds, in a paragraph.
     pub reason: &'static str,
-    /// Where the reason comes from.
+    /// The source of the reason.
     pub source: &'static str,
 }
