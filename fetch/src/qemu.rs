@@ -14,7 +14,7 @@ use crate::version::Version;
 use crate::workshop::{Wanted, Workshop};
 use crate::{host, prune, suites, wrapper};
 
-const ENTRY: &str = "qemu";
+const ENTRY: &str = "qemu-system";
 /// Raise it when what is kept of the same packages becomes another.
 const KEY: &str = "recipe 1";
 /// The packages; both have the same version.

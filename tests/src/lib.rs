@@ -13,6 +13,7 @@
 //! | [`driver`] | an ISM driver: commands, buffers, data moves |
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
+//! | [`debian_archive`] | a Debian archive of dummy packages on loopback, whole or broken |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
 //! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
 //! | [`threads`] | threads of one test that wait for each other |
@@ -22,6 +23,7 @@
 
 pub mod client;
 pub mod daemon;
+pub mod debian_archive;
 pub mod driver;
 pub mod lender;
 pub mod memory;

@@ -47,7 +47,9 @@ pub fn untar(path: &Path, folder: &Path, wanted: impl Fn(&Path) -> bool) -> Resu
         archive.set_preserve_mtime(false);
         for entry in archive.entries()? {
             let mut entry = entry?;
-            if wanted(&entry.path()?) {
+            let path = entry.path()?;
+            let take = wanted(path.strip_prefix(".").unwrap_or(&path));
+            if take {
                 entry.unpack_in(folder)?;
             }
         }

@@ -177,7 +177,6 @@ impl Archive {
                 if local {
                     return Trouble::Local(error);
                 }
-                // A file that was spoilt on this disk is downloaded again by the next attempt.
                 match self.store.forget(&record.sha256) {
                     Ok(()) => Trouble::Remote(error.to_string()),
                     Err(error) => Trouble::Local(error),

@@ -36,10 +36,12 @@ impl Store {
         self.folder.join(sha256)
     }
 
-    /// Whether the file is there.
+    /// Whether the file is there, with the right content.
     pub(crate) fn has(&self, sha256: &str, bytes: u64) -> bool {
-        let data = fs::metadata(self.path(sha256));
+        let path = self.path(sha256);
+        let data = fs::metadata(&path);
         data.is_ok_and(|data| data.len() == bytes)
+            && hash_of(&path).is_ok_and(|found| found == sha256)
     }
 
     /// Downloads a file and checks it. What an earlier attempt has left is gone on with.

@@ -1,0 +1,198 @@
+//! A small Debian archive of dummy packages: made here, signed with a key of its own, and served on
+//! loopback, in good order or in any state of disorder.
+
+mod package;
+mod server;
+mod signature;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+pub use package::{Dummy, NATIVE, compressed, tar};
+pub use server::{Asked, Fault};
+
+use server::Server;
+use signature::Key;
+
+/// A suite that is to be published.
+#[derive(Clone)]
+pub struct Suite {
+    /// Its name, which is also its codename.
+    pub name: String,
+    /// Its packages, of all architectures.
+    pub packages: Vec<Dummy>,
+    /// When it was made, in seconds from now.
+    pub made: i64,
+    /// Until when it is valid, in seconds from now.
+    pub valid: Option<i64>,
+    /// Endings of its lists: `.xz`, `.gz`, `.zst` or nothing.
+    pub compressions: Vec<&'static str>,
+    /// Whether lists lie under their hash, too.
+    pub by_hash: bool,
+    /// Whether the signature is a file of its own.
+    pub detached: bool,
+}
+
+impl Suite {
+    /// A suite in good order.
+    pub fn new(name: &str, packages: Vec<Dummy>) -> Self {
+        Self {
+            name: name.to_owned(),
+            packages,
+            made: -3600,
+            valid: Some(7 * 86_400),
+            compressions: vec![".xz"],
+            by_hash: true,
+            detached: false,
+        }
+    }
+}
+
+/// The archive.
+pub struct DebianArchive {
+    key: Key,
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl DebianArchive {
+    /// An empty archive.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::new(7);
+        fs::write(folder.path().join("keys"), key.public()).unwrap();
+        fs::write(folder.path().join("foreign-keys"), Key::new(8).public()).unwrap();
+        Self {
+            key,
+            server: Server::start(),
+            folder,
+        }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://{}/debian/", self.server.address)
+    }
+
+    /// The file with its public key.
+    pub fn keyring(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    /// A file with another key.
+    pub fn foreign_keyring(&self) -> PathBuf {
+        self.folder.path().join("foreign-keys")
+    }
+
+    /// An empty cache folder.
+    pub fn cache(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
+    /// Any folder beside it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts the lists and packages of `suite` in place.
+    pub fn publish(&self, suite: &Suite) {
+        let dists = format!("/{}/dists/{}", area(&suite.name), suite.name);
+        let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+        for package in &suite.packages {
+            let bytes = package.bytes();
+            let text = package.paragraph(&bytes);
+            self.put(&format!("/{}/{}", area(&suite.name), package.file()), bytes);
+            let archs: &[&str] = match package.arch.as_str() {
+                "all" => &["amd64", "arm64", "s390x"],
+                "native" => &[package::NATIVE],
+                _ => &["s390x"],
+            };
+            for arch in archs {
+                *texts.entry(arch).or_default() += &text;
+            }
+        }
+        let mut sums = String::new();
+        for (arch, text) in texts {
+            for end in &suite.compressions {
+                let path = format!("main/binary-{arch}/Packages{end}");
+                let data = compressed(end, text.as_bytes());
+                let hash = signature::sha256(&data);
+                sums += &format!(" {hash} {} {path}\n", data.len());
+                if suite.by_hash {
+                    let hashed = format!("{dists}/main/binary-{arch}/by-hash/SHA256/{hash}");
+                    self.put(&hashed, data.clone());
+                }
+                self.put(&format!("{dists}/{path}"), data);
+            }
+        }
+        let by_hash = if suite.by_hash { "yes" } else { "no" };
+        let valid = suite.valid.map(|at| format!("Valid-Until: {}\n", date(at)));
+        let text = format!(
+            "Origin: Dummy\nSuite: {0}\nCodename: {0}\nDate: {1}\n{2}Acquire-By-Hash: {by_hash}\n\
+             SHA256:\n{sums}",
+            suite.name,
+            date(suite.made),
+            valid.unwrap_or_default()
+        );
+        if suite.detached {
+            self.put(
+                &format!("{dists}/Release.gpg"),
+                self.key.detached(text.as_bytes()),
+            );
+            self.put(&format!("{dists}/Release"), text.into_bytes());
+        } else {
+            self.put(
+                &format!("{dists}/InRelease"),
+                self.key.clear_signed(&text).into_bytes(),
+            );
+        }
+    }
+
+    /// The bytes of a file that is served, by the end of its path.
+    pub fn get(&self, end: &str) -> Vec<u8> {
+        self.server.get(end)
+    }
+
+    /// Puts a file in place, by its path from the server's root.
+    pub fn put(&self, path: &str, bytes: Vec<u8>) {
+        self.server.put(path, bytes);
+    }
+
+    /// Answers every request for a path that holds `part` with a fault.
+    pub fn break_at(&self, part: &str, fault: Fault) {
+        self.server.break_at(part, fault);
+    }
+
+    /// Takes the faults back.
+    pub fn mend(&self) {
+        self.server.mend();
+    }
+
+    /// What was asked for so far, by paths that hold `part`.
+    pub fn asked(&self, part: &str) -> Vec<Asked> {
+        self.server.asked(part)
+    }
+}
+
+/// The folder above `dists/` and `pool/` in which a suite lies.
+fn area(suite: &str) -> &'static str {
+    if suite.ends_with("-security") {
+        "debian-security"
+    } else {
+        "debian"
+    }
+}
+
+/// A date so many seconds from now, as releases have it.
+fn date(seconds: i64) -> String {
+    let now = SystemTime::now();
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let at = if seconds < 0 {
+        now - distance
+    } else {
+        now + distance
+    };
+    httpdate::fmt_http_date(at).replace("GMT", "UTC")
+}

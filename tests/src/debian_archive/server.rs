@@ -1,0 +1,242 @@
+//! The server: HTTP on loopback, with faults.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// How a request is answered instead of rightly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// With this status.
+    Status(u16),
+    /// With content of the right length that is another one.
+    Wrong,
+    /// With the first bytes only, and a length that says so.
+    Truncated(usize),
+    /// With so many bytes, then the end of the connection.
+    Cut(usize),
+    /// The same, the first time.
+    CutOnce(usize),
+    /// With so many bytes, and then nothing any more.
+    Stalled(usize),
+    /// The same, the first time.
+    StalledOnce(usize),
+    /// With one byte after the other.
+    Trickle,
+    /// With a reference to this address.
+    Redirect(String),
+    /// Rightly, but from the beginning, whatever range was asked for, and cut once.
+    NoRange(usize),
+    /// With no answer at all.
+    Silent,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The path.
+    pub path: String,
+    /// The byte from which on the file was wanted.
+    pub from: Option<usize>,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<String, Vec<u8>>,
+    faults: Vec<(String, Fault)>,
+    asked: Vec<Asked>,
+}
+
+pub struct Server {
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                // A client that goes away is no fault of the server.
+                thread::spawn(move || drop(serve(&stream, &state)));
+            }
+        });
+        Self { address, state }
+    }
+
+    pub fn put(&self, path: &str, bytes: Vec<u8>) {
+        self.state
+            .lock()
+            .unwrap()
+            .files
+            .insert(path.to_owned(), bytes);
+    }
+
+    pub fn get(&self, end: &str) -> Vec<u8> {
+        let state = self.state.lock().unwrap();
+        let found = state.files.iter().find(|(path, _)| path.ends_with(end));
+        found.unwrap_or_else(|| panic!("no {end}")).1.clone()
+    }
+
+    pub fn break_at(&self, part: &str, fault: Fault) {
+        self.state
+            .lock()
+            .unwrap()
+            .faults
+            .push((part.to_owned(), fault));
+    }
+
+    pub fn mend(&self) {
+        self.state.lock().unwrap().faults.clear();
+    }
+
+    pub fn asked(&self, part: &str) -> Vec<Asked> {
+        let state = self.state.lock().unwrap();
+        let all = state.asked.iter().filter(|asked| asked.path.contains(part));
+        all.cloned().collect()
+    }
+}
+
+/// Answers requests on one connection until one of them ends it.
+fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let path = line
+            .split(' ')
+            .nth(1)
+            .unwrap_or_default()
+            .replace("%2b", "+");
+        let mut from = None;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let header = header.trim().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(range) = header.strip_prefix("range: bytes=") {
+                from = range.trim_end_matches('-').parse().ok();
+            }
+        }
+        let (file, fault) = look_up(&path, from, state);
+        if !answer(stream, file, from, fault.as_ref())? {
+            return Ok(());
+        }
+    }
+}
+
+fn look_up(
+    path: &str,
+    from: Option<usize>,
+    state: &Mutex<State>,
+) -> (Option<Vec<u8>>, Option<Fault>) {
+    let mut state = state.lock().unwrap();
+    state.asked.push(Asked {
+        path: path.to_owned(),
+        from,
+    });
+    let place = state
+        .faults
+        .iter()
+        .position(|(part, _)| path.contains(part.as_str()));
+    let fault = place.map(|at| state.faults[at].1.clone());
+    if let (Some(at), Some(Fault::CutOnce(_) | Fault::StalledOnce(_) | Fault::NoRange(_))) =
+        (place, &fault)
+    {
+        let (part, fault) = state.faults.remove(at);
+        // What follows the cut ignores ranges, too.
+        if let Fault::NoRange(_) = fault {
+            state.faults.push((part, Fault::NoRange(usize::MAX)));
+        }
+    }
+    (state.files.get(path).cloned(), fault)
+}
+
+/// Whether the connection goes on.
+fn answer(
+    mut stream: &TcpStream,
+    file: Option<Vec<u8>>,
+    from: Option<usize>,
+    fault: Option<&Fault>,
+) -> std::io::Result<bool> {
+    let empty = |status: &str, more: &str| {
+        format!("HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n")
+    };
+    match fault {
+        Some(Fault::Status(status)) => {
+            stream.write_all(empty(&format!("{status} Trouble"), "").as_bytes())?;
+            return Ok(false);
+        }
+        Some(Fault::Redirect(to)) => {
+            let to = format!("Location: {to}\r\n");
+            stream.write_all(empty("302 Found", &to).as_bytes())?;
+            return Ok(false);
+        }
+        Some(Fault::Silent) => {
+            thread::sleep(Duration::from_secs(60));
+            return Ok(false);
+        }
+        _ => {}
+    }
+    let Some(mut bytes) = file else {
+        stream.write_all(empty("404 Not Found", "").as_bytes())?;
+        return Ok(false);
+    };
+    match fault {
+        Some(Fault::Wrong) => bytes.iter_mut().for_each(|byte| *byte = !*byte),
+        Some(Fault::Truncated(length)) => bytes.truncate(*length),
+        _ => {}
+    }
+    let whole = bytes.len();
+    let from = from.filter(|_| !matches!(fault, Some(Fault::NoRange(_))));
+    let head = match from {
+        Some(from) if from < whole => {
+            bytes.drain(..from);
+            format!(
+                "206 Partial Content\r\nContent-Range: bytes {from}-{}/{whole}",
+                whole - 1
+            )
+        }
+        Some(_) => format!("416 Range Not Satisfiable\r\nContent-Range: bytes */{whole}"),
+        None => "200 OK".to_owned(),
+    };
+    if head.starts_with("416") {
+        bytes.clear();
+    }
+    let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", bytes.len());
+    stream.write_all(head.as_bytes())?;
+    match fault {
+        Some(Fault::Cut(length) | Fault::CutOnce(length) | Fault::NoRange(length)) => {
+            stream.write_all(&bytes[..bytes.len().min(*length)])?;
+            Ok(*length >= bytes.len())
+        }
+        Some(Fault::Stalled(length) | Fault::StalledOnce(length)) => {
+            stream.write_all(&bytes[..bytes.len().min(*length)])?;
+            thread::sleep(Duration::from_secs(60));
+            Ok(false)
+        }
+        Some(Fault::Trickle) => {
+            for byte in bytes {
+                stream.write_all(&[byte])?;
+                thread::sleep(Duration::from_millis(50));
+            }
+            Ok(false)
+        }
+        _ => {
+            stream.write_all(&bytes)?;
+            Ok(true)
+        }
+    }
+}
