@@ -50,14 +50,7 @@ RUN set -eu; \
     doc=/out/usr/local/share/doc/vfio-user-ism; \
     install -D -m 644 -t "$doc" README.md LICENSE-APACHE LICENSE-MIT; \
     install -D -m 644 -t "$doc/plugin" plugin/LICENSE plugin/README.md; \
-    cargo tree --locked --package vfio-user-ism --package vfio-user-ism-plugin --edges normal --prefix none \
-        --format '{p} | {l}' | grep -v '(/src/' | sed 's/ (proc-macro)//; s/ (\*)$//' | sort -u > "$doc/third-party.txt"; \
-    while read -r name version rest; do \
-        for folder in $(find /cargo -maxdepth 4 -type d -name "$name-${version#v}"); do \
-            find "$folder" -maxdepth 1 -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' \) \
-                -exec install -D -m 644 -t "$doc/third-party/$name-${version#v}" {} +; \
-        done; \
-    done < "$doc/third-party.txt"
+    packaging/third-party "$doc"
 
 
 FROM ${BASE} AS server

@@ -61,6 +61,18 @@ pub enum Command {
     View(vfio_user_ism_view::Args),
     /// Play the client's side of a capture against a server, and say where the answers differ.
     Replay(vfio_user_ism_view::replay::ReplayArgs),
+    /// Print the completion script of a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages to a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Becomes a program that is killed when process PARENT, which must have started this, has ended.
     #[command(hide = true)]
     WithParent {

@@ -9,6 +9,7 @@ mod replay;
 mod rules_list;
 mod run;
 mod serve;
+mod shell;
 mod with_parent;
 
 use std::io::Write;

@@ -14,7 +14,7 @@ use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
 use vfio_user_ism_server::record::{ReportError, events};
 
 use crate::args::{Cli, Command, EventsCommand, LogFormat, ProfileCommand};
-use crate::{logging, replay, rules_list, serve, with_parent};
+use crate::{logging, replay, rules_list, serve, shell, with_parent};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 pub(crate) const VIOLATIONS: u8 = 1;
@@ -168,6 +168,16 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) => Err(Failure::View(error)),
         },
+        Some(Command::Completions { shell }) => {
+            print(&String::from_utf8_lossy(&shell::completions(shell)))
+        }
+        Some(Command::Man { folder }) => {
+            shell::man(&folder).map_err(|source| Failure::System {
+                what: format!("cannot write the manual pages to {}", folder.display()),
+                source,
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::WithParent { parent, words }) => Err(Failure::System {
             what: format!("cannot become {}", words[0].display()),
             source: with_parent::become_program(parent, &words),

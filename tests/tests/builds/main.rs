@@ -3,3 +3,4 @@
 mod container;
 mod fuzz;
 mod instrumented;
+mod package;

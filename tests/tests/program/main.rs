@@ -7,5 +7,6 @@ mod memory_use;
 mod polling;
 mod report_now;
 mod sandbox;
+mod shell;
 mod sockets;
 mod with_parent;

@@ -65,7 +65,7 @@ fn reads_and_writes_of_no_bytes_succeed_and_are_no_access() {
 }
 
 #[test]
-fn a_count_that_is_not_the_datas_is_refused() {
+fn a_count_that_differs_from_the_length_of_the_data_is_refused() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     for (count, data) in [(8, 7), (8, 9), (0, 8), (u32::MAX, 8)] {
