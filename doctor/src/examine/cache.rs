@@ -35,7 +35,7 @@ pub fn examine(cache: Result<&Cache, &Error>) -> Examined {
         }
     };
     let mut findings = vec![folder(cache.folder())];
-    let (entries, has_lab) = entries(cache.folder());
+    let (entries, has_lab) = entries(cache);
     findings.extend(entries);
     if !has_lab {
         findings.push(
@@ -45,7 +45,7 @@ pub fn examine(cache: Result<&Cache, &Error>) -> Examined {
                 State::Missing,
                 "no lab guest yet",
             )
-            .fix("`vfio-user-ism fetch lab` (1 to 2 minutes, 265 MB)"),
+            .fix("`vfio-user-ism fetch lab` (1 to 2 minutes)"),
         );
     }
     Examined { findings, has_lab }
@@ -82,8 +82,9 @@ fn folder(folder: &Path) -> Finding {
 }
 
 /// What is kept, and whether a lab guest is among it.
-fn entries(folder: &Path) -> (Vec<Finding>, bool) {
-    let mut folders: Vec<PathBuf> = fs::read_dir(folder.join("entries"))
+fn entries(cache: &Cache) -> (Vec<Finding>, bool) {
+    let whole = cache.entries();
+    let mut folders: Vec<PathBuf> = fs::read_dir(cache.folder().join("entries"))
         .into_iter()
         .flatten()
         .flatten()
@@ -96,10 +97,9 @@ fn entries(folder: &Path) -> (Vec<Finding>, bool) {
         .iter()
         .map(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let bytes = bytes_below(&path.join("root"));
-            let usable = bytes > 0 && sealed(path) == Some(bytes);
-            if usable {
+            if let Some(entry) = whole.iter().find(|entry| entry.folder() == path) {
                 has_lab |= name.starts_with("lab-");
+                let bytes = entry.bytes_unpacked();
                 let text = format!("{name}: {}", size(bytes));
                 return Finding::new(Topic::Cache, "cache-entry", State::Good, text)
                     .with(json!({ "name": name, "bytes": bytes }));
@@ -120,24 +120,6 @@ fn entries(folder: &Path) -> (Vec<Finding>, bool) {
     (findings, has_lab)
 }
 
-/// Bytes that the entry had when it was finished, as its stamp says.
-fn sealed(folder: &Path) -> Option<u64> {
-    let stamp = fs::read(folder.join("stamp.json")).ok()?;
-    let stamp: serde_json::Value = serde_json::from_slice(&stamp).ok()?;
-    stamp["bytes_unpacked"].as_u64()
-}
-
-fn bytes_below(folder: &Path) -> u64 {
-    let items = fs::read_dir(folder).into_iter().flatten().flatten();
-    items
-        .map(|item| match item.metadata() {
-            Ok(data) if data.is_dir() => bytes_below(&item.path()),
-            Ok(data) if data.is_file() => data.len(),
-            _ => 0,
-        })
-        .sum()
-}
-
 /// A number of bytes for people.
 fn size(bytes: u64) -> String {
     if bytes >= 1_000_000_000 {
@@ -151,15 +133,18 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
 
+    const STAMP: &str =
+        r#"{"schema": 1, "request": "x", "suite": "x", "packages": [], "bytes_unpacked": 100}"#;
+
     #[test]
     fn an_entry_counts_only_as_it_was_sealed() {
         let cache = tempfile::tempdir().unwrap();
         let entry = cache.path().join("entries/lab-linux-9");
         fs::create_dir_all(entry.join("root/modules")).unwrap();
         fs::write(entry.join("root/modules/ism.ko"), [0; 100]).unwrap();
-        let has = || entries(cache.path());
+        let has = || entries(&Cache::at(cache.path()));
         assert!(!has().1, "no stamp");
-        fs::write(entry.join("stamp.json"), r#"{"bytes_unpacked": 100}"#).unwrap();
+        fs::write(entry.join("stamp.json"), STAMP).unwrap();
         let (findings, lab) = has();
         assert!(lab);
         assert_eq!(findings[0].text, "lab-linux-9: 0.0 MB");
