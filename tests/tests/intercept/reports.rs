@@ -186,14 +186,14 @@ fn several_recordings_stand_side_by_side() {
         page.to_str().unwrap(),
     ]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let row = ended
-        .stdout
-        .lines()
-        .find(|line| line.contains("1: pcilg-"))
-        .unwrap_or_else(|| panic!("{}", ended.stdout));
+    // The verdict is a matter of the classification; that the answers differ is one of the table.
+    let differs =
+        |line: &&str| line.contains("as-specified") && line.contains("(specification exception)");
+    let rows: Vec<&str> = ended.stdout.lines().filter(differs).collect();
     assert!(
-        row.contains("as-specified") && row.contains("refused-wrongly (specification exception)"),
-        "{row}"
+        rows.len() == 1 && rows[0].contains(" 1: "),
+        "{}",
+        ended.stdout
     );
     let page = fs::read_to_string(page).unwrap();
     assert!(page.find("What differs").unwrap() < page.find("What is the same").unwrap());

@@ -4,22 +4,22 @@
 
 use serde_json::Value;
 use std::path::Path;
+use std::time::Duration;
 use vfio_user_ism_tests::program::{self, Ended};
 
 fn broken(defect: &str, arguments: &[&str]) -> Ended {
-    program::run(
-        [
-            "intercept",
-            "--forward",
-            "--break",
-            defect,
-            "--timeout",
-            "4",
-        ]
-        .iter()
-        .chain(arguments)
-        .copied(),
-    )
+    let mut command = program::command();
+    command.args([
+        "intercept",
+        "--forward",
+        "--timeout",
+        "4",
+        "--break",
+        defect,
+    ]);
+    command.args(arguments);
+    // QEMU is started again after each stop, and a hang takes its time.
+    program::finish_within(Duration::from_secs(120), command)
 }
 
 fn report(defect: &str, arguments: &[&str]) -> Value {
