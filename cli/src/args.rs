@@ -162,6 +162,9 @@ pub struct ServeArgs {
     /// Write totals by rule, path and function to this file at exit, as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Answer on this UNIX socket with the totals, as Prometheus text over HTTP.
+    #[arg(long, value_name = "SOCKET")]
+    pub metrics: Option<PathBuf>,
     /// Exit with 1 if a violation of at least this severity was seen.
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
     pub fail_on: FailOn,

@@ -47,6 +47,7 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
         events: None,
         capture: None,
         report: None,
+        metrics: None,
         // The capture is still to be read, and this process ends with it.
         sandbox: sandbox::Mode::Off,
         poll: Duration::ZERO,

@@ -37,6 +37,7 @@ pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
             keep: args.capture_bytes,
         }),
         report: args.report.clone(),
+        metrics: args.metrics.clone(),
         sandbox: args.sandbox.into(),
         poll: Duration::from_micros(args.poll_us),
     };

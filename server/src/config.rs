@@ -20,6 +20,8 @@ pub struct ServeConfig {
     pub capture: Option<CaptureFile>,
     /// The file that gets the totals, as JSON.
     pub report: Option<PathBuf>,
+    /// The UNIX socket that answers with the totals, as Prometheus text.
+    pub metrics: Option<PathBuf>,
     /// How much the process gives up before the first client.
     pub sandbox: sandbox::Mode,
     /// How long a connection looks for the next message before it sleeps. Zero only sleeps.

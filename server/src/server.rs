@@ -1,6 +1,7 @@
 //! A server from its settings to its last report.
 
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ism::FabricError;
@@ -12,6 +13,7 @@ use crate::config::ServeConfig;
 use crate::guest::irq_watch;
 use crate::hub::Hub;
 use crate::listen::sockets::{Sockets, SocketsError};
+use crate::listen::{self, ListenError, SocketFile, Source};
 use crate::profile::Plan;
 use crate::record::reporting::Reporting;
 use crate::record::{Capture, CaptureError, EventError, EventFile, ReportError, ReportFile};
@@ -28,6 +30,9 @@ pub enum StartError {
     /// The event file cannot be made.
     #[error("cannot start")]
     Events(#[source] EventError),
+    /// The socket for metrics cannot be had.
+    #[error("cannot start: --metrics")]
+    Metrics(#[source] ListenError),
     /// The capture file cannot be made.
     #[error("cannot start")]
     Capture(#[source] CaptureError),
@@ -66,6 +71,28 @@ pub struct Server {
     threads: Threads,
     sockets: Sockets,
     reporting: Reporting,
+    metrics: Option<Metrics>,
+}
+
+/// The socket that answers with the totals, and its file, which goes with it.
+#[derive(Debug)]
+struct Metrics {
+    listener: Option<UnixListener>,
+    _file: SocketFile,
+}
+
+impl Metrics {
+    fn bind(path: &Path) -> Result<Self, ListenError> {
+        let (source, file) = listen::bind(path)?;
+        let listener = match source {
+            Source::Listener(listener) => Some(listener),
+            Source::Connected(_) => None,
+        };
+        Ok(Self {
+            listener,
+            _file: file,
+        })
+    }
 }
 
 impl Server {
@@ -90,8 +117,14 @@ impl Server {
             .map_err(StartError::Capture)?;
         let report = config.report.as_deref().map(ReportFile::open).transpose();
         let reporting = Reporting::new(report.map_err(StartError::ReportFile)?);
+        let metrics = config
+            .metrics
+            .as_deref()
+            .map(Metrics::bind)
+            .transpose()
+            .map_err(StartError::Metrics)?;
         // Threads that start after this line are restricted, too.
-        let needs = needs(&plan, &sockets);
+        let needs = needs(&plan, &sockets, config.metrics.as_deref());
         let sandbox =
             Sandbox::restrict_files(config.sandbox, &needs).map_err(StartError::Sandbox)?;
         let hub = Hub::with_capture(plan, events, capture).map_err(StartError::Fabric)?;
@@ -105,6 +138,7 @@ impl Server {
             threads,
             sockets,
             reporting,
+            metrics,
         })
     }
 
@@ -125,11 +159,14 @@ impl Server {
         let sources = std::mem::take(&mut self.sockets.sources);
         let serving = serve::serve(&self.hub, sources, &self.threads, stopped);
         let writing = self.hub.write_events();
-        tokio::pin!(serving, writing);
+        let listener = self.metrics.as_mut().and_then(|own| own.listener.take());
+        let answering = serve::metrics::answer(listener, &self.hub);
+        tokio::pin!(serving, writing, answering);
         loop {
             tokio::select! {
                 ended = &mut serving => return ended,
                 () = &mut writing => {}
+                () = &mut answering => {}
                 request = requests.recv() => match request {
                     Some(Request::Report) => self.reporting.now(&self.hub),
                     Some(Request::Stop) | None => break,
@@ -151,8 +188,9 @@ impl Server {
 }
 
 /// What the sandbox must leave open.
-fn needs<'a>(plan: &Plan, sockets: &'a Sockets) -> Needs<'a> {
-    let paths = sockets.paths.iter().flatten();
+fn needs<'a>(plan: &Plan, sockets: &'a Sockets, metrics: Option<&'a Path>) -> Needs<'a> {
+    let paths = sockets.paths.iter().flatten().map(PathBuf::as_path);
+    let paths = paths.chain(metrics);
     Needs {
         socket_folders: paths.filter_map(|path| path.parent()).collect(),
         client_memory: plan.functions.iter().any(|function| {

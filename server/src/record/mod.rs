@@ -7,6 +7,7 @@ pub mod journal;
 pub mod line;
 pub mod log_budget;
 pub mod log_limit;
+pub mod metrics;
 pub mod open_descriptors;
 pub mod report;
 pub mod report_file;

@@ -1,6 +1,7 @@
 //! Listens, serves one client after the other for every function, and ends on a signal.
 
 pub mod descriptor_limit;
+pub(crate) mod metrics;
 pub mod threads;
 
 use std::pin::Pin;

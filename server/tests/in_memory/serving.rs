@@ -35,6 +35,7 @@ impl Served {
                 limit: 1 << 30,
             }),
             capture: None,
+            metrics: None,
             report: Some(folder.path().join("report")),
             sandbox: sandbox::Mode::Off,
             poll: Duration::ZERO,

@@ -2,6 +2,7 @@
 
 mod capture;
 mod dissector;
+mod metrics;
 mod page;
 mod replay;
 mod schema;
