@@ -52,19 +52,24 @@ pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         let mut terminate = on(SignalKind::terminate(), "cannot handle SIGTERM")?;
         let mut interrupt = on(SignalKind::interrupt(), "cannot handle SIGINT")?;
         let mut asked = on(SignalKind::user_defined1(), "cannot handle SIGUSR1")?;
+        let mut failed = on(SignalKind::user_defined2(), "cannot handle SIGUSR2")?;
         announce::announce(&arguments, ready)?;
         let (ask, asking) = mpsc::channel(1);
         tokio::spawn(async move {
             loop {
-                let ending = tokio::select! {
-                    _ = terminate.recv() => Some("SIGTERM"),
-                    _ = interrupt.recv() => Some("SIGINT"),
-                    _ = asked.recv() => None,
+                let (request, name) = tokio::select! {
+                    _ = terminate.recv() => (Request::Stop, "SIGTERM"),
+                    _ = interrupt.recv() => (Request::Stop, "SIGINT"),
+                    _ = asked.recv() => (Request::Report, "SIGUSR1"),
+                    _ = failed.recv() => (Request::Fail, "SIGUSR2"),
                 };
-                if let Some(name) = ending {
-                    tracing::info!("{name}: ending");
+                match request {
+                    Request::Stop => tracing::info!("{name}: ending"),
+                    Request::Fail => {
+                        tracing::info!("{name}: every function enters the error state")
+                    }
+                    Request::Report => {}
                 }
-                let request = ending.map_or(Request::Report, |_| Request::Stop);
                 if ask.send(request).await.is_err() {
                     break;
                 }

@@ -72,6 +72,9 @@ pub enum Malformed {
         /// The flags.
         flags: u32,
     },
+    /// A command of the client on the twin socket.
+    #[error("{0} came on the twin socket, where only replies are taken")]
+    CommandOnTwin(String),
     /// The first message is not VERSION.
     #[error("the first message is {0}, expected VERSION")]
     NotVersion(String),

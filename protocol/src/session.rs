@@ -110,6 +110,14 @@ impl Session {
         })
     }
 
+    /// Says what a frame on the twin socket is for; an error ends the connection.
+    pub fn classify_twin(&mut self, frame: &Frame<'_>) -> Result<Role, Malformed> {
+        match frame.header.kind() {
+            Some(Kind::Reply) => Ok(self.reply(&frame.header)),
+            _ => Err(Malformed::CommandOnTwin(frame.header.name().to_string())),
+        }
+    }
+
     /// Opens the session with what was agreed on in VERSION.
     pub fn open(&mut self, negotiated: Negotiated) -> Result<&Negotiated, Refused> {
         if self.is_open() {

@@ -61,6 +61,8 @@ pub enum StartError {
 pub enum Request {
     /// Write a report now.
     Report,
+    /// Put every function into the error state.
+    Fail,
     /// End.
     Stop,
 }
@@ -169,6 +171,7 @@ impl Server {
                 () = &mut answering => {}
                 request = requests.recv() => match request {
                     Some(Request::Report) => self.reporting.now(&self.hub),
+                    Some(Request::Fail) => self.hub.fail(),
                     Some(Request::Stop) | None => break,
                 }
             }

@@ -85,6 +85,7 @@ impl Peer {
             client: &mut self.client,
             memory: &mut self.memory,
             out: &mut self.out,
+            sent_fd: None,
             refusals: &mut self.refusals,
         };
         dispatch::answer(&mut call, &frame, Ok(fds));

@@ -15,6 +15,8 @@ pub(super) struct Proposal {
     pub(super) limits: Limits,
     /// The client knows REGION_WRITE_MULTI.
     pub(super) write_multiple: bool,
+    /// The client can receive the server's commands on a socket of their own.
+    pub(super) twin_socket: bool,
     /// Keys that mean nothing here.
     pub(super) unknown: Vec<String>,
     pgsizes: u64,
@@ -30,6 +32,7 @@ impl Proposal {
         let mut proposal = Self {
             limits: ours,
             write_multiple: false,
+            twin_socket: false,
             unknown: Vec::new(),
             pgsizes: PAGE,
             proposed: Vec::new(),
@@ -45,7 +48,7 @@ impl Proposal {
                 "pgsizes" => proposal.pgsizes = pages(key, value)?,
                 "write_multiple" => proposal.write_multiple = boolean(key, value)?,
                 "migration" => migration(value)?,
-                "twin_socket" => twin_socket(value)?,
+                "twin_socket" => proposal.twin_socket = twin_socket(value)?,
                 _ => {
                     proposal.unknown.push(key.clone());
                     continue;
@@ -57,7 +60,7 @@ impl Proposal {
     }
 
     /// The capabilities to answer with, most useful first. Those that are not answered mean their
-    /// defaults: no migration, no second socket for the server's commands.
+    /// defaults, such as no migration.
     pub(super) fn answer(&self) -> Vec<(&'static str, Value)> {
         let mut answer = vec![
             // Each side says what it can receive: this one is ours alone.
@@ -140,12 +143,13 @@ fn migration(value: &Value) -> Result<(), Refused> {
     Ok(())
 }
 
-fn twin_socket(value: &Value) -> Result<(), Refused> {
+/// Whether the client supports a twin socket.
+fn twin_socket(value: &Value) -> Result<bool, Refused> {
     let object = value
         .as_object()
         .ok_or_else(|| wrong("twin_socket", value, "an object"))?;
-    if let Some(value) = object.get("supported") {
-        boolean("twin_socket.supported", value)?;
+    match object.get("supported") {
+        Some(value) => boolean("twin_socket.supported", value),
+        None => Ok(false),
     }
-    Ok(())
 }

@@ -12,6 +12,9 @@ pub const MAJOR: u16 = 0;
 /// Our minor version. QEMU refuses an answer above its own, which is 0 as well.
 pub const MINOR: u16 = 0;
 
+/// Bytes by which the announcement of a twin socket may be longer than the proposal.
+const TWIN_ROOM: usize = 64;
+
 /// A VERSION message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Version<'a> {
@@ -72,6 +75,8 @@ impl<'a> Version<'a> {
             limits: proposal.limits,
             minor: MINOR,
             write_multiple: proposal.write_multiple,
+            can_twin: proposal.twin_socket && proposal.limits.max_msg_fds > 0,
+            twin_socket: false,
             unknown: proposal.unknown,
             answer,
         })
@@ -88,6 +93,10 @@ pub struct Negotiated {
     pub minor: u16,
     /// The client knows REGION_WRITE_MULTI.
     pub write_multiple: bool,
+    /// The client can receive the server's commands on a socket of their own.
+    pub can_twin: bool,
+    /// The answer comes with such a socket as its first descriptor. The server decides.
+    pub twin_socket: bool,
     /// Capability keys of the client that mean nothing here.
     pub unknown: Vec<String>,
     /// Capabilities to answer with, most useful first.
@@ -98,19 +107,32 @@ impl Negotiated {
     /// Appends the body of the answer, at most `room` bytes but for the 4 of the version numbers:
     /// QEMU receives it into the buffer of its own request. Only capabilities that the client
     /// proposed are answered, as the protocol demands; they are left out, least useful first, until
-    /// the text fits, and in the end the text as a whole.
+    /// the text fits, and in the end the text as a whole. A twin socket is always announced, which
+    /// may take more room than the client's own words for it; QEMU does not ask for one.
     pub fn encode(&self, room: usize, out: &mut Vec<u8>) {
         out.put_u16(MAJOR);
         out.put_u16(self.minor);
-        let texts = (0..=self.answer.len()).rev().map(|keys| {
-            let object: Map<String, Value> = self
-                .answer
+        let twin = self.twin_socket.then(|| {
+            (
+                "twin_socket",
+                serde_json::json!({ "supported": true, "fd_index": 0 }),
+            )
+        });
+        let least = usize::from(twin.is_some());
+        let answer: Vec<_> = twin.iter().chain(&self.answer).collect();
+        let texts = (least..=answer.len()).rev().map(|keys| {
+            let object: Map<String, Value> = answer
                 .iter()
                 .take(keys)
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect();
             serde_json::json!({ "capabilities": object }).to_string()
         });
+        let room = if self.twin_socket {
+            room.saturating_add(TWIN_ROOM)
+        } else {
+            room
+        };
         // 4 bytes of version in front, NUL behind.
         let fits = |text: &String| text.len().saturating_add(5) <= room;
         if let Some(text) = texts.chain(["{}".to_owned()]).find(fits) {

@@ -5,11 +5,19 @@
 //! read. A reply full of zeros leaves the layout open: then the bytes are written in the wide layout
 //! and read back.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
 use vfio_user_protocol::header::Command;
 use vfio_user_protocol::message::dma::{self, DmaLayout, DmaReadReply};
-use vfio_user_protocol::{Errno, Frame, Session};
+use vfio_user_protocol::session::Role;
+use vfio_user_protocol::{Errno, Frame, Next, Session, next_frame};
 
+use crate::client::connection::ConnectionError;
+use crate::client::receive_buffer::ReceiveBuffer;
+use crate::client::socket::Socket;
 use crate::hub::{ClientWork, Function};
+use crate::limits::RECEIVE_LEN;
 
 /// The state of the client's memory, as far as messages are concerned.
 #[derive(Debug)]
@@ -20,6 +28,16 @@ pub struct ClientMemory {
     ask: bool,
     /// A message is out whose memory is no longer lent.
     cancelled: Option<Cancelled>,
+    /// The socket for these messages, if the client wanted one of their own.
+    twin: Option<Twin>,
+}
+
+/// The server's end of a twin socket.
+#[derive(Debug)]
+struct Twin {
+    socket: Socket,
+    received: ReceiveBuffer,
+    closed: bool,
 }
 
 /// What to do about a cancelled message that is out.
@@ -38,6 +56,7 @@ impl Default for ClientMemory {
             work: None,
             ask: true,
             cancelled: None,
+            twin: None,
         }
     }
 }
@@ -130,6 +149,70 @@ impl Work {
 }
 
 impl ClientMemory {
+    /// Messages go to a socket of their own from now on: the client's end of it.
+    pub fn make_twin(&mut self) -> std::io::Result<OwnedFd> {
+        let (ours, theirs) = UnixStream::pair()?;
+        self.twin = Some(Twin {
+            socket: Socket::try_from(ours)?,
+            received: ReceiveBuffer::default(),
+            closed: false,
+        });
+        Ok(theirs.into())
+    }
+
+    /// The socket for messages, if it is not the client's own.
+    pub fn twin(&self) -> Option<&Socket> {
+        self.twin.as_ref().map(|twin| &twin.socket)
+    }
+
+    /// Waits for something on the twin socket; for ever without one.
+    pub async fn receive_twin(&mut self) -> std::io::Result<()> {
+        let Some(twin) = self.twin.as_mut().filter(|twin| !twin.closed) else {
+            return std::future::pending().await;
+        };
+        // Descriptors that come along are closed.
+        let received = twin.socket.receive(twin.received.room(RECEIVE_LEN)).await?;
+        twin.received.filled(received.bytes);
+        twin.closed = received.bytes == 0;
+        Ok(())
+    }
+
+    /// Takes the replies that came on the twin socket.
+    pub fn take_twin_replies(
+        &mut self,
+        session: &mut Session,
+        function: &Function,
+    ) -> Result<(), ConnectionError> {
+        let Some(mut twin) = self.twin.take() else {
+            return Ok(());
+        };
+        let taken = self.twin_replies(&mut twin.received, session, function);
+        self.twin = Some(twin);
+        taken
+    }
+
+    fn twin_replies(
+        &mut self,
+        received: &mut ReceiveBuffer,
+        session: &mut Session,
+        function: &Function,
+    ) -> Result<(), ConnectionError> {
+        loop {
+            let frame = match next_frame(received.bytes(), session.limits())? {
+                Next::NeedMore { at_least } => {
+                    received.need(at_least);
+                    return Ok(());
+                }
+                Next::Frame(frame) => frame,
+            };
+            let total = frame.total;
+            if let Role::Reply(result) = session.classify_twin(&frame)? {
+                self.answered(&frame, result, function);
+            }
+            received.consume(total);
+        }
+    }
+
     /// There may be work ([`Function::woken`]).
     pub fn woken(&mut self) {
         self.ask = true;

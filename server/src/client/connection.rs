@@ -1,17 +1,18 @@
 //! One client, from its first message to its last: socket, session and device put together.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use vfio_user_protocol::session::Role;
-use vfio_user_protocol::{Malformed, Next, Session, next_frame};
+use vfio_user_protocol::{Kind, Malformed, Next, Session, next_frame};
 
 use crate::client::client_memory::ClientMemory;
 use crate::client::dispatch::{self, Call};
 use crate::client::message_fds::MessageFds;
-use crate::client::receive_buffer::ReceiveBuffer;
+use crate::client::receive_buffer::{Ahead, ReceiveBuffer};
 use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
 use crate::hub::{Client, ClientKind, Function};
@@ -59,6 +60,10 @@ pub struct Connection {
     held: Option<usize>,
     /// A message of ours.
     message: Vec<u8>,
+    /// A descriptor for the client, and the reply in `out` that it goes with.
+    sent_fd: Option<(usize, OwnedFd)>,
+    /// How far the next receive looks ahead of the message under way.
+    ahead: Ahead,
     refusals: LogLimit,
     stray_replies: LogLimit,
     tap: Option<Tap>,
@@ -80,6 +85,8 @@ impl Connection {
             out: Vec::new(),
             held: None,
             message: Vec::new(),
+            sent_fd: None,
+            ahead: Ahead::default(),
             refusals: LogLimit::default(),
             stray_replies: LogLimit::default(),
         }
@@ -109,7 +116,9 @@ impl Connection {
             }
             // A client that is never waited for leaves the other tasks of this thread their turn.
             tokio::task::coop::consume_budget().await;
-            let room = self.received.room(RECEIVE_LEN);
+            let window = self.ahead.window(self.received.bytes());
+            let room = self.received.room(RECEIVE_LEN.max(window));
+            let room = &mut room[..window];
             tokio::select! {
                 biased;
                 () = &mut woken, if kind == ClientKind::Device => {
@@ -121,6 +130,11 @@ impl Connection {
                     if self.take(received?)? {
                         return Ok(());
                     }
+                }
+                received = self.memory.receive_twin() => {
+                    received?;
+                    self.memory.take_twin_replies(&mut self.session, &self.function)?;
+                    self.release_if_answered();
                 }
                 () = &mut release, if holds => {
                     tracing::warn!(
@@ -161,11 +175,17 @@ impl Connection {
         loop {
             let more = self.answer_some();
             let ready = self.held.unwrap_or(self.out.len());
-            if ready > 0 {
-                if let Some(tap) = &self.tap {
-                    tap.to_client(&self.out[..ready]);
-                }
+            if let Some(tap) = self.tap.as_ref().filter(|_| ready > 0) {
+                tap.to_client(&self.out[..ready]);
+            }
+            if let Some((at, fd)) = self.sent_fd.take() {
+                let (before, with_fd) = self.out[..ready].split_at(at);
+                self.socket.send(before).await?;
+                self.socket.send_with(with_fd, Some(fd.as_fd())).await?;
+            } else if ready > 0 {
                 self.socket.send(&self.out[..ready]).await?;
+            }
+            if ready > 0 {
                 self.out.drain(..ready);
                 self.held = self.held.map(|_| 0);
             }
@@ -198,7 +218,13 @@ impl Connection {
                 let fds = fds.as_ref().ok().map(Vec::as_slice);
                 (tap.time(), Descriptors::of(fds))
             });
-            let role = self.session.classify(&frame);
+            self.ahead.handled(&frame.header);
+            // With a twin socket, replies to messages of ours come there.
+            let role = if self.memory.twin().is_some() && frame.header.kind() == Some(Kind::Reply) {
+                Ok(Role::StrayReply)
+            } else {
+                self.session.classify(&frame)
+            };
             match role.map_err(|malformed| self.told(malformed))? {
                 Role::Request => {
                     let before = self.out.len();
@@ -208,16 +234,22 @@ impl Connection {
                         client: &mut self.client,
                         memory: &mut self.memory,
                         out: &mut self.out,
+                        sent_fd: None,
                         refusals: &mut self.refusals,
                     };
                     dispatch::answer(&mut call, &frame, fds);
+                    if let Some(fd) = call.sent_fd.take()
+                        && self.out.len() > before
+                    {
+                        self.sent_fd = Some((before, fd));
+                    }
                     if self.memory.holds_replies() {
                         self.held.get_or_insert(before);
                     }
                 }
                 Role::Reply(result) => {
                     self.memory.answered(&frame, result, &self.function);
-                    self.held = None;
+                    self.release_if_answered();
                 }
                 Role::StrayReply => {
                     if let Some(times) = self.stray_replies.due() {
@@ -248,6 +280,13 @@ impl Connection {
         malformed
     }
 
+    /// Replies wait no longer if the message of ours that they waited for was answered.
+    fn release_if_answered(&mut self) {
+        if !self.memory.holds_replies() {
+            self.held = None;
+        }
+    }
+
     /// Sends the next message to memory that came without a descriptor, unless one is out.
     async fn send_client_work(&mut self) -> Result<(), ConnectionError> {
         // The memory is that of the function's other client.
@@ -262,7 +301,8 @@ impl Connection {
             if let Some(tap) = &self.tap {
                 tap.to_client(message);
             }
-            self.socket.send(message).await?;
+            let twin = self.memory.twin();
+            twin.unwrap_or(&*self.socket).send(message).await?;
             message.clear();
             if message.capacity() > KEEP_LEN {
                 *message = Vec::new();

@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub memory: &'a mut ClientMemory,
     /// Where the reply is appended, if one is wanted.
     pub out: &'a mut Vec<u8>,
+    /// A descriptor to send with the reply.
+    pub sent_fd: Option<OwnedFd>,
     /// Which refusals are logged.
     pub refusals: &'a mut LogLimit,
 }
@@ -141,6 +143,8 @@ fn carry_out(
             })?;
             let flags = match count {
                 0 => 0,
+                // As in Linux: an error is not masked.
+                _ if *index == irq::ERROR => irq_message::INFO_EVENTFD | irq_message::INFO_NORESIZE,
                 _ => {
                     irq_message::INFO_EVENTFD
                         | irq_message::INFO_MASKABLE
@@ -221,7 +225,17 @@ fn version_reply(
     body_len: usize,
     version: &Version<'_>,
 ) -> Result<(), Refused> {
-    let negotiated = version.negotiate()?;
+    let mut negotiated = version.negotiate()?;
+    if negotiated.can_twin && call.client.kind == ClientKind::Device && !call.session.is_open() {
+        // Without one, the client's own socket serves as well.
+        match call.memory.make_twin() {
+            Ok(theirs) => {
+                call.sent_fd = Some(theirs);
+                negotiated.twin_socket = true;
+            }
+            Err(error) => tracing::warn!(%error, "no twin socket"),
+        }
+    }
     let negotiated = call.session.open(negotiated)?;
     for key in &negotiated.unknown {
         tracing::debug!(key, "a capability that means nothing here");

@@ -1,6 +1,7 @@
 //! Which message the descriptors that came belong to.
 //!
-//! The kernel ends a receive behind the piece of the stream that carries descriptors. So they
+//! The kernel ends a receive behind the piece of the stream that carries descriptors, and a receive
+//! reaches few messages (see [`Ahead`](crate::client::receive_buffer::Ahead)). So descriptors
 //! belong to a message that begins no later than in that receive: to the last one that can carry
 //! any, as far as can be told.
 

@@ -1,5 +1,8 @@
 //! Received bytes that are not consumed yet.
 
+use vfio_user_protocol::header::Command;
+use vfio_user_protocol::{HEADER_LEN, Header};
+
 use crate::limits::{KEEP_LEN, RECEIVE_LEN};
 
 /// A buffer that grows to the largest message under way. Positions count from the start of the
@@ -64,6 +67,44 @@ impl ReceiveBuffer {
         let len = len.min(self.to - self.from);
         self.from += len;
         self.consumed += len as u64;
+    }
+}
+
+/// How many bytes the next receive takes.
+///
+/// Descriptors belong to the message whose first byte they came with. The kernel glues pieces of the
+/// stream together and ends a receive behind the piece that has descriptors, but does not tell where
+/// that piece began. So a receive reaches the first byte of one further message at most: then there
+/// is no doubt. After an access to a region, which is likely followed by another, a receive takes a
+/// whole access at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ahead {
+    /// The last message was an access to a region.
+    accesses: bool,
+}
+
+/// Bytes of a write of 8 bytes to a region; a read has less.
+const ACCESS_LEN: usize = 40;
+
+impl Ahead {
+    /// Bytes that the next receive may take, behind `received`, which is no whole message.
+    pub fn window(self, received: &[u8]) -> usize {
+        let head = received.first_chunk::<HEADER_LEN>();
+        let end = match head.map(Header::decode) {
+            Some(header) => (header.message_size as usize).saturating_add(HEADER_LEN),
+            None if self.accesses => ACCESS_LEN,
+            None => HEADER_LEN,
+        };
+        end.saturating_sub(received.len()).max(1)
+    }
+
+    /// A message was handled.
+    pub fn handled(&mut self, header: &Header) {
+        let command = Command::from_number(header.command);
+        self.accesses = matches!(
+            command,
+            Some(Command::RegionRead | Command::RegionWrite | Command::RegionWriteMulti)
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendFlags,
+    SendAncillaryMessage, SendFlags,
 };
 use tokio::io::unix::AsyncFd;
 
@@ -139,13 +139,22 @@ impl Socket {
     }
 
     /// Sends bytes, all of them: one sendmsg, unless the client's socket is full.
-    pub async fn send(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+    pub async fn send(&self, bytes: &[u8]) -> std::io::Result<()> {
+        self.send_with(bytes, None).await
+    }
+
+    /// As [`Socket::send`], with a descriptor that goes with the first byte.
+    pub async fn send_with(
+        &self,
+        mut bytes: &[u8],
+        mut fd: Option<BorrowedFd<'_>>,
+    ) -> std::io::Result<()> {
         while !bytes.is_empty() {
-            let sent = match self.send_now(bytes)? {
+            let sent = match self.send_now(bytes, fd)? {
                 Some(sent) => sent,
                 None => {
                     let mut ready = poll_fn(|cx| self.0.poll_write_ready(cx)).await?;
-                    match self.send_now(bytes)? {
+                    match self.send_now(bytes, fd)? {
                         Some(sent) => sent,
                         None => {
                             ready.clear_ready();
@@ -154,15 +163,24 @@ impl Socket {
                     }
                 }
             };
+            fd = None;
             bytes = bytes.get(sent..).unwrap_or_default();
         }
         Ok(())
     }
 
     /// Sends what the socket takes, if it takes anything.
-    fn send_now(&self, bytes: &[u8]) -> std::io::Result<Option<usize>> {
+    fn send_now(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> std::io::Result<Option<usize>> {
+        let fds = fd.as_slice();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         loop {
-            let mut control = SendAncillaryBuffer::default();
+            let mut control = match fds {
+                [] => SendAncillaryBuffer::default(),
+                _ => SendAncillaryBuffer::new(&mut space),
+            };
+            if !fds.is_empty() {
+                control.push(SendAncillaryMessage::ScmRights(fds));
+            }
             let vectors = [IoSlice::new(bytes)];
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
             match rustix::net::sendmsg(&self.0, &vectors, &mut control, flags) {

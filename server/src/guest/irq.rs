@@ -15,6 +15,8 @@ pub const INTX: u32 = 0;
 pub const MSI: u32 = 1;
 /// VFIO_PCI_MSIX_IRQ_INDEX.
 pub const MSIX: u32 = 2;
+/// VFIO_PCI_ERR_IRQ_INDEX.
+pub const ERROR: u32 = 3;
 /// VFIO_PCI_NUM_IRQS: INTx, MSI, MSI-X, error, request.
 pub const INDEXES: u32 = 5;
 
@@ -50,7 +52,8 @@ pub struct IrqTable {
 }
 
 impl IrqTable {
-    /// A table with one MSI vector, and one MSI-X vector where the function has MSI-X.
+    /// A table with one MSI vector, one error vector, and one MSI-X vector where the function has
+    /// MSI-X.
     pub fn new(msix: bool) -> Self {
         let one = || vec![Vector::default()];
         Self {
@@ -58,7 +61,7 @@ impl IrqTable {
                 Vec::new(),
                 one(),
                 if msix { one() } else { Vec::new() },
-                Vec::new(),
+                one(),
                 Vec::new(),
             ],
             raised: 0,
@@ -82,6 +85,12 @@ impl IrqTable {
     pub fn eventfds(&self) -> usize {
         let vectors = self.vectors.iter().flatten();
         vectors.filter(|vector| vector.eventfd.is_some()).count()
+    }
+
+    /// Whether a vector of the index has an eventfd.
+    pub fn is_bound(&self, index: u32) -> bool {
+        let vectors = self.vectors.get(index as usize);
+        vectors.is_some_and(|vectors| vectors.iter().any(|vector| vector.eventfd.is_some()))
     }
 
     /// Eventfds given up, for they made the server wait.

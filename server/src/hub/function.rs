@@ -13,6 +13,7 @@ use zpci_region::{Instruction, Load, Path, Store};
 use super::zpci_call::ZpciCall;
 use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
 use crate::client::peer::Peer;
+use crate::guest::irq;
 use crate::guest::memory::{ClientOp, NotWritten};
 use crate::hub::regions::{self, Region};
 use crate::limits::Over;
@@ -26,6 +27,7 @@ pub struct Function {
     pub(super) hub: Arc<Hub>,
     pub(super) id: FunctionId,
 }
+
 /// Something to write into memory that came without a descriptor: it takes messages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClientWork {
@@ -113,6 +115,12 @@ impl Function {
             slot.connected = false;
             let guest = &mut guests.0[self.id.0];
             maps = guest.maps.len();
+            if guest.irqs.is_bound(irq::MSIX) {
+                tracing::info!(
+                    "the client left with its MSI-X vector bound. A QEMU that unplugs a function with \
+                     MSI-X aborts (seen with 11.1.3): see Hot-unplug in docs/protocol.md"
+                );
+            }
             for delivery in guest.clear() {
                 journal.delivered(&delivery, false);
             }
@@ -137,9 +145,11 @@ impl Function {
             fabric,
             guests,
             journal,
+            slots,
             ..
         } = &mut *state;
         client.loaded = None;
+        slots[self.id.0].failed = false;
         let guest = &mut guests.0[self.id.0];
         guest.irqs.forget_pending();
         for delivery in guest.queue.drain() {
@@ -217,6 +227,9 @@ impl Function {
         if out.is_empty() {
             return Ok(());
         }
+        if region != Region::Config {
+            slots[self.id.0].check("REGION_READ")?;
+        }
         match region {
             Region::Bar(pcias) => {
                 slots[self.id.0].last = client.kind;
@@ -275,6 +288,9 @@ impl Function {
         let region = regions::find(index, self.plan())?;
         if data.is_empty() {
             return Ok(());
+        }
+        if region != Region::Config {
+            slots[self.id.0].check("REGION_WRITE")?;
         }
         let result = match region {
             Region::Bar(pcias) => {

@@ -9,6 +9,7 @@ use vfio_user_protocol::{Errno, Refused};
 
 use super::{Function, State};
 use crate::guest::{Guest, irq};
+use crate::record::events::Event;
 
 /// What a DMA_UNMAP did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,23 @@ impl Function {
         Ok(Unmapped { bytes, under_way })
     }
 
+    /// Puts the function into the error state, until the next DEVICE_RESET: loads and stores fail,
+    /// and the client is told by its error interrupt.
+    pub fn fail(&self) {
+        let mut state = self.hub.lock();
+        let State {
+            guests,
+            journal,
+            slots,
+            ..
+        } = &mut *state;
+        slots[self.id.0].failed = true;
+        guests.0[self.id.0].irqs.trigger(irq::ERROR, [0]);
+        journal.write(self.id, &Event::Error);
+        drop(state);
+        self.hub.flush_events();
+    }
+
     /// Vectors of an interrupt index, if PCI has the index.
     pub fn irq_count(&self, index: u32) -> Option<u32> {
         self.hub.lock().guests.0[self.id.0].irqs.count(index)
@@ -93,6 +111,12 @@ impl Function {
         }
         if let Some(at) = fds.iter().position(|fd| !irq::is_eventfd(fd)) {
             return refuse(format!("descriptor {at} is not an eventfd"));
+        }
+        if set.index == irq::ERROR && set.action != IrqAction::Trigger {
+            return Err(Refused::new(
+                Errno::ENOTTY,
+                "DEVICE_SET_IRQS: the error interrupt cannot be masked",
+            ));
         }
         match (set.action, set.data) {
             (IrqAction::Trigger, IrqData::None) if set.count == 0 => irqs.disable(set.index),

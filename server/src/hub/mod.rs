@@ -67,6 +67,21 @@ struct Slot {
     channel: bool,
     /// Whose store or load was the last: an open run of pieces is its.
     last: ClientKind,
+    /// In the error state: loads and stores fail until a reset.
+    failed: bool,
+}
+
+impl Slot {
+    /// EIO in the error state.
+    fn check(&self, what: &str) -> Result<(), Refused> {
+        if self.failed {
+            return Err(Refused::new(
+                Errno::EIO,
+                format!("{what}: the function is in the error state, expected a DEVICE_RESET"),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Hub {
@@ -159,6 +174,13 @@ impl Hub {
         for at in 0..self.plan.functions.len() {
             let mut scope = journal.scope_without_cause(FunctionId(at));
             fabric.settle(FunctionId(at), &mut scope);
+        }
+    }
+
+    /// Puts every function into the error state ([`Function::fail`]).
+    pub fn fail(self: &Arc<Self>) {
+        for function in self.functions() {
+            function.fail();
         }
     }
 

@@ -75,6 +75,7 @@ pub enum Event<'a> {
         channel: bool,
     },
     Reset,
+    Error,
     Store {
         path: &'static str,
         pcias: u8,

@@ -102,6 +102,8 @@ const DESCRIPTORS: &[i64] = &[
     libc::SYS_sendmsg,
     libc::SYS_sendto,
     libc::SYS_shutdown,
+    // A pair that belongs to nobody yet: the twin socket of a client.
+    libc::SYS_socketpair,
     libc::SYS_statx,
     // The socket files at the end; Landlock says where.
     libc::SYS_unlinkat,

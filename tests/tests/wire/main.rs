@@ -1,6 +1,7 @@
 //! The vfio-user protocol over a real socket: one module per command or topic.
 
 mod config_space;
+mod descriptor_owners;
 mod device_feature;
 mod device_info;
 mod dma_lent;
@@ -9,9 +10,11 @@ mod dma_map;
 mod dma_truncate;
 mod dma_unmap;
 mod dma_without_fd;
+mod error_state;
 mod instruction_channel;
 mod irq_info;
 mod no_reply;
+mod other_clients;
 mod padded_requests;
 mod pipelining;
 mod region_access;
@@ -23,4 +26,5 @@ mod register_stores;
 mod request_errors;
 mod reset;
 mod set_irqs;
+mod twin_socket;
 mod version;

@@ -18,6 +18,7 @@ fn every_event() -> Vec<Event<'static>> {
             channel: false,
         },
         Event::Reset,
+        Event::Error,
         Event::Store {
             path,
             pcias: 0,
