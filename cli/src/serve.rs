@@ -66,7 +66,7 @@ pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
                 match request {
                     Request::Stop => tracing::info!("{name}: ending"),
                     Request::Fail => {
-                        tracing::info!("{name}: every function enters the error state")
+                        tracing::info!("{name}: every function enters the error state");
                     }
                     Request::Report => {}
                 }
