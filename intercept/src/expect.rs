@@ -96,6 +96,8 @@ pub struct Expectation {
     pub seen: Option<Seen>,
     /// What the instruction must write into its block in guest memory.
     pub fields: Vec<Field>,
+    /// What the function measurement block must count afterwards.
+    pub counted: Option<[u64; 4]>,
 }
 
 impl Expectation {
@@ -252,6 +254,14 @@ impl<'a> Reference<'a> {
         };
         let offset = self.offset(case);
         let entered = self.controls(case.function).error;
+        for (function, controls) in (0..).zip(&mut self.controls) {
+            let fence = !case.joined && outcome.fences_failed & (1 << function) == 0;
+            let done = function == case.function && outcome.succeeded();
+            controls.counted = controls.counted.map(|counted| {
+                let executed = done.then_some(case.instruction);
+                count(counted, u64::from(fence), executed)
+            });
+        }
         if let Some(controls) = self.controls.get_mut(usize::from(case.function)) {
             controls.settle(case, outcome);
             controls.vectors.extend((offset..).zip(bytes));
@@ -292,6 +302,7 @@ impl<'a> Reference<'a> {
                 refusals,
                 seen: case.instruction.moves().then(|| self.seen(case, tag)),
                 fields,
+                counted: None,
             };
         }
         let controls = self.controls(case.function);
@@ -332,6 +343,10 @@ impl<'a> Reference<'a> {
             refusals,
             seen: case.instruction.moves().then(|| self.seen(case, tag)),
             fields,
+            counted: controls
+                .counted
+                .filter(|_| case.await_measurement)
+                .map(|counted| count(counted, u64::from(!case.joined), None)),
         }
     }
 
@@ -527,6 +542,20 @@ impl<'a> Reference<'a> {
         }
         false
     }
+}
+
+/// The counters after so many fences, which are loads, and an instruction that succeeded.
+fn count(mut counted: [u64; 4], fences: u64, instruction: Option<Instruction>) -> [u64; 4] {
+    let [loads, stores, blocks, refreshes] = &mut counted;
+    *loads += fences;
+    match instruction {
+        Some(Instruction::Pcilg) => *loads += 1,
+        Some(Instruction::Pcistg) => *stores += 1,
+        Some(Instruction::Pcistb) => *blocks += 1,
+        Some(Instruction::Rpcit) => *refreshes += 1,
+        _ => {}
+    }
+    counted
 }
 
 /// Whether the instruction finds a function by other bits of the handle alone, or may not.

@@ -101,6 +101,7 @@ pub fn execute<F: Function>(
                 }
             }
             outcome.indicators = indicators;
+            outcome.counted = expectation.counted;
         }
         reference.settle(case, tag, &outcome);
         outcomes.push(outcome);

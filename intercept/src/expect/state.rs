@@ -54,6 +54,8 @@ pub(super) struct Controls {
     pub interrupts: Registered,
     pub translation: Registered,
     pub measurement: u64,
+    /// Loads, stores, block stores and refreshes since measuring began.
+    pub counted: Option<[u64; 4]>,
     /// Bytes of the MSI-X table that the guest stored.
     pub vectors: BTreeMap<u64, u8>,
 }
@@ -67,6 +69,7 @@ impl Controls {
             interrupts: Registered::Yes(fib::interrupts(function).to_vec()),
             translation: Registered::Yes(fib::translation(function).to_vec()),
             measurement: 0,
+            counted: None,
             vectors: BTreeMap::new(),
         }
     }
@@ -107,7 +110,10 @@ impl Controls {
             operation::DEREGISTER_TRANSLATION => self.translation = Registered::No,
             operation::RESET_ERROR => self.error = ErrorState::No,
             operation::RESET_BLOCK => self.error = ErrorState::Unblocked,
-            operation::SET_MEASURE => self.measurement = fib::word(&block(), fib::MEASUREMENT),
+            operation::SET_MEASURE => {
+                self.measurement = fib::word(&block(), fib::MEASUREMENT);
+                self.counted = (self.measurement != 0).then_some([0; 4]);
+            }
             _ => {}
         }
     }
@@ -133,6 +139,7 @@ impl Controls {
             interrupts: Registered::No,
             translation: Registered::No,
             measurement: 0,
+            counted: None,
             vectors: BTreeMap::new(),
         };
     }

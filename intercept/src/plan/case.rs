@@ -313,6 +313,9 @@ pub struct Case {
     /// Opens the guest for adapter interrupts afterwards and expects one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub await_interrupt: bool,
+    /// Waits for an update of the function measurement block afterwards, and compares its counters.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub await_measurement: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -398,6 +401,7 @@ impl Case {
             save: false,
             clear_interrupts: false,
             await_interrupt: false,
+            await_measurement: false,
         }
     }
 

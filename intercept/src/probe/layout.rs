@@ -31,6 +31,9 @@ pub const SUMMARY: u64 = 0x10_2000;
 /// Adapter interrupt bit vectors, one doubleword for each function.
 pub const INDICATORS: u64 = 0x10_2008;
 
+/// The function measurement block.
+pub const MEASUREMENT: u64 = 0x10_2100;
+
 /// How many functions the probe can use.
 pub const FUNCTIONS: usize = 2;
 
@@ -241,6 +244,8 @@ pub mod result {
     pub const FENCES_FAILED: u64 = 64;
     /// The doublewords at [`super::SUMMARY`]: summary, then the vectors of both functions.
     pub const INDICATORS: u64 = 72;
+    /// Counters of the function measurement block: loads, stores, block stores, refreshes. All ones if it was not updated.
+    pub const COUNTERS: u64 = 96;
     /// General registers after the instruction.
     pub const AFTER: u64 = 128;
     /// General registers before it.

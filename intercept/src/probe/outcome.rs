@@ -85,6 +85,10 @@ pub struct Outcome {
     /// First bytes of the interrupt summary and of each function's bit vector.
     #[serde(default, skip_serializing_if = "is_clear")]
     pub indicators: [u8; 3],
+    /// Counters of the function measurement block, where the case waits for its update: loads, stores, block stores,
+    /// refreshes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<[u64; 4]>,
     /// Fences before the instruction that failed, a bit for each function: it was disabled, or in error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fences_failed: u8,

@@ -10,8 +10,8 @@ mod functions;
 mod routines;
 
 use super::layout::{
-    FUNCTIONS, INDICATORS, MAILBOX, RECORDS, REGISTERS_AFTER, REGISTERS_BEFORE, RESULT_SIZE,
-    RESULTS, SUMMARY, area, dma_memory, function_area, result, state, variable,
+    FUNCTIONS, INDICATORS, MAILBOX, MEASUREMENT, RECORDS, REGISTERS_AFTER, REGISTERS_BEFORE,
+    RESULT_SIZE, RESULTS, SUMMARY, area, dma_memory, function_area, result, state, variable,
 };
 use super::record::{self, field, flag};
 use crate::plan::FENCE_OFFSET;
@@ -19,6 +19,12 @@ use s390x_asm::{AssembleError, Assembler, Condition, Gr, Label};
 
 /// Time to wait for an adapter interrupt, in TOD units (4,096 per microsecond): one second.
 const INTERRUPT_TIME: u64 = 1_000_000 << 12;
+/// Time to wait for an update of the function measurement block: twice the interval that QEMU's CLP announces.
+const MEASUREMENT_TIME: u64 = 8_000_000 << 12;
+/// Where the block has the time of its last update, whose last bit is set during an update, and its counters (Linux
+/// `arch/s390/include/asm/pci.h`, `struct zpci_fmb`).
+const LAST_UPDATE: u64 = MEASUREMENT + 8;
+const COUNTERS: u64 = MEASUREMENT + 16;
 /// Time in which earlier interrupts arrive that are to be forgotten.
 const CLEARING_TIME: u64 = 3_000 << 12;
 
@@ -270,6 +276,38 @@ fn prepare(code: &mut Assembler, functions: usize, labels: &Labels) {
     code.ag(Gr::R6, 0, Gr::R1);
 }
 
+/// Waits until the function measurement block has been updated, and keeps its counters.
+fn await_measurement(code: &mut Assembler) {
+    let updated = code.label();
+    let done = code.label();
+    let again = code.label();
+    code.load_constant(Gr::R5, MEASUREMENT_TIME);
+    code.stck(variable::CLOCK as u16, Gr::R9);
+    code.ag(Gr::R5, var(variable::CLOCK), Gr::R9);
+    code.load_constant(Gr::R2, LAST_UPDATE);
+    code.bind(again);
+    code.lg(Gr::R1, 0, Gr::R2);
+    code.tmll(Gr::R1, 1);
+    let during = code.label();
+    code.brcl(Condition::NotEqual, during);
+    code.ltgr(Gr::R1, Gr::R1);
+    code.brcl(Condition::NotEqual, updated);
+    code.bind(during);
+    code.stck(variable::CLOCK as u16, Gr::R9);
+    code.lg(Gr::R1, var(variable::CLOCK), Gr::R9);
+    code.clgr(Gr::R1, Gr::R5);
+    code.brcl(Condition::Low, again);
+    code.lghi(Gr::R0, -1);
+    for counter in 0..4 {
+        code.stg(Gr::R0, var(result::COUNTERS + 8 * counter), Gr::R13);
+    }
+    code.brcl(Condition::Always, done);
+    code.bind(updated);
+    code.load_constant(Gr::R2, COUNTERS);
+    code.mvc(32, (result::COUNTERS as u16, Gr::R13), (0, Gr::R2));
+    code.bind(done);
+}
+
 fn keep_results(code: &mut Assembler, labels: &Labels) {
     for (to, from) in [
         (result::AFTER, REGISTERS_AFTER),
@@ -312,6 +350,10 @@ fn keep_results(code: &mut Assembler, labels: &Labels) {
     code.lg(Gr::R0, var(variable::INTERRUPT_WORD), Gr::R9);
     code.stg(Gr::R0, var(result::INTERRUPT_WORD), Gr::R13);
     code.bind(no_wait);
+    let no_measurement = code.label();
+    unless_flag(code, flag::AWAIT_MEASUREMENT, no_measurement);
+    await_measurement(code);
+    code.bind(no_measurement);
     code.load_constant(Gr::R1, SUMMARY);
     code.mvc(24, (result::INDICATORS as u16, Gr::R13), (0, Gr::R1));
     code.lghi(Gr::R0, 2);

@@ -69,6 +69,8 @@ pub mod flag {
     pub const CLEAR_INTERRUPTS: u64 = 8;
     /// Wait for an adapter interrupt afterwards.
     pub const AWAIT_INTERRUPT: u64 = 16;
+    /// Wait for an update of the function measurement block afterwards.
+    pub const AWAIT_MEASUREMENT: u64 = 32;
 }
 
 /// The response header of a READ_GID that worked: command, return code 0, length 16.
@@ -257,6 +259,9 @@ impl Record {
         }
         if case.await_interrupt {
             record.flags |= flag::AWAIT_INTERRUPT;
+        }
+        if case.await_measurement {
+            record.flags |= flag::AWAIT_MEASUREMENT;
         }
         match case.only {
             Some(Only::Block) => record.run_with_blocks(0, true),

@@ -235,6 +235,11 @@ impl Dump<'_> {
             block.extend(self.slice(*address, *length)?);
         }
         let load = case.is_none_or(|case| case.instruction == Instruction::Pcilg);
+        let mut counters = [0; 4];
+        for (number, counter) in (0..).zip(&mut counters) {
+            *counter = word(result::COUNTERS + 8 * number)?;
+        }
+        let awaited = case.is_some_and(|case| case.await_measurement);
         let indicators: [u8; 24] = self.bytes(at + result::INDICATORS)?;
         Ok(Outcome {
             executed: true,
@@ -253,6 +258,7 @@ impl Dump<'_> {
             changed,
             block,
             indicators: [indicators[0], indicators[8], indicators[16]],
+            counted: (awaited && counters != [u64::MAX; 4]).then_some(counters),
             fences_failed: word(result::FENCES_FAILED)? as u8,
         })
     }

@@ -28,6 +28,7 @@ fn case(id: &str, verdicts: &[Verdict], label: &str, pieces: Vec<Piece>) -> Case
         good,
         expectation: Expectation {
             fields: Vec::new(),
+            counted: None,
             accept: true,
             refusals: Vec::new(),
             seen: Some(Seen {

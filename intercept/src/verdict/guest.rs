@@ -43,6 +43,9 @@ pub(super) fn judge(
         return;
     }
     await_interrupt(findings, case, outcome, raised);
+    if case.await_measurement {
+        measured(findings, outcome, expectation);
+    }
     registers(findings, case, outcome);
     resume(findings, case, outcome);
     if outcome.succeeded() {
@@ -88,6 +91,23 @@ fn await_interrupt(findings: &mut Findings, case: &Case, outcome: &Outcome, rais
                 "the interrupt set the bit of another function",
             );
         }
+    }
+}
+
+fn measured(findings: &mut Findings, outcome: &Outcome, expectation: &Expectation) {
+    match (outcome.counted, expectation.counted) {
+        (None, _) => findings.add(
+            Verdict::Lost,
+            "the function measurement block was not updated",
+        ),
+        (Some(counted), Some(expected)) if counted != expected => findings.add(
+            Verdict::ToldWrongly,
+            format!(
+                "the function measurement block counts {counted:?} loads, stores, block stores and refreshes, expected \
+                 {expected:?}"
+            ),
+        ),
+        _ => {}
     }
 }
 

@@ -756,3 +756,20 @@ fn an_access_of_the_neighbour_is_of_the_wrong_function() {
         ])
     );
 }
+
+#[test]
+fn the_measurement_block_must_count_what_succeeded() {
+    let mut recording = perfect(Plan::default(), Model::Relaxed);
+    let counted = outcome_of(&mut recording, "measured").counted;
+    let [_, stores, blocks, refreshes] = counted.expect("it is measured");
+    assert_eq!((stores, blocks, refreshes), (1, 3, 1));
+    let changed = damaged(|run| outcome_of(run, "measured").counted = None);
+    assert_eq!(changed, changes([("measured", "lost")]));
+    for counter in 0..4 {
+        let changed = damaged(|run| {
+            let counted = &mut outcome_of(run, "measured").counted;
+            counted.as_mut().expect("it is measured")[counter] += 1;
+        });
+        assert_eq!(changed, changes([("measured", "told-wrongly")]));
+    }
+}

@@ -2,9 +2,9 @@
 //!
 //! The last ones take the function's interrupt and translation away, and give them back.
 
-use crate::plan::{Case, Handle, Instruction, Payload};
+use crate::plan::{Case, Handle, Instruction, Only, Payload};
 use crate::probe::fib::{self, REGION_THIRD, window};
-use crate::probe::layout::{DMA_ADDRESS, region_table};
+use crate::probe::layout::{DMA_ADDRESS, MEASUREMENT, region_table};
 
 fn control(id: &str, operation: u8, block: [u8; fib::LENGTH]) -> Case {
     Case {
@@ -89,6 +89,57 @@ fn windows() -> Vec<Case> {
         cases.push(control(&format!("window-{name}"), 4, block));
         // Out of sequence if it was refused.
         cases.push(control(&format!("window-{name}-off"), 5, [0; fib::LENGTH]));
+    }
+    cases
+}
+
+/// The function measurement block: what it counts after some instructions. The wait takes as long as CLP's interval, 4
+/// seconds in QEMU. A plugin that executes instructions in QEMU's place cannot count them.
+pub(super) fn measurement() -> Vec<Case> {
+    let group = "measurement";
+    let set = |id: &str, address: u64| {
+        let mut block = [0; fib::LENGTH];
+        fib::put(&mut block, fib::MEASUREMENT, &address.to_be_bytes());
+        Case {
+            group: group.into(),
+            ..control(id, 10, block)
+        }
+    };
+    let bar2 = |id: &str, instruction, offset, length| Case {
+        space: 2,
+        offset: super::BAR2_SCRATCH + offset,
+        length,
+        ..Case::new(format!("measured-{id}"), group, instruction)
+    };
+    let joined = |case| Case {
+        joined: true,
+        ..case
+    };
+    let mut cases = vec![
+        set("measure-misaligned", MEASUREMENT + 8),
+        set("measure-off", 0),
+        joined(set("measure", MEASUREMENT)),
+        bar2("load", Instruction::Pcilg, 0, 8),
+        bar2("load-again", Instruction::Pcilg, 8, 4),
+        bar2("store", Instruction::Pcistg, 0, 8),
+        bar2("store-refused", Instruction::Pcistg, 4, 8),
+        bar2("block-16", Instruction::Pcistb, 0x100, 16),
+        bar2("block-128", Instruction::Pcistb, 0x100, 128),
+        bar2("block-8", Instruction::Pcistb, 0x100, 8),
+        refresh("measured-rpcit", group, DMA_ADDRESS, 0x1000),
+        Case {
+            handle: Handle::Unknown,
+            ..refresh("measured-rpcit-refused", group, DMA_ADDRESS, 0x1000)
+        },
+        Case {
+            await_measurement: true,
+            ..store("measured", group)
+        },
+        set("measure-off-again", 0),
+        store("measured-no-more", group),
+    ];
+    for case in &mut cases {
+        case.only = Some(Only::Unforwarded);
     }
     cases
 }

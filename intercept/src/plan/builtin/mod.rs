@@ -53,6 +53,7 @@ pub(super) fn plan() -> Plan {
         error_state::error(),
         commands::removal(),
         error_state::disabled(),
+        controls::measurement(),
     ]
     .concat();
     Plan {
