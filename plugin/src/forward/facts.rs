@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn version_1_has_one_maximum() {
         let mut info = vec![0; 24];
-        info.extend([2, 0, 1, 0]);
+        info.extend([2_u16, 1].map(u16::to_ne_bytes).concat());
         info.resize(64, 0);
         info[24 + 36..24 + 38].copy_from_slice(&96_u16.to_ne_bytes());
         let read = FunctionFacts::read(&info, 24).unwrap();
@@ -184,7 +184,7 @@ mod tests {
         none[28..32].fill(0);
         let mut back = whole.clone();
         back[28..32].copy_from_slice(&8_u32.to_ne_bytes());
-        back[8..16].copy_from_slice(&[2, 0, 1, 0, 0, 0, 0, 0]);
+        back[8..16].copy_from_slice(&[2_u16, 1, 0, 0].map(u16::to_ne_bytes).concat());
         let mut ring = whole;
         ring[28..32].copy_from_slice(&24_u32.to_ne_bytes());
         for chain in [none, back, ring] {

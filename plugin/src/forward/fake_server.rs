@@ -118,7 +118,10 @@ impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
                     info.extend(&self.capabilities);
                     answer(0, &info);
                 }
-                GET_REGION_INFO => answer(0, &self.region(body[8])),
+                GET_REGION_INFO => {
+                    let index = u32::from_ne_bytes(*body[8..].first_chunk().unwrap());
+                    answer(0, &self.region(index));
+                }
                 REGION_READ => {
                     assert_eq!(body, access(48, 8));
                     let image = REGISTER.to_be_bytes();
@@ -155,7 +158,7 @@ impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
         }
     }
 
-    fn region(&self, index: u8) -> Vec<u8> {
+    fn region(&self, index: u32) -> Vec<u8> {
         let size: u64 = match index {
             0 => 1 << 48,
             2 => 4096,
@@ -163,7 +166,7 @@ impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
             _ => 0,
         };
         let mut info = Vec::new();
-        for word in [32, 3, u32::from(index), 0] {
+        for word in [32, 3, index, 0] {
             info.extend(word.to_ne_bytes());
         }
         info.extend(size.to_ne_bytes());

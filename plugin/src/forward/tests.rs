@@ -92,7 +92,8 @@ fn a_block_travels_whole_and_ends_with_condition_code_0() {
     assert_eq!(requests[0][32..], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     assert_eq!(requests[0][..8], 2_u64.to_ne_bytes());
     assert_eq!(requests[0][16..24], 0x11_u64.to_ne_bytes());
-    assert_eq!(requests[0][28..31], [11, 0, 2]);
+    assert_eq!(requests[0][28..30], 11_u16.to_ne_bytes());
+    assert_eq!(requests[0][30], 2);
 }
 
 #[test]
