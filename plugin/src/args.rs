@@ -77,6 +77,11 @@ pub enum ArgsError {
     /// A switch that is neither on nor off.
     #[error("argument {0:?}: expected on, full or off")]
     NoSwitch(String),
+    /// Two switches that differ.
+    #[error(
+        "argument {0:?} differs from the clp= before it; the functions share one group, so one clp= holds for all"
+    )]
+    TwoClps(String),
     /// CLP answers of no function.
     #[error("clp=on is about the functions of forward=SOCKET, and there is none")]
     ClpAlone,
@@ -141,8 +146,14 @@ impl Args {
                 }),
                 "fid" => args.select(argument, Selector::Fid(number(argument, value)?))?,
                 "uid" => args.select(argument, Selector::Uid(number(argument, value)?))?,
-                "clp" if clp.is_some() => return Err(ArgsError::Repeated("clp")),
-                "clp" => clp = Some(switch(argument, value)?),
+                "clp" => {
+                    // One for each function is fine, but they share their group, so they must agree.
+                    let wanted = switch(argument, value)?;
+                    if clp.is_some_and(|before| before != wanted) {
+                        return Err(ArgsError::TwoClps(argument.to_owned()));
+                    }
+                    clp = Some(wanted);
+                }
                 "break" if value == "list" => return Err(ArgsError::List(defects::list())),
                 "break" if args.broken.is_some() => return Err(ArgsError::Repeated("break")),
                 "break" => {

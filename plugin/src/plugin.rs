@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::write_logical;
 use crate::decode::Instruction;
+use crate::defects::Break;
+use crate::defects::hook::Ended;
 use crate::defects::interception::Broken;
-use crate::defects::{Break, Ended};
 use crate::ffi::VcpuCallback;
 use crate::forward::{Done, Forwarder};
 use crate::observe::{Discontinuity, Observer, Site};

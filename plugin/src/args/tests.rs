@@ -39,6 +39,17 @@ fn clp_answers_are_as_qemu_has_them_unless_asked_for() {
         (&["forward=/a"][..], Clp::Qemu),
         (&["clp=on", "forward=/a"], Clp::Linux),
         (&["clp=full", "forward=/a"], Clp::Full),
+        (
+            &[
+                "forward=/a",
+                "fid=8",
+                "clp=on",
+                "forward=/b",
+                "fid=9",
+                "clp=on",
+            ],
+            Clp::Linux,
+        ),
         (&["forward=/a", "clp=off"], Clp::Qemu),
     ] {
         let args = Args::parse(arguments.iter().copied()).unwrap();
@@ -63,7 +74,7 @@ fn wrong_arguments_are_named() {
         ),
         (
             &["forward=a", "clp=on", "clp=off"],
-            "\"clp\" is given twice",
+            "\"clp=off\" differs from the clp= before it",
         ),
         (&["out=a", "clp=on"], "clp=on is about"),
         (

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Blocks of guest memory that are fetched wrongly.
 
+use super::hook::{Defect, Hook};
 use super::interception::block;
-use super::operands::space;
-use super::{Defect, Hook};
 use crate::cpu::{GuestCpu, PSW_DAT, read_logical, read_real};
+use crate::forward::access::PSW_SPACE;
 use crate::forward::ending::{ADDRESSING, OPERAND, ProgramException, SPECIFICATION};
 use crate::forward::translation::translate;
 
@@ -171,6 +171,11 @@ pub const DEFECTS: &[Defect] = &[
             Ok(bytes)
         }),
     },
+    Defect {
+        name: "home-as-primary",
+        what: "a block in the home space is read from the primary space",
+        hook: Hook::Block(|cpu, source, length, _| in_primary_space(cpu, source, length)),
+    },
 ];
 
 fn at_in_page(source: u64) -> usize {
@@ -196,7 +201,7 @@ fn real_page(cpu: &dyn GuestCpu, address: u64) -> Result<u64, ProgramException> 
 }
 
 /// A block read from the primary space although the CPU is in home-space mode.
-pub fn in_primary_space(cpu: &dyn GuestCpu, source: u64, length: usize) -> Fetched {
+fn in_primary_space(cpu: &dyn GuestCpu, source: u64, length: usize) -> Fetched {
     let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
     if mask & PSW_DAT == 0 || space(mask) != HOME {
         return block(cpu, source, length);
@@ -211,4 +216,9 @@ pub fn in_primary_space(cpu: &dyn GuestCpu, source: u64, length: usize) -> Fetch
         at = at.wrapping_add(piece as u64);
     }
     Ok(bytes)
+}
+
+/// Where the PSW mask has its address space control.
+const fn space(mask: u64) -> u64 {
+    mask >> PSW_SPACE & 3
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Checks that are missing, narrower or wider than they should be, or end otherwise.
 
-use super::{Defect, Hook};
+use super::hook::{Defect, Hook};
 use crate::forward::access::{Access, Operand};
 use crate::forward::check::check;
 use crate::forward::ending::{ADDRESSING, OPERAND, ProgramException, SPECIFICATION};

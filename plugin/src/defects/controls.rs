@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! RPCIT, MPCIFC, STPCIFC and SIC, which QEMU executes: changed before, after, or instead.
 
-use super::endings::set_status;
 use super::executed::{
-    block_address, change_block, instruction, of, operation, problem, recode, restatus, stored,
+    block_address, change_block, instruction, of, operation, problem, recode, restatus, set_status,
+    stored,
 };
-use super::{Defect, Ended, Hook};
+use super::hook::{Defect, Ended, Hook};
 use crate::decode::Instruction;
-use crate::forward::ending::Ending;
+use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
 
 /// Operations of MPCIFC that exist.
 const OPERATIONS: [u16; 9] = [2, 3, 4, 5, 6, 7, 8, 9, 10];
@@ -259,6 +259,36 @@ pub const DEFECTS: &[Defect] = &[
         name: "stpcifc-too-long",
         what: "STPCIFC stores 8 bytes behind the block",
         hook: Hook::After(|cpu, record, ended| stored(cpu, record, ended, 80, &[0; 8])),
+    },
+    Defect {
+        name: "control-fault-left-to-qemu",
+        what: "QEMU itself executes MPCIFC and STPCIFC whose block cannot be reached",
+        hook: Hook::Refuse(|_| None),
+    },
+    Defect {
+        name: "control-fault-ignored",
+        what: "MPCIFC and STPCIFC whose block cannot be reached end with condition code 0",
+        hook: Hook::Refuse(|_| Some(Ending::Done)),
+    },
+    Defect {
+        name: "control-fault-as-addressing",
+        what: "an addressing exception where the block of an MPCIFC or STPCIFC cannot be reached",
+        hook: Hook::Refuse(|_| Some(Ending::Exception(ADDRESSING))),
+    },
+    Defect {
+        name: "control-fault-as-operand",
+        what: "an operand exception where the block of an MPCIFC or STPCIFC cannot be reached",
+        hook: Hook::Refuse(|_| Some(Ending::Exception(OPERAND))),
+    },
+    Defect {
+        name: "control-fault-suppresses",
+        what: "the old PSW is behind an MPCIFC or STPCIFC whose page is missing",
+        hook: Hook::Refuse(|ending| match ending {
+            Ending::Exception(exception) => Some(Ending::Exception(ProgramException::suppressing(
+                exception.code,
+            ))),
+            other => Some(other),
+        }),
     },
     Defect {
         name: "sic-ignored",

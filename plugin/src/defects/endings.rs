@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Outcomes that the guest is told wrongly, and registers that change when they should not.
 
-use super::{Defect, Hook};
+use super::executed::{put_lowcore, set_status};
+use super::hook::{Defect, Hook};
 use crate::cpu::{GuestCpu, with_condition_code};
 use crate::decode::{Gpr, Instruction};
 use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
 use crate::forward::message::Op;
 use crate::observe::Site;
-
-/// A status, in the place where an instruction leaves it.
-const STATUS: u64 = 0xFF00_0000;
-const STATUS_SHIFT: u32 = 24;
 
 /// The defects.
 pub const DEFECTS: &[Defect] = &[
@@ -96,7 +93,7 @@ pub const DEFECTS: &[Defect] = &[
         hook: Hook::End(|ending, _, cpu, site| {
             let next = ending.perform(cpu, site)?;
             if matches!(ending, Ending::Exception(_)) {
-                super::executed::put_lowcore(cpu, 0x8C, &[0, 2]);
+                put_lowcore(cpu, 0x8C, &[0, 2]);
             }
             Some(next)
         }),
@@ -235,13 +232,5 @@ fn condition_after(ending: Ending, cpu: &mut dyn GuestCpu, site: &Site, cc: u8) 
     match ending {
         Ending::Done | Ending::Loaded(..) => condition(cpu, site, cc),
         _ => Some(next),
-    }
-}
-
-/// Writes a status byte.
-pub fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
-    if let Some(before) = cpu.gpr(register) {
-        let status = u64::from(status) << STATUS_SHIFT;
-        cpu.set_gpr(register, before & !STATUS | status);
     }
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What the defects of instructions that QEMU executes have in common.
 
-use super::endings::set_status;
-use super::{Ended, Undo};
+use super::hook::{Ended, Undo};
 use crate::cpu::{
     Cpu, GuestCpu, effective_address, read_logical, with_condition_code, write_logical,
 };
@@ -13,6 +12,18 @@ use crate::record::{Hex, Record};
 
 /// Address space of config space.
 pub const CONFIG: u8 = 15;
+
+/// A status, in the place where an instruction leaves it.
+const STATUS: u64 = 0xFF00_0000;
+const STATUS_SHIFT: u32 = 24;
+
+/// Writes a status byte.
+pub fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
+    if let Some(before) = cpu.gpr(register) {
+        let status = u64::from(status) << STATUS_SHIFT;
+        cpu.set_gpr(register, before & !STATUS | status);
+    }
+}
 
 /// Writes into the lowcore.
 pub fn put_lowcore(cpu: &mut dyn GuestCpu, at: u64, bytes: &[u8]) {

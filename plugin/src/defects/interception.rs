@@ -4,7 +4,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Break, Defect, Ended, Held, Hook, Memory, Undo, Wire};
+use super::Break;
+use super::hook::{Defect, Ended, Held, Hook, Memory, Undo, Wire};
 use crate::cpu::{Cpu, GuestCpu, read_logical, write_logical};
 use crate::decode::Gpr;
 use crate::forward::access::{Access, Operand, request_register};
@@ -69,7 +70,12 @@ impl Broken {
             memory.count += 1;
             return self.carry_out(forwarder, function, &access, cpu, site, memory);
         }
-        if let Some(ending) = forwarder.refuse(cpu, site) {
+        let refused = forwarder.refuse(cpu, site);
+        let refused = match self.hook() {
+            Some(Hook::Refuse(wrong)) => refused.and_then(wrong),
+            _ => refused,
+        };
+        if let Some(ending) = refused {
             return Done::ending(ending, cpu, site);
         }
         if let Some(Hook::Before(before)) = self.hook() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Loads that ask for something else, or put something else into the register.
 
-use super::{Defect, Hook, Wire};
+use super::hook::{Defect, Hook, Wire};
 use crate::decode::Gpr;
 use crate::forward::access::{Access, Operand};
 use crate::forward::channel::{Answer, ChannelError};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Registers, handles and states that are read wrongly.
 
-use super::{Defect, Hook};
+use super::hook::{Defect, Hook};
 use crate::cpu::{Cpu, PSW_DAT, effective_address};
 use crate::decode::{Instruction, StorageOperand};
-use crate::forward::access::{Access, Operand, PSW_PROBLEM, PSW_SPACE};
+use crate::forward::access::{Access, Operand, PSW_PROBLEM};
 use crate::forward::message::Op;
 
 const ENABLED: u32 = 1 << 31;
@@ -213,13 +213,6 @@ pub const DEFECTS: &[Defect] = &[
         hook: Hook::Mask(|mask| mask & !(1 << 32 | 1 << 31)),
     },
     Defect {
-        name: "home-as-primary",
-        what: "a block in the home space is read from the primary space",
-        hook: Hook::Block(|cpu, source, length, _| {
-            super::blocks::in_primary_space(cpu, source, length)
-        }),
-    },
-    Defect {
         name: "handle-unchecked",
         what: "any handle means the first function",
         hook: Hook::Handle(|_, _| Some(0)),
@@ -315,9 +308,4 @@ fn displaced(
         };
         *at = effective_address(cpu, wrong).unwrap_or(*at);
     }
-}
-
-/// Where the PSW mask has its address space control.
-pub const fn space(mask: u64) -> u64 {
-    mask >> PSW_SPACE & 3
 }

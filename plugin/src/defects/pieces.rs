@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Blocks that are sent in pieces.
 
-use super::{Defect, Hook, Wire};
+use super::hook::{Defect, Hook, Wire};
 use crate::forward::access::{Access, Operand};
 use crate::forward::channel::ChannelError;
 use crate::forward::ending::Ending;

@@ -4,7 +4,7 @@
 use super::executed::{
     CONFIG, config_load, is_access, is_control, problem, put_lowcore, recode, request, restatus,
 };
-use super::{Defect, Hook};
+use super::hook::{Defect, Hook};
 use crate::decode::Instruction;
 use crate::forward::ending::{Ending, OPERAND, SPECIFICATION};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Stores whose bytes reach the device in another form, place, number or order.
 
+use super::hook::{Defect, Hook};
 use super::pieces::{part, reversed, send};
-use super::{Defect, Hook};
 use crate::forward::ending::Ending;
 use crate::forward::message::{Op, Place};
 use crate::forward::stored;

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What a defect is: a name, and the step of the interception that it replaces.
+
+use std::collections::HashMap;
+
+use crate::cpu::{Cpu, GuestCpu};
+use crate::decode::Instruction;
+use crate::forward::Forwarder;
+use crate::forward::access::Access;
+use crate::forward::channel::{Channel, ChannelError};
+use crate::forward::ending::{Ending, ProgramException};
+use crate::forward::facts::FunctionFacts;
+use crate::forward::message::{Op, Place};
+use crate::observe::Site;
+use crate::record::Record;
+
+/// A way to be wrong.
+#[derive(Debug)]
+pub struct Defect {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, for people.
+    pub what: &'static str,
+    /// The step that it replaces.
+    pub hook: Hook,
+}
+
+impl PartialEq for Defect {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Defect {}
+
+/// Bytes of a block, by logical address and length.
+pub type Fetch = fn(&dyn GuestCpu, u64, usize, &mut Memory) -> Result<Vec<u8>, ProgramException>;
+
+/// A step of the interception, as a defect has it.
+#[derive(Clone, Copy, Debug)]
+pub enum Hook {
+    /// The PSW mask as the operands and the block are read with it.
+    Mask(fn(u64) -> u64),
+    /// The number of the function with a handle.
+    Handle(fn(&Forwarder, u32) -> Option<usize>),
+    /// The operands, once they are read.
+    Operands(fn(&mut Access, &dyn Cpu, &Instruction)),
+    /// Whether QEMU is to execute the access in its own way.
+    Leave(fn(&Access) -> bool),
+    /// The checks.
+    Check(fn(&Access, &FunctionFacts) -> Result<(), ProgramException>),
+    /// The bytes of a block, from a logical address.
+    Block(Fetch),
+    /// How a store's bytes go to the server.
+    Store(fn(&mut Wire<'_>, &Access, &[u8]) -> Result<Ending, ChannelError>),
+    /// How a load goes to the server.
+    Load(fn(&mut Wire<'_>, &Access) -> Result<Ending, ChannelError>),
+    /// How the guest comes to know the outcome; gives the address at which it goes on.
+    End(fn(Ending, &Access, &mut dyn GuestCpu, &Site) -> Option<u64>),
+    /// An instruction that is not forwarded: gives an ending if QEMU is not to execute it.
+    Instead(fn(&dyn Cpu, &Site) -> Option<Ending>),
+    /// How an MPCIFC or STPCIFC ends whose block cannot be reached; `None` leaves it to QEMU.
+    Refuse(fn(Ending) -> Option<Ending>),
+    /// Changes what QEMU reads of such an instruction.
+    Before(fn(&mut dyn GuestCpu, &Site, &mut Undo)),
+    /// Changes what such an instruction left in the guest.
+    After(fn(&mut dyn GuestCpu, &Record, Ended)),
+}
+
+/// How the guest got to the point where the outcome of an instruction is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It is at the next instruction; registers and PSW are its own.
+    Here,
+    /// It is in the handler of an exception or interruption.
+    InHandler,
+}
+
+/// What to put back after QEMU has executed an instruction whose operands were changed.
+#[derive(Debug, Default)]
+pub struct Undo {
+    pub(super) registers: Vec<(crate::decode::Gpr, u64)>,
+    pub(super) memory: Vec<(u64, Vec<u8>)>,
+}
+
+/// What a defect remembers from one instruction to the next.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The block before this one.
+    pub(super) block: Vec<u8>,
+    /// A store that is held back.
+    pub(super) held: Option<Held>,
+    /// Values loaded, by address space and offset.
+    pub(super) loaded: HashMap<(u8, u64), u64>,
+    /// Instructions carried out.
+    pub(super) count: u64,
+    /// Of an instruction that QEMU executes now.
+    pub(super) undo: Undo,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) function: usize,
+    pub(super) op: Op,
+    pub(super) place: Place,
+    pub(super) bytes: Vec<u8>,
+    /// Instructions that it waits for beyond the next one.
+    pub(super) late: u32,
+}
+
+/// The way to one function's server.
+#[derive(Debug)]
+pub struct Wire<'a> {
+    pub(super) function: usize,
+    pub(super) channel: &'a mut Channel,
+    pub(super) memory: &'a mut Memory,
+}
