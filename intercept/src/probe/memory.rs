@@ -113,7 +113,8 @@ impl Memory {
             })
         };
         match case.operand {
-            Operand::Absent => return nowhere(MEMORY + PAGE + source),
+            // An address that is cut to 31 bits leads to payloads.
+            Operand::Absent => return nowhere((1 << 32) + PAYLOADS + PAGE + source),
             Operand::SecondPageMissing => return nowhere(MEMORY - PAGE + source),
             _ => {}
         }

@@ -68,6 +68,9 @@ pub struct Outcome {
     /// After an exception: how far behind the instruction the old PSW is, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<u8>,
+    /// After an exception: the length of the instruction that the program interruption tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction_length: Option<u8>,
     /// After an access exception: where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,

@@ -29,6 +29,7 @@ const COUNTERS: u64 = MEASUREMENT + 16;
 const CLEARING_TIME: u64 = 3_000 << 12;
 
 /// Lowcore addresses (z/Architecture Principles of Operation, "Assigned Storage Locations").
+const PROGRAM_LENGTH_AND_CODE: i32 = 0x8c;
 const PROGRAM_CODE: i32 = 0x8e;
 const TRANSLATION_EXCEPTION: i32 = 0xa8;
 const INTERRUPTION_WORD: i32 = 0xc0;

@@ -8,6 +8,9 @@ use super::layout::{
 use crate::plan::{Base, Case, Handle, Instruction, Only, Patch, Payload, Variable};
 use s390x_asm::{Assembler, Gr, zpci};
 
+/// Condition code 2 in a PSW mask, which no case expects.
+const PSW_CONDITION: u64 = 2 << 44;
+
 /// Bytes per record.
 pub const SIZE: usize = 192;
 
@@ -178,7 +181,12 @@ fn psw_mask(case: &Case) -> u64 {
         .translation
         .control()
         .map_or(0, |control| PSW_DAT | (u64::from(control) << PSW_SPACE));
-    PSW_64 | problem | space
+    // What must set the condition code does not find the right one there.
+    let condition = match case.instruction {
+        Instruction::Sic | Instruction::Pciwb => 0,
+        _ => PSW_CONDITION,
+    };
+    PSW_64 | problem | space | condition
 }
 
 /// What the payload has at the patched place behind a handle or a group.

@@ -253,6 +253,9 @@ impl Dump<'_> {
             },
             interrupts: word(result::INTERRUPTS)?.min(255) as u8,
             interrupt_word: word(result::INTERRUPT_WORD)? as u32,
+            instruction_length: exception
+                .is_some()
+                .then_some((word(result::PROGRAM_CODE)? >> 16) as u8),
             resume: exception.map(|_| u8::try_from(resume).unwrap_or(u8::MAX)),
             fault: Fault::read(code, word(result::TRANSLATION_EXCEPTION)?, operand),
             changed,

@@ -149,6 +149,15 @@ fn resume(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     } else {
         case.instruction.size()
     };
+    let size = case.instruction.size();
+    if let Some(length) = outcome.instruction_length.filter(|length| *length != size) {
+        findings.add(
+            Verdict::RefusedWrongly,
+            format!(
+                "the program interruption tells an instruction length of {length}, expected {size}"
+            ),
+        );
+    }
     if resume != expected {
         findings.add(
             Verdict::RefusedWrongly,
@@ -190,6 +199,13 @@ fn told(
         let listed = list
             .chunks(16)
             .any(|entry| fields.iter().all(|field| differs(entry, field).is_none()));
+        let resume = clp::REQUEST + 16;
+        if outcome.block.get(resume..resume + 8) != Some(&[0; 8]) {
+            findings.add(
+                Verdict::ToldWrongly,
+                "the list says that more functions follow, and all are in it",
+            );
+        }
         if !listed {
             findings.add(
                 Verdict::ToldWrongly,

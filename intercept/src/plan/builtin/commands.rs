@@ -130,7 +130,17 @@ pub(super) fn driver() -> Vec<Case> {
         command("query-info", 0x08, &[], 200),
         command("query-rgid", 0x09, &[0, 0], 8).patched(Variable::Gid, 0),
     ] {
+        let name = command.name;
         cases.extend(command.cases(GROUP));
+        if name == "query-info" {
+            // The low byte of the first VLAN id has its highest bit set: 0x1fff.
+            cases.push(Case {
+                space: 2,
+                offset: 73,
+                length: 1,
+                ..Case::new("query-info-vlan-byte", GROUP, Instruction::Pcilg)
+            });
+        }
     }
     cases.extend(dmb("reg-dmb").cases(GROUP));
     if let Some(token) = cases.last_mut() {

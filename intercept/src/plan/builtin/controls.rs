@@ -149,6 +149,8 @@ pub(super) fn cases() -> Vec<Case> {
     let rpcit = |id: &str, offset, length| refresh(&format!("rpcit-{id}"), "rpcit", offset, length);
     let mut format = fib::interrupts(0);
     format[0] = 1;
+    let mut format_only = [0; fib::LENGTH];
+    format_only[0] = 1;
     let dma_space = |id: &str, operation| Case {
         space: 1,
         ..control(id, operation, fib::translation(0))
@@ -186,6 +188,8 @@ pub(super) fn cases() -> Vec<Case> {
             ..control("block-misaligned", 2, fib::interrupts(0))
         },
         control("format-1", 2, format),
+        // This one is not out of sequence as well.
+        control("format-1-measurement", 10, format_only),
         control("operation-unknown", 0x7f, fib::interrupts(0)),
         control("operation-0", 0, fib::interrupts(0)),
         control("operation-255", 0xff, fib::interrupts(0)),

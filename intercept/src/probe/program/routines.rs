@@ -1,8 +1,8 @@
 //! Subroutines and interruption handlers.
 
 use super::{
-    INTERRUPTION_WORD, IO_OLD, Labels, PROGRAM_CODE, PROGRAM_OLD, SUPERVISOR_OLD,
-    TRANSLATION_EXCEPTION, set_state, var,
+    INTERRUPTION_WORD, IO_OLD, Labels, PROGRAM_CODE, PROGRAM_LENGTH_AND_CODE, PROGRAM_OLD,
+    SUPERVISOR_OLD, TRANSLATION_EXCEPTION, set_state, var,
 };
 use crate::probe::layout::{MAILBOX, REGISTERS_AFTER, REGISTERS_BEFORE, state, variable};
 use s390x_asm::{Assembler, Condition, Gr, zpci};
@@ -67,7 +67,7 @@ pub(super) fn handlers(code: &mut Assembler, labels: &Labels) {
 
     code.bind(labels.program_handler);
     take_registers(code, labels);
-    code.llgh(Gr::R0, PROGRAM_CODE, Gr::R0);
+    code.llgf(Gr::R0, PROGRAM_LENGTH_AND_CODE, Gr::R0);
     code.stg(Gr::R0, var(variable::PROGRAM_CODE), Gr::R9);
     code.lg(Gr::R0, TRANSLATION_EXCEPTION, Gr::R0);
     code.stg(Gr::R0, var(variable::TRANSLATION_EXCEPTION), Gr::R9);
