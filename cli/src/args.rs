@@ -61,6 +61,8 @@ pub enum Command {
     View(vfio_user_ism_view::Args),
     /// Play the client's side of a capture against a server, and say where the answers differ.
     Replay(vfio_user_ism_view::replay::ReplayArgs),
+    /// Change a QEMU source tree so that it hands zPCI accesses to vfio-user functions whole.
+    Qemu(qemu_zpci::Args),
     /// Print the completion script of a shell
     #[command(hide = true)]
     Completions {

@@ -81,6 +81,9 @@ pub enum Failure {
     /// The lab's modules could not be built.
     #[error("fetch")]
     Kit(#[source] lab::KitError),
+    /// The changes cannot be applied to a QEMU tree.
+    #[error("qemu")]
+    Qemu(#[source] qemu_zpci::Error),
     /// Fetching failed.
     #[error("fetch: {0}")]
     Fetch(String),
@@ -168,6 +171,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) => Err(Failure::View(error)),
         },
+        Some(Command::Qemu(args)) => print(&qemu_zpci::run(&args).map_err(Failure::Qemu)?),
         Some(Command::Completions { shell }) => {
             print(&String::from_utf8_lossy(&shell::completions(shell)))
         }

@@ -50,8 +50,8 @@ pub struct Wiring {
     pub function: PathBuf,
     /// Socket of its switch port.
     pub network: PathBuf,
-    /// Value of `-plugin`.
-    pub plugin: OsString,
+    /// Value of `-plugin`, if QEMU loads one.
+    pub plugin: Option<OsString>,
 }
 
 /// A guest whose QEMU was started.

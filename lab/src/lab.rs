@@ -104,7 +104,7 @@ impl Lab {
             Task::Forward(channel(&function))
         };
         let wiring = Wiring {
-            plugin: plugin::argument(&setup.plugin, &task, FID),
+            plugin: (setup.plugin.as_deref()).map(|plugin| plugin::argument(plugin, &task, FID)),
             function,
             network,
         };

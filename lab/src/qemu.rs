@@ -2,6 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use intercept::process;
 
 /// The function's user-defined id, which names it in the guest: `0007:00:00.0`.
 pub const UID: u32 = 7;
@@ -25,8 +28,8 @@ pub struct CommandLine {
     pub append: String,
     /// Socket of the function.
     pub function: PathBuf,
-    /// Value of `-plugin`.
-    pub plugin: OsString,
+    /// Value of `-plugin`, if QEMU loads one.
+    pub plugin: Option<OsString>,
     /// Socket of the console.
     pub console: PathBuf,
     /// Socket of the network.
@@ -59,7 +62,9 @@ impl CommandLine {
         line.add("-initrd", &self.initramfs);
         line.add("-append", &self.append);
         self.devices(&mut line);
-        line.add("-plugin", &self.plugin);
+        if let Some(plugin) = &self.plugin {
+            line.add("-plugin", plugin);
+        }
         line.0.extend(self.extra.iter().cloned());
         line.0
     }
@@ -92,6 +97,19 @@ impl CommandLine {
     }
 }
 
+/// Whether this QEMU hands zPCI accesses to vfio-user functions whole: it has the changes of `qemu/`,
+/// which give the zpci device the property `stores`.
+pub fn hands_over_whole(program: &Path) -> bool {
+    let mut command = process::command(program);
+    command.args(["-machine", "none", "-device", "zpci,help"]);
+    let help = command.stdin(Stdio::null()).output();
+    help.is_ok_and(|help| {
+        let text = String::from_utf8_lossy(&help.stdout);
+        text.lines()
+            .any(|line| line.trim_start().starts_with("stores="))
+    })
+}
+
 struct Line(Vec<OsString>);
 
 impl Line {
@@ -119,7 +137,9 @@ pub fn option(prefix: &str, path: &Path) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, mac};
+    use std::path::Path;
+
+    use super::{CommandLine, hands_over_whole, mac};
 
     fn line(extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
@@ -130,7 +150,7 @@ mod tests {
             initramfs: "/i".into(),
             append: "console=ttysclp0".into(),
             function: "/tmp/a \"b\".sock".into(),
-            plugin: "file=/p".into(),
+            plugin: Some("file=/p".into()),
             console: "/c".into(),
             network: "/n,1".into(),
             ports: vec![("port0".into(), "/p0".into())],
@@ -159,6 +179,27 @@ mod tests {
     #[test]
     fn a_guest_has_the_processors_that_were_asked_for() {
         assert!(line(&[]).windows(2).any(|pair| pair == ["-smp", "2"]));
+    }
+
+    #[test]
+    fn a_qemu_with_the_changes_is_known_by_its_zpci_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let qemu = |name: &str, says: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&path, mode).unwrap();
+            path
+        };
+        assert!(hands_over_whole(&qemu(
+            "changed",
+            "zpci options:\n  stores=<str>"
+        )));
+        assert!(!hands_over_whole(&qemu(
+            "stock",
+            "zpci options:\n  fid=<uint32>"
+        )));
+        assert!(!hands_over_whole(Path::new("/no/such/qemu")));
     }
 
     #[test]

@@ -10,15 +10,16 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Recipe;
 use crate::kit::{KernelChoice, Kit, OwnKernel};
-use crate::{boot, plugin};
+use crate::qemu::hands_over_whole;
+use crate::{boot, plugin, say};
 
 /// What a lab is made of.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The program whose `serve` is the server.
     pub program: PathBuf,
-    /// The plugin.
-    pub plugin: PathBuf,
+    /// The plugin. Without one, QEMU itself hands the guest's instructions over.
+    pub plugin: Option<PathBuf>,
     /// Whether the plugin records instructions instead of forwarding them.
     pub observe: bool,
     /// The guests.
@@ -48,10 +49,23 @@ impl Setup {
         if let Some(kernel) = &args.kernel {
             boot::check_kernel(kernel)?;
         }
-        let plugin = plugin::find(args.plugin.as_deref(), program)?;
+        let named = args.plugin.as_deref();
+        let named = named
+            .map(|path| plugin::find(Some(path), program))
+            .transpose()?;
         let cache = Cache::locate().map_err(Error::NoQemu)?;
         let qemu =
             Qemu::find(Machine::S390x, args.qemu.as_deref(), &cache).map_err(Error::NoQemu)?;
+        let plugin = match named {
+            Some(plugin) => Some(plugin),
+            None if !args.observe && hands_over_whole(&qemu.program) => {
+                say(format_args!(
+                    "this QEMU hands zPCI accesses over itself: no plugin is loaded"
+                ));
+                None
+            }
+            None => Some(plugin::find(None, program)?),
+        };
         let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
         let initramfs = folder.passing("initramfs");
         boot::write_initramfs(&kit, &initramfs)?;

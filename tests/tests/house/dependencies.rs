@@ -263,6 +263,7 @@ const LAYERS: [&[&str]; 4] = [
         "zpci-region",
         "debian-fetch",
         "s390x-asm",
+        "qemu-zpci",
     ],
     &["ism", "intercept", "doctor", "vfio-user-ism-plugin"],
     &["vfio-user-ism-server", "vfio-user-ism-view", "lab"],

@@ -1,0 +1,90 @@
+//! The command line of `qemu`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use crate::changes::{CHANGES, TESTED};
+use crate::commits;
+use crate::tree::{Tree, TreeError};
+
+/// Arguments of `qemu`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Apply the zPCI changes to a QEMU source tree, unpacked or git. A tree that is not understood
+    /// is left as it is.
+    Apply {
+        /// The tree.
+        tree: PathBuf,
+        /// Make one signed-off git commit for each change.
+        #[arg(long)]
+        commit: bool,
+    },
+    /// List the changes and their reasons.
+    Changes,
+}
+
+/// Why nothing was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// Git.
+    #[error("{0}")]
+    Git(String),
+}
+
+/// Carries the command out. Returns the text for standard output.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(args: &Args) -> Result<String, Error> {
+    match &args.command {
+        Command::Changes => Ok(list()),
+        Command::Apply { tree, commit } => {
+            let tree = Tree::open(tree)?;
+            let plan = tree.plan(&CHANGES)?;
+            if *commit {
+                commits::check(tree.root()).map_err(Error::Git)?;
+            }
+            let mut text = String::new();
+            for (change, written) in CHANGES.iter().zip(&plan) {
+                tree.write(written)?;
+                if *commit {
+                    commits::commit(tree.root(), change, written).map_err(Error::Git)?;
+                }
+                let files = written.keys().map(|file| format!("  {file}\n"));
+                text.push_str(&format!(
+                    "{}\n{}",
+                    change.subject,
+                    files.collect::<String>()
+                ));
+            }
+            text.push_str(&verdict(&tree.version));
+            Ok(text)
+        }
+    }
+}
+
+fn verdict(version: &str) -> String {
+    let tested = TESTED.join(", ");
+    if TESTED.contains(&version) {
+        format!("QEMU {version}: built and tested with these changes.\n")
+    } else {
+        format!("QEMU {version}: not tested with these changes (tested: {tested}).\n")
+    }
+}
+
+fn list() -> String {
+    let change =
+        |change: &crate::changes::Change| format!("{}\n\n{}\n\n", change.subject, change.reason);
+    let changes: String = CHANGES.iter().map(change).collect();
+    format!("{changes}Tested with QEMU {}.\n", TESTED.join(", "))
+}

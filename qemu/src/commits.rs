@@ -1,0 +1,49 @@
+//! The changes as git commits, with the identity that the user's git has.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::changes::Change;
+use crate::tree::Written;
+
+/// Whether `root` is the work tree of a git repository without uncommitted changes.
+///
+/// # Errors
+/// Says what it is instead.
+pub fn check(root: &Path) -> Result<(), String> {
+    let status = git(root, &["status", "--porcelain", "--untracked-files=no"])?;
+    if status.is_empty() {
+        return Ok(());
+    }
+    Err("the tree has uncommitted changes: commit them first".to_owned())
+}
+
+/// Commits what one change wrote, signed off by the user.
+///
+/// # Errors
+/// What git says.
+pub fn commit(root: &Path, change: &Change, written: &Written) -> Result<(), String> {
+    let files = written.keys().map(String::as_str);
+    let add: Vec<&str> = ["add", "--"].into_iter().chain(files).collect();
+    git(root, &add)?;
+    let message = format!("{}\n\n{}\n", change.subject, change.reason);
+    git(
+        root,
+        &["commit", "--quiet", "--signoff", "--message", &message],
+    )?;
+    Ok(())
+}
+
+fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("git: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(format!("git {}: {said}", arguments.first().unwrap_or(&"")))
+}

@@ -1,0 +1,142 @@
+//! A QEMU source tree: nothing is written unless everything can be.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::changes::Change;
+use crate::source::Source;
+
+/// Why a tree is left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// The folder holds no QEMU.
+    #[error("{}: no QEMU source tree: expected VERSION and hw/s390x in it", .0.display())]
+    NotQemu(PathBuf),
+    /// The changes are in the tree already.
+    #[error("{}: the changes are in this tree already ({file} is there)", tree.display())]
+    Applied {
+        /// The tree.
+        tree: PathBuf,
+        /// A file of ours.
+        file: String,
+    },
+    /// Places that the edits name are missing.
+    #[error(
+        "{}: this QEMU {version} is not understood, and nothing was changed:\n{}",
+        tree.display(), missing.join("\n")
+    )]
+    NotUnderstood {
+        /// The tree.
+        tree: PathBuf,
+        /// Its version.
+        version: String,
+        /// What is missing, with its file.
+        missing: Vec<String>,
+    },
+    /// A file cannot be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A QEMU source tree.
+#[derive(Debug)]
+pub struct Tree {
+    root: PathBuf,
+    /// Its version, as the file VERSION says.
+    pub version: String,
+}
+
+/// The files that one change makes or replaces.
+pub type Written = BTreeMap<String, String>;
+
+impl Tree {
+    /// Looks at a folder.
+    ///
+    /// # Errors
+    /// It holds no QEMU.
+    pub fn open(root: &Path) -> Result<Self, TreeError> {
+        let version = std::fs::read_to_string(root.join("VERSION"));
+        match version {
+            Ok(version) if root.join("hw/s390x").is_dir() => Ok(Self {
+                root: root.to_owned(),
+                version: version.trim().to_owned(),
+            }),
+            _ => Err(TreeError::NotQemu(root.to_owned())),
+        }
+    }
+
+    /// Where it lies.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What each change would write. Nothing is written yet.
+    ///
+    /// # Errors
+    /// The tree has the changes, or lacks a place that one of them names.
+    pub fn plan(&self, changes: &[Change]) -> Result<Vec<Written>, TreeError> {
+        let mut now: BTreeMap<&str, Source> = BTreeMap::new();
+        let mut missing = Vec::new();
+        let mut plan = Vec::new();
+        for change in changes {
+            let mut written = Written::new();
+            for (file, text) in change.files {
+                if self.root.join(file).exists() {
+                    return Err(TreeError::Applied {
+                        tree: self.root.clone(),
+                        file: (*file).to_owned(),
+                    });
+                }
+                written.insert((*file).to_owned(), (*text).to_owned());
+            }
+            for edit in change.edits {
+                if !now.contains_key(edit.file) {
+                    match std::fs::read_to_string(self.root.join(edit.file)) {
+                        Ok(text) => {
+                            now.insert(edit.file, Source::new(&text));
+                        }
+                        Err(error) => {
+                            missing.push(format!("  {}: {error}", edit.file));
+                            continue;
+                        }
+                    }
+                }
+                if let Some(source) = now.get_mut(edit.file) {
+                    match source.edit(&edit.place, edit.text) {
+                        Ok(()) => {
+                            written.insert(edit.file.to_owned(), source.text());
+                        }
+                        Err(what) => missing.push(format!("  {}: {what}", edit.file)),
+                    }
+                }
+            }
+            plan.push(written);
+        }
+        if missing.is_empty() {
+            return Ok(plan);
+        }
+        Err(TreeError::NotUnderstood {
+            tree: self.root.clone(),
+            version: self.version.clone(),
+            missing,
+        })
+    }
+
+    /// Writes what one change writes.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, written: &Written) -> Result<(), TreeError> {
+        for (file, text) in written {
+            let path = self.root.join(file);
+            std::fs::write(&path, text).map_err(|source| TreeError::File { path, source })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! The changes applied to a tree that has the names they need, and to trees that lack one.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use qemu_zpci::changes::CHANGES;
+use qemu_zpci::tree::{Tree, TreeError};
+
+/// Files with the names that the edits look for. The text is not QEMU's.
+const TREE: [(&str, &str); 7] = [
+    (
+        "target/s390x/mmu_helper.c",
+        "static void trigger_access_exception(int type)\n{\n        trigger_pgm_exception(env, type);\n}\n",
+    ),
+    ("VERSION", "99.0.1\n"),
+    (
+        "hw/s390x/meson.build",
+        "s390x_ss.add(when: 'CONFIG_VFIO', if_true: files('s390-pci-vfio.c'))\n",
+    ),
+    (
+        "include/hw/s390x/s390-pci-bus.h",
+        "struct S390PCIBusDevice {\n    MemoryRegion msix_notify_mr;\n};\n",
+    ),
+    (
+        "hw/s390x/s390-pci-bus.c",
+        "\
+static const Property s390_pci_device_properties[] = {
+    DEFINE_PROP_STRING(\"target\", S390PCIBusDevice, target),
+};
+static void s390_pcihost_plug(DeviceState *dev)
+{
+        if (s390_pci_msix_init(pbdev) && !pbdev->interp) {
+            return;
+        }
+}
+",
+    ),
+    (
+        "hw/s390x/s390-pci-inst.c",
+        "\
+static MemTxResult zpci_read_bar(int pcias)
+{
+    mr = pdev->io_regions[pcias].memory;
+    mr = s390_get_subregion(mr, offset, len);
+}
+static MemTxResult zpci_write_bar(int pcias)
+{
+    mr = pdev->io_regions[pcias].memory;
+    mr = s390_get_subregion(mr, offset, len);
+}
+int pcistb_service_call(int pcias)
+{
+    if (pcias > ZPCI_IO_BAR_MAX) {
+        return 0;
+    }
+    mr = s390_get_subregion(mr, offset, len);
+    dispatch(mr, MO_64);
+}
+",
+    ),
+    (
+        "hw/vfio-user/pci.c",
+        "\
+static void vfio_user_msix_teardown(VFIOPCIDevice *vdev)
+{
+    g_free(vdev->msix->pba_region);
+    vdev->msix->pba_region = NULL;
+}
+static void vfio_user_pci_finalize(Object *obj)
+{
+    if (vdev->msix != NULL) {
+        vfio_user_msix_teardown(vdev);
+    }
+}
+static void vfio_user_pci_class_init(ObjectClass *klass)
+{
+    pdc->realize = vfio_user_pci_realize;
+}
+",
+    ),
+];
+
+fn make(root: &Path) {
+    for (file, text) in TREE {
+        let path = root.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::create_dir_all(root.join("include/hw/s390x")).unwrap();
+}
+
+fn read(root: &Path, file: &str) -> String {
+    fs::read_to_string(root.join(file)).unwrap()
+}
+
+/// Every file below `root` with its text.
+fn all(root: &Path) -> Vec<(String, String)> {
+    let files = TREE.iter().map(|(file, _)| *file);
+    let new = CHANGES.iter().flat_map(|change| change.files);
+    let files = files.chain(new.map(|(file, _)| *file));
+    let text = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
+    files.map(|file| (file.to_owned(), text(file))).collect()
+}
+
+#[test]
+fn every_edit_lands_where_it_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    make(root);
+    let tree = Tree::open(root).unwrap();
+    assert_eq!(tree.version, "99.0.1");
+    for written in tree.plan(&CHANGES).unwrap() {
+        tree.write(&written).unwrap();
+    }
+    let instructions = read(root, "hw/s390x/s390-pci-inst.c");
+    let store = instructions
+        .split("int pcistb_service_call")
+        .nth(1)
+        .unwrap();
+    let order = [
+        "ZPCI_IO_BAR_MAX",
+        "s390_pci_vfio_user_takes_block",
+        "if (!mr)",
+        "s390_get_subregion",
+    ];
+    let places: Vec<usize> = order.iter().map(|word| store.find(word).unwrap()).collect();
+    assert!(places.is_sorted(), "{store}");
+    assert_eq!(instructions.matches("if (!mr) {").count(), 3);
+    // The first line of an insertion is indented as the others are.
+    assert!(
+        instructions.lines().all(|line| !line.starts_with("if (")),
+        "{instructions}"
+    );
+    let bus = read(root, "hw/s390x/s390-pci-bus.c");
+    assert!(
+        bus.contains("if (s390_pci_msix_init(pbdev) &&\n            s390_pci_vfio_user_msi_init(")
+    );
+    let header = read(root, "include/hw/s390x/vfio-user-ism.h");
+    assert!(
+        header.contains("struct vui_zpci_request"),
+        "the contract's header"
+    );
+
+    let again = Tree::open(root).unwrap().plan(&CHANGES).unwrap_err();
+    assert!(matches!(again, TreeError::Applied { .. }), "{again}");
+}
+
+#[test]
+fn a_tree_that_lacks_a_name_is_left_as_it_is() {
+    for (file, text) in TREE.iter().filter(|(file, _)| *file != "VERSION") {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        make(root);
+        let changed = text
+            .replace("msix", "msiy")
+            .replace("vfio", "vfi0")
+            .replace("trigger_a", "trigger_b");
+        fs::write(root.join(file), changed.replace("zpci_read_bar", "zpci_rd")).unwrap();
+        let before = all(root);
+        let tree = Tree::open(root).unwrap();
+        let error = tree.plan(&CHANGES).unwrap_err().to_string();
+        assert!(error.contains(file), "{file}: {error}");
+        assert!(error.contains("99.0.1"), "{error}");
+        assert_eq!(all(root), before, "{file}");
+    }
+}
+
+#[test]
+fn a_folder_without_qemu_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Tree::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("no QEMU source tree"), "{error}");
+}
+
+#[test]
+fn each_change_becomes_a_signed_off_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    make(root);
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(root).args(arguments);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "--quiet"]);
+    git(&["config", "user.name", "A Developer"]);
+    git(&["config", "user.email", "developer@example.org"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "base"]);
+
+    let tree = Tree::open(root).unwrap();
+    qemu_zpci::commits::check(root).unwrap();
+    for (change, written) in CHANGES.iter().zip(tree.plan(&CHANGES).unwrap()) {
+        tree.write(&written).unwrap();
+        qemu_zpci::commits::commit(root, change, &written).unwrap();
+    }
+    let log = git(&["log", "--format=%s%n%b", "HEAD~5..HEAD"]);
+    for change in &CHANGES {
+        assert!(log.contains(change.subject), "{log}");
+    }
+    let signed = "Signed-off-by: A Developer <developer@example.org>";
+    assert_eq!(log.matches(signed).count(), 5, "{log}");
+    assert_eq!(git(&["status", "--porcelain"]), "");
+
+    fs::write(root.join("VERSION"), "1\n").unwrap();
+    assert!(qemu_zpci::commits::check(root).is_err());
+}
