@@ -117,8 +117,7 @@ impl Connection {
             // A client that is never waited for leaves the other tasks of this thread their turn.
             tokio::task::coop::consume_budget().await;
             let window = self.ahead.window(self.received.bytes());
-            let room = self.received.room(RECEIVE_LEN.max(window));
-            let room = &mut room[..window];
+            let room = &mut self.received.room(window)[..window];
             tokio::select! {
                 biased;
                 () = &mut woken, if kind == ClientKind::Device => {

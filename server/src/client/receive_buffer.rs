@@ -43,7 +43,7 @@ impl ReceiveBuffer {
             self.bytes.copy_within(self.from..self.to, 0);
             (self.from, self.to) = (0, self.to - self.from);
             if self.bytes.len() - self.to < least {
-                self.bytes.resize(self.to + least, 0);
+                self.bytes.resize((self.to + least).max(RECEIVE_LEN), 0);
             }
         }
         &mut self.bytes[self.to..]
