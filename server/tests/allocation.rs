@@ -65,11 +65,12 @@ fn count() {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const RAM: u64 = 0x10_0000;
+// In the DMA window that CLP announces.
+const RAM: u64 = 0x1_0010_0000;
 const SBA: u64 = RAM;
 const IEQ: u64 = RAM + 0x1000;
 const SOURCE: u64 = RAM + 0x2000;
-const DMB: u64 = 0x20_0000;
+const DMB: u64 = 0x1_0020_0000;
 const SENDER_GID: u64 = 0x1500_0000_0000_0001;
 
 /// A blocking client.
