@@ -1,8 +1,8 @@
 //! Plays the client's side of a capture against a server, and compares the answers: the `replay`
 //! subcommand.
 //!
-//! - [`steps`]: what the capture holds, in order;
-//! - [`connection`]: one client's socket, with descriptors like those that were recorded;
+//! - `steps`: what the capture holds, in order;
+//! - `connection`: one client's socket, with descriptors like those that were recorded;
 //! - this file: the order of it all, and what differs.
 
 mod connection;

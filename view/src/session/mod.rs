@@ -1,8 +1,8 @@
 //! A session as rows: lanes, DMBs, rings, and three levels of detail.
 //!
 //! The rows of [`Level::Events`] are the lines of the files. Those of [`Level::Acts`] are what lines
-//! make together: a command with its stores and loads, a send with all its moves ([`acts`]). Those of
-//! [`Level::Story`] are runs of acts that are alike ([`story`]).
+//! make together: a command with its stores and loads, a send with all its moves (`acts`). Those of
+//! [`Level::Story`] are runs of acts that are alike (`story`).
 
 mod acts;
 mod dmbs;
