@@ -151,7 +151,7 @@ fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
         .find(|section| section.starts_with(heading));
     let lines = section.unwrap_or_default().lines();
     lines
-        .filter(|line| line.starts_with("| `"))
+        .filter(|line| line.starts_with("| `") && !line.starts_with("| `break="))
         .map(|line| {
             let cells = line.trim_matches('|').split(" | ");
             cells
