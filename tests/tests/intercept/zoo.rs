@@ -11,8 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use vfio_user_ism_tests::program::{self, Ended};
 
-/// Runs at a time, for each kind.
-const AT_A_TIME: usize = 2;
+/// Runs without a report in a row that mean that there is none. On a busy machine QEMU may not start in time.
+const TRIES: usize = 3;
 /// What the table says of a defect that no case shows.
 const UNSEEN: &str = "not seen";
 /// What it says of one with which no plan can be run.
@@ -37,7 +37,7 @@ fn intercept(arguments: &[&str]) -> Ended {
     let mut command = program::command();
     command.args(["intercept", "--forward"]).args(arguments);
     // Many of these run at a time, and beside other tests.
-    program::finish_within(Duration::from_secs(120), command)
+    program::finish_within(Duration::from_secs(600), command)
 }
 
 /// Kinds with their defects: name and description.
@@ -65,7 +65,7 @@ type Labels = Vec<(String, String, bool)>;
 
 /// What a run with this defect says: labels, or why there is no report.
 fn labels(defect: Option<&str>) -> Result<Labels, String> {
-    let mut arguments = vec!["--format", "json", "--timeout", "30"];
+    let mut arguments = vec!["--format", "json", "--timeout", "100"];
     if let Some(defect) = defect {
         arguments.extend(["--break", defect]);
     }
@@ -111,7 +111,13 @@ fn judge(name: &str, what: &str) -> (BTreeMap<String, String>, Row) {
         verdict: verdict.to_owned(),
         case: case.to_owned(),
     };
-    let labels = match labels(Some(name)) {
+    let mut found = labels(Some(name));
+    for _ in 1..TRIES {
+        if found.is_err() {
+            found = labels(Some(name));
+        }
+    }
+    let labels = match found {
         Ok(labels) => labels,
         Err(message) => {
             let words = message.split_whitespace().take(9).collect::<Vec<_>>();
@@ -194,25 +200,11 @@ fn write(kind: &str, rows: &[Row]) {
 fn check(kind: &str) {
     let defects = &list()[kind];
     good();
-    let next = Mutex::new(defects.iter().enumerate());
-    let found = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                loop {
-                    let Some((number, (name, what))) = next.lock().unwrap().next() else {
-                        return;
-                    };
-                    let judged = judge(name, what);
-                    found.lock().unwrap().insert(number, judged);
-                }
-            });
-        }
-    });
-    let found = found.into_inner().unwrap();
-    assert_eq!(found.len(), defects.len());
+    // The kinds run side by side, which is as much as a small machine can do.
+    let judged = defects.iter().map(|(name, what)| judge(name, what));
+    let found: Vec<_> = judged.collect();
     if std::env::var_os("ZOO_WRITE").is_some() {
-        let rows: Vec<Row> = found.values().map(|(_, row)| row.clone()).collect();
+        let rows: Vec<Row> = found.iter().map(|(_, row)| row.clone()).collect();
         return write(kind, &rows);
     }
     let text = std::fs::read_to_string(page()).unwrap();
@@ -226,18 +218,20 @@ fn check(kind: &str) {
         .into_iter()
         .map(|row| row[0].clone())
         .collect();
-    for (row, (bad, now)) in documented.iter().zip(found.values()) {
+    for (row, (bad, now)) in documented.iter().zip(&found) {
         let [name, what, verdict, case] = &row[..] else {
             panic!("{row:?}");
         };
         assert_eq!(what, &now.what, "{name}");
         match verdict.as_str() {
-            UNSEEN | NO_REPORT => assert_eq!((verdict, case), (&now.verdict, &now.case), "{name}"),
+            UNSEEN => assert_eq!(verdict, &now.verdict, "{name}"),
+            NO_REPORT => assert_eq!(verdict, &now.verdict, "{name}: {}", now.case),
             // The case may have further verdicts, as of a piece that is lost and altered.
             _ => assert!(
                 bad.get(case)
                     .is_some_and(|label| label.contains(verdict.as_str())),
-                "{name}: {case} should be {verdict}, but: {bad:?}"
+                "{name}: {case} should be {verdict}, but {}: {bad:?}",
+                now.case
             ),
         }
         assert_eq!(
