@@ -18,6 +18,7 @@
 //! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
 //! | [`threads`] | threads of one test that wait for each other |
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
+//! | [`plug`] | such a machine into which functions are plugged, and pulled out again |
 //! | [`relay`] | keeps what a client says to the server |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ pub mod debian_archive;
 pub mod driver;
 pub mod lender;
 pub mod memory;
+pub mod plug;
 pub mod program;
 pub mod qemu;
 pub mod qtest;

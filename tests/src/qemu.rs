@@ -3,13 +3,15 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use debian_fetch::{Cache, Guest, Initramfs, Machine, Qemu};
 use tempfile::TempDir;
+
+use crate::wire::eventually;
 
 /// A guest that takes longer to boot fails a test. It takes 5 s on an idle machine.
 pub const BOOT: Duration = Duration::from_secs(120);
@@ -129,6 +131,12 @@ impl Process {
     pub fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
         let left = deadline.saturating_duration_since(Instant::now());
         self.output.recv_timeout(left)
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn ended(&mut self) -> ExitStatus {
+        eventually("QEMU ends", || self.child.try_wait().unwrap())
     }
 
     /// What it printed as errors and warnings.

@@ -3,10 +3,11 @@
 //! Source: the comment at the head of QEMU's `system/qtest.c`. A line is a command, a line
 //! beginning with `OK` its answer.
 
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
 use debian_fetch::Machine;
+use tempfile::TempDir;
 
 use crate::qemu::{self, Memory, Process};
 use crate::wire::PATIENCE;
@@ -21,9 +22,17 @@ pub const COMMAND_BAR: u64 = 0xe000_0000;
 pub const MSIX_BAR: u64 = 0xe010_0000;
 
 /// Slot of the function on bus 0.
-const SLOT: u32 = 4;
+pub(crate) const SLOT: u32 = 4;
 const CONFIG_ADDRESS: u16 = 0xcf8;
 const CONFIG_DATA: u16 = 0xcfc;
+
+/// The command for a machine that qtest drives.
+pub(crate) fn machine(kind: &str, memory: Memory) -> Command {
+    let mut command = qemu::command(Machine::X86_64, memory, (RAM_LEN >> 20) as u32);
+    command.args(["-M", kind, "-accel", "qtest"]);
+    command.args(["-qtest", "stdio", "-qtest-log", "none"]);
+    command
+}
 
 /// A running machine.
 #[derive(Debug)]
@@ -36,20 +45,14 @@ impl Qtest {
     /// Starts a machine with the function behind `socket`; `properties` are more properties of
     /// the device as JSON, e.g. `,"x-no-posted-writes":true`.
     pub fn start(socket: &std::path::Path, memory: Memory, properties: &str) -> Self {
-        let mut command: Command = qemu::command(Machine::X86_64, memory, (RAM_LEN >> 20) as u32);
-        command.args([
-            "-M",
-            "q35",
-            "-accel",
-            "qtest",
-            "-qtest",
-            "stdio",
-            "-qtest-log",
-            "none",
-        ]);
+        let mut command = machine("q35", memory);
         let properties = format!(r#","addr":"{SLOT}"{properties}"#);
         command.args(["-device", &qemu::device(socket, "ism0", &properties)]);
-        let process = Process::start(command, tempfile::tempdir().unwrap());
+        Self::running(command, tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn running(command: Command, folder: TempDir) -> Self {
+        let process = Process::start(command, folder);
         let mut machine = Self {
             process,
             received: String::new(),
@@ -59,10 +62,27 @@ impl Qtest {
         machine
     }
 
+    /// Sends a command that may be QEMU's last, and does not wait for the answer.
+    pub fn last_command(&mut self, line: &str) {
+        self.process.send(&format!("{line}\n"));
+    }
+
+    /// Waits for QEMU's end; the status and what it printed as errors.
+    #[track_caller]
+    pub fn ended(&mut self) -> (ExitStatus, String) {
+        (self.process.ended(), self.process.stderr())
+    }
+
     /// Runs one command; returns the answer without `OK`.
     #[track_caller]
     pub fn command(&mut self, line: &str) -> String {
-        self.process.send(&format!("{line}\n"));
+        self.last_command(line);
+        self.answer(line)
+    }
+
+    /// The answer to a command that was sent before, without `OK`.
+    #[track_caller]
+    pub fn answer(&mut self, line: &str) -> String {
         let answer = self.line(line);
         let Some(rest) = answer.strip_prefix("OK") else {
             panic!("qtest answered {line:?} with {answer:?}");

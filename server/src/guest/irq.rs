@@ -47,6 +47,7 @@ impl Vector {
 #[derive(Debug)]
 pub struct IrqTable {
     vectors: [Vec<Vector>; INDEXES as usize],
+    msix_used: bool,
     raised: u64,
     given_up: u64,
 }
@@ -64,6 +65,7 @@ impl IrqTable {
                 one(),
                 Vec::new(),
             ],
+            msix_used: false,
             raised: 0,
             given_up: 0,
         }
@@ -93,6 +95,11 @@ impl IrqTable {
         vectors.is_some_and(|vectors| vectors.iter().any(|vector| vector.eventfd.is_some()))
     }
 
+    /// Whether MSI-X had an eventfd since the client came or the device was reset.
+    pub fn msix_used(&self) -> bool {
+        self.msix_used
+    }
+
     /// Eventfds given up, for they made the server wait.
     pub fn given_up(&self) -> u64 {
         self.given_up
@@ -103,6 +110,7 @@ impl IrqTable {
         for index in 0..INDEXES {
             self.disable(index);
         }
+        self.msix_used = false;
     }
 
     /// Disables an index.
@@ -123,10 +131,13 @@ impl IrqTable {
         for (vector, eventfd) in vectors.iter_mut().zip(eventfds) {
             vector.eventfd = eventfd.map(Arc::new);
         }
+        self.msix_used |= self.is_bound(MSIX);
     }
 
-    /// Forgets what was raised while it was masked: the device was reset.
+    /// Forgets what was raised while it was masked, and a use of MSI-X that is over: the device was
+    /// reset.
     pub fn forget_pending(&mut self) {
+        self.msix_used = self.is_bound(MSIX);
         let vectors = self.vectors.iter_mut().flatten();
         vectors.for_each(|vector| vector.pending = false);
     }

@@ -89,12 +89,19 @@ fn capabilities_are_json_whatever_else_is_asked() {
     ] {
         let capabilities: Value = serde_json::from_str(&said(arguments)).unwrap();
         assert_eq!(capabilities["type"], "vfio-user");
-        assert!(
-            capabilities["features"]
-                .as_array()
-                .unwrap()
-                .contains(&"socket-path".into())
-        );
+        let features = capabilities["features"].as_array().unwrap();
+        for feature in [
+            "socket-path",
+            "twin-socket",
+            "error-on-sigusr2",
+            "capture",
+            "metrics",
+        ] {
+            assert!(
+                features.contains(&feature.into()),
+                "{feature}: {features:?}"
+            );
+        }
         let channel = &capabilities["instruction-channel"];
         assert_eq!(channel["socket-suffix"], ".insn");
         assert_eq!(channel["plugin"], "libvfio_user_ism_plugin.so");

@@ -1,5 +1,6 @@
 //! Unmodified QEMU as the client of the server.
 
+mod plugging;
 mod recordings;
 mod s390x;
 mod x86;
