@@ -42,7 +42,7 @@ impl Plug {
             monitor: BufReader::new(monitor),
         };
         assert!(plug.hear()["QMP"].is_object(), "no greeting");
-        plug.execute("qmp_capabilities", json!({}));
+        plug.execute("qmp_capabilities", &json!({}));
         plug
     }
 
@@ -54,7 +54,7 @@ impl Plug {
     }
 
     #[track_caller]
-    fn execute(&mut self, command: &str, arguments: Value) {
+    fn execute(&mut self, command: &str, arguments: &Value) {
         let line = json!({ "execute": command, "arguments": arguments });
         writeln!(self.monitor.get_mut(), "{line}").unwrap();
         let answer = loop {
@@ -73,13 +73,13 @@ impl Plug {
             "driver": "vfio-user-pci", "id": "ism0", "bus": "pci.0", "addr": SLOT.to_string(),
             "socket": { "type": "unix", "path": socket },
         });
-        self.execute("device_add", device);
+        self.execute("device_add", &device);
         self.machine.enable();
     }
 
     /// Asks for the function back; the guest lets it go. QEMU may not live through it.
     pub fn request(&mut self) {
-        self.execute("device_del", json!({ "id": "ism0" }));
+        self.execute("device_del", &json!({ "id": "ism0" }));
         let slot = 1 << SLOT;
         self.machine
             .last_command(&format!("outl {EJECT:#x} {slot:#x}"));
