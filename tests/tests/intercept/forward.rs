@@ -29,9 +29,9 @@ fn every_instruction_reaches_the_device_as_the_guest_executed_it() {
         ["as-specified", "not-run", "whole"],
         "{counts:?}"
     );
-    // Only what is for a QEMU without block stores is not run.
+    // Not run are the cases for a QEMU without block stores, for KVM, and of the measurement block.
     assert!(
-        counts["whole"] > 200 && counts["not-run"] < 10,
+        counts["whole"] > 250 && counts["not-run"] < 80,
         "{counts:?}"
     );
 }
