@@ -234,6 +234,9 @@ pub struct Args {
         help_heading = "Limits and exit code"
     )]
     pub timeout: u64,
+    /// Do not try block stores of every length in a second run when some fail.
+    #[arg(long, help_heading = "Limits and exit code")]
+    pub quick: bool,
     /// Exit code if the test cannot take place: no QEMU, no device, no firmware. `git bisect run` takes 125 for that.
     #[arg(
         long,

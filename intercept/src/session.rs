@@ -62,7 +62,7 @@ pub fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Error> {
     };
     let mut recording = run_plan(setting, plugin.as_ref(), plan, setting.folder, STARTS)?;
     let verdicts = verdict::classify(&recording, recording.model)?;
-    if lengths::are_worth_a_run(&recording, &verdicts) {
+    if !setting.args.quick && lengths::are_worth_a_run(&recording, &verdicts) {
         let plan = lengths::plan(recording.max_store_block);
         let folder = setting.folder.join("lengths");
         // Whatever becomes of it, the plan has been done.

@@ -35,7 +35,12 @@ fn page() -> PathBuf {
 
 fn intercept(arguments: &[&str]) -> Ended {
     let mut command = program::command();
-    command.args(["intercept", "--forward"]).args(arguments);
+    command
+        .args(["intercept", "--forward", "--quick"])
+        .args(arguments);
+    // Hundreds of runs that fail on purpose leave no logs behind.
+    let state = tempfile::tempdir().unwrap();
+    command.env("XDG_STATE_HOME", state.path());
     // Many of these run at a time, and beside other tests.
     program::finish_within(Duration::from_secs(600), command)
 }
