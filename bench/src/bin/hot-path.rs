@@ -146,11 +146,12 @@ fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
         "region-read-8" => vec![region(command::REGION_READ, access(2, 0, 8).0)],
         "region-write-8" => vec![region(
             command::REGION_WRITE,
-            region_write(2, 8, &page[..8]),
+            // Into a DMB: payloads without a header would break a rule.
+            region_write(0, own, &page[..8]),
         )],
         "write-multi-16" => {
             let writes: Vec<(u32, u64, &[u8])> = (0..16)
-                .map(|n| (2, (15 - n) * 16 + 8, &page[..8]))
+                .map(|n| (0, own + n * 16, &page[..8]))
                 .collect();
             vec![region(command::WRITE_MULTI, write_multi(&writes))]
         }
