@@ -150,9 +150,8 @@ fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
             region_write(0, own, &page[..8]),
         )],
         "write-multi-16" => {
-            let writes: Vec<(u32, u64, &[u8])> = (0..16)
-                .map(|n| (0, own + n * 16, &page[..8]))
-                .collect();
+            let writes: Vec<(u32, u64, &[u8])> =
+                (0..16).map(|n| (0, own + n * 16, &page[..8])).collect();
             vec![region(command::WRITE_MULTI, write_multi(&writes))]
         }
         "store-8" | "store-8-events" => vec![zpci(2, 0, 0, own, 8, &page[..8])],
