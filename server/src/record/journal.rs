@@ -122,7 +122,7 @@ impl Journal {
         reason: &str,
     ) {
         let name = self.names[function.0].as_str();
-        let iova_hex = format_args!("{iova:#x}");
+        let iova_hex = format!("{iova:#x}");
         tracing::warn!(function = name, iova = %iova_hex, len, errno, "not written: {reason}");
         let event = Event::NotWritten {
             iova,
@@ -242,7 +242,7 @@ impl Observer for Scope<'_> {
                 detail,
                 ..
             } = violation;
-            let offset = format_args!("{offset:#x}");
+            let offset = format!("{offset:#x}");
             if violation.severity >= Severity::Warn {
                 tracing::warn!(function, rule = id, times, pcias, %offset, len, pieces, piece_len, "{detail}");
             } else {
