@@ -75,7 +75,7 @@ pub fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
         let Some(path) = path else { continue };
         let device = serde_json::json!({
             "driver": "vfio-user-pci",
-            "id": function.plan().name,
+            "id": function.plan().config.name,
             "socket": { "type": "unix", "path": path.display().to_string() },
         });
         // Single quotes protect the JSON in a shell; one inside the path is closed and escaped.

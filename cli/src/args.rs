@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use vfio_user_ism_server::limits;
 use vfio_user_ism_server::sandbox;
+use zpci_region::Severity;
 
 /// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
 #[derive(Debug, Parser)]
@@ -126,7 +128,7 @@ pub enum EventsCommand {
 const MAX_POLL_US: u64 = 100_000;
 
 /// Flags of `serve`.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
     /// Device profile (JSON); the built-in `ism` profile without.
     #[arg(long, value_name = "FILE")]
@@ -168,8 +170,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SOCKET")]
     pub metrics: Option<PathBuf>,
     /// Exit with 1 if a violation of at least this severity was seen.
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
-    pub fail_on: FailOn,
+    #[arg(long, value_name = "SEVERITY", value_parser = fail_on(), default_value = "never")]
+    pub fail_on: Severity,
     /// Write "ready\n" to this descriptor, and close it, once clients can connect.
     #[arg(long, value_name = "N")]
     pub ready_fd: Option<i32>,
@@ -211,31 +213,14 @@ impl From<SandboxMode> for sandbox::Mode {
     }
 }
 
-/// When violations make the exit status 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    /// Never.
-    #[default]
-    Never,
-    /// From `note` on.
-    Note,
-    /// From `warn` on.
-    Warn,
-    /// On `reject`.
-    Reject,
-}
-
-impl FailOn {
-    /// The severity, unless never.
-    pub fn severity(self) -> Option<zpci_region::Severity> {
-        use zpci_region::Severity;
-        match self {
-            FailOn::Never => None,
-            FailOn::Note => Some(Severity::Note),
-            FailOn::Warn => Some(Severity::Warn),
-            FailOn::Reject => Some(Severity::Reject),
-        }
-    }
+/// The values of `--fail-on`; `never` is [`Severity::Off`].
+fn fail_on() -> impl TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(["never", "note", "warn", "reject"]).map(|name| match name.as_str() {
+        "note" => Severity::Note,
+        "warn" => Severity::Warn,
+        "reject" => Severity::Reject,
+        _ => Severity::Off,
+    })
 }
 
 /// How log lines look.

@@ -5,8 +5,6 @@ use serde_json::json;
 use zpci_region::rule::catalogue::CATALOGUE;
 use zpci_region::{Rule, RuleSet};
 
-use vfio_user_ism_server::profile::plan::group_name;
-
 use crate::args::ListFormat;
 
 /// All rules with their severities in force.
@@ -20,7 +18,7 @@ pub fn list(rules: &RuleSet, format: ListFormat) -> String {
                 .set_header(["rule", "group", "severity", "what breaks it"]);
             for info in &CATALOGUE {
                 let severity = rules.severity(info.rule).name();
-                table.add_row([info.id, group_name(info.group), severity, info.title]);
+                table.add_row([info.id, info.group.name(), severity, info.title]);
             }
             format!("{table}\n")
         }
@@ -30,7 +28,7 @@ pub fn list(rules: &RuleSet, format: ListFormat) -> String {
                 .map(|info| {
                     json!({
                         "id": info.id,
-                        "group": group_name(info.group),
+                        "group": info.group.name(),
                         "severity": rules.severity(info.rule).name(),
                         "default_severity": info.default.name(),
                         "always_fails": info.always_fails,
@@ -57,7 +55,7 @@ pub fn explain(id: &str) -> Option<String> {
         "{}: {}\n\nGroup {}, severity {} unless the profile says otherwise.\n{carried_out}\n{}\n\nSource: {}\n",
         info.id,
         info.title,
-        group_name(info.group),
+        info.group.name(),
         info.default.name(),
         textwrap::fill(info.reason, 80),
         info.source,

@@ -130,7 +130,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let rules = plan
                 .functions
                 .first()
-                .map(|function| function.rules.clone());
+                .map(|function| function.config.rules.clone());
             print(&rules_list::list(&rules.unwrap_or_default(), format))
         }
         Some(Command::Explain { id }) => match rules_list::explain(&id) {
@@ -145,7 +145,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let names: Vec<_> = plan
                 .functions
                 .iter()
-                .map(|function| function.name.as_str())
+                .map(|function| function.config.name.as_str())
                 .collect();
             print(&format!(
                 "{}: profile {:?}, functions {}\n",

@@ -174,8 +174,8 @@ impl<'a> Reference<'a> {
         let (announced, facts) = (&recording.announced, &recording.facts);
         let (plan, outcomes) = (&recording.plan, &recording.outcomes);
         let mut reference = match recording.source {
-            Source::Probe => Self::new(model, recording.max_store_block, facts, announced),
-            Source::Guest => Self::of_any_guest(model, recording.max_store_block, facts, announced),
+            Source::Probe => Self::new(model, recording.maxstbl, facts, announced),
+            Source::Guest => Self::of_any_guest(model, recording.maxstbl, facts, announced),
         };
         let mut expectations = Vec::new();
         for (index, ((tag, case), outcome)) in (0..).zip(&plan.cases).zip(outcomes).enumerate() {
@@ -491,7 +491,7 @@ impl<'a> Reference<'a> {
         let offset = self.offset(case);
         let maximum = match self.model {
             Model::Relaxed => u64::from(self.maximum),
-            Model::Strict => u64::from(self.maximum.min(self.facts.max_store_block)),
+            Model::Strict => u64::from(self.maximum.min(self.facts.maxstbl)),
         };
         let strict_form = !case.length.is_multiple_of(8)
             || case.length <= 8

@@ -229,7 +229,7 @@ impl Observed {
                 self.facts.end_dma = word(72);
             }
             Some(QUERY_GROUP) if response.len() >= 22 => {
-                self.facts.max_store_block = half(20) & 0x1fff;
+                self.facts.maxstbl = half(20) & 0x1fff;
             }
             Some(SET_FUNCTION) if response.len() >= 20 => {
                 let handle = part(16, 4)

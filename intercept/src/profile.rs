@@ -113,7 +113,7 @@ impl File {
         let mut announced = Announced::default();
         let all = &self.device;
         if let Some(value) = first(own, all, |device| device.max_store_block_length.as_ref()) {
-            announced.max_store_block = *value;
+            announced.maxstbl = *value;
         }
         if let Some(value) = first(own, all, |device| device.relaxed.as_ref()) {
             announced.relaxed = *value;
@@ -187,7 +187,7 @@ mod tests {
     fn the_strict_profile_is_strict() {
         let strict = config("strict.json").expect("reads");
         let announced = strict.announced;
-        assert_eq!((announced.max_store_block, announced.relaxed), (128, false));
+        assert_eq!((announced.maxstbl, announced.relaxed), (128, false));
     }
 
     #[test]

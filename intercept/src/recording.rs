@@ -288,7 +288,8 @@ pub struct Recording {
     /// What the function is, as its profile says: the model to measure against unless another is asked for.
     pub model: Model,
     /// The function's own longest block store, as its profile says.
-    pub max_store_block: u16,
+    #[serde(rename = "max-store-block")]
+    pub maxstbl: u16,
     /// What the function announces of itself, as its profile says.
     #[serde(default)]
     pub announced: Announced,

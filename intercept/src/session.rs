@@ -63,7 +63,7 @@ pub fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Error> {
     let mut recording = run_plan(setting, plugin.as_ref(), plan, setting.folder, STARTS)?;
     let verdicts = verdict::classify(&recording, recording.model)?;
     if !setting.args.quick && lengths::are_worth_a_run(&recording, &verdicts) {
-        let plan = lengths::plan(recording.max_store_block);
+        let plan = lengths::plan(recording.maxstbl);
         let folder = setting.folder.join("lengths");
         // Whatever becomes of it, the plan has been done.
         recording.lengths = run_plan(setting, plugin.as_ref(), plan, &folder, 1)
@@ -103,7 +103,7 @@ fn run_plan(
         },
         plan,
         model: model(setting.profile),
-        max_store_block: setting.profile.announced.max_store_block,
+        maxstbl: setting.profile.announced.maxstbl,
         announced: setting.profile.announced.clone(),
         facts: all.facts,
         setup: all.setup,
@@ -486,7 +486,7 @@ pub fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error>
         },
         plan: observed.plan(&format!("guest {name}")),
         model: model(setting.profile),
-        max_store_block: setting.profile.announced.max_store_block,
+        maxstbl: setting.profile.announced.maxstbl,
         announced: setting.profile.announced.clone(),
         facts: observed.facts,
         setup: Vec::new(),

@@ -111,7 +111,10 @@ impl Server {
             .map(|log| EventFile::create(&log.path, log.limit))
             .transpose()
             .map_err(StartError::Events)?;
-        let names = plan.functions.iter().map(|function| function.name.as_str());
+        let names = plan
+            .functions
+            .iter()
+            .map(|function| function.config.name.as_str());
         let capture = config
             .capture
             .map(|file| Capture::create(&file.path, file.limit, file.keep, names))
@@ -199,7 +202,7 @@ fn needs<'a>(plan: &Plan, sockets: &'a Sockets, metrics: Option<&'a Path>) -> Ne
         client_memory: plan.functions.iter().any(|function| {
             matches!(
                 function.carrier,
-                CarrierPolicy::Auto | CarrierPolicy::ProcessVirtual
+                CarrierPolicy::Auto | CarrierPolicy::Process
             )
         }),
     }

@@ -6,8 +6,8 @@
 /// PCI function type of ISM (Linux 6.12 arch/s390/include/asm/pci_clp.h).
 pub const PFT_ISM: u8 = 5;
 
-/// Longest store block a function can announce.
-const MAXSTBL_LIMIT: u16 = 4096;
+/// Longest store block in bytes that a function can announce.
+pub const MAXSTBL_LIMIT: u16 = 4096;
 
 const CAP_BASE: u16 = 1;
 const CAP_GROUP: u16 = 2;

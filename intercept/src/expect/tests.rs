@@ -5,7 +5,7 @@ use crate::probe::FunctionFacts;
 fn facts() -> FunctionFacts {
     FunctionFacts {
         bar_sizes: [48, 0, 12, 0, 0, 0],
-        max_store_block: 128,
+        maxstbl: 128,
         start_dma: 0x1_0000_0000,
         end_dma: 0x01ff_ffff_ffff_ffff,
         token: 0x5_0000_0000,

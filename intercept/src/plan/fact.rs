@@ -17,7 +17,8 @@ pub struct Announced {
     /// Whether block stores may have any length and alignment.
     pub relaxed: bool,
     /// Longest block store.
-    pub max_store_block: u16,
+    #[serde(rename = "max-store-block")]
+    pub maxstbl: u16,
     /// Physical channel id, which is the CHID of SMC-D.
     pub pchid: u16,
     /// Function type.
@@ -44,7 +45,7 @@ impl Default for Announced {
     fn default() -> Self {
         Self {
             relaxed: true,
-            max_store_block: 4096,
+            maxstbl: 4096,
             pchid: 0x07c0,
             function_type: ISM,
             bar_sizes: [48, 0, 12, 0, 12, 0],
@@ -219,7 +220,7 @@ impl Fact {
             Self::Refresh => masked(19, &[1], &[1]),
             Self::Relaxed => masked(19, &[u8::from(announced.relaxed) << 3], &[8]),
             Self::MaximumStoreBlock => {
-                let maximum = announced.max_store_block.to_be_bytes();
+                let maximum = announced.maxstbl.to_be_bytes();
                 masked(20, &maximum, &[0x1f, 0xff])
             }
             Self::Interrupts => masked(16, &announced.interrupts.to_be_bytes(), &[0x0f, 0xff]),

@@ -26,7 +26,8 @@ pub struct FunctionFacts {
     /// Physical channel.
     pub pchid: u16,
     /// Most bytes of a PCISTB, as the group says.
-    pub max_store_block: u16,
+    #[serde(rename = "max-store-block")]
+    pub maxstbl: u16,
     /// Start of the DMA window.
     pub start_dma: u64,
     /// End of the DMA window.
@@ -165,7 +166,7 @@ impl Dump<'_> {
             group: self.bytes::<1>(function + 19)?[0],
             function_type: self.bytes::<1>(function + 63)?[0],
             pchid: u16::from_be_bytes(self.bytes(function + 30)?),
-            max_store_block: u16::from_be_bytes(self.bytes(group + 20)?) & 0x1fff,
+            maxstbl: u16::from_be_bytes(self.bytes(group + 20)?) & 0x1fff,
             start_dma: self.word(function + 64)?,
             end_dma: self.word(function + 72)?,
             gid: own.gid,

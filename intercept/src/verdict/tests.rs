@@ -72,7 +72,7 @@ impl Function for Notebook {
 fn facts() -> FunctionFacts {
     FunctionFacts {
         bar_sizes: [48, 0, 12, 0, 0, 0],
-        max_store_block: 128,
+        maxstbl: 128,
         start_dma: 0x1_0000_0000,
         end_dma: 0x01ff_ffff_ffff_ffff,
         handle: 0x8001_0001,
@@ -106,7 +106,7 @@ fn perfect(plan: Plan, model: Model) -> Recording {
         times: Times::default(),
         plan,
         model,
-        max_store_block: 4096,
+        maxstbl: 4096,
         announced,
         facts,
         setup: Vec::new(),

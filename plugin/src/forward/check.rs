@@ -25,9 +25,8 @@ pub fn check(access: &Access, facts: &FunctionFacts) -> Result<(), ProgramExcept
                 && length > 8
                 && length.is_multiple_of(8)
                 && source.is_multiple_of(8);
-            let whole = length > 0
-                && place.length <= facts.max_store_block
-                && place.offset % PAGE + length <= PAGE;
+            let whole =
+                length > 0 && place.length <= facts.maxstbl && place.offset % PAGE + length <= PAGE;
             if !whole || !(facts.relaxed || strict) {
                 return Err(SPECIFICATION);
             }
@@ -53,7 +52,7 @@ mod tests {
     use crate::forward::message::{Op, Place};
 
     const RELAXED: FunctionFacts = FunctionFacts {
-        max_store_block: 4096,
+        maxstbl: 4096,
         relaxed: true,
         bars: [1 << 48, 0, 4096, 0, 0, 0],
         pchid: 0,
@@ -64,7 +63,7 @@ mod tests {
     };
 
     const STRICT: FunctionFacts = FunctionFacts {
-        max_store_block: 128,
+        maxstbl: 128,
         relaxed: false,
         ..RELAXED
     };

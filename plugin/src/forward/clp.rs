@@ -47,7 +47,7 @@ pub fn complete_group(members: &[&FunctionFacts], full: bool, response: &mut [u8
             put(response, GROUP_DMA_MASK, &mask.to_be_bytes());
         }
     }
-    let Some(maximum) = members.iter().map(|facts| facts.max_store_block).min() else {
+    let Some(maximum) = members.iter().map(|facts| facts.maxstbl).min() else {
         return;
     };
     if let Some(place) = response
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     const FACTS: FunctionFacts = FunctionFacts {
-        max_store_block: 4096,
+        maxstbl: 4096,
         relaxed: true,
         bars: [0; 6],
         pchid: 0x07C0,
@@ -113,7 +113,7 @@ mod tests {
         complete_group(&[&FACTS], false, &mut response);
         assert_eq!((response[19], response[20], response[21]), (8, 0xF0, 0));
         let strict = FunctionFacts {
-            max_store_block: 128,
+            maxstbl: 128,
             relaxed: false,
             ..FACTS
         };

@@ -17,7 +17,7 @@ pub const UTIL_LENGTH: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FunctionFacts {
     /// Longest block store in bytes.
-    pub max_store_block: u16,
+    pub maxstbl: u16,
     /// Whether block stores of any length and alignment are taken.
     pub relaxed: bool,
     /// Bytes of each BAR; 0 for none.
@@ -78,7 +78,7 @@ impl FunctionFacts {
         }
         let limits = group.ok_or("the device info has no group capability (id 2)")?;
         Ok(Self {
-            max_store_block: limits.max_store_block,
+            maxstbl: limits.maxstbl,
             relaxed: limits.relaxed,
             bars: [0; 6],
             pchid,
@@ -92,7 +92,7 @@ impl FunctionFacts {
 
 /// What a group's capability tells.
 struct Limits {
-    max_store_block: u16,
+    maxstbl: u16,
     relaxed: bool,
     dma_mask: u64,
     interrupts: u16,
@@ -106,7 +106,7 @@ fn limits(capability: &[u8], version: u16) -> Option<Limits> {
         Some(u64::from_ne_bytes(*bytes))
     };
     Some(Limits {
-        max_store_block: half(capability, if version >= 2 { 40 } else { 36 })?,
+        maxstbl: half(capability, if version >= 2 { 40 } else { 36 })?,
         relaxed: word(24)? & GROUP_RELAXED != 0,
         dma_mask: word(8)?,
         interrupts: half(capability, 34)?,
@@ -144,7 +144,7 @@ mod tests {
                 ..ClpFacts::default()
             };
             let read = FunctionFacts::read(&info(&facts), 24).unwrap();
-            assert_eq!((read.max_store_block, read.relaxed), (maxstbl, relaxed));
+            assert_eq!((read.maxstbl, read.relaxed), (maxstbl, relaxed));
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
         info.resize(64, 0);
         info[24 + 36..24 + 38].copy_from_slice(&96_u16.to_ne_bytes());
         let read = FunctionFacts::read(&info, 24).unwrap();
-        assert_eq!((read.max_store_block, read.relaxed), (96, false));
+        assert_eq!((read.maxstbl, read.relaxed), (96, false));
     }
 
     #[test]

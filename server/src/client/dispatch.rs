@@ -110,7 +110,7 @@ fn carry_out(
             return Ok(());
         }
         Request::DeviceGetInfo { argsz } => {
-            let clp = &function.plan().clp;
+            let clp = &function.plan().config.clp;
             let capabilities = zpci_region::clp::device_info_capabilities(clp, device::CAPS_START);
             let (regions, irqs) = (regions::COUNT, irq::INDEXES);
             let info = DeviceInfo {

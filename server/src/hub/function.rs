@@ -263,7 +263,7 @@ impl Function {
             }
             Region::Zpci => {
                 let loaded = client.loaded.as_ref();
-                request::read(self.plan().clp.maxstbl, loaded, offset, out)
+                request::read(self.plan().config.clp.maxstbl, loaded, offset, out)
                     .map_err(|error| refused("REGION_READ", error.failure(), error))
             }
         }

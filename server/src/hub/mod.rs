@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ism::{Fabric, FabricError, FunctionConfig, FunctionId};
+use ism::{Fabric, FabricError, FunctionId};
 use tokio::sync::Notify;
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::Refusal;
@@ -96,27 +96,23 @@ impl Hub {
         events: Option<EventFile>,
         capture: Option<Capture>,
     ) -> Result<Arc<Self>, FabricError> {
-        let configs = plan.functions.iter().map(|function| FunctionConfig {
-            name: function.name.clone(),
-            gid: function.gid,
-            clp: function.clp,
-            contracts: zpci_region::shape::Contracts {
-                region: function.region_contract,
-                bar: function.bar_contract,
-            },
-            rules: function.rules.clone(),
-            msix: function.msix,
-            class: function.class_code,
-            data_bar_size: 1 << function.data_bar_bits,
-        });
+        let configs = plan
+            .functions
+            .iter()
+            .map(|function| function.config.clone());
         let fabric = Fabric::new(configs.collect())?;
         let max_maps = vfio_user_protocol::limits::MAX_DMA_MAPS as usize;
         let share = limits::MAPPED_BYTES / (plan.functions.len().max(1) as u64);
-        let guests = plan
+        let guests = plan.functions.iter().map(|function| {
+            Guest::new(
+                function.config.msix,
+                DmaMap::new(max_maps).with_bytes(share),
+            )
+        });
+        let names = plan
             .functions
             .iter()
-            .map(|function| Guest::new(function.msix, DmaMap::new(max_maps).with_bytes(share)));
-        let names = plan.functions.iter().map(|function| function.name.clone());
+            .map(|function| function.config.name.clone());
         let writing = events.as_ref().map(EventWriting::of);
         let journal = Journal::new(names.collect(), events).with_remarks(capture.is_some());
         Ok(Arc::new(Self {
@@ -146,7 +142,7 @@ impl Hub {
         self.plan
             .functions
             .iter()
-            .map(|function| function.name.as_str())
+            .map(|function| function.config.name.as_str())
     }
 
     /// The functions, in the order of the profile.
@@ -218,7 +214,7 @@ impl Hub {
                 };
                 FunctionReport {
                     over_limits,
-                    ..FunctionReport::new(&function.name, tally, guest.irqs.raised(), held)
+                    ..FunctionReport::new(&function.config.name, tally, guest.irqs.raised(), held)
                 }
             })
             .collect();
@@ -234,7 +230,7 @@ impl Hub {
                 .flat_map(|function| &function.rules)
                 .map(|rule| rule.violations)
                 .sum(),
-            worst_severity: worst.map(zpci_region::Severity::name),
+            worst_severity: worst,
             number: *reports,
             open_descriptors: None,
             events_lost: journal.events_lost(),

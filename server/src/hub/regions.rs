@@ -29,11 +29,11 @@ pub enum Region {
 /// Bytes of a region, whose requests have their bytes where `carrier` says; 0 for one that is not there, `None` for an index past the last.
 pub fn size(index: u32, plan: &FunctionPlan, carrier: CarrierPolicy) -> Option<u64> {
     match index {
-        0 => Some(1 << plan.data_bar_bits),
+        0 => Some(plan.config.data_bar_size),
         2 => Some(COMMAND_BAR_SIZE),
-        4 if plan.msix => Some(MSIX_BAR_SIZE),
+        4 if plan.config.msix => Some(MSIX_BAR_SIZE),
         CONFIG => Some(CONFIG_SIZE),
-        request::REGION_INDEX => Some(request::region_size(carrier, plan.clp.maxstbl)),
+        request::REGION_INDEX => Some(request::region_size(carrier, plan.config.clp.maxstbl)),
         1..COUNT => Some(0),
         _ => None,
     }

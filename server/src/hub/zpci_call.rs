@@ -2,6 +2,7 @@
 
 use ism::{Fabric, FunctionId};
 use vfio_user_protocol::{Errno, Refused};
+use zpci_region::clp::MAXSTBL_LIMIT;
 use zpci_region::request::{self, Carrier, CarrierPolicy, Op, Request};
 use zpci_region::{Instruction, Load, Path, Store};
 
@@ -12,7 +13,7 @@ use crate::guest::{Guest, Guests};
 use crate::record::Journal;
 
 /// Bytes of the longest store that any function takes.
-const MAX_STORE: usize = 4096;
+const MAX_STORE: usize = MAXSTBL_LIMIT as usize;
 
 /// One request through the zPCI I/O region, being carried out.
 pub(super) struct ZpciCall<'a> {
@@ -118,13 +119,13 @@ impl ZpciCall<'_> {
             (Carrier::Iova, _) => guest
                 .read(gaddr, out)
                 .map_err(|fault| no_iova("PCISTB", gaddr, fault)),
-            (Carrier::ProcessVirtual, Some(peer)) => peer.read(gaddr, out).map_err(|fault| {
+            (Carrier::Process, Some(peer)) => peer.read(gaddr, out).map_err(|fault| {
                 Refused::new(
                     Errno::EIO,
                     format!("PCISTB: gaddr {gaddr:#x}: {fault} cannot be read"),
                 )
             }),
-            (Carrier::ProcessVirtual, None) => Err(no_peer("PCISTB")),
+            (Carrier::Process, None) => Err(no_peer("PCISTB")),
         }
     }
 
@@ -137,10 +138,10 @@ impl ZpciCall<'_> {
             (Carrier::Iova, _) => guest
                 .check_now(gaddr, request::RESULT_LEN)
                 .map_err(|fault| no_iova("PCILG", gaddr, fault)),
-            (Carrier::ProcessVirtual, Some(peer)) => peer
+            (Carrier::Process, Some(peer)) => peer
                 .read(gaddr, &mut [0; request::RESULT_LEN])
                 .map_err(|fault| cannot_write(gaddr, &fault)),
-            (Carrier::ProcessVirtual, None) => Err(no_peer("PCILG")),
+            (Carrier::Process, None) => Err(no_peer("PCILG")),
         }
     }
 
@@ -152,10 +153,10 @@ impl ZpciCall<'_> {
             (Carrier::Iova, _) => guest
                 .write_now(gaddr, image)
                 .map_err(|fault| no_iova("PCILG", gaddr, fault)),
-            (Carrier::ProcessVirtual, Some(peer)) => peer
+            (Carrier::Process, Some(peer)) => peer
                 .write(gaddr, image)
                 .map_err(|fault| cannot_write(gaddr, &fault)),
-            (Carrier::ProcessVirtual, None) => Err(no_peer("PCILG")),
+            (Carrier::Process, None) => Err(no_peer("PCILG")),
         }
     }
 }

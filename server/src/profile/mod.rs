@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use zpci_region::Severity;
+use zpci_region::{CarrierPolicy, Severity};
 
 pub use check::{ProfileError, load, parse};
 pub use plan::{FunctionPlan, Plan};
@@ -36,7 +36,7 @@ pub struct Profile {
     /// Severity by rule id, or by group (`shape`, `command`, `data`, `smcd`); a rule's own entry
     /// wins over its group's.
     #[serde(default)]
-    pub rules: BTreeMap<String, SeverityName>,
+    pub rules: BTreeMap<String, Severity>,
     /// The functions of the fabric, in order.
     pub functions: Vec<FunctionSettings>,
 }
@@ -57,7 +57,7 @@ pub struct FunctionSettings {
     pub device: DeviceSettings,
     /// Severities that differ from the profile's.
     #[serde(default)]
-    pub rules: BTreeMap<String, SeverityName>,
+    pub rules: BTreeMap<String, Severity>,
 }
 
 /// What a function presents. Everything may be left out.
@@ -76,7 +76,7 @@ pub struct DeviceSettings {
     pub contracts: Option<Vec<Contract>>,
     /// Where a zPCI I/O region request's bytes are. Default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload_carrier: Option<PayloadCarrier>,
+    pub payload_carrier: Option<CarrierPolicy>,
     /// Whether the function has an MSI-X capability besides MSI; QEMU's s390x machine refuses a
     /// function without, the real ISM has none. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,9 +93,6 @@ pub struct DeviceSettings {
     /// Channel path id that CLP reports: equal for all functions of one fabric. Default 0x07c0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pchid: Option<u16>,
-    /// Function id that CLP reports. Default the position of the function, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fid: Option<u32>,
     /// PNETID of the function's port, at most 16 characters of A-Z and 0-9, carried in the CLP
     /// utility string. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,47 +107,6 @@ pub enum Contract {
     Region,
     /// One BAR write is one PCISTB.
     Bar,
-}
-
-/// Where a request's bytes are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PayloadCarrier {
-    /// Appended if there are any; else in the client's DMA map if gaddr lies in it; else in the
-    /// client process.
-    #[default]
-    Auto,
-    /// Behind the 32-byte request, in the same message.
-    Appended,
-    /// At gaddr as an iova.
-    Iova,
-    /// At gaddr as an address in the connected process.
-    Process,
-}
-
-/// A severity by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SeverityName {
-    /// Not checked.
-    Off,
-    /// Recorded.
-    Note,
-    /// Recorded as a fault.
-    Warn,
-    /// The access has no effect.
-    Reject,
-}
-
-impl From<SeverityName> for Severity {
-    fn from(name: SeverityName) -> Self {
-        match name {
-            SeverityName::Off => Severity::Off,
-            SeverityName::Note => Severity::Note,
-            SeverityName::Warn => Severity::Warn,
-            SeverityName::Reject => Severity::Reject,
-        }
-    }
 }
 
 /// The JSON schema of [`Profile`].

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use ism::FunctionConfig;
 use serde_json::json;
-use zpci_region::clp::{ClpFacts, pnetid_util_str};
-use zpci_region::request::CarrierPolicy;
+use zpci_region::clp::{ClpFacts, MAXSTBL_LIMIT, pnetid_util_str};
 use zpci_region::rule::catalogue::CATALOGUE;
 use zpci_region::rule::{Group, Rule, RuleSet};
+use zpci_region::shape::Contracts;
+use zpci_region::{CarrierPolicy, Severity};
 
 use super::check::KeyError;
-use super::{
-    Contract, DeviceSettings, FunctionSettings, PayloadCarrier, Profile, SCHEMA_VERSION,
-    SeverityName,
-};
+use super::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
 use crate::client::channel;
+use crate::limits::MAX_FUNCTIONS;
 
 /// What is presented to clients.
 #[derive(Clone, Debug)]
@@ -24,40 +24,18 @@ pub struct Plan {
     pub functions: Vec<FunctionPlan>,
 }
 
-/// What one function presents.
+/// One function as a client and its driver see it.
 #[derive(Clone, Debug)]
 pub struct FunctionPlan {
-    /// Its name.
-    pub name: String,
-    /// Its socket's file name below a socket folder.
+    /// The configuration of the device.
+    pub config: FunctionConfig,
+    /// The file name of its socket below a socket folder.
     pub socket: String,
-    /// Its GID.
-    pub gid: u64,
-    /// What CLP tells of it.
-    pub clp: ClpFacts,
-    /// Function id.
-    pub fid: u32,
-    /// PNETID of its port.
+    /// The PNETID of its port.
     pub pnetid: Option<String>,
-    /// One request through the zPCI I/O region counts as a well-behaved PCISTB.
-    pub region_contract: bool,
-    /// One BAR write counts as a well-behaved PCISTB.
-    pub bar_contract: bool,
-    /// Where a request's bytes are.
+    /// The carriers that a request may take.
     pub carrier: CarrierPolicy,
-    /// Whether it has MSI-X.
-    pub msix: bool,
-    /// PCI class code, 24 bits.
-    pub class_code: u32,
-    /// Size of BAR 0 as a power of two.
-    pub data_bar_bits: u8,
-    /// Severity of every rule.
-    pub rules: RuleSet,
 }
-
-const DEFAULT_PCHID: u16 = 0x07c0;
-/// Functions in one fabric.
-use crate::limits::MAX_FUNCTIONS;
 
 impl Plan {
     /// Checks a profile and fills in the defaults.
@@ -92,7 +70,7 @@ impl Plan {
 
     /// The profile with every default filled in, as JSON that can be loaded again.
     pub fn show(&self) -> serde_json::Value {
-        let functions: Vec<_> = self.functions.iter().map(FunctionPlan::show).collect();
+        let functions: Vec<_> = self.functions.iter().map(FunctionPlan::settings).collect();
         json!({ "schema_version": SCHEMA_VERSION, "name": self.name, "functions": functions })
     }
 }
@@ -133,82 +111,66 @@ impl FunctionPlan {
         apply_rules(&mut rules, &function.rules, &key("rules"))?;
         let contracts = device.pick(|settings| settings.contracts.clone()).0;
         let contracts = contracts.unwrap_or_else(|| vec![Contract::Region, Contract::Bar]);
-        let carrier = device
-            .pick(|settings| settings.payload_carrier)
-            .0
-            .unwrap_or_default();
+        let gid = parse_gid(&function.gid).map_err(|problem| KeyError::new(key("gid"), problem))?;
+        let data_bar_bits = device.range(
+            "data_bar_bits",
+            |settings| settings.data_bar_bits,
+            33,
+            48,
+            48,
+        )?;
         Ok(Self {
-            name: function.name.clone(),
-            socket,
-            gid: parse_gid(&function.gid).map_err(|problem| KeyError::new(key("gid"), problem))?,
-            clp: device.clp()?,
-            pnetid: device.pick(|settings| settings.pnetid.clone()).0,
-            fid: device
-                .pick(|settings| settings.fid)
-                .0
-                .unwrap_or(at as u32 + 1),
-            region_contract: contracts.contains(&Contract::Region),
-            bar_contract: contracts.contains(&Contract::Bar),
-            carrier: match carrier {
-                PayloadCarrier::Auto => CarrierPolicy::Auto,
-                PayloadCarrier::Appended => CarrierPolicy::Appended,
-                PayloadCarrier::Iova => CarrierPolicy::Iova,
-                PayloadCarrier::Process => CarrierPolicy::ProcessVirtual,
+            config: FunctionConfig {
+                clp: device.clp()?,
+                contracts: Contracts {
+                    region: contracts.contains(&Contract::Region),
+                    bar: contracts.contains(&Contract::Bar),
+                },
+                rules,
+                msix: device.pick(|settings| settings.msix).0.unwrap_or(true),
+                class: device.class_code()?,
+                data_bar_size: 1 << data_bar_bits,
+                ..FunctionConfig::new(&function.name, gid)
             },
-            msix: device.pick(|settings| settings.msix).0.unwrap_or(true),
-            class_code: device.class_code()?,
-            data_bar_bits: device.range(
-                "data_bar_bits",
-                |settings| settings.data_bar_bits,
-                33,
-                48,
-                48,
-            )?,
-            rules,
+            socket,
+            pnetid: device.pick(|settings| settings.pnetid.clone()).0,
+            carrier: device
+                .pick(|settings| settings.payload_carrier)
+                .0
+                .unwrap_or_default(),
         })
     }
-}
 
-impl FunctionPlan {
-    fn show(&self) -> serde_json::Value {
-        let mut contracts = Vec::new();
-        if self.region_contract {
-            contracts.push("region");
+    /// The settings that make this function, without defaults.
+    fn settings(&self) -> FunctionSettings {
+        let config = &self.config;
+        let contracts = [
+            (config.contracts.region, Contract::Region),
+            (config.contracts.bar, Contract::Bar),
+        ];
+        let contracts = contracts
+            .into_iter()
+            .filter_map(|(on, name)| on.then_some(name));
+        FunctionSettings {
+            name: config.name.clone(),
+            gid: format!("{:#018x}", config.gid),
+            socket: Some(self.socket.clone()),
+            device: DeviceSettings {
+                max_store_block_length: Some(config.clp.maxstbl),
+                relaxed: Some(config.clp.relaxed),
+                contracts: Some(contracts.collect()),
+                payload_carrier: Some(self.carrier),
+                msix: Some(config.msix),
+                class_code: Some(format!("{:#08x}", config.class)),
+                data_bar_bits: Some(config.data_bar_size.trailing_zeros() as u8),
+                pchid: Some(config.clp.pchid),
+                pnetid: self.pnetid.clone(),
+            },
+            rules: CATALOGUE
+                .iter()
+                .map(|info| (info.id.to_owned(), config.rules.severity(info.rule)))
+                .collect(),
         }
-        if self.bar_contract {
-            contracts.push("bar");
-        }
-        let carrier = match self.carrier {
-            CarrierPolicy::Auto => "auto",
-            CarrierPolicy::Appended => "appended",
-            CarrierPolicy::Iova => "iova",
-            CarrierPolicy::ProcessVirtual => "process",
-        };
-        let mut device = json!({
-            "max_store_block_length": self.clp.maxstbl,
-            "relaxed": self.clp.relaxed,
-            "contracts": contracts,
-            "payload_carrier": carrier,
-            "msix": self.msix,
-            "class_code": format!("{:#08x}", self.class_code),
-            "data_bar_bits": self.data_bar_bits,
-            "pchid": self.clp.pchid,
-            "fid": self.fid,
-        });
-        if let Some(pnetid) = &self.pnetid {
-            device["pnetid"] = json!(pnetid);
-        }
-        let rules: BTreeMap<_, _> = CATALOGUE
-            .iter()
-            .map(|info| (info.id, self.rules.severity(info.rule).name()))
-            .collect();
-        json!({
-            "name": self.name,
-            "gid": format!("{:#018x}", self.gid),
-            "socket": self.socket,
-            "device": device,
-            "rules": rules,
-        })
     }
 }
 
@@ -261,7 +223,8 @@ impl Device<'_> {
 
     fn clp(&self) -> Result<ClpFacts, KeyError> {
         let (pchid, pchid_key) = self.pick(|settings| settings.pchid);
-        let pchid = pchid.unwrap_or(DEFAULT_PCHID);
+        let defaults = ClpFacts::default();
+        let pchid = pchid.unwrap_or(defaults.pchid);
         if pchid == 0 || pchid >= 0xff00 {
             // 0 makes SMC-Dv2 skip the function, 0xff00 and up mean an emulated one to Linux.
             return Err(KeyError::new(
@@ -284,13 +247,13 @@ impl Device<'_> {
                 "max_store_block_length",
                 |settings| settings.max_store_block_length,
                 8,
-                4096,
-                4096,
+                MAXSTBL_LIMIT,
+                MAXSTBL_LIMIT,
             )?,
             relaxed: self.pick(|settings| settings.relaxed).0.unwrap_or(true),
             pchid,
             util_str,
-            ..ClpFacts::default()
+            ..defaults
         })
     }
 }
@@ -319,13 +282,13 @@ fn parse_gid(text: &str) -> Result<u64, String> {
 /// Groups first, then single rules, which win.
 fn apply_rules(
     rules: &mut RuleSet,
-    settings: &BTreeMap<String, SeverityName>,
+    settings: &BTreeMap<String, Severity>,
     key: &str,
 ) -> Result<(), KeyError> {
     for (name, severity) in settings {
         if let Some(group) = group(name) {
             for info in CATALOGUE.iter().filter(|info| info.group == group) {
-                rules.set(info.rule, (*severity).into());
+                rules.set(info.rule, *severity);
             }
         } else if Rule::from_id(name).is_none() {
             return Err(KeyError::new(
@@ -337,38 +300,34 @@ fn apply_rules(
     }
     for (name, severity) in settings {
         if let Some(rule) = Rule::from_id(name) {
-            rules.set(rule, (*severity).into());
+            rules.set(rule, *severity);
         }
     }
     Ok(())
 }
 
 /// The group of this name in profiles.
-pub fn group(name: &str) -> Option<Group> {
+fn group(name: &str) -> Option<Group> {
     [Group::Shape, Group::Command, Group::Data, Group::Smcd]
         .into_iter()
-        .find(|group| group_name(*group) == name)
-}
-
-/// The name of a group in profiles and lists.
-pub fn group_name(group: Group) -> &'static str {
-    match group {
-        Group::Shape => "shape",
-        Group::Command => "command",
-        Group::Data => "data",
-        Group::Smcd => "smcd",
-    }
+        .find(|group| group.name() == name)
 }
 
 fn check_unique(at: usize, new: &FunctionPlan, known: &[FunctionPlan]) -> Result<(), KeyError> {
     let key = |name: &str| format!("functions[{at}].{name}");
     for other in known {
-        let taken = |what| format!("{what} is that of function {:?} already", other.name);
-        if other.name == new.name {
-            return Err(KeyError::new(key("name"), taken(format!("{:?}", new.name))));
+        let taken = |what| format!("{what} is that of function {:?} already", other.config.name);
+        if other.config.name == new.config.name {
+            return Err(KeyError::new(
+                key("name"),
+                taken(format!("{:?}", new.config.name)),
+            ));
         }
-        if other.gid == new.gid {
-            return Err(KeyError::new(key("gid"), taken(format!("{:#x}", new.gid))));
+        if other.config.gid == new.config.gid {
+            return Err(KeyError::new(
+                key("gid"),
+                taken(format!("{:#x}", new.config.gid)),
+            ));
         }
         let beside = |socket: &str| format!("{socket}{}", channel::SUFFIX);
         if beside(&other.socket) == new.socket || beside(&new.socket) == other.socket {
@@ -376,7 +335,7 @@ fn check_unique(at: usize, new: &FunctionPlan, known: &[FunctionPlan]) -> Result
                 key("socket"),
                 format!(
                     "{:?} beside {:?} of function {:?}: one is the other's instruction channel",
-                    new.socket, other.socket, other.name
+                    new.socket, other.socket, other.config.name
                 ),
             ));
         }
@@ -386,12 +345,12 @@ fn check_unique(at: usize, new: &FunctionPlan, known: &[FunctionPlan]) -> Result
                 taken(format!("{:?}", new.socket)),
             ));
         }
-        if other.clp.pchid != new.clp.pchid {
+        if other.config.clp.pchid != new.config.clp.pchid {
             return Err(KeyError::new(
                 key("device.pchid"),
                 format!(
                     "{:#06x}, expected {:#06x} as function {:?} of the same fabric",
-                    new.clp.pchid, other.clp.pchid, other.name
+                    new.config.clp.pchid, other.config.clp.pchid, other.config.name
                 ),
             ));
         }

@@ -10,6 +10,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use zpci_region::Severity;
+
 use super::line::Line;
 use crate::limits::SHOWN_BYTES;
 
@@ -109,7 +111,7 @@ pub enum Event<'a> {
     },
     Violation {
         rule: &'static str,
-        severity: &'static str,
+        severity: Severity,
         path: &'static str,
         pcias: u8,
         offset: u64,

@@ -257,7 +257,7 @@ impl Observer for Scope<'_> {
         });
         let event = Event::Violation {
             rule: id,
-            severity: violation.severity.name(),
+            severity: violation.severity,
             path: violation.path.name(),
             pcias: violation.pcias,
             offset: violation.offset,

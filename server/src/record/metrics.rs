@@ -57,7 +57,7 @@ const METRICS: &[Metric] = &[
             let rules = of.rules.iter();
             let label = |rule, severity| format!(",rule=\"{rule}\",severity=\"{severity}\"");
             rules
-                .map(|rule| (label(rule.rule, rule.severity), rule.violations))
+                .map(|rule| (label(rule.rule, rule.severity.name()), rule.violations))
                 .collect()
         },
     },

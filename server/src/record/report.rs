@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
+use zpci_region::Severity;
 use zpci_region::rule::catalogue::CATALOGUE;
 
 use super::tally::{PATHS, Tally};
@@ -23,7 +24,7 @@ pub struct Report {
     /// Violations of all functions.
     pub violations: u64,
     /// Most severe severity among them.
-    pub worst_severity: Option<&'static str>,
+    pub worst_severity: Option<Severity>,
     /// Which report of this process it is, from 1.
     pub number: u64,
     /// Descriptors that the process has open now, if that can be told.
@@ -112,7 +113,7 @@ pub struct RuleReport {
     /// Its id.
     pub rule: &'static str,
     /// Severity in force.
-    pub severity: &'static str,
+    pub severity: Severity,
     /// Times it was broken.
     pub violations: u64,
     /// Pieces concerned.
@@ -136,7 +137,7 @@ impl FunctionReport {
             let count = tally.rule(info.rule);
             Some(RuleReport {
                 rule: info.id,
-                severity: count.severity?.name(),
+                severity: count.severity?,
                 violations: count.violations,
                 pieces: count.pieces,
             })
@@ -215,7 +216,7 @@ impl Report {
                     &[
                         function.name.clone(),
                         rule.rule.to_owned(),
-                        rule.severity.to_owned(),
+                        rule.severity.name().to_owned(),
                         rule.violations.to_string(),
                         rule.pieces.to_string(),
                     ],

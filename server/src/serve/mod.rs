@@ -41,13 +41,13 @@ pub async fn serve(
     let mut clients = JoinSet::new();
     let mut channels = JoinSet::new();
     for (at, (function, source)) in hub.functions().zip(sources.clients).enumerate() {
-        let span = tracing::info_span!("client", function = function.plan().name);
+        let span = tracing::info_span!("client", function = function.plan().config.name);
         let (stop, thread) = (stop.clone(), threads.handle(at));
         let task = one_source(source, Seat::device(function), stop, thread)?;
         clients.spawn_on(task.instrument(span), thread);
     }
     for (at, (function, source)) in hub.functions().zip(sources.channels).enumerate() {
-        let span = tracing::info_span!("channel", function = function.plan().name);
+        let span = tracing::info_span!("channel", function = function.plan().config.name);
         let (stop, thread) = (stop.clone(), threads.handle(at));
         let task = one_source(source, Seat::channel(function), stop, thread)?;
         channels.spawn_on(task.instrument(span), thread);

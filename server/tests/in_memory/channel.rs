@@ -32,7 +32,7 @@ async fn work_for_the_memory_goes_to_the_client_that_has_it() {
     let ram = memfd(0x2000);
     client.map(SBA, 0x2000, 0, Some(&ram)).await;
     client.map(DMB, 0x4000, 0, None).await;
-    let token = client.register(function(&hub).plan().gid).await;
+    let token = client.register(function(&hub).plan().config.gid).await;
     let store = request(STORE_BLOCK, 0, token, 4, &[1, 2, 3, 4]);
     let body = channel.ok(&write(9, 16, &store), &[]).await;
     assert_eq!(body.len(), 16);
@@ -53,7 +53,7 @@ async fn a_move_fails_once_the_memory_has_gone() {
     channel.hello().await;
     let ram = memfd(0x40_0000);
     client.map(0, 0x40_0000, 0, Some(&ram)).await;
-    let token = client.register(function(&hub).plan().gid).await;
+    let token = client.register(function(&hub).plan().config.gid).await;
     let store = request(STORE_BLOCK, 0, token, 4, &[1, 2, 3, 4]);
     channel.ok(&write(9, 16, &store), &[]).await;
     drop(client);

@@ -15,7 +15,7 @@ async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
     let ram = memfd(0x40_0000);
     client.map(0, 0x40_0000, 0, Some(&ram)).await;
     let eventfd = client.take_msi().await;
-    let gid = function(&hub).plan().gid;
+    let gid = function(&hub).plan().config.gid;
     let token = client.register(gid).await;
     drop(client);
     tokio::time::timeout(PATIENCE, async {

@@ -14,7 +14,7 @@ async fn a_move_with_signal_reaches_memory_bits_and_eventfd() {
     let ram = memfd(0x40_0000);
     client.map(0, 0x40_0000, 0, Some(&ram)).await;
     let eventfd = client.take_msi().await;
-    let token = client.register(function(&hub).plan().gid).await;
+    let token = client.register(function(&hub).plan().config.gid).await;
     client.post(0, token | 0x100, b"sixteen bytes...").await;
     client.post(0, token | 1 << 23, &[0x5a; 32]).await;
     client.ok(&Request::DeviceReset, &[]).await;
@@ -127,7 +127,7 @@ async fn move_without_descriptor(narrow: bool) {
     let mut ram = vec![0; 0x40_0000];
     client.map(0, 0x40_0000, 0, None).await;
     let eventfd = client.take_msi().await;
-    let token = client.register(function(&hub).plan().gid).await;
+    let token = client.register(function(&hub).plan().config.gid).await;
     ram[SBA as usize] = 0x40;
     client.post(0, token | 0x100, &[0x11; 16]).await;
     client.post(0, token | 1 << 23, &[0x22; 32]).await;
@@ -170,7 +170,7 @@ async fn what_follows_a_message_under_way_waits_for_its_answer() {
     let far = 0x80_0000;
     client.map(far, 0x4000, 0, None).await;
     let eventfd = client.take_msi().await;
-    let gid = function(&hub).plan().gid;
+    let gid = function(&hub).plan().config.gid;
     let near_token = client.register(gid).await;
     let far_token = client.register_dmb(far, SBA_INDEX + 1, gid).await;
     client.post(0, far_token | 0x100, &[0x11; 16]).await;
@@ -202,7 +202,7 @@ async fn what_follows_a_message_under_way_waits_for_its_answer() {
 async fn a_client_that_does_not_answer_is_not_owed_without_end() {
     let (hub, mut client) = ready().await;
     client.map(0, 0x40_0000, 0, None).await;
-    let token = client.register(function(&hub).plan().gid).await;
+    let token = client.register(function(&hub).plan().config.gid).await;
     let mut refused = 0;
     for _ in 0..2000 {
         let id = client.send(&write(0, token, &[1; 8]), 0, &[]).await;
@@ -222,7 +222,7 @@ async fn what_waits_for_memory_that_is_unmapped_is_not_written() {
     client.map(0, 0x40_0000, 0, Some(&file)).await;
     let far = 0x80_0000;
     client.map(far, 0x4000, 0, None).await;
-    let gid = function(&hub).plan().gid;
+    let gid = function(&hub).plan().config.gid;
     client.register(gid).await;
     let token = client.register_dmb(far, SBA_INDEX + 1, gid).await;
     client.post(0, token, &[0x11; 16]).await;

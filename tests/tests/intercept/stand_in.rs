@@ -116,7 +116,7 @@ fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
     }
     let facts = FunctionFacts {
         bar_sizes: [48, 0, 12, 0, 12, 0],
-        max_store_block: 4096,
+        maxstbl: 4096,
         start_dma: 0x1_0000_0000,
         end_dma: 0x01ff_ffff_ffff_ffff,
         handle: known[0].handle,
@@ -155,7 +155,7 @@ fn run(plan: Plan, profile: &str, via: Via, cut: Option<usize>) -> Recording {
         times: Times::default(),
         plan,
         model: Model::Relaxed,
-        max_store_block: 4096,
+        maxstbl: 4096,
         announced,
         facts,
         setup: Vec::new(),

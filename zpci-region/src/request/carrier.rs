@@ -2,6 +2,8 @@
 //!
 //! In the kernel `gaddr` was an address in the calling process. Over a socket that takes a carrier.
 
+use serde::{Deserialize, Serialize};
+
 use super::error::RequestError;
 use super::layout::RESULT_LEN;
 use super::parse::{Op, Request};
@@ -15,7 +17,7 @@ pub enum Carrier {
     /// At `gaddr` as an address in the client's DMA map.
     Iova,
     /// At `gaddr` as an address in the connected process.
-    ProcessVirtual,
+    Process,
 }
 
 impl Carrier {
@@ -24,23 +26,26 @@ impl Carrier {
     pub const fn gaddr(self, request: &Request<'_>) -> Option<u64> {
         match self {
             Carrier::Appended => None,
-            Carrier::Iova | Carrier::ProcessVirtual => Some(request.gaddr),
+            Carrier::Iova | Carrier::Process => Some(request.gaddr),
         }
     }
 }
 
-/// Which carriers a profile takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// The carriers that a profile takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum CarrierPolicy {
-    /// See [`CarrierPolicy::choose`].
+    /// Appended bytes if there are any; else the client's DMA map if gaddr lies in it; else the
+    /// client process.
     #[default]
     Auto,
-    /// [`Carrier::Appended`] only.
+    /// Only bytes behind the 32-byte request, in the same message.
     Appended,
-    /// [`Carrier::Iova`] only.
+    /// Only gaddr as an iova.
     Iova,
-    /// [`Carrier::ProcessVirtual`] only.
-    ProcessVirtual,
+    /// Only gaddr as an address in the connected process.
+    Process,
 }
 
 impl CarrierPolicy {
@@ -79,7 +84,7 @@ impl CarrierPolicy {
                 Ok(if mapped(request.gaddr, len) {
                     Carrier::Iova
                 } else {
-                    Carrier::ProcessVirtual
+                    Carrier::Process
                 })
             }
             CarrierPolicy::Appended if store && !appended => {
@@ -88,10 +93,10 @@ impl CarrierPolicy {
             CarrierPolicy::Appended => Ok(Carrier::Appended),
             CarrierPolicy::Iova if appended => wrong("appended", "from gaddr as an iova"),
             CarrierPolicy::Iova => Ok(Carrier::Iova),
-            CarrierPolicy::ProcessVirtual if appended => {
+            CarrierPolicy::Process if appended => {
                 wrong("appended", "from gaddr in the client process")
             }
-            CarrierPolicy::ProcessVirtual => Ok(Carrier::ProcessVirtual),
+            CarrierPolicy::Process => Ok(Carrier::Process),
         }
     }
 }

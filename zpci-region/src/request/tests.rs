@@ -103,7 +103,7 @@ fn a_register_store_is_taken_under_every_carrier() {
         CarrierPolicy::Auto,
         CarrierPolicy::Appended,
         CarrierPolicy::Iova,
-        CarrierPolicy::ProcessVirtual,
+        CarrierPolicy::Process,
     ] {
         assert_eq!(policy.choose(&request, |_, _| true), Ok(Carrier::Appended));
     }
@@ -277,7 +277,7 @@ fn the_region_has_room_for_what_is_appended() {
         assert_eq!(region_size(policy, 4096), 48 + 4096);
         assert_eq!(region_size(policy, 1), 48 + 8);
     }
-    for policy in [CarrierPolicy::Iova, CarrierPolicy::ProcessVirtual] {
+    for policy in [CarrierPolicy::Iova, CarrierPolicy::Process] {
         assert_eq!(region_size(policy, 4096), 48);
     }
 }
@@ -311,22 +311,17 @@ fn the_carrier_is_where_the_bytes_are() {
     let cases = [
         (P::Auto, brought, true, Ok(Carrier::Appended)),
         (P::Auto, bare, true, Ok(Carrier::Iova)),
-        (P::Auto, bare, false, Ok(Carrier::ProcessVirtual)),
+        (P::Auto, bare, false, Ok(Carrier::Process)),
         (P::Auto, load(0), true, Ok(Carrier::Appended)),
         (P::Auto, load(0x5000), true, Ok(Carrier::Iova)),
-        (P::Auto, load(0x5000), false, Ok(Carrier::ProcessVirtual)),
+        (P::Auto, load(0x5000), false, Ok(Carrier::Process)),
         (P::Appended, brought, true, Ok(Carrier::Appended)),
         (P::Appended, bare, true, Err(EINVAL)),
         (P::Appended, load(0x5000), true, Ok(Carrier::Appended)),
         (P::Iova, brought, true, Err(EINVAL)),
         (P::Iova, bare, false, Ok(Carrier::Iova)),
-        (P::ProcessVirtual, brought, true, Err(EINVAL)),
-        (
-            P::ProcessVirtual,
-            load(0),
-            true,
-            Ok(Carrier::ProcessVirtual),
-        ),
+        (P::Process, brought, true, Err(EINVAL)),
+        (P::Process, load(0), true, Ok(Carrier::Process)),
     ];
     for (policy, request, mapped, expected) in cases {
         assert_eq!(
@@ -350,7 +345,7 @@ fn the_carrier_is_where_the_bytes_are() {
         .unwrap();
     assert_eq!(Carrier::Appended.gaddr(&brought), None);
     assert_eq!(Carrier::Iova.gaddr(&bare), Some(0x5000));
-    assert_eq!(Carrier::ProcessVirtual.gaddr(&bare), Some(0x5000));
+    assert_eq!(Carrier::Process.gaddr(&bare), Some(0x5000));
 }
 
 proptest! {

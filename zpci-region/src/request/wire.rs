@@ -4,31 +4,31 @@ use super::carrier::CarrierPolicy;
 use super::error::RequestError;
 use super::layout::{ABI_LEN, HEADER_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET};
 
-/// Size to report for the region: 48 bytes, and room for `max` appended bytes or a load's result
+/// Size to report for the region: 48 bytes, and room for `maxstbl` appended bytes or a load's result
 /// where the policy allows that.
-pub const fn region_size(policy: CarrierPolicy, max: u16) -> u64 {
-    let behind = if max as usize > RESULT_LEN {
-        max as u64
+pub const fn region_size(policy: CarrierPolicy, maxstbl: u16) -> u64 {
+    let behind = if maxstbl as usize > RESULT_LEN {
+        maxstbl as u64
     } else {
         RESULT_LEN as u64
     };
     match policy {
         CarrierPolicy::Auto | CarrierPolicy::Appended => ABI_LEN + behind,
-        CarrierPolicy::Iova | CarrierPolicy::ProcessVirtual => ABI_LEN,
+        CarrierPolicy::Iova | CarrierPolicy::Process => ABI_LEN,
     }
 }
 
-/// Reads `out.len()` bytes of the header at `offset`; `max` is the maximum store block length.
+/// Reads `out.len()` bytes of the header at `offset`; `maxstbl` is the maximum store block length.
 ///
-/// The header is flags u64 = 0, max u16 and 6 reserved zero bytes. A read that touches the request
+/// The header is flags u64 = 0, maxstbl u16 and 6 reserved zero bytes. A read that touches the request
 /// area is a fault (EFAULT), one that starts behind it invalid (EINVAL), as in the series.
-pub fn read_header(max: u16, offset: u64, out: &mut [u8]) -> Result<(), RequestError> {
+pub fn read_header(maxstbl: u16, offset: u64, out: &mut [u8]) -> Result<(), RequestError> {
     let len = out.len();
     if offset >= ABI_LEN {
         return Err(RequestError::OutsideRegion { offset, len });
     }
     let mut header = [0; HEADER_LEN];
-    for (slot, byte) in header.iter_mut().skip(8).zip(max.to_ne_bytes()) {
+    for (slot, byte) in header.iter_mut().skip(8).zip(maxstbl.to_ne_bytes()) {
         *slot = byte;
     }
     copy(&header, offset, out).ok_or(RequestError::NotReadable { offset, len })
@@ -40,13 +40,13 @@ pub fn read_header(max: u16, offset: u64, out: &mut [u8]) -> Result<(), RequestE
 /// Errors are those of [`read_header`]; behind the request area they are EINVAL, and so is a read
 /// of a result that no load has left.
 pub fn read(
-    max: u16,
+    maxstbl: u16,
     result: Option<&[u8; RESULT_LEN]>,
     offset: u64,
     out: &mut [u8],
 ) -> Result<(), RequestError> {
     let Some(behind) = offset.checked_sub(RESULT_OFFSET) else {
-        return read_header(max, offset, out);
+        return read_header(maxstbl, offset, out);
     };
     let len = out.len();
     result

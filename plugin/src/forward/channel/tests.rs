@@ -42,7 +42,7 @@ fn the_server_tells_limits_and_sizes() {
     assert_eq!(
         facts,
         FunctionFacts {
-            max_store_block: 1024,
+            maxstbl: 1024,
             relaxed: false,
             bars: [1 << 48, 0, 4096, 0, 0, 0],
             pchid: 0x07C0,

@@ -42,12 +42,12 @@ fn the_shipped_profiles_are_accepted() {
 #[test]
 fn a_minimal_profile_gets_the_defaults() {
     let plan = parse("t.json", &minimal().to_string()).unwrap();
-    let function = &plan.functions[0];
+    let config = &plan.functions[0].config;
     assert_eq!(
-        (function.gid, function.data_bar_bits, function.msix),
-        (1, 48, true)
+        (config.gid, config.data_bar_size, config.msix),
+        (1, 1 << 48, true)
     );
-    assert_eq!((function.clp.maxstbl, function.clp.relaxed), (4096, true));
+    assert_eq!((config.clp.maxstbl, config.clp.relaxed), (4096, true));
 }
 
 #[test]
@@ -57,6 +57,10 @@ fn unknown_keys_are_named_with_their_path() {
     assert!(problem.contains("unknown field `gids`"), "{problem}");
     let (key, _) = refused(|profile| profile["device"] = json!({"maxstbl": 128}));
     assert_eq!(key, "device.maxstbl");
+    // The function id belongs to QEMU's `-device zpci,fid=`.
+    let (key, problem) = refused(|profile| profile["device"] = json!({"fid": 1}));
+    assert_eq!(key, "device.fid");
+    assert!(problem.contains("unknown field `fid`"), "{problem}");
 }
 
 #[test]
@@ -122,7 +126,7 @@ fn rules_are_known_and_a_rule_wins_over_its_group() {
     profile["rules"] = json!({"shape": "reject", "crosses-4k": "note"});
     profile["functions"][0]["rules"] = json!({"plain-store": "off"});
     let plan = parse("t.json", &profile.to_string()).unwrap();
-    let severity = |rule| plan.functions[0].rules.severity(rule);
+    let severity = |rule| plan.functions[0].config.rules.severity(rule);
     use zpci_region::{Rule, Severity};
     assert_eq!(severity(Rule::SplitBlockStore), Severity::Reject);
     assert_eq!(severity(Rule::Crosses4k), Severity::Note);

@@ -52,7 +52,7 @@ fn every_event() -> Vec<Event<'static>> {
         },
         Event::Violation {
             rule: "",
-            severity: "",
+            severity: zpci_region::Severity::Off,
             path,
             pcias: 0,
             offset: 0,
