@@ -162,7 +162,7 @@ fn zpci(op: Op, gaddr: u64, pcias: u8, offset: u64, len: u16, payload: Option<&[
 /// Connects a client to function `at`, served by a thread that is counted.
 fn connect(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(Duration::from_secs(20)))
+    ours.set_read_timeout(Some(Duration::from_secs(180)))
         .unwrap();
     let function = hub.functions().nth(at).unwrap();
     assert!(function.connect(ClientKind::Device, None));

@@ -5,14 +5,15 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::{read, retry_on_intr};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::program::{Ended, Killed, command, profile};
-use crate::wire::{PATIENCE, eventually};
+use crate::wire::{eventually, wait};
 
 /// A running server with a folder of its own; killed when dropped.
 #[derive(Debug)]
@@ -99,16 +100,12 @@ impl Daemon {
             folder,
             announced: String::new(),
         };
-        let mut stdout = daemon.child.0.stdout.take().unwrap();
+        let stdout = daemon.child.0.stdout.take().unwrap();
         while !daemon.announced.ends_with("ready\n") {
-            let timeout = Timespec {
-                tv_sec: PATIENCE.as_secs() as i64,
-                tv_nsec: 0,
-            };
-            let ready = poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&timeout));
+            let ready = wait(&mut [PollFd::new(&stdout, PollFlags::IN)]);
             let mut bytes = [0; 4096];
-            let got = if ready == Ok(1) {
-                stdout.read(&mut bytes).unwrap()
+            let got = if ready == 1 {
+                retry_on_intr(|| read(&stdout, &mut bytes)).unwrap()
             } else {
                 0
             };

@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-use crate::wire::PATIENCE;
+use crate::wire::{PATIENCE, wait};
 
 /// Guest RAM: a memfd, read and written through its descriptor.
 #[derive(Debug)]
@@ -124,11 +124,7 @@ impl Eventfd {
     #[track_caller]
     pub fn wait(&self) -> u64 {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        let timeout = Timespec {
-            tv_sec: PATIENCE.as_secs() as i64,
-            tv_nsec: 0,
-        };
-        let ready = poll(&mut fds, Some(&timeout)).unwrap();
+        let ready = wait(&mut fds);
         assert_eq!(ready, 1, "no interrupt within {PATIENCE:?}");
         self.take()
     }

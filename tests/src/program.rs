@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use crate::wire::{PATIENCE, within};
+use crate::wire::within;
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
@@ -107,20 +107,19 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     finish(command)
 }
 
-/// Runs a command to its end, or ends it when it does not come.
-pub fn finish(command: Command) -> Ended {
-    finish_within(PATIENCE, command)
-}
+/// A run that is not at its end by then hangs. Some boot a guest hundreds of times on a machine that
+/// may be busy, so this says nothing about how long a run should take.
+pub const RUN: Duration = Duration::from_secs(1800);
 
-/// As [`finish`], with a patience of its own.
+/// Runs a command to its end, or ends it when it does not come.
 #[track_caller]
-pub fn finish_within(patience: Duration, mut command: Command) -> Ended {
+pub fn finish(mut command: Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     command
         .stdout(stdout.try_clone().unwrap())
         .stderr(stderr.try_clone().unwrap());
     let mut child = Killed(command.spawn().unwrap());
-    let status = within(patience, "the program ends", || child.0.try_wait().unwrap());
+    let status = within(RUN, "the program ends", || child.0.try_wait().unwrap());
     Ended::new(status, whole(&mut stdout), whole(&mut stderr))
 }
 

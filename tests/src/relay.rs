@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use tempfile::TempDir;
 
 use crate::wire::{Message, Wire, message};
@@ -74,7 +75,7 @@ fn pass(from: UnixStream, to: UnixStream, mut keep: impl FnMut(Heard)) {
     let (mut from, mut to) = (Wire::new(from), Wire::new(to));
     loop {
         // A guest may be silent for as long as it likes.
-        let ready = poll(&mut [PollFd::new(&from, PollFlags::IN)], None);
+        let ready = retry_on_intr(|| poll(&mut [PollFd::new(&from, PollFlags::IN)], None));
         let Some(message) = ready.ok().and_then(|_| from.receive()) else {
             to.finish();
             return;

@@ -21,7 +21,8 @@ use vfio_user_protocol::message::{
 };
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// It bounds a test that hangs, on a machine that may be very busy.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Pages of the test guest: SBA, event queue, DMB of four pages.
 pub const SBA: u64 = 0x10_0000;
 pub const IEQ: u64 = 0x10_1000;

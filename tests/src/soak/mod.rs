@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::Daemon;
-use crate::wire::eventually;
+use crate::wire::{PATIENCE, eventually};
 use scenario::Stage;
 
 /// What is to be run.
@@ -182,6 +182,6 @@ fn settled(daemon: &Daemon, expected: Option<&Usage>) -> Usage {
         let still = now == last && now.guest_maps == 0;
         let fits = expected.is_none_or(|expected| now.descriptors == expected.descriptors);
         last = now;
-        (still && (fits || start.elapsed() > Duration::from_secs(10))).then_some(now)
+        (still && (fits || start.elapsed() > PATIENCE / 3)).then_some(now)
     })
 }

@@ -3,14 +3,12 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use std::time::Duration;
 use vfio_user_ism_tests::program::{self, Ended, repository};
 
 fn intercept(arguments: &[&str]) -> Ended {
     let mut command = program::command();
     command.arg("intercept").args(arguments);
-    // Stock QEMU is started a dozen times for one plan, because it crashes.
-    program::finish_within(Duration::from_secs(120), command)
+    program::finish(command)
 }
 
 #[track_caller]

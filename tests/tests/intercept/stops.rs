@@ -4,7 +4,6 @@
 
 use serde_json::Value;
 use std::path::Path;
-use std::time::Duration;
 use vfio_user_ism_tests::program::{self, Ended};
 
 fn broken(defect: &str, arguments: &[&str]) -> Ended {
@@ -19,7 +18,7 @@ fn broken(defect: &str, arguments: &[&str]) -> Ended {
     ]);
     command.args(arguments);
     // QEMU is started again after each stop, and a hang takes its time.
-    program::finish_within(Duration::from_secs(120), command)
+    program::finish(command)
 }
 
 fn report(defect: &str, arguments: &[&str]) -> Value {

@@ -8,7 +8,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 use vfio_user_ism_tests::program::{self, Ended};
 
 /// Runs without a report in a row that mean that there is none. On a busy machine QEMU may not start in time.
@@ -41,8 +40,7 @@ fn intercept(arguments: &[&str]) -> Ended {
     // Hundreds of runs that fail on purpose leave no logs behind.
     let state = tempfile::tempdir().unwrap();
     command.env("XDG_STATE_HOME", state.path());
-    // Many of these run at a time, and beside other tests.
-    program::finish_within(Duration::from_secs(600), command)
+    program::finish(command)
 }
 
 /// Kinds with their defects: name and description.

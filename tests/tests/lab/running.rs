@@ -26,7 +26,7 @@ pub fn lab(words: &[&str]) -> Ended {
     let mut command = program::command();
     command.args(["lab", "--timeout", "600"]).args(words);
     command.stdin(Stdio::null());
-    program::finish_within(PATIENCE, command)
+    program::finish(command)
 }
 
 /// Does `test` with a lab whose guests are ready; the server's totals at the end.

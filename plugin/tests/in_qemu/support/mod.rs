@@ -13,7 +13,7 @@ pub mod bare;
 pub mod forwarded;
 
 /// A guest that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// What one QEMU left behind.
 #[derive(Debug)]
