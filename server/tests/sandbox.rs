@@ -8,7 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use vfio_user_ism_server::sandbox::filter::{Action, Filter};
 use vfio_user_ism_server::sandbox::process_memory::{Access, touch};
 use vfio_user_ism_server::sandbox::{Mode, Needs, Sandbox, process_memory};
 
@@ -130,12 +130,10 @@ fn child_without(layer: &str, mode: Mode) -> ! {
         "landlock" => nix::libc::SYS_landlock_create_ruleset,
         _ => nix::libc::SYS_seccomp,
     };
-    let missing = SeccompAction::Errno(nix::libc::ENOSYS.unsigned_abs());
-    let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
-    let rules = [(call, Vec::new())].into_iter().collect();
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
-    let program: BpfProgram = filter.try_into().unwrap();
-    seccompiler::apply_filter(&program).unwrap();
+    let rules = [(call, Vec::new())].into();
+    let missing = Action::Errno(nix::libc::ENOSYS);
+    let filter = Filter::new(&rules, missing, Action::Allow).unwrap();
+    filter.restrict_thread().unwrap();
     let sandbox = Sandbox::restrict_files(mode, &Needs::default());
     match sandbox.and_then(Sandbox::restrict_calls) {
         Ok(()) => println!("\nattempt: tolerated"),

@@ -1,42 +1,30 @@
 //! seccomp: which system calls serving takes.
 
-use std::collections::BTreeMap;
-
 use nix::libc;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch,
-};
+
+use super::filter::{Action, Condition, Filter, Rules};
+
+/// What a call that is not listed fails with.
+const REFUSED: Action = Action::Errno(libc::EPERM);
 
 /// Restricts every thread of the process. `client_memory` lets them name any process in
 /// process_vm_readv and process_vm_writev; else only this one.
 pub fn restrict(client_memory: bool) -> Result<(), String> {
     // Each filter may only take away. The one that ends the process comes first: the other forbids
     // to add any more.
-    let traps = program(traps(), SeccompAction::Allow, SeccompAction::KillProcess)?;
-    let serving = program(
-        serving(client_memory)?,
-        SeccompAction::Errno(libc::EPERM.unsigned_abs()),
-        SeccompAction::Allow,
-    )?;
-    for program in [&traps, &serving] {
-        seccompiler::apply_filter_all_threads(program).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    let traps = Filter::new(&traps(), Action::KillProcess, Action::Allow)?;
+    let serving = Filter::new(&serving(client_memory), Action::Allow, REFUSED)?;
+    traps.restrict_process()?;
+    serving.restrict_process()
 }
 
 /// Restricts the calling thread, which does nothing but reach into client processes.
 pub fn restrict_to_process_memory() -> Result<(), String> {
     let calls = PROCESS_MEMORY.iter().chain(MEMORY_AND_THREADS);
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
-    rules.extend(no_executable_memory()?);
-    let errno = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let program = program(rules, errno, SeccompAction::Allow)?;
-    seccompiler::apply_filter(&program).map_err(|error| error.to_string())
+    rules.extend(no_executable_memory());
+    Filter::new(&rules, Action::Allow, REFUSED)?.restrict_thread()
 }
-
-/// System calls, each with the conditions of which one must hold; none is no condition.
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// What a thread takes to live, to wait and to have memory.
 const MEMORY_AND_THREADS: &[i64] = &[
@@ -111,7 +99,7 @@ const DESCRIPTORS: &[i64] = &[
 ];
 
 /// Older forms, which newer architectures do not have.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "s390x"))]
 const OLDER: &[i64] = &[
     libc::SYS_epoll_wait,
     libc::SYS_lstat,
@@ -119,8 +107,10 @@ const OLDER: &[i64] = &[
     libc::SYS_readlink,
     libc::SYS_stat,
     libc::SYS_unlink,
+    #[cfg(target_arch = "s390x")]
+    libc::SYS_fstatfs64,
 ];
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "s390x")))]
 const OLDER: &[i64] = &[];
 
 /// What nothing here makes, once the sockets are open: whoever does has taken the process over.
@@ -153,82 +143,77 @@ const TRAPS: &[i64] = &[
     libc::SYS_userfaultfd,
 ];
 
-fn traps() -> Rules {
-    TRAPS.iter().map(|call| (*call, Vec::new())).collect()
+/// The call by which s390x's C library makes calls about sockets. Its first argument says which, as
+/// `include/uapi/linux/net.h` numbers them.
+#[cfg(target_arch = "s390x")]
+mod socketcall {
+    /// socket, bind, connect, listen: see `TRAPS`.
+    pub const TRAPS: [u32; 4] = [1, 2, 3, 4];
+    /// getsockname, getpeername, socketpair, send, recv, sendto, recvfrom, shutdown, getsockopt,
+    /// sendmsg, recvmsg, accept4: see `DESCRIPTORS`.
+    pub const SERVING: [u32; 12] = [6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18];
 }
 
-fn serving(client_memory: bool) -> Result<Rules, String> {
+fn traps() -> Rules {
+    #[allow(unused_mut, reason = "one architecture adds a call")]
+    let mut rules: Rules = TRAPS.iter().map(|call| (*call, Vec::new())).collect();
+    #[cfg(target_arch = "s390x")]
+    rules.insert(libc::SYS_socketcall, is(0, socketcall::TRAPS));
+    rules
+}
+
+fn serving(client_memory: bool) -> Rules {
     let plain = [MEMORY_AND_THREADS, DESCRIPTORS, OLDER].concat();
     let mut rules: Rules = plain.into_iter().map(|call| (call, Vec::new())).collect();
-    rules.extend(no_executable_memory()?);
-    let own = u64::from(std::process::id());
-    let own_only = || {
-        Ok::<_, String>(if client_memory {
+    rules.extend(no_executable_memory());
+    #[cfg(target_arch = "s390x")]
+    rules.insert(libc::SYS_socketcall, is(0, socketcall::SERVING));
+    let own = is(0, [std::process::id()]);
+    for call in PROCESS_MEMORY {
+        let of_whom = if client_memory {
             Vec::new()
         } else {
-            vec![is(0, own)?]
-        })
-    };
-    for call in PROCESS_MEMORY {
-        rules.insert(*call, own_only()?);
+            own.clone()
+        };
+        rules.insert(*call, of_whom);
     }
     // abort(3) signals its own thread.
-    rules.insert(libc::SYS_tgkill, vec![is(0, own)?]);
-    rules.insert(libc::SYS_prctl, vec![is(0, libc::PR_SET_NAME as u64)?]);
+    rules.insert(libc::SYS_tgkill, own);
     rules.insert(
-        libc::SYS_seccomp,
-        vec![is(0, libc::SECCOMP_SET_MODE_FILTER.into())?],
+        libc::SYS_prctl,
+        is(
+            0,
+            [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS].map(i32::unsigned_abs),
+        ),
     );
-    rules
-        .entry(libc::SYS_prctl)
-        .or_default()
-        .push(is(0, libc::PR_SET_NO_NEW_PRIVS as u64)?);
-    for request in [libc::FIONBIO, libc::TCGETS, libc::TIOCGWINSZ] {
-        #[allow(clippy::unnecessary_cast, reason = "its type depends on the C library")]
-        let rule = is(1, request as u64)?;
-        rules.entry(libc::SYS_ioctl).or_default().push(rule);
-    }
-    for command in [
+    rules.insert(libc::SYS_seccomp, is(0, [libc::SECCOMP_SET_MODE_FILTER]));
+    #[allow(clippy::unnecessary_cast, reason = "its type depends on the C library")]
+    let requests = [libc::FIONBIO, libc::TCGETS, libc::TIOCGWINSZ].map(|request| request as u32);
+    rules.insert(libc::SYS_ioctl, is(1, requests));
+    let commands = [
         libc::F_DUPFD_CLOEXEC,
         libc::F_GETFD,
         libc::F_GETFL,
         libc::F_GET_SEALS,
         libc::F_SETFD,
-    ] {
-        let rule = is(1, command as u64)?;
-        rules.entry(libc::SYS_fcntl).or_default().push(rule);
-    }
-    Ok(rules)
+    ];
+    rules.insert(libc::SYS_fcntl, is(1, commands.map(i32::unsigned_abs)));
+    rules
 }
 
 /// mmap and mprotect, but not to run what is there.
-fn no_executable_memory() -> Result<Rules, String> {
-    let exec = libc::PROT_EXEC as u64;
-    let data = condition(2, SeccompCmpOp::MaskedEq(exec), 0)?;
-    let calls = [libc::SYS_mmap, libc::SYS_mprotect];
-    Ok(calls
-        .into_iter()
-        .map(|call| (call, vec![data.clone()]))
-        .collect())
+fn no_executable_memory() -> Rules {
+    let data = vec![Condition::HasNone(2, libc::PROT_EXEC.unsigned_abs())];
+    // s390x's mmap takes a pointer to its arguments; `forbid_new_code` stands in for the condition.
+    let mmap = if cfg!(target_arch = "s390x") {
+        Vec::new()
+    } else {
+        data.clone()
+    };
+    [(libc::SYS_mmap, mmap), (libc::SYS_mprotect, data)].into()
 }
 
-fn is(argument: u8, value: u64) -> Result<SeccompRule, String> {
-    condition(argument, SeccompCmpOp::Eq, value)
-}
-
-fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, String> {
-    SeccompCondition::new(argument, Dword, operator, value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(|error| error.to_string())
-}
-
-fn program(
-    rules: Rules,
-    otherwise: SeccompAction,
-    listed: SeccompAction,
-) -> Result<BpfProgram, String> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
-    SeccompFilter::new(rules, otherwise, listed, arch)
-        .and_then(TryInto::try_into)
-        .map_err(|error| error.to_string())
+/// One condition for each of the values that an argument may have.
+fn is<const N: usize>(argument: u8, values: [u32; N]) -> Vec<Condition> {
+    values.map(|value| Condition::Is(argument, value)).to_vec()
 }

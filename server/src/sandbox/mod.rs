@@ -12,6 +12,8 @@
 
 pub mod calls;
 pub mod files;
+#[allow(unsafe_code, reason = "hands filters to the kernel")]
+pub mod filter;
 pub mod process_memory;
 
 use std::path::Path;
@@ -84,6 +86,9 @@ impl Sandbox {
         if self.mode == Mode::Off {
             tracing::warn!("no sandbox (--sandbox off)");
             return Ok(());
+        }
+        if let Err(reason) = filter::forbid_new_code() {
+            self.missing(&format!("memory can be made executable: {reason}"))?;
         }
         match calls::restrict(self.client_memory) {
             Ok(()) => {
