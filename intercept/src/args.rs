@@ -20,6 +20,17 @@ pub enum Format {
     Junit,
 }
 
+/// Moves that the forwarding plugin posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Moves {
+    /// None: each waits for the device's answer.
+    Waited,
+    /// Those that do not signal.
+    Data,
+    /// All of them.
+    Posted,
+}
+
 /// What to measure against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Expect {
@@ -102,6 +113,16 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub forward: Option<Option<PathBuf>>,
+    /// Which moves end before the device has answered, where their outcome is known [default: none].
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        requires = "forward",
+        conflicts_with = "defect",
+        help_heading = "What to test"
+    )]
+    pub moves: Option<Moves>,
     /// Give the forwarding plugin a deliberate defect, to see what the report says of it; `list` lists them.
     #[arg(
         long = "break",

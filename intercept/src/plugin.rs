@@ -2,7 +2,7 @@
 //!
 //! Its arguments are described in `plugin/README.md`.
 
-use crate::args::Args;
+use crate::args::{Args, Moves};
 use crate::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,11 @@ const FILE: &str = "libvfio_user_ism_plugin.so";
 
 /// The plugin to load.
 #[derive(Debug)]
-pub struct Plugin(PathBuf);
+pub struct Plugin {
+    path: PathBuf,
+    /// The moves that it posts, if someone said so.
+    moves: Option<Moves>,
+}
 
 impl Plugin {
     /// The one that `args` names, or the one beside the program.
@@ -24,7 +28,10 @@ impl Plugin {
         let path = named.unwrap_or_else(|| program.with_file_name(FILE));
         // QEMU takes a relative path as one of its own plugin folder.
         path.canonicalize()
-            .map(Self)
+            .map(|path| Self {
+                path,
+                moves: args.moves,
+            })
             .map_err(|source| Error::NoPlugin { path, source })
     }
 
@@ -37,7 +44,7 @@ impl Plugin {
         forward: &[(&Path, u32)],
         defect: Option<&str>,
     ) -> [OsString; 2] {
-        let mut plugin = option("file=", &self.0);
+        let mut plugin = option("file=", &self.path);
         if let Some(out) = out {
             plugin.push(option(",out=", out));
         }
@@ -49,6 +56,13 @@ impl Plugin {
         if out.is_none() && !forward.is_empty() {
             plugin.push(",clp=full");
         }
+        let moves = self.moves.filter(|_| !forward.is_empty());
+        plugin.push(match moves {
+            None => "",
+            Some(Moves::Waited) => ",moves=waited",
+            Some(Moves::Data) => ",moves=data",
+            Some(Moves::Posted) => ",moves=posted",
+        });
         if let Some(defect) = defect {
             plugin.push(option(",break=", Path::new(defect)));
         }
@@ -65,13 +79,16 @@ pub fn option(prefix: &str, path: &Path) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use super::Plugin;
+    use super::{Moves, Plugin};
     use std::path::Path;
 
     #[test]
     fn both_uses_go_into_one_argument() {
-        let plugin = Plugin("/a,b.so".into());
-        let [flag, value] = plugin.arguments(
+        let plugin = |moves| Plugin {
+            path: "/a,b.so".into(),
+            moves,
+        };
+        let [flag, value] = plugin(None).arguments(
             Some(Path::new("/r")),
             &[(Path::new("/s.insn"), 8), (Path::new("/t.insn"), 9)],
             Some("split"),
@@ -81,7 +98,12 @@ mod tests {
             value,
             "file=/a,,b.so,out=/r,forward=/s.insn,fid=8,forward=/t.insn,fid=9,break=split"
         );
-        let [_, alone] = plugin.arguments(None, &[(Path::new("/s.insn"), 8)], None);
+        let one = [(Path::new("/s.insn"), 8)];
+        let [_, alone] = plugin(None).arguments(None, &one, None);
         assert_eq!(alone, "file=/a,,b.so,forward=/s.insn,fid=8,clp=full");
+        let [_, posted] = plugin(Some(Moves::Posted)).arguments(None, &one, None);
+        assert!(posted.to_string_lossy().ends_with(",clp=full,moves=posted"));
+        let [_, observing] = plugin(Some(Moves::Posted)).arguments(None, &[], None);
+        assert_eq!(observing, "file=/a,,b.so");
     }
 }

@@ -16,6 +16,29 @@ pub enum Format {
     Json,
 }
 
+/// Moves that the plugin posts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Moves {
+    /// All of them.
+    #[default]
+    Posted,
+    /// Those that do not signal.
+    Data,
+    /// None: each waits for the server's answer.
+    Waited,
+}
+
+impl Moves {
+    /// The value of the plugin's `moves=`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Posted => "posted",
+            Self::Data => "data",
+            Self::Waited => "waited",
+        }
+    }
+}
+
 /// A command for one guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
@@ -76,6 +99,16 @@ pub struct Args {
     /// The plugin [default: libvfio_user_ism_plugin.so beside this program].
     #[arg(long, value_name = "PATH")]
     pub plugin: Option<PathBuf>,
+    /// Which moves end before the server has answered, where their outcome is known. A late refusal puts
+    /// the function into its error state.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        default_value_t,
+        conflicts_with = "observe"
+    )]
+    pub moves: Moves,
     /// QEMU [default: $QEMU, the one on PATH, or Debian's, fetched once].
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<PathBuf>,

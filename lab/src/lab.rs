@@ -101,7 +101,7 @@ impl Lab {
         let task = if setup.observe {
             Task::Observe(folder.log(&format!("guest{number}-records.jsonl")))
         } else {
-            Task::Forward(channel(&function))
+            Task::Forward(channel(&function), setup.moves)
         };
         let wiring = Wiring {
             plugin: (setup.plugin.as_deref()).map(|plugin| plugin::argument(plugin, &task, FID)),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::args::Moves;
 use crate::error::Error;
 use crate::qemu::option;
 
@@ -12,8 +13,8 @@ const FILE: &str = "libvfio_user_ism_plugin.so";
 /// What the plugin does in a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Carries instructions to this instruction channel.
-    Forward(PathBuf),
+    /// Carries instructions to this instruction channel, and posts these moves.
+    Forward(PathBuf, Moves),
     /// Records them in this file.
     Observe(PathBuf),
 }
@@ -37,10 +38,10 @@ pub fn find(named: Option<&Path>, program: &Path) -> Result<PathBuf, Error> {
 pub fn argument(plugin: &Path, task: &Task, fid: u32) -> OsString {
     let mut argument = option("file=", plugin);
     match task {
-        Task::Forward(channel) => {
+        Task::Forward(channel, moves) => {
             argument.push(option(",forward=", channel));
             // The guest is to know the CHID that all functions of the fabric share.
-            argument.push(format!(",fid={fid},clp=on"));
+            argument.push(format!(",fid={fid},clp=on,moves={}", moves.name()));
         }
         Task::Observe(records) => argument.push(option(",out=", records)),
     }
@@ -49,15 +50,15 @@ pub fn argument(plugin: &Path, task: &Task, fid: u32) -> OsString {
 
 #[cfg(test)]
 mod tests {
-    use super::{Task, argument, find};
+    use super::{Moves, Task, argument, find};
     use std::path::Path;
 
     #[test]
     fn a_comma_in_a_path_starts_no_new_option() {
-        let forward = Task::Forward("/a,b.insn".into());
+        let forward = Task::Forward("/a,b.insn".into(), Moves::Posted);
         assert_eq!(
             argument(Path::new("/p,q.so"), &forward, 8),
-            "file=/p,,q.so,forward=/a,,b.insn,fid=8,clp=on"
+            "file=/p,,q.so,forward=/a,,b.insn,fid=8,clp=on,moves=posted"
         );
         let observe = Task::Observe("/r".into());
         assert_eq!(argument(Path::new("/p"), &observe, 8), "file=/p,out=/r");

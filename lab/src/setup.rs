@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use debian_fetch::{Cache, Machine, Qemu};
 
-use crate::args::Args;
+use crate::args::{Args, Moves};
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Recipe;
@@ -22,6 +22,8 @@ pub struct Setup {
     pub plugin: Option<PathBuf>,
     /// Whether the plugin records instructions instead of forwarding them.
     pub observe: bool,
+    /// The moves that the plugin posts.
+    pub moves: Moves,
     /// The guests.
     pub recipe: Recipe,
     /// Functions beside those of the guests.
@@ -73,6 +75,7 @@ impl Setup {
             program: program.to_owned(),
             plugin,
             observe: args.observe,
+            moves: args.moves,
             recipe: Recipe {
                 qemu: qemu.program,
                 kernel: kit.kernel().to_owned(),

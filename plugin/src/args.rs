@@ -16,6 +16,8 @@ pub struct Args {
     pub forwards: Vec<Forward>,
     /// What the guest's CLP calls tell of the functions.
     pub clp: Clp,
+    /// Which moves end before their server has answered.
+    pub moves: Moves,
     /// The deliberate defect, if there is one.
     pub broken: Option<Break>,
 }
@@ -30,6 +32,18 @@ pub enum Clp {
     Linux,
     /// All that the servers say, also what makes Linux ask for a DMA window that QEMU refuses.
     Full,
+}
+
+/// Which moves (stores to BAR 0) end before their server has answered, where their outcome is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moves {
+    /// None.
+    #[default]
+    Waited,
+    /// Those without a signal.
+    Data,
+    /// All.
+    Posted,
 }
 
 /// A function whose instructions are carried to a server.
@@ -60,7 +74,7 @@ pub enum ArgsError {
     Malformed(String),
     /// A name nobody knows.
     #[error(
-        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, break=NAME"
+        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, moves=waited|data|posted, break=NAME"
     )]
     Unknown(String),
     /// The same name twice.
@@ -77,6 +91,17 @@ pub enum ArgsError {
     /// A switch that is neither on nor off.
     #[error("argument {0:?}: expected on, full or off")]
     NoSwitch(String),
+    /// A kind of moves that does not exist.
+    #[error("argument {0:?}: expected waited, data or posted")]
+    NoMoves(String),
+    /// Moves of no function.
+    #[error("moves= is about the functions of forward=SOCKET, and there is none")]
+    MovesAlone,
+    /// A defect is about instructions that wait for their server.
+    #[error(
+        "break=NAME needs moves=waited: a deliberate defect is about moves that wait for their server"
+    )]
+    PostedBreak,
     /// Two switches that differ.
     #[error(
         "argument {0:?} differs from the clp= before it; the functions share one group, so one clp= holds for all"
@@ -131,7 +156,7 @@ impl Args {
     /// Names the first argument that is wrong or missing.
     pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, ArgsError> {
         let mut args = Self::default();
-        let mut clp = None;
+        let (mut clp, mut moves) = (None, None);
         for argument in arguments {
             let (name, value) = argument
                 .split_once('=')
@@ -154,6 +179,15 @@ impl Args {
                     }
                     clp = Some(wanted);
                 }
+                "moves" if moves.is_some() => return Err(ArgsError::Repeated("moves")),
+                "moves" => {
+                    moves = Some(match value {
+                        "waited" => Moves::Waited,
+                        "data" => Moves::Data,
+                        "posted" => Moves::Posted,
+                        _ => return Err(ArgsError::NoMoves(argument.to_owned())),
+                    });
+                }
                 "break" if value == "list" => return Err(ArgsError::List(defects::list())),
                 "break" if args.broken.is_some() => return Err(ArgsError::Repeated("break")),
                 "break" => {
@@ -167,6 +201,10 @@ impl Args {
             }
         }
         args.clp = clp.unwrap_or_default();
+        if moves.is_some() && args.forwards.is_empty() {
+            return Err(ArgsError::MovesAlone);
+        }
+        args.moves = moves.unwrap_or_default();
         args.check()?;
         Ok(args)
     }
@@ -193,6 +231,9 @@ impl Args {
         }
         if self.broken.is_some() && self.forwards.is_empty() {
             return Err(ArgsError::BreakAlone);
+        }
+        if self.broken.is_some() && self.moves != Moves::Waited {
+            return Err(ArgsError::PostedBreak);
         }
         let several = self.forwards.len() > 1;
         for (index, forward) in self.forwards.iter().enumerate() {

@@ -74,7 +74,7 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
     });
     let forwarder = match args.forwards.as_slice() {
         [] => None,
-        forwards => Some(Forwarder::connect(forwards, args.clp)?),
+        forwards => Some(Forwarder::connect(forwards, args.clp, args.moves)?),
     };
     let plugin = Plugin::new(
         qemu,

@@ -3,7 +3,8 @@
 //!
 //! - [`handles`]: which of the guest's handles are ours; [`clp`]: what the guest is told of them;
 //! - [`access`]: an instruction with its registers; [`check`]: may it be put to the function?
-//! - [`message`], [`channel`], [`facts`]: the server's instruction channel;
+//! - [`message`], [`channel`], [`facts`]: the server's instruction channel; [`posted`]: moves that do
+//!   not wait for its answer; [`recovery`]: the error state, to which a late refusal leads;
 //! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: which,
 //!   when guest memory cannot be read.
 //!
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use vfio_user_protocol::Errno;
 
-use crate::args::{Clp, Forward};
+use crate::args::{Clp, Forward, Moves};
 use crate::cpu::{Cpu, GuestCpu, PSW_DAT, effective_address};
 use crate::decode::Instruction;
 use crate::observe::Site;
@@ -31,18 +32,24 @@ pub mod facts;
 mod fake_server;
 pub mod handles;
 pub mod message;
+pub mod posted;
+pub mod recovery;
 pub mod translation;
 
 use access::{Access, Operand, PSW_PROBLEM, request_register};
-use channel::{Answer, Channel, ChannelError};
+use channel::{Answer, Channel, ChannelError, ErrorState};
 use ending::{Ending, OPERAND};
 use facts::FunctionFacts;
 use handles::{Handles, Subject};
+use message::Op;
+use posted::Target;
 
 /// How long a server may take to answer; the guest's vCPU waits as long.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a function information block.
 const CONTROLS: usize = 80;
+/// The BAR of the command window.
+const COMMAND_BAR: u8 = 2;
 /// BARs with a function's data and commands. The others are QEMU's: it emulates MSI-X.
 pub const FORWARDED_BARS: [u8; 2] = [0, 2];
 
@@ -53,6 +60,8 @@ pub struct Forwarder {
     handles: RwLock<Handles>,
     /// What CLP tells.
     clp: Clp,
+    /// Which moves are posted.
+    moves: Moves,
 }
 
 /// One of them.
@@ -102,7 +111,7 @@ impl Forwarder {
     ///
     /// # Errors
     /// Names the first socket that is of no use, and why.
-    pub fn connect(forwards: &[Forward], clp: Clp) -> Result<Self, String> {
+    pub fn connect(forwards: &[Forward], clp: Clp, moves: Moves) -> Result<Self, String> {
         let connect = |forward: &Forward| {
             let name = format!("forward={}", forward.socket.display());
             let (channel, facts) = Channel::connect(&forward.socket, PATIENCE)
@@ -122,6 +131,7 @@ impl Forwarder {
             functions,
             handles: RwLock::new(Handles::new(selectors)),
             clp,
+            moves,
         })
     }
 
@@ -147,6 +157,7 @@ impl Forwarder {
             Instruction::CallLogicalProcessor { .. }
                 | Instruction::RefreshTranslations { .. }
                 | Instruction::ModifyControls { .. }
+                | Instruction::StoreControls { .. }
         )
     }
 
@@ -187,7 +198,14 @@ impl Forwarder {
     /// Takes in the outcome of a CLP call of the guest. Gives what the user should know.
     pub fn learn(&self, request: &[u8], response: &[u8]) -> Vec<String> {
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
-        handles.learn(request, response)
+        let notes = handles.learn(request, response);
+        // A function that is not enabled is in no error state any more.
+        for (number, function) in self.functions.iter().enumerate() {
+            if self.moves != Moves::Waited && !handles.is_enabled(number) {
+                function.set_error_state(ErrorState::None);
+            }
+        }
+        notes
     }
 
     /// Completes the response to a CLP call of the guest that is about functions of ours; true if
@@ -236,7 +254,7 @@ impl Forwarder {
         message: &mut Vec<u8>,
     ) -> Option<Done> {
         let function = self.functions.get(taken.function)?;
-        let (ending, problem) = function.carry_out(cpu, &taken.access, message);
+        let (ending, problem) = function.carry_out(cpu, &taken.access, message, self.moves);
         let next = ending.perform(cpu, site)?;
         Some(Done {
             next,
@@ -280,10 +298,25 @@ impl Function {
         cpu: &mut dyn GuestCpu,
         access: &Access,
         message: &mut Vec<u8>,
+        moves: Moves,
     ) -> (Ending, Option<String>) {
         match check::check(access, &self.facts) {
-            Ok(()) => self.talk(|channel| exchange(channel, cpu, access, message)),
-            Err(exception) => (Ending::Exception(exception), None),
+            Ok(()) => self.talk(|channel| exchange(channel, cpu, access, message, moves)),
+            Err(exception) => {
+                // QEMU looks at the state of a function before it looks at the operands.
+                let blocked = |channel: &mut Channel| {
+                    channel.settle()?;
+                    Ok(match channel.error_state() {
+                        ErrorState::Error => Ending::Blocked(access.status),
+                        _ => Ending::Exception(exception),
+                    })
+                };
+                match moves {
+                    Moves::Waited => (Ending::Exception(exception), None),
+                    _ if self.is_gone() => (Ending::Exception(exception), None),
+                    _ => self.talk(blocked),
+                }
+            }
         }
     }
 
@@ -303,7 +336,13 @@ impl Function {
             return (Ending::NoFunction, None);
         };
         match exchange(channel) {
-            Ok(ending) => (ending, None),
+            Ok(ending) => {
+                let late = channel.take_late();
+                (
+                    ending,
+                    late.map(|errno| recovery::late_refusal(&self.name, errno)),
+                )
+            }
             Err(error) => {
                 *place = None;
                 let name = &self.name;
@@ -321,9 +360,23 @@ fn exchange(
     cpu: &mut dyn GuestCpu,
     access: &Access,
     message: &mut Vec<u8>,
+    moves: Moves,
 ) -> Result<Ending, ChannelError> {
     let place = access.place;
     let length = usize::from(place.length);
+    let target = Target::of(access, moves);
+    let posted = target.filter(|target| channel.knows(*target));
+    // Whatever is not posted observes, so it comes after all moves under way.
+    match posted {
+        Some(_) => channel.make_room()?,
+        None => channel.settle()?,
+    }
+    if channel.error_state() == ErrorState::Error {
+        return Ok(Ending::Blocked(access.status));
+    }
+    if place.pcias == COMMAND_BAR && access.op != Op::Load {
+        channel.forget_accepted();
+    }
     match access.operand {
         Operand::Block { source } => {
             let id = channel.take_ids(1);
@@ -331,7 +384,15 @@ fn exchange(
             if let Err(exception) = translation::append_block(cpu, source, length, message) {
                 return Ok(Ending::Exception(exception));
             }
-            Ok(stored(channel.store(id, message)?))
+            if let Some(target) = posted {
+                channel.post(id, target, message)?;
+                return Ok(Ending::Done);
+            }
+            let answer = channel.store(id, message)?;
+            if let (Some(target), Ok(())) = (target, answer) {
+                channel.accept(target);
+            }
+            Ok(stored(answer))
         }
         Operand::Data(value) => {
             let id = channel.take_ids(1);

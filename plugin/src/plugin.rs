@@ -258,7 +258,13 @@ impl Plugin {
             let before = operands(cpu);
             return Some((before, Done::ending(ending, cpu, site)?));
         }
-        let taken = forwarder.take(cpu, site)?;
+        let Some(taken) = forwarder.take(cpu, site) else {
+            // QEMU executes it, and what it finds has to be there.
+            self.settle(forwarder);
+            let before = operands(cpu);
+            let ending = forwarder.reset_error(cpu, site)?;
+            return Some((before, Done::ending(ending, cpu, site)?));
+        };
         let before = operands(cpu);
         Some((before, forwarder.carry_out(&taken, cpu, site, message)?))
     }
@@ -277,8 +283,18 @@ impl Plugin {
         });
     }
 
-    /// QEMU ends: writes what is still in flight and the last line.
+    /// Waits for all moves under way.
+    fn settle(&self, forwarder: &Forwarder) {
+        for problem in forwarder.settle() {
+            self.tell(&problem);
+        }
+    }
+
+    /// QEMU ends: waits for the moves under way, writes what is still in flight and the last line.
     pub fn exit(&self) {
+        if let Some(forwarder) = &self.forwarder {
+            self.settle(forwarder);
+        }
         for vcpu in &self.vcpus {
             let unseen = lock(vcpu).as_mut().and_then(|vcpu| vcpu.observer.abandon());
             self.finish(unseen);
@@ -323,6 +339,9 @@ impl Plugin {
     fn learn(&self, record: &mut Record, cpu: &mut QemuCpu<'_>) {
         if let Some(forwarder) = &self.forwarder {
             forwarder.learn_state(record);
+            if !forwarder.complete_controls(record, cpu) {
+                self.tell("the block of an STPCIFC cannot be completed");
+            }
         }
         let operands = &mut record.operands;
         if let Some(forwarder) = &self.forwarder

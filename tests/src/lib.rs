@@ -48,6 +48,7 @@ pub use wire::{Bytes, Message};
 pub mod errno {
     pub const EPERM: u32 = 1;
     pub const EIO: u32 = 5;
+    pub const ENXIO: u32 = 6;
     pub const EACCES: u32 = 13;
     pub const EFAULT: u32 = 14;
     pub const EBUSY: u32 = 16;

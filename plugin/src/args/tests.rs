@@ -34,6 +34,34 @@ fn an_id_belongs_to_the_function_before_it() {
 }
 
 #[test]
+fn moves_wait_unless_asked_for() {
+    for (arguments, moves) in [
+        (&["forward=/a"][..], Moves::Waited),
+        (&["forward=/a", "moves=waited"], Moves::Waited),
+        (&["moves=data", "forward=/a"], Moves::Data),
+        (&["forward=/a", "moves=posted"], Moves::Posted),
+    ] {
+        let args = Args::parse(arguments.iter().copied()).unwrap();
+        assert_eq!(args.moves, moves, "{arguments:?}");
+    }
+    for (arguments, part) in [
+        (
+            &["forward=/a", "moves=yes"][..],
+            "expected waited, data or posted",
+        ),
+        (&["out=/a", "moves=posted"], "there is none"),
+        (&["forward=/a", "moves=data", "moves=data"], "twice"),
+        (
+            &["forward=/a", "moves=posted", "break=success-as-cc-2"],
+            "needs moves=waited",
+        ),
+    ] {
+        let problem = refused(arguments);
+        assert!(problem.contains(part), "{problem}");
+    }
+}
+
+#[test]
 fn clp_answers_are_as_qemu_has_them_unless_asked_for() {
     for (arguments, on) in [
         (&["forward=/a"][..], Clp::Qemu),

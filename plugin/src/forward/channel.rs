@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A server's instruction channel, from the client's side: one question, one answer, no waiting
 //! for ever.
+//!
+//! A posted move is a question whose answer is read later, before the next question that is not one.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -15,13 +18,19 @@ use vfio_user_protocol::{Errno, Frame, Limits, Next, next_frame};
 use zpci_region::request::{ABI_LEN, REGION_INDEX};
 
 use super::facts::FunctionFacts;
+use super::posted::{Accepted, Target};
 
 /// Room for the answers to DEVICE_GET_INFO and DEVICE_GET_REGION_INFO, and for any other.
 const ROOM: usize = 4096;
 /// BARs of a function.
 const BARS: u32 = 6;
-/// How long an answer is looked for before it is waited for.
+/// How long the channel looks for an answer before it waits for it.
 const LOOK: Duration = Duration::from_micros(50);
+/// Posted moves that may be under way. Their answers fit the server's socket, so that neither side
+/// waits for the other to read.
+const UNDER_WAY: usize = 64;
+/// The channel looks for answers after so many posted moves.
+const LOOK_EVERY: usize = 16;
 
 /// Why a channel is of no use, or of no more use.
 #[derive(Debug, Error)]
@@ -66,6 +75,28 @@ pub struct Channel {
     buffer: Box<[u8; ROOM]>,
     filled: usize,
     next_id: u16,
+    /// Posted moves without an answer yet, the oldest first.
+    under_way: VecDeque<(u16, Target)>,
+    accepted: Accepted,
+    /// Posted moves since the last look for answers.
+    unlooked: usize,
+    error: ErrorState,
+    /// The refusal of a posted move that nobody was told of.
+    late: Option<Errno>,
+}
+
+/// What the refusal of a posted move does to a function.
+///
+/// States and transitions: QEMU `hw/s390x/s390-pci-inst.c`, `mpcifc_service_call`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorState {
+    /// There was none, or the guest has reset it.
+    #[default]
+    None,
+    /// Loads and stores end with condition code 1.
+    Error,
+    /// Loads and stores work again; the guest has not reset the error yet.
+    Unblocked,
 }
 
 impl Channel {
@@ -86,6 +117,11 @@ impl Channel {
             buffer: Box::new([0; ROOM]),
             filled: 0,
             next_id: 1,
+            under_way: VecDeque::with_capacity(UNDER_WAY),
+            accepted: Accepted::default(),
+            unlooked: 0,
+            error: ErrorState::None,
+            late: None,
         };
         let facts = channel.introduce()?;
         Ok((channel, facts))
@@ -98,11 +134,128 @@ impl Channel {
         id
     }
 
+    /// Whether the outcome of a move to this target is known.
+    #[must_use]
+    pub fn knows(&self, target: Target) -> bool {
+        self.accepted.has(target)
+    }
+
+    /// The server has accepted a move to this target.
+    pub fn accept(&mut self, target: Target) {
+        self.accepted.add(target);
+    }
+
+    /// A command may change which outcomes are known.
+    pub fn forget_accepted(&mut self) {
+        self.accepted.clear();
+    }
+
+    /// The function's error state, as far as posted moves have led to it.
+    #[must_use]
+    pub const fn error_state(&self) -> ErrorState {
+        self.error
+    }
+
+    /// The guest resets the error, or a part of it.
+    pub fn set_error_state(&mut self, state: ErrorState) {
+        self.error = state;
+    }
+
+    /// The refusal that led to the error state, once.
+    pub fn take_late(&mut self) -> Option<Errno> {
+        self.late.take()
+    }
+
+    /// Makes room for one more posted move, and looks for answers now and then.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; the channel is of no more use then.
+    pub fn make_room(&mut self) -> Result<(), ChannelError> {
+        if self.under_way.len() >= UNDER_WAY {
+            self.settle_down_to(UNDER_WAY / 2)?;
+        }
+        self.unlooked += 1;
+        if self.unlooked >= LOOK_EVERY {
+            self.unlooked = 0;
+            while !self.under_way.is_empty() && self.has_answer()? {
+                self.settle_one()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the message of a move, which has this id, and does not wait for its answer.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; the channel is of no more use then.
+    pub fn post(&mut self, id: u16, target: Target, message: &[u8]) -> Result<(), ChannelError> {
+        self.send(message)?;
+        self.under_way.push_back((id, target));
+        Ok(())
+    }
+
+    /// Waits for all moves under way.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; the channel is of no more use then.
+    pub fn settle(&mut self) -> Result<(), ChannelError> {
+        if self.under_way.is_empty() {
+            return Ok(());
+        }
+        self.settle_down_to(0)?;
+        self.in_step()
+    }
+
+    fn settle_down_to(&mut self, count: usize) -> Result<(), ChannelError> {
+        while self.under_way.len() > count {
+            self.settle_one()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the oldest move under way.
+    fn settle_one(&mut self) -> Result<(), ChannelError> {
+        let Some((id, target)) = self.under_way.pop_front() else {
+            return Ok(());
+        };
+        let Err(errno) = self.receive(|frame| acknowledged(frame, id))?? else {
+            return Ok(());
+        };
+        self.accepted.remove(target);
+        // The DMB went while the move was under way: the move might as well have come before that.
+        if errno != Errno::ENXIO {
+            self.error = ErrorState::Error;
+            self.late.get_or_insert(errno);
+        }
+        Ok(())
+    }
+
+    /// Whether a whole message is here, without waiting.
+    fn has_answer(&mut self) -> Result<bool, ChannelError> {
+        loop {
+            let received = self.buffer.get(..self.filled).unwrap_or_default();
+            let next = next_frame(received, &Limits::default())
+                .map_err(|error| ChannelError::Nonsense(error.to_string()))?;
+            if let Next::Frame(_) = next {
+                return Ok(true);
+            }
+            let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+            match recv(&self.stream, room, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Err(ChannelError::Closed),
+                Ok((count, _)) => self.filled += count,
+                Err(SystemErrno::AGAIN) => return Ok(false),
+                Err(SystemErrno::INTR) => {}
+                Err(error) => return Err(self.failure(error.into())),
+            }
+        }
+    }
+
     /// Sends the message of a store, which has this id.
     ///
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
     pub fn store(&mut self, id: u16, message: &[u8]) -> Result<Answer<()>, ChannelError> {
+        self.settle()?;
         self.send(message)?;
         let answer = self.receive(|frame| acknowledged(frame, id))??;
         self.in_step()?;
@@ -114,6 +267,7 @@ impl Channel {
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
     pub fn load(&mut self, id: u16, messages: &[u8]) -> Result<Answer<u64>, ChannelError> {
+        self.settle()?;
         self.send(messages)?;
         let carried_out = self.receive(|frame| acknowledged(frame, id))??;
         let result = self.receive(|frame| register(frame, id.wrapping_add(1)))??;
@@ -125,7 +279,7 @@ impl Channel {
         let version = Version {
             major: 0,
             minor: 0,
-            text: r#"{"capabilities":{}}"#,
+            text: r#"{"capabilities":{"posted_moves":true}}"#,
         };
         let major = self.ask(
             "VERSION",

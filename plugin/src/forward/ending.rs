@@ -17,6 +17,10 @@ const TRANSLATION_EXCEPTION: u64 = 0xA8;
 const OLD_PSW: u64 = 0x150;
 const NEW_PSW: u64 = 0x1D0;
 
+/// Status of loads and stores to a function in its error state: QEMU `hw/s390x/s390-pci-inst.h`,
+/// ZPCI_PCI_ST_BLOCKED.
+const BLOCKED: u8 = 12;
+
 /// A program exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramException {
@@ -55,6 +59,8 @@ pub enum Ending {
     Done,
     /// Condition code 0 and a register loaded.
     Loaded(Gpr, u64),
+    /// Condition code 1 and a status in this register: the function is in its error state.
+    Blocked(Gpr),
     /// Condition code 3: no such function, or no longer.
     NoFunction,
     /// A program exception.
@@ -70,6 +76,11 @@ impl Ending {
         match self {
             Self::Done => condition(cpu, 0, site),
             Self::NoFunction => condition(cpu, 3, site),
+            Self::Blocked(register) => {
+                let value = with_status(cpu.gpr(register)?, BLOCKED);
+                cpu.set_gpr(register, value).then_some(())?;
+                condition(cpu, 1, site)
+            }
             Self::Loaded(register, value) => {
                 cpu.set_gpr(register, value).then_some(())?;
                 condition(cpu, 0, site)
@@ -91,6 +102,10 @@ impl Ending {
             Self::Done => completed(0, None),
             Self::Loaded(_, value) => completed(0, Some(Hex(value))),
             Self::NoFunction => completed(3, None),
+            Self::Blocked(_) => InstructionResult {
+                status: Some(BLOCKED),
+                ..completed(1, None)
+            },
             Self::Exception(exception) => InstructionResult {
                 outcome: Outcome::Exception,
                 exception: Some(Exception::new(Some(exception.code))),
@@ -98,6 +113,11 @@ impl Ending {
             },
         }
     }
+}
+
+/// A request register with a status in its bits 32 to 39.
+fn with_status(register: u64, status: u8) -> u64 {
+    register & !0xFF00_0000 | u64::from(status) << 24
 }
 
 fn condition(cpu: &mut dyn GuestCpu, cc: u8, site: &Site) -> Option<u64> {
@@ -168,6 +188,14 @@ mod tests {
             assert_eq!(ending.result().cc, Some(cc));
         }
         let mut cpu = cpu();
+        cpu.gprs[2] = 0x8000_0021_AB00_0008;
+        let blocked = Ending::Blocked(Gpr::new(2));
+        assert_eq!(blocked.perform(&mut cpu, &site()), Some(AT + 6));
+        assert_eq!(cpu.gprs[2], 0x8000_0021_0C00_0008);
+        assert_eq!(cpu.mask, with_condition_code(PSW_64_DAT, 1));
+        let result = blocked.result();
+        assert_eq!((result.cc, result.status), (Some(1), Some(12)));
+        let mut cpu = self::cpu();
         let loaded = Ending::Loaded(Gpr::new(9), 0xABCD);
         assert_eq!(loaded.perform(&mut cpu, &site()), Some(AT + 6));
         assert_eq!((cpu.gprs[9], cpu.mask), (0xABCD, PSW_64_DAT));

@@ -102,6 +102,13 @@ impl Handles {
         self.functions.iter().position(ours)
     }
 
+    /// Whether the guest has our function with this number, and has enabled it.
+    #[must_use]
+    pub fn is_enabled(&self, number: usize) -> bool {
+        let handle = self.functions.get(number).and_then(|known| known.handle);
+        handle.is_some_and(|handle| handle & ENABLED != 0)
+    }
+
     /// Takes in the outcome of an RPCIT: condition code 1 with one of two statuses is the error
     /// state.
     pub fn refreshed(&mut self, handle: u32, cc: Option<u8>, status: Option<u8>) {

@@ -43,6 +43,7 @@ fn forwarder(server: &FakeServer) -> Forwarder {
             selector: Selector::Fid(8),
         }],
         Clp::Linux,
+        Moves::Waited,
     )
     .unwrap();
     enable(&forwarder, ENABLED);
@@ -232,7 +233,12 @@ fn a_waiting_function_holds_up_no_other() {
         socket: server.path.clone(),
         selector: Selector::Fid(fid),
     };
-    let forwarder = Forwarder::connect(&[forward(&slow, 8), forward(&fast, 9)], Clp::Qemu).unwrap();
+    let forwarder = Forwarder::connect(
+        &[forward(&slow, 8), forward(&fast, 9)],
+        Clp::Qemu,
+        Moves::Waited,
+    )
+    .unwrap();
     let cpu = |handle| {
         let mut cpu = block_cpu(8);
         cpu.gprs[2] = request(handle, 2, 8);
@@ -275,6 +281,7 @@ fn a_socket_without_a_server_is_named() {
             selector: Selector::OnlyIsm,
         }],
         Clp::Qemu,
+        Moves::Waited,
     )
     .unwrap_err();
     assert!(

@@ -17,6 +17,8 @@ pub(super) struct Proposal {
     pub(super) write_multiple: bool,
     /// The client can receive the server's commands on a socket of their own.
     pub(super) twin_socket: bool,
+    /// The client goes on before the answer to a move has come.
+    pub(super) posted_moves: bool,
     /// Keys that mean nothing here.
     pub(super) unknown: Vec<String>,
     pgsizes: u64,
@@ -33,6 +35,7 @@ impl Proposal {
             limits: ours,
             write_multiple: false,
             twin_socket: false,
+            posted_moves: false,
             unknown: Vec::new(),
             pgsizes: PAGE,
             proposed: Vec::new(),
@@ -49,6 +52,7 @@ impl Proposal {
                 "write_multiple" => proposal.write_multiple = boolean(key, value)?,
                 "migration" => migration(value)?,
                 "twin_socket" => proposal.twin_socket = twin_socket(value)?,
+                "posted_moves" => proposal.posted_moves = boolean(key, value)?,
                 _ => {
                     proposal.unknown.push(key.clone());
                     continue;
@@ -71,6 +75,9 @@ impl Proposal {
         ];
         if self.write_multiple {
             answer.insert(0, ("write_multiple", true.into()));
+        }
+        if self.posted_moves {
+            answer.insert(0, ("posted_moves", true.into()));
         }
         answer.retain(|(key, _)| self.proposed.iter().any(|proposed| proposed == key));
         answer

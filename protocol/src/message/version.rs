@@ -77,6 +77,7 @@ impl<'a> Version<'a> {
             write_multiple: proposal.write_multiple,
             can_twin: proposal.twin_socket && proposal.limits.max_msg_fds > 0,
             twin_socket: false,
+            posted_moves: proposal.posted_moves,
             unknown: proposal.unknown,
             answer,
         })
@@ -97,6 +98,9 @@ pub struct Negotiated {
     pub can_twin: bool,
     /// The answer comes with such a socket as its first descriptor. The server decides.
     pub twin_socket: bool,
+    /// The client goes on before the answer to a move has come. It is told apart a move that comes
+    /// too late from one that is wrong: ENXIO means that the DMB, or its memory, is not there any more.
+    pub posted_moves: bool,
     /// Capability keys of the client that mean nothing here.
     pub unknown: Vec<String>,
     /// Capabilities to answer with, most useful first.

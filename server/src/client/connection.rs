@@ -116,7 +116,11 @@ impl Connection {
             }
             // A client that is never waited for leaves the other tasks of this thread their turn.
             tokio::task::coop::consume_budget().await;
-            let window = self.ahead.window(self.received.bytes());
+            // A channel's messages carry no descriptors, so all that is here may come at once.
+            let window = match kind {
+                ClientKind::Device => self.ahead.window(self.received.bytes()),
+                ClientKind::Channel => RECEIVE_LEN,
+            };
             let room = &mut self.received.room(window)[..window];
             tokio::select! {
                 biased;

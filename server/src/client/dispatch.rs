@@ -15,7 +15,7 @@ use crate::hub::regions;
 use crate::hub::{Client, ClientKind, Function};
 use crate::record::LogLimit;
 
-/// Context for handling one request.
+/// One request, with everything that answering it takes.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The device.
@@ -237,6 +237,7 @@ fn version_reply(
         }
     }
     let negotiated = call.session.open(negotiated)?;
+    call.client.posts_moves = negotiated.posted_moves;
     for key in &negotiated.unknown {
         tracing::debug!(key, "a capability that means nothing here");
     }

@@ -35,6 +35,9 @@ pub struct Client {
     pub peer: Option<Peer>,
     /// Register image of its last load through the zPCI I/O region.
     pub loaded: Option<[u8; RESULT_LEN]>,
+    /// It goes on before the answer to a move has come, so a move can come after its DMB is gone:
+    /// ENXIO tells it apart from a wrong one.
+    pub posts_moves: bool,
 }
 
 impl Client {
@@ -44,6 +47,7 @@ impl Client {
             kind,
             peer,
             loaded: None,
+            posts_moves: false,
         }
     }
 }

@@ -331,6 +331,7 @@ impl Function {
                     request,
                     peer: client.peer,
                     posted,
+                    posts_moves: client.posts_moves,
                     carrier: client.kind.carrier(self.plan()),
                 };
                 call.run(fabric, guests, journal, &mut client.loaded)

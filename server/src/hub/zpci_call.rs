@@ -4,7 +4,7 @@ use ism::{Fabric, FunctionId};
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::clp::MAXSTBL_LIMIT;
 use zpci_region::request::{self, Carrier, CarrierPolicy, Op, Request};
-use zpci_region::{Instruction, Load, Path, Store};
+use zpci_region::{Failure, Instruction, Load, Path, Refusal, Rule, Store};
 
 use super::{refused, refused_by_device};
 use crate::client::peer::{Peer, PeerFault};
@@ -21,6 +21,8 @@ pub(super) struct ZpciCall<'a> {
     pub(super) request: Request<'a>,
     pub(super) peer: Option<Peer>,
     pub(super) posted: bool,
+    /// Whether the client wants to know that a move came too late.
+    pub(super) posts_moves: bool,
     pub(super) carrier: CarrierPolicy,
 }
 
@@ -77,7 +79,13 @@ impl ZpciCall<'_> {
                     Instruction::Pcistb => "PCISTB",
                     Instruction::Pcistg => "PCISTG",
                 };
-                result.map_err(|refusal| refused_by_device(name, &refusal))
+                result.map_err(|refusal| {
+                    let refused = refused_by_device(name, &refusal);
+                    match self.posts_moves && comes_too_late(&refusal) {
+                        true => Refused::new(Errno::ENXIO, refused.reason),
+                        false => refused,
+                    }
+                })
             }
             None => {
                 // A load has effects: it is not begun where its result cannot be delivered.
@@ -158,6 +166,14 @@ impl ZpciCall<'_> {
                 .map_err(|fault| cannot_write(gaddr, &fault)),
             (Carrier::Process, None) => Err(no_peer("PCILG")),
         }
+    }
+}
+
+/// Whether a store is refused because its DMB, or the memory of the DMB's owner, is not there.
+fn comes_too_late(refusal: &Refusal) -> bool {
+    match refusal.rule {
+        Some(rule) => rule == Rule::UnknownDmb,
+        None => refusal.failure == Failure::Io,
     }
 }
 

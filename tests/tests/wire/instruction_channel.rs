@@ -2,11 +2,13 @@
 
 use std::os::fd::AsFd;
 
-use vfio_user_ism_tests::client::{CONFIG, QEMU, ZPCI, access, command, dma_map, version};
-use vfio_user_ism_tests::driver::{
-    DMB, FIRST_INDEX, IOVA, SBA, channel, code, header, pcilg, target, zpci_request,
+use vfio_user_ism_tests::client::{
+    CONFIG, QEMU, ZPCI, access, command, dma_map, region_write, version,
 };
-use vfio_user_ism_tests::errno::{EBUSY, EINVAL, EIO, EPERM};
+use vfio_user_ism_tests::driver::{
+    DMB, FIRST_INDEX, IOVA, RAM_LEN, SBA, channel, code, header, pcilg, target, zpci_request,
+};
+use vfio_user_ism_tests::errno::{EBUSY, EINVAL, EIO, ENXIO, EPERM};
 use vfio_user_ism_tests::wire::{eventually, message, u32_at, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Ram, Via};
 
@@ -68,6 +70,84 @@ fn an_ism_driver_works_over_the_channel() {
     assert_eq!(channels, [false, true]);
     let channels = stopped.events_named("disconnected");
     assert_eq!(channels.filter(|event| event["channel"] == true).count(), 1);
+}
+
+/// For a client that posts its moves, one that comes after its DMB is gone is no error of the function.
+#[test]
+fn a_client_that_posts_moves_tells_a_late_one_from_a_wrong_one() {
+    const POSTS: &str = r#"{"capabilities":{"posted_moves":true}}"#;
+    for (posts, late) in [(QEMU, EIO), (POSTS, ENXIO)] {
+        let daemon = Daemon::start();
+        let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+        let mut channel = Client::connect(&daemon.channel("ism0"));
+        let answer = channel.request(command::VERSION, version(0, 0, posts)).ok();
+        let answer = String::from_utf8(answer[4..].to_vec()).unwrap();
+        assert_eq!(
+            answer.contains("\"posted_moves\":true"),
+            posts == POSTS,
+            "{answer}"
+        );
+        let gid = driver.gid();
+        let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+        let mut store = |offset, data: &[u8]| pcistb(&mut channel, 0, offset, data);
+        assert_eq!(store(target(token, 0, false, 32), b"in time"), None);
+        // A wrong one: behind the end of the DMB.
+        assert_eq!(
+            store(target(token, 0, false, 0x4000), b"outside"),
+            Some(EIO)
+        );
+        // The memory goes before the DMB does, as when a guest is reset.
+        driver.client.unmap(IOVA, RAM_LEN).ok();
+        assert_eq!(store(target(token, 0, false, 32), b"too late"), Some(late));
+        driver.client.reset();
+        assert_eq!(store(target(token, 0, false, 32), b"too late"), Some(late));
+    }
+}
+
+/// All that is here is received, judged and answered together.
+#[test]
+fn many_stores_in_one_go_are_answered_in_order() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+    let mut client = open(&daemon);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let mut stream = Vec::new();
+    for id in 0..200_u16 {
+        // Every tenth is behind the end of the DMB.
+        let at = if id % 10 == 9 {
+            0x4000
+        } else {
+            u64::from(id) * 64
+        };
+        let request = zpci_request(2, 0, 0, target(token, 0, false, at), 64);
+        let body = region_write(ZPCI, 16, &request.raw(&[id as u8; 64]).0);
+        stream.extend(message(id, command::REGION_WRITE, 0, &body));
+    }
+    client.wire.send(&stream);
+    for id in 0..200_u16 {
+        let refused = (id % 10 == 9).then_some(EIO);
+        assert_eq!(client.reply_to(id).errno(), refused, "{id}");
+    }
+    for id in (0..200_u64).filter(|id| id % 10 != 9) {
+        assert_eq!(driver.ram.read(DMB + id * 64, 64), [id as u8; 64]);
+    }
+    // A descriptor belongs to none of these messages: one of them is refused for it.
+    let one = |id, at: u64| {
+        let request = zpci_request(2, 0, 0, target(token, 0, false, at), 8);
+        let body = region_write(ZPCI, 16, &request.raw(&[0xAA; 8]).0);
+        message(id, command::REGION_WRITE, 0, &body)
+    };
+    let fd = std::fs::File::open("/dev/null").unwrap();
+    client
+        .wire
+        .send_with_fds(&[one(1, 0), one(2, 8)].concat(), &[fd.as_fd()]);
+    let answers = [1, 2].map(|id| client.reply_to(id).errno());
+    assert_eq!(answers.iter().flatten().collect::<Vec<_>>(), [&EINVAL]);
+    assert_eq!(
+        pcistb(&mut client, 0, target(token, 0, false, 0), b"goes on"),
+        None
+    );
 }
 
 #[test]
