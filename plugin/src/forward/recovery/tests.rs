@@ -390,7 +390,7 @@ fn order_and_bytes_are_the_same_whether_moves_wait_or_not() {
                 10 => drop(guest.load()),
                 9 => drop(guest.store(2, 8 * (step % 5), &[byte; 8])),
                 8 => drop(guest.store(0, DMB | SIGNAL, &[byte; 44])),
-                to => drop(guest.store(0, DMB | to << 32 | step * 8 % 3000, &[byte; 200])),
+                to => drop(guest.store(0, DMB | to << 32 | (step * 8 % 3000), &[byte; 200])),
             }
         }
         assert_eq!(forwarder.settle(), [""; 0]);
