@@ -121,7 +121,7 @@ impl DmaUnmap {
         let mut reader = Reader::new("DMA_UNMAP", body);
         let (argsz, flags) = (reader.u32()?, reader.u32()?);
         let (iova, size) = (reader.u64()?, reader.u64()?);
-        if flags & GET_DIRTY_BITMAP != 0 {
+        if flags == GET_DIRTY_BITMAP {
             return Err(Refused::new(
                 Errno::EOPNOTSUPP,
                 "DMA_UNMAP: dirty bitmaps are not kept",

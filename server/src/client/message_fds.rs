@@ -24,6 +24,9 @@ pub struct MessageFds {
 #[derive(Debug)]
 struct Batch {
     fds: VecDeque<OwnedFd>,
+    /// Sockets were among them. They are closed at once: one of them could be, or hold, the other
+    /// end of this very connection, which would then never end.
+    sockets: bool,
     /// Position in the stream behind the receive: the message begins before.
     before: u64,
     /// The kernel dropped some.
@@ -35,15 +38,23 @@ impl MessageFds {
     /// is an error: the connection ends.
     pub fn arrived(&mut self, received: Received, end: u64) -> Result<(), Malformed> {
         let Received {
-            fds,
+            mut fds,
             fds_lost: lost,
             ..
         } = received;
         if fds.is_empty() && !lost {
             return Ok(());
         }
+        let came = fds.len();
+        fds.retain(|fd| !is_socket(fd));
+        let sockets = fds.len() < came;
         let before = end;
-        self.batches.push_back(Batch { fds, before, lost });
+        self.batches.push_back(Batch {
+            fds,
+            sockets,
+            before,
+            lost,
+        });
         let limit = MAX_MSG_FDS as usize;
         // A receive whose descriptors were all lost counts as one: it is remembered, too.
         let counts = self.batches.iter().map(|batch| batch.fds.len().max(1));
@@ -54,7 +65,7 @@ impl MessageFds {
     }
 
     /// The descriptors of `frame`, which starts at position `start`; `more` are the bytes received
-    /// behind it. EMFILE if some of them were lost.
+    /// behind it. EMFILE if some of them were lost, EINVAL if some were sockets.
     pub fn take(
         &mut self,
         frame: &Frame<'_>,
@@ -63,7 +74,7 @@ impl MessageFds {
         limits: &Limits,
     ) -> Result<Vec<OwnedFd>, Refused> {
         let mut taken = Vec::new();
-        let mut any_lost = false;
+        let (mut any_lost, mut any_socket) = (false, false);
         let end = start + frame.total as u64;
         while let Some(batch) = self.batches.front() {
             let own = batch.before <= end
@@ -72,9 +83,10 @@ impl MessageFds {
             if !own {
                 break;
             }
-            if let Some(Batch { fds, lost, .. }) = self.batches.pop_front() {
-                taken.extend(fds);
-                any_lost |= lost;
+            if let Some(batch) = self.batches.pop_front() {
+                taken.extend(batch.fds);
+                any_lost |= batch.lost;
+                any_socket |= batch.sockets;
             }
         }
         if any_lost {
@@ -86,8 +98,20 @@ impl MessageFds {
                 ),
             ));
         }
+        // DMA_UNMAP closes whatever comes along.
+        if any_socket && frame.header.command != Command::DmaUnmap as u16 {
+            return Err(Refused::invalid(format!(
+                "{}: a socket came along, expected memory or eventfds",
+                frame.header.name()
+            )));
+        }
         Ok(taken)
     }
+}
+
+/// Asks the kernel alone: a file system behind the descriptor cannot keep the server waiting.
+fn is_socket(fd: &OwnedFd) -> bool {
+    rustix::net::sockopt::socket_type(fd).is_ok()
 }
 
 fn carries(command: u16) -> bool {

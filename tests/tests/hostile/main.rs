@@ -3,6 +3,10 @@
 mod clients;
 mod descriptors;
 mod disconnect;
+mod half_messages;
 mod limits;
 mod peer;
+mod ranges;
+mod replies;
 mod soak;
+mod while_moving;

@@ -1,12 +1,13 @@
-//! Every threat in `docs/threat-model.md` names a test that tries it, and that test is there.
+//! Every threat in `docs/threat-model.md` names a test that tries it, and that test is there; so are
+//! those that `docs/foreign-tests.md` names.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use vfio_user_ism_tests::program::repository;
 
-fn page() -> String {
-    fs::read_to_string(repository().join("docs/threat-model.md")).unwrap()
+fn page(name: &str) -> String {
+    fs::read_to_string(repository().join("docs").join(name)).unwrap()
 }
 
 /// The tests that a text names, as file and function.
@@ -20,9 +21,12 @@ fn named(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn every_named_test_is_there() {
-    let named = named(&page());
-    assert!(named.len() > 40, "{}", named.len());
-    for (file, test) in named {
+    let pages = ["threat-model.md", "foreign-tests.md"].map(|name| {
+        let named = named(&page(name));
+        assert!(named.len() > 40, "{name}: {}", named.len());
+        named
+    });
+    for (file, test) in pages.into_iter().flatten() {
         let source = fs::read_to_string(repository().join(&file));
         let source = source.unwrap_or_else(|error| panic!("{file}: {error}"));
         let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
@@ -48,7 +52,7 @@ fn every_named_test_is_there() {
 
 #[test]
 fn every_threat_names_a_test() {
-    let page = page();
+    let page = page("threat-model.md");
     let rows = page
         .lines()
         .filter(|line| line.starts_with("| ") && !line.contains("| so | test |"));
@@ -60,4 +64,48 @@ fn every_threat_names_a_test() {
         threats.insert(cells[0].trim());
     }
     assert!(threats.len() > 30, "{}", threats.len());
+}
+
+#[test]
+fn every_foreign_case_has_a_result() {
+    let page = page("foreign-tests.md");
+    let (cases, demands) = page.split_once("## The specification").unwrap();
+    let rows = |text: &str, heads: &[&str]| -> Vec<Vec<String>> {
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        let rows = rows.filter(|line| !heads.iter().any(|head| line.starts_with(head)));
+        rows.map(|row| {
+            let cells = row.strip_prefix("| ").unwrap().trim_end_matches('|');
+            cells
+                .split(" | ")
+                .map(|cell| cell.trim().to_owned())
+                .collect()
+        })
+        .collect()
+    };
+    let heads = [
+        "| words |",
+        "| file, case |",
+        "| holds |",
+        "| differs |",
+        "| does not apply |",
+    ];
+    let cases = rows(cases, &heads);
+    assert!(cases.len() > 35, "{}", cases.len());
+    for cells in cases {
+        let result = ["holds", "differs: ", "does not apply: "];
+        let tried = !cells[1].starts_with(result[2]);
+        assert!(
+            result.iter().any(|word| cells[1].starts_with(word)),
+            "{cells:?}"
+        );
+        assert!(!tried || !named(&cells[2]).is_empty(), "no test: {cells:?}");
+    }
+    let demands = rows(demands, &["| demand |"]);
+    assert!(demands.len() > 35, "{}", demands.len());
+    for cells in demands {
+        assert!(
+            cells[1].contains(".rs::") || cells[1].contains("](threat-model.md)"),
+            "{cells:?}"
+        );
+    }
 }

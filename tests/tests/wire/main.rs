@@ -13,6 +13,7 @@ mod dma_without_fd;
 mod error_state;
 mod instruction_channel;
 mod irq_info;
+mod libvfio_user;
 mod no_reply;
 mod other_clients;
 mod padded_requests;

@@ -349,6 +349,12 @@ impl DmaMap {
                 Errno::INVAL,
             ));
         }
+        if by_file_io && facts.appends {
+            return Err(refuse(
+                "file I/O on a descriptor that is open for appending writes at the end only",
+                Errno::INVAL,
+            ));
+        }
         if !facts.readable {
             return Err(refuse("it is not open for reading", Errno::ACCESS));
         }

@@ -42,6 +42,8 @@ pub struct FileFacts {
     pub readable: bool,
     /// Whether the descriptor may be written, and mapped to be.
     pub writable: bool,
+    /// Whether the descriptor is open for appending: a write goes to the end, whatever its offset.
+    pub appends: bool,
     /// Whether its pages can never go away: it is sealed against shrinking, and a page that a hole
     /// is punched at comes back by itself. (One of hugetlbfs may not: the pool may be empty.)
     pub stays: bool,
@@ -67,7 +69,11 @@ impl FileFacts {
         let stat = rustix::fs::fstat(fd).map_err(failed)?;
         let file_system = rustix::fs::fstatfs(fd).map_err(failed)?;
         let huge = file_system.f_type == HUGETLBFS_MAGIC;
-        let (readable, writable) = access(fd)?;
+        let Access {
+            readable,
+            writable,
+            appends,
+        } = access(fd)?;
         let no_writes = seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE);
         Ok(Self {
             key: FileKey {
@@ -78,6 +84,7 @@ impl FileFacts {
             len: u64::try_from(stat.st_size).unwrap_or(0),
             readable,
             writable: writable && !no_writes,
+            appends,
             stays: seals.contains(SealFlags::SHRINK) && !huge,
         })
     }
@@ -97,7 +104,11 @@ impl FileFacts {
                 Errno::INVAL,
             ));
         }
-        let (readable, writable) = access(fd)?;
+        let Access {
+            readable,
+            writable,
+            appends,
+        } = access(fd)?;
         Ok(Self {
             key: FileKey {
                 device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
@@ -107,19 +118,27 @@ impl FileFacts {
             len: stat.stx_size,
             readable,
             writable,
+            appends,
             stays: false,
         })
     }
 }
 
-/// Whether the descriptor may be read, and written.
-fn access(fd: &OwnedFd) -> Result<(bool, bool), NoMemory> {
+/// How a descriptor was opened.
+struct Access {
+    readable: bool,
+    writable: bool,
+    appends: bool,
+}
+
+fn access(fd: &OwnedFd) -> Result<Access, NoMemory> {
     let flags = rustix::fs::fcntl_getfl(fd).map_err(|errno| ("it cannot be looked at", errno))?;
     let mode = flags & OFlags::ACCMODE;
-    Ok((
-        mode == OFlags::RDONLY || mode == OFlags::RDWR,
-        mode == OFlags::RDWR,
-    ))
+    Ok(Access {
+        readable: mode == OFlags::RDONLY || mode == OFlags::RDWR,
+        writable: mode == OFlags::RDWR,
+        appends: flags.contains(OFlags::APPEND),
+    })
 }
 
 #[cfg(test)]
