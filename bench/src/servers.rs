@@ -1,8 +1,9 @@
 //! The servers, each a process of its own.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use harness::Child;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vfio_user_ism_tests::daemon::Daemon;
@@ -11,7 +12,7 @@ use vfio_user_ism_tests::program;
 /// A server of this program's own: the foreign one or the bare one.
 #[derive(Debug)]
 pub struct Stand {
-    child: Child,
+    _child: Child,
     folder: TempDir,
 }
 
@@ -29,26 +30,20 @@ impl Stand {
     fn start(role: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let this = std::env::current_exe().expect("this program's path");
-        let child = Command::new(this)
-            .arg(role)
-            .arg(folder.path().join("sock"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("this program can be started again");
-        Self { child, folder }
+        let mut command = Command::new(this);
+        command.arg(role).arg(folder.path().join("sock"));
+        command.args(arguments).stdin(Stdio::null());
+        let child = Child::start(command, &folder.path().join("log"));
+        let child = child.expect("this program can be started again");
+        Self {
+            _child: child,
+            folder,
+        }
     }
 
     /// Where it listens, soon.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("sock")
-    }
-}
-
-impl Drop for Stand {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -10,7 +10,6 @@ mod rules_list;
 mod run;
 mod serve;
 mod shell;
-mod with_parent;
 
 use std::io::Write;
 use std::process::ExitCode;

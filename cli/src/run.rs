@@ -14,7 +14,7 @@ use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
 use vfio_user_ism_server::record::{ReportError, events};
 
 use crate::args::{Cli, Command, EventsCommand, LogFormat, ProfileCommand};
-use crate::{logging, replay, rules_list, serve, shell, with_parent};
+use crate::{logging, replay, rules_list, serve, shell};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 pub(crate) const VIOLATIONS: u8 = 1;
@@ -184,7 +184,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::WithParent { parent, words }) => Err(Failure::System {
             what: format!("cannot become {}", words[0].display()),
-            source: with_parent::become_program(parent, &words),
+            source: harness::become_program(parent, &words),
         }),
         Some(Command::Fetch(args)) => fetch(&args),
     }

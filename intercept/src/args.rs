@@ -20,17 +20,6 @@ pub enum Format {
     Junit,
 }
 
-/// Moves that the forwarding plugin posts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Moves {
-    /// None: each waits for the device's answer.
-    Waited,
-    /// Those that do not signal.
-    Data,
-    /// All of them.
-    Posted,
-}
-
 /// What to measure against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Expect {
@@ -122,7 +111,7 @@ pub struct Args {
         conflicts_with = "defect",
         help_heading = "What to test"
     )]
-    pub moves: Option<Moves>,
+    pub moves: Option<harness::Moves>,
     /// Give the forwarding plugin a deliberate defect, to see what the report says of it; `list` lists them.
     #[arg(
         long = "break",

@@ -10,7 +10,7 @@ use crate::profile::ProfileError;
 use crate::qemu::{GuestError, LocateError};
 use crate::recording::RecordingError;
 use crate::select::SelectError;
-use crate::server::ServerError;
+use harness::{NoPlugin, ServerError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -45,16 +45,8 @@ pub enum Error {
     #[error(transparent)]
     Qemu(#[from] LocateError),
     /// The plugin is not where it should be.
-    #[error(
-        "no plugin {}: build it with `cargo build --release -p vfio-user-ism-plugin`, or name it with --plugin",
-        path.display()
-    )]
-    NoPlugin {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// Why it cannot be used.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    NoPlugin(#[from] NoPlugin),
     /// What the plugin wrote down.
     #[error(transparent)]
     Observed(#[from] ObservedError),

@@ -3,7 +3,7 @@
 //! The path of a run, and the modules along it:
 //! - [`plan`]: the instructions to execute, as data; [`pattern`]: their payloads;
 //! - [`probe`]: the bare-metal guest made from a plan, its machine code by the crate `s390x-asm`;
-//! - [`server`], [`qemu`], [`plugin`], [`process`]: the programs that run; [`events`]: what the device saw;
+//! - [`server`], [`qemu`]: the programs that run, by the crate `harness`; [`events`]: what the device saw;
 //! - [`recording`]: all of it as one file; [`session`] makes one;
 //! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
 //! - [`lengths`]: which lengths of block stores arrive, from a second run;
@@ -27,9 +27,7 @@ pub mod lengths;
 pub mod observed;
 pub mod pattern;
 pub mod plan;
-pub mod plugin;
 pub mod probe;
-pub mod process;
 pub mod profile;
 pub mod qemu;
 pub mod recording;

@@ -11,7 +11,7 @@ use crate::recording::Recording;
 use crate::report::{self, Report, words};
 use crate::select::Selection;
 use crate::session::{self, Setting};
-use crate::{process, qemu, verdict};
+use crate::{qemu, verdict};
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub enum Ending {
 /// # Errors
 /// See [`Error`].
 pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
-    process::keep_with(program);
+    harness::keep_with(program);
     check_flags(args)?;
     let selection = Selection::new(args);
     if args.dump_plan || args.list {

@@ -8,7 +8,6 @@ use crate::expect::Model;
 use crate::lengths;
 use crate::observed;
 use crate::plan::{Plan, fid};
-use crate::plugin::{Plugin, option};
 use crate::probe::{Abilities, FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
 use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Control, GuestError, GuestMemory, ProbeEnd, Qemu};
@@ -18,6 +17,7 @@ use crate::recording::{
 };
 use crate::server::Server;
 use crate::verdict;
+use harness::{Plugin, Task, option};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::Path;
@@ -57,7 +57,7 @@ pub struct Setting<'a> {
 /// See [`Error`].
 pub fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Error> {
     let plugin = match setting.args.forward {
-        Some(_) => Some(Plugin::find(setting.args, setting.program)?),
+        Some(_) => Some(find_plugin(setting.args, setting.program)?),
         None => None,
     };
     let mut recording = run_plan(setting, plugin.as_ref(), plan, setting.folder, STARTS)?;
@@ -120,10 +120,14 @@ fn run_plan(
 /// # Errors
 /// See [`Error`].
 pub fn defects(args: &Args, program: &Path) -> Result<String, Error> {
-    let plugin = Plugin::find(args, program)?;
+    let plugin = find_plugin(args, program)?;
     let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
     let output = std::process::Command::new(&qemu.path)
-        .args(plugin.arguments(None, &[], Some("list")))
+        .arg("-plugin")
+        .arg(plugin.argument(&Task {
+            defect: Some("list".to_owned()),
+            ..Task::default()
+        }))
         .output()
         .map_err(|source| Error::File {
             path: qemu.path.clone(),
@@ -246,7 +250,7 @@ impl Session<'_> {
     fn start(&self, folder: &Path, begin: usize) -> Result<One, Error> {
         let memory = GuestMemory::new(Image::MEMORY).map_err(GuestError::Memory)?;
         let count = self.plan.cases.len();
-        let (plan, image, mut servers, line) =
+        let (plan, image, servers, line) =
             self.prepare(folder, begin..count, Control::Monitor, &memory)?;
         let patience = Duration::from_secs(self.args.timeout);
         let run = qemu::run_probe(self.qemu, &line, folder, &memory, patience);
@@ -257,7 +261,7 @@ impl Session<'_> {
         let run = run?;
         let mut pieces = Vec::new();
         let mut times = Vec::new();
-        for (function, server) in (0..).zip(&mut servers) {
+        for (function, server) in (0..).zip(&servers) {
             server.stop();
             for (time, piece) in events::read_timed(&server.events, function)? {
                 times.push(time);
@@ -297,11 +301,14 @@ impl Session<'_> {
         let servers = self.servers(folder, plan.functions())?;
         let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
         if let Some(plugin) = self.plugin {
-            let defect = self.args.defect.as_deref();
-            guest.extend(plugin.arguments(None, &forwarded(self.args, &servers), defect));
+            let task = plugin_task(self.args, &servers, None);
+            guest.extend(["-plugin".into(), plugin.argument(&task)]);
         }
         let line = CommandLine {
-            sockets: servers.iter().map(|server| server.socket.clone()).collect(),
+            sockets: servers
+                .iter()
+                .map(|server| server.socket().to_owned())
+                .collect(),
             memory: memory.length(),
             memory_file: Some(memory.path()),
             control,
@@ -441,18 +448,15 @@ fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
 /// See [`Error`].
 pub fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error> {
     let (args, folder) = (setting.args, setting.folder);
-    let plugin = Plugin::find(args, setting.program)?;
+    let plugin = find_plugin(args, setting.program)?;
     let records = folder.join("records.jsonl");
     let started = now();
-    let mut server = Server::start(setting.program, args.profile.as_deref(), folder)?;
+    let server = Server::start(setting.program, args.profile.as_deref(), folder)?;
     let mut guest = guest_arguments(args, kernel, folder);
-    guest.extend(plugin.arguments(
-        Some(&records),
-        &forwarded(args, std::slice::from_ref(&server)),
-        args.defect.as_deref(),
-    ));
+    let task = plugin_task(args, std::slice::from_ref(&server), Some(&records));
+    guest.extend(["-plugin".into(), plugin.argument(&task)]);
     let line = CommandLine {
-        sockets: vec![server.socket.clone()],
+        sockets: vec![server.socket().to_owned()],
         memory: GUEST_MEMORY,
         memory_file: None,
         control: Control::Monitor,
@@ -530,16 +534,28 @@ fn abilities(args: &Args) -> Abilities {
     }
 }
 
-/// The instruction channels and function ids, if the functions' instructions are to be forwarded.
-fn forwarded<'a>(args: &Args, servers: &'a [Server]) -> Vec<(&'a Path, u32)> {
-    if args.forward.is_none() {
-        return Vec::new();
-    }
-    let channels = servers.iter().map(|server| server.channel.as_path());
-    channels
-        .enumerate()
+/// The plugin that `args` names, or the one beside the program.
+fn find_plugin(args: &Args, program: &Path) -> Result<Plugin, Error> {
+    let forward = args.forward.as_ref().and_then(Option::as_deref);
+    let named = args.plugin.as_deref().or(forward);
+    Ok(Plugin::find(named, program)?)
+}
+
+/// The plugin forwards the functions' instructions if `args` says so, and writes records to `out`.
+fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -> Task {
+    let channels = servers.iter().map(Server::channel).enumerate();
+    let forward: Vec<_> = channels
+        .filter(|_| args.forward.is_some())
         .map(|(function, channel)| (channel, fid(function)))
-        .collect()
+        .collect();
+    Task {
+        // Only the probe is told everything; Linux would ask for a DMA window that QEMU refuses.
+        clp: (out.is_none() && !forward.is_empty()).then_some("full"),
+        out: out.map(Path::to_owned),
+        moves: args.moves.filter(|_| !forward.is_empty()),
+        forward,
+        defect: args.defect.clone(),
+    }
 }
 
 fn environment(setting: &Setting<'_>) -> Environment {

@@ -16,29 +16,6 @@ pub enum Format {
     Json,
 }
 
-/// Moves that the plugin posts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Moves {
-    /// All of them.
-    #[default]
-    Posted,
-    /// Those that do not signal.
-    Data,
-    /// None: each waits for the server's answer.
-    Waited,
-}
-
-impl Moves {
-    /// The value of the plugin's `moves=`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Posted => "posted",
-            Self::Data => "data",
-            Self::Waited => "waited",
-        }
-    }
-}
-
 /// A command for one guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
@@ -108,7 +85,7 @@ pub struct Args {
         default_value_t,
         conflicts_with = "observe"
     )]
-    pub moves: Moves,
+    pub moves: harness::Moves,
     /// QEMU [default: $QEMU, the one on PATH, or Debian's, fetched once].
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<PathBuf>,

@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::{log, splat};
+use crate::splat;
 
 /// Pieces of output that wait for whoever looks on.
 const BACKLOG: usize = 1024;
@@ -65,7 +65,7 @@ impl Console {
 
     /// The last lines it printed.
     pub fn last_words(&self) -> String {
-        log::tail(&self.log, LAST_WORDS)
+        harness::tail(&self.log, LAST_WORDS)
     }
 }
 

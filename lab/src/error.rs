@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use harness::{NoPlugin, ServerError};
 use thiserror::Error as ThisError;
 
 use crate::kit::KitError;
@@ -22,18 +23,11 @@ pub enum Error {
     #[error("the guest's parts")]
     Kit(#[source] KitError),
     /// The plugin is not where it should be.
-    #[error(
-        "no plugin {}: build it with `cargo build{} -p vfio-user-ism-plugin`, or name it with --plugin",
-        path.display(), if *release { " --release" } else { "" }
-    )]
-    NoPlugin {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// Whether the program was built with `--release`.
-        release: bool,
-        /// Why it cannot be used.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    NoPlugin(#[from] NoPlugin),
+    /// The server cannot be started.
+    #[error(transparent)]
+    NoServer(#[from] ServerError),
     /// A program cannot be started.
     #[error("cannot start {what} ({})", program.display())]
     CannotStart {
@@ -44,7 +38,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The server ended, or did not get ready.
+    /// The server ended.
     #[error("the server {how}, saying:\n{words}")]
     Server {
         /// What happened.

@@ -6,7 +6,6 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use intercept::process;
 use tokio::sync::Mutex;
 
 use crate::agent::{Agent, AgentError, Listening, Output, SLOTS, Sink};
@@ -100,11 +99,11 @@ impl Guest {
             ports: listening.sockets.clone(),
             extra: recipe.extra.clone(),
         };
-        let mut command = process::command(&recipe.qemu);
+        let mut command = harness::command(&recipe.qemu);
         command.args(line.arguments()).stdout(Stdio::null());
         let what = format!("the QEMU of guest {number}");
         let log = folder.log(&name("qemu.log"));
-        let (qemu, _) = Child::start(&what, command, &log, PATIENCE)?;
+        let qemu = Child::start(&what, command, &log, PATIENCE)?;
         Ok(Self {
             number,
             console,

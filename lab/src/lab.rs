@@ -1,19 +1,18 @@
 //! A running lab: server, switch and guests.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::{Serving, Task};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::{Guest, Wiring};
-use crate::plugin::{self, Task};
 use crate::qemu::{FID, UID};
-use crate::server::{Server, Serving};
+use crate::server::Server;
 use crate::setup::Setup;
 use crate::switch::Switch;
 use crate::{profile, say};
@@ -56,10 +55,11 @@ impl Lab {
         }
         let serving = Serving {
             program: &setup.program,
-            profile: &profile,
+            profile: Some(&profile),
+            sockets: &folder.passing(""),
             events: setup.events.as_deref(),
             capture: setup.capture.as_deref(),
-            report: &report,
+            report: Some(&report),
         };
         let server = Server::start(&serving, folder).await?;
         say(format_args!("server: process {}", server.id()));
@@ -99,12 +99,21 @@ impl Lab {
             .cloned()
             .unwrap_or_default();
         let task = if setup.observe {
-            Task::Observe(folder.log(&format!("guest{number}-records.jsonl")))
+            Task {
+                out: Some(folder.log(&format!("guest{number}-records.jsonl"))),
+                ..Task::default()
+            }
         } else {
-            Task::Forward(channel(&function), setup.moves)
+            Task {
+                forward: vec![(harness::Server::channel(&function), FID)],
+                // The guest must know the CHID that all functions of the fabric share.
+                clp: Some("on"),
+                moves: Some(setup.moves),
+                ..Task::default()
+            }
         };
         let wiring = Wiring {
-            plugin: (setup.plugin.as_deref()).map(|plugin| plugin::argument(plugin, &task, FID)),
+            plugin: setup.plugin.as_ref().map(|plugin| plugin.argument(&task)),
             function,
             network,
         };
@@ -244,11 +253,4 @@ fn bound_command() -> String {
         "cd /sys/bus/pci/devices && [ -e {UID:04x}:00:00.0/driver ] || \
          {{ echo functions: *; dmesg | grep -i -e 'ism' -e pci -e dibs | tail -n 5; exit 1; }}"
     )
-}
-
-/// The instruction channel beside a function's socket.
-pub fn channel(function: &Path) -> PathBuf {
-    let mut path = OsString::from(function);
-    path.push(".insn");
-    path.into()
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `args`, `setup`, `run` | the subcommand |
 //! | `lab` | a running lab: server, guests, network |
-//! | `server`, `profile`, `plugin` | the fabric and what carries instructions to it |
+//! | `server`, `profile` | the fabric |
+//! | `child` | child processes, by the crate `harness` |
 //! | `guest`, `qemu`, `console` | one guest |
 //! | [`kit`], `boot` | what it boots; `guest/` holds what runs inside |
 //! | `agent` | runs commands in it |
@@ -29,8 +30,6 @@ mod guest;
 mod keys;
 pub mod kit;
 mod lab;
-mod log;
-mod plugin;
 mod profile;
 mod qemu;
 mod run;

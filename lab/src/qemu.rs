@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use intercept::process;
+use harness::{Line, option};
 
 /// The function's user-defined id, which names it in the guest: `0007:00:00.0`.
 pub const UID: u32 = 7;
@@ -41,23 +41,12 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// All arguments, the program's name not among them.
+    /// All arguments. QEMU's name is not one of them.
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
-        let mut line = Line(Vec::new());
-        line.add("-machine", "s390-ccw-virtio,memory-backend=ram");
-        // The plugin needs software emulation. The first accelerator named wins.
-        if !self.extra.iter().any(|argument| argument == "-accel") {
-            line.add("-accel", "tcg");
-        }
-        line.add("-cpu", "max");
-        line.add("-m", format!("{}M", self.memory));
+        let mut line = Line::machine(u64::from(self.memory) << 20, None, &self.extra);
+        line.flags(&["-no-user-config", "-no-reboot"]);
         line.add("-smp", self.processors.to_string());
-        let ram = format!("memory-backend-memfd,id=ram,size={}M,share=on", self.memory);
-        line.add("-object", ram);
-        line.0
-            .extend(["-nodefaults", "-no-user-config", "-no-reboot"].map(OsString::from));
-        line.add("-display", "none");
         line.add("-kernel", &self.kernel);
         line.add("-initrd", &self.initramfs);
         line.add("-append", &self.append);
@@ -65,8 +54,7 @@ impl CommandLine {
         if let Some(plugin) = &self.plugin {
             line.add("-plugin", plugin);
         }
-        line.0.extend(self.extra.iter().cloned());
-        line.0
+        line.finish(&self.extra)
     }
 
     fn devices(&self, line: &mut Line) {
@@ -87,20 +75,14 @@ impl CommandLine {
         line.add("-netdev", network);
         let card = format!("virtio-net-ccw,netdev=net,mac={}", mac(self.guest));
         line.add("-device", card);
-        line.add("-device", format!("zpci,uid={UID},fid={FID},target=ism"));
-        let function = serde_json::json!({
-            "driver": "vfio-user-pci",
-            "id": "ism",
-            "socket": { "type": "unix", "path": self.function.to_string_lossy() },
-        });
-        line.add("-device", function.to_string());
+        line.function("ism", UID, FID, &self.function);
     }
 }
 
 /// Whether this QEMU hands zPCI accesses to vfio-user functions whole: it has the changes of `qemu/`,
 /// which give the zpci device the property `stores`.
 pub fn hands_over_whole(program: &Path) -> bool {
-    let mut command = process::command(program);
+    let mut command = harness::command(program);
     command.args(["-machine", "none", "-device", "zpci,help"]);
     let help = command.stdin(Stdio::null()).output();
     help.is_ok_and(|help| {
@@ -108,14 +90,6 @@ pub fn hands_over_whole(program: &Path) -> bool {
         text.lines()
             .any(|line| line.trim_start().starts_with("stores="))
     })
-}
-
-struct Line(Vec<OsString>);
-
-impl Line {
-    fn add(&mut self, flag: &str, value: impl Into<OsString>) {
-        self.0.extend([flag.into(), value.into()]);
-    }
 }
 
 /// Hardware address of a guest's network card: locally administered.
@@ -126,13 +100,6 @@ fn mac(guest: usize) -> String {
 
 fn socket(id: &str, path: &Path) -> OsString {
     option(&format!("socket,id={id},path="), path)
-}
-
-/// `prefix` and a path, of which a comma would start the next option: QEMU wants it doubled.
-pub fn option(prefix: &str, path: &Path) -> OsString {
-    let mut option = OsString::from(prefix);
-    option.push(path.to_string_lossy().replace(',', ",,"));
-    option
 }
 
 #[cfg(test)]
@@ -161,19 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_quoted_as_their_option_wants_it() {
-        let line = line(&[]);
-        let device = line.iter().find(|a| a.contains("vfio-user-pci")).unwrap();
-        let value: serde_json::Value = serde_json::from_str(device).unwrap();
-        assert_eq!(value["socket"]["path"], "/tmp/a \"b\".sock");
-        assert!(line.iter().any(|a| a.contains("addr.path=/n,,1,")));
+    fn a_comma_in_a_path_starts_no_new_option() {
+        assert!(line(&[]).iter().any(|a| a.contains("addr.path=/n,,1,")));
     }
 
     #[test]
-    fn the_users_arguments_come_last_and_choose_the_accelerator() {
+    fn the_users_arguments_come_last() {
         assert_eq!(line(&["-trace", "x"]).last().unwrap(), "x");
-        assert!(line(&[]).contains(&"tcg".to_owned()));
-        assert!(!line(&["-accel", "tcg,thread=single"]).contains(&"tcg".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use intercept::process;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -35,7 +34,7 @@ pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
         return echoed.map(|()| 0);
     }
     check(args)?;
-    process::keep_with(program);
+    harness::keep_with(program);
     let folder = Folder::new(args.keep.as_deref())?;
     let setup = Setup::prepare(args, program, &folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

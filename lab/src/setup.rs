@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use debian_fetch::{Cache, Machine, Qemu};
+use harness::{Moves, Plugin};
 
-use crate::args::{Args, Moves};
+use crate::args::Args;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Recipe;
 use crate::kit::{KernelChoice, Kit, OwnKernel};
 use crate::qemu::hands_over_whole;
-use crate::{boot, plugin, say};
+use crate::{boot, say};
 
 /// What a lab is made of.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct Setup {
     /// The program whose `serve` is the server.
     pub program: PathBuf,
     /// The plugin. Without one, QEMU itself hands the guest's instructions over.
-    pub plugin: Option<PathBuf>,
+    pub plugin: Option<Plugin>,
     /// Whether the plugin records instructions instead of forwarding them.
     pub observe: bool,
     /// The moves that the plugin posts.
@@ -53,7 +54,7 @@ impl Setup {
         }
         let named = args.plugin.as_deref();
         let named = named
-            .map(|path| plugin::find(Some(path), program))
+            .map(|path| Plugin::find(Some(path), program))
             .transpose()?;
         let cache = Cache::locate().map_err(Error::NoQemu)?;
         let qemu =
@@ -66,7 +67,7 @@ impl Setup {
                 ));
                 None
             }
-            None => Some(plugin::find(None, program)?),
+            None => Some(Plugin::find(None, program)?),
         };
         let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
         let initramfs = folder.passing("initramfs");

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use debian_fetch::{Cache, Guest, Initramfs, Machine, Qemu};
 use tempfile::TempDir;
 
+use crate::program::Killed;
 use crate::wire::eventually;
 
 /// A guest that takes longer to boot fails a test. It takes 5 s on an idle machine.
@@ -67,7 +68,7 @@ pub fn command(machine: Machine, memory: Memory, mib: u32) -> Command {
 /// A running QEMU whose standard input and output are used; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    child: Killed,
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
     stderr: PathBuf,
@@ -82,9 +83,8 @@ impl Process {
         let stderr = folder.path().join("stderr");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(File::create(&stderr).unwrap());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let child = command.spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let mut pipe = child.stdout.take().unwrap();
         let (sender, output) = channel();
         thread::spawn(move || {
@@ -97,7 +97,7 @@ impl Process {
         });
         let input = child.stdin.take();
         Self {
-            child,
+            child: Killed(child),
             input,
             output,
             stderr,
@@ -107,7 +107,7 @@ impl Process {
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Sends to its standard input.
@@ -136,19 +136,12 @@ impl Process {
     /// Waits for its end.
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
-        eventually("QEMU ends", || self.child.try_wait().unwrap())
+        eventually("QEMU ends", || self.child.0.try_wait().unwrap())
     }
 
     /// What it printed as errors and warnings.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

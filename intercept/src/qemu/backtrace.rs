@@ -2,7 +2,6 @@
 
 use super::check::Qemu;
 use super::command::CommandLine;
-use crate::process::{self, Process};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -36,7 +35,7 @@ pub fn backtrace(
     let Ok(file) = std::fs::File::create(&output) else {
         return Vec::new();
     };
-    let mut command = process::command(gdb);
+    let mut command = harness::command(gdb);
     command.args(["-nx", "-q", "-batch"]);
     for step in [
         "set debuginfod enabled off",
@@ -56,7 +55,7 @@ pub fn backtrace(
         .env("DEBUGINFOD_URLS", OsString::new())
         .stdin(Stdio::null())
         .stdout(Stdio::from(file));
-    let Ok(mut process) = Process::start(command, &folder.join("gdb-errors.log")) else {
+    let Ok(process) = harness::Child::start(command, &folder.join("gdb-errors.log")) else {
         return Vec::new();
     };
     process.wait(patience);

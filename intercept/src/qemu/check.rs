@@ -8,10 +8,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The machine the probe runs on.
-pub const MACHINE: &str = "s390-ccw-virtio";
+const MACHINE: &str = "s390-ccw-virtio";
 
 /// The device under test.
-pub const DEVICE: &str = "vfio-user-pci";
+const DEVICE: &str = "vfio-user-pci";
 
 /// Why a QEMU cannot be used.
 #[derive(Debug, Error)]

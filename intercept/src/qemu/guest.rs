@@ -6,8 +6,8 @@ use super::command::CommandLine;
 use super::memory::GuestMemory;
 use super::qmp::{Qmp, QmpError};
 use crate::probe::ProbeState;
-use crate::process::{self, Process};
 use crate::recording::{Binary, Stop};
+use harness::Child;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -123,10 +123,10 @@ pub fn run_probe(
     patience: Duration,
 ) -> Result<Run, GuestError> {
     let start = Instant::now();
-    let (mut process, pipes) = start_qemu(qemu, line, folder)?;
+    let (process, pipes) = start_qemu(qemu, line, folder)?;
     let mut binary = None;
     let mut greeted = |id| binary = identify(qemu, id);
-    let end = watch(&mut process, pipes, memory, patience, &mut greeted)?;
+    let end = watch(&process, pipes, memory, patience, &mut greeted)?;
     let time = start.elapsed();
     drop(process);
     Ok(Run {
@@ -138,7 +138,7 @@ pub fn run_probe(
 }
 
 fn watch(
-    process: &mut Process,
+    process: &Child,
     pipes: Pipes,
     memory: &GuestMemory,
     patience: Duration,
@@ -175,7 +175,7 @@ fn watch(
         }),
         Err(GuestError::Monitor(QmpError::Closed)) => {
             let status = process.wait(MONITOR);
-            let words = last_words(&process.log_tail());
+            let words = last_words(&process.last_words());
             if !started {
                 return Err(ended_early(status, words));
             }
@@ -205,12 +205,12 @@ pub fn run_guest(
     patience: Duration,
 ) -> Result<GuestRun, GuestError> {
     let start = Instant::now();
-    let (mut process, pipes) = start_qemu(qemu, line, folder)?;
+    let (process, pipes) = start_qemu(qemu, line, folder)?;
     let ended = greet(pipes, patience).and_then(|mut qmp| {
         let binary = identify(qemu, process.id());
         let ended = wait_for_end(&mut qmp, patience)?;
         let time = start.elapsed();
-        quit(&mut process, &mut qmp);
+        quit(&process, &mut qmp);
         Ok(GuestRun {
             ended,
             time,
@@ -221,7 +221,7 @@ pub fn run_guest(
         Ok(run) => Ok(run),
         Err(GuestError::Monitor(QmpError::Closed)) => {
             let status = process.wait(MONITOR);
-            Err(ended_early(status, last_words(&process.log_tail())))
+            Err(ended_early(status, last_words(&process.last_words())))
         }
         Err(other) => Err(other),
     }
@@ -246,19 +246,18 @@ fn start_qemu(
     qemu: &Qemu,
     line: &CommandLine,
     folder: &Path,
-) -> Result<(Process, Pipes), GuestError> {
+) -> Result<(Child, Pipes), GuestError> {
     let failed = |source| GuestError::Start {
         path: qemu.path.clone(),
         source,
     };
-    let mut command = process::command(&qemu.path);
+    let mut command = harness::command(&qemu.path);
     command
         .args(line.arguments())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    let mut process = Process::start(command, &folder.join("qemu.log")).map_err(failed)?;
-    let child = process.child();
-    match (child.stdin.take(), child.stdout.take()) {
+    let mut process = Child::start(command, &folder.join("qemu.log")).map_err(failed)?;
+    match (process.stdin.take(), process.stdout.take()) {
         (Some(stdin), Some(stdout)) => Ok((process, (stdin, stdout))),
         _ => Err(GuestError::Monitor(QmpError::Closed)),
     }
@@ -270,7 +269,7 @@ fn greet((stdin, stdout): Pipes, patience: Duration) -> Result<Qmp<ChildStdin>, 
 }
 
 /// Ends a QEMU that still listens.
-fn quit(process: &mut Process, qmp: &mut Qmp<ChildStdin>) {
+fn quit(process: &Child, qmp: &mut Qmp<ChildStdin>) {
     // It may be gone before it answers.
     let _ = qmp.command("quit", &json!({}), MONITOR);
     process.wait(MONITOR);

@@ -12,7 +12,7 @@ use std::path::{Path as FilePath, PathBuf};
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::kit::Smc;
-use crate::lab::{Lab, channel};
+use crate::lab::Lab;
 use crate::say;
 use figures::SCHEMA_VERSION;
 use move_cost::{Echo, MoveCost};
@@ -135,7 +135,7 @@ async fn cost(lab: &Lab, needs: &Needs<'_>) -> Result<MoveCost, Error> {
     };
     let server = lab.server_id();
     let measured = tokio::task::spawn_blocking(move || {
-        move_cost::measure(server, &socket, &channel(&socket), &echo)
+        move_cost::measure(server, &socket, &harness::Server::channel(&socket), &echo)
     });
     measured
         .await

@@ -263,6 +263,7 @@ const LAYERS: [&[&str]; 4] = [
         "zpci-region",
         "debian-fetch",
         "s390x-asm",
+        "harness",
         "qemu-zpci",
     ],
     &["ism", "intercept", "doctor", "vfio-user-ism-plugin"],
@@ -297,7 +298,7 @@ fn the_daemon_library_is_small_and_knows_no_command_line() {
     let metadata = metadata();
     let linked = linked_with(&metadata, "vfio-user-ism-server");
     assert!(linked.contains("ism"), "the check sees nothing");
-    let others: Vec<_> = ["clap", "debian-fetch", "intercept", "lab"]
+    let others: Vec<_> = ["clap", "debian-fetch", "harness", "intercept", "lab"]
         .into_iter()
         .filter(|name| linked.contains(*name))
         .collect();

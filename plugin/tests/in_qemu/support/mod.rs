@@ -2,18 +2,15 @@
 //! Runs QEMU with the plugin and reads what it recorded.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
+use vfio_user_ism_tests::program::{Ended, finish};
 
 pub mod bare;
 pub mod forwarded;
-
-/// A guest that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(900);
 
 /// What one QEMU left behind.
 #[derive(Debug)]
@@ -58,59 +55,13 @@ fn program() -> PathBuf {
 
 /// Runs QEMU with `arguments` to its end.
 #[track_caller]
-pub fn qemu(arguments: &[&str]) -> Output {
-    let qemu = program();
-    let mut child = Command::new(&qemu)
-        .args([
-            "-M",
-            "s390-ccw-virtio",
-            "-cpu",
-            "max",
-            "-m",
-            "512M",
-            "-nographic",
-            "-nodefaults",
-        ])
-        .args(["-monitor", "none", "-serial", "stdio"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", qemu.display()));
-    let deadline = Instant::now() + LIMIT;
-    let pid = child.id();
-    let (done, watch) = std::sync::mpsc::channel::<()>();
-    let mut stdout = child.stdout.take().unwrap();
-    let mut stderr = child.stderr.take().unwrap();
-    let read = |stream: &mut dyn std::io::Read| {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).map(|_| bytes)
-    };
-    std::thread::scope(|scope| {
-        let stdout = scope.spawn(move || read(&mut stdout));
-        let stderr = scope.spawn(move || read(&mut stderr));
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if Instant::now() > deadline {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                panic!("QEMU {pid} did not end within {LIMIT:?}");
-            }
-            let _ = watch.recv_timeout(Duration::from_millis(20));
-        };
-        drop(done);
-        let collect = |handle: std::thread::ScopedJoinHandle<'_, std::io::Result<Vec<u8>>>| {
-            handle.join().unwrap().unwrap()
-        };
-        Output {
-            status,
-            stdout: collect(stdout),
-            stderr: collect(stderr),
-        }
-    })
+pub fn qemu(arguments: &[&str]) -> Ended {
+    let mut command = Command::new(program());
+    command.args(["-M", "s390-ccw-virtio", "-cpu", "max", "-m", "512M"]);
+    command.args(["-nographic", "-nodefaults", "-monitor", "none"]);
+    command.args(["-serial", "stdio"]).args(arguments);
+    command.stdin(Stdio::null());
+    finish(command)
 }
 
 /// Runs QEMU with the plugin and `arguments`, and reads its records.
@@ -127,11 +78,7 @@ pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let mut all = vec!["-plugin", &option];
     all.extend(arguments);
     let output = qemu(&all);
-    let console = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let console = output.stdout + &output.stderr;
     let text = std::fs::read_to_string(&out)
         .unwrap_or_else(|error| panic!("no records ({error}); QEMU said: {console}"));
     let lines = text
