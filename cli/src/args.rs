@@ -58,6 +58,9 @@ pub enum Command {
     Lab(Box<lab::Args>),
     /// Say what this machine has for the server, `intercept` and `lab`, and what to do about the rest
     Doctor(doctor::Args),
+    /// Change a running server (`serve --control SOCKET`): set and clear faults, inject one at once,
+    /// list functions and counts, follow its events.
+    Ctl(crate::ctl::Args),
     /// Show recorded sessions: as a page with a sequence diagram, as a Perfetto trace, or live in the
     /// terminal.
     View(vfio_user_ism_view::Args),
@@ -124,7 +127,7 @@ pub enum EventsCommand {
     Schema,
 }
 
-/// Longest time to look for a message. Longer spinning only wastes CPU.
+/// Longest time to look for a message: beyond it, looking costs a processor and saves nothing.
 const MAX_POLL_US: u64 = 100_000;
 
 /// Flags of `serve`.
@@ -169,6 +172,10 @@ pub struct ServeArgs {
     /// Answer on this UNIX socket with the totals, as Prometheus text over HTTP.
     #[arg(long, value_name = "SOCKET")]
     pub metrics: Option<PathBuf>,
+    /// Take commands on this UNIX socket, from `ctl` for example: faults are set and cleared there
+    /// while guests run.
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
     /// Exit with 1 if a violation of at least this severity was seen.
     #[arg(long, value_name = "SEVERITY", value_parser = fail_on(), default_value = "never")]
     pub fail_on: Severity,

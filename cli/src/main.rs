@@ -4,6 +4,7 @@
 mod announce;
 mod args;
 mod capabilities;
+mod ctl;
 mod logging;
 mod replay;
 mod rules_list;

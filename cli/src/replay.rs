@@ -48,6 +48,7 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
         capture: None,
         report: None,
         metrics: None,
+        control: None,
         // The capture is still to be read, and this process ends with it.
         sandbox: sandbox::Mode::Off,
         poll: Duration::ZERO,

@@ -14,7 +14,7 @@ use vfio_user_ism_server::profile::{self, Plan, ProfileError, builtin};
 use vfio_user_ism_server::record::{ReportError, events};
 
 use crate::args::{Cli, Command, EventsCommand, LogFormat, ProfileCommand};
-use crate::{logging, replay, rules_list, serve, shell};
+use crate::{ctl, logging, replay, rules_list, serve, shell};
 
 /// Exit code when violations at or above `--fail-on` were seen.
 pub(crate) const VIOLATIONS: u8 = 1;
@@ -166,6 +166,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(&text)?;
             Ok(ExitCode::from(u8::from(!all)))
         }
+        Some(Command::Ctl(args)) => ctl::ctl(&args),
         Some(Command::Replay(args)) => replay::replay(&args),
         Some(Command::View(args)) => match vfio_user_ism_view::run(&args) {
             Ok(()) => Ok(ExitCode::SUCCESS),

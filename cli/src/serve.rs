@@ -39,6 +39,7 @@ pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         }),
         report: args.report.clone(),
         metrics: args.metrics.clone(),
+        control: args.control.clone(),
         sandbox: args.sandbox.into(),
         poll: Duration::from_micros(args.poll_us),
     };

@@ -10,6 +10,9 @@
 //! the number of the event since the queue was registered, as there is no clock here.
 
 use crate::command::response::ResponseCode;
+use crate::fault::action::Action;
+use crate::fault::armed::Chance;
+use crate::fault::site::Site;
 use crate::host::{DeliveryRecord, MemoryError};
 use crate::id::FunctionId;
 use crate::layout::{IEQ_ENTRIES, IEQ_ENTRY_LEN, SBA_EVENT, SBA_SUMMARY, ieq_entry};
@@ -45,6 +48,26 @@ impl Event {
         }
     }
 
+    /// A device event about the function with `gid`.
+    pub(crate) fn device(gid: u64, code: u32, trigger: bool) -> Self {
+        Self {
+            code,
+            trigger,
+            ..Self::gid_disabled(gid)
+        }
+    }
+
+    /// An event of any type.
+    pub(crate) fn of_type(kind: u32, code: u32, token: u64, info: u64, trigger: bool) -> Self {
+        Self {
+            kind,
+            code,
+            token,
+            info,
+            trigger,
+        }
+    }
+
     /// Sent by the driver of the function with GID `sender`.
     pub(crate) fn software(sender: u64, code: u32, info: u64, trigger: bool) -> Self {
         Self {
@@ -74,6 +97,49 @@ impl Event {
 
     /// Puts it into the queue of `to`, whole or not at all, and tells the observer.
     pub(crate) fn deliver(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
+        if turn.state.faults.is_empty() {
+            return self.deliver_as_is(turn, to);
+        }
+        let chance = Chance {
+            event_type: Some(self.kind),
+            ..Chance::at(Site::Event, to, Some(turn.id))
+        };
+        match turn.fault(&chance) {
+            None => self.deliver_as_is(turn, to),
+            Some(action) => self.misdeliver(turn, to, action),
+        }
+    }
+
+    /// As [`Self::deliver`], with a fault.
+    fn misdeliver(
+        mut self,
+        turn: &mut Turn<'_>,
+        to: FunctionId,
+        action: Action,
+    ) -> Result<(), ResponseCode> {
+        match action {
+            Action::LoseEvent {} => return Ok(()),
+            Action::FullQueue {} => return Err(ResponseCode::NoResources),
+            Action::OverwriteEvent {} => {
+                if let Some(queue) = &mut turn.state[to].registered.ieq {
+                    queue.events = queue.events.saturating_sub(1);
+                }
+            }
+            Action::ChangeEvent { event_type, code } => {
+                self.kind = event_type.unwrap_or(self.kind);
+                self.code = code.unwrap_or(self.code);
+            }
+            _ => {}
+        }
+        self.deliver_as_is(turn, to)
+    }
+
+    /// As [`Self::deliver`], without faults.
+    pub(crate) fn deliver_as_is(
+        self,
+        turn: &mut Turn<'_>,
+        to: FunctionId,
+    ) -> Result<(), ResponseCode> {
         turn.host.begin(to);
         let outcome = self.put(turn, to);
         let record = EventRecord {

@@ -5,8 +5,16 @@ use zpci_region::judgement::Refusal;
 
 use crate::access;
 use crate::config_space::ConfigError;
+use crate::data_move::faulty;
 use crate::dmb::{Dmb, DmbTable};
 use crate::event::tell_peers;
+use crate::fault::action::Action;
+use crate::fault::armed::{Chance, FaultCount, FaultRecord};
+use crate::fault::check::{FaultError, for_now};
+use crate::fault::order::{Due, Later};
+use crate::fault::plan::Fault;
+use crate::fault::site::Site;
+use crate::fault::whole;
 use crate::function::{Function, FunctionConfig, FunctionInfo};
 use crate::host::Host;
 use crate::id::FunctionId;
@@ -135,6 +143,12 @@ impl Fabric {
             turn.state[id].shape.settle(turn.observer);
             turn.state.reset(id);
             tell_peers(&mut turn);
+            if !turn.state.faults.is_empty() {
+                let chance = Chance::at(Site::Reset, id, None);
+                if let Some(action) = turn.fault(&chance) {
+                    whole::hit(&mut turn, action, None);
+                }
+            }
         }
     }
 
@@ -163,6 +177,121 @@ impl Fabric {
     /// Whether [`settle`](Self::settle) is due when nothing more is to come.
     pub fn has_open_run(&self, id: FunctionId) -> bool {
         self.get(id).is_some_and(|f| f.shape.has_open_run())
+    }
+
+    /// Adds a fault behind the others, or puts it in the place of the one with its id: its counters
+    /// begin anew.
+    pub fn set_fault(&mut self, fault: Fault) -> Result<(), FaultError> {
+        let names = self.state.names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.state.faults.set(fault, &names)
+    }
+
+    /// Removes the fault with this id, or all. Returns how many there were.
+    pub fn clear_faults(&mut self, id: Option<&str>) -> usize {
+        self.state.faults.clear(id)
+    }
+
+    /// The faults, in the order in which they are asked.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.state.faults.iter()
+    }
+
+    /// The counters of every fault at every function where it had a chance.
+    pub fn fault_counts(&self) -> impl Iterator<Item = FaultCount> {
+        self.state.faults.counts()
+    }
+
+    /// Whether any fault acts on vfio-user messages or delays their replies.
+    pub fn has_faults(&self) -> bool {
+        !self.state.faults.is_empty()
+    }
+
+    /// The fault at a vfio-user message of a function, if one takes this chance. What it does is up
+    /// to the caller, except for what hits a whole function.
+    pub fn message_fault(
+        &mut self,
+        id: FunctionId,
+        message: &str,
+        host: &mut dyn Host,
+        observer: &mut dyn DeviceObserver,
+    ) -> Option<Action> {
+        if !self.state.faults.any_at(Site::Message) {
+            return None;
+        }
+        let mut turn = self.turn(id, host, observer)?;
+        let chance = Chance {
+            message: Some(message),
+            ..Chance::at(Site::Message, id, None)
+        };
+        let action = turn.fault(&chance)?;
+        whole::hit(&mut turn, action, None);
+        Some(action)
+    }
+
+    /// Injects an action at once; `peer` is the other function.
+    pub fn inject(
+        &mut self,
+        id: FunctionId,
+        peer: Option<FunctionId>,
+        action: Action,
+        host: &mut dyn Host,
+        observer: &mut dyn DeviceObserver,
+    ) -> Result<(), FaultError> {
+        for_now(&action)?;
+        let peer = peer.filter(|peer| self.state.contains(*peer));
+        if let Some(mut turn) = self.turn(id, host, observer) {
+            turn.observer.fault(&FaultRecord {
+                function: id,
+                peer,
+                id: "now",
+                action,
+                number: 1,
+            });
+            whole::hit(&mut turn, action, peer);
+        }
+        Ok(())
+    }
+
+    /// Carries out what a fault put off ([`Order::Later`](crate::fault::Order::Later)).
+    pub fn late(
+        &mut self,
+        Later(due): Later,
+        host: &mut dyn Host,
+        observer: &mut dyn DeviceObserver,
+    ) {
+        match due {
+            Due::Move {
+                writer,
+                address,
+                data,
+                signal,
+            } => {
+                if let Some(mut turn) = self.turn(writer, host, observer) {
+                    faulty::late(&mut turn, address, &data, signal);
+                }
+            }
+            Due::Interrupts {
+                to,
+                times,
+                interval_ms,
+            } => {
+                if let Some(mut turn) = self.turn(to, host, observer) {
+                    let now = if interval_ms == 0 { times } else { 1 };
+                    (0..now).for_each(|_| turn.interrupt(to));
+                    let left = times.saturating_sub(now);
+                    turn.interrupt_later(to, left, interval_ms, interval_ms);
+                }
+            }
+        }
+    }
+
+    /// The function that a late action of a fault belongs to.
+    pub fn late_function(Later(due): &Later) -> FunctionId {
+        match due {
+            Due::Move { writer, .. } => *writer,
+            Due::Interrupts { to, .. } => *to,
+        }
     }
 
     /// Every function's id, in order.

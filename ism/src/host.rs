@@ -2,6 +2,7 @@
 //!
 //! The crate that owns the memory implements it.
 
+use crate::fault::order::Order;
 use crate::id::FunctionId;
 use crate::record::{EventRecord, MoveRecord};
 
@@ -87,4 +88,8 @@ pub trait Host {
 
     /// Raises interrupt `vector` of `function`, after everything written before it.
     fn interrupt(&mut self, function: FunctionId, vector: u16);
+
+    /// A fault wants this of whatever surrounds the fabric, once the access is over. Without a
+    /// clock and connections, nothing comes of it.
+    fn order(&mut self, _order: Order) {}
 }

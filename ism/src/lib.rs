@@ -13,6 +13,7 @@
 //! - `data_move`: stores into BAR 0;
 //! - `event`: the event queue;
 //! - `config_space`, `msix`: PCI configuration space, the MSI-X table behind BAR 4;
+//! - [`fault`]: faults that are injected on purpose;
 //! - `layout`: offsets and structures shared with drivers;
 //! - `host`, `record`: the interfaces to guest memory and interrupts, and to the observer.
 //!
@@ -30,6 +31,7 @@ mod data_move;
 mod dmb;
 mod event;
 mod fabric;
+pub mod fault;
 mod function;
 mod host;
 mod id;

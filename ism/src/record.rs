@@ -2,6 +2,7 @@
 
 use zpci_region::Observer;
 
+use crate::fault::armed::FaultRecord;
 use crate::id::FunctionId;
 
 /// A command that was carried out or answered with an error.
@@ -75,4 +76,7 @@ pub trait DeviceObserver: Observer {
 
     /// An interrupt was raised, by `vector` of `function`.
     fn interrupt(&mut self, function: FunctionId, vector: u16);
+
+    /// A fault was injected.
+    fn fault(&mut self, _record: &FaultRecord<'_>) {}
 }

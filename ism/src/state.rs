@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::{Index, IndexMut};
 
 use crate::dmb::{Dmb, DmbTable};
+use crate::fault::armed::Faults;
 use crate::function::{Function, FunctionInfo};
 use crate::id::FunctionId;
 
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub dmbs: DmbTable,
     /// Pairs, lower id first, of functions joined by a DMB since either last went away.
     relations: BTreeSet<(FunctionId, FunctionId)>,
+    pub faults: Faults,
 }
 
 impl Index<FunctionId> for State {
@@ -38,6 +40,7 @@ impl State {
             functions,
             dmbs,
             relations: BTreeSet::new(),
+            faults: Faults::default(),
         }
     }
 
@@ -53,6 +56,12 @@ impl State {
     pub(crate) fn by_gid(&self, gid: u64) -> Option<FunctionId> {
         let at = self.functions.iter().position(|f| f.config.gid == gid);
         at.map(FunctionId)
+    }
+
+    /// Names of all functions.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.functions.iter().map(|f| f.config.name.clone());
+        names.collect()
     }
 
     /// Name of a function, for messages.

@@ -1,5 +1,9 @@
 //! A turn: everything that one access may touch.
 
+use crate::fault::action::Action;
+use crate::fault::armed::Chance;
+use crate::fault::order::{Due, Later, Order};
+use crate::fault::site::Site;
 use crate::function::Function;
 use crate::host::{Delivery, DeliveryRecord, Host, VECTOR};
 use crate::id::FunctionId;
@@ -22,18 +26,32 @@ impl Turn<'_> {
         &mut self.state[self.id]
     }
 
+    /// The fault that takes this chance, if there is one. The observer is told.
+    pub(crate) fn fault(&mut self, chance: &Chance<'_>) -> Option<Action> {
+        let observer = &mut *self.observer;
+        self.state
+            .faults
+            .draw(chance, |record| observer.fault(record))
+    }
+
     /// Raises the interrupt of `to` if `interrupt` says so, and tells the observer; or leaves both
     /// to the host, if not everything that was written has arrived.
     pub(crate) fn delivered(&mut self, to: FunctionId, interrupt: bool, record: DeliveryRecord) {
-        let vector = interrupt.then_some(VECTOR);
+        let mut times = u32::from(interrupt);
+        if interrupt && !self.state.faults.is_empty() {
+            times = self.interrupts(to);
+        }
+        let vector = (times > 0).then_some(VECTOR);
         if self.host.defer(&Delivery { to, vector, record }) {
+            // The host raises one, and the others soon after it.
+            self.interrupt_later(to, times.saturating_sub(1), 1, 0);
             return;
         }
         // An event is in its queue before its interrupt is raised; a move is done with it.
         if let DeliveryRecord::Event(record) = &record {
             self.observer.event(record);
         }
-        if interrupt {
+        for _ in 0..times {
             self.interrupt(to);
         }
         if let DeliveryRecord::Move(record) = &record {
@@ -41,8 +59,40 @@ impl Turn<'_> {
         }
     }
 
+    /// How often an interrupt that is due is raised now.
+    fn interrupts(&mut self, to: FunctionId) -> u32 {
+        let chance = Chance::at(Site::Interrupt, to, Some(self.id));
+        match self.fault(&chance) {
+            Some(Action::LoseInterrupt {}) => 0,
+            Some(Action::RepeatInterrupt { times }) => times.saturating_add(1),
+            Some(Action::DelayInterrupt { ms }) => {
+                self.interrupt_later(to, 1, ms, 0);
+                0
+            }
+            _ => 1,
+        }
+    }
+
+    /// Has the host raise interrupts after `ms` milliseconds, and `interval_ms` between two.
+    pub(crate) fn interrupt_later(
+        &mut self,
+        to: FunctionId,
+        times: u32,
+        ms: u32,
+        interval_ms: u32,
+    ) {
+        if times > 0 {
+            let due = Due::Interrupts {
+                to,
+                times,
+                interval_ms,
+            };
+            self.host.order(Order::Later(ms, Later(due)));
+        }
+    }
+
     /// Raises the interrupt of a function.
-    fn interrupt(&mut self, to: FunctionId) {
+    pub(crate) fn interrupt(&mut self, to: FunctionId) {
         let totals = &mut self.state[to].totals;
         totals.interrupts = totals.interrupts.saturating_add(1);
         self.host.interrupt(to, VECTOR);

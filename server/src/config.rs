@@ -22,6 +22,8 @@ pub struct ServeConfig {
     pub report: Option<PathBuf>,
     /// The UNIX socket that answers with the totals, as Prometheus text.
     pub metrics: Option<PathBuf>,
+    /// The UNIX socket on which faults are changed while guests run.
+    pub control: Option<PathBuf>,
     /// How much the process gives up before the first client.
     pub sandbox: sandbox::Mode,
     /// How long a connection looks for the next message before it sleeps. Zero only sleeps.

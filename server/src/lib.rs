@@ -17,6 +17,7 @@
 //! - [`hub`]: the functions behind one lock;
 //! - [`guest`]: memory and interrupts that a client lent;
 //! - [`record`]: events, counters, reports;
+//! - [`control`]: the control socket: faults, counts and events while guests run;
 //! - [`limits`]: every bound on what a peer can cause;
 //! - [`sandbox`]: what the process gives up before it serves.
 //!
@@ -27,6 +28,7 @@
 
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod guest;
 pub mod hub;
 pub mod limits;

@@ -40,6 +40,18 @@ pub const EVENTS_BYTES: u64 = 4 << 30;
 pub const LOG_BURST: u32 = 1000;
 /// Log lines a second that may come for ever.
 pub const LOG_PER_SECOND: u32 = 20;
+/// Faults in force at the same time.
+pub const MAX_FAULTS: usize = 256;
+/// Moves and runs of interrupts that faults have put off; one more is carried out at once.
+pub const PUT_OFF: usize = 4096;
+/// Clients of the control socket at the same time; one more is told so and hung up on.
+pub const CONTROL_CLIENTS: usize = 16;
+/// Bytes of one line on the control socket.
+pub const CONTROL_LINE: usize = 64 << 10;
+/// Bytes of events that wait for one client of the control socket; one that is slower is hung up on.
+pub const FOLLOWED_BYTES: usize = 16 << 20;
+/// Milliseconds that a client of the control socket may take to accept an answer.
+pub const CONTROL_MS: u64 = 5000;
 /// Milliseconds that a client's own memory may take to answer (payload carrier `process`).
 pub const CLIENT_MEMORY_MS: u64 = 200;
 /// Milliseconds, twice at most, that an eventfd may hold a signal up before it is given up.
@@ -69,6 +81,12 @@ pub const ALL: &[(&str, u64)] = &[
     ("EVENTS_BYTES", EVENTS_BYTES),
     ("LOG_BURST", LOG_BURST as u64),
     ("LOG_PER_SECOND", LOG_PER_SECOND as u64),
+    ("MAX_FAULTS", MAX_FAULTS as u64),
+    ("PUT_OFF", PUT_OFF as u64),
+    ("CONTROL_CLIENTS", CONTROL_CLIENTS as u64),
+    ("CONTROL_LINE", CONTROL_LINE as u64),
+    ("FOLLOWED_BYTES", FOLLOWED_BYTES as u64),
+    ("CONTROL_MS", CONTROL_MS),
     ("CLIENT_MEMORY_MS", CLIENT_MEMORY_MS),
     ("EVENTFD_MS", EVENTFD_MS),
     ("DMA_REPLY_MS", DMA_REPLY_MS),

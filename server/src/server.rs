@@ -10,6 +10,7 @@ use zpci_region::Severity;
 use zpci_region::request::CarrierPolicy;
 
 use crate::config::ServeConfig;
+use crate::control;
 use crate::guest::irq_watch;
 use crate::hub::Hub;
 use crate::listen::sockets::{Sockets, SocketsError};
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The socket for metrics cannot be had.
     #[error("cannot start: --metrics")]
     Metrics(#[source] ListenError),
+    /// The control socket cannot be had.
+    #[error("cannot start: --control")]
+    Control(#[source] ListenError),
     /// The capture file cannot be made.
     #[error("cannot start")]
     Capture(#[source] CaptureError),
@@ -73,17 +77,20 @@ pub struct Server {
     threads: Threads,
     sockets: Sockets,
     reporting: Reporting,
-    metrics: Option<Metrics>,
+    metrics: Option<Beside>,
+    control: Option<Beside>,
+    /// The user that this process runs as: the sandbox does not let it ask any more.
+    user: u32,
 }
 
-/// The socket that answers with the totals, and its file, which goes with it.
+/// A socket beside those of the functions, and its file, which goes with it.
 #[derive(Debug)]
-struct Metrics {
+struct Beside {
     listener: Option<UnixListener>,
     _file: SocketFile,
 }
 
-impl Metrics {
+impl Beside {
     fn bind(path: &Path) -> Result<Self, ListenError> {
         let (source, file) = listen::bind(path)?;
         let listener = match source {
@@ -125,11 +132,19 @@ impl Server {
         let metrics = config
             .metrics
             .as_deref()
-            .map(Metrics::bind)
+            .map(Beside::bind)
             .transpose()
             .map_err(StartError::Metrics)?;
+        let control = config
+            .control
+            .as_deref()
+            .map(Beside::bind)
+            .transpose()
+            .map_err(StartError::Control)?;
         // Threads that start after this line are restricted, too.
-        let needs = needs(&plan, &sockets, config.metrics.as_deref());
+        let user = rustix::process::geteuid().as_raw();
+        let beside = [config.metrics.as_deref(), config.control.as_deref()];
+        let needs = needs(&plan, &sockets, beside);
         let sandbox =
             Sandbox::restrict_files(config.sandbox, &needs).map_err(StartError::Sandbox)?;
         let hub = Hub::with_capture(plan, events, capture).map_err(StartError::Fabric)?;
@@ -144,6 +159,8 @@ impl Server {
             sockets,
             reporting,
             metrics,
+            control,
+            user,
         })
     }
 
@@ -158,20 +175,24 @@ impl Server {
     }
 
     /// Serves until it is asked to end, nobody can ask any more, or every client that came as a
-    /// connected socket has left. Instruction channels do not keep the server running.
+    /// connected socket has left. An instruction channel alone does not keep it running.
     pub async fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let sources = std::mem::take(&mut self.sockets.sources);
         let serving = serve::serve(&self.hub, sources, &self.threads, stopped);
         let writing = self.hub.write_events();
-        let listener = self.metrics.as_mut().and_then(|own| own.listener.take());
-        let answering = serve::metrics::answer(listener, &self.hub);
-        tokio::pin!(serving, writing, answering);
+        let listener = |own: &mut Option<Beside>| own.as_mut().and_then(|own| own.listener.take());
+        let answering = serve::metrics::answer(listener(&mut self.metrics), &self.hub);
+        let controlling = control::serve(listener(&mut self.control), self.user, &self.hub);
+        let put_off = self.hub.carry_out_put_off();
+        tokio::pin!(serving, writing, answering, controlling, put_off);
         loop {
             tokio::select! {
                 ended = &mut serving => return ended,
                 () = &mut writing => {}
                 () = &mut answering => {}
+                () = &mut controlling => {}
+                () = &mut put_off => {}
                 request = requests.recv() => match request {
                     Some(Request::Report) => self.reporting.now(&self.hub),
                     Some(Request::Fail) => self.hub.fail(),
@@ -194,9 +215,9 @@ impl Server {
 }
 
 /// What the sandbox must leave open.
-fn needs<'a>(plan: &Plan, sockets: &'a Sockets, metrics: Option<&'a Path>) -> Needs<'a> {
+fn needs<'a>(plan: &Plan, sockets: &'a Sockets, beside: [Option<&'a Path>; 2]) -> Needs<'a> {
     let paths = sockets.paths.iter().flatten().map(PathBuf::as_path);
-    let paths = paths.chain(metrics);
+    let paths = paths.chain(beside.into_iter().flatten());
     Needs {
         socket_folders: paths.filter_map(|path| path.parent()).collect(),
         client_memory: plan.functions.iter().any(|function| {

@@ -11,6 +11,7 @@
 //! | [`memory`] | guest RAM in a memfd, eventfds |
 //! | [`lender`] | a client that lends memory without a descriptor |
 //! | [`driver`] | an ISM driver: commands, buffers, data moves |
+//! | [`control`] | a client of the control socket |
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
 //! | [`debian_archive`] | a Debian archive of dummy packages on loopback, whole or broken |
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod control;
 pub mod daemon;
 pub mod debian_archive;
 pub mod driver;
@@ -38,6 +40,7 @@ pub mod threads;
 pub mod wire;
 
 pub use client::Client;
+pub use control::Control;
 pub use daemon::Daemon;
 pub use driver::{Driver, Via};
 pub use memory::{Eventfd, Ram, View};

@@ -270,6 +270,17 @@ impl Wire {
         (got > 0).then_some((got, fds))
     }
 
+    /// Everything that comes until the server closes the connection.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut some = [0; 4096];
+        while let Some((got, _)) = self.receive_some(&mut some) {
+            all.extend(&some[..got]);
+        }
+        all
+    }
+
     /// Checks that the server has closed the connection without another word.
     #[track_caller]
     pub fn expect_closed(&mut self) {

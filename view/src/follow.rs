@@ -136,10 +136,17 @@ impl Screen {
                 rule,
                 severity,
                 detail,
+                caused_by,
                 ..
             } => {
                 counts.violations += 1;
-                let text = format!("{severity:6} {rule} at {}: {detail}", line.function);
+                let caused = caused_by.iter();
+                let caused: String = caused.map(|id| format!(" (fault {id})")).collect();
+                let text = format!("{severity:6} {rule} at {}: {detail}{caused}", line.function);
+                self.remember(line.time_us, &text);
+            }
+            Event::Fault { fault, kind, .. } => {
+                let text = format!("fault  {fault} at {}: {kind}", line.function);
                 self.remember(line.time_us, &text);
             }
             Event::RefusedRequest {
@@ -226,7 +233,7 @@ impl Screen {
             );
         }
         if !self.last.is_empty() {
-            let _ = writeln!(text, "\nlast violations and refusals");
+            let _ = writeln!(text, "\nlast violations, refusals and faults");
         }
         for line in &self.last {
             let _ = writeln!(text, "{line}");

@@ -6,9 +6,7 @@ use zpci_region::judgement::{Judgement, Refusal};
 use super::call::Call;
 use super::request::Request;
 use super::response::{Outcome, Payload, ResponseCode, image};
-use super::table::Command;
-use super::{dmb, info, judge, order, queues, signal, vlan};
-use crate::record::CommandRecord;
+use super::{dmb, faulty, info, judge, order, queues, signal, vlan};
 use crate::turn::Turn;
 
 pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusal> {
@@ -27,13 +25,19 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     }
     judgement.verdict()?;
     turn.own().window.keep(&request);
-    if let Some(parsed) = parsed {
-        let outcome = match parsed {
-            Ok(whole) => run(turn, whole.call),
-            Err(fault) => Err(fault.code()),
-        };
-        answer(turn, &request, outcome);
+    let Some(parsed) = parsed else { return Ok(()) };
+    let run = |turn: &mut Turn<'_>| match parsed {
+        Ok(whole) => run(turn, whole.call),
+        Err(fault) => Err(fault.code()),
+    };
+    if !turn.state.faults.is_empty() {
+        let chance = faulty::chance(turn.state, turn.id, &request, &parsed);
+        if let Some(action) = turn.fault(&chance) {
+            return faulty::store(turn, &request, action, chance.peer, run);
+        }
     }
+    let outcome = run(turn);
+    answer(turn, &request, outcome);
     Ok(())
 }
 
@@ -67,20 +71,5 @@ fn answer(turn: &mut Turn<'_>, request: &Request, outcome: Outcome) {
     let code = outcome.as_ref().err().copied();
     let code = code.unwrap_or(ResponseCode::Success);
     let image = image(request.command(), outcome);
-    let function = turn.own();
-    let starved = code == ResponseCode::MissingPayload;
-    function.window.answer(image.clone(), starved);
-    let totals = &mut function.totals;
-    totals.commands = totals.commands.saturating_add(1);
-    if code != ResponseCode::Success {
-        totals.failed_commands = totals.failed_commands.saturating_add(1);
-    }
-    turn.observer.command(&CommandRecord {
-        function: turn.id,
-        code: request.command(),
-        name: Command::from_code(request.command()).map_or("UNKNOWN", Command::name),
-        request: request.announced(),
-        response_code: code.value(),
-        response: &image,
-    });
+    faulty::answer(turn, request, code.value(), &image);
 }

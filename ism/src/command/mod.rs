@@ -15,6 +15,7 @@ pub(crate) mod table;
 pub(crate) mod window;
 
 mod dmb;
+mod faulty;
 mod info;
 mod queues;
 mod signal;

@@ -10,6 +10,8 @@
 //! | Answered | `command-overlap` | `command-overlap` |
 //! | HalfRead | `response-half-read` | `response-half-read` |
 //!
+//! While a fault hides the response, the driver cannot do right, so nothing is judged.
+//!
 //! A header cannot take over a payload without a trace: a command with payload has stored its own
 //! before. So every interleaving breaks a rule, which a test shows for all pairs of commands.
 
@@ -29,7 +31,7 @@ pub(crate) fn store(window: &Window, store: &Store<'_>, judgement: &mut Judgemen
     let end = start.saturating_add(len as u64);
     let header_bytes = end.min(HEADER).saturating_sub(start);
     match window.phase() {
-        Phase::Idle => {}
+        Phase::Idle | Phase::Hidden { .. } => {}
         Phase::Gathering => payload(window.request(), start, end, judgement),
         Phase::Answered { starved: true } if header_bytes == 0 => {
             judgement.broken(Rule::PayloadAfterHeader, || {

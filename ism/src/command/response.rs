@@ -89,6 +89,19 @@ pub(crate) fn image(command: u32, outcome: Outcome) -> Vec<u8> {
     image
 }
 
+/// As [`image`], with a code of choice. The payload of a command that succeeded stays only behind
+/// the code of success.
+pub(crate) fn image_with_code(command: u32, code: u16, outcome: Outcome) -> Vec<u8> {
+    let outcome = outcome
+        .ok()
+        .filter(|_| code == ResponseCode::Success.value());
+    let mut image = image(command, Ok(outcome.unwrap_or_default()));
+    if let Some(field) = image.get_mut(4..6) {
+        field.copy_from_slice(&code.to_be_bytes());
+    }
+    image
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,11 @@ pub(crate) enum Phase {
         /// Bytes from the start of the response.
         loaded: usize,
     },
+    /// The command ran, and a fault hides its response.
+    Hidden {
+        /// Loads of the header until it comes; `None` is never.
+        loads: Option<u32>,
+    },
 }
 
 /// The request and the response in the window, and the phase of the command.
@@ -47,6 +52,8 @@ pub(crate) enum Phase {
 pub(crate) struct Window {
     request: Request,
     response: Vec<u8>,
+    /// The response while a fault hides it.
+    hidden: Vec<u8>,
     /// A command ran since reset.
     ran: bool,
     phase: Phase,
@@ -57,6 +64,7 @@ impl Default for Window {
         Self {
             request: Request::default(),
             response: image(0, Err(ResponseCode::NoCommand)),
+            hidden: Vec::new(),
             ran: false,
             phase: Phase::Idle,
         }
@@ -101,6 +109,18 @@ impl Window {
         self.phase = Phase::Answered { starved };
     }
 
+    /// The request ran without an answer: the response before it is there as if it were the new one.
+    pub(crate) fn keep_answer(&mut self) {
+        self.ran = true;
+        self.phase = Phase::Answered { starved: false };
+    }
+
+    /// Hides the response behind other bytes, until its header has been loaded so often.
+    pub(crate) fn hide(&mut self, blank: Vec<u8>, loads: Option<u32>) {
+        self.hidden = std::mem::replace(&mut self.response, blank);
+        self.phase = Phase::Hidden { loads };
+    }
+
     /// Reads the response; behind its end there are zeros.
     pub(crate) fn read(&self, offset: u64, out: &mut [u8]) {
         let rest = usize::try_from(offset)
@@ -119,6 +139,12 @@ impl Window {
             Phase::Answered { .. } => 0,
             Phase::HalfRead { loaded } => loaded,
             Phase::Idle | Phase::Gathering => return,
+            Phase::Hidden { loads } => {
+                if offset == 0 {
+                    self.unhide(loads);
+                }
+                return;
+            }
         };
         let Some(start) = usize::try_from(offset).ok().filter(|at| *at <= before) else {
             return;
@@ -128,6 +154,21 @@ impl Window {
             self.phase = Phase::Idle;
         } else if loaded > 0 {
             self.phase = Phase::HalfRead { loaded };
+        }
+    }
+
+    fn unhide(&mut self, loads: Option<u32>) {
+        match loads {
+            Some(0 | 1) => {
+                self.response = std::mem::take(&mut self.hidden);
+                self.phase = Phase::Answered { starved: false };
+            }
+            Some(more) => {
+                self.phase = Phase::Hidden {
+                    loads: Some(more - 1),
+                }
+            }
+            None => {}
         }
     }
 
@@ -146,7 +187,7 @@ impl Window {
 
     /// Whether the header of a response was not loaded yet.
     pub(crate) fn unread(&self) -> bool {
-        matches!(self.phase, Phase::Answered { .. })
+        matches!(self.phase, Phase::Answered { .. } | Phase::Hidden { .. })
     }
 }
 

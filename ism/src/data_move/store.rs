@@ -5,17 +5,15 @@
 //! scans DMB bits, then reads the mask).
 
 use zpci_region::Rule;
-use zpci_region::access::{Failure, Store};
+use zpci_region::access::Store;
 use zpci_region::judgement::{Judgement, Refusal};
 
+use super::moved::{Moved, failed};
 use super::order::Piece;
 use super::smcd::Other;
-use super::target;
-use crate::dmb::Dmb;
-use crate::host::{DeliveryRecord, Host, MemoryError};
+use super::{faulty, target};
 use crate::id::FunctionId;
-use crate::layout::{DataAddress, SBA_SUMMARY, dmb_bit, dmb_mask, element_bit};
-use crate::record::MoveRecord;
+use crate::layout::DataAddress;
 use crate::state::State;
 use crate::turn::Turn;
 
@@ -54,11 +52,21 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     });
     judgement.verdict()?;
 
-    turn.host.begin(dmb.owner);
-    write(turn.host, &dmb, address, sba, store.data).map_err(|error| {
-        let owner = turn.state.name(dmb.owner);
-        failed(format!("data move into memory of {owner}: {error}"))
-    })?;
+    let moved = Moved {
+        dmb,
+        address,
+        sba,
+        data: store.data,
+    };
+    let fault = match turn.state.faults.is_empty() {
+        true => None,
+        false => turn.fault(&moved.chance(turn.id)),
+    };
+    match fault {
+        None => moved.carry_out(turn)?,
+        Some(action) => faulty::carry_out(turn, &moved, action)?,
+    }
+    // What follows is about the client, which made this move whatever became of it.
     let function = turn.own();
     if let Some(moves) = &mut function.moves {
         moves.note(piece);
@@ -70,17 +78,6 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     totals.moves = totals.moves.saturating_add(1);
     totals.moved_bytes = totals.moved_bytes.saturating_add(len as u64);
     totals.signals = totals.signals.saturating_add(u64::from(address.signal));
-    let record = MoveRecord {
-        function: turn.id,
-        owner: dmb.owner,
-        token: address.token,
-        offset: address.offset,
-        len,
-        element: address.element,
-        signal: address.signal,
-        signalled: sba.is_some(),
-    };
-    turn.delivered(dmb.owner, sba.is_some(), DeliveryRecord::Move(record));
     Ok(())
 }
 
@@ -93,43 +90,4 @@ fn others(state: &State, writer: FunctionId, owner: FunctionId) -> Vec<Other> {
         .filter(|(_, dmb)| dmb.owner == writer && dmb.rgid == peer.config.gid)
         .map(|(token, dmb)| Other::new(dmb, peer.smcd.as_ref(), token))
         .collect()
-}
-
-/// Writes data and bits; checks first that all of them can be written.
-fn write(
-    host: &mut dyn Host,
-    dmb: &Dmb,
-    address: DataAddress,
-    sba: Option<u64>,
-    data: &[u8],
-) -> Result<(), MemoryError> {
-    let owner = dmb.owner;
-    // Inside the DMB, whose end does not overflow.
-    let target = dmb.iova.wrapping_add(u64::from(address.offset));
-    let (bit_at, bit) = dmb_bit(dmb.index);
-    let mask_at = dmb_mask(dmb.index);
-    host.check_writable(owner, target, data.len())?;
-    if let Some(sba) = sba {
-        // The SBA is one aligned page: what can be written of it can be written in whole.
-        host.check_bits(owner, sba, 1)?;
-    }
-    host.write(owner, target, data)?;
-    if let Some(sba) = sba {
-        host.set_bits_be16(
-            owner,
-            sba.wrapping_add(mask_at),
-            element_bit(address.element),
-        )?;
-        host.set_bits(owner, sba.wrapping_add(bit_at), bit)?;
-        host.set_bits(owner, sba, SBA_SUMMARY)?;
-    }
-    Ok(())
-}
-
-fn failed(reason: String) -> Refusal {
-    Refusal {
-        failure: Failure::Io,
-        rule: None,
-        reason,
-    }
 }

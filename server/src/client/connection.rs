@@ -15,7 +15,7 @@ use crate::client::message_fds::MessageFds;
 use crate::client::receive_buffer::{Ahead, ReceiveBuffer};
 use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
-use crate::hub::{Client, ClientKind, Function};
+use crate::hub::{Client, ClientKind, Function, MessageFault};
 use crate::limits::{DMA_REPLY_MS, KEEP_LEN, RECEIVE_LEN};
 use crate::record::LogLimit;
 use crate::record::capture::{Descriptors, Tap};
@@ -39,6 +39,9 @@ pub enum ConnectionError {
         /// Bytes of the message that came.
         got: usize,
     },
+    /// A fault that was asked for.
+    #[error("a fault closes it")]
+    Fault,
     /// The system.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -67,6 +70,8 @@ pub struct Connection {
     refusals: LogLimit,
     stray_replies: LogLimit,
     tap: Option<Tap>,
+    /// What a fault does to the reply that begins there in `out`, and to those behind it.
+    fault: Option<(usize, MessageFault)>,
 }
 
 impl Connection {
@@ -89,6 +94,7 @@ impl Connection {
             ahead: Ahead::default(),
             refusals: LogLimit::default(),
             stray_replies: LogLimit::default(),
+            fault: None,
         }
     }
 
@@ -177,20 +183,12 @@ impl Connection {
     async fn answer_all(&mut self) -> Result<(), ConnectionError> {
         loop {
             let more = self.answer_some();
+            let fault = self.fault.take();
             let ready = self.held.unwrap_or(self.out.len());
-            if let Some(tap) = self.tap.as_ref().filter(|_| ready > 0) {
-                tap.to_client(&self.out[..ready]);
-            }
-            if let Some((at, fd)) = self.sent_fd.take() {
-                let (before, with_fd) = self.out[..ready].split_at(at);
-                self.socket.send(before).await?;
-                self.socket.send_with(with_fd, Some(fd.as_fd())).await?;
-            } else if ready > 0 {
-                self.socket.send(&self.out[..ready]).await?;
-            }
-            if ready > 0 {
-                self.out.drain(..ready);
-                self.held = self.held.map(|_| 0);
+            self.send_replies(fault.map_or(ready, |(at, _)| at.min(ready)))
+                .await?;
+            if let Some((_, fault)) = fault {
+                self.misbehave(fault).await?;
             }
             if self.out.capacity() > KEEP_LEN {
                 self.out = Vec::new();
@@ -199,6 +197,47 @@ impl Connection {
                 return Ok(());
             }
         }
+    }
+
+    /// Sends the first `ready` bytes of the replies.
+    async fn send_replies(&mut self, ready: usize) -> Result<(), ConnectionError> {
+        if let Some(tap) = self.tap.as_ref().filter(|_| ready > 0) {
+            tap.to_client(&self.out[..ready]);
+        }
+        if let Some((at, fd)) = self.sent_fd.take_if(|(at, _)| *at < ready) {
+            let (before, with_fd) = self.out[..ready].split_at(at);
+            self.socket.send(before).await?;
+            self.socket.send_with(with_fd, Some(fd.as_fd())).await?;
+        } else if ready > 0 {
+            self.socket.send(&self.out[..ready]).await?;
+        }
+        if ready > 0 {
+            self.out.drain(..ready);
+            self.held = self.held.map(|at| at - ready);
+            if let Some((at, _)) = &mut self.sent_fd {
+                *at -= ready;
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out a fault at the reply that comes first now. A reply that waits for an answer of
+    /// the client is left alone.
+    async fn misbehave(&mut self, fault: MessageFault) -> Result<(), ConnectionError> {
+        match fault {
+            MessageFault::Delay(time) => sleep(time).await,
+            MessageFault::Lose if self.held.is_none() => {
+                self.out.clear();
+                self.sent_fd = None;
+            }
+            MessageFault::Cut(bytes) if self.held.is_none() => {
+                self.send_replies(bytes.min(self.out.len())).await?;
+                return Err(ConnectionError::Fault);
+            }
+            MessageFault::Close => return Err(ConnectionError::Fault),
+            MessageFault::Lose | MessageFault::Cut(_) => {}
+        }
+        Ok(())
     }
 
     /// Answers whole messages until no more are here (`false`) or enough replies wait to be sent.
@@ -231,6 +270,15 @@ impl Connection {
             match role.map_err(|malformed| self.told(malformed))? {
                 Role::Request => {
                     let before = self.out.len();
+                    let faulty = self.function.is_faulty();
+                    if faulty {
+                        let name = frame.header.name();
+                        let fault = self.function.message_fault(name.as_str());
+                        self.fault = fault.map(|fault| (before, fault));
+                        if let Some(MessageFault::Close) = fault {
+                            return Ok(true);
+                        }
+                    }
                     let mut call = Call {
                         function: &self.function,
                         session: &mut self.session,
@@ -249,6 +297,9 @@ impl Connection {
                     if self.memory.holds_replies() {
                         self.held.get_or_insert(before);
                     }
+                    if faulty && let Some(hold) = self.function.take_hold() {
+                        self.fault = Some((before, hold));
+                    }
                 }
                 Role::Reply(result) => {
                     self.memory.answered(&frame, result, &self.function);
@@ -266,6 +317,9 @@ impl Connection {
                 tap.from_client(message, fds, &self.function.take_remarks(), time);
             }
             self.received.consume(total);
+            if self.fault.is_some() {
+                return Ok(true);
+            }
         }
         // So many replies do not wait for one.
         self.memory.give_up();

@@ -6,6 +6,7 @@ pub mod memory;
 
 use std::cell::Cell;
 
+use ism::fault::Order;
 use ism::{Delivery, FunctionId, Host, MemoryError};
 use vfio_user_protocol::limits::MAX_DATA_XFER_SIZE;
 
@@ -238,17 +239,24 @@ fn check_bits_of(part: &Segment<'_>) -> Result<(), &'static str> {
 #[derive(Debug)]
 pub struct Guests(
     pub Vec<Guest>,
-    /// Whether anything was queued since it was last asked.
+    /// Whether anything was queued or ordered since it was last asked.
     bool,
+    /// What faults want done.
+    Vec<Order>,
 );
 
 impl Guests {
     /// These guests.
     pub fn new(guests: Vec<Guest>) -> Self {
-        Self(guests, false)
+        Self(guests, false, Vec::new())
     }
 
-    /// Whether anything was queued for any guest since the last call.
+    /// Takes what faults want done.
+    pub fn take_orders(&mut self) -> Vec<Order> {
+        std::mem::take(&mut self.2)
+    }
+
+    /// Whether anything was queued for any guest, or ordered, since the last call.
     pub fn take_queued(&mut self) -> bool {
         std::mem::take(&mut self.1)
     }
@@ -269,7 +277,7 @@ impl Guests {
         (iova, len): (u64, usize),
         act: impl FnOnce(&mut Guest) -> Result<(), Fault>,
     ) -> Result<(), MemoryError> {
-        let Self(guests, queued) = self;
+        let Self(guests, queued, _) = self;
         let guest = guests.get_mut(function.0).ok_or(MemoryError {
             iova,
             len,
@@ -343,5 +351,10 @@ impl Host for Guests {
         if let Some(guest) = self.get_mut(function) {
             guest.irqs.raise(vector);
         }
+    }
+
+    fn order(&mut self, order: Order) {
+        self.1 = true;
+        self.2.push(order);
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use ism::FunctionId;
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::access::Failure;
-use zpci_region::request::{self, Request};
+use zpci_region::request::{self, RESULT_LEN, Request};
 use zpci_region::{Instruction, Load, Path, Store};
 
 use super::zpci_call::ZpciCall;
-use super::{Client, ClientKind, Hub, State, refused, refused_by_device};
+use super::{Client, ClientKind, Condition, Hub, Slot, State, refused, refused_by_device};
 use crate::client::peer::Peer;
 use crate::guest::irq;
 use crate::guest::memory::{ClientOp, NotWritten};
@@ -81,6 +81,9 @@ impl Function {
             ClientKind::Channel => (&mut slot.channel, &mut tally.channel_clients),
         };
         let free = !std::mem::replace(taken, true);
+        if free && !channel && slot.condition == Condition::Gone {
+            slot.condition = Condition::Working;
+        }
         if free {
             *clients += 1;
             journal.write(self.id, &Event::Connected { pid, channel });
@@ -151,12 +154,19 @@ impl Function {
             ..
         } = &mut *state;
         client.loaded = None;
-        slots[self.id.0].failed = false;
+        let slot = &mut slots[self.id.0];
+        if slot.condition == Condition::Gone {
+            // Nothing reaches it.
+            journal.scope(self.id).write(&Event::Reset);
+            return;
+        }
+        slot.condition = Condition::Working;
         let guest = &mut guests.0[self.id.0];
         guest.irqs.forget_pending();
         for delivery in guest.queue.drain() {
             journal.delivered(&delivery, false);
         }
+        journal.forgive(self.id);
         let mut scope = journal.scope(self.id);
         scope.write(&Event::Reset);
         fabric.reset(self.id, guests, &mut scope);
@@ -229,8 +239,10 @@ impl Function {
         if out.is_empty() {
             return Ok(());
         }
-        if region != Region::Config {
-            slots[self.id.0].check("REGION_READ")?;
+        let slot = &slots[self.id.0];
+        if slot.condition != Condition::Working && !is_read(slot, region)? {
+            out.fill(0xff);
+            return Ok(());
         }
         match region {
             Region::Bar(pcias) => {
@@ -291,8 +303,10 @@ impl Function {
         if data.is_empty() {
             return Ok(());
         }
-        if region != Region::Config {
-            slots[self.id.0].check("REGION_WRITE")?;
+        let slot = &slots[self.id.0];
+        if slot.condition != Condition::Working && !is_written(slot, region)? {
+            client.loaded = Some([0xff; RESULT_LEN]);
+            return Ok(());
         }
         let result = match region {
             Region::Bar(pcias) => {
@@ -388,6 +402,24 @@ impl Function {
         state.guests.0[self.id.0].queue.fail();
         let journal = &mut state.journal;
         journal.not_written(self.id, NotWritten { iova, len }, Some(errno.0), why);
+    }
+}
+
+/// Whether a read reaches a function that does not work.
+fn is_read(slot: &Slot, region: Region) -> Result<bool, Refused> {
+    match region {
+        Region::Config => Ok(slot.condition != Condition::Gone),
+        // The result of a load that was answered.
+        Region::Zpci if slot.condition == Condition::Gone => Ok(true),
+        _ => slot.is_there("REGION_READ"),
+    }
+}
+
+/// Whether a write reaches a function that does not work.
+fn is_written(slot: &Slot, region: Region) -> Result<bool, Refused> {
+    match region {
+        Region::Config => Ok(slot.condition != Condition::Gone),
+        _ => slot.is_there("REGION_WRITE"),
     }
 }
 

@@ -9,7 +9,6 @@ use vfio_user_protocol::{Errno, Refused};
 
 use super::{Function, State};
 use crate::guest::{Guest, irq};
-use crate::record::events::Event;
 
 /// What a DMA_UNMAP did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +66,7 @@ impl Function {
     /// Puts the function into the error state, until the next DEVICE_RESET: loads and stores fail,
     /// and the client is told by its error interrupt.
     pub fn fail(&self) {
-        let mut state = self.hub.lock();
-        let State {
-            guests,
-            journal,
-            slots,
-            ..
-        } = &mut *state;
-        slots[self.id.0].failed = true;
-        guests.0[self.id.0].irqs.trigger(irq::ERROR, [0]);
-        journal.write(self.id, &Event::Error);
-        drop(state);
+        self.hub.lock().fail(self.id);
         self.hub.flush_events();
     }
 

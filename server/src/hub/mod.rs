@@ -5,15 +5,16 @@
 
 mod client;
 mod event_writing;
+mod faults;
 mod function;
 mod lending;
 pub mod regions;
 mod zpci_call;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use ism::{Fabric, FabricError, FunctionId};
 use tokio::sync::Notify;
@@ -22,10 +23,14 @@ use zpci_region::Refusal;
 use zpci_region::access::Failure;
 
 pub use client::{Client, ClientKind};
+pub use event_writing::Followed;
+pub use faults::{FunctionState, MessageFault};
 pub use function::{ClientWork, Function};
 
 use event_writing::EventWriting;
+use faults::PutOff;
 
+use crate::client::socket::Socket;
 use crate::guest::memory::DmaMap;
 use crate::guest::{Guest, Guests};
 use crate::limits::{self, Over};
@@ -42,11 +47,17 @@ pub struct Hub {
     wake: Vec<Notify>,
     plan: Plan,
     /// Where events go, if anywhere.
-    events: Option<EventWriting>,
+    events: EventWriting,
     /// Where messages go, if anywhere.
     capture: Option<Arc<Capture>>,
     /// Microseconds that connections look for the next message before they wait for it.
     poll_us: AtomicU64,
+    /// Whether there are faults: connections look at nothing else while there are none.
+    faulty: AtomicBool,
+    /// Wakes who carries out what faults have put off.
+    put_off: Notify,
+    /// Wakes those who wait for the end of a restart.
+    restarted: Notify,
 }
 
 #[derive(Debug)]
@@ -57,6 +68,10 @@ struct State {
     slots: Vec<Slot>,
     /// Reports given so far.
     reports: u64,
+    /// What faults have put off.
+    put_off: PutOff,
+    /// Until when a fault has the server answer nobody who comes.
+    closed_until: Option<Instant>,
 }
 
 /// What outlives a client, beside the device itself.
@@ -67,20 +82,37 @@ struct Slot {
     channel: bool,
     /// Whose store or load was the last: an open run of pieces is its.
     last: ClientKind,
-    /// In the error state: loads and stores fail until a reset.
-    failed: bool,
+    /// How the function answers loads and stores.
+    condition: Condition,
+    /// Milliseconds that a fault has the reply under way wait.
+    hold_ms: Option<u32>,
+    /// The sockets of the clients, so that a fault can close them.
+    sockets: [Weak<Socket>; 2],
+}
+
+/// How a function answers loads and stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// It does.
+    #[default]
+    Working,
+    /// In the error state, they fail until a reset.
+    Failed,
+    /// A fault made it vanish: loads read ones, stores are lost.
+    Gone,
 }
 
 impl Slot {
-    /// EIO in the error state.
-    fn check(&self, what: &str) -> Result<(), Refused> {
-        if self.failed {
-            return Err(Refused::new(
+    /// EIO in the error state; else, whether the function is there.
+    fn is_there(&self, what: &str) -> Result<bool, Refused> {
+        match self.condition {
+            Condition::Working => Ok(true),
+            Condition::Gone => Ok(false),
+            Condition::Failed => Err(Refused::new(
                 Errno::EIO,
                 format!("{what}: the function is in the error state, expected a DEVICE_RESET"),
-            ));
+            )),
         }
-        Ok(())
     }
 }
 
@@ -100,7 +132,13 @@ impl Hub {
             .functions
             .iter()
             .map(|function| function.config.clone());
-        let fabric = Fabric::new(configs.collect())?;
+        let mut fabric = Fabric::new(configs.collect())?;
+        for fault in &plan.faults {
+            // The profile was checked.
+            if let Err(error) = fabric.set_fault(fault.clone()) {
+                tracing::error!(fault = fault.id, "not in force: {error}");
+            }
+        }
         let max_maps = vfio_user_protocol::limits::MAX_DMA_MAPS as usize;
         let share = limits::MAPPED_BYTES / (plan.functions.len().max(1) as u64);
         let guests = plan.functions.iter().map(|function| {
@@ -113,18 +151,23 @@ impl Hub {
             .functions
             .iter()
             .map(|function| function.config.name.clone());
-        let writing = events.as_ref().map(EventWriting::of);
+        let writing = EventWriting::of(events.as_ref());
         let journal = Journal::new(names.collect(), events).with_remarks(capture.is_some());
         Ok(Arc::new(Self {
             events: writing,
             capture: capture.map(Arc::new),
             poll_us: AtomicU64::new(0),
+            faulty: AtomicBool::new(fabric.has_faults()),
+            put_off: Notify::new(),
+            restarted: Notify::new(),
             state: Mutex::new(State {
                 fabric,
                 guests: Guests::new(guests.collect()),
                 journal,
                 slots: plan.functions.iter().map(|_| Slot::default()).collect(),
                 reports: 0,
+                put_off: PutOff::default(),
+                closed_until: None,
             }),
             wake: plan.functions.iter().map(|_| Notify::new()).collect(),
             plan,
@@ -190,6 +233,7 @@ impl Hub {
             journal,
             slots,
             reports,
+            ..
         } = &mut *state;
         *reports += 1;
         let functions: Vec<FunctionReport> = self
@@ -230,6 +274,11 @@ impl Hub {
                 .flat_map(|function| &function.rules)
                 .map(|rule| rule.violations)
                 .sum(),
+            caused_violations: functions
+                .iter()
+                .flat_map(|function| &function.rules)
+                .map(|rule| rule.caused)
+                .sum(),
             worst_severity: worst,
             number: *reports,
             open_descriptors: None,
@@ -239,11 +288,12 @@ impl Hub {
         }
     }
 
-    /// A move or an event may have queued work for any client.
+    /// A move or an event may have queued work for any client, and a fault may want something.
     fn wake_queued(&self, state: &mut State) {
         if !state.guests.take_queued() {
             return;
         }
+        self.obey(state);
         for (guest, wake) in state.guests.0.iter().zip(&self.wake) {
             if guest.queue.has_waiting() {
                 wake.notify_one();

@@ -9,6 +9,7 @@ pub mod plan;
 
 use std::collections::BTreeMap;
 
+use ism::fault::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zpci_region::{CarrierPolicy, Severity};
@@ -39,6 +40,9 @@ pub struct Profile {
     pub rules: BTreeMap<String, Severity>,
     /// The functions of the fabric, in order.
     pub functions: Vec<FunctionSettings>,
+    /// Faults that the functions have on purpose, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
 }
 
 /// One function.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ism::FunctionConfig;
+use ism::fault::{self, Fault};
 use serde_json::json;
 use zpci_region::clp::{ClpFacts, MAXSTBL_LIMIT, pnetid_util_str};
 use zpci_region::rule::catalogue::CATALOGUE;
@@ -13,7 +14,7 @@ use zpci_region::{CarrierPolicy, Severity};
 use super::check::KeyError;
 use super::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
 use crate::client::channel;
-use crate::limits::MAX_FUNCTIONS;
+use crate::limits::{MAX_FAULTS, MAX_FUNCTIONS};
 
 /// What is presented to clients.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Plan {
     pub name: String,
     /// The functions of the fabric.
     pub functions: Vec<FunctionPlan>,
+    /// The faults in force from the start.
+    pub faults: Vec<Fault>,
 }
 
 /// One function as a client and its driver see it.
@@ -62,16 +65,23 @@ impl Plan {
             check_unique(at, &function, &functions)?;
             functions.push(function);
         }
+        check_faults(&profile.faults, &functions)?;
         Ok(Self {
             name: profile.name,
             functions,
+            faults: profile.faults,
         })
     }
 
     /// The profile with every default filled in, as JSON that can be loaded again.
     pub fn show(&self) -> serde_json::Value {
         let functions: Vec<_> = self.functions.iter().map(FunctionPlan::settings).collect();
-        json!({ "schema_version": SCHEMA_VERSION, "name": self.name, "functions": functions })
+        let mut profile =
+            json!({ "schema_version": SCHEMA_VERSION, "name": self.name, "functions": functions });
+        if !self.faults.is_empty() {
+            profile["faults"] = json!(self.faults);
+        }
+        profile
     }
 }
 
@@ -311,6 +321,30 @@ fn group(name: &str) -> Option<Group> {
     [Group::Shape, Group::Command, Group::Data, Group::Smcd]
         .into_iter()
         .find(|group| group.name() == name)
+}
+
+fn check_faults(faults: &[Fault], functions: &[FunctionPlan]) -> Result<(), KeyError> {
+    if faults.len() > MAX_FAULTS {
+        let problem = format!("{} faults, expected at most {MAX_FAULTS}", faults.len());
+        return Err(KeyError::new("faults", problem));
+    }
+    let names: Vec<&str> = functions
+        .iter()
+        .map(|function| function.config.name.as_str())
+        .collect();
+    for (at, fault) in faults.iter().enumerate() {
+        fault::check(fault, &names)
+            .map_err(|error| KeyError::new(format!("faults[{at}].{}", error.key), error.problem))?;
+        if let Some(other) = faults
+            .iter()
+            .take(at)
+            .position(|other| other.id == fault.id)
+        {
+            let problem = format!("{:?} is that of faults[{other}] already", fault.id);
+            return Err(KeyError::new(format!("faults[{at}].id"), problem));
+        }
+    }
+    Ok(())
 }
 
 fn check_unique(at: usize, new: &FunctionPlan, known: &[FunctionPlan]) -> Result<(), KeyError> {

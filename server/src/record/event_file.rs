@@ -3,12 +3,15 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::events::{Event, Front};
+use crate::limits::FOLLOWED_BYTES;
 
 /// An event file that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +46,29 @@ pub struct EventFile {
     lost: u64,
 }
 
-/// The file below, and an empty buffer to take the place of a full one.
-#[derive(Debug)]
+/// The file below, who follows, and an empty buffer to take the place of a full one.
+#[derive(Debug, Default)]
 pub struct Out {
-    file: File,
+    file: Option<File>,
     spare: Vec<u8>,
+    followers: Vec<Follower>,
+}
+
+/// Somebody who gets every line, too.
+#[derive(Debug)]
+struct Follower {
+    sender: UnboundedSender<Arc<[u8]>>,
+    /// Bytes that were sent and not taken.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Follower {
+    /// Sends lines. `false` if it takes no more, or not fast enough.
+    fn send(&self, lines: &Arc<[u8]>) -> bool {
+        let before = self.waiting.fetch_add(lines.len(), Ordering::Relaxed);
+        before.saturating_add(lines.len()) <= FOLLOWED_BYTES
+            && self.sender.send(Arc::clone(lines)).is_ok()
+    }
 }
 
 impl Out {
@@ -55,12 +76,29 @@ impl Out {
     /// for an empty buffer.
     pub fn write(&mut self, taken: impl FnOnce(Vec<u8>) -> Vec<u8>) -> std::io::Result<()> {
         let mut lines = taken(std::mem::take(&mut self.spare));
-        let written = self.file.write_all(&lines);
+        let written = match &mut self.file {
+            Some(file) => file.write_all(&lines),
+            None => Ok(()),
+        };
+        if !self.followers.is_empty() && !lines.is_empty() {
+            let shared: Arc<[u8]> = lines.as_slice().into();
+            self.followers.retain(|follower| follower.send(&shared));
+        }
         if lines.capacity() <= KEEP {
             lines.clear();
             self.spare = lines;
         }
         written
+    }
+
+    /// Has somebody get every line from now on.
+    pub fn add_follower(&mut self, sender: UnboundedSender<Arc<[u8]>>, waiting: Arc<AtomicUsize>) {
+        self.followers.push(Follower { sender, waiting });
+    }
+
+    /// Whether lines go nowhere.
+    pub fn is_unread(&self) -> bool {
+        self.file.is_none() && self.followers.is_empty()
     }
 }
 
@@ -71,19 +109,37 @@ impl EventFile {
             path: path.to_owned(),
             source,
         })?;
-        let spare = Vec::new();
+        let out = Out {
+            file: Some(file),
+            ..Out::default()
+        };
+        let out = Arc::new(Mutex::new(out));
         Ok(Self {
             path: path.to_owned(),
+            limit,
+            ..Self::unwritten(out, Arc::default(), Instant::now())
+        })
+    }
+
+    /// Lines that go to followers only. Times count from `start`.
+    pub fn unwritten(out: Arc<Mutex<Out>>, pending_lines: Arc<Notify>, start: Instant) -> Self {
+        Self {
+            path: PathBuf::new(),
             pending: Vec::new(),
             bytes: 0,
-            out: Arc::new(Mutex::new(Out { file, spare })),
-            pending_lines: Arc::default(),
-            start: Instant::now(),
+            out,
+            pending_lines,
+            start,
             seq: 0,
-            limit,
+            limit: u64::MAX,
             stopped: false,
             lost: 0,
-        })
+        }
+    }
+
+    /// When time began.
+    pub fn start(&self) -> Instant {
+        self.start
     }
 
     /// Where lines go, to be locked before whatever this event file is locked by.

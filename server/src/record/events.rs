@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use ism::fault::Action;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
@@ -119,6 +120,17 @@ pub enum Event<'a> {
         pieces: usize,
         piece_length: usize,
         detail: &'a str,
+        /// Id of the fault that it may come of.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "String")]
+        caused_by: Option<&'a str>,
+    },
+    Fault {
+        fault: &'a str,
+        kind: &'static str,
+        number: u64,
+        action: &'a Action,
+        peer: Option<&'a str>,
     },
     Command {
         code: u32,

@@ -1,9 +1,11 @@
 //! Writes down what happens: log, counters and event file, for every function of a hub.
 
+use ism::fault::{Blame, FaultRecord};
 use ism::{
     CommandRecord, Delivery, DeliveryRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord,
 };
-use zpci_region::{Load, Observer, Refusal, Severity, Store, Violation};
+use zpci_region::rule::Group;
+use zpci_region::{Load, Observer, Refusal, Rule, Severity, Store, Violation};
 
 use super::event_file::EventFile;
 use super::events::{Event, Hex};
@@ -21,18 +23,31 @@ pub struct Journal {
     causes: u64,
     /// For each function, what is to be said about its message, if anyone asks.
     remarks: Option<Vec<Vec<String>>>,
+    /// For each function, the fault that its violations may come of.
+    blamed: Vec<Blamed>,
+}
+
+/// The faults that violations of one function may come of, since its last reset.
+#[derive(Clone, Debug, Default)]
+struct Blamed {
+    /// Of any rule.
+    anything: Option<String>,
+    /// Of rules about moves.
+    moves: Option<String>,
 }
 
 impl Journal {
     /// A journal for functions of these names.
     pub fn new(names: Vec<String>, events: Option<EventFile>) -> Self {
         let tallies = names.iter().map(|_| Tally::default()).collect();
+        let count = names.len();
         Self {
             names,
             tallies,
             events,
             causes: 0,
             remarks: None,
+            blamed: vec![Blamed::default(); count],
         }
     }
 
@@ -53,6 +68,35 @@ impl Journal {
     pub fn take_remarks(&mut self, function: FunctionId) -> Vec<String> {
         let remarks = self.remarks.as_mut();
         remarks.map_or_else(Vec::new, |remarks| std::mem::take(&mut remarks[function.0]))
+    }
+
+    /// The fault that a violation by a function may come of.
+    fn blame(&self, function: FunctionId, rule: Rule) -> Option<&str> {
+        let blamed = self.blamed.get(function.0)?;
+        let about_moves = matches!(rule.info().group, Group::Data | Group::Smcd);
+        let moves = blamed.moves.as_deref().filter(|_| about_moves);
+        moves.or(blamed.anything.as_deref())
+    }
+
+    /// What the function does from now on comes of nothing that was before: it was reset.
+    pub fn forgive(&mut self, function: FunctionId) {
+        if let Some(blamed) = self.blamed.get_mut(function.0) {
+            *blamed = Blamed::default();
+        }
+    }
+
+    fn blame_on(&mut self, record: &FaultRecord<'_>) {
+        let (blame, hit) = (record.blame(), [Some(record.function), record.peer]);
+        for (at, blamed) in self.blamed.iter_mut().enumerate() {
+            let id = || Some(record.id.to_owned());
+            match blame {
+                Blame::Everyone => blamed.anything = id(),
+                _ if !hit.contains(&Some(FunctionId(at))) => {}
+                Blame::Anything => blamed.anything = id(),
+                Blame::Moves => blamed.moves = id(),
+                Blame::Nothing => {}
+            }
+        }
     }
 
     /// Counters of a function.
@@ -79,6 +123,11 @@ impl Journal {
     /// The event file.
     pub fn events_mut(&mut self) -> Option<&mut EventFile> {
         self.events.as_mut()
+    }
+
+    /// Records events here from now on.
+    pub fn record(&mut self, events: Option<EventFile>) {
+        self.events = events;
     }
 
     /// Events that were not written.
@@ -230,7 +279,10 @@ impl Observer for Scope<'_> {
         if self.journal.events.is_some() {
             self.rules.push(id);
         }
-        let times = self.journal.tally_mut(self.function).violation(violation);
+        let caused_by = self.journal.blame(self.function, violation.rule);
+        let caused_by = caused_by.map(str::to_owned);
+        let tally = self.journal.tally_mut(self.function);
+        let times = tally.violation(violation, caused_by.is_some());
         if log_limit::is_due(times) {
             let function = self.journal.names[self.function.0].as_str();
             let Violation {
@@ -265,6 +317,7 @@ impl Observer for Scope<'_> {
             pieces: violation.pieces,
             piece_length: violation.piece_len,
             detail: &violation.detail,
+            caused_by: caused_by.as_deref(),
         };
         self.write(&event);
     }
@@ -328,5 +381,29 @@ impl DeviceObserver for Scope<'_> {
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
         let event = Event::Interrupt { vector };
         self.journal.write_caused(function, self.cause, &event);
+    }
+
+    fn fault(&mut self, record: &FaultRecord<'_>) {
+        self.journal.blame_on(record);
+        let tally = self.journal.tally_mut(record.function);
+        tally.fault(record.action.name());
+        let names = &self.journal.names;
+        let name = |id: FunctionId| names.get(id.0).map(String::as_str);
+        let (function, kind) = (name(record.function), record.action.name());
+        let (fault, number) = (record.id, record.number);
+        if log_limit::is_due(number) {
+            tracing::info!(function, fault, kind, number, "a fault is injected");
+        }
+        let action = record.action;
+        let event = Event::Fault {
+            fault,
+            kind,
+            number,
+            action: &action,
+            peer: record.peer.and_then(name),
+        };
+        if let Some(events) = &mut self.journal.events {
+            events.write(function.unwrap_or_default(), self.cause, &event);
+        }
     }
 }

@@ -62,6 +62,28 @@ const METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "caused_violations_total",
+        help: "Violations of each rule that may come of a fault.",
+        kind: "counter",
+        values: |of| {
+            let rules = of.rules.iter().filter(|rule| rule.caused > 0);
+            rules
+                .map(|rule| (format!(",rule=\"{}\"", rule.rule), rule.caused))
+                .collect()
+        },
+    },
+    Metric {
+        name: "faults_total",
+        help: "Faults that were injected, by kind.",
+        kind: "counter",
+        values: |of| {
+            let faults = of.faults.iter();
+            faults
+                .map(|(kind, times)| (format!(",kind=\"{kind}\""), *times))
+                .collect()
+        },
+    },
+    Metric {
         name: "commands_total",
         help: "ISM commands by outcome.",
         kind: "counter",

@@ -23,7 +23,9 @@ pub struct Report {
     pub profile: String,
     /// Violations of all functions.
     pub violations: u64,
-    /// Most severe severity among them.
+    /// Of those, the ones that may come of a fault.
+    pub caused_violations: u64,
+    /// Most severe severity among those that come of no fault.
     pub worst_severity: Option<Severity>,
     /// Which report of this process it is, from 1.
     pub number: u64,
@@ -65,6 +67,8 @@ pub struct FunctionReport {
     pub held: Held,
     /// Times that a peer ran into each bound, by name (`docs/limits.md`), where it did.
     pub over_limits: BTreeMap<&'static str, u64>,
+    /// Faults injected at it, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
     /// Accesses by path.
     pub paths: Vec<PathReport>,
     /// Rules broken at least once.
@@ -116,6 +120,8 @@ pub struct RuleReport {
     pub severity: Severity,
     /// Times it was broken.
     pub violations: u64,
+    /// Of the times, those that may come of a fault.
+    pub caused: u64,
     /// Pieces concerned.
     pub pieces: u64,
 }
@@ -139,6 +145,7 @@ impl FunctionReport {
                 rule: info.id,
                 severity: count.severity?,
                 violations: count.violations,
+                caused: count.caused,
                 pieces: count.pieces,
             })
         });
@@ -155,6 +162,7 @@ impl FunctionReport {
             interrupts,
             held,
             over_limits: BTreeMap::new(),
+            faults: tally.faults.clone(),
             paths: paths.collect(),
             rules: rules.collect(),
         }

@@ -1,5 +1,7 @@
 //! Counters: violations by rule, accesses by path, for one function.
 
+use std::collections::BTreeMap;
+
 use zpci_region::{Path, Rule, Severity, Violation};
 
 use crate::limits::Over;
@@ -13,6 +15,8 @@ pub struct RuleCount {
     pub pieces: u64,
     /// Most severe severity it was broken with.
     pub severity: Option<Severity>,
+    /// Of the times, those that may come of a fault.
+    pub caused: u64,
 }
 
 /// Accesses of one path.
@@ -50,6 +54,10 @@ pub struct Tally {
     /// Messages answered with an error.
     pub refused_messages: u64,
     over: [u64; Over::ALL.len()],
+    /// Faults that were injected, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// The most severe violation that comes of no fault.
+    worst: Option<Severity>,
 }
 
 impl Default for Tally {
@@ -66,6 +74,8 @@ impl Default for Tally {
             clients_refused: 0,
             refused_messages: 0,
             over: [0; Over::ALL.len()],
+            faults: BTreeMap::new(),
+            worst: None,
         }
     }
 }
@@ -74,14 +84,19 @@ impl Default for Tally {
 pub const PATHS: [Path; 3] = [Path::Region, Path::Bar, Path::BarMulti];
 
 impl Tally {
-    /// Counts a violation and returns how often its rule has been broken.
-    pub fn violation(&mut self, violation: &Violation) -> u64 {
+    /// Counts a violation, which may be `caused` by a fault, and returns how often its rule has
+    /// been broken.
+    pub fn violation(&mut self, violation: &Violation, caused: bool) -> u64 {
+        if !caused {
+            self.worst = self.worst.max(Some(violation.severity));
+        }
         let Some(count) = self.rules.get_mut(violation.rule.index()) else {
             return 0;
         };
         count.violations += 1;
         count.pieces += violation.pieces as u64;
         count.severity = count.severity.max(Some(violation.severity));
+        count.caused += u64::from(caused);
         count.violations
     }
 
@@ -130,9 +145,14 @@ impl Tally {
         }
     }
 
-    /// The most severe violation so far.
+    /// Counts a fault of this kind.
+    pub fn fault(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    /// The most severe violation so far that comes of no fault.
     pub fn worst(&self) -> Option<Severity> {
-        self.rules.iter().filter_map(|count| count.severity).max()
+        self.worst
     }
 
     fn path_mut(&mut self, path: Path) -> &mut PathCount {

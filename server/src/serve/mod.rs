@@ -140,7 +140,7 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
     let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
     loop {
         let socket = tokio::select! {
-            accepted = accepted(&listener) => match accepted {
+            accepted = accepted(&listener, &seat) => match accepted {
                 Ok(socket) => socket,
                 Err(error) => {
                     if let Some(times) = failures.due() {
@@ -187,8 +187,9 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
     clients.shutdown().await;
 }
 
-async fn accepted(listener: &UnixListener) -> std::io::Result<Socket> {
+async fn accepted(listener: &UnixListener, seat: &Seat) -> std::io::Result<Socket> {
     let (stream, _) = listener.accept().await?;
+    seat.function.open().await;
     Socket::try_from(stream)
 }
 
@@ -210,6 +211,8 @@ async fn client(socket: impl Into<Arc<Socket>>, peer: Option<Peer>, seat: Seat) 
     tracing::info!(pid = peer.map(Peer::pid), "connected");
     let client = Client::new(seat.kind, peer);
     let function = seat.function.clone();
+    let socket = socket.into();
+    function.lend_socket(seat.kind, &socket);
     match Connection::new(socket, client, seat.function).run().await {
         Ok(()) => tracing::info!("disconnected"),
         Err(error) => {

@@ -36,6 +36,7 @@ impl Served {
             }),
             capture: None,
             metrics: None,
+            control: None,
             report: Some(folder.path().join("report")),
             sandbox: sandbox::Mode::Off,
             poll: Duration::ZERO,

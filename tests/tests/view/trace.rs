@@ -77,7 +77,11 @@ fn the_terminal_shows_functions_dmbs_and_the_last_violations() {
         "{}",
         ended.stdout
     );
-    assert!(ended.stdout.contains("last violations and refusals"));
+    assert!(
+        ended
+            .stdout
+            .contains("last violations, refusals and faults")
+    );
     assert!(ended.stdout.contains("torn-header"), "{}", ended.stdout);
     assert!(
         !ended.stdout.contains('\x1b'),

@@ -74,7 +74,16 @@ pub enum Event {
         pieces: u64,
         piece_length: u64,
         detail: String,
+        caused_by: Option<String>,
     },
+    Fault {
+        fault: String,
+        kind: String,
+        number: u64,
+        action: serde_json::Value,
+        peer: Option<String>,
+    },
+    Error,
     Command {
         code: u32,
         name: String,

@@ -184,6 +184,7 @@ pub(super) fn event(
             pieces,
             piece_length,
             detail,
+            caused_by,
         } => {
             let mut row = make(Kind::Violation, own, NO_LANE, format!("{rule}: {detail}"));
             row.rule = session.rule(rule);
@@ -196,6 +197,11 @@ pub(super) fn event(
                 ("path".into(), path.clone()),
                 ("length".into(), length.to_string()),
             ];
+            if let Some(fault) = caused_by {
+                row.label
+                    .push_str(&format!(" (perhaps caused by fault {fault})"));
+                row.fields.push(("caused by fault".into(), fault.clone()));
+            }
             if *pieces != 1 {
                 let told = format!("{pieces}, the largest of {piece_length} B");
                 row.fields.push(("pieces".into(), told));
@@ -212,6 +218,28 @@ pub(super) fn event(
             }
             row
         }
+        Event::Fault {
+            fault,
+            kind,
+            number,
+            action,
+            peer,
+        } => {
+            let mut row = make(Kind::Note, fabric, own, format!("fault {fault}: {kind}"));
+            row.failed = true;
+            row.fields = vec![
+                ("fault".into(), fault.clone()),
+                ("action".into(), action.to_string()),
+                ("number".into(), number.to_string()),
+            ];
+            let peer = peer.iter().cloned();
+            row.fields.extend(peer.map(|peer| ("peer".into(), peer)));
+            row
+        }
+        Event::Error => Row {
+            failed: true,
+            ..make(Kind::Note, fabric, own, "the error state".to_owned())
+        },
         Event::Command {
             code,
             name,

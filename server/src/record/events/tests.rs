@@ -60,6 +60,14 @@ fn every_event() -> Vec<Event<'static>> {
             pieces: 0,
             piece_length: 0,
             detail,
+            caused_by: Some(""),
+        },
+        Event::Fault {
+            fault: "",
+            kind: "lose-data",
+            number: 1,
+            action: &Action::LoseData {},
+            peer: None,
         },
         Event::Command {
             code: 0,

@@ -1,0 +1,247 @@
+//! `ctl`: requests to the control socket of a running server.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::{Value, json};
+use vfio_user_ism_server::control;
+
+use crate::run::{Failure, VIOLATIONS, pretty, print};
+
+/// How long the server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Flags of `ctl`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Args {
+    /// The server's control socket (`serve --control SOCKET`). `schema` needs no server: give `-`.
+    socket: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    request: Request,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+enum Request {
+    /// List the functions: GID, condition, clients, DMBs.
+    Functions,
+    /// List the faults in force, with how often each had a chance and was injected.
+    Faults,
+    /// Add a fault, or put it in the place of the one with its id.
+    Set {
+        /// The fault, as JSON; `-` reads it from stdin. docs/faults.md has all kinds.
+        fault: String,
+    },
+    /// Remove a fault, or all of them.
+    Clear {
+        /// Its id.
+        id: Option<String>,
+    },
+    /// Inject an action at once.
+    Inject {
+        /// Name of the function.
+        function: String,
+        /// The action: a name, or JSON as behind a fault's `do`.
+        action: String,
+        /// Name of the other function.
+        #[arg(long, value_name = "FUNCTION")]
+        peer: Option<String>,
+    },
+    /// Print the report so far, as JSON.
+    Report,
+    /// Print only the counts of faults and violations, as JSON.
+    Counts,
+    /// Print the metrics, as Prometheus text.
+    Metrics,
+    /// Print events as they come, one JSON object a line, until the server ends.
+    Events {
+        /// For those who expect the flag: events are always followed.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Send JSON requests from stdin, one a line, and print the answers.
+    Raw,
+    /// Print the JSON schema of a request.
+    Schema,
+}
+
+/// Carries out the command line.
+pub fn ctl(args: &Args) -> Result<ExitCode, Failure> {
+    let request = match &args.request {
+        Request::Schema => return print(&pretty(&control::schema())),
+        Request::Raw => return raw(args),
+        Request::Functions => json!({ "request": "functions" }),
+        Request::Faults => json!({ "request": "faults" }),
+        Request::Set { fault } => json!({ "request": "set", "fault": fault_of(fault)? }),
+        Request::Clear { id: None } => json!({ "request": "clear" }),
+        Request::Clear { id } => json!({ "request": "clear", "id": id }),
+        Request::Inject {
+            function,
+            action,
+            peer,
+        } => {
+            let action = action_of(action)?;
+            let mut request = json!({ "request": "inject", "function": function, "do": action });
+            if let Some(peer) = peer {
+                request["peer"] = peer.as_str().into();
+            }
+            request
+        }
+        Request::Report | Request::Counts => json!({ "request": "report" }),
+        Request::Metrics => json!({ "request": "metrics" }),
+        Request::Events { .. } => json!({ "request": "events" }),
+    };
+    let mut server = Server::connect(args)?;
+    let answer = server.ask(&request)?;
+    if answer["ok"] != true {
+        return refused(&answer);
+    }
+    match &args.request {
+        Request::Functions => print(&pretty(&answer["functions"])),
+        Request::Faults => print(&pretty(&answer["faults"])),
+        Request::Report => print(&pretty(&answer["report"])),
+        Request::Counts => print(&pretty(&counts(&answer["report"]))),
+        Request::Metrics => print(answer["metrics"].as_str().unwrap_or_default()),
+        Request::Events { .. } => server.events(),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A fault from the command line or stdin.
+fn fault_of(text: &str) -> Result<Value, Failure> {
+    let mut read = String::new();
+    let text = match text {
+        "-" => {
+            let stdin = std::io::stdin().read_to_string(&mut read);
+            stdin.map_err(system("cannot read stdin"))?;
+            &read
+        }
+        text => text,
+    };
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Usage(format!("the fault is not JSON: {error}")))
+}
+
+/// An action from the command line: JSON, or a plain name.
+fn action_of(text: &str) -> Result<Value, Failure> {
+    if !text.trim_start().starts_with(['{', '"']) {
+        return Ok(text.into());
+    }
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Usage(format!("the action is not JSON: {error}")))
+}
+
+/// The counts of faults and violations in a report.
+fn counts(report: &Value) -> Value {
+    let functions = report["functions"].as_array().into_iter().flatten();
+    let functions = functions.map(|function| {
+        json!({
+            "name": function["name"],
+            "faults": function["faults"],
+            "rules": function["rules"],
+        })
+    });
+    json!({
+        "violations": report["violations"],
+        "caused_violations": report["caused_violations"],
+        "functions": functions.collect::<Vec<_>>(),
+    })
+}
+
+/// The server did not do what it was asked: exit status 1.
+fn refused(answer: &Value) -> Result<ExitCode, Failure> {
+    let why = answer["error"]
+        .as_str()
+        .unwrap_or("the answer makes no sense");
+    let _ = writeln!(std::io::stderr(), "vfio-user-ism: ctl: {why}");
+    Ok(ExitCode::from(VIOLATIONS))
+}
+
+/// Sends lines of stdin; exit status 1 if any answer was an error.
+fn raw(args: &Args) -> Result<ExitCode, Failure> {
+    let mut server = Server::connect(args)?;
+    let mut good = true;
+    for line in std::io::stdin().lines() {
+        let line = line.map_err(system("cannot read stdin"))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = server.ask_text(&line)?;
+        good &= answer["ok"] == true;
+        print(&format!("{answer}\n"))?;
+    }
+    Ok(ExitCode::from(if good { 0 } else { VIOLATIONS }))
+}
+
+/// A running server.
+struct Server {
+    stream: BufReader<UnixStream>,
+}
+
+impl Server {
+    fn connect(args: &Args) -> Result<Self, Failure> {
+        let what = format!("cannot reach a server at {}", args.socket.display());
+        let stream = UnixStream::connect(&args.socket).map_err(system(&what))?;
+        let set = stream.set_read_timeout(Some(PATIENCE));
+        set.map_err(system("cannot set a timeout"))?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
+    }
+
+    fn ask(&mut self, request: &Value) -> Result<Value, Failure> {
+        self.ask_text(&request.to_string())
+    }
+
+    fn ask_text(&mut self, request: &str) -> Result<Value, Failure> {
+        let failed = system("the server does not answer");
+        let sent = self
+            .stream
+            .get_mut()
+            .write_all(format!("{request}\n").as_bytes());
+        let mut answer = String::new();
+        let read = sent.and_then(|()| self.stream.read_line(&mut answer));
+        if read.map_err(failed)? == 0 {
+            let ended = std::io::ErrorKind::UnexpectedEof.into();
+            return Err(system("the server hung up")(ended));
+        }
+        serde_json::from_str(&answer)
+            .map_err(|error| system("the server's answer is not JSON")(error.into()))
+    }
+
+    /// Prints events until the server ends or nobody reads them.
+    fn events(&mut self) -> Result<ExitCode, Failure> {
+        let forever = self.stream.get_ref().set_read_timeout(None);
+        forever.map_err(system("cannot set a timeout"))?;
+        let mut stdout = std::io::stdout().lock();
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = self.stream.read_until(b'\n', &mut line);
+            if read.map_err(system("cannot read events"))? == 0 {
+                return Ok(ExitCode::SUCCESS);
+            }
+            if line.starts_with(b"{\"ok\":false") || line.starts_with(b"{\"error\"") {
+                let answer = serde_json::from_slice(&line).unwrap_or_default();
+                return refused(&answer);
+            }
+            if stdout
+                .write_all(&line)
+                .and_then(|()| stdout.flush())
+                .is_err()
+            {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
+}
+
+fn system(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
+    let what = what.to_owned();
+    move |source| Failure::System { what, source }
+}

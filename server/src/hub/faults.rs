@@ -1,0 +1,347 @@
+//! Faults of a hub: what they want of the server, and how they are changed while it runs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use ism::FunctionId;
+use ism::fault::{Action, Fault, FaultCount, FaultError, Later, Moment, Order};
+use rustix::net::Shutdown;
+
+use super::{ClientKind, Condition, Function, Hub, State};
+use crate::client::socket::Socket;
+use crate::guest::irq;
+use crate::limits::{MAX_FAULTS, PUT_OFF};
+use crate::record::events::Event;
+
+/// What faults have put off, by time.
+#[derive(Debug, Default)]
+pub(super) struct PutOff {
+    due: BTreeMap<(Instant, u64), Later>,
+    number: u64,
+}
+
+impl PutOff {
+    /// When the first of it is due.
+    fn first(&self) -> Option<Instant> {
+        self.due.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes what is due now.
+    fn take_due(&mut self, now: Instant) -> Option<Later> {
+        let entry = self.due.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+}
+
+/// What a fault does to one vfio-user message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageFault {
+    /// The reply, and all behind it, waits.
+    Delay(Duration),
+    /// The reply is lost.
+    Lose,
+    /// So many bytes of the reply are sent, and the connection closes.
+    Cut(usize),
+    /// The connection closes before the message is carried out.
+    Close,
+}
+
+/// A function, as the control socket lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct FunctionState {
+    /// Its name.
+    pub name: String,
+    /// Its GID now, `0x...`.
+    pub gid: String,
+    /// `working`, `error` or `gone`.
+    pub condition: &'static str,
+    /// Whether a client is connected.
+    pub connected: bool,
+    /// Whether the instruction channel has a client.
+    pub channel_connected: bool,
+    /// Whether its SBA is registered.
+    pub sba: bool,
+    /// Whether its event queue is registered.
+    pub ieq: bool,
+    /// Tokens and SBA indexes of the DMBs that it owns.
+    pub dmbs: Vec<DmbState>,
+}
+
+/// A DMB, as the control socket lists it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct DmbState {
+    /// Its token, `0x...`.
+    pub token: String,
+    /// Its index in the SBA.
+    pub index: u32,
+    /// Bytes.
+    pub length: u32,
+    /// GID of the function that may write into it, `0x...`.
+    pub rgid: String,
+}
+
+impl State {
+    /// Puts a function into the error state.
+    pub(super) fn fail(&mut self, id: FunctionId) {
+        self.slots[id.0].condition = Condition::Failed;
+        self.guests.0[id.0].irqs.trigger(irq::ERROR, [0]);
+        self.journal.write(id, &Event::Error);
+    }
+
+    /// Closes the connections of a function's clients.
+    fn close(&mut self, id: FunctionId) {
+        for socket in self.slots[id.0].sockets.iter().filter_map(Weak::upgrade) {
+            // One that is closed already needs nothing.
+            let _ = rustix::net::shutdown(&*socket, Shutdown::Both);
+        }
+    }
+
+    /// As if the server had ended and started.
+    fn restart(&mut self, ms: u32) {
+        self.put_off = PutOff::default();
+        for at in 0..self.slots.len() {
+            self.slots[at].condition = Condition::Working;
+            self.close(FunctionId(at));
+        }
+        self.closed_until = Some(Instant::now() + millis(ms));
+    }
+
+    /// Carries out what was put off, or the rest of it.
+    fn carry_out(&mut self, later: Later) {
+        let id = ism::Fabric::late_function(&later);
+        let mut scope = self.journal.scope_without_cause(id);
+        self.fabric.late(later, &mut self.guests, &mut scope);
+    }
+}
+
+impl Hub {
+    /// Carries out what faults want.
+    pub(super) fn obey(&self, state: &mut State) {
+        loop {
+            let orders = state.guests.take_orders();
+            if orders.is_empty() {
+                return;
+            }
+            for order in orders {
+                match order {
+                    Order::Later(ms, later) => self.put_off(state, ms, later),
+                    Order::Hold(id, ms) => state.slots[id.0].hold_ms = Some(ms),
+                    Order::Fail(id) => state.fail(id),
+                    Order::Vanish(id) => state.slots[id.0].condition = Condition::Gone,
+                    Order::ComeBack(id) => state.slots[id.0].condition = Condition::Working,
+                    Order::Close(id) => state.close(id),
+                    Order::Restart(ms) => {
+                        state.restart(ms);
+                        self.restarted.notify_waiters();
+                    }
+                }
+            }
+        }
+    }
+
+    fn put_off(&self, state: &mut State, ms: u32, later: Later) {
+        if state.put_off.due.len() >= PUT_OFF {
+            state.carry_out(later);
+            return;
+        }
+        let put_off = &mut state.put_off;
+        put_off.number += 1;
+        let at = (Instant::now() + millis(ms), put_off.number);
+        put_off.due.insert(at, later);
+        self.put_off.notify_one();
+    }
+
+    /// Carries out what faults have put off when it is due; for ever.
+    pub async fn carry_out_put_off(&self) {
+        loop {
+            let first = self.lock().put_off.first();
+            let due = async {
+                match first {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.put_off.notified() => {}
+                () = due => self.carry_out_due(),
+            }
+        }
+    }
+
+    fn carry_out_due(&self) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        while let Some(later) = state.put_off.take_due(now) {
+            state.carry_out(later);
+            self.wake_queued(&mut state);
+        }
+    }
+
+    /// Waits while a fault has the server answer nobody who comes.
+    pub async fn open(&self) {
+        loop {
+            // A later restart may end the pause sooner.
+            let mut changed = std::pin::pin!(self.restarted.notified());
+            changed.as_mut().enable();
+            let until = self.lock().closed_until;
+            let Some(until) = until.filter(|until| *until > Instant::now()) else {
+                return;
+            };
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
+    }
+
+    /// Adds a fault, or puts it in the place of the one with its id.
+    pub fn set_fault(&self, fault: Fault) -> Result<(), FaultError> {
+        let mut state = self.lock();
+        let known = state.fabric.faults().any(|other| other.id == fault.id);
+        if !known && state.fabric.faults().count() >= MAX_FAULTS {
+            return Err(FaultError {
+                key: "id".to_owned(),
+                problem: format!("there are {MAX_FAULTS} faults, expected no more"),
+            });
+        }
+        state.fabric.set_fault(fault)?;
+        self.faulty.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Removes the fault with this id, or all. Returns how many there were.
+    pub fn clear_faults(&self, id: Option<&str>) -> usize {
+        let mut state = self.lock();
+        let cleared = state.fabric.clear_faults(id);
+        self.faulty
+            .store(state.fabric.has_faults(), Ordering::Relaxed);
+        cleared
+    }
+
+    /// The faults, in the order in which they are asked, and their counters.
+    pub fn faults(&self) -> (Vec<Fault>, Vec<FaultCount>) {
+        let state = self.lock();
+        let faults = state.fabric.faults().cloned().collect();
+        (faults, state.fabric.fault_counts().collect())
+    }
+
+    /// Injects an action at once.
+    pub fn inject(
+        &self,
+        id: FunctionId,
+        peer: Option<FunctionId>,
+        action: Action,
+    ) -> Result<(), FaultError> {
+        let mut state = self.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            ..
+        } = &mut *state;
+        let mut scope = journal.scope(id);
+        fabric.inject(id, peer, action, guests, &mut scope)?;
+        self.wake_queued(&mut state);
+        drop(state);
+        self.flush_events();
+        Ok(())
+    }
+
+    /// The function with this name.
+    pub fn function_named(&self, name: &str) -> Option<FunctionId> {
+        self.names().position(|known| known == name).map(FunctionId)
+    }
+
+    /// Every function as it is now.
+    pub fn function_states(&self) -> Vec<FunctionState> {
+        let state = self.lock();
+        let functions = state.fabric.ids().filter_map(|id| {
+            let info = state.fabric.function(id)?;
+            let slot = state.slots.get(id.0)?;
+            let dmbs = state.fabric.dmbs().filter(|(_, dmb)| dmb.owner == id);
+            let dmbs = dmbs.map(|(token, dmb)| DmbState {
+                token: format!("{token:#x}"),
+                index: dmb.index,
+                length: dmb.len,
+                rgid: format!("{:#x}", dmb.rgid),
+            });
+            Some(FunctionState {
+                gid: format!("{:#x}", info.gid),
+                condition: slot.condition.name(),
+                connected: slot.connected,
+                channel_connected: slot.channel,
+                sba: info.sba.is_some(),
+                ieq: info.ieq.is_some(),
+                dmbs: dmbs.collect(),
+                name: info.name,
+            })
+        });
+        functions.collect()
+    }
+}
+
+impl Condition {
+    fn name(self) -> &'static str {
+        match self {
+            Condition::Working => "working",
+            Condition::Failed => "error",
+            Condition::Gone => "gone",
+        }
+    }
+}
+
+impl Function {
+    /// Whether the fabric has faults.
+    pub fn is_faulty(&self) -> bool {
+        self.hub.faulty.load(Ordering::Relaxed)
+    }
+
+    /// Waits while a fault has the server answer nobody who comes.
+    pub async fn open(&self) {
+        self.hub.open().await;
+    }
+
+    /// The socket of a client that was taken, for a fault that closes it.
+    pub fn lend_socket(&self, kind: ClientKind, socket: &Arc<Socket>) {
+        let slot = &mut self.hub.lock().slots[self.id.0];
+        slot.sockets[kind as usize] = Arc::downgrade(socket);
+    }
+
+    /// The fault at a message that came, if there is one.
+    pub fn message_fault(&self, message: &str) -> Option<MessageFault> {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            ..
+        } = &mut *state;
+        let mut scope = journal.scope_without_cause(self.id);
+        let action = fabric.message_fault(self.id, message, guests, &mut scope);
+        let fault = action.and_then(|action| match action {
+            Action::DelayReply { ms } => Some(MessageFault::Delay(millis(ms))),
+            Action::LoseReply {} => Some(MessageFault::Lose),
+            Action::CutReply { bytes } => Some(MessageFault::Cut(bytes as usize)),
+            Action::CloseConnection {
+                moment: Moment::Before,
+                ..
+            }
+            | Action::Restart { .. } => Some(MessageFault::Close),
+            _ => None,
+        });
+        self.hub.wake_queued(&mut state);
+        fault
+    }
+
+    /// How long a fault has the reply to the access that was just carried out wait.
+    pub fn take_hold(&self) -> Option<MessageFault> {
+        let ms = self.hub.lock().slots[self.id.0].hold_ms.take()?;
+        Some(MessageFault::Delay(millis(ms)))
+    }
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}

@@ -1,0 +1,104 @@
+//! Two functions, their drivers, and a fault that is on or off.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use vfio_user_ism_tests::daemon::Stopped;
+use vfio_user_ism_tests::driver::FIRST_INDEX;
+use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
+
+/// GIDs of the two functions.
+pub const GIDS: [u64; 2] = [0x15_0001, 0x15_0002];
+
+/// The profile of two functions with these faults.
+pub fn profile(faults: &[Value]) -> Value {
+    let function =
+        |at: usize| json!({ "name": format!("ism{at}"), "gid": format!("{:#x}", GIDS[at]) });
+    json!({
+        "schema_version": 1,
+        "name": "faults",
+        "functions": [function(0), function(1)],
+        "faults": faults,
+    })
+}
+
+/// Two drivers that have probed, and a DMB of the second one into which the first one writes.
+pub struct Pair {
+    pub daemon: Daemon,
+    pub control: Control,
+    /// `ism0`, the writer.
+    pub writer: Driver,
+    /// `ism1`, the owner of the DMB.
+    pub owner: Driver,
+    /// The DMB's token.
+    #[expect(dead_code)]
+    pub token: u64,
+}
+
+impl Pair {
+    /// With these faults in the profile.
+    pub fn with(faults: &[Value]) -> Self {
+        let (daemon, socket) = served(faults, &[]);
+        let control = Control::connect(&socket);
+        let probe = |name| Driver::probe(&daemon.socket(name), Via::Bar);
+        let (writer, mut owner) = (probe("ism0"), probe("ism1"));
+        let token = owner.register_dmb(0x4000, FIRST_INDEX, GIDS[0]);
+        Self {
+            daemon,
+            control,
+            writer,
+            owner,
+            token,
+        }
+    }
+
+    /// Without faults.
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// Waits until a fault with this id was recorded.
+    #[track_caller]
+    pub fn wait_for(&self, id: &str) {
+        eventually("the fault is injected", || {
+            let events = self.daemon.events();
+            events
+                .iter()
+                .any(|event| event["fault"] == id)
+                .then_some(())
+        });
+    }
+
+    /// Ends the server; what it left behind.
+    pub fn stop(self) -> Stopped {
+        drop((self.writer, self.owner, self.control));
+        self.daemon.stop()
+    }
+}
+
+/// A server with two functions and these faults, and its control socket.
+pub fn served(faults: &[Value], arguments: &[&str]) -> (Daemon, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let [socket, file] = ["control", "profile.json"].map(|name| folder.path().join(name));
+    std::fs::write(&file, profile(faults).to_string()).unwrap();
+    let own = [
+        "--profile",
+        file.to_str().unwrap(),
+        "--control",
+        socket.to_str().unwrap(),
+        "--sandbox",
+        "required",
+    ];
+    let daemon = Daemon::spawn(program::command(), folder, &[&own, arguments].concat());
+    (daemon, socket)
+}
+
+/// The faults that a server recorded, as id and kind.
+pub fn recorded(stopped: &Stopped) -> Vec<(String, String)> {
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+    let faults = stopped.events_named("fault");
+    faults
+        .map(|event| (text(event, "fault"), text(event, "kind")))
+        .collect()
+}
