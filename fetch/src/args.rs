@@ -1,5 +1,7 @@
 //! The command line of `fetch`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use crate::cache::Cache;
@@ -12,6 +14,8 @@ use crate::suites::Suites;
 pub enum FetchWhat {
     /// `qemu-system-s390x` and `qemu-system-x86_64`, unless a new enough one is on PATH.
     Qemu,
+    /// A `qemu-system-s390x` that hands zPCI accesses over whole, built from Debian's source.
+    QemuZpci,
     /// An s390x kernel and busybox.
     Guest,
     /// The lab's kernel, with the ism and smc modules, which are built.
@@ -19,7 +23,7 @@ pub enum FetchWhat {
     /// The same as `lab --kernel 7.2`.
     #[value(name = "lab-7.2", hide = true)]
     Lab72,
-    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2.
+    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2; not qemu-zpci.
     #[default]
     All,
     /// Nothing: show what is in the cache, what could be had, from where and how large.
@@ -49,6 +53,9 @@ pub struct FetchArgs {
     /// [default: $VFIO_USER_ISM_SUITES, or those that are known to have it].
     #[arg(long, value_name = "SUITES")]
     pub suites: Option<String>,
+    /// With qemu-zpci: build this QEMU source, an unpacked tree or a tarball, instead of Debian's. It is left as it is.
+    #[arg(long, value_name = "TREE")]
+    pub source: Option<PathBuf>,
     /// Fetch anew what the cache holds.
     #[arg(long)]
     pub renew: bool,
@@ -78,7 +85,9 @@ impl FetchArgs {
             FetchWhat::Lab => &[Series::LINUX_6_12],
             FetchWhat::Lab72 => return vec![Series::LINUX_7_2],
             FetchWhat::All => &[Series::LINUX_6_12, Series::LINUX_7_2],
-            FetchWhat::Qemu | FetchWhat::Guest | FetchWhat::List => return Vec::new(),
+            FetchWhat::Qemu | FetchWhat::QemuZpci | FetchWhat::Guest | FetchWhat::List => {
+                return Vec::new();
+            }
         };
         if self.kernel.is_empty() {
             return known.to_vec();

@@ -101,6 +101,26 @@ pub enum Error {
         /// The folder looked at.
         folder: PathBuf,
     },
+    /// A program could not be started.
+    #[error("{step}: cannot start {program}: {source}")]
+    Start {
+        /// What was being done.
+        step: String,
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A program ended with an error.
+    #[error("{step} failed; all of it is in {}, which ends so:\n{tail}", log.display())]
+    Build {
+        /// What was being done.
+        step: String,
+        /// The log.
+        log: PathBuf,
+        /// Its last lines, indented.
+        tail: String,
+    },
     /// A file is too large for an initramfs.
     #[error("{path} has {bytes} bytes: a file of an initramfs has less than 4 GiB")]
     FileTooLarge {
@@ -116,7 +136,7 @@ const ADVICE: &str = "A mirror that is being brought up to date is right again l
 
 impl Error {
     /// An [`Error::Io`] from what was tried on `path`.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {
             action,
@@ -134,7 +154,9 @@ impl Error {
             Self::Lists { .. }
             | Self::Packages(_)
             | Self::QemuUnsuitable { .. }
-            | Self::Missing { .. } => false,
+            | Self::Missing { .. }
+            | Self::Start { .. }
+            | Self::Build { .. } => false,
             _ => true,
         }
     }

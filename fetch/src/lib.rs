@@ -9,6 +9,7 @@
 //! - [`Guest::fetch`]: a kernel and busybox for s390x; [`Initramfs`] makes them bootable;
 //! - [`Cache::built`]: something that is built out of packages, kept like them, from the first
 //!   candidate that works ([`Workshop::with_kernel`], [`Workshop::with_compiler`]);
+//! - [`Steps`]: compilers and their like, with a log and progress;
 //! - [`FetchArgs`], [`run()`], [`list()`]: the `fetch` subcommand.
 //!
 //! The module `archive` knows Debian's archive and nothing of what is made of it.
@@ -39,6 +40,7 @@ mod qemu;
 mod run;
 mod series;
 mod size;
+mod steps;
 mod suites;
 mod version;
 mod workshop;
@@ -56,10 +58,11 @@ pub use initramfs::Initramfs;
 pub use kernel::{BUSYBOX, GUEST_ARCH, Kernel, KernelPackages};
 pub use list::{Listing, list};
 pub use mirror::mirror;
-pub use programs::{make_startable, native_arch};
-pub use qemu::{Machine, Origin, Qemu};
+pub use programs::{keep_qemu, loader_of, make_startable, native_arch, quoted};
+pub use qemu::{Machine, Origin, Qemu, check_qemu};
 pub use run::{Part, Source, Summary, run};
 pub use series::Series;
+pub use steps::Steps;
 pub use suites::{For, Suites};
 pub use version::Version;
-pub use workshop::{Fault, Shelf, Tries, Wanted, Workshop};
+pub use workshop::{Fault, Shelf, SourcePackage, Tries, Wanted, Workshop};

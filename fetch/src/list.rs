@@ -242,12 +242,13 @@ fn present_entry(entry: &Entry) -> PresentEntry {
         let mut all = entry.packages().iter();
         all.find(|package| package.name.starts_with(start))
     });
+    let of_package = packages.next().map(|package| package.version.clone());
+    // What was built from source says so itself.
+    let built = fs::read_to_string(entry.root().join("version")).ok();
     PresentEntry {
         name: entry.name(),
         suite: entry.suite().to_owned(),
-        version: packages
-            .next()
-            .map_or_else(String::new, |package| package.version.clone()),
+        version: built.or(of_package).unwrap_or_default(),
         bytes_fetched: entry.bytes_fetched(),
         bytes_unpacked: entry.bytes_unpacked(),
         packages: entry.packages().to_vec(),

@@ -5,9 +5,11 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::Error;
 use crate::host::{self, Platform};
+use crate::wrapper;
 
 /// Where a root has its libraries: in `usr/`, and in older suites beside it.
 const PLACES: [&str; 2] = ["usr/lib", "lib"];
@@ -25,6 +27,56 @@ pub fn make_startable(root: &Path) -> Result<usize, Error> {
     wrap_below(root, &start, &platform)
 }
 
+/// The dynamic loader of the unpacked `root`, and the folders with its libraries.
+///
+/// # Errors
+/// As [`make_startable`].
+pub fn loader_of(root: &Path) -> Result<(PathBuf, Vec<PathBuf>), Error> {
+    loader_in(root, &host::platform()?)
+}
+
+/// Keeps a QEMU that was built with the libraries of `tools`: copies it, the libraries that it needs
+/// and the loader below `folder/root`, and writes the script `folder/bin/NAME` that starts it.
+///
+/// # Errors
+/// A file cannot be copied, or a library is missing.
+pub fn keep_qemu(tools: &Path, program: &Path, folder: &Path) -> Result<PathBuf, Error> {
+    let platform = host::platform()?;
+    let (loader, folders) = loader_in(tools, &platform)?;
+    let root = folder.join("root");
+    let library = root.join("usr/lib").join(platform.triplet);
+    let name = program.file_name().unwrap_or_default();
+    let mut kept = vec![
+        (program.to_owned(), root.join("usr/bin").join(name)),
+        (loader.clone(), root.join(platform.loader)),
+    ];
+    let mut list = Command::new(&loader);
+    list.arg("--library-path").arg(joined(&folders));
+    let output = list.arg("--list").arg(program).output();
+    let output = output.map_err(Error::io("start", &loader))?;
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Some((library_name, rest)) = line.trim().split_once(" => ") else {
+            continue;
+        };
+        let path = rest.split(" (").next().unwrap_or_default();
+        if !Path::new(path).is_file() {
+            return Err(Error::Missing {
+                packages: "the libraries' packages".to_owned(),
+                expected: library_name.to_owned(),
+                folder: tools.to_owned(),
+            });
+        }
+        kept.push((path.into(), library.join(library_name)));
+    }
+    for (from, to) in kept {
+        let parent = to.parent().unwrap_or(&root);
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
+    }
+    wrapper::write(folder, &name.to_string_lossy(), &platform)?;
+    Ok(folder.join("bin").join(name))
+}
+
 /// Debian's name of this machine's architecture.
 ///
 /// # Errors
@@ -33,24 +85,33 @@ pub fn native_arch() -> Result<&'static str, Error> {
     Ok(host::platform()?.arch)
 }
 
-/// The beginning of a script, up to the program.
-fn start_line(root: &Path, platform: &Platform) -> Result<String, Error> {
+fn joined(folders: &[PathBuf]) -> String {
+    let folders: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
+    folders.join(":")
+}
+
+fn loader_in(root: &Path, platform: &Platform) -> Result<(PathBuf, Vec<PathBuf>), Error> {
     let folders = PLACES.map(|place| root.join(place).join(platform.triplet));
     let loader = Path::new(platform.loader).file_name().unwrap_or_default();
     let candidates: Vec<PathBuf> = folders.iter().map(|f| f.join(loader)).collect();
     let loader = candidates
-        .iter()
+        .into_iter()
         .find(|path| path.is_file())
         .ok_or_else(|| Error::Missing {
             packages: "the programs' packages".to_owned(),
             expected: loader.to_string_lossy().into_owned(),
             folder: root.to_path_buf(),
         })?;
-    let libraries: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
+    Ok((loader, folders.to_vec()))
+}
+
+/// The beginning of a script, up to the program.
+fn start_line(root: &Path, platform: &Platform) -> Result<String, Error> {
+    let (loader, folders) = loader_in(root, platform)?;
     Ok(format!(
         "#!/bin/sh\nexec {} --library-path {} --argv0 \"$0\"",
         quoted(&loader.display().to_string()),
-        quoted(&libraries.join(":"))
+        quoted(&joined(&folders))
     ))
 }
 
@@ -105,14 +166,14 @@ fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
 }
 
 /// `text` as one word of a shell.
-fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
     #[test]
     fn a_program_starts_through_the_loader_of_its_root_and_a_script_is_left_alone() {

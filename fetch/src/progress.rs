@@ -121,6 +121,16 @@ impl Steps {
         self.bar.set_position(done);
     }
 
+    /// So many of `all` parts are done. Where there is no bar, every hundredth part makes a line.
+    pub(crate) fn part(&self, done: u64, all: u64) {
+        self.bar.set_length(all);
+        self.bar.set_message(format!("{done} of {all}"));
+        self.bar.set_position(done);
+        if !io::stderr().is_terminal() && (done.is_multiple_of(100) || done == all) {
+            let _ = writeln!(io::stderr(), "{}: {done} of {all} steps", self.prefix);
+        }
+    }
+
     /// Prints one line, above the bar.
     pub(crate) fn say(&self, text: impl Display) {
         let line = format!("{}: {}{text}", self.prefix, self.file.borrow());

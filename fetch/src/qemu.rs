@@ -122,6 +122,14 @@ impl Qemu {
     }
 }
 
+/// Whether `program` is a QEMU that has `vfio-user-pci`, and its version.
+///
+/// # Errors
+/// Says why it cannot be used.
+pub fn check_qemu(program: &Path) -> Result<Version, String> {
+    check(program)
+}
+
 fn given(path: &Path, named_by: &'static str, origin: Origin) -> Result<Qemu, Error> {
     match check(path) {
         Ok(version) => Ok(Qemu {
@@ -316,7 +324,8 @@ fn is_of(version: &str, wanted: &str) -> bool {
     })
 }
 
-fn of_package(version: &str) -> Option<Version> {
+/// The QEMU version of a Debian version such as `1:11.1.3+ds-1`.
+pub(crate) fn of_package(version: &str) -> Option<Version> {
     let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
     let number = upstream.split(['+', '-', '~']).next()?;
     Version::parse(&format!("QEMU emulator version {number}"))

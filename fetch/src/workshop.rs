@@ -12,7 +12,9 @@ use crate::entry::{self, Entry, Package};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::prune;
+use crate::qemu;
 use crate::suites::For;
+use crate::version::Version;
 
 /// Why an attempt with a candidate failed.
 pub trait Fault: Display + From<Error> {
@@ -78,7 +80,7 @@ impl Workshop {
     }
 
     /// Keeps `name`, a folder beside the root, too.
-    pub(crate) fn keep(&self, name: &str) {
+    pub fn keep(&self, name: &str) {
         self.parts.borrow_mut().push(name.into());
     }
 
@@ -88,7 +90,8 @@ impl Workshop {
     }
 
     /// The suites to try: those that were chosen, else `known`.
-    pub(crate) fn suites(&self, known: Vec<String>) -> Vec<String> {
+    #[must_use]
+    pub fn suites(&self, known: Vec<String>) -> Vec<String> {
         self.chosen.clone().unwrap_or(known)
     }
 
@@ -114,6 +117,26 @@ impl Workshop {
             workshop: self,
             lists,
         })
+    }
+
+    /// The upstream versions of the source package `name` in `suite`, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Lists`] when the list cannot be used; others when this machine is at fault.
+    pub fn sources(&self, suite: &str, name: &str) -> Result<Vec<SourcePackage>, Error> {
+        let records = self.archive()?.sources(suite, name, &self.progress)?;
+        Ok(records.into_iter().map(SourcePackage).collect())
+    }
+
+    /// Downloads the upstream tarball of `package` and unpacks it into `folder`.
+    ///
+    /// # Errors
+    /// It cannot be had or unpacked.
+    pub fn unpack_source(&self, package: &SourcePackage, folder: &Path) -> Result<(), Error> {
+        let archive = self.archive()?;
+        archive.unpack_source(&package.0, folder, &self.progress)?;
+        self.used.borrow_mut().push(package.0.clone());
+        Ok(())
     }
 
     /// Begins to try candidates for `what`.
@@ -201,6 +224,24 @@ impl Tries<'_> {
             what: self.what,
             tried: self.tried,
         }
+    }
+}
+
+/// A source package of a suite: its upstream tarball.
+#[derive(Clone, Debug)]
+pub struct SourcePackage(Record);
+
+impl SourcePackage {
+    /// Its Debian version, with epoch.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// The QEMU version, if this is QEMU's source.
+    #[must_use]
+    pub fn qemu(&self) -> Option<Version> {
+        qemu::of_package(&self.0.version)
     }
 }
 

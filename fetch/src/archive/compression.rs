@@ -41,9 +41,19 @@ pub fn read_compressed(path: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// When it cannot be read or a file cannot be written.
 pub fn untar(path: &Path, folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<(), Error> {
+    untar_named(&path.to_string_lossy(), path, folder, wanted)
+}
+
+/// The same; the end of `name` tells the compression.
+pub(crate) fn untar_named(
+    name: &str,
+    path: &Path,
+    folder: &Path,
+    wanted: impl Fn(&Path) -> bool,
+) -> Result<(), Error> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let unpack = || {
-        let mut archive = tar::Archive::new(reader(&path.to_string_lossy(), file)?);
+        let mut archive = tar::Archive::new(reader(name, file)?);
         archive.set_preserve_mtime(false);
         for entry in archive.entries()? {
             let mut entry = entry?;

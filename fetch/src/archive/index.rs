@@ -14,8 +14,8 @@ pub(crate) struct Record {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) arch: String,
-    depends: String,
-    provides: String,
+    pub(super) depends: String,
+    pub(super) provides: String,
     /// The file, from the archive's address.
     pub(crate) file: String,
     pub(crate) bytes: u64,

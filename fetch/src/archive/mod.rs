@@ -11,6 +11,7 @@ mod pgp;
 mod relation;
 mod release;
 mod resolve;
+mod source;
 mod store;
 
 use std::cell::RefCell;
@@ -220,9 +221,22 @@ impl Archive {
 
     fn read_index(&self, suite: &str, arch: &str, progress: &Progress) -> Result<Index, Trouble> {
         let base = self.mirrors.of(suite).map_err(Trouble::remote)?;
+        let name = format!("main/binary-{arch}/Packages");
+        let text = self.list_named(suite, &name, arch, progress)?;
+        Ok(Index::read(&text, suite, base))
+    }
+
+    /// The text of the list `folder` of `suite`; `arch` tells it from the suite's other lists.
+    fn list_named(
+        &self,
+        suite: &str,
+        folder: &str,
+        arch: &str,
+        progress: &Progress,
+    ) -> Result<String, Trouble> {
+        let base = self.mirrors.of(suite).map_err(Trouble::remote)?;
         let release = self.release(suite, progress)?;
         let mut tried = Vec::new();
-        let folder = format!("main/binary-{arch}/Packages");
         let all = COMPRESSIONS.map(|end| format!("{folder}{end}"));
         for listed in all.iter().filter_map(|path| release.listed(path)) {
             match self.list(
@@ -234,7 +248,7 @@ impl Archive {
                 Ok(text) => {
                     self.store
                         .list_is(&format!("{suite}-{arch}"), &listed.sha256)?;
-                    return Ok(Index::read(&text, suite, base));
+                    return Ok(text);
                 }
                 Err(local @ Trouble::Local(_)) => return Err(local),
                 // Another compression may be whole.

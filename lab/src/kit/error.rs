@@ -21,26 +21,6 @@ pub enum KitError {
         /// What the system said.
         source: io::Error,
     },
-    /// A program could not be started.
-    #[error("{step}: cannot start {program}: {source}")]
-    Start {
-        /// What was being done.
-        step: String,
-        /// The program.
-        program: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A program ended with an error.
-    #[error("{step} failed; all of it is in {}, which ends so:\n{tail}", log.display())]
-    Build {
-        /// What was being done.
-        step: String,
-        /// The log.
-        log: PathBuf,
-        /// Its last lines, indented.
-        tail: String,
-    },
     /// Something that must be in a folder is not.
     #[error("no {what} in {}", folder.display())]
     Missing {
@@ -82,7 +62,7 @@ impl Fault for KitError {
                     | io::ErrorKind::ReadOnlyFilesystem
             ),
             Self::Own { .. } | Self::Place { .. } => true,
-            Self::Start { .. } | Self::Build { .. } | Self::Missing { .. } => false,
+            Self::Missing { .. } => false,
         }
     }
 }

@@ -7,7 +7,6 @@
 //! - `choice`: which kernel;
 //! - `recipe`: from packages to a finished entry of the cache; `target`: the modules it builds;
 //!   `kept`: what stays of it;
-//! - `make`: running the compiler, with a log;
 //! - `modules`: which modules a guest loads, in which order;
 //! - `tool`: the program that runs in the guest.
 //!
@@ -17,7 +16,6 @@ mod choice;
 mod error;
 mod folder;
 mod kept;
-mod make;
 mod module;
 mod modules;
 mod recipe;

@@ -8,13 +8,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::{
-    BUSYBOX, Cache, Closure, Entry, For, GUEST_ARCH, Kernel, KernelPackages, Series, Wanted,
+    BUSYBOX, Cache, Closure, Entry, For, GUEST_ARCH, Kernel, KernelPackages, Series, Steps, Wanted,
     Workshop, compiler_packages, make_startable, native_arch, untar,
 };
 
 use super::KitError;
 use super::folder::{files, folders};
-use super::make::Steps;
 use super::target::{self, FOLDERS, Kind};
 use super::{kept, tool};
 

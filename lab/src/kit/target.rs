@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use debian_fetch::Steps;
+
 use super::KitError;
 use super::folder::files;
-use super::make::Steps;
 use super::recipe::TRIPLET;
 
 /// A module to build.

@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::{
-    Cache, Closure, Entry, For, Workshop, compiler_packages, make_startable, native_arch,
+    Cache, Closure, Entry, For, Steps, Workshop, compiler_packages, make_startable, native_arch,
 };
 
 use super::KitError;
-use super::make::Steps;
 use super::recipe::TRIPLET;
 
 macro_rules! file {

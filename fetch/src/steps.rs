@@ -1,4 +1,4 @@
-//! Running the compiler and its like: one step after the other, all output in a log.
+//! Runs compilers and their like: one step after the other, with all output in a log.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -7,12 +7,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use debian_fetch::Workshop;
+use crate::error::Error;
+use crate::progress;
+use crate::workshop::Workshop;
 
-use super::KitError;
-
-/// Variables of the caller that would change what make builds.
-const CLEARED: [&str; 8] = [
+/// Variables of the caller that would change what is built.
+const CLEARED: [&str; 12] = [
+    "CC",
+    "CFLAGS",
+    "CPPFLAGS",
+    "LDFLAGS",
     "ARCH",
     "CROSS_COMPILE",
     "KCFLAGS",
@@ -26,7 +30,7 @@ const CLEARED: [&str; 8] = [
 const TAIL: usize = 25;
 
 /// A series of build steps.
-pub(super) struct Steps<'a> {
+pub struct Steps<'a> {
     workshop: &'a Workshop,
     /// The folder with the programs to use, before those on `PATH`; none: those on `PATH`.
     programs: Option<PathBuf>,
@@ -37,16 +41,19 @@ pub(super) struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     /// `all` steps, with the programs in `programs` and an empty log `NAME.log` in `logs`.
-    pub(super) fn new(
+    ///
+    /// # Errors
+    /// The log cannot be created.
+    pub fn new(
         workshop: &'a Workshop,
         programs: Option<PathBuf>,
         logs: &Path,
         name: &str,
         all: usize,
-    ) -> Result<Self, KitError> {
-        fs::create_dir_all(logs).map_err(KitError::io("create", logs))?;
+    ) -> Result<Self, Error> {
+        fs::create_dir_all(logs).map_err(Error::io("create", logs))?;
         let log = logs.join(format!("{name}.log"));
-        File::create(&log).map_err(KitError::io("create", &log))?;
+        File::create(&log).map_err(Error::io("create", &log))?;
         Ok(Self {
             workshop,
             programs,
@@ -57,7 +64,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Begins a step and says so.
-    pub(super) fn begin(&self, what: &str) {
+    pub fn begin(&self, what: &str) {
         self.done.set(self.done.get() + 1);
         self.workshop.say(format_args!(
             "step {} of {}: {what}",
@@ -66,14 +73,36 @@ impl<'a> Steps<'a> {
         ));
     }
 
-    /// Runs `program` for `what`; an error shows the end of what it said.
-    pub(super) fn run<I, S>(&self, what: &str, program: &str, arguments: I) -> Result<(), KitError>
+    /// Runs `program` for `what`.
+    ///
+    /// # Errors
+    /// [`Error::Build`] shows the end of what it said.
+    pub fn run<I, S>(&self, what: &str, program: &str, arguments: I) -> Result<(), Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<std::ffi::OsStr>,
+    {
+        self.run_in(Path::new("."), what, program, arguments)
+    }
+
+    /// The same, with `folder` as the working folder.
+    ///
+    /// # Errors
+    /// As [`Steps::run`].
+    pub fn run_in<I, S>(
+        &self,
+        folder: &Path,
+        what: &str,
+        program: &str,
+        arguments: I,
+    ) -> Result<(), Error>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<std::ffi::OsStr>,
     {
         let mut command = Command::new(self.program(program));
         command.args(arguments).env("LC_ALL", "C");
+        command.current_dir(folder);
         if let Some(path) = self.path() {
             command.env("PATH", path);
         }
@@ -83,8 +112,8 @@ impl<'a> Steps<'a> {
         self.follow(what, program, command)
     }
 
-    fn follow(&self, what: &str, program: &str, mut command: Command) -> Result<(), KitError> {
-        let start = |source| KitError::Start {
+    fn follow(&self, what: &str, program: &str, mut command: Command) -> Result<(), Error> {
+        let start = |source| Error::Start {
             step: what.to_owned(),
             program: program.to_owned(),
             source,
@@ -92,8 +121,8 @@ impl<'a> Steps<'a> {
         let mut log = OpenOptions::new()
             .append(true)
             .open(&self.log)
-            .map_err(KitError::io("open", &self.log))?;
-        writeln!(log, "# {what}: {command:?}").map_err(KitError::io("write", &self.log))?;
+            .map_err(Error::io("open", &self.log))?;
+        writeln!(log, "# {what}: {command:?}").map_err(Error::io("write", &self.log))?;
         // One pipe for both, so that the log has them in the order in which they came.
         let (output, input) = std::io::pipe().map_err(start)?;
         command.stdin(Stdio::null());
@@ -102,26 +131,20 @@ impl<'a> Steps<'a> {
         let mut child = command.spawn().map_err(start)?;
         // It holds the pipe's other end.
         drop(command);
-        let mut compiled = 0;
+        let mut compiled = Compiled::new(self.workshop, what);
         for line in BufReader::new(output).split(b'\n') {
-            let line = line.map_err(KitError::io("read the output for", &self.log))?;
+            let line = line.map_err(Error::io("read the output for", &self.log))?;
             log.write_all(&[&line, b"\n".as_slice()].concat())
-                .map_err(KitError::io("write", &self.log))?;
-            // make tells of each file so (source: scripts/Makefile.build).
-            if line.starts_with(b"  CC [M]") {
-                compiled += 1;
-                if compiled % 10 == 0 {
-                    self.workshop
-                        .say(format_args!("  {what}: {compiled} files compiled"));
-                }
-            }
+                .map_err(Error::io("write", &self.log))?;
+            compiled.line(&line);
         }
+        drop(compiled);
         let status = child.wait().map_err(start)?;
         if status.success() {
             return Ok(());
         }
-        let text = fs::read(&self.log).map_err(KitError::io("read", &self.log))?;
-        Err(KitError::Build {
+        let text = fs::read(&self.log).map_err(Error::io("read", &self.log))?;
+        Err(Error::Build {
             step: what.to_owned(),
             log: self.log.clone(),
             tail: tail(&String::from_utf8_lossy(&text)),
@@ -142,6 +165,52 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// Tells how far a compilation is, by what make or ninja prints.
+struct Compiled<'a> {
+    workshop: &'a Workshop,
+    what: &'a str,
+    files: u64,
+    bar: Option<progress::Steps>,
+}
+
+impl<'a> Compiled<'a> {
+    fn new(workshop: &'a Workshop, what: &'a str) -> Self {
+        Self {
+            workshop,
+            what,
+            files: 0,
+            bar: None,
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        // The kernel's make prints this for each file (source: scripts/Makefile.build).
+        if line.starts_with(b"  CC [M]") {
+            self.files += 1;
+            if self.files.is_multiple_of(10) {
+                self.workshop.say(format_args!(
+                    "  {}: {} files compiled",
+                    self.what, self.files
+                ));
+            }
+        }
+        if let Some((done, all)) = of_ninja(line) {
+            let progress = self.workshop.progress();
+            let bar = self
+                .bar
+                .get_or_insert_with(|| progress.steps(self.what, all));
+            bar.part(done, all);
+        }
+    }
+}
+
+/// How far ninja is: it begins each line with `[DONE/ALL] `.
+fn of_ninja(line: &[u8]) -> Option<(u64, u64)> {
+    let line = std::str::from_utf8(line).ok()?.strip_prefix('[')?;
+    let (done, all) = line.split_once("] ")?.0.split_once('/')?;
+    Some((done.parse().ok()?, all.parse().ok()?))
+}
+
 fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     let last = lines.iter().skip(lines.len().saturating_sub(TAIL));
@@ -151,7 +220,8 @@ fn tail(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use debian_fetch::{Cache, For};
+    use crate::cache::Cache;
+    use crate::suites::For;
 
     /// What `work` gives with two steps whose programs are in `programs`.
     fn steps<T>(programs: Option<PathBuf>, work: impl FnOnce(&Steps) -> T) -> T {
@@ -162,7 +232,7 @@ mod tests {
             let logs = dir.path().join("logs");
             let steps = Steps::new(workshop, programs, &logs, "toy", 2)?;
             given = Some(work(&steps));
-            Ok::<_, KitError>(())
+            Ok::<_, Error>(())
         });
         built.unwrap();
         given.unwrap()
@@ -184,6 +254,14 @@ mod tests {
             let log = fs::read_to_string(&steps.log).unwrap();
             assert!(log.contains("said before\n"), "{log}");
         });
+    }
+
+    #[test]
+    fn ninjas_lines_tell_how_far_it_is() {
+        assert_eq!(of_ninja(b"[3/1427] Compiling C object"), Some((3, 1427)));
+        for line in ["[3/x] y", "3/4] y", "[34] y", "[1/2]y", "ninja: no work"] {
+            assert_eq!(of_ninja(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[test]
