@@ -81,6 +81,9 @@ pub enum Failure {
     /// The lab's modules could not be built.
     #[error("fetch")]
     Kit(#[source] lab::KitError),
+    /// QEMU could not be built.
+    #[error("fetch")]
+    QemuBuild(#[source] qemu_zpci::BuildError),
     /// The changes cannot be applied to a QEMU tree.
     #[error("qemu")]
     Qemu(#[source] qemu_zpci::Error),
@@ -95,7 +98,7 @@ impl Failure {
         let lacks = match self {
             Failure::Intercept(error, _) => !error.is_usage(),
             Failure::Lab(error) => !error.is_usage(),
-            Failure::Kit(_) | Failure::Fetch(_) => true,
+            Failure::Kit(_) | Failure::QemuBuild(_) | Failure::Fetch(_) => true,
             _ => false,
         };
         lacks.then_some("`vfio-user-ism doctor` says what this machine lacks")
@@ -244,7 +247,15 @@ fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
         let listing = debian_fetch::list(args, &cache).map_err(failed)?;
         return print(&listing.show(args.format).map_err(unprintable)?);
     }
+    if args.source.is_some() && args.what != FetchWhat::QemuZpci {
+        let words = "fetch: --source is for qemu-zpci alone: `fetch qemu-zpci --source TREE`";
+        return Err(Failure::Usage(words.to_owned()));
+    }
     let mut summary = debian_fetch::run(args, &cache).map_err(failed)?;
+    if args.what == FetchWhat::QemuZpci {
+        let part = qemu_zpci::build::part(&cache, args.source.as_deref());
+        summary.parts.push(part.map_err(Failure::QemuBuild)?);
+    }
     for series in args.lab_kernels() {
         let part = lab::kit::part(&cache, &KernelChoice::Debian(series)).map_err(Failure::Kit)?;
         summary.parts.push(part);

@@ -73,9 +73,9 @@ Exit codes:
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// QEMU to test: a path, or a version that Debian has, such as 11.1 [default: $QEMU, the one on PATH, or Debian's].
+    /// QEMU to test: a path, a version that Debian has, such as 11.1, or zpci [default: $QEMU, the one on PATH, or Debian's].
     ///
-    /// Debian's QEMU is fetched once. Give the flag several times to compare several QEMUs.
+    /// Debian's QEMU is fetched once. zpci is a QEMU with this project's changes; it is built once. Give the flag several times to compare several QEMUs.
     #[arg(long, value_name = "PATH|VERSION", help_heading = "What to test")]
     pub qemu: Vec<OsString>,
     /// Pass one more argument to QEMU. May be given several times.

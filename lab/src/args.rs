@@ -70,6 +70,10 @@ pub struct Args {
     /// Size of each of --bench's transfers, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub transfer: u64,
+    /// With --bench: measure SMC-D under this QEMU as well, named as for --qemu and with a plugin only if
+    /// it needs one, and tell the ratio. Both are measured in turns.
+    #[arg(long, value_name = "QEMU", requires = "bench")]
+    pub compare: Option<OsString>,
     /// Let QEMU treat the instructions as it does, and record them, instead of forwarding them.
     #[arg(long)]
     pub observe: bool,
@@ -86,9 +90,10 @@ pub struct Args {
         conflicts_with = "observe"
     )]
     pub moves: harness::Moves,
-    /// QEMU [default: $QEMU, the one on PATH, or Debian's, fetched once].
+    /// QEMU: a path, a version that Debian has, such as 11.1, or zpci, which hands block stores over whole and needs no plugin
+    /// [default: $QEMU, the one on PATH, or Debian's, fetched once].
     #[arg(long, value_name = "PATH")]
-    pub qemu: Option<PathBuf>,
+    pub qemu: Option<OsString>,
     /// One more argument for every QEMU; may be given often.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_arg: Vec<OsString>,

@@ -19,6 +19,9 @@ pub enum Error {
     /// There is no QEMU.
     #[error("no QEMU")]
     NoQemu(#[source] debian_fetch::Error),
+    /// The QEMU that was named by a word can be neither fetched nor built.
+    #[error("no QEMU")]
+    NoNamedQemu(#[source] qemu_zpci::BuildError),
     /// The guest's parts cannot be had.
     #[error("the guest's parts")]
     Kit(#[source] KitError),

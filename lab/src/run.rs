@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::Sink;
 use crate::args::{Args, Format};
-use crate::bench::{Figures, Needs};
+use crate::bench::{Compared, Figures, Needs};
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Guest;
@@ -183,7 +183,11 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
             socket: folder.passing("echo.sock"),
             bytes: args.transfer << 20,
         };
-        return print(&bench::measure(lab, &needs).await?, args.format);
+        let mut figures = bench::measure(lab, &needs).await?;
+        if let Some(other) = &setup.compared {
+            figures.compared = Some(compare(lab, other, &needs).await?);
+        }
+        return print(&figures, args.format);
     }
     let Some(command) = &args.run else {
         terminal::attach(guests, args.console).await?;
@@ -194,6 +198,24 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
     };
     let (stdout, stderr) = (Pass(std::io::stdout()), Pass(std::io::stderr()));
     guest.run_to(command, stdout, stderr).await
+}
+
+/// Measures SMC-D in `lab` and in one more like it, in turns.
+async fn compare(lab: &Lab, other: &Setup, needs: &Needs<'_>) -> Result<Compared, Error> {
+    let folder = Folder::new(None)?;
+    let mut second = Lab::start(other, &folder).await?;
+    let measured = async {
+        second.ready(other.patience).await?;
+        second.bound().await?;
+        bench::compare(lab, &second, needs).await
+    };
+    let measured = measured.await;
+    tell_rules(&second.stop().await?);
+    Ok(Compared {
+        qemu: other.recipe.qemu.display().to_string(),
+        plugin: other.plugin.is_some(),
+        rows: measured?,
+    })
 }
 
 fn print(figures: &Figures, format: Format) -> Result<u8, Error> {

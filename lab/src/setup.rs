@@ -1,10 +1,12 @@
 //! What a lab is made of, prepared from the command line.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use debian_fetch::{Cache, Machine, Qemu};
 use harness::{Moves, Plugin};
+use qemu_zpci::Named;
 
 use crate::args::Args;
 use crate::error::Error;
@@ -39,6 +41,8 @@ pub struct Setup {
     pub report: Option<PathBuf>,
     /// How long a guest may take to boot.
     pub patience: Duration,
+    /// The same with another QEMU, to compare the measurements with.
+    pub compared: Option<Box<Setup>>,
 }
 
 impl Setup {
@@ -57,28 +61,21 @@ impl Setup {
             .map(|path| Plugin::find(Some(path), program))
             .transpose()?;
         let cache = Cache::locate().map_err(Error::NoQemu)?;
-        let qemu =
-            Qemu::find(Machine::S390x, args.qemu.as_deref(), &cache).map_err(Error::NoQemu)?;
-        let plugin = match named {
-            Some(plugin) => Some(plugin),
-            None if !args.observe && hands_over_whole(&qemu.program) => {
-                say(format_args!(
-                    "this QEMU hands zPCI accesses over itself: no plugin is loaded"
-                ));
-                None
-            }
-            None => Some(Plugin::find(None, program)?),
-        };
+        let (first, plugin) = qemu(args, args.qemu.as_deref(), named, program, &cache)?;
+        let compared = args.compare.as_deref();
+        let compared = compared
+            .map(|other| qemu(args, Some(other), None, program, &cache))
+            .transpose()?;
         let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
         let initramfs = folder.passing("initramfs");
         boot::write_initramfs(&kit, &initramfs)?;
-        Ok(Self {
+        let mut setup = Self {
             program: program.to_owned(),
             plugin,
             observe: args.observe,
             moves: args.moves,
             recipe: Recipe {
-                qemu: qemu.program,
+                qemu: first,
                 kernel: kit.kernel().to_owned(),
                 initramfs,
                 memory: args.memory,
@@ -93,8 +90,45 @@ impl Setup {
             capture: args.capture.clone(),
             report: args.report.clone(),
             patience: Duration::from_secs(args.timeout),
-        })
+            compared: None,
+        };
+        if let Some((qemu, plugin)) = compared {
+            let mut other = setup.clone();
+            other.recipe.qemu = qemu;
+            // What the first lab writes is of the first lab alone.
+            (other.events, other.capture, other.report) = (None, None, None);
+            setup.compared = Some(Box::new(Self { plugin, ..other }));
+        }
+        Ok(setup)
     }
+}
+
+/// The QEMU that `word` means, and the plugin that it loads: the one that is `named`, none if it hands
+/// zPCI accesses over itself, or the one beside `program`.
+fn qemu(
+    args: &Args,
+    word: Option<&OsStr>,
+    named: Option<Plugin>,
+    program: &Path,
+    cache: &Cache,
+) -> Result<(PathBuf, Option<Plugin>), Error> {
+    let path = match word.map(Named::of) {
+        Some(Named::Path(path)) => Some(path.to_owned()),
+        Some(named) => Some(named.program(cache).map_err(Error::NoNamedQemu)?),
+        None => None,
+    };
+    let qemu = Qemu::find(Machine::S390x, path.as_deref(), cache).map_err(Error::NoQemu)?;
+    let plugin = match named {
+        Some(plugin) => Some(plugin),
+        None if !args.observe && hands_over_whole(&qemu.program) => {
+            say(format_args!(
+                "this QEMU hands zPCI accesses over itself: no plugin is loaded"
+            ));
+            None
+        }
+        None => Some(Plugin::find(None, program)?),
+    };
+    Ok((qemu.program, plugin))
 }
 
 fn kernel(args: &Args) -> KernelChoice {

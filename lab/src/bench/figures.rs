@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::move_cost::MoveCost;
+use super::move_cost::{MoveCost, median};
 
 /// Version of the JSON form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -27,6 +27,54 @@ pub struct Figures {
     /// One move beside a bare round trip.
     #[serde(rename = "move")]
     pub cost: MoveCost,
+    /// SMC-D under another QEMU, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
+}
+
+/// SMC-D under two QEMUs, measured in turns.
+#[derive(Debug, Serialize)]
+pub struct Compared {
+    /// The other QEMU.
+    pub qemu: String,
+    /// Whether it loads the plugin.
+    pub plugin: bool,
+    /// By path.
+    pub rows: Vec<Beside>,
+}
+
+/// One path under both QEMUs: medians of the turns, in 10^6 bytes a second.
+#[derive(Debug, Serialize)]
+pub struct Beside {
+    /// `one guest` or `two guests`.
+    pub between: &'static str,
+    /// What carries the bytes.
+    pub path: &'static str,
+    /// Under the first QEMU.
+    pub mb_per_s: f64,
+    /// Under the other one.
+    pub other_mb_per_s: f64,
+    /// The second figure in units of the first.
+    pub ratio: f64,
+}
+
+impl Beside {
+    /// From the throughput of each turn.
+    pub(super) fn new(
+        between: &'static str,
+        path: &'static str,
+        first: Vec<f64>,
+        other: Vec<f64>,
+    ) -> Self {
+        let (mb_per_s, other_mb_per_s) = (median(first), median(other));
+        Self {
+            between,
+            path,
+            mb_per_s,
+            other_mb_per_s,
+            ratio: other_mb_per_s / mb_per_s,
+        }
+    }
 }
 
 /// One path between two sockets.
@@ -86,6 +134,18 @@ impl Figures {
             "\none move of 4 KiB: {:.1} µs; bare round trip of such messages: {:.1} µs; ratio {:.2}",
             self.cost.move_us, self.cost.bare_us, self.cost.ratio
         );
+        if let Some(Compared { qemu, plugin, rows }) = &self.compared {
+            let with = if *plugin { "with" } else { "without" };
+            let _ = writeln!(text, "\nbeside {qemu}, {with} the plugin:");
+            for row in rows {
+                let Beside { between, path, .. } = row;
+                let _ = writeln!(
+                    text,
+                    "{between:<10}  {path:<22}  {:.1} MB/s, {:.1} MB/s with this QEMU; ratio {:.2}",
+                    row.mb_per_s, row.other_mb_per_s, row.ratio
+                );
+            }
+        }
         text
     }
 }
@@ -124,7 +184,32 @@ mod tests {
                 bare_us: 8.0,
                 ratio: 1.25,
             },
+            compared: None,
         }
+    }
+
+    #[test]
+    fn another_qemu_has_a_ratio_by_its_medians() {
+        let mut figures = figures();
+        assert!(!figures.to_json().unwrap().contains("compared"));
+        let row = Beside::new(
+            "two guests",
+            "SMC-D over ism",
+            vec![9.0, 10.0, 90.0],
+            vec![25.0, 24.0, 26.0],
+        );
+        figures.compared = Some(Compared {
+            qemu: "/q".into(),
+            plugin: false,
+            rows: vec![row],
+        });
+        let text = figures.to_table();
+        assert!(text.contains("beside /q, without the plugin:"), "{text}");
+        let last =
+            "two guests  SMC-D over ism          10.0 MB/s, 25.0 MB/s with this QEMU; ratio 2.50\n";
+        assert!(text.ends_with(last), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&figures.to_json().unwrap()).unwrap();
+        assert_eq!(json["compared"]["rows"][0]["ratio"], 2.5);
     }
 
     #[test]

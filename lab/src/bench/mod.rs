@@ -14,17 +14,21 @@ use crate::guest::Guest;
 use crate::kit::Smc;
 use crate::lab::Lab;
 use crate::say;
-use figures::SCHEMA_VERSION;
+use figures::{Beside, SCHEMA_VERSION};
 use move_cost::{Echo, MoveCost};
 use paths::{Path, run};
 
-pub use figures::Figures;
+pub use figures::{Compared, Figures};
 pub use move_cost::serve_echo;
 
 const ONE: &str = "one guest";
 const TWO: &str = "two guests";
 
 const SELF: &str = "127.0.0.1";
+/// Guest 1, as guest 0 sees it.
+const OTHER: &str = "10.0.0.2";
+/// How often two QEMUs take turns.
+const TURNS: usize = 3;
 
 /// What a measurement needs beside the lab.
 #[derive(Debug)]
@@ -62,10 +66,9 @@ pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
     );
     if lab.guests().len() > 1 {
         say(format_args!("bench: between two guests"));
-        let other = "10.0.0.2";
         let both = [
-            smc("SMC-D over ism", 1, other),
-            tcp("TCP over virtio-net", 1, other),
+            smc("SMC-D over ism", 1, OTHER),
+            tcp("TCP over virtio-net", 1, OTHER),
         ];
         rows.extend(paths::measure(lab, TWO, &both, needs.bytes).await?);
     }
@@ -91,7 +94,37 @@ pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
         rounds: paths::ROUNDS,
         rows,
         cost: cost(lab, needs).await?,
+        compared: None,
     })
+}
+
+/// Measures SMC-D through the functions of two labs in turns.
+///
+/// # Errors
+/// As [`measure`].
+pub async fn compare(first: &Lab, second: &Lab, needs: &Needs<'_>) -> Result<Vec<Beside>, Error> {
+    let mut rows = Vec::new();
+    let within = (ONE, smc("SMC-D over ism", 0, SELF));
+    let between = (TWO, smc("SMC-D over ism", 1, OTHER));
+    let paths = std::iter::once(within).chain((first.guests().len() > 1).then_some(between));
+    for (place, path) in paths {
+        say(format_args!("bench: both QEMUs, {place}"));
+        let mut of = Vec::new();
+        // A machine that becomes busier meanwhile is so for both.
+        for _ in 0..TURNS {
+            for lab in [first, second] {
+                of.extend(paths::measure(lab, place, &[path], needs.bytes).await?);
+            }
+        }
+        let figures = |lab: usize| of.iter().skip(lab).step_by(2).map(|row| row.mb_per_s);
+        rows.push(Beside::new(
+            place,
+            path.name,
+            figures(0).collect(),
+            figures(1).collect(),
+        ));
+    }
+    Ok(rows)
 }
 
 fn smc(name: &'static str, server: usize, address: &'static str) -> Path {

@@ -1,0 +1,239 @@
+//! Builds a QEMU with the changes, once, into the cache.
+//!
+//! - `tools`: the compiler and its like, unpacked from Debian's packages;
+//! - `source`: the tree to build: Debian's source package, or one that the user has.
+
+mod source;
+mod tools;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use debian_fetch::{
+    Cache, Entry, Error as FetchError, Fault, For, Machine, Part, Source, Steps, Version, Workshop,
+    check_qemu, keep_qemu,
+};
+use ring::digest::{SHA256, digest};
+
+use crate::changes::CHANGES;
+use crate::tree::{Tree, TreeError};
+use tools::Tools;
+
+/// The entry in the cache, and the word that names this QEMU on a command line.
+const ENTRY: &str = "qemu-zpci";
+/// Raise it when the same source becomes another QEMU.
+const RECIPE: u32 = 1;
+/// What is configured: one machine, and of the rest as little as there can be.
+const CONFIGURE: [&str; 13] = [
+    "--target-list=s390x-softmmu",
+    "--without-default-features",
+    "--enable-tcg",
+    "--enable-kvm",
+    "--enable-plugins",
+    "--enable-pixman",
+    "--enable-fdt=system",
+    "--disable-docs",
+    "--disable-tools",
+    "--disable-install-blobs",
+    "--disable-debug-info",
+    "--disable-werror",
+    // What the tree lacks is not asked of the network.
+    "--disable-download",
+];
+/// The firmware that every s390x machine loads.
+const FIRMWARE: &str = "s390-ccw.img";
+
+/// Why there is no such QEMU.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Packages cannot be had, or a program failed.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The changes do not fit.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The user's source cannot be used.
+    #[error("--source {}: {reason}", path.display())]
+    Source {
+        /// As given.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// QEMU's configure refuses such paths.
+    #[error(
+        "QEMU cannot be built below {}, because of the white space or colon in it: set \
+         VFIO_USER_ISM_CACHE to another folder", .0.display()
+    )]
+    Place(PathBuf),
+    /// It was built, and does not do what it should.
+    #[error("the QEMU that was built cannot be used: {0}")]
+    Unfit(String),
+}
+
+impl Fault for BuildError {
+    fn is_local(&self) -> bool {
+        match self {
+            Self::Fetch(error) => error.is_local(),
+            Self::Source { .. } | Self::Place(_) => true,
+            Self::Tree(_) | Self::Unfit(_) => false,
+        }
+    }
+}
+
+/// The QEMU with the changes, from the cache or built now.
+///
+/// # Errors
+/// No source can be had, or none can be built.
+pub fn program(cache: &Cache) -> Result<PathBuf, BuildError> {
+    Ok(started_by(&entry(cache, None)?))
+}
+
+/// The QEMU with the changes, if it is in the cache; asks no network.
+#[must_use]
+pub fn have(cache: &Cache) -> Option<PathBuf> {
+    let entry = cache.have_built(ENTRY, &key(), For::Qemu)?;
+    Some(started_by(&entry))
+}
+
+/// The same as [`program`], for the command `fetch`. With `source`, it is built anew from that.
+///
+/// # Errors
+/// As [`program`].
+pub fn part(cache: &Cache, source: Option<&Path>) -> Result<Part, BuildError> {
+    let entry = match source {
+        Some(source) => entry(&cache.clone().renewed(), Some(source))?,
+        None => entry(cache, None)?,
+    };
+    let version = entry.root().join("version");
+    let version = fs::read_to_string(&version).map_err(FetchError::io("read", &version))?;
+    Ok(Part {
+        title: format!("QEMU {version} with the zPCI changes"),
+        files: vec![started_by(&entry)],
+        source: Source::of(&entry),
+    })
+}
+
+fn started_by(entry: &Entry) -> PathBuf {
+    entry.folder().join("bin").join(Machine::S390x.program())
+}
+
+/// What it is built from: another recipe or other changes make another QEMU.
+fn key() -> String {
+    let all = format!("{CHANGES:?}");
+    let hash = digest(&SHA256, all.as_bytes());
+    let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    format!("recipe {RECIPE}, changes {hash}")
+}
+
+fn entry(cache: &Cache, own: Option<&Path>) -> Result<Entry, BuildError> {
+    cache.built(ENTRY, &key(), For::Qemu, |workshop| {
+        let folder = workshop.folder();
+        if folder
+            .to_string_lossy()
+            .contains(|c: char| c.is_whitespace() || c == ':')
+        {
+            return Err(BuildError::Place(folder.to_path_buf()));
+        }
+        let logs = cache.folder().join("logs");
+        if let Some(own) = own {
+            let tree = source::own(own, &folder.join("source"))?;
+            workshop.set_suite("an own source");
+            return build(workshop, &tree, &logs);
+        }
+        let mut tries = workshop.tries("the source of QEMU");
+        for suite in workshop.suites(source::suites()) {
+            let packages = match source::versions(workshop, &suite) {
+                Ok(packages) => packages,
+                Err(error) if error.is_local() => return Err(error.into()),
+                Err(error) => {
+                    tries.failed(&suite, &error);
+                    continue;
+                }
+            };
+            for package in packages {
+                let candidate = format!("{suite}, QEMU {}", package.version());
+                let attempt = || {
+                    let unpacked = folder.join("source");
+                    let tree = source::debian(workshop, &package, &unpacked)?;
+                    build(workshop, &tree, &logs)
+                };
+                if tries.attempt(&candidate, attempt)?.is_some() {
+                    workshop.set_suite(&suite);
+                    return Ok(());
+                }
+            }
+        }
+        Err(tries.nothing_left().into())
+    })
+}
+
+/// Changes the tree, builds it, and keeps what is needed to start it.
+fn build(workshop: &Workshop, tree: &Path, logs: &Path) -> Result<(), BuildError> {
+    let version = change(tree)?;
+    workshop.say(format_args!("QEMU {version} has the changes now"));
+    let tools = Tools::unpack(workshop)?;
+    let steps = Steps::new(workshop, Some(tools.programs.clone()), logs, ENTRY, 2)?;
+    let build = workshop.folder().join("build");
+    fs::create_dir_all(&build).map_err(FetchError::io("create", &build))?;
+    steps.begin("configuring QEMU");
+    let mut arguments: Vec<OsString> = vec![tree.join("configure").into()];
+    arguments.extend(CONFIGURE.iter().map(OsString::from));
+    arguments.extend(tools.configure());
+    steps.run_in(&build, "configuring QEMU", "sh", arguments)?;
+    steps.begin("building QEMU");
+    let program = Machine::S390x.program();
+    steps.run_in(&build, "building QEMU", "ninja", [program])?;
+
+    workshop.keep("bin");
+    let kept = keep_qemu(&tools.root, &build.join(program), workshop.folder())?;
+    let root = workshop.root();
+    firmware(tree, &tools.root, &root)?;
+    let file = root.join("version");
+    fs::write(&file, &version).map_err(FetchError::io("write", &file))?;
+    let runs = check_qemu(&kept).map_err(BuildError::Unfit)?;
+    if Version::FIRST_WITH_VFIO_USER > runs {
+        return Err(BuildError::Unfit(format!("it is QEMU {runs}")));
+    }
+    Ok(())
+}
+
+/// Applies the changes, unless the tree has them, and gives the tree's version.
+fn change(root: &Path) -> Result<String, BuildError> {
+    let tree = Tree::open(root)?;
+    match tree.plan(&CHANGES) {
+        Ok(plan) => {
+            for written in &plan {
+                tree.write(written)?;
+            }
+        }
+        Err(TreeError::Applied { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // It would compile device trees of other machines, whose source Debian leaves out.
+    let others = root.join("pc-bios/dtb/meson.build");
+    if others.exists() {
+        fs::write(&others, "").map_err(FetchError::io("write", &others))?;
+    }
+    Ok(tree.version)
+}
+
+/// Puts the firmware where the script that starts QEMU looks: the tree's, or else Debian's.
+fn firmware(tree: &Path, tools: &Path, root: &Path) -> Result<(), BuildError> {
+    let places = [tree.join("pc-bios"), tools.join("usr/share/qemu")];
+    let found = places.iter().map(|place| place.join(FIRMWARE));
+    let found = found.clone().find(|path| path.is_file());
+    let found = found.ok_or_else(|| FetchError::Missing {
+        packages: "qemu-system-data".to_owned(),
+        expected: FIRMWARE.to_owned(),
+        folder: tools.to_path_buf(),
+    })?;
+    let data = root.join("usr/share/qemu");
+    fs::create_dir_all(&data).map_err(FetchError::io("create", &data))?;
+    fs::copy(&found, data.join(FIRMWARE)).map_err(FetchError::io("copy", &found))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

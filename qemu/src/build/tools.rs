@@ -1,0 +1,142 @@
+//! The compiler and its like, unpacked from Debian's packages. Nothing is installed.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use debian_fetch::{
+    Closure, Error, Wanted, Workshop, loader_of, make_startable, native_arch, quoted,
+};
+
+/// Suites whose programs build QEMU: it needs meson 1.5 and Python 3.9.
+const SUITES: [&str; 3] = ["trixie", "forky", "sid"];
+const PACKAGES: [&str; 15] = [
+    "gcc",
+    "libc6-dev",
+    "libglib2.0-dev",
+    "libpixman-1-dev",
+    "libfdt-dev",
+    "pkgconf",
+    "python3",
+    // With pip and setuptools beside it, QEMU makes its virtual environment without another one.
+    "python3-pip",
+    "python3-setuptools",
+    "python3-venv",
+    "python3-distlib",
+    "python3-pycotap",
+    "meson",
+    "ninja-build",
+    // For the firmware, which Debian's source lacks.
+    "qemu-system-data",
+];
+/// Programs that are called by their plain names.
+const LINKS: [&str; 7] = ["ar", "ld", "nm", "ninja", "objcopy", "ranlib", "strip"];
+
+/// What QEMU is built with.
+pub(super) struct Tools {
+    /// Where the packages are unpacked.
+    pub(super) root: PathBuf,
+    /// The folder with the programs to call.
+    pub(super) programs: PathBuf,
+}
+
+impl Tools {
+    /// Unpacks them from the first suite that has them all.
+    pub(super) fn unpack(workshop: &Workshop) -> Result<Self, Error> {
+        let root = workshop.folder().join("tools");
+        let wanted = PACKAGES.map(Wanted::any);
+        let mut tries = workshop.tries("what QEMU is built with");
+        let known = SUITES.map(str::to_owned).to_vec();
+        for suite in workshop.suites(known) {
+            let shelf = workshop.shelf(&suite, native_arch()?);
+            let unpacked = shelf.and_then(|shelf| shelf.unpack(&wanted, Closure::Full, &root));
+            match unpacked {
+                Ok(_) => return Self::ready(workshop, root),
+                Err(error) if error.is_local() => return Err(error),
+                Err(error) => tries.failed(&suite, &error),
+            }
+        }
+        Err(tries.nothing_left())
+    }
+
+    fn ready(workshop: &Workshop, root: PathBuf) -> Result<Self, Error> {
+        make_startable(&root)?;
+        let programs = workshop.folder().join("programs");
+        fs::create_dir_all(&programs).map_err(Error::io("create", &programs))?;
+        for name in LINKS {
+            let link = programs.join(name);
+            symlink(root.join("usr/bin").join(name), &link).map_err(Error::io("link", &link))?;
+        }
+        let tools = Self { root, programs };
+        tools.compiler()?;
+        tools.pkg_config()?;
+        Ok(tools)
+    }
+
+    /// The arguments for QEMU's configure.
+    pub(super) fn configure(&self) -> [OsString; 3] {
+        let argument = |name: &str, path: &Path| {
+            let mut argument = OsString::from(name);
+            argument.push(path);
+            argument
+        };
+        let compiler = self.programs.join("cc");
+        [
+            argument("--cc=", &compiler),
+            argument("--host-cc=", &compiler),
+            argument("--python=", &self.root.join("usr/bin/python3")),
+        ]
+    }
+
+    /// A compiler for the unpacked headers and libraries. What it makes runs with these libraries,
+    /// as long as they are there: the build starts some of it.
+    fn compiler(&self) -> Result<(), Error> {
+        let (loader, folders) = loader_of(&self.root)?;
+        let libraries = folders
+            .iter()
+            .map(|f| format!("-Wl,-rpath,{}", f.display()));
+        let libraries: Vec<_> = libraries.collect();
+        let text = format!(
+            "exec {gcc} --sysroot={root} -B{bin}/ -Wl,--dynamic-linker={} {} \"$@\"",
+            quoted(&loader.display().to_string()),
+            libraries.join(" "),
+            gcc = quoted(&self.root.join("usr/bin/gcc").display().to_string()),
+            root = quoted(&self.root.display().to_string()),
+            bin = quoted(&self.root.join("usr/bin").display().to_string()),
+        );
+        // Debian's older libraries lie in /lib, and linker scripts name them there.
+        for folder in ["lib", "lib64"] {
+            let link = self.root.join(folder);
+            let target = self.root.join("usr").join(folder);
+            if !link.exists() && target.exists() {
+                symlink(Path::new("usr").join(folder), &link).map_err(Error::io("link", &link))?;
+            }
+        }
+        self.script("cc", &text)
+    }
+
+    fn pkg_config(&self) -> Result<(), Error> {
+        let (_, folders) = loader_of(&self.root)?;
+        let mut places: Vec<_> = folders
+            .iter()
+            .map(|folder| folder.join("pkgconfig").display().to_string())
+            .collect();
+        places.push(self.root.join("usr/share/pkgconfig").display().to_string());
+        let text = format!(
+            "export PKG_CONFIG_LIBDIR={} PKG_CONFIG_SYSROOT_DIR={}\nunset PKG_CONFIG_PATH\n\
+             exec {} \"$@\"",
+            quoted(&places.join(":")),
+            quoted(&self.root.display().to_string()),
+            quoted(&self.root.join("usr/bin/pkgconf").display().to_string())
+        );
+        self.script("pkg-config", &text)
+    }
+
+    fn script(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.programs.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).map_err(Error::io("write", &path))?;
+        let rights = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))
+    }
+}
