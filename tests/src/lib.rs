@@ -38,6 +38,7 @@ pub mod relay;
 pub mod soak;
 pub mod threads;
 pub mod wire;
+pub mod zpci;
 
 pub use client::Client;
 pub use control::Control;

@@ -23,6 +23,8 @@ pub struct Suite {
     pub name: String,
     /// Its packages, of all architectures.
     pub packages: Vec<Dummy>,
+    /// Its source packages.
+    pub sources: Vec<DummySource>,
     /// When it was made, in seconds from now.
     pub made: i64,
     /// Until when it is valid, in seconds from now.
@@ -41,12 +43,48 @@ impl Suite {
         Self {
             name: name.to_owned(),
             packages,
+            sources: Vec::new(),
             made: -3600,
             valid: Some(7 * 86_400),
             compressions: vec![".xz"],
             by_hash: true,
             detached: false,
         }
+    }
+}
+
+/// A source package that is an upstream tarball.
+#[derive(Clone)]
+pub struct DummySource {
+    /// Its name.
+    pub name: String,
+    /// Its version, with epoch.
+    pub version: String,
+    /// The tarball, compressed with xz.
+    pub tarball: Vec<u8>,
+}
+
+impl DummySource {
+    /// Where its tarball lies, from the archive's root.
+    pub fn file(&self) -> String {
+        let upstream = self.version.split_once(':').map_or("", |(_, rest)| rest);
+        let upstream = upstream.rsplit_once('-').map_or(upstream, |(all, _)| all);
+        format!("pool/main/{0}/{0}_{upstream}.orig.tar.xz", self.name)
+    }
+
+    /// Its paragraph in a list.
+    fn paragraph(&self) -> String {
+        let file = self.file();
+        let (folder, file) = file.rsplit_once('/').unwrap();
+        format!(
+            "Package: {}\nBinary: {0}-tools\nVersion: {}\nFormat: 3.0 (quilt)\nFiles:\n \
+             00 1 {file}\nChecksums-Sha256:\n 00 1 {0}.dsc\n {} {} {file}\n 00 1 \
+             {file}.asc\nDirectory: {folder}\n\n",
+            self.name,
+            self.version,
+            signature::sha256(&self.tarball),
+            self.tarball.len(),
+        )
     }
 }
 
@@ -99,7 +137,13 @@ impl DebianArchive {
     /// Puts the lists and packages of `suite` in place.
     pub fn publish(&self, suite: &Suite) {
         let dists = format!("/{}/dists/{}", area(&suite.name), suite.name);
-        let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+        // By the list's folder and name.
+        let mut texts: BTreeMap<String, String> = BTreeMap::new();
+        for source in &suite.sources {
+            let file = format!("/{}/{}", area(&suite.name), source.file());
+            self.put(&file, source.tarball.clone());
+            *texts.entry("source/Sources".to_owned()).or_default() += &source.paragraph();
+        }
         for package in &suite.packages {
             let bytes = package.bytes();
             let text = package.paragraph(&bytes);
@@ -110,18 +154,20 @@ impl DebianArchive {
                 _ => &["s390x"],
             };
             for arch in archs {
-                *texts.entry(arch).or_default() += &text;
+                let list = format!("binary-{arch}/Packages");
+                *texts.entry(list).or_default() += &text;
             }
         }
         let mut sums = String::new();
-        for (arch, text) in texts {
+        for (list, text) in texts {
             for end in &suite.compressions {
-                let path = format!("main/binary-{arch}/Packages{end}");
+                let path = format!("main/{list}{end}");
                 let data = compressed(end, text.as_bytes());
                 let hash = signature::sha256(&data);
                 sums += &format!(" {hash} {} {path}\n", data.len());
                 if suite.by_hash {
-                    let hashed = format!("{dists}/main/binary-{arch}/by-hash/SHA256/{hash}");
+                    let (folder, _) = list.split_once('/').unwrap();
+                    let hashed = format!("{dists}/main/{folder}/by-hash/SHA256/{hash}");
                     self.put(&hashed, data.clone());
                 }
                 self.put(&format!("{dists}/{path}"), data);

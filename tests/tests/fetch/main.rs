@@ -9,6 +9,7 @@ mod hosts;
 mod lab;
 mod lists;
 mod qemu;
+mod zpci;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

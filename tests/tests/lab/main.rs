@@ -8,7 +8,7 @@
 //! | `two_guests` | SMC-D between guests, and the death of one |
 //! | `linux72` | the driver below the dibs layer |
 //! | `bench` | the measurements come about |
-//! | `zpci_qemu` | a QEMU with the changes of `qemu/`, without any plugin (feature `zpci-qemu`) |
+//! | `zpci_qemu` | a QEMU with the changes of `qemu/`, without any plugin |
 
 mod bench;
 mod command_line;
@@ -16,5 +16,4 @@ mod linux72;
 mod one_guest;
 mod running;
 mod two_guests;
-#[cfg(feature = "zpci-qemu")]
 mod zpci_qemu;

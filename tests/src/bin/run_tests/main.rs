@@ -159,6 +159,11 @@ fn report(outcomes: &[Outcome], took: Duration) -> ExitCode {
             println!("{line}");
         }
     }
+    for outcome in outcomes {
+        for test in outcome.skipped() {
+            println!("== skipped: {}, {test}", outcome.name);
+        }
+    }
     println!("\n   seconds  program");
     let mut sorted: Vec<_> = outcomes.iter().collect();
     sorted.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));

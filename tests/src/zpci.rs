@@ -1,0 +1,28 @@
+//! The QEMU with the zPCI changes of `qemu/`, for tests.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use debian_fetch::Cache;
+
+/// Names such a QEMU, instead of the one in the cache.
+const NAMED: &str = "VFIO_USER_ISM_QEMU_ZPCI";
+/// Says why there is none: its tests are skipped then.
+const WITHOUT: &str = "VFIO_USER_ISM_NO_QEMU_ZPCI";
+
+/// The QEMU. Without one, `test` counts as skipped if the caller of the tests says that there is
+/// none, and fails otherwise.
+#[track_caller]
+pub fn qemu(test: &str) -> Option<PathBuf> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let built = || qemu_zpci::build::have(&Cache::locate().ok()?);
+    if let Some(qemu) = set(NAMED).map(PathBuf::from).or_else(built) {
+        return Some(qemu);
+    }
+    let Some(reason) = set(WITHOUT) else {
+        panic!("no QEMU with the zPCI changes: run `vfio-user-ism fetch qemu-zpci`");
+    };
+    // Past the capture of output: run_tests counts such lines and shows them again.
+    drop(writeln!(std::io::stderr(), "\nskipped: {test}: {reason}"));
+    None
+}

@@ -1,0 +1,290 @@
+//! A QEMU with the zPCI changes, out of dummy packages and a dummy source: a configure and a ninja
+//! that only write files.
+
+use std::fs;
+use std::path::Path;
+
+use vfio_user_ism_tests::debian_archive::{
+    Dummy, DummySource, Fault, NATIVE, Suite, compressed, tar,
+};
+use vfio_user_ism_tests::program::repository;
+
+use crate::{Bench, Ended};
+
+/// Stands for the dynamic loader: lists a library, or runs the program it is given, a script.
+const LOADER: &str = "#!/bin/sh\nlib=$2\ncase $3 in\n--list) echo \"libtoy.so.1 => \
+    $(echo $lib | cut -d: -f1)/libtoy.so.1 (0x0)\"; exit;;\nesac\nshift 4\nexec /bin/sh \"$@\"\n";
+/// Makes a QEMU of the version that the source has, if the changes are in it.
+const NINJA: &str = "#!/bin/sh\n\
+    source=$(cat configured)\n\
+    test -f $source/hw/s390x/s390-pci-vfio-user.c || { echo no changes; exit 1; }\n\
+    echo '[1/2] one'; echo '[2/2] two'\n\
+    cat > $1 <<END\nfor word; do case \\$word in\n\
+    --version) echo QEMU emulator version $(cat $source/VERSION); exit;;\n\
+    help) echo 'name \"vfio-user-pci\", bus PCI'; exit;;\nesac; done\nexit 1\nEND\n";
+const CONFIGURE: &str = "#!/bin/sh\n\
+    case \"$*\" in *--target-list=s390x-softmmu*--disable-download*--cc=*) ;; *) exit 9;; esac\n\
+    dirname $0 > configured\n";
+
+/// What QEMU is built with, as far as this test needs it.
+fn tools(ninja: &str) -> Vec<Dummy> {
+    let (triplet, loader) = match NATIVE {
+        "arm64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
+        "s390x" => ("s390x-linux-gnu", "ld64.so.1"),
+        _ => ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
+    };
+    let library = format!("usr/lib/{triplet}");
+    let package = |name: &str| Dummy::new(name, "1.0", "native").depends("libc6");
+    let mut all: Vec<Dummy> = [
+        "gcc",
+        "libc6-dev",
+        "libglib2.0-dev",
+        "libpixman-1-dev",
+        "libfdt-dev",
+        "pkgconf",
+        "python3",
+        "python3-pip",
+        "python3-setuptools",
+        "python3-venv",
+        "python3-distlib",
+        "python3-pycotap",
+        "meson",
+    ]
+    .map(package)
+    .into();
+    all.push(
+        Dummy::new("libc6", "2.41", "native")
+            .program_at(&format!("{library}/{loader}"), LOADER)
+            .file_at(&format!("{library}/libtoy.so.1"), "library"),
+    );
+    all.push(package("ninja-build").program_at("usr/bin/ninja", ninja));
+    all.push(package("qemu-system-data").file_at("usr/share/qemu/s390-ccw.img", "firmware"));
+    all
+}
+
+/// The files of a dummy QEMU, below `top`.
+fn files(top: &str, version: &str, edit: &dyn Fn(&str) -> String) -> Vec<(String, Vec<u8>, bool)> {
+    let toy = fs::read_to_string(repository().join("qemu/tests/toy-tree")).unwrap();
+    let mut files: Vec<_> = toy
+        .split("== ")
+        .skip(1)
+        .map(|file| {
+            let (path, text) = file.split_once('\n').unwrap();
+            let text = if path == "VERSION" {
+                format!("{version}\n")
+            } else {
+                edit(text)
+            };
+            (format!("{top}{path}"), text.into_bytes(), false)
+        })
+        .collect();
+    files.push((format!("{top}configure"), CONFIGURE.into(), true));
+    files
+}
+
+fn source(version: &str, edit: &dyn Fn(&str) -> String) -> DummySource {
+    let upstream = version.split([':', '+']).nth(1).unwrap();
+    let files = files(&format!("qemu-{upstream}/"), upstream, edit);
+    DummySource {
+        name: "qemu".to_owned(),
+        version: version.to_owned(),
+        tarball: compressed(".xz", &tar(&files)),
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.to_owned()
+}
+
+/// Suites whose best source is `best`.
+fn bench(best: DummySource, ninja: &str) -> Bench {
+    let suite = |name: &str, sources: Vec<DummySource>| {
+        let mut suite = Suite::new(name, vec![Dummy::new("x", "1", "native")]);
+        suite.sources = sources;
+        suite
+    };
+    let old = source("1:9.0.0+ds-1", &plain);
+    Bench::of(&[
+        suite("trixie-backports", vec![old, best]),
+        suite("sid", vec![source("1:10.2.2+ds-1", &plain)]),
+        Suite::new("trixie", tools(ninja)),
+    ])
+    // None on this machine's PATH is taken.
+    .with("PATH", "/usr/bin:/bin")
+}
+
+fn good() -> Bench {
+    bench(source("1:11.1.3+ds-1~bpo13+1", &plain), NINJA)
+}
+
+fn fetched(bench: &Bench) -> Ended {
+    bench.run(&["qemu-zpci", "--format", "json"])
+}
+
+#[track_caller]
+fn is(ended: &Ended, suite: &str, version: &str) {
+    let (from, title) = ended.part();
+    let wanted = format!("QEMU {version} with the zPCI changes");
+    assert_eq!((from.as_str(), title), (suite, wanted), "{}", ended.stderr);
+}
+
+#[test]
+fn the_newest_source_is_changed_and_built_and_asked_for_once() {
+    let bench = good();
+    let ended = fetched(&bench);
+    is(&ended, "trixie-backports", "11.1.3");
+    for said in [
+        "QEMU 11.1.3 has the changes now",
+        "step 1 of 2: configuring QEMU",
+        "building QEMU: 2 of 2 steps",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    let file = ended.json()["parts"][0]["files"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let run = |argument: &str| {
+        let output = std::process::Command::new(&file).arg(argument).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert_eq!(run("--version"), "QEMU emulator version 11.1.3\n");
+    let root = bench.entry("qemu-zpci/root");
+    let firmware = fs::read(root.join("usr/share/qemu/s390-ccw.img")).unwrap();
+    assert_eq!(firmware, b"firmware");
+    let log = fs::read_to_string(bench.archive.cache().join("logs/qemu-zpci.log")).unwrap();
+    assert!(log.contains("[2/2] two"), "{log}");
+    // Neither compiler nor source stay.
+    assert!(!bench.entry("qemu-zpci/tools").exists());
+    assert!(!bench.entry("qemu-zpci/source").exists());
+
+    let asked = bench.archive.asked("").len();
+    let again = fetched(&bench);
+    is(&again, "trixie-backports", "11.1.3");
+    assert_eq!(bench.archive.asked("").len(), asked, "the network is asked");
+    assert!(again.stderr.is_empty(), "{}", again.stderr);
+    let list = bench.run(&["list", "--offline"]);
+    let line = list.stdout.lines().find(|l| l.contains("qemu-zpci"));
+    assert!(line.unwrap().contains("11.1.3"), "{}", list.stdout);
+}
+
+#[test]
+fn a_source_that_is_gone_wrong_or_not_understood_moves_on_to_the_next() {
+    let gone = good();
+    gone.archive
+        .break_at("qemu_11.1.3+ds.orig", Fault::Status(404));
+    is(&fetched(&gone), "sid", "10.2.2");
+
+    let wrong = good();
+    wrong
+        .archive
+        .put("/debian/pool/main/q/qemu_11.1.3", Vec::new());
+    let bytes = vec![0; source("1:11.1.3+ds-1~bpo13+1", &plain).tarball.len()];
+    let path = format!("/debian/{}", source("1:11.1.3+ds-1~bpo13+1", &plain).file());
+    wrong.archive.put(&path, bytes);
+    let ended = fetched(&wrong);
+    is(&ended, "sid", "10.2.2");
+    assert!(ended.stderr.contains("SHA-256"), "{}", ended.stderr);
+
+    let strange = |text: &str| text.replace("zpci_read_bar", "zpci_load");
+    let ended = fetched(&bench(source("1:12.0.0+ds-1", &strange), NINJA));
+    is(&ended, "sid", "10.2.2");
+    let said = "this QEMU 12.0.0 is not understood";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
+fn a_build_that_fails_shows_its_end_and_its_log() {
+    let ninja = "#!/bin/sh\nseq 100\necho s390-pci-inst.c:1: error >&2\nexit 1\n";
+    let bench = bench(source("1:11.1.3+ds-1~bpo13+1", &plain), ninja);
+    let ended = fetched(&bench);
+    let log = bench.archive.cache().join("logs/qemu-zpci.log");
+    ended.failed(&[
+        "trixie-backports, QEMU 1:11.1.3+ds-1~bpo13+1: building QEMU failed",
+        log.to_str().unwrap(),
+        "s390-pci-inst.c:1: error",
+        "sid, QEMU 1:10.2.2+ds-1",
+        "forky: ",
+    ]);
+    assert!(
+        !ended.stderr.contains("\n      12\n"),
+        "only the end is shown"
+    );
+    assert!(!bench.entry("qemu-zpci").exists());
+}
+
+#[test]
+fn what_it_is_built_with_is_named_when_it_cannot_be_had() {
+    let bench = good();
+    bench.archive.break_at("meson_1.0", Fault::Status(404));
+    let ended = fetched(&bench);
+    ended.failed(&["trixie: ", "meson", "forky: ", "sid: "]);
+    assert!(
+        ended
+            .stderr
+            .contains("what QEMU is built with cannot be had"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn sources_that_are_too_old_are_told() {
+    let mut suite = Suite::new("trixie-backports", Vec::new());
+    suite.sources = vec![source("1:10.0.2+ds-2", &plain)];
+    let bench = Bench::of(&[suite, Suite::new("trixie", tools(NINJA))]);
+    fetched(&bench).failed(&[
+        "trixie-backports: its source of QEMU, 1:10.0.2+ds-2, is too old",
+        "sid: ",
+    ]);
+}
+
+fn write(folder: &Path, version: &str) {
+    for (path, bytes, _) in files("", version, &plain) {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_tree_or_a_tarball_of_the_users_own_is_built_and_left_as_it_is() {
+    let bench = good();
+    let own = |path: &Path| {
+        let path = path.to_str().unwrap();
+        bench.run(&["qemu-zpci", "--source", path, "--format", "json"])
+    };
+    let tree = bench.archive.folder().join("my tree");
+    write(&tree, "10.1.5");
+    is(&own(&tree), "an own source", "10.1.5");
+    assert!(!tree.join("hw/s390x/s390-pci-vfio-user.c").exists());
+    assert!(bench.archive.asked("source/Sources").is_empty());
+
+    // The tree that has changed is built anew, without being told to.
+    fs::write(tree.join("VERSION"), "10.1.6\n").unwrap();
+    is(&own(&tree), "an own source", "10.1.6");
+    // It stays the one that is used.
+    is(&fetched(&bench), "an own source", "10.1.6");
+
+    let tarball = bench.archive.folder().join("qemu.tar.xz");
+    fs::write(&tarball, source("1:11.0.1+ds-1", &plain).tarball).unwrap();
+    is(&own(&tarball), "an own source", "11.0.1");
+
+    let ended = own(bench.archive.folder());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no QEMU source tree"),
+        "{}",
+        ended.stderr
+    );
+    is(&fetched(&bench), "an own source", "11.0.1");
+    let ended = own(Path::new("/no/such/tree"));
+    assert!(ended.stderr.contains("/no/such/tree"), "{}", ended.stderr);
+    let ended = bench.run(&["guest", "--source", "x"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("--source is for qemu-zpci"),
+        "{}",
+        ended.stderr
+    );
+}
