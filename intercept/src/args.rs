@@ -86,6 +86,10 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub qemu_arg: Vec<OsString>,
+    /// Run the cases in access-register mode, too. They run without asking if --qemu-arg names KVM. The software emulation
+    /// of QEMU up to 11.1 aborts when a guest enters that mode.
+    #[arg(long, conflicts_with = "replay", help_heading = "What to test")]
+    pub access_registers: bool,
     /// Profile of the function (JSON, one function) [default: the server's built-in one].
     #[arg(long, value_name = "FILE", help_heading = "What to test")]
     pub profile: Option<PathBuf>,

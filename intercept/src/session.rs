@@ -525,12 +525,13 @@ fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-/// What decides which cases run. QEMU's software emulation ends when a guest enters access-register mode.
+/// What decides which cases run. The software emulation of QEMU up to 11.1 ends when a guest enters access-register mode
+/// (QEMU `target/s390x/cpu.h`, `s390x_env_mmu_index`).
 fn abilities(args: &Args) -> Abilities {
     let kvm = |argument: &OsString| argument.to_string_lossy().contains("kvm");
     Abilities {
         unforwarded: args.forward.is_none(),
-        access_registers: args.qemu_arg.iter().any(kvm),
+        access_registers: args.access_registers || args.qemu_arg.iter().any(kvm),
     }
 }
 

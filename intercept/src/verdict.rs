@@ -232,6 +232,8 @@ fn classify_batch(
             stopped(&mut findings, stop);
         } else if !outcome.executed {
             findings.verdicts.push(Verdict::NotRun);
+            let why = case.only.map(|only| only.why_not().to_owned());
+            findings.details.extend(why);
         } else {
             judge(&mut findings, outcome, expectation, &pieces, share.merged);
             if share::overtaken(&shares, place) {

@@ -227,6 +227,22 @@ pub enum Only {
     AccessRegisters,
 }
 
+impl Only {
+    /// Why such a case did not run.
+    #[must_use]
+    pub fn why_not(self) -> &'static str {
+        match self {
+            Self::Block => "commands go by PCISTG here, as PCISTB of 8 bytes does not work",
+            Self::Plain => "commands go by PCISTB here",
+            Self::Unforwarded => "the plugin executes such instructions in the place of QEMU",
+            Self::AccessRegisters => {
+                "it needs access-register mode, and QEMU's software emulation aborts when a guest enters it, saying \
+                 \"guest switched to unknown asc mode\" (KVM has the mode; --access-registers tries it anyway)"
+            }
+        }
+    }
+}
+
 /// Which way of issuing commands worked during set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

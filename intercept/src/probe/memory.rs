@@ -57,6 +57,9 @@ pub struct Block {
     pub spans: Vec<Span>,
 }
 
+/// What lies behind each block at a real address.
+pub const GUARD: [u8; 16] = [0x55; 16];
+
 /// Which table entries the window has, and what lies in memory.
 #[derive(Debug)]
 pub struct Memory {
@@ -125,13 +128,13 @@ impl Memory {
             (&mut self.payloads, PAYLOADS_END)
         };
         let address = align(*next, case.source);
-        // What follows a payload must not look like more of it.
-        *next = address + bytes.len() as u64 + 16;
+        // What follows a payload must not look like more of it, and shows whoever writes too much.
+        *next = address + bytes.len() as u64 + GUARD.len() as u64;
         if *next > end {
             return Err(Full(if outputs { "outputs" } else { "payloads" }));
         }
         let mut contents = bytes.to_vec();
-        contents.extend([0x55; 16]);
+        contents.extend(GUARD);
         self.contents.push(Segment {
             address,
             bytes: contents,

@@ -85,6 +85,14 @@ pub struct Outcome {
         deserialize_with = "read_hex"
     )]
     pub block: Vec<u8>,
+    /// The bytes behind that block, if they changed.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "write_hex",
+        deserialize_with = "read_hex"
+    )]
+    pub behind: Vec<u8>,
     /// First bytes of the interrupt summary and of each function's bit vector.
     #[serde(default, skip_serializing_if = "is_clear")]
     pub indicators: [u8; 3],

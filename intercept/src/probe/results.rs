@@ -4,10 +4,10 @@ use super::image::Image;
 use super::layout::{
     DUMP_ADDRESS, RESULT_SIZE, RESULTS, area, function_area, result, state, variable,
 };
-use super::memory::Span;
+use super::memory::{GUARD, Span};
 use super::outcome::{Change, Fault, Outcome};
 use super::record::READ_GID_WORKED;
-use crate::plan::{Carrier, Case, Instruction, Plan};
+use crate::plan::{Carrier, Case, Instruction, Plan, Translation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -235,13 +235,23 @@ impl Dump<'_> {
         for (address, length) in output {
             block.extend(self.slice(*address, *length)?);
         }
+        let behind = match (case, output) {
+            (Some(case), [(address, length)]) if case.translation == Translation::Off => {
+                self.bytes::<{ GUARD.len() }>(address + *length as u64)?
+            }
+            _ => GUARD,
+        };
         let load = case.is_none_or(|case| case.instruction == Instruction::Pcilg);
         let mut counters = [0; 4];
         for (number, counter) in (0..).zip(&mut counters) {
             *counter = word(result::COUNTERS + 8 * number)?;
         }
         let awaited = case.is_some_and(|case| case.await_measurement);
-        let indicators: [u8; 24] = self.bytes(at + result::INDICATORS)?;
+        // Only a case that waits for an interrupt tells when to look: others may see a bit, or not yet.
+        let indicators = match case.is_some_and(|case| case.await_interrupt) {
+            true => self.bytes(at + result::INDICATORS)?,
+            false => [0_u8; 24],
+        };
         Ok(Outcome {
             executed: true,
             condition: if exception.is_some() { 0 } else { condition },
@@ -261,6 +271,11 @@ impl Dump<'_> {
             fault: Fault::read(code, word(result::TRANSLATION_EXCEPTION)?, operand),
             changed,
             block,
+            behind: if behind == GUARD {
+                Vec::new()
+            } else {
+                behind.to_vec()
+            },
             indicators: [indicators[0], indicators[8], indicators[16]],
             counted: (awaited && counters != [u64::MAX; 4]).then_some(counters),
             fences_failed: word(result::FENCES_FAILED)? as u8,

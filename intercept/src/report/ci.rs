@@ -22,7 +22,7 @@ pub enum State {
 #[must_use]
 pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
     if !case.ran() {
-        return State::Skipped(not_run(report));
+        return State::Skipped(not_run(report, case));
     }
     let wrong = || what_is_wrong(case);
     let Some(comparison) = &report.comparison else {
@@ -50,12 +50,13 @@ pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
 
 /// Why a case did not run.
 #[must_use]
-pub fn not_run(report: &Report) -> String {
+pub fn not_run(report: &Report, case: &CaseReport) -> String {
     match report.stopped_set_up() {
         Some((step, Stop::Crashed { .. })) => format!("QEMU crashed at {step}, before the plan"),
         Some((step, Stop::Hung { .. })) => format!("the guest hung at {step}, before the plan"),
         None if report.ended_early() => "QEMU stopped too often before it".into(),
-        None => "meant for the other way of issuing commands".into(),
+        None if case.detail.is_empty() => "it was not reached".into(),
+        None => case.detail.clone(),
     }
 }
 

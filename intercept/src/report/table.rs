@@ -20,6 +20,7 @@ pub fn table(report: &Report, color: bool) -> String {
     groups(&mut text, report, color);
     failures(&mut text, report, color);
     stops(&mut text, report);
+    not_run(&mut text, report);
     unaccounted(&mut text, report);
     text
 }
@@ -213,6 +214,21 @@ fn stops(text: &mut String, report: &Report) {
     }
     for (stop, cases) in alike {
         let _ = writeln!(text, "{}: {stop}", cases.join(", "));
+    }
+}
+
+/// Why cases did not run, once for all that have the same reason.
+fn not_run(text: &mut String, report: &Report) {
+    let mut reasons: Vec<(String, usize, &str)> = Vec::new();
+    for case in report.cases.iter().filter(|case| !case.ran()) {
+        let reason = super::ci::not_run(report, case);
+        match reasons.iter_mut().find(|(known, ..)| *known == reason) {
+            Some((_, count, _)) => *count += 1,
+            None => reasons.push((reason, 1, &case.id)),
+        }
+    }
+    for (reason, count, first) in reasons {
+        let _ = writeln!(text, "{count} not run, such as {first}: {reason}");
     }
 }
 

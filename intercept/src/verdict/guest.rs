@@ -46,6 +46,12 @@ pub(super) fn judge(
     if case.await_measurement {
         measured(findings, outcome, expectation);
     }
+    if !outcome.behind.is_empty() {
+        findings.add(
+            Verdict::ToldWrongly,
+            "the instruction wrote behind its block",
+        );
+    }
     registers(findings, case, outcome);
     resume(findings, case, outcome);
     if outcome.succeeded() {

@@ -773,3 +773,9 @@ fn the_measurement_block_must_count_what_succeeded() {
         assert_eq!(changed, changes([("measured", "told-wrongly")]));
     }
 }
+
+#[test]
+fn a_write_behind_a_block_is_seen() {
+    let changed = damaged(|run| outcome_of(run, "measure-registered").behind = vec![0; 16]);
+    assert_eq!(changed, changes([("measure-registered", "told-wrongly")]));
+}

@@ -6,18 +6,33 @@ use super::executed::{
     stored,
 };
 use super::hook::{Defect, Ended, Hook};
+use crate::cpu::{Cpu, read_logical};
 use crate::decode::Instruction;
 use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
+use crate::observe::Site;
 
 /// Operations of MPCIFC that exist.
 const OPERATIONS: [u16; 9] = [2, 3, 4, 5, 6, 7, 8, 9, 10];
 const REGISTER_INTERRUPTS: u16 = 2;
 const REGISTER_TRANSLATION: u16 = 4;
+const SET_MEASUREMENT: u16 = 10;
 /// Offsets in a function information block: table, interrupt data, vectors, summary.
 const FIB_IOTA: u64 = 32;
 const FIB_DATA: u64 = 40;
 const FIB_VECTOR: u64 = 48;
 const FIB_SUMMARY: u64 = 56;
+/// And of the address of the measurement block.
+const FIB_MEASUREMENT: usize = 64;
+
+/// The address of the function measurement block that an MPCIFC is to register, 0 for none.
+fn measurement_block(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
+    if operation(cpu, site)? != SET_MEASUREMENT {
+        return None;
+    }
+    let address = block_address(cpu, site)?.checked_add(FIB_MEASUREMENT as u64)?;
+    let bytes = read_logical(cpu, address, 8)?;
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
 
 /// The defects.
 pub const DEFECTS: &[Defect] = &[
@@ -259,6 +274,42 @@ pub const DEFECTS: &[Defect] = &[
         name: "stpcifc-too-long",
         what: "STPCIFC stores 8 bytes behind the block",
         hook: Hook::After(|cpu, record, ended| stored(cpu, record, ended, 80, &[0; 8])),
+    },
+    Defect {
+        name: "measurement-ignored",
+        what: "MPCIFC registers no function measurement block and ends with condition code 0",
+        hook: Hook::Instead(|cpu, site| {
+            let block = measurement_block(cpu, site)?;
+            (block != 0 && block.is_multiple_of(16)).then_some(Ending::Done)
+        }),
+    },
+    Defect {
+        name: "measurement-never-off",
+        what: "MPCIFC keeps a function measurement block that is to be given up",
+        hook: Hook::Instead(|cpu, site| {
+            (measurement_block(cpu, site)? == 0).then_some(Ending::Done)
+        }),
+    },
+    Defect {
+        name: "measurement-moved",
+        what: "MPCIFC registers a function measurement block 64 bytes further on",
+        hook: Hook::Before(|cpu, site, undo| {
+            change_block(cpu, site, undo, SET_MEASUREMENT, |block| {
+                let mut address = [0; 8];
+                address.copy_from_slice(&block[FIB_MEASUREMENT..FIB_MEASUREMENT + 8]);
+                let moved = u64::from_be_bytes(address).wrapping_add(64);
+                block[FIB_MEASUREMENT..FIB_MEASUREMENT + 8].copy_from_slice(&moved.to_be_bytes());
+            });
+        }),
+    },
+    Defect {
+        name: "measurement-alignment-unchecked",
+        what: "MPCIFC takes a function measurement block at an address that is no multiple of 16",
+        hook: Hook::Before(|cpu, site, undo| {
+            change_block(cpu, site, undo, SET_MEASUREMENT, |block| {
+                block[FIB_MEASUREMENT + 7] &= 0xF0;
+            });
+        }),
     },
     Defect {
         name: "control-fault-left-to-qemu",

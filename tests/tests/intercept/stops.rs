@@ -97,12 +97,43 @@ fn a_crash_in_the_set_up_is_a_failure_that_names_the_step() {
 
 #[test]
 #[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
-fn a_crash_is_in_the_junit_report() {
-    let ended = broken("crash@pcistb-absent-bar", &["--format", "junit"]);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    for part in ["<testsuites ", "pcistb-space-3", "SIGSEGV"] {
-        assert!(ended.stdout.contains(part), "{part}");
+fn a_crash_and_a_hang_are_in_the_junit_report() {
+    for (defect, words) in [("crash", "SIGSEGV"), ("hang", "no further within 4 s")] {
+        let place = format!("{defect}@pcistb-absent-bar");
+        let ended = broken(&place, &["--format", "junit", "--only", "space"]);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        for part in ["<testsuites ", "pcistb-space-3", words] {
+            assert!(ended.stdout.contains(part), "{part}");
+        }
     }
+}
+
+/// QEMU's software emulation has no access-register mode, and aborts.
+#[test]
+#[ignore = "needs QEMU: run ./test"]
+fn access_register_mode_is_tried_if_asked_for_and_named_if_not() {
+    let only = ["--only", "access-register-pcistb-16*", "--quick"];
+    let run = |arguments: &[&str]| {
+        let mut command = program::command();
+        command.arg("intercept").args(only).args(arguments);
+        program::finish(command)
+    };
+    let left_out = run(&[]);
+    assert_eq!(left_out.code, Some(0), "{}", left_out.stderr);
+    for words in [
+        "not run, such as access-register-pcistb-16",
+        "access-register mode",
+    ] {
+        assert!(left_out.stdout.contains(words), "{}", left_out.stdout);
+    }
+    let tried = run(&["--access-registers"]);
+    assert_eq!(tried.code, Some(1), "{}", tried.stderr);
+    let words = "saying: qemu: hardware error: guest switched to unknown asc mode";
+    assert!(
+        tried.stdout.contains("crashed") && tried.stdout.contains(words),
+        "{}",
+        tried.stdout
+    );
 }
 
 #[test]
