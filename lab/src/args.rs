@@ -61,11 +61,24 @@ pub struct Args {
     /// The guest whose console is given first.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub console: usize,
+    /// Play this scenario: a file, a name that --list-scenarios shows, `default` or `all`; may be given
+    /// often. Exit status 4 if something does not hold.
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets"])]
+    pub scenario: Vec<String>,
+    /// Write what came of the scenarios to this file, as JUnit XML.
+    #[arg(long, value_name = "FILE", requires = "scenario")]
+    pub junit: Option<PathBuf>,
+    /// List the scenarios that are built in.
+    #[arg(long, conflicts_with_all = ["run", "bench", "scenario"])]
+    pub list_scenarios: bool,
+    /// Print the JSON schema of scenarios.
+    #[arg(long, conflicts_with_all = ["run", "bench", "scenario", "list_scenarios"])]
+    pub scenario_schema: bool,
     /// Measure SMC-D and what it stands beside, in one guest or between two.
     #[arg(long, conflicts_with = "observe")]
     pub bench: bool,
-    /// How --bench prints its figures.
-    #[arg(long, value_enum, default_value_t, requires = "bench")]
+    /// How --bench prints its figures, and --scenario and --list-scenarios theirs.
+    #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// Size of each of --bench's transfers, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", value_parser = clap::value_parser!(u64).range(1..=65536))]
@@ -111,7 +124,17 @@ pub struct Args {
     /// because the kernel chose its loopback device or TCP.
     #[arg(long, conflicts_with = "observe")]
     pub require_ism: bool,
-    /// Profile of the fabric, with a function for each guest at least [default: one that also checks
+    /// ISM functions of each guest; the first is 0007:00:00.0 there, the second 0008:00:00.0.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = functions)]
+    pub functions_per_guest: usize,
+    /// Functions that no guest gets; the lab prints their sockets, for --qemu-arg or another client.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = spare, conflicts_with = "profile")]
+    pub spare: usize,
+    /// Make the functions' sockets in this folder, as NAME.sock and NAME.sock.insn [default: a
+    /// temporary folder].
+    #[arg(long, value_name = "DIR")]
+    pub sockets: Option<PathBuf>,
+    /// Profile of the fabric, with enough functions for the guests; the others are spare [default: one that also checks
     /// SMC-D's rules].
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
@@ -139,6 +162,20 @@ fn guests(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=64) => Ok(number),
         _ => Err("expected a number from 1 to 64".to_owned()),
+    }
+}
+
+fn functions(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=16) => Ok(number),
+        _ => Err("expected a number from 1 to 16".to_owned()),
+    }
+}
+
+fn spare(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 0..=64) => Ok(number),
+        _ => Err("expected a number from 0 to 64".to_owned()),
     }
 }
 

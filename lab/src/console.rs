@@ -63,6 +63,18 @@ impl Console {
         splat::in_log(&self.log)
     }
 
+    /// All that it printed, from byte `from` of its log on.
+    pub fn printed(&self, from: u64) -> Vec<u8> {
+        let mut bytes = std::fs::read(&self.log).unwrap_or_default();
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
+        bytes.split_off(from)
+    }
+
+    /// Bytes that it printed so far.
+    pub fn length(&self) -> u64 {
+        std::fs::metadata(&self.log).map_or(0, |data| data.len())
+    }
+
     /// The last lines it printed.
     pub fn last_words(&self) -> String {
         harness::tail(&self.log, LAST_WORDS)

@@ -46,6 +46,15 @@ impl Folder {
         Ok(Self { passing, kept })
     }
 
+    /// The folders of a part of the run: its own temporary one, and `name` below the one that stays.
+    ///
+    /// # Errors
+    /// As [`Folder::new`].
+    pub fn part(&self, name: &str) -> Result<Self, Error> {
+        let kept = self.kept.as_ref().map(|kept| kept.join(name));
+        Self::new(kept.as_deref())
+    }
+
     /// Path of a socket, an image, or anything else that goes with the run.
     pub fn passing(&self, name: &str) -> PathBuf {
         self.passing.path().join(name)

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::agent::{Agent, AgentError, Listening, Output, SLOTS, Sink};
@@ -13,7 +15,8 @@ use crate::child::Child;
 use crate::console::Console;
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::qemu::CommandLine;
+use crate::qemu::{CommandLine, Function};
+use crate::qmp::{Qmp, QmpError};
 use crate::say;
 
 /// How long QEMU may take to end.
@@ -45,8 +48,8 @@ pub struct Recipe {
 /// What is particular to one guest.
 #[derive(Debug)]
 pub struct Wiring {
-    /// Socket of its function.
-    pub function: PathBuf,
+    /// Sockets of its functions.
+    pub functions: Vec<PathBuf>,
     /// Socket of its switch port.
     pub network: PathBuf,
     /// Value of `-plugin`, if QEMU loads one.
@@ -58,8 +61,12 @@ pub struct Wiring {
 pub struct Guest {
     /// Its number.
     pub number: usize,
+    /// How many functions it was started with.
+    pub functions: usize,
     /// Its console.
     pub console: Console,
+    /// QEMU's monitor.
+    pub qmp: Qmp,
     listening: Mutex<Option<Listening>>,
     agent: OnceLock<Agent>,
     qemu: Child,
@@ -85,6 +92,9 @@ impl Guest {
         let listening = Listening::new(|port| socket(port))?;
         let console_socket = socket("console");
         let console = Console::new(&console_socket, &folder.log(&name("console.log")))?;
+        let qmp_socket = socket("qmp");
+        let qmp = Qmp::new(&qmp_socket)?;
+        let plugged = wiring.functions.len();
         let line = CommandLine {
             guest: number,
             memory: recipe.memory,
@@ -92,9 +102,12 @@ impl Guest {
             kernel: recipe.kernel.clone(),
             initramfs: recipe.initramfs.clone(),
             append: append(number, recipe),
-            function: wiring.function,
+            functions: (wiring.functions.into_iter().enumerate())
+                .map(|(index, socket)| Function::new(index, socket))
+                .collect(),
             plugin: wiring.plugin,
             console: console_socket,
+            qmp: qmp_socket,
             network: wiring.network,
             ports: listening.sockets.clone(),
             extra: recipe.extra.clone(),
@@ -106,7 +119,9 @@ impl Guest {
         let qemu = Child::start(&what, command, &log, PATIENCE)?;
         Ok(Self {
             number,
+            functions: plugged,
             console,
+            qmp,
             listening: Mutex::new(Some(listening)),
             agent: OnceLock::new(),
             qemu,
@@ -122,7 +137,7 @@ impl Guest {
             return Ok(());
         };
         let connected = tokio::select! {
-            connected = listening.connected() => connected,
+            connected = listening.connected(self.qmp.resets()) => connected,
             never = self.show_progress() => match never {},
             how = self.ended() => return Err(self.failure(&format!("{how} before it was ready"))),
             () = tokio::time::sleep(patience) => {
@@ -185,6 +200,45 @@ impl Guest {
         match self.agent()?.run(command).await {
             Ok(output) => Ok(output),
             Err(error) => Err(self.agent_failure(&error, "").await),
+        }
+    }
+
+    /// Reboots it, and waits until it takes commands again.
+    ///
+    /// # Errors
+    /// It ended, or QEMU did not reset it.
+    pub async fn reboot(&self) -> Result<(), Error> {
+        let mut resets = self.qmp.resets();
+        let before = *resets.borrow_and_update();
+        // The reboot cuts the command off.
+        let _ = self.run("reboot -f").await;
+        if resets.wait_for(|count| *count > before).await.is_err() {
+            return Err(self
+                .agent_failure(&AgentError::Gone, " instead of rebooting")
+                .await);
+        }
+        self.run(":").await.map(drop)
+    }
+
+    /// Ends its QEMU by SIGKILL.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub async fn kill(&self) -> Result<(), Error> {
+        self.qemu.signal(Signal::KILL)?;
+        self.qemu.ended().await;
+        Ok(())
+    }
+
+    /// Carries out a command of QEMU's monitor.
+    ///
+    /// # Errors
+    /// QEMU refuses it, or ended.
+    pub async fn monitor(&self, command: &str, arguments: Value) -> Result<Value, Error> {
+        match self.qmp.execute(command, arguments).await {
+            Ok(result) => Ok(result),
+            Err(error @ QmpError::Refused { .. }) => Err(self.failure(&error.to_string())),
+            Err(QmpError::Gone(_)) => Err(self.agent_failure(&AgentError::Gone, "").await),
         }
     }
 
@@ -254,7 +308,7 @@ impl Guest {
 
 fn append(number: usize, recipe: &Recipe) -> String {
     let mut text = format!(
-        "console=ttysclp0 panic=-1 lab.guest={number} lab.guests={} lab.slots={SLOTS}",
+        "console=ttysclp0 panic=0 lab.guest={number} lab.guests={} lab.slots={SLOTS}",
         recipe.guests
     );
     if let Some(more) = &recipe.append {

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Serving, Task};
+use harness::Task;
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::{Guest, Wiring};
-use crate::qemu::{FID, UID};
-use crate::server::Server;
+use crate::qemu::{address, fid};
+use crate::server::{Server, Serving};
 use crate::setup::Setup;
 use crate::switch::Switch;
 use crate::{profile, say};
@@ -27,6 +28,8 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Lab {
     guests: Vec<Arc<Guest>>,
     server: Server,
+    serving: Serving,
+    per_guest: usize,
     switch: Switch,
     report: PathBuf,
     observing: bool,
@@ -53,17 +56,19 @@ impl Lab {
             }
             _ => {}
         }
+        let sockets = setup.sockets.clone().unwrap_or_else(|| folder.passing(""));
         let serving = Serving {
-            program: &setup.program,
-            profile: Some(&profile),
-            sockets: &folder.passing(""),
-            events: setup.events.as_deref(),
-            capture: setup.capture.as_deref(),
-            report: Some(&report),
+            program: setup.program.clone(),
+            profile: profile.clone(),
+            sockets,
+            events: setup.events.clone(),
+            capture: setup.capture.clone(),
+            report: report.clone(),
         };
         let server = Server::start(&serving, folder).await?;
         say(format_args!("server: process {}", server.id()));
-        let (functions, needed) = (server.functions.len(), guests + setup.spare);
+        let used = guests * setup.functions_per_guest;
+        let (functions, needed) = (server.functions.len(), used + setup.spare);
         if functions < needed {
             server.stop().await;
             return Err(Error::Usage(format!(
@@ -71,9 +76,18 @@ impl Lab {
                 profile.display()
             )));
         }
+        for socket in server.functions.iter().skip(used) {
+            say(format_args!(
+                "spare function: socket {}, instruction channel {}",
+                socket.display(),
+                harness::Server::channel(socket).display()
+            ));
+        }
         let mut lab = Self {
             guests: Vec::new(),
             server,
+            serving,
+            per_guest: setup.functions_per_guest,
             switch: Switch::new(),
             report,
             observing: setup.observe,
@@ -92,29 +106,28 @@ impl Lab {
     fn add_guest(&mut self, number: usize, setup: &Setup, folder: &Folder) -> Result<(), Error> {
         let network = folder.passing(&format!("guest{number}-network.sock"));
         self.switch.add_port(&network)?;
-        let function = self
-            .server
-            .functions
-            .get(number)
-            .cloned()
-            .unwrap_or_default();
+        let functions: Vec<PathBuf> = self.functions_of(number).to_vec();
         let task = if setup.observe {
             Task {
                 out: Some(folder.log(&format!("guest{number}-records.jsonl"))),
                 ..Task::default()
             }
         } else {
+            let channels = functions.iter().enumerate();
+            let channel =
+                |(index, socket): (usize, &PathBuf)| (harness::Server::channel(socket), fid(index));
             Task {
-                forward: vec![(harness::Server::channel(&function), FID)],
+                forward: channels.map(channel).collect(),
                 // The guest must know the CHID that all functions of the fabric share.
                 clp: Some("on"),
                 moves: Some(setup.moves),
                 ..Task::default()
             }
         };
+        let plugged = setup.plugged.unwrap_or(functions.len());
         let wiring = Wiring {
             plugin: setup.plugin.as_ref().map(|plugin| plugin.argument(&task)),
-            function,
+            functions: functions.into_iter().take(plugged).collect(),
             network,
         };
         let guest = Guest::start(number, &setup.recipe, wiring, folder)?;
@@ -153,7 +166,7 @@ impl Lab {
     /// It is not, or a guest ended.
     pub async fn bound(&self) -> Result<(), Error> {
         for guest in self.guests.iter().filter(|_| !self.observing) {
-            let answer = guest.run(&bound_command()).await?;
+            let answer = guest.run(&bound_command(guest.functions)).await?;
             if answer.status != 0 {
                 let said = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
                 return Err(guest.failure(&format!("no driver is bound to its function: {said}")));
@@ -179,10 +192,65 @@ impl Lab {
         self.server.ended().await
     }
 
+    /// Whether the server runs.
+    #[must_use]
+    pub fn server_is_running(&self) -> bool {
+        self.server.is_running()
+    }
+
+    /// Sends the server a signal.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn signal_server(&self, signal: Signal) -> Result<(), Error> {
+        self.server.signal(signal)
+    }
+
+    /// Kills the server, and waits until it has ended.
+    ///
+    /// # Errors
+    /// It has ended before.
+    pub async fn kill_server(&self) -> Result<(), Error> {
+        self.server.signal(Signal::KILL)?;
+        self.server.ended().await;
+        Ok(())
+    }
+
+    /// Starts a server anew in place of one that has ended; its events go to `events`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn restart_server(
+        &mut self,
+        events: Option<PathBuf>,
+        folder: &Folder,
+    ) -> Result<(), Error> {
+        self.serving.events = events;
+        // What the one before it wrote must not pass for this one's.
+        let _ = std::fs::remove_file(&self.report);
+        self.server = Server::start(&self.serving, folder).await?;
+        *self.reports.lock().await = 0;
+        Ok(())
+    }
+
     /// Process id of the server.
     #[must_use]
     pub fn server_id(&self) -> u32 {
         self.server.id()
+    }
+
+    /// Which of the profile's functions the guest's function is.
+    #[must_use]
+    pub fn number_of(&self, guest: usize, function: usize) -> usize {
+        guest * self.per_guest + function
+    }
+
+    /// Sockets of a guest's functions.
+    #[must_use]
+    pub fn functions_of(&self, guest: usize) -> &[PathBuf] {
+        let first = guest * self.per_guest;
+        let range = first..first + self.per_guest;
+        self.server.functions.get(range).unwrap_or_default()
     }
 
     /// Sockets of the functions, in the profile's order: those of the guests first.
@@ -241,16 +309,21 @@ fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
     let path = folder.log("profile.json");
     let text = format!(
         "{:#}\n",
-        profile::with_functions(setup.recipe.guests, setup.spare)
+        profile::with_functions(setup.recipe.guests * setup.functions_per_guest, setup.spare)
     );
     std::fs::write(&path, text).map_err(Error::file("write", &path))?;
     Ok(path)
 }
 
-/// Whether a driver is bound; if not, which functions there are and what the kernel said of them.
-fn bound_command() -> String {
+/// Whether a driver is bound to each of the first `functions`; if not, which functions there are and
+/// what the kernel said of them.
+fn bound_command(functions: usize) -> String {
+    let tests: Vec<String> = (0..functions)
+        .map(|index| format!("[ -e {}/driver ]", address(index)))
+        .collect();
     format!(
-        "cd /sys/bus/pci/devices && [ -e {UID:04x}:00:00.0/driver ] || \
-         {{ echo functions: *; dmesg | grep -i -e 'ism' -e pci -e dibs | tail -n 5; exit 1; }}"
+        "cd /sys/bus/pci/devices && {} || \
+         {{ echo functions: *; dmesg | grep -i -e 'ism' -e pci -e dibs | tail -n 5; exit 1; }}",
+        tests.join(" && ")
     )
 }

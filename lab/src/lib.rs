@@ -8,8 +8,10 @@
 //! | `child` | child processes, by the crate `harness` |
 //! | `guest`, `qemu`, `console` | one guest |
 //! | [`kit`], `boot` | what it boots; `guest/` holds what runs inside |
+//! | `qmp` | QEMU's monitor |
 //! | `agent` | runs commands in it |
 //! | `switch` | the network between guests |
+//! | `scenario` | what guests do, what happens to them, and what must hold afterwards |
 //! | `terminal`, `keys` | a guest's console on this terminal |
 //! | `splat` | finds kernel reports in a console log |
 //! | `bench` | what is measured |
@@ -32,7 +34,9 @@ pub mod kit;
 mod lab;
 mod profile;
 mod qemu;
+mod qmp;
 mod run;
+mod scenario;
 mod server;
 mod setup;
 mod splat;

@@ -6,10 +6,74 @@ use std::process::Stdio;
 
 use harness::{Line, option};
 
-/// The function's user-defined id, which names it in the guest: `0007:00:00.0`.
-pub const UID: u32 = 7;
-/// The function's id in the guest.
-pub const FID: u32 = 8;
+/// The first function's user-defined id, which names it in the guest: `0007:00:00.0`. The others count
+/// on from it.
+const UID: u32 = 7;
+/// The first function's id in the guest.
+const FID: u32 = 8;
+
+/// One ISM function of a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Which of the guest's functions it is.
+    pub index: usize,
+    /// The server's socket.
+    pub socket: PathBuf,
+}
+
+impl Function {
+    /// The guest's function `index`, served at `socket`.
+    pub fn new(index: usize, socket: PathBuf) -> Self {
+        Self { index, socket }
+    }
+
+    /// The id of QEMU's device.
+    pub fn id(&self) -> String {
+        match self.index {
+            0 => "ism".to_owned(),
+            index => format!("ism{index}"),
+        }
+    }
+
+    /// The arguments of QEMU's two devices, the zpci device first.
+    pub fn devices(&self) -> [serde_json::Value; 2] {
+        let id = self.id();
+        [
+            serde_json::json!({
+                "driver": "zpci",
+                "id": format!("{id}-zpci"),
+                "uid": uid(self.index),
+                "fid": fid(self.index),
+                "target": id,
+            }),
+            serde_json::json!({
+                "driver": "vfio-user-pci",
+                "id": id,
+                "socket": { "type": "unix", "path": self.socket.to_string_lossy() },
+            }),
+        ]
+    }
+}
+
+/// The function id of the guest's function `index`.
+pub fn fid(index: usize) -> u32 {
+    FID + count(index)
+}
+
+/// The user-defined id of the guest's function `index`.
+fn uid(index: usize) -> u32 {
+    UID + count(index)
+}
+
+/// The name of the guest's function `index` in the guest's sysfs.
+pub fn address(index: usize) -> String {
+    format!("{:04x}:00:00.0", uid(index))
+}
+
+/// A guest has at most 256 functions: a profile has no more.
+fn count(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX >> 1)
+}
 
 /// What one QEMU is started with.
 #[derive(Debug, Clone)]
@@ -26,12 +90,14 @@ pub struct CommandLine {
     pub initramfs: PathBuf,
     /// The kernel's command line.
     pub append: String,
-    /// Socket of the function.
-    pub function: PathBuf,
+    /// The functions.
+    pub functions: Vec<Function>,
     /// Value of `-plugin`, if QEMU loads one.
     pub plugin: Option<OsString>,
     /// Socket of the console.
     pub console: PathBuf,
+    /// Socket of the monitor.
+    pub qmp: PathBuf,
     /// Socket of the network.
     pub network: PathBuf,
     /// Names and sockets of the serial ports.
@@ -45,8 +111,10 @@ impl CommandLine {
     #[must_use]
     pub fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::machine(u64::from(self.memory) << 20, None, &self.extra);
-        line.flags(&["-no-user-config", "-no-reboot"]);
+        line.flags(&["-no-user-config"]);
         line.add("-smp", self.processors.to_string());
+        // A guest that panics ends its QEMU; one that reboots comes back.
+        line.add("-action", "panic=exit-failure");
         line.add("-kernel", &self.kernel);
         line.add("-initrd", &self.initramfs);
         line.add("-append", &self.append);
@@ -60,6 +128,8 @@ impl CommandLine {
     fn devices(&self, line: &mut Line) {
         line.add("-chardev", socket("console", &self.console));
         line.add("-serial", "chardev:console");
+        line.add("-chardev", socket("qmp", &self.qmp));
+        line.add("-qmp", "chardev:qmp");
         line.add("-device", "virtio-serial-ccw,max_ports=31");
         for (name, path) in &self.ports {
             line.add("-chardev", socket(name, path));
@@ -75,7 +145,9 @@ impl CommandLine {
         line.add("-netdev", network);
         let card = format!("virtio-net-ccw,netdev=net,mac={}", mac(self.guest));
         line.add("-device", card);
-        line.function("ism", UID, FID, &self.function);
+        for device in self.functions.iter().flat_map(Function::devices) {
+            line.add("-device", device.to_string());
+        }
     }
 }
 
@@ -106,7 +178,7 @@ fn socket(id: &str, path: &Path) -> OsString {
 mod tests {
     use std::path::Path;
 
-    use super::{CommandLine, hands_over_whole, mac};
+    use super::{CommandLine, Function, address, hands_over_whole, mac};
 
     fn line(extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
@@ -116,9 +188,13 @@ mod tests {
             kernel: "/k".into(),
             initramfs: "/i".into(),
             append: "console=ttysclp0".into(),
-            function: "/tmp/a \"b\".sock".into(),
+            functions: vec![
+                Function::new(0, "/tmp/a \"b\".sock".into()),
+                Function::new(1, "/tmp/c.sock".into()),
+            ],
             plugin: Some("file=/p".into()),
             console: "/c".into(),
+            qmp: "/q".into(),
             network: "/n,1".into(),
             ports: vec![("port0".into(), "/p0".into())],
             extra: extra.iter().map(Into::into).collect(),
@@ -130,6 +206,23 @@ mod tests {
     #[test]
     fn a_comma_in_a_path_starts_no_new_option() {
         assert!(line(&[]).iter().any(|a| a.contains("addr.path=/n,,1,")));
+    }
+
+    #[test]
+    fn every_function_of_a_guest_has_ids_of_its_own() {
+        let line = line(&[]).join(" ");
+        for part in [
+            r#""uid":7}"#,
+            r#""uid":8}"#,
+            r#""fid":8,"#,
+            r#""fid":9,"#,
+            r#""target":"ism""#,
+            r#""target":"ism1""#,
+            "/tmp/c.sock",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert_eq!([address(0), address(9)], ["0007:00:00.0", "0010:00:00.0"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::folder::Folder;
 use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::setup::Setup;
-use crate::{bench, say, terminal};
+use crate::{bench, say, scenario, terminal};
 
 /// Exit status of a lab that a signal ended: this and its number, as shells have it.
 const SIGNALLED: u8 = 128;
@@ -33,7 +33,14 @@ pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
         let echoed = bench::serve_echo(socket).map_err(Error::file("connect to", socket));
         return echoed.map(|()| 0);
     }
+    if args.list_scenarios {
+        return show(&scenario::list(args.format)?);
+    }
+    if args.scenario_schema {
+        return show(&format!("{:#}\n", scenario::schema()));
+    }
     check(args)?;
+    let scenarios = scenario::check(&args.scenario, args.junit.as_deref())?;
     harness::keep_with(program);
     let folder = Folder::new(args.keep.as_deref())?;
     let setup = Setup::prepare(args, program, &folder)?;
@@ -42,16 +49,34 @@ pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
         .enable_all()
         .build()
         .map_err(Error::system("start the runtime"))?;
-    runtime.block_on(until_signalled(args, &setup, &folder))
+    if scenarios.is_empty() {
+        return runtime.block_on(until_signalled(args, &setup, &folder));
+    }
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            status = scenario::run(&scenarios, args, &setup, &folder) => status,
+            number = signals.any() => {
+                say(format_args!("signal {number}: ending"));
+                Ok(SIGNALLED + number)
+            }
+        }
+    })
 }
 
 fn check(args: &Args) -> Result<(), Error> {
     if let Some(text) = args.missing_guest() {
         return Err(Error::Usage(text));
     }
-    if args.run.is_none() && !args.bench && !terminal::present() {
+    let given = args.run.is_some() || args.bench || !args.scenario.is_empty();
+    if args.format != Format::Table && !args.bench && args.scenario.is_empty() {
         return Err(Error::Usage(
-            "standard input is no terminal, so there is no console to give: expected --run CMD or --bench".to_owned(),
+            "--format: expected --bench, --scenario or --list-scenarios with it".to_owned(),
+        ));
+    }
+    if !given && !terminal::present() {
+        return Err(Error::Usage(
+            "standard input is no terminal, so there is no console to give: expected --run CMD, --bench or --scenario".to_owned(),
         ));
     }
     Ok(())
@@ -105,7 +130,7 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
     tell_rules(&report);
     let failed = [
         args.fail_on_splat && splats > 0,
-        args.require_ism && tell_idle_functions(&report, guests.len()) > 0,
+        args.require_ism && tell_idle_guests(&report, guests.len(), setup.functions_per_guest) > 0,
     ];
     Ok(match status {
         0 if failed.contains(&true) => CHECK_FAILED,
@@ -125,20 +150,19 @@ fn tell_splats(guests: &[Arc<Guest>]) -> usize {
     count
 }
 
-/// Shows the guests whose function carried nothing; how many there are.
-fn tell_idle_functions(report: &Value, guests: usize) -> usize {
+/// Shows the guests whose functions carried nothing; how many there are. Each has `per_guest` functions.
+fn tell_idle_guests(report: &Value, guests: usize, per_guest: usize) -> usize {
     let functions = report["functions"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
-    let idle = functions
-        .iter()
-        .take(guests)
-        .enumerate()
-        .filter(|(_, function)| {
+    let idle = functions.chunks(per_guest.max(1)).take(guests).enumerate();
+    let idle = idle.filter(|(_, functions)| {
+        functions.iter().all(|function| {
             let count = |key: &str| function[key].as_u64().unwrap_or_default();
             // A guest that only receives sees interrupts, one that only sends makes moves.
             count("moves") == 0 && count("interrupts") == 0
-        });
+        })
+    });
     idle.inspect(|(number, _)| {
         say(format_args!(
             "guest {number}: no byte went through its ISM function (0 moves, 0 interrupts)"
@@ -226,6 +250,11 @@ fn print(figures: &Figures, format: Format) -> Result<u8, Error> {
             Error::system(what)(error.into())
         })?,
     };
+    show(&text)
+}
+
+/// Prints to standard output.
+fn show(text: &str) -> Result<u8, Error> {
     let mut output = std::io::stdout().lock();
     match output
         .write_all(text.as_bytes())

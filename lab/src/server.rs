@@ -2,12 +2,41 @@
 
 use std::path::PathBuf;
 
-use harness::Serving;
 use rustix::process::Signal;
 
 use crate::child::Child;
 use crate::error::Error;
 use crate::folder::Folder;
+
+/// What the server is started with.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// The program whose `serve` it is.
+    pub program: PathBuf,
+    /// The profile.
+    pub profile: PathBuf,
+    /// The folder of the functions' sockets.
+    pub sockets: PathBuf,
+    /// The event file, if events are wanted.
+    pub events: Option<PathBuf>,
+    /// The capture file, if messages are wanted.
+    pub capture: Option<PathBuf>,
+    /// The file for the totals at the end.
+    pub report: PathBuf,
+}
+
+impl Serving {
+    fn borrowed(&self) -> harness::Serving<'_> {
+        harness::Serving {
+            program: &self.program,
+            profile: Some(&self.profile),
+            sockets: &self.sockets,
+            events: self.events.as_deref(),
+            capture: self.capture.as_deref(),
+            report: Some(&self.report),
+        }
+    }
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -22,8 +51,8 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be started, or does not get ready.
-    pub async fn start(serving: &Serving<'_>, folder: &Folder) -> Result<Self, Error> {
-        let starting = serving.start(&folder.log("server.log"))?;
+    pub async fn start(serving: &Serving, folder: &Folder) -> Result<Self, Error> {
+        let starting = serving.borrowed().start(&folder.log("server.log"))?;
         let ready = tokio::task::spawn_blocking(|| starting.ready()).await;
         let ready = ready.map_err(|error| Error::system("wait for the server")(error.into()))?;
         let harness::Server { child, functions } = ready?;
@@ -38,12 +67,25 @@ impl Server {
         self.child.id()
     }
 
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.child.is_running()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+        self.child.signal(signal)
+    }
+
     /// Asks it to write its report.
     ///
     /// # Errors
     /// It is gone.
     pub fn ask_for_report(&self) -> Result<(), Error> {
-        self.child.signal(Signal::USR1)
+        self.signal(Signal::USR1)
     }
 
     /// Waits for an end that nobody asked for.

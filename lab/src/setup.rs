@@ -29,8 +29,14 @@ pub struct Setup {
     pub moves: Moves,
     /// The guests.
     pub recipe: Recipe,
+    /// Functions of each guest.
+    pub functions_per_guest: usize,
+    /// How many of them are there from the start; the others can be plugged later. All, without.
+    pub plugged: Option<usize>,
     /// Functions beside those of the guests.
     pub spare: usize,
+    /// The folder of the functions' sockets, instead of the temporary one.
+    pub sockets: Option<PathBuf>,
     /// Profile of the fabric, instead of the lab's own.
     pub profile: Option<PathBuf>,
     /// Where events go, if they are wanted.
@@ -84,7 +90,10 @@ impl Setup {
                 append: args.append.clone(),
                 extra: args.qemu_arg.clone(),
             },
-            spare: usize::from(args.bench),
+            functions_per_guest: args.functions_per_guest,
+            plugged: None,
+            spare: args.spare.max(usize::from(args.bench)),
+            sockets: args.sockets.clone(),
             profile: args.profile.clone(),
             events: args.events.clone(),
             capture: args.capture.clone(),

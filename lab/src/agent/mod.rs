@@ -11,6 +11,10 @@
 //!
 //! A command's standard input is empty. What it leaves running in the background must not keep its
 //! standard output or error.
+//!
+//! A guest may reboot. The ports stay connected, the agent begins anew, and a command that was under way
+//! has no answer. Before a slot is used again, an empty command tells where the new agent's answers
+//! begin.
 
 mod scan;
 mod slot;
@@ -20,7 +24,7 @@ use std::path::{Path, PathBuf};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::error::Error;
 pub use scan::Sink;
@@ -37,6 +41,9 @@ pub enum AgentError {
     /// The ports closed: QEMU ended.
     #[error("the guest ended before the command did")]
     Gone,
+    /// The guest was reset while the command ran.
+    #[error("the guest rebooted before the command ended")]
+    Rebooted,
     /// What came is not the answer that the protocol says.
     #[error("the guest's agent answered {0:?}, expected an exit status")]
     Garbled(String),
@@ -94,11 +101,11 @@ impl Listening {
         Ok(made)
     }
 
-    /// Waits for QEMU, then for the guest's greetings.
+    /// Waits for QEMU, then for the guest's greetings. `boots` changes whenever the guest is reset.
     ///
     /// # Errors
     /// The guest ended, or says something else.
-    pub async fn connected(&self) -> Result<Agent, AgentError> {
+    pub async fn connected(&self, boots: watch::Receiver<u64>) -> Result<Agent, AgentError> {
         let gone = |_| AgentError::Gone;
         let mut streams = Vec::new();
         for ports in &self.ports {
@@ -108,18 +115,19 @@ impl Listening {
         }
         let (sender, free) = mpsc::unbounded_channel();
         for (stdout, stderr) in streams {
-            let slot = greeted(stdout, stderr).await?;
+            let slot = greeted(stdout, stderr, *boots.borrow()).await?;
             // The receiver lives in this function.
             let _ = sender.send(slot);
         }
         Ok(Agent {
             sender,
             free: Mutex::new(free),
+            boots,
         })
     }
 }
 
-async fn greeted(stdout: UnixStream, stderr: UnixStream) -> Result<Slot, AgentError> {
+async fn greeted(stdout: UnixStream, stderr: UnixStream, boot: u64) -> Result<Slot, AgentError> {
     let mut stdout = BufReader::new(stdout);
     let mut line = String::new();
     match stdout.read_line(&mut line).await {
@@ -129,7 +137,11 @@ async fn greeted(stdout: UnixStream, stderr: UnixStream) -> Result<Slot, AgentEr
     if line.trim_end() != GREETING {
         return Err(AgentError::Garbled(line));
     }
-    Ok(Slot { stdout, stderr })
+    Ok(Slot {
+        stdout,
+        stderr,
+        boot,
+    })
 }
 
 /// A guest's agent.
@@ -137,14 +149,17 @@ async fn greeted(stdout: UnixStream, stderr: UnixStream) -> Result<Slot, AgentEr
 pub struct Agent {
     sender: mpsc::UnboundedSender<Slot>,
     free: Mutex<mpsc::UnboundedReceiver<Slot>>,
+    boots: watch::Receiver<u64>,
 }
 
 impl Agent {
     /// Runs a shell command, waiting for a free slot first; its exit status. What it prints goes
     /// to the sinks as it comes.
     ///
+    /// After a reboot of the guest it waits until the new agent answers.
+    ///
     /// # Errors
-    /// See [`AgentError`]. The slot is given up then, and when the call is.
+    /// See [`AgentError`]. The slot is given up then, unless the guest rebooted, and when the call is.
     pub async fn run_to(
         &self,
         command: &str,
@@ -155,10 +170,41 @@ impl Agent {
             let mut free = self.free.lock().await;
             free.recv().await.ok_or(AgentError::Gone)?
         };
-        let status = slot.run(&token()?, command, stdout, stderr).await?;
-        // The receiver lives as long as this value.
-        let _ = self.sender.send(slot);
-        Ok(status)
+        let mut boots = self.boots.clone();
+        self.meet(&mut slot, &mut boots).await?;
+        let (token, boot) = (token()?, slot.boot);
+        let result = tokio::select! {
+            status = slot.run(&token, command, stdout, stderr) => status,
+            () = boot_after(boot, &mut boots) => Err(AgentError::Rebooted),
+        };
+        if matches!(result, Ok(_) | Err(AgentError::Rebooted)) {
+            // The receiver lives as long as this value.
+            let _ = self.sender.send(slot);
+        }
+        result
+    }
+
+    /// Waits until the agent of the guest's present boot answers in `slot`.
+    async fn meet(
+        &self,
+        slot: &mut Slot,
+        boots: &mut watch::Receiver<u64>,
+    ) -> Result<(), AgentError> {
+        loop {
+            let now = *boots.borrow_and_update();
+            if slot.boot == now {
+                return Ok(());
+            }
+            let token = token()?;
+            tokio::select! {
+                met = slot.meet(&token) => {
+                    met?;
+                    slot.boot = now;
+                }
+                // It may reboot again meanwhile.
+                () = boot_after(now, boots) => {}
+            }
+        }
     }
 
     /// Runs a shell command and collects what it prints.
@@ -173,6 +219,13 @@ impl Agent {
             stdout,
             stderr,
         })
+    }
+}
+
+/// Waits for another boot than `boot`; for ever if QEMU has ended.
+async fn boot_after(boot: u64, boots: &mut watch::Receiver<u64>) {
+    if boots.wait_for(|now| *now != boot).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -9,6 +9,8 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use tokio::sync::watch;
+
 use super::{Agent, AgentError, Listening, SLOTS};
 
 const LOOP: &str = include_str!("../../guest/agent");
@@ -33,6 +35,13 @@ fn connect(path: &PathBuf) -> OwnedFd {
 }
 
 async fn agent() -> (Agent, Guest) {
+    let (agent, guest, _) = booting_agent().await;
+    (agent, guest)
+}
+
+/// An agent, its guest, and what counts the guest's boots.
+async fn booting_agent() -> (Agent, Guest, watch::Sender<u64>) {
+    let (boots, counted) = watch::channel(0);
     let folder = tempfile::tempdir().unwrap();
     let listening = Listening::new(|name| folder.path().join(name)).unwrap();
     let script = folder.path().join("agent");
@@ -53,8 +62,8 @@ async fn agent() -> (Agent, Guest) {
         let shell = shell.args(["-c", &line]).process_group(0).spawn().unwrap();
         shells.push(shell);
     }
-    let agent = listening.connected().await.unwrap();
-    (agent, Guest(shells, folder))
+    let agent = listening.connected(counted).await.unwrap();
+    (agent, Guest(shells, folder), boots)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -117,5 +126,26 @@ fn a_guest_that_ends_in_the_middle_is_told() {
         };
         let (result, ()) = tokio::join!(run, end);
         assert!(matches!(result, Err(AgentError::Gone)), "{result:?}");
+    });
+}
+
+#[test]
+fn a_guest_that_reboots_cuts_its_command_off_and_takes_the_next() {
+    block_on(async {
+        let (agent, guest, boots) = booting_agent().await;
+        let slots = guest.1.path().join("begun");
+        let command = format!("echo begun; touch {}; exec sleep 1000", slots.display());
+        let reboot = async {
+            while !slots.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            boots.send_replace(1);
+        };
+        let (result, ()) = tokio::join!(agent.run(&command), reboot);
+        assert!(matches!(result, Err(AgentError::Rebooted)), "{result:?}");
+        // The others take commands, once the agent answers anew.
+        for _ in 0..2 {
+            assert_eq!(agent.run("echo hello").await.unwrap().stdout, b"hello\n");
+        }
     });
 }

@@ -39,6 +39,15 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
         "expected a guest's number, a colon and a shell command",
     );
     refused(&["--run", "x", "--bench"], "cannot be used with");
+    refused(&["--scenario", "all", "--run", "x"], "cannot be used with");
+    refused(
+        &["--run", "x", "--format", "json"],
+        "--format: expected --bench, --scenario",
+    );
+    refused(
+        &["--run", "x", "--functions-per-guest", "0"],
+        "expected a number from 1 to 16",
+    );
     refused(&["--bench", "--observe"], "cannot be used with");
     refused(&["--initrd", "x"], "--kernel");
     refused(&["--memory", "1", "--run", "x"], "128..=65536");
@@ -51,7 +60,7 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
 fn without_a_terminal_there_is_no_console() {
     refused(
         &[],
-        "standard input is no terminal, so there is no console to give: expected --run CMD or --bench",
+        "standard input is no terminal, so there is no console to give: expected --run CMD, --bench or --scenario",
     );
 }
 

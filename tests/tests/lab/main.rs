@@ -6,6 +6,7 @@
 //! | `command_line` | arguments, exit status, trouble, signals |
 //! | `one_guest` | the driver, SMC-D within a guest, leaks; observing instead of forwarding |
 //! | `two_guests` | SMC-D between guests, and the death of one |
+//! | `scenarios` | scenarios hold, and a check that fails is told |
 //! | `linux72` | the driver below the dibs layer |
 //! | `bench` | the measurements come about |
 //! | `zpci_qemu` | a QEMU with the changes of `qemu/`, without any plugin |
@@ -15,5 +16,6 @@ mod command_line;
 mod linux72;
 mod one_guest;
 mod running;
+mod scenarios;
 mod two_guests;
 mod zpci_qemu;

@@ -1,0 +1,89 @@
+//! What a guest printed since a scenario began.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::agent::Sink;
+use crate::guest::Guest;
+
+/// As much of one guest's command output as is kept for `prints`.
+const MOST: usize = 4 << 20;
+
+/// What a guest's console and the scenario's commands in it printed.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    guest: Arc<Guest>,
+    console_from: u64,
+    commands: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Heard {
+    /// Listens to `guest` from now on.
+    pub fn new(guest: &Arc<Guest>) -> Self {
+        Self {
+            guest: Arc::clone(guest),
+            console_from: guest.console.length(),
+            commands: Arc::default(),
+        }
+    }
+
+    /// The guest's number.
+    pub fn guest_number(&self) -> usize {
+        self.guest.number
+    }
+
+    /// Whether `text` was printed.
+    pub fn has(&self, text: &str) -> bool {
+        let said = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        contains(&said, text) || contains(&self.console(), text)
+    }
+
+    /// What the console printed.
+    pub fn console(&self) -> Vec<u8> {
+        self.guest.console.printed(self.console_from)
+    }
+
+    /// A place for a command's output, which is heard here as well.
+    pub fn output(&self) -> Output {
+        Output {
+            own: Arc::default(),
+            heard: Arc::clone(&self.commands),
+        }
+    }
+}
+
+/// Whether `text` stands in `bytes`.
+pub fn contains(bytes: &[u8], text: &str) -> bool {
+    text.is_empty()
+        || bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+}
+
+/// What a command printed.
+#[derive(Debug, Clone)]
+pub struct Output {
+    own: Arc<Mutex<Vec<u8>>>,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Output {
+    /// What it printed so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.own
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Sink for Output {
+    fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        for place in [&self.own, &self.heard] {
+            let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < MOST {
+                kept.extend_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,352 @@
+//! What must hold at the end of a scenario.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::drive;
+use super::format::Place;
+use super::outcome::Carriage;
+use super::stage::{POLL, Stage};
+use crate::splat;
+
+/// How long the server may take to drop what a driver, or a guest, gave back.
+const DROPPED: Duration = Duration::from_secs(30);
+/// Severities of which a broken rule counts.
+const COUNTED: [&str; 2] = ["warn", "reject"];
+/// Prints the SMC-D sockets of the guest that are no listeners, a line each.
+const SOCKETS: &str = "smcd-tool info | tr '{' '\\n' | grep '\"mode\":\"smcd\"'; :";
+
+impl Stage<'_> {
+    /// Checks everything, and takes the drivers from their functions and gives them back; what each
+    /// function carried.
+    pub async fn judge(&mut self) -> Vec<Carriage> {
+        self.guests_and_server();
+        let functions = if self.lab.server_is_running() {
+            match self.lab.report().await {
+                Ok(report) => self.carriage(&report).await,
+                Err(error) => {
+                    self.failures.push(error.to_string());
+                    Vec::new()
+                }
+            }
+        } else {
+            Vec::new()
+        };
+        self.carried(&functions);
+        // What fails below is of no use after a step that failed.
+        if self.failures.is_empty() {
+            self.sockets().await;
+        }
+        if self.failures.is_empty() && self.lab.server_is_running() {
+            self.nothing_left().await;
+            self.rules().await;
+        }
+        self.splats();
+        functions
+    }
+
+    fn guests_and_server(&mut self) {
+        let expect = &self.scenario.expect;
+        for guest in self.lab.guests() {
+            let ended = expect.guests_ended.contains(&guest.number);
+            if guest.is_running() == ended {
+                let how = if ended {
+                    "runs, but should have ended"
+                } else {
+                    "its QEMU has ended"
+                };
+                self.failures.push(guest.failure(how).to_string());
+            }
+        }
+        if self.lab.server_is_running() == expect.server_ended {
+            let how = if expect.server_ended {
+                "runs, but should have ended"
+            } else {
+                "has ended"
+            };
+            self.failures.push(format!("the server {how}"));
+        }
+    }
+
+    async fn carriage(&self, report: &Value) -> Vec<Carriage> {
+        let mut all = Vec::new();
+        for guest in self.lab.guests() {
+            for function in 0..self.scenario.lab.functions_per_guest {
+                let number = self.lab.number_of(guest.number, function);
+                let count = |key: &str| {
+                    let of = |report: &Value| report["functions"][number][key].as_u64();
+                    of(report)
+                        .unwrap_or_default()
+                        .saturating_sub(of(&self.before).unwrap_or_default())
+                };
+                let chid = if guest.is_running() {
+                    let command = drive::chid(function);
+                    let said = tokio::time::timeout(DROPPED, guest.run(&command)).await;
+                    let said = said
+                        .ok()
+                        .and_then(Result::ok)
+                        .filter(|output| output.status == 0);
+                    said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+                } else {
+                    None
+                };
+                all.push(Carriage {
+                    guest: guest.number,
+                    function,
+                    chid,
+                    moves: count("moves"),
+                    interrupts: count("interrupts"),
+                });
+            }
+        }
+        all
+    }
+
+    fn carried(&mut self, functions: &[Carriage]) {
+        for expected in &self.scenario.expect.carried {
+            let at = format!("guest {} function {}", expected.guest, expected.function);
+            let found = functions
+                .iter()
+                .find(|each| (each.guest, each.function) == (expected.guest, expected.function));
+            let Some(found) = found else {
+                self.failures
+                    .push(format!("{at}: nobody knows what it carried"));
+                continue;
+            };
+            if expected.chid.is_some() && expected.chid != found.chid {
+                self.failures.push(format!(
+                    "{at}: CHID {}, expected {}",
+                    found.chid.as_deref().unwrap_or("unknown"),
+                    expected.chid.as_deref().unwrap_or_default()
+                ));
+            }
+            let counts = [
+                ("moves", found.moves, expected.moves),
+                ("interrupts", found.interrupts, expected.interrupts),
+            ];
+            for (what, count, range) in counts {
+                // Counters stay far below the numbers that a double cannot tell apart.
+                if let Err(why) = range.judge(count as f64) {
+                    self.failures.push(format!("{at}: {what}: {why}"));
+                }
+            }
+        }
+    }
+
+    /// Ends the guest tool, and waits until no SMC-D connection is left.
+    async fn sockets(&mut self) {
+        let bound = Duration::from_secs(self.scenario.expect.sockets_within_s);
+        let living: Vec<_> = self
+            .lab
+            .guests()
+            .iter()
+            .filter(|guest| guest.is_running())
+            .cloned()
+            .collect();
+        let mut failures = Vec::new();
+        for guest in living {
+            let end = Instant::now() + bound;
+            let ended = async {
+                guest.run("killall smcd-tool 2>/dev/null; :").await?;
+                loop {
+                    let output = guest.run(SOCKETS).await?;
+                    if output.stdout.is_empty() || Instant::now() > end {
+                        return Ok::<_, crate::error::Error>(output.stdout);
+                    }
+                    tokio::time::sleep(POLL * 4).await;
+                }
+            };
+            match tokio::time::timeout(bound + DROPPED, ended).await {
+                Ok(Ok(left)) if left.is_empty() => {}
+                Ok(Ok(left)) => failures.push(format!(
+                    "guest {}: SMC-D connections are still there after {} s: {}",
+                    guest.number,
+                    bound.as_secs(),
+                    String::from_utf8_lossy(&left).trim()
+                )),
+                Ok(Err(error)) => failures.push(error.to_string()),
+                Err(_) => failures.push(guest.failure("it answers no more").to_string()),
+            }
+        }
+        self.failures.extend(failures);
+    }
+
+    /// Takes every driver from its function and looks whether the server holds anything; gives the
+    /// functions back.
+    async fn nothing_left(&mut self) {
+        let mut failures = Vec::new();
+        for guest in self.lab.guests().to_vec() {
+            for function in 0..self.scenario.lab.functions_per_guest {
+                let at = Place {
+                    guest: guest.number,
+                    function,
+                };
+                if self.scenario.expect.lost_functions.contains(&at) {
+                    continue;
+                }
+                let left = if guest.is_running() {
+                    tokio::time::timeout(DROPPED * 2, self.driver_taken(at)).await
+                } else {
+                    Ok(self.held_until_dropped(at, &GUEST_HOLDS).await)
+                };
+                let why = match left {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(why)) => why,
+                    Err(_) => {
+                        let stacks = drive::stacks();
+                        let said = tokio::time::timeout(DROPPED, guest.run(&stacks)).await;
+                        let said = said.ok().and_then(Result::ok).map(|said| said.stdout);
+                        format!(
+                            "the driver does not come off and back within 60 s; the kernel waits in: {}",
+                            String::from_utf8_lossy(&said.unwrap_or_default()).trim()
+                        )
+                    }
+                };
+                failures.push(format!("guest {} function {function}: {why}", guest.number));
+            }
+        }
+        self.failures.extend(failures);
+    }
+
+    async fn driver_taken(&self, at: Place) -> Result<(), String> {
+        let plugged = self.scenario.lab.plugged;
+        let present = format!(
+            "[ -e /sys/bus/pci/devices/{} ]",
+            crate::qemu::address(at.function)
+        );
+        if plugged.is_some_and(|plugged| at.function >= plugged)
+            && self.shell(at.guest, &present).await.is_err()
+        {
+            return self.held_until_dropped(at, &GUEST_HOLDS).await;
+        }
+        self.shell(at.guest, &drive::unbind(at.function)).await?;
+        let held = self.held_until_dropped(at, &DRIVER_HOLDS).await;
+        self.shell(at.guest, &drive::bind(at.function)).await?;
+        held
+    }
+
+    /// Waits until the server's report has nothing of `keys` for a function, DMBs that may be left
+    /// aside.
+    async fn held_until_dropped(&self, at: Place, keys: &[&str]) -> Result<(), String> {
+        let number = self.lab.number_of(at.guest, at.function);
+        let end = Instant::now() + DROPPED;
+        loop {
+            let report = self.lab.report().await.map_err(|error| error.to_string())?;
+            let held: Vec<String> = keys
+                .iter()
+                .filter_map(|key| {
+                    let value = &report["functions"][number][*key];
+                    let most = if *key == "dmbs" {
+                        self.scenario.expect.dmbs_left
+                    } else {
+                        0
+                    };
+                    let none = value == false || value.as_u64().is_some_and(|count| count <= most);
+                    (!none).then(|| format!("{key}: {value}"))
+                })
+                .collect();
+            if held.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!("the server still holds {}", held.join(", ")));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn rules(&mut self) {
+        let report = match self.lab.report().await {
+            Ok(report) => report,
+            Err(error) => return self.failures.push(error.to_string()),
+        };
+        let broken = newly_broken(&self.before, &report);
+        let expected = &self.scenario.expect.rules_broken;
+        for (rule, said) in &broken {
+            let allowed = &self.scenario.expect.rules_allowed;
+            if !expected.contains(rule) && !allowed.contains(rule) {
+                self.failures.push(said.clone());
+            }
+        }
+        for rule in expected {
+            if !broken.iter().any(|(each, _)| each == rule) {
+                self.failures
+                    .push(format!("rule {rule} is not broken, but should be"));
+            }
+        }
+    }
+
+    fn splats(&mut self) {
+        let allowed = &self.scenario.expect.splats;
+        for heard in &self.heard {
+            let console = heard.console();
+            for line in splat::find(&String::from_utf8_lossy(&console)) {
+                if !allowed.iter().any(|beginning| line.starts_with(beginning)) {
+                    let number = heard.guest_number();
+                    self.failures
+                        .push(format!("guest {number}: kernel splat: {line}"));
+                }
+            }
+        }
+    }
+}
+
+/// What a driver that is taken from its function must have given back.
+const DRIVER_HOLDS: [&str; 3] = ["dmbs", "sba", "ieq"];
+/// What the server must hold no more of a guest that has ended. The function itself keeps its state until
+/// the next client resets it.
+const GUEST_HOLDS: [&str; 4] = ["connected", "dma_maps", "guest_files", "eventfds"];
+
+/// Rules that were broken between two reports, as far as they count: id, and a sentence.
+fn newly_broken(before: &Value, after: &Value) -> Vec<(String, String)> {
+    let rules = |report: &Value, number: usize| -> Vec<Value> {
+        report["functions"][number]["rules"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    let count = after["functions"].as_array().map_or(0, Vec::len);
+    let mut broken = Vec::new();
+    for number in 0..count {
+        let earlier = rules(before, number);
+        for rule in rules(after, number) {
+            let times = |rule: &Value| rule["violations"].as_u64().unwrap_or_default();
+            let was = earlier
+                .iter()
+                .find(|each| each["rule"] == rule["rule"])
+                .map_or(0, times);
+            let severity = rule["severity"].as_str().unwrap_or_default();
+            if times(&rule) > was && COUNTED.contains(&severity) {
+                let id = rule["rule"].as_str().unwrap_or_default().to_owned();
+                let name = after["functions"][number]["name"]
+                    .as_str()
+                    .unwrap_or_default();
+                let said = format!("{name}: rule {id} ({severity}) is broken");
+                broken.push((id, said));
+            }
+        }
+    }
+    broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newly_broken;
+    use serde_json::json;
+
+    #[test]
+    fn only_new_and_serious_violations_count() {
+        let report = |a: u64, b: u64| {
+            json!({ "functions": [{ "name": "ism0", "rules": [
+                { "rule": "a", "severity": "warn", "violations": a },
+                { "rule": "b", "severity": "note", "violations": b },
+            ]}]})
+        };
+        assert_eq!(newly_broken(&report(1, 0), &report(1, 5)), []);
+        let broken = newly_broken(&report(1, 0), &report(2, 0));
+        assert_eq!(broken[0].0, "a");
+        assert_eq!(broken[0].1, "ism0: rule a (warn) is broken");
+        assert_eq!(newly_broken(&json!(null), &report(1, 0)).len(), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! Scenarios by file or name, checked before anything starts.
+
+use std::path::Path;
+
+use super::format::{Action, Place, SCHEMA_VERSION, Scenario, Shape, When};
+use super::library;
+use crate::error::Error;
+
+/// The scenarios that `wanted` names: a file, a scenario of the library, `default` or `all`.
+///
+/// # Errors
+/// There is no such scenario, or the file holds none.
+pub fn named(wanted: &str) -> Result<Vec<Scenario>, Error> {
+    match wanted {
+        "all" => return library::all(),
+        "default" => {
+            let all = library::all()?;
+            return Ok(all
+                .into_iter()
+                .filter(|scenario| scenario.by_default)
+                .collect());
+        }
+        _ => {}
+    }
+    if let Some(text) = library::text(wanted) {
+        return parse(wanted, text).map(|scenario| vec![scenario]);
+    }
+    let path = Path::new(wanted);
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::Usage(format!(
+            "--scenario {wanted}: {error}; expected a file, `all`, `default`, or a name that \
+             `lab --list-scenarios` shows"
+        ))
+    })?;
+    parse(wanted, &text).map(|scenario| vec![scenario])
+}
+
+/// The scenario in `text`, which `place` names in errors.
+///
+/// # Errors
+/// It is none, or it names what it has not.
+pub fn parse(place: &str, text: &str) -> Result<Scenario, Error> {
+    let wrong = |what: String| Error::Usage(format!("{place}: {what}"));
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let scenario: Scenario = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        wrong(format!("{path}: {}", error.into_inner()))
+    })?;
+    reader.end().map_err(|error| wrong(error.to_string()))?;
+    check(&scenario).map_err(wrong)?;
+    Ok(scenario)
+}
+
+fn check(scenario: &Scenario) -> Result<(), String> {
+    let expected = |what: &str, found: &dyn std::fmt::Display, right: &str| {
+        Err(format!("{what}: {found}, expected {right}"))
+    };
+    if scenario.schema_version != SCHEMA_VERSION {
+        return expected("schema_version", &scenario.schema_version, "1");
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if scenario.name.is_empty() || !scenario.name.chars().all(plain) {
+        let right = "lower-case letters, digits and `-`";
+        return expected("name", &format!("{:?}", scenario.name), right);
+    }
+    if scenario.shows.trim().is_empty() {
+        return expected("shows", &"nothing", "a sentence");
+    }
+    shape(&scenario.lab)?;
+    steps(scenario)?;
+    let lab = &scenario.lab;
+    for (index, carried) in scenario.expect.carried.iter().enumerate() {
+        let at = Place {
+            guest: carried.guest,
+            function: carried.function,
+        };
+        place(&format!("expect.carried[{index}]"), at, lab)?;
+    }
+    for (index, lost) in scenario.expect.lost_functions.iter().enumerate() {
+        place(&format!("expect.lost_functions[{index}]"), *lost, lab)?;
+    }
+    for (index, number) in scenario.expect.guests_ended.iter().enumerate() {
+        guest(&format!("expect.guests_ended[{index}]"), *number, lab)?;
+    }
+    Ok(())
+}
+
+fn shape(lab: &Shape) -> Result<(), String> {
+    let between = |name: &str, value: usize, least: usize, most: usize| {
+        if (least..=most).contains(&value) {
+            return Ok(());
+        }
+        Err(format!("lab.{name}: {value}, expected {least} to {most}"))
+    };
+    between("guests", lab.guests, 1, 8)?;
+    between("functions_per_guest", lab.functions_per_guest, 1, 8)?;
+    let plugged = lab.plugged.unwrap_or(lab.functions_per_guest);
+    between("plugged", plugged, 0, lab.functions_per_guest)?;
+    between("smp", usize::try_from(lab.smp).unwrap_or(usize::MAX), 1, 8)
+}
+
+fn guest(key: &str, number: usize, lab: &Shape) -> Result<(), String> {
+    if number < lab.guests {
+        return Ok(());
+    }
+    let last = lab.guests - 1;
+    Err(format!(
+        "{key}: guest {number}, expected 0 to {last}: the lab has no more"
+    ))
+}
+
+fn place(key: &str, at: Place, lab: &Shape) -> Result<(), String> {
+    guest(key, at.guest, lab)?;
+    if at.function < lab.functions_per_guest {
+        return Ok(());
+    }
+    let last = lab.functions_per_guest - 1;
+    Err(format!(
+        "{key}: function {}, expected 0 to {last}: a guest has no more",
+        at.function
+    ))
+}
+
+fn steps(scenario: &Scenario) -> Result<(), String> {
+    let lab = &scenario.lab;
+    let mut running: Vec<&str> = Vec::new();
+    for (index, step) in scenario.steps.iter().enumerate() {
+        let key = format!("steps[{index}].do");
+        match &step.action {
+            Action::Run(run) => {
+                guest(&key, run.guest, lab)?;
+                if let Some(name) = run.name.as_deref() {
+                    if running.contains(&name) {
+                        return Err(format!("{key}: the name {name:?} is given twice"));
+                    }
+                    running.push(name);
+                }
+            }
+            Action::Finish(named) => {
+                if !running.contains(&named.name.as_str()) {
+                    return Err(format!(
+                        "{key}: no command before it has the name {:?}",
+                        named.name
+                    ));
+                }
+                running.retain(|name| *name != named.name);
+            }
+            Action::Serve(serve) => guest(&key, serve.guest, lab)?,
+            Action::Qmp(qmp) => guest(&key, qmp.guest, lab)?,
+            Action::Unbind(at)
+            | Action::Bind(at)
+            | Action::Recover(at)
+            | Action::PowerOff(at)
+            | Action::PowerOn(at)
+            | Action::Remove(at)
+            | Action::Plug(at)
+            | Action::Unplug(at) => place(&key, *at, lab)?,
+            Action::Rescan(of)
+            | Action::Reload(of)
+            | Action::LinkDown(of)
+            | Action::LinkUp(of)
+            | Action::Pause(of)
+            | Action::Resume(of)
+            | Action::Reboot(of)
+            | Action::Kill(of) => guest(&key, of.guest, lab)?,
+            Action::WaitS(seconds) => time(&key, *seconds)?,
+            Action::Server(_) => {}
+        }
+        let key = format!("steps[{index}].when");
+        match &step.when {
+            None => {}
+            Some(When::AfterS(seconds)) => time(&key, *seconds)?,
+            Some(When::Command(count)) => {
+                let at = Place {
+                    guest: count.guest,
+                    function: count.function,
+                };
+                place(&key, at, lab)?;
+            }
+            Some(When::Moves(count) | When::Interrupts(count)) => {
+                let at = Place {
+                    guest: count.guest,
+                    function: count.function,
+                };
+                place(&key, at, lab)?;
+            }
+            Some(When::Prints(prints)) => guest(&key, prints.guest, lab)?,
+        }
+    }
+    Ok(())
+}
+
+/// Seconds that a clock can wait.
+fn time(key: &str, seconds: f64) -> Result<(), String> {
+    if (0.0..=86_400.0).contains(&seconds) {
+        return Ok(());
+    }
+    Err(format!("{key}: {seconds} s, expected 0 to 86400"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use serde_json::{Value, json};
+
+use super::{named, parse};
+
+fn scenario(change: impl FnOnce(&mut Value)) -> Result<(), String> {
+    let mut value = json!({
+        "schema_version": 1,
+        "name": "a-b-1",
+        "shows": "It shows a thing.",
+        "lab": { "guests": 2 },
+        "steps": [
+            { "do": { "run": { "guest": 1, "command": "true", "name": "x" } } },
+            { "when": { "moves": { "guest": 0, "nth": 3 } }, "do": { "kill": { "guest": 1 } } },
+            { "do": { "finish": { "name": "x" } }, "within_s": 9 },
+        ],
+        "expect": { "guests_ended": [1] },
+    });
+    change(&mut value);
+    let parsed = parse("file.json", &value.to_string());
+    parsed.map(drop).map_err(|error| {
+        assert!(error.is_usage(), "{error}");
+        error.to_string()
+    })
+}
+
+#[track_caller]
+fn refused(change: impl FnOnce(&mut Value), part: &str) {
+    let text = scenario(change).expect_err("it is refused");
+    assert!(text.starts_with("file.json: "), "{text}");
+    assert!(text.contains(part), "{text}");
+}
+
+#[test]
+fn what_is_right_is_taken_and_written_again_as_the_same() {
+    scenario(|_| {}).unwrap();
+    for one in named("all").unwrap() {
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(parse(&one.name, &text).unwrap(), one);
+    }
+}
+
+#[test]
+fn an_error_names_the_key_and_what_was_expected() {
+    refused(
+        |v| v["schema_version"] = 2.into(),
+        "schema_version: 2, expected 1",
+    );
+    refused(
+        |v| v["name"] = "A b".into(),
+        "name: \"A b\", expected lower-case letters",
+    );
+    refused(
+        |v| v["shows"] = " ".into(),
+        "shows: nothing, expected a sentence",
+    );
+    refused(
+        |v| v["steps"][0]["do"]["run"]["gest"] = 1.into(),
+        "steps[0]",
+    );
+    refused(
+        |v| v["steps"][1]["do"] = json!({ "explode": {} }),
+        "explode",
+    );
+    refused(
+        |v| v["steps"][0]["do"]["run"]["guest"] = 2.into(),
+        "steps[0].do: guest 2, expected 0 to 1",
+    );
+    refused(
+        |v| v["steps"][1]["when"]["moves"]["function"] = 1.into(),
+        "steps[1].when: function 1, expected 0 to 0",
+    );
+    refused(
+        |v| v["steps"][2]["do"]["finish"]["name"] = "y".into(),
+        "no command before it has the name \"y\"",
+    );
+    refused(
+        |v| v["steps"][1]["do"] = json!({ "wait-s": -1 }),
+        "steps[1].do: -1 s, expected 0 to 86400",
+    );
+    refused(
+        |v| v["lab"]["guests"] = 9.into(),
+        "lab.guests: 9, expected 1 to 8",
+    );
+    refused(
+        |v| v["lab"]["plugged"] = 2.into(),
+        "lab.plugged: 2, expected 0 to 1",
+    );
+    refused(
+        |v| v["expect"]["guests_ended"] = json!([3]),
+        "expect.guests_ended[0]: guest 3",
+    );
+    let again = json!({ "do": { "run": { "guest": 1, "command": "true", "name": "x" } } });
+    refused(
+        |v| v["steps"].as_array_mut().unwrap().insert(0, again),
+        "the name \"x\" is given twice",
+    );
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_told_with_where_to_look() {
+    let text = named("no-such-scenario").unwrap_err().to_string();
+    assert!(text.contains("--list-scenarios"), "{text}");
+    let default: Vec<_> = named("default").unwrap();
+    assert!(!default.is_empty() && default.iter().all(|one| one.by_default));
+}

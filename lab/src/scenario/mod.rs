@@ -1,0 +1,25 @@
+//! Scenarios: what guests do on a fabric, what happens to them, and what must hold afterwards.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`format`] | a scenario as JSON |
+//! | `load`, `library` | by file or name; those that are compiled in |
+//! | `suite` | several scenarios, on as few labs as can be |
+//! | `stage`, `command`, `drive` | the steps of one |
+//! | `tail`, `heard` | what steps wait for: events of the server, words of a guest |
+//! | `judge` | what must hold at the end |
+//! | `outcome` | table, JSON and JUnit |
+
+mod command;
+mod drive;
+pub mod format;
+mod heard;
+mod judge;
+mod library;
+mod load;
+mod outcome;
+mod stage;
+mod suite;
+mod tail;
+
+pub use suite::{check, list, run, schema};

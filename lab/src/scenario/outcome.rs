@@ -1,0 +1,202 @@
+//! What came of scenarios: as a table, JSON and JUnit.
+
+use std::time::Duration;
+
+use comfy_table::{Cell, Table, presets};
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use serde::Serialize;
+
+/// The version of the JSON form.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What came of one scenario.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub shows: String,
+    /// Whether everything held.
+    pub passed: bool,
+    /// What did not, a sentence each.
+    pub failures: Vec<String>,
+    /// How long it took, without the guests' boot, in seconds.
+    pub seconds: f64,
+    /// What each function carried.
+    pub functions: Vec<Carriage>,
+}
+
+/// What a function carried during a scenario.
+#[derive(Debug, Clone, Serialize)]
+pub struct Carriage {
+    /// The guest.
+    pub guest: usize,
+    /// Which of its functions.
+    pub function: usize,
+    /// The CHID by which the guest's kernel knows the function; none if the guest has ended or lacks
+    /// the function.
+    pub chid: Option<String>,
+    /// Data moves that the function made.
+    pub moves: u64,
+    /// Interrupts that it raised.
+    pub interrupts: u64,
+}
+
+/// The outcomes of a run.
+#[derive(Debug, Serialize)]
+pub struct Outcomes {
+    schema_version: u32,
+    passed: usize,
+    failed: usize,
+    scenarios: Vec<Outcome>,
+}
+
+impl Outcomes {
+    /// All outcomes of a run.
+    pub fn new(scenarios: Vec<Outcome>) -> Self {
+        let passed = scenarios.iter().filter(|outcome| outcome.passed).count();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            passed,
+            failed: scenarios.len() - passed,
+            scenarios,
+        }
+    }
+
+    /// Whether every scenario passed.
+    pub fn all_passed(&self) -> bool {
+        self.failed == 0
+    }
+
+    /// A table for people, with what failed below it.
+    pub fn to_table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        table.set_header(["scenario", "verdict", "s", "device: moves, interrupts"]);
+        for outcome in &self.scenarios {
+            let carried: Vec<String> = outcome.functions.iter().map(Carriage::line).collect();
+            table.add_row([
+                Cell::new(&outcome.name),
+                Cell::new(if outcome.passed { "pass" } else { "FAIL" }),
+                Cell::new(format!("{:.1}", outcome.seconds)),
+                Cell::new(carried.join("\n")),
+            ]);
+        }
+        let mut text = format!("{table}\n");
+        for outcome in &self.scenarios {
+            for failure in &outcome.failures {
+                text.push_str(&format!("{}: {failure}\n", outcome.name));
+            }
+        }
+        text.push_str(&format!("{} passed, {} failed\n", self.passed, self.failed));
+        text
+    }
+
+    /// JSON.
+    ///
+    /// # Errors
+    /// Never in practice: every value has a JSON form.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    /// JUnit XML: a suite with a case for each scenario.
+    ///
+    /// # Errors
+    /// A text that XML cannot hold.
+    pub fn to_junit(&self) -> Result<String, quick_junit::SerializeError> {
+        let mut file = quick_junit::Report::new("lab scenarios");
+        let mut suite = TestSuite::new("scenarios");
+        for outcome in &self.scenarios {
+            let status = if outcome.passed {
+                TestCaseStatus::success()
+            } else {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                status.set_type("does-not-hold");
+                status.set_message(outcome.failures.join("\n"));
+                status
+            };
+            let mut case = TestCase::new(outcome.name.clone(), status);
+            case.set_classname("lab");
+            case.set_time(Duration::from_secs_f64(outcome.seconds.max(0.0)));
+            let carried: Vec<String> = outcome.functions.iter().map(Carriage::line).collect();
+            case.set_system_out(format!("{}\n{}", outcome.shows, carried.join("\n")));
+            suite.add_test_case(case);
+        }
+        file.add_test_suite(suite);
+        file.to_string()
+    }
+}
+
+impl Carriage {
+    fn line(&self) -> String {
+        let chid = self.chid.as_deref().unwrap_or("no CHID");
+        format!(
+            "guest {} function {} ({chid}): {}, {}",
+            self.guest, self.function, self.moves, self.interrupts
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Carriage, Outcome, Outcomes};
+
+    fn outcomes() -> Outcomes {
+        let outcome = |name: &str, failures: &[&str]| Outcome {
+            name: name.to_owned(),
+            shows: "One thing <and> another.".to_owned(),
+            passed: failures.is_empty(),
+            failures: failures.iter().map(|text| (*text).to_owned()).collect(),
+            seconds: 1.25,
+            functions: vec![Carriage {
+                guest: 0,
+                function: 1,
+                chid: Some("0x07c0".to_owned()),
+                moves: 12,
+                interrupts: 3,
+            }],
+        };
+        Outcomes::new(vec![
+            outcome("right", &[]),
+            outcome("wrong", &["guest 0: \u{1b}no"]),
+        ])
+    }
+
+    #[test]
+    fn a_table_names_what_failed_and_which_device_carried() {
+        let text = outcomes().to_table();
+        for part in [
+            "right",
+            "FAIL",
+            "(0x07c0): 12, 3",
+            "wrong: guest 0:",
+            "1 passed, 1 failed",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!outcomes().all_passed());
+    }
+
+    #[test]
+    fn junit_has_a_case_for_each_and_escapes_what_xml_has_not() {
+        let text = outcomes().to_junit().unwrap();
+        for part in [
+            r#"tests="2""#,
+            r#"failures="1""#,
+            "&lt;and&gt;",
+            "does-not-hold",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn json_counts() {
+        let value: serde_json::Value =
+            serde_json::from_str(&outcomes().to_json().unwrap()).unwrap();
+        assert_eq!((&value["passed"], &value["failed"]), (&1.into(), &1.into()));
+        assert_eq!(value["scenarios"][0]["functions"][0]["moves"], 12);
+    }
+}

@@ -1,0 +1,366 @@
+//! A scenario on a running lab: its steps, one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::format::{Action, Place, Run, Scenario, ServerAction, Step, When};
+use super::heard::Heard;
+use super::outcome::Outcome;
+use super::tail::{Counts, Tail};
+use super::{command, drive};
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::guest::Guest;
+use crate::lab::Lab;
+use crate::qemu::Function;
+use crate::say;
+
+/// How often something is looked at that tells nobody when it changes.
+pub const POLL: Duration = Duration::from_millis(50);
+
+/// A running command.
+type Running = JoinHandle<Result<(), String>>;
+
+/// A scenario on a lab.
+pub struct Stage<'a> {
+    /// The lab.
+    pub lab: &'a mut Lab,
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// What each guest printed.
+    pub heard: Vec<Heard>,
+    /// What does not hold so far.
+    pub failures: Vec<String>,
+    /// The server's totals at the beginning.
+    pub before: Value,
+    folder: &'a Folder,
+    begun: Instant,
+    tail: Option<&'a mut Tail>,
+    counts: Counts,
+    running: BTreeMap<String, Running>,
+    servers: usize,
+}
+
+/// Plays `scenario` on `lab`; what came of it. `tail` counts the server's events, if there are any.
+///
+/// # Errors
+/// The lab itself fails: the server writes no report.
+pub async fn play(
+    scenario: &Scenario,
+    lab: &mut Lab,
+    folder: &Folder,
+    mut tail: Option<&mut Tail>,
+) -> Result<Outcome, Error> {
+    let before = lab.report().await?;
+    let counts = tail
+        .as_mut()
+        .map_or_else(Counts::new, |tail| tail.counts().clone());
+    let mut stage = Stage {
+        heard: lab.guests().iter().map(Heard::new).collect(),
+        failures: Vec::new(),
+        before,
+        lab,
+        scenario,
+        folder,
+        begun: Instant::now(),
+        tail,
+        counts,
+        running: BTreeMap::new(),
+        servers: 0,
+    };
+    stage.carry_out().await;
+    let functions = stage.judge().await;
+    Ok(Outcome {
+        name: scenario.name.clone(),
+        shows: scenario.shows.clone(),
+        passed: stage.failures.is_empty(),
+        failures: stage.failures,
+        seconds: stage.begun.elapsed().as_secs_f64(),
+        functions,
+    })
+}
+
+impl Stage<'_> {
+    /// The steps, up to the first that fails; then the end of every command.
+    async fn carry_out(&mut self) {
+        let scenario = self.scenario;
+        for (index, step) in scenario.steps.iter().enumerate() {
+            let bound = Duration::from_secs(step.within_s);
+            let done = tokio::time::timeout(bound, self.step(step)).await;
+            let done =
+                done.unwrap_or_else(|_| Err(format!("it did not end within {} s", step.within_s)));
+            if let Err(why) = done {
+                let said = format!("step {index} ({}): {why}", name_of(&step.action));
+                self.failures.push(said);
+                break;
+            }
+        }
+        let bound = Duration::from_secs(60);
+        let names: Vec<String> = self.running.keys().cloned().collect();
+        for name in names {
+            // After a step that failed, nothing is to be expected of the others.
+            let wait = if self.failures.is_empty() {
+                bound
+            } else {
+                Duration::ZERO
+            };
+            let ended = tokio::time::timeout(wait, self.finish(&name)).await;
+            match ended {
+                Ok(Err(why)) => self.failures.push(format!("command {name:?}: {why}")),
+                Err(_) if self.failures.is_empty() => {
+                    self.failures
+                        .push(format!("command {name:?} did not end within 60 s"));
+                }
+                _ => {}
+            }
+        }
+        for (_, task) in std::mem::take(&mut self.running) {
+            task.abort();
+        }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        if let Some(when) = &step.when {
+            self.wait_for(when).await;
+        }
+        self.act(&step.action).await
+    }
+
+    async fn wait_for(&mut self, when: &When) {
+        let counted = |at: Place, kind: &str, nth: u64| (at, kind.to_owned(), nth);
+        let (at, kind, nth) = match when {
+            When::AfterS(seconds) => {
+                let end = self.begun + Duration::from_secs_f64(*seconds);
+                tokio::time::sleep_until(end.into()).await;
+                return;
+            }
+            When::Prints(prints) => {
+                while !self.heard[prints.guest].has(&prints.text) {
+                    tokio::time::sleep(POLL).await;
+                }
+                return;
+            }
+            When::Command(count) => {
+                let at = Place {
+                    guest: count.guest,
+                    function: count.function,
+                };
+                counted(at, &count.name, count.nth)
+            }
+            When::Moves(count) => {
+                let at = Place {
+                    guest: count.guest,
+                    function: count.function,
+                };
+                counted(at, "data-move", count.nth)
+            }
+            When::Interrupts(count) => {
+                let at = Place {
+                    guest: count.guest,
+                    function: count.function,
+                };
+                counted(at, "interrupt", count.nth)
+            }
+        };
+        let key = (
+            format!("ism{}", self.lab.number_of(at.guest, at.function)),
+            kind,
+        );
+        let before = self.counts.get(&key).copied().unwrap_or_default();
+        loop {
+            let tail = self.tail.as_mut();
+            let now = tail.and_then(|tail| tail.counts().get(&key).copied());
+            if now.unwrap_or_default() >= before + nth {
+                return;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    async fn act(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Run(run) => self.run(run).await,
+            Action::Finish(named) => self.finish(&named.name).await,
+            Action::Serve(serve) => {
+                let command = drive::serve(serve.port, serve.tcp);
+                self.shell(serve.guest, &command).await
+            }
+            Action::WaitS(seconds) => {
+                tokio::time::sleep(Duration::from_secs_f64(*seconds)).await;
+                Ok(())
+            }
+            Action::Unbind(at) => self.shell(at.guest, &drive::unbind(at.function)).await,
+            Action::Bind(at) => self.shell(at.guest, &drive::bind(at.function)).await,
+            Action::Recover(at) => self.shell(at.guest, &drive::recover(at.function)).await,
+            Action::PowerOff(at) => {
+                self.shell(at.guest, &drive::power(at.function, false))
+                    .await
+            }
+            Action::PowerOn(at) => {
+                self.shell(at.guest, &drive::power(at.function, true))
+                    .await?;
+                self.until_bound(*at).await
+            }
+            Action::Remove(at) => self.shell(at.guest, &drive::remove(at.function)).await,
+            Action::Rescan(of) => self.shell(of.guest, &drive::rescan()).await,
+            Action::Reload(of) => self.shell(of.guest, &drive::reload()).await,
+            Action::Plug(at) => self.plug(*at).await,
+            Action::Unplug(at) => self.unplug(*at).await,
+            Action::LinkDown(of) => self.link(of.guest, false).await,
+            Action::LinkUp(of) => self.link(of.guest, true).await,
+            Action::Pause(of) => self.monitor(of.guest, "stop", json!({})).await,
+            Action::Resume(of) => self.monitor(of.guest, "cont", json!({})).await,
+            Action::Reboot(of) => {
+                let guest = self.guest(of.guest);
+                guest.reboot().await.map_err(|error| error.to_string())?;
+                let lab = &*self.lab;
+                lab.bound().await.map_err(|error| error.to_string())
+            }
+            Action::Kill(of) => {
+                let guest = self.guest(of.guest);
+                guest.kill().await.map_err(|error| error.to_string())
+            }
+            Action::Server(what) => self.server(*what).await,
+            Action::Qmp(qmp) => {
+                let arguments = Value::Object(qmp.arguments.clone());
+                self.monitor(qmp.guest, &qmp.execute, arguments).await
+            }
+        }
+    }
+
+    /// A guest by number, which was checked when the scenario was read.
+    pub fn guest(&self, number: usize) -> Arc<Guest> {
+        Arc::clone(&self.lab.guests()[number])
+    }
+
+    /// Runs a command that must succeed.
+    pub async fn shell(&self, guest: usize, command: &str) -> Result<(), String> {
+        let run = Run {
+            guest,
+            command: command.to_owned(),
+            name: None,
+            status: vec![0],
+            prints: Vec::new(),
+            cut_off: false,
+            json: BTreeMap::new(),
+        };
+        command::carry_out(&run, self.guest(guest), &self.heard[guest]).await
+    }
+
+    async fn run(&mut self, run: &Run) -> Result<(), String> {
+        let (guest, heard) = (self.guest(run.guest), self.heard[run.guest].clone());
+        let Some(name) = &run.name else {
+            return command::carry_out(run, guest, &heard).await;
+        };
+        let run = run.clone();
+        let task = tokio::spawn(async move { command::carry_out(&run, guest, &heard).await });
+        self.running.insert(name.clone(), task);
+        Ok(())
+    }
+
+    async fn finish(&mut self, name: &str) -> Result<(), String> {
+        let Some(task) = self.running.get_mut(name) else {
+            return Ok(());
+        };
+        let ended = task.await;
+        self.running.remove(name);
+        ended.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    async fn until_bound(&self, at: Place) -> Result<(), String> {
+        let command = format!("until {}; do sleep 0.1; done", drive::is_bound(at.function));
+        self.shell(at.guest, &command).await
+    }
+
+    async fn monitor(&self, guest: usize, command: &str, arguments: Value) -> Result<(), String> {
+        let done = self.guest(guest).monitor(command, arguments).await;
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn link(&self, guest: usize, up: bool) -> Result<(), String> {
+        self.monitor(guest, "set_link", json!({ "name": "net", "up": up }))
+            .await
+    }
+
+    async fn plug(&self, at: Place) -> Result<(), String> {
+        let socket = self.lab.functions_of(at.guest)[at.function].clone();
+        for device in Function::new(at.function, socket).devices() {
+            self.monitor(at.guest, "device_add", device).await?;
+        }
+        self.until_bound(at).await
+    }
+
+    async fn unplug(&self, at: Place) -> Result<(), String> {
+        let guest = self.guest(at.guest);
+        let mut events = guest.qmp.events();
+        let id = Function::new(at.function, Default::default()).id();
+        let deleted = async {
+            guest
+                .monitor("device_del", json!({ "id": id }))
+                .await
+                .map_err(|e| e.to_string())?;
+            while let Ok(event) = events.recv().await {
+                if event["event"] == "DEVICE_DELETED" && event["data"]["device"] == id.as_str() {
+                    return Ok(());
+                }
+            }
+            Err("QEMU's monitor ended".to_owned())
+        };
+        tokio::select! {
+            done = deleted => done,
+            how = guest.ended() => Err(how),
+        }
+        // A scenario may be about a QEMU that does not survive it.
+        .or_else(|why| {
+            let expected = self.scenario.expect.guests_ended.contains(&at.guest);
+            if expected && !guest.is_running() {
+                Ok(())
+            } else {
+                Err(why)
+            }
+        })
+    }
+
+    async fn server(&mut self, what: ServerAction) -> Result<(), String> {
+        let done = match what {
+            ServerAction::Kill => self.lab.kill_server().await,
+            ServerAction::Stop => self.lab.signal_server(Signal::STOP),
+            ServerAction::Continue => self.lab.signal_server(Signal::CONT),
+            ServerAction::Restart => self.restart_server().await,
+        };
+        done.map_err(|error| error.to_string())
+    }
+
+    async fn restart_server(&mut self) -> Result<(), Error> {
+        if self.lab.server_is_running() {
+            self.lab.kill_server().await?;
+        }
+        self.servers += 1;
+        let events = self.tail.as_mut().map(|tail| {
+            let path = self
+                .folder
+                .log(&format!("{}-{}.jsonl", self.scenario.name, self.servers));
+            tail.go_on_with(&path);
+            path
+        });
+        self.lab.restart_server(events, self.folder).await?;
+        say(format_args!("server: process {}", self.lab.server_id()));
+        // Its counters begin anew.
+        self.before = Value::Null;
+        Ok(())
+    }
+}
+
+/// The action's name in a scenario file.
+pub fn name_of(action: &Action) -> String {
+    let value = serde_json::to_value(action).unwrap_or_default();
+    let name = value
+        .as_object()
+        .and_then(|object| object.keys().next().cloned());
+    name.unwrap_or_default()
+}

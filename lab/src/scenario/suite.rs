@@ -1,0 +1,254 @@
+//! Several scenarios, on as few labs as can be.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use super::format::{Action, Scenario, Shape, When};
+use super::outcome::{Outcome, Outcomes};
+use super::tail::Tail;
+use super::{library, load, stage};
+use crate::args::{Args, Format};
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::lab::Lab;
+use crate::say;
+use crate::setup::Setup;
+
+/// Exit status if something does not hold.
+const FAILED: u8 = 4;
+
+/// The JSON schema of scenarios.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Scenario).to_value()
+}
+
+/// A table of the library, or its JSON.
+///
+/// # Errors
+/// A scenario of the library is wrong.
+pub fn list(format: Format) -> Result<String, Error> {
+    let all = library::all()?;
+    if format == Format::Json {
+        let text = serde_json::to_string_pretty(&all).map_err(|error| {
+            let what = "write the scenarios as JSON";
+            Error::system(what)(error.into())
+        })?;
+        return Ok(text + "\n");
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table.set_header(["scenario", "default", "guests", "what it shows"]);
+    for scenario in &all {
+        let default = if scenario.by_default { "yes" } else { "" };
+        let guests = scenario.lab.guests.to_string();
+        table.add_row([&scenario.name, default, &guests, &scenario.shows]);
+    }
+    Ok(format!("{table}\n"))
+}
+
+/// The scenarios that the command line names, in order and each once.
+///
+/// # Errors
+/// A name or file is wrong.
+pub fn wanted(names: &[String]) -> Result<Vec<Scenario>, Error> {
+    let mut found: Vec<Scenario> = Vec::new();
+    for name in names {
+        for scenario in load::named(name)? {
+            if !found.contains(&scenario) {
+                found.push(scenario);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs scenarios, shows what came of them and gives the exit status.
+///
+/// # Errors
+/// A lab cannot be started, or the results cannot be written.
+pub async fn run(
+    scenarios: &[Scenario],
+    args: &Args,
+    setup: &Setup,
+    folder: &Folder,
+) -> Result<u8, Error> {
+    let outcomes = Outcomes::new(all(scenarios, setup, folder).await?);
+    let bad = |what| move |error: std::io::Error| Error::system(what)(error);
+    if let Some(path) = &args.junit {
+        let text = outcomes.to_junit();
+        let text = text.map_err(|error| bad("write JUnit")(std::io::Error::other(error)))?;
+        std::fs::write(path, text).map_err(Error::file("write", path))?;
+    }
+    let text = match args.format {
+        Format::Table => outcomes.to_table(),
+        Format::Json => {
+            let text = outcomes.to_json();
+            text.map_err(|error| bad("write the results as JSON")(error.into()))?
+        }
+    };
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        // The reader has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        other => other.map_err(bad("write to standard output"))?,
+    }
+    Ok(if outcomes.all_passed() { 0 } else { FAILED })
+}
+
+/// The outcomes of `scenarios`, in their order.
+async fn all(
+    scenarios: &[Scenario],
+    setup: &Setup,
+    folder: &Folder,
+) -> Result<Vec<Outcome>, Error> {
+    // Those that leave their lab usable come first, so that they share it.
+    let mut groups: BTreeMap<&Shape, Vec<(usize, &Scenario)>> = BTreeMap::new();
+    for (index, scenario) in scenarios.iter().enumerate() {
+        groups
+            .entry(&scenario.lab)
+            .or_default()
+            .push((index, scenario));
+    }
+    let mut outcomes = BTreeMap::new();
+    let mut labs = 0;
+    for (shape, mut group) in groups {
+        group.sort_by_key(|(_, scenario)| is_destructive(scenario));
+        let with_events = group.iter().any(|(_, scenario)| waits_for_events(scenario));
+        let mut open: Option<Open> = None;
+        for (index, scenario) in group {
+            let mut lab = match open.take() {
+                Some(lab) => lab,
+                None => {
+                    labs += 1;
+                    Open::new(labs, shape, with_events, setup, folder).await?
+                }
+            };
+            say(format_args!("scenario {}: begins", scenario.name));
+            let outcome = lab.play(scenario).await?;
+            let verdict = if outcome.passed { "passed" } else { "FAILED" };
+            say(format_args!(
+                "scenario {}: {verdict} in {:.1} s",
+                scenario.name, outcome.seconds
+            ));
+            for failure in &outcome.failures {
+                say(format_args!("scenario {}: {failure}", scenario.name));
+            }
+            if outcome.passed && !is_destructive(scenario) {
+                open = Some(lab);
+            } else {
+                lab.close().await;
+            }
+            outcomes.insert(index, outcome);
+        }
+        if let Some(lab) = open {
+            lab.close().await;
+        }
+    }
+    Ok(outcomes.into_values().collect())
+}
+
+/// A lab that waits for a scenario.
+struct Open {
+    lab: Lab,
+    tail: Option<Tail>,
+    folder: Folder,
+}
+
+impl Open {
+    async fn new(
+        number: usize,
+        shape: &Shape,
+        with_events: bool,
+        setup: &Setup,
+        folder: &Folder,
+    ) -> Result<Self, Error> {
+        let folder = folder.part(&format!("lab{number}"))?;
+        let setup = shaped(shape, with_events, setup, &folder);
+        let tail = setup.events.as_deref().map(Tail::new);
+        let mut lab = Lab::start(&setup, &folder).await?;
+        let ready = async {
+            lab.ready(setup.patience).await?;
+            lab.bound().await
+        };
+        if let Err(error) = ready.await {
+            // The first error is the one to tell.
+            let _ = lab.stop().await;
+            return Err(error);
+        }
+        Ok(Self { lab, tail, folder })
+    }
+
+    async fn play(&mut self, scenario: &Scenario) -> Result<Outcome, Error> {
+        stage::play(scenario, &mut self.lab, &self.folder, self.tail.as_mut()).await
+    }
+
+    /// Ends the lab. Its server may be gone: then there is no report, and nothing is wrong.
+    async fn close(mut self) {
+        let _ = self.lab.stop().await;
+    }
+}
+
+/// What a lab of `shape` is made of.
+fn shaped(shape: &Shape, with_events: bool, setup: &Setup, folder: &Folder) -> Setup {
+    let mut setup = setup.clone();
+    setup.recipe.guests = shape.guests;
+    setup.recipe.processors = shape.smp;
+    if !shape.append.is_empty() {
+        let before = setup.recipe.append.take().unwrap_or_default();
+        setup.recipe.append = Some(format!("{before} {}", shape.append));
+    }
+    setup.functions_per_guest = shape.functions_per_guest;
+    setup.plugged = shape.plugged;
+    setup.events = with_events.then(|| folder.log("events.jsonl"));
+    setup
+}
+
+/// Whether the lab cannot be used after the scenario.
+fn is_destructive(scenario: &Scenario) -> bool {
+    let expect = &scenario.expect;
+    let plugs = |action: &Action| {
+        matches!(
+            action,
+            Action::Plug(_) | Action::Unplug(_) | Action::Server(_)
+        )
+    };
+    !expect.guests_ended.is_empty()
+        || expect.server_ended
+        || !expect.lost_functions.is_empty()
+        || expect.dmbs_left > 0
+        || scenario.steps.iter().any(|step| plugs(&step.action))
+}
+
+fn waits_for_events(scenario: &Scenario) -> bool {
+    let waits = |when: &When| {
+        matches!(
+            when,
+            When::Command(_) | When::Moves(_) | When::Interrupts(_)
+        )
+    };
+    scenario
+        .steps
+        .iter()
+        .any(|step| step.when.as_ref().is_some_and(waits))
+}
+
+/// Checks the names of the command line before anything is fetched or started.
+///
+/// # Errors
+/// See [`wanted`].
+pub fn check(names: &[String], junit: Option<&Path>) -> Result<Vec<Scenario>, Error> {
+    if let Some(folder) = junit.and_then(Path::parent)
+        && !folder.as_os_str().is_empty()
+        && !folder.is_dir()
+    {
+        let text = format!("--junit: the folder {} is missing", folder.display());
+        return Err(Error::Usage(text));
+    }
+    wanted(names)
+}

@@ -1,0 +1,100 @@
+//! Counts what the server's event file tells, while the server writes it.
+
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// What the lines of an event file told so far, by function and kind. A command's kind is its name.
+pub type Counts = HashMap<(String, String), u64>;
+
+/// The event file of the running server.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    at: u64,
+    /// The beginning of a line whose end was not there yet.
+    begun: Vec<u8>,
+    counts: Counts,
+}
+
+impl Tail {
+    /// Reads the file at `path` from its beginning. The file may not be there yet.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            at: 0,
+            begun: Vec::new(),
+            counts: Counts::new(),
+        }
+    }
+
+    /// Goes on with another file: that of a server that was started anew.
+    pub fn go_on_with(&mut self, path: &Path) {
+        self.path = path.to_owned();
+        self.at = 0;
+        self.begun.clear();
+    }
+
+    /// The counts, with what was written meanwhile.
+    pub fn counts(&mut self) -> &Counts {
+        // A file that cannot be read tells nothing; whoever waits for a count waits in vain and says so.
+        let _ = self.read();
+        &self.counts
+    }
+
+    fn read(&mut self) -> std::io::Result<()> {
+        let mut file = std::fs::File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.at))?;
+        let got = file.read_to_end(&mut self.begun)?;
+        self.at += u64::try_from(got).unwrap_or_default();
+        let whole = self.begun.iter().rposition(|byte| *byte == b'\n');
+        let Some(end) = whole else { return Ok(()) };
+        let lines: Vec<u8> = self.begun.drain(..=end).collect();
+        for line in lines.split(|byte| *byte == b'\n') {
+            if let Ok(event) = serde_json::from_slice::<Value>(line) {
+                self.take(&event);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: &Value) {
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let kind = match text("event").as_str() {
+            "command" => text("name"),
+            kind => kind.to_owned(),
+        };
+        *self.counts.entry((text("function"), kind)).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tail;
+    use std::io::Write;
+
+    #[test]
+    fn lines_are_counted_once_they_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events");
+        let mut tail = Tail::new(&path);
+        assert!(tail.counts().is_empty());
+        let mut file = std::fs::File::create(&path).unwrap();
+        let command = r#"{"function":"ism0","event":"command","name":"REG_DMB"}"#;
+        write!(file, "{command}\n{command}\n{{\"function\":\"ism1\",\"eve").unwrap();
+        let count = |tail: &mut Tail, function: &str, kind: &str| {
+            let key = (function.to_owned(), kind.to_owned());
+            tail.counts().get(&key).copied()
+        };
+        assert_eq!(count(&mut tail, "ism0", "REG_DMB"), Some(2));
+        assert_eq!(count(&mut tail, "ism1", "data-move"), None);
+        writeln!(file, "nt\":\"data-move\"}}\nno json").unwrap();
+        assert_eq!(count(&mut tail, "ism1", "data-move"), Some(1));
+        let next = folder.path().join("next");
+        std::fs::write(&next, format!("{command}\n")).unwrap();
+        tail.go_on_with(&next);
+        assert_eq!(count(&mut tail, "ism0", "REG_DMB"), Some(3));
+    }
+}

@@ -1,0 +1,190 @@
+//! Scenarios: what a lab with trouble must keep to, and that a failure is told.
+
+use serde_json::Value;
+
+use super::running::lab;
+
+/// Runs scenarios; their results.
+#[track_caller]
+fn results(words: &[&str], code: i32) -> Value {
+    let ended = lab(&[words, &["--format", "json"]].concat());
+    assert_eq!(ended.code, Some(code), "{}\n{}", ended.stdout, ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout))
+}
+
+#[test]
+fn the_library_is_listed_and_the_schema_takes_every_scenario() {
+    let ended = lab(&["--list-scenarios", "--format", "json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let all: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let table = lab(&["--list-scenarios"]).stdout;
+    let schema = lab(&["--scenario-schema"]);
+    let schema: Value = serde_json::from_str(&schema.stdout).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for scenario in all.as_array().unwrap() {
+        assert!(schema.is_valid(scenario), "{scenario}");
+        assert!(
+            table.contains(scenario["name"].as_str().unwrap()),
+            "{table}"
+        );
+    }
+    let wrong =
+        serde_json::json!({"schema_version": 1, "name": "x", "shows": "y", "steps": [{"do": {}}]});
+    assert!(!schema.is_valid(&wrong));
+}
+
+#[test]
+fn a_wrong_scenario_is_refused_before_anything_starts() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        r#"{"schema_version": 1, "name": "x", "shows": "y", "steps": 3}"#,
+    )
+    .unwrap();
+    for (wanted, part) in [
+        ("no-such-scenario", "--list-scenarios"),
+        (
+            file.path().to_str().unwrap(),
+            "steps: invalid type: integer",
+        ),
+    ] {
+        let ended = lab(&["--scenario", wanted]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+}
+
+/// `VFIO_USER_ISM_SCENARIOS=all` runs the whole library.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn the_library_holds() {
+    let wanted = std::env::var("VFIO_USER_ISM_SCENARIOS").unwrap_or_else(|_| "default".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let found = results(
+        &["--scenario", &wanted, "--junit", junit.to_str().unwrap()],
+        0,
+    );
+    let scenarios = found["scenarios"].as_array().unwrap();
+    assert_eq!(found["passed"], scenarios.len(), "{found:#}");
+    assert!(scenarios.len() >= 3, "{found:#}");
+    let junit = std::fs::read_to_string(junit).unwrap();
+    for scenario in scenarios {
+        assert!(
+            junit.contains(scenario["name"].as_str().unwrap()),
+            "{junit}"
+        );
+    }
+}
+
+/// Every kind of check fails when what it checks is not so.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn what_does_not_hold_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = |name: &str, steps: Value, expect: Value| {
+        let path = folder.path().join(format!("{name}.json"));
+        let scenario = serde_json::json!({
+            "schema_version": 1, "name": name, "shows": "It fails.", "steps": steps, "expect": expect,
+        });
+        std::fs::write(&path, scenario.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = |command: &str| serde_json::json!([{ "do": { "run": { "guest": 0, "command": command } } }]);
+    let nothing = serde_json::json!({});
+    let serve = serde_json::json!({ "do": { "serve": { "guest": 0, "port": 5000 } } });
+    let spoilt = "smcd-tool send --to 127.0.0.1 --port 5000 --bytes 9000 --spoil 77";
+    let files = [
+        (
+            "status",
+            one("status", run("echo why; exit 3"), nothing.clone()),
+        ),
+        (
+            "splat",
+            one(
+                "splat",
+                run("echo '<4>WARNING: planted' >/dev/kmsg; sleep 1"),
+                nothing.clone(),
+            ),
+        ),
+        (
+            "carried",
+            one(
+                "carried",
+                run("true"),
+                serde_json::json!({ "carried": [
+                    { "guest": 0, "chid": "0x07c1", "moves": { "min": 1 }, "interrupts": {} },
+                ]}),
+            ),
+        ),
+        (
+            "bytes",
+            one(
+                "bytes",
+                serde_json::json!([serve, { "do": { "run": { "guest": 0, "command": spoilt } } }]),
+                nothing.clone(),
+            ),
+        ),
+        (
+            "bound",
+            one(
+                "bound",
+                run("echo 0007:00:00.0 >/sys/bus/pci/drivers/ism/unbind"),
+                nothing.clone(),
+            ),
+        ),
+        (
+            "rule",
+            one(
+                "rule",
+                run("true"),
+                serde_json::json!({ "rules_broken": ["split-block-store"] }),
+            ),
+        ),
+        (
+            "dead",
+            one(
+                "dead",
+                serde_json::json!([{ "do": { "kill": { "guest": 0 } } }]),
+                nothing.clone(),
+            ),
+        ),
+        (
+            "late",
+            one(
+                "late",
+                serde_json::json!([{ "within_s": 1, "do": { "run": { "guest": 0, "command": "sleep 100" } } }]),
+                nothing,
+            ),
+        ),
+    ];
+    let words: Vec<&str> = files
+        .iter()
+        .flat_map(|(_, path)| ["--scenario", path])
+        .collect();
+    let found = results(&words, 4);
+    let expected = [
+        ("status", "exit status 3, expected 0; it printed: why"),
+        ("splat", "guest 0: kernel splat: WARNING: planted"),
+        ("carried", "CHID 0x07c0, expected 0x07c1"),
+        ("bytes", "1 wrong bytes at the server"),
+        ("bound", "guest 0 function 0"),
+        (
+            "rule",
+            "rule split-block-store is not broken, but should be",
+        ),
+        ("dead", "guest 0: its QEMU has ended"),
+        ("late", "it did not end within 1 s"),
+    ];
+    let scenarios = found["scenarios"].as_array().unwrap();
+    assert_eq!(scenarios.len(), expected.len());
+    for (scenario, (name, part)) in scenarios.iter().zip(expected) {
+        assert_eq!(
+            (&scenario["name"], &scenario["passed"]),
+            (&name.into(), &false.into())
+        );
+        let failures = scenario["failures"].to_string();
+        assert!(failures.contains(part), "{part}: {failures}");
+    }
+}
