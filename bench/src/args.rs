@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Measures the server beside a minimal `vfio_user::Server` and a bare socket ping-pong.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, args_conflicts_with_subcommands = true)]
-pub struct Args {
+pub(crate) struct Args {
     /// One of the servers that are measured.
     #[command(subcommand)]
     pub role: Option<Role>,
@@ -33,7 +33,7 @@ pub struct Args {
 
 /// A server that the benchmark starts as a process of its own.
 #[derive(Debug, Subcommand)]
-pub enum Role {
+pub(crate) enum Role {
     /// A minimal `vfio_user::Server`.
     #[command(hide = true)]
     Foreign {
@@ -53,7 +53,7 @@ pub enum Role {
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Tables.
     #[default]
     Table,

@@ -16,7 +16,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendFlags};
 const ROOM: usize = 64 << 10;
 
 /// Serves clients, one after the other, until the process is killed.
-pub fn serve(socket: &Path, poll_us: u64) {
+pub(crate) fn serve(socket: &Path, poll_us: u64) {
     let listener = UnixListener::bind(socket).expect("the socket can be bound");
     for stream in listener.incoming() {
         let stream = stream.expect("a client");
@@ -55,7 +55,7 @@ fn pong(mut stream: UnixStream, poll: Duration) {
 }
 
 /// One receive, with descriptors, which are closed; spins for `poll` before it waits.
-pub fn receive(stream: &UnixStream, room: &mut [u8], poll: Duration) -> Option<usize> {
+pub(crate) fn receive(stream: &UnixStream, room: &mut [u8], poll: Duration) -> Option<usize> {
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     let start = (!poll.is_zero()).then(Instant::now);
     if start.is_some() {

@@ -62,7 +62,7 @@ impl Drop for Others {
 
 /// A store of 8 bytes by the only function of a fabric, by one beside 63 that are connected and
 /// silent, and by one beside 63 that do the same.
-pub fn row() -> Row {
+pub(crate) fn row() -> Row {
     let one = |name, functions| {
         let daemon = ours(&Setting {
             functions,

@@ -13,18 +13,18 @@ use crate::link::Link;
 use crate::servers::name;
 
 /// Iova of the memory.
-pub const IOVA: u64 = 0x1_0000_0000;
+pub(crate) const IOVA: u64 = 0x1_0000_0000;
 /// Bytes of it.
-pub const RAM_LEN: u64 = 4 << 20;
+pub(crate) const RAM_LEN: u64 = 4 << 20;
 /// Offset in it of bytes to be stored or loaded.
-pub const BUFFER: u64 = 0x20_0000;
+pub(crate) const BUFFER: u64 = 0x20_0000;
 /// Offset in it of the DMB.
 const DMB: u64 = 0x10_0000;
 const DMB_LEN: u32 = 0x1_0000;
 
 /// A connected client of a function, with memory lent to it.
 #[derive(Debug)]
-pub struct Seat {
+pub(crate) struct Seat {
     /// The connection.
     pub link: Link,
     /// [`RAM_LEN`] bytes at [`IOVA`].
@@ -35,7 +35,7 @@ pub struct Seat {
 
 impl Seat {
     /// A client of function `at`, with memory, an interrupt and an SBA.
-    pub fn take(daemon: &Daemon, at: usize, poll: Duration) -> Self {
+    pub(crate) fn take(daemon: &Daemon, at: usize, poll: Duration) -> Self {
         let mut link = Link::open(&daemon.socket(&name(at)), poll);
         let ram = Ram::new(RAM_LEN);
         let fds = [ram.as_fd()];
@@ -53,7 +53,7 @@ impl Seat {
     }
 
     /// An ISM command, as the Linux driver runs it; the response behind its header.
-    pub fn command(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn command(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
         if !payload.is_empty() {
             let body = region_write(2, 8, payload);
             self.link.ask(command::REGION_WRITE, &body, &[]);
@@ -77,14 +77,14 @@ impl Seat {
     }
 
     /// Registers a DMB that `rgid` may write; its token.
-    pub fn dmb(&mut self, rgid: u64) -> u64 {
+    pub(crate) fn dmb(&mut self, rgid: u64) -> u64 {
         let payload: Bytes = Bytes(dmb(IOVA + DMB, DMB_LEN, FIRST_INDEX, rgid));
         let token = self.command(code::REG_DMB, payload.as_ref());
         u64::from_be_bytes(token[..8].try_into().unwrap())
     }
 
     /// Has a response in the command window, so that loads from it are as they should be.
-    pub fn response(&mut self) {
+    pub(crate) fn response(&mut self) {
         self.command(code::READ_GID, &[]);
     }
 }

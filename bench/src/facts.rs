@@ -14,7 +14,7 @@ use crate::servers::{Setting, ours};
 
 /// Something that is not a time of an operation.
 #[derive(Clone, Debug, Serialize)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// What.
     pub name: &'static str,
     /// How much.
@@ -44,7 +44,7 @@ impl Fact {
 const MANY: usize = 64;
 
 /// Resident memory, every function having a client that has stored and loaded.
-pub fn memory() -> Vec<Fact> {
+pub(crate) fn memory() -> Vec<Fact> {
     let with = |functions| {
         let setting = Setting {
             functions,
@@ -80,7 +80,7 @@ pub fn memory() -> Vec<Fact> {
 }
 
 /// Processor time of a server whose client pauses, in percent of one processor.
-pub fn idle(poll_us: u64, pause: Duration) -> Vec<Fact> {
+pub(crate) fn idle(poll_us: u64, pause: Duration) -> Vec<Fact> {
     let used = |poll_us| {
         let daemon = ours(&Setting {
             poll_us,

@@ -69,7 +69,7 @@ impl ServerBackend for Memory {
 }
 
 /// Serves one client.
-pub fn serve(socket: &Path) {
+pub(crate) fn serve(socket: &Path) {
     let regions = SIZES.map(|size| {
         let mut region = ServerRegion {
             region_info: Default::default(),

@@ -15,7 +15,7 @@ use crate::bare;
 
 /// One connection.
 #[derive(Debug)]
-pub struct Link {
+pub(crate) struct Link {
     stream: UnixStream,
     /// What is received does not begin with a header.
     headless: bool,
@@ -25,7 +25,7 @@ pub struct Link {
 
 impl Link {
     /// Connects, and says nothing; it spins for `poll` before it waits for a reply.
-    pub fn connect(socket: &Path, poll: Duration) -> Self {
+    pub(crate) fn connect(socket: &Path, poll: Duration) -> Self {
         let stream = eventually("the server listens", || UnixStream::connect(socket).ok());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self {
@@ -37,14 +37,14 @@ impl Link {
     }
 
     /// Connects, and agrees on a version.
-    pub fn open(socket: &Path, poll: Duration) -> Self {
+    pub(crate) fn open(socket: &Path, poll: Duration) -> Self {
         let mut link = Self::connect(socket, poll);
         link.ask(command::VERSION, &version(0, 0, QEMU), &[]);
         link
     }
 
     /// Connects to a bare ping-pong with these steps: bytes that it takes, bytes that it gives.
-    pub fn bare(socket: &Path, poll: Duration, steps: &[(usize, usize)]) -> Self {
+    pub(crate) fn bare(socket: &Path, poll: Duration, steps: &[(usize, usize)]) -> Self {
         let mut link = Self::connect(socket, poll);
         let mut hello = (steps.len() as u32).to_ne_bytes().to_vec();
         for (take, give) in steps {
@@ -57,7 +57,7 @@ impl Link {
     }
 
     /// Sends bytes with descriptors, in one go.
-    pub fn send(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+    pub(crate) fn send(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
         let sent = if fds.is_empty() {
             rustix::net::send(&self.stream, bytes, SendFlags::NOSIGNAL)
         } else {
@@ -72,7 +72,7 @@ impl Link {
 
     /// Receives `len` bytes: a reply, or several in a row. The first must not refuse, unless the
     /// server is the bare one.
-    pub fn receive(&mut self, len: usize) -> &[u8] {
+    pub(crate) fn receive(&mut self, len: usize) -> &[u8] {
         let mut got = 0;
         while got < len {
             match bare::receive(&self.stream, &mut self.room[got..len], self.poll) {
@@ -87,7 +87,7 @@ impl Link {
     }
 
     /// A command whose reply may have any length; its body.
-    pub fn ask(&mut self, number: u16, body: &[u8], fds: &[BorrowedFd<'_>]) -> Vec<u8> {
+    pub(crate) fn ask(&mut self, number: u16, body: &[u8], fds: &[BorrowedFd<'_>]) -> Vec<u8> {
         self.send(&message(1, number, 0, body), fds);
         let size = u32_at(self.receive(HEADER), 4) as usize;
         self.headless = true;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 /// Something that is driven: so many times.
-pub type Drive = Box<dyn FnMut(u64)>;
+pub(crate) type Drive = Box<dyn FnMut(u64)>;
 
 /// One server in one row.
-pub struct Contender {
+pub(crate) struct Contender {
     /// `ours`, `vfio_user`, `bare`, or a variant of ours.
     pub name: &'static str,
     /// Drives it.
@@ -20,7 +20,7 @@ pub struct Contender {
 /// What a row compares.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Target {
+pub(crate) enum Target {
     /// Operations a second, relative to the other's, are at least this.
     AtLeast(f64),
     /// Time of an operation exceeds the other's by at most this part of itself.
@@ -29,7 +29,7 @@ pub enum Target {
 
 /// What is to be compared, by names of contenders.
 #[derive(Clone, Copy, Debug)]
-pub struct Versus {
+pub(crate) struct Versus {
     /// The one.
     pub of: &'static str,
     /// The other.
@@ -39,7 +39,7 @@ pub struct Versus {
 }
 
 /// One row, ready to be run.
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
     pub name: String,
     /// Who takes part.
@@ -50,7 +50,7 @@ pub struct Row {
 
 /// One contender's result.
 #[derive(Clone, Debug, Serialize)]
-pub struct Time {
+pub(crate) struct Time {
     /// The row.
     pub row: String,
     /// Who.
@@ -65,7 +65,7 @@ pub struct Time {
 
 /// One comparison's result.
 #[derive(Clone, Debug, Serialize)]
-pub struct Ratio {
+pub(crate) struct Ratio {
     /// The row.
     pub row: String,
     /// Who.
@@ -84,7 +84,7 @@ pub struct Ratio {
 
 /// How long things are run.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Rounds.
     pub rounds: usize,
     /// Time of each contender in a round.
@@ -92,7 +92,7 @@ pub struct Effort {
 }
 
 /// Runs a row.
-pub fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
+pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
     let counts: Vec<u64> = row
         .contenders
         .iter_mut()
@@ -167,7 +167,7 @@ fn calibrate(contender: &mut Contender, time: Duration) -> u64 {
 }
 
 /// The median.
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

@@ -14,7 +14,7 @@ use crate::link::Link;
 
 /// A message, or several in a row, and the bytes of what they are answered with.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// What is sent.
     pub bytes: Vec<u8>,
     /// Bytes of the answer.
@@ -31,14 +31,14 @@ impl Exchange {
     }
 
     /// Sends it; the bytes of the answer.
-    pub fn send(&self, link: &mut Link) -> usize {
+    pub(crate) fn send(&self, link: &mut Link) -> usize {
         let fds = self.ram.as_ref().map(|ram| ram.as_fd());
         link.send(&self.bytes, fds.as_slice());
         self.reply
     }
 
     /// Sends it, and waits for the answer.
-    pub fn call(&self, link: &mut Link) {
+    pub(crate) fn call(&self, link: &mut Link) {
         let reply = self.send(link);
         if reply > 0 {
             link.receive(reply);
@@ -46,7 +46,7 @@ impl Exchange {
     }
 
     /// Both, in one go.
-    pub fn then(mut self, next: &Self) -> Self {
+    pub(crate) fn then(mut self, next: &Self) -> Self {
         self.bytes.extend(&next.bytes);
         self.reply += next.reply;
         self
@@ -54,13 +54,13 @@ impl Exchange {
 }
 
 /// REGION_READ.
-pub fn read(region: u32, offset: u64, len: usize) -> Exchange {
+pub(crate) fn read(region: u32, offset: u64, len: usize) -> Exchange {
     let body = access(region, offset, len as u32).0;
     Exchange::new(command::REGION_READ, &body, 32 + len)
 }
 
 /// REGION_WRITE.
-pub fn write(region: u32, offset: u64, data: &[u8]) -> Exchange {
+pub(crate) fn write(region: u32, offset: u64, data: &[u8]) -> Exchange {
     Exchange::new(
         command::REGION_WRITE,
         &region_write(region, offset, data),
@@ -69,7 +69,7 @@ pub fn write(region: u32, offset: u64, data: &[u8]) -> Exchange {
 }
 
 /// REGION_WRITE that wants no reply.
-pub fn posted(region: u32, offset: u64, data: &[u8]) -> Exchange {
+pub(crate) fn posted(region: u32, offset: u64, data: &[u8]) -> Exchange {
     let body = region_write(region, offset, data);
     let bytes = message(7, command::REGION_WRITE, NO_REPLY, &body);
     Exchange {
@@ -80,18 +80,18 @@ pub fn posted(region: u32, offset: u64, data: &[u8]) -> Exchange {
 }
 
 /// REGION_WRITE_MULTI.
-pub fn multi(writes: &[(u32, u64, &[u8])]) -> Exchange {
+pub(crate) fn multi(writes: &[(u32, u64, &[u8])]) -> Exchange {
     Exchange::new(command::WRITE_MULTI, &write_multi(writes), 24)
 }
 
 /// One PCISTB through the zPCI I/O region, its payload appended.
-pub fn store(pcias: u8, offset: u64, data: &[u8]) -> Exchange {
+pub(crate) fn store(pcias: u8, offset: u64, data: &[u8]) -> Exchange {
     let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
     write(ZPCI, 16, &request.raw(data).0)
 }
 
 /// One PCISTB through the zPCI I/O region, its payload at `gaddr`.
-pub fn store_from(pcias: u8, offset: u64, gaddr: u64, len: usize) -> Exchange {
+pub(crate) fn store_from(pcias: u8, offset: u64, gaddr: u64, len: usize) -> Exchange {
     write(
         ZPCI,
         16,
@@ -100,18 +100,18 @@ pub fn store_from(pcias: u8, offset: u64, gaddr: u64, len: usize) -> Exchange {
 }
 
 /// One PCILG of 8 bytes through the zPCI I/O region: the request, and the read of its result.
-pub fn load(pcias: u8, offset: u64) -> Exchange {
+pub(crate) fn load(pcias: u8, offset: u64) -> Exchange {
     let request = zpci_request(1, 0, pcias, offset, 8).0;
     write(ZPCI, 16, &request).then(&read(ZPCI, 48, 8))
 }
 
 /// One PCILG of 8 bytes through the zPCI I/O region, its result put at `gaddr`.
-pub fn load_to(pcias: u8, offset: u64, gaddr: u64) -> Exchange {
+pub(crate) fn load_to(pcias: u8, offset: u64, gaddr: u64) -> Exchange {
     write(ZPCI, 16, &zpci_request(1, gaddr, pcias, offset, 8).0)
 }
 
 /// DMA_MAP of `size` bytes from `offset` of `ram` on.
-pub fn map(iova: u64, size: u64, ram: &Rc<Ram>, offset: u64) -> Exchange {
+pub(crate) fn map(iova: u64, size: u64, ram: &Rc<Ram>, offset: u64) -> Exchange {
     Exchange {
         ram: Some(Rc::clone(ram)),
         ..Exchange::new(command::DMA_MAP, &dma_map(iova, size, offset), 16)
@@ -119,6 +119,6 @@ pub fn map(iova: u64, size: u64, ram: &Rc<Ram>, offset: u64) -> Exchange {
 }
 
 /// DMA_UNMAP.
-pub fn unmap(iova: u64, size: u64) -> Exchange {
+pub(crate) fn unmap(iova: u64, size: u64) -> Exchange {
     Exchange::new(command::DMA_UNMAP, &dma_unmap(0, iova, size), 40)
 }

@@ -7,7 +7,7 @@ use crate::measure::{Ratio, Target};
 use crate::plan::Results;
 
 /// Everything, as text.
-pub fn render(results: &Results, format: Format) -> String {
+pub(crate) fn render(results: &Results, format: Format) -> String {
     match format {
         Format::Table => tables(results),
         Format::Json => {

@@ -13,7 +13,7 @@ use crate::rows::{self, Mode};
 
 /// Everything that was measured.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Results {
+pub(crate) struct Results {
     /// Times of operations.
     pub times: Vec<Time>,
     /// Comparisons.
@@ -99,7 +99,7 @@ fn pin(processors: Option<&CpuSet>) {
 }
 
 /// Runs every row that `args` names.
-pub fn run(args: &Args) -> Results {
+pub(crate) fn run(args: &Args) -> Results {
     let effort = if args.quick {
         Effort {
             rounds: 1,

@@ -13,7 +13,7 @@ use crate::messages::{self, Exchange};
 use crate::servers::{Setting, Stand, gid, ours};
 
 /// Names of the contenders that most rows have.
-pub const OURS: &str = "ours";
+pub(crate) const OURS: &str = "ours";
 const FOREIGN: &str = "vfio_user";
 const BARE: &str = "bare";
 
@@ -22,17 +22,17 @@ const PAGE: usize = 4096;
 
 /// How servers and client wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Mode {
+pub(crate) struct Mode {
     /// Microseconds that server and client spin before they wait; 0 is the default setting.
     pub poll_us: u64,
 }
 
 impl Mode {
-    pub fn poll(self) -> Duration {
+    pub(crate) fn poll(self) -> Duration {
         Duration::from_micros(self.poll_us)
     }
 
-    pub fn setting(self) -> Setting {
+    pub(crate) fn setting(self) -> Setting {
         let poll_us = self.poll_us;
         Setting {
             poll_us,
@@ -68,7 +68,7 @@ impl Mode {
 }
 
 /// Our server, driven by `script`; `kept` is what it lives on.
-pub fn contender<K: 'static>(
+pub(crate) fn contender<K: 'static>(
     name: &'static str,
     mut link: Link,
     script: Vec<Exchange>,
@@ -132,21 +132,21 @@ fn row(
     }
 }
 
-pub fn region_read(mode: Mode) -> Row {
+pub(crate) fn region_read(mode: Mode) -> Row {
     row(mode, "REGION_READ of 8 bytes", true, |seat| {
         seat.response();
         vec![messages::read(2, 0, 8)]
     })
 }
 
-pub fn region_write(mode: Mode) -> Row {
+pub(crate) fn region_write(mode: Mode) -> Row {
     row(mode, "REGION_WRITE of 8 bytes", true, |_| {
         vec![messages::write(2, 8, &[1; 8])]
     })
 }
 
 /// 63 posted writes, each sent by itself, and one that is replied to.
-pub fn posted_writes(mode: Mode) -> Row {
+pub(crate) fn posted_writes(mode: Mode) -> Row {
     row(mode, "posted REGION_WRITE of 8 bytes", true, |_| {
         let mut script = vec![messages::posted(2, 8, &[1; 8]); 63];
         script.push(messages::write(2, 8, &[1; 8]));
@@ -155,7 +155,7 @@ pub fn posted_writes(mode: Mode) -> Row {
 }
 
 /// 16 writes of 8 bytes that do not adjoin, so that they are no block store in pieces.
-pub fn write_multi(mode: Mode) -> Row {
+pub(crate) fn write_multi(mode: Mode) -> Row {
     row(mode, "REGION_WRITE_MULTI of 16", false, |_| {
         let data = [1; 8];
         let writes: Vec<(u32, u64, &[u8])> =
@@ -165,7 +165,7 @@ pub fn write_multi(mode: Mode) -> Row {
 }
 
 /// A store into the function's own DMB, its payload behind the request.
-pub fn store_appended(mode: Mode, len: usize) -> Row {
+pub(crate) fn store_appended(mode: Mode, len: usize) -> Row {
     let name = format!("zPCI store of {len}, appended");
     row(mode, &name, true, |seat| {
         let token = seat.dmb(gid(0));
@@ -174,7 +174,7 @@ pub fn store_appended(mode: Mode, len: usize) -> Row {
 }
 
 /// A store whose payload is in the client's DMA map.
-pub fn store_iova(mode: Mode, len: usize) -> Row {
+pub(crate) fn store_iova(mode: Mode, len: usize) -> Row {
     let name = format!("zPCI store of {len}, iova");
     row(mode, &name, false, |seat| {
         let token = seat.dmb(gid(0));
@@ -183,7 +183,7 @@ pub fn store_iova(mode: Mode, len: usize) -> Row {
 }
 
 /// A store whose payload is in this process.
-pub fn store_process(mode: Mode, len: usize) -> Row {
+pub(crate) fn store_process(mode: Mode, len: usize) -> Row {
     let name = format!("zPCI store of {len}, process");
     // Lives as long as this process: the server reads it whenever the row runs.
     let bytes: &'static [u8] = vec![1; 2 * PAGE].leak();
@@ -195,14 +195,14 @@ pub fn store_process(mode: Mode, len: usize) -> Row {
 }
 
 /// Request and read of the result, sent in one go.
-pub fn load(mode: Mode) -> Row {
+pub(crate) fn load(mode: Mode) -> Row {
     row(mode, "zPCI load of 8", true, |seat| {
         seat.response();
         vec![messages::load(2, 0)]
     })
 }
 
-pub fn load_iova(mode: Mode) -> Row {
+pub(crate) fn load_iova(mode: Mode) -> Row {
     row(mode, "zPCI load of 8, iova", false, |seat| {
         seat.response();
         vec![messages::load_to(2, 0, IOVA + BUFFER)]
@@ -210,12 +210,12 @@ pub fn load_iova(mode: Mode) -> Row {
 }
 
 /// Where maps of the rows with many are.
-pub fn many(at: u64) -> u64 {
+pub(crate) fn many(at: u64) -> u64 {
     0x10_0000_0000 + at * 0x2000
 }
 
 /// Maps `count` pages, some at a time.
-pub fn populate(link: &mut Link, ram: &Rc<Ram>, count: u64) {
+pub(crate) fn populate(link: &mut Link, ram: &Rc<Ram>, count: u64) {
     const AT_A_TIME: u64 = 64;
     for first in (0..count).step_by(AT_A_TIME as usize) {
         let maps = (first..count.min(first + AT_A_TIME))
@@ -226,7 +226,7 @@ pub fn populate(link: &mut Link, ram: &Rc<Ram>, count: u64) {
 }
 
 /// DMA_MAP and DMA_UNMAP of one page, `maps` being there at most.
-pub fn map_unmap(mode: Mode, maps: u64) -> Row {
+pub(crate) fn map_unmap(mode: Mode, maps: u64) -> Row {
     let ram = Rc::new(Ram::new(RAM_LEN));
     let script = vec![
         messages::map(many(maps / 2) + 0x1000, 0x1000, &ram, 0x3000),
@@ -247,7 +247,7 @@ pub fn map_unmap(mode: Mode, maps: u64) -> Row {
 }
 
 /// A store of 8 bytes from one of many maps, a different one each time.
-pub fn lookup() -> Row {
+pub(crate) fn lookup() -> Row {
     let one = |name, maps: u64| {
         let daemon = ours(&Setting::default());
         let mut seat = Seat::take(&daemon, 0, Duration::ZERO);
@@ -288,7 +288,7 @@ pub fn lookup() -> Row {
 }
 
 /// A move of 8 bytes into another function's memory, with and without signal.
-pub fn move_to_other(mode: Mode, len: usize) -> Row {
+pub(crate) fn move_to_other(mode: Mode, len: usize) -> Row {
     let setting = Setting {
         functions: 2,
         ..mode.setting()
@@ -323,7 +323,7 @@ pub fn move_to_other(mode: Mode, len: usize) -> Row {
 }
 
 /// What checking rules and writing events add to a store.
-pub fn checks(mode: Mode, len: usize) -> Row {
+pub(crate) fn checks(mode: Mode, len: usize) -> Row {
     let one = |name, rules, events| {
         let daemon = ours(&Setting {
             rules,

@@ -11,19 +11,19 @@ use vfio_user_ism_tests::program;
 
 /// A server of this program's own: the foreign one or the bare one.
 #[derive(Debug)]
-pub struct Stand {
+pub(crate) struct Stand {
     _child: Child,
     folder: TempDir,
 }
 
 impl Stand {
     /// The minimal `vfio_user::Server`.
-    pub fn foreign() -> Self {
+    pub(crate) fn foreign() -> Self {
         Self::start("foreign", &[])
     }
 
     /// The bare ping-pong, which spins for so long before it waits.
-    pub fn bare(poll_us: u64) -> Self {
+    pub(crate) fn bare(poll_us: u64) -> Self {
         Self::start("bare", &["--poll-us", &poll_us.to_string()])
     }
 
@@ -42,14 +42,14 @@ impl Stand {
     }
 
     /// Where it listens, soon.
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("sock")
     }
 }
 
 /// How our server is started.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Functions.
     pub functions: usize,
     /// Whether events are written.
@@ -72,17 +72,17 @@ impl Default for Setting {
 }
 
 /// Name of function `at`.
-pub fn name(at: usize) -> String {
+pub(crate) fn name(at: usize) -> String {
     format!("ism{at}")
 }
 
 /// GID of function `at`.
-pub fn gid(at: usize) -> u64 {
+pub(crate) fn gid(at: usize) -> u64 {
     0x1500_0000_0000_0001 + at as u64
 }
 
 /// Starts our server, the real program, and waits until it is ready.
-pub fn ours(setting: &Setting) -> Daemon {
+pub(crate) fn ours(setting: &Setting) -> Daemon {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let functions: Vec<Value> = (0..setting.functions)
         .map(|at| json!({ "name": name(at), "gid": format!("{:#x}", gid(at)) }))

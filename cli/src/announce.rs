@@ -12,10 +12,10 @@ use vfio_user_ism_server::listen::descriptor;
 use crate::run::Failure;
 
 /// The file that holds the QEMU plugin.
-pub const PLUGIN: &str = "libvfio_user_ism_plugin.so";
+pub(crate) const PLUGIN: &str = "libvfio_user_ism_plugin.so";
 
 /// Where readiness is told.
-pub enum Ready {
+pub(crate) enum Ready {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -26,7 +26,7 @@ pub enum Ready {
 
 impl Ready {
     /// Takes over descriptor `number`.
-    pub fn new(number: i32) -> Result<Self, Failure> {
+    pub(crate) fn new(number: i32) -> Result<Self, Failure> {
         match number {
             1 => Ok(Ready::Stdout),
             2 => Ok(Ready::Stderr),
@@ -52,7 +52,7 @@ impl Ready {
 }
 
 /// Prints the arguments and tells readiness.
-pub fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Failure> {
+pub(crate) fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Failure> {
     crate::run::print(arguments)?;
     let _ = std::io::stdout().flush();
     tracing::info!("ready");
@@ -67,7 +67,7 @@ pub fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Failure> {
 
 /// The arguments for QEMU, for every function whose socket has a path: the device, and the plugin
 /// that forwards to the function's instruction channel.
-pub fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
+pub(crate) fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
     let program = std::env::current_exe().ok();
     let folder = program.as_deref().and_then(Path::parent);
     let mut text = String::new();

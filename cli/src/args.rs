@@ -16,7 +16,7 @@ use zpci_region::Severity;
     version,
     args_conflicts_with_subcommands = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do; without one, serve.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -27,7 +27,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve the functions of a profile (what happens without a command, too).
     Serve(ServeArgs),
     /// List the rules.
@@ -95,7 +95,7 @@ pub enum Command {
 
 /// How to print a list.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum ListFormat {
+pub(crate) enum ListFormat {
     /// A table for people.
     #[default]
     Table,
@@ -105,7 +105,7 @@ pub enum ListFormat {
 
 /// Profile commands.
 #[derive(Debug, Subcommand)]
-pub enum ProfileCommand {
+pub(crate) enum ProfileCommand {
     /// Check a profile file; exit status 0 if it can be used, 2 if not.
     Check {
         /// The file.
@@ -122,7 +122,7 @@ pub enum ProfileCommand {
 
 /// Commands about the event file.
 #[derive(Debug, Subcommand)]
-pub enum EventsCommand {
+pub(crate) enum EventsCommand {
     /// Print the JSON schema of a line of the event file.
     Schema,
 }
@@ -132,7 +132,7 @@ const MAX_POLL_US: u64 = 100_000;
 
 /// Flags of `serve`.
 #[derive(Clone, Debug, Args)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Device profile (JSON); the built-in `ism` profile without.
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
@@ -232,7 +232,7 @@ fn fail_on() -> impl TypedValueParser<Value = Severity> {
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Text,

@@ -12,7 +12,7 @@ use vfio_user_ism_server::{profile, record};
 use crate::announce::PLUGIN;
 
 /// The answer to `--print-capabilities`.
-pub fn capabilities() -> Value {
+pub(crate) fn capabilities() -> Value {
     json!({
         "type": "vfio-user",
         "version": env!("CARGO_PKG_VERSION"),

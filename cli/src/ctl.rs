@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Flags of `ctl`.
 #[derive(Clone, Debug, ClapArgs)]
-pub struct Args {
+pub(crate) struct Args {
     /// The server's control socket (`serve --control SOCKET`). `schema` needs no server: give `-`.
     socket: PathBuf,
     /// What to do.
@@ -71,7 +71,7 @@ enum Request {
 }
 
 /// Carries out the command line.
-pub fn ctl(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn ctl(args: &Args) -> Result<ExitCode, Failure> {
     let request = match &args.request {
         Request::Schema => return print(&pretty(&control::schema())),
         Request::Raw => return raw(args),

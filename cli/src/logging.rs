@@ -11,7 +11,7 @@ use vfio_user_ism_server::record::log_budget::LogBudget;
 use crate::args::LogFormat;
 
 /// Starts logging. A second call has no effect (tests start several servers in one process).
-pub fn start(format: LogFormat) {
+pub(crate) fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

@@ -13,7 +13,7 @@ use crate::logging;
 use crate::run::{Failure, VIOLATIONS, plan, print};
 
 /// Plays a capture and prints what differs: exit status 1 if anything does.
-pub fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let outcome = match &args.to {
         Some(to) => replay::replay(&args.file, to).map_err(Failure::Replay)?,
         None => {

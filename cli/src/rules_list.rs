@@ -8,7 +8,7 @@ use zpci_region::{Rule, RuleSet};
 use crate::args::ListFormat;
 
 /// All rules with their severities in force.
-pub fn list(rules: &RuleSet, format: ListFormat) -> String {
+pub(crate) fn list(rules: &RuleSet, format: ListFormat) -> String {
     match format {
         ListFormat::Table => {
             let mut table = Table::new();
@@ -44,7 +44,7 @@ pub fn list(rules: &RuleSet, format: ListFormat) -> String {
 }
 
 /// One rule, told.
-pub fn explain(id: &str) -> Option<String> {
+pub(crate) fn explain(id: &str) -> Option<String> {
     let info = Rule::from_id(id)?.info();
     let carried_out = if info.always_fails {
         "An access that breaks it cannot be carried out and fails whatever the severity.\n"
@@ -63,7 +63,7 @@ pub fn explain(id: &str) -> Option<String> {
 }
 
 /// The rule whose id is most like `id`.
-pub fn nearest(id: &str) -> &'static str {
+pub(crate) fn nearest(id: &str) -> &'static str {
     CATALOGUE
         .iter()
         .max_by(|one, other| {

@@ -33,7 +33,7 @@ Start a server:  vfio-user-ism --socket-path /tmp/ism.sock
 
 /// Why the program ends without having done its work.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The profile.
     #[error("profile")]
     Profile(#[from] ProfileError),
@@ -94,7 +94,7 @@ pub enum Failure {
 
 impl Failure {
     /// Where to look next, for a failure that may come from what this machine lacks.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         let lacks = match self {
             Failure::Intercept(error, _) => !error.is_usage(),
             Failure::Lab(error) => !error.is_usage(),
@@ -105,7 +105,7 @@ impl Failure {
     }
 
     /// Exit code of this failure.
-    pub fn code(&self) -> ExitCode {
+    pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Profile(_) | Failure::Usage(_) | Failure::NoSocket | Failure::NoCommand => {
                 USAGE
@@ -121,7 +121,7 @@ impl Failure {
 }
 
 /// Carries out a command line.
-pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         None => serve::serve(&cli.serve).map_err(|failure| match failure {
             Failure::NoSocket => Failure::NoCommand,

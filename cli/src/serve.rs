@@ -16,7 +16,7 @@ use crate::run::{Failure, VIOLATIONS, plan, pretty, print};
 use crate::{capabilities, logging};
 
 /// Serves until a signal, or until the last client that came by descriptor has left.
-pub fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     if args.print_capabilities {
         return print(&pretty(&capabilities::capabilities()));
     }

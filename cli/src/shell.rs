@@ -10,7 +10,7 @@ use crate::args::Cli;
 const NAME: &str = "vfio-user-ism";
 
 /// The completion script of `shell`.
-pub fn completions(shell: Shell) -> Vec<u8> {
+pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
     script
@@ -20,7 +20,7 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn man(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn man(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     clap_mangen::generate_to(Cli::command(), folder)
 }

@@ -14,7 +14,7 @@ const MOST: u64 = 1 << 20;
 
 /// What a program said before it ended with success.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Standard output.
     pub stdout: String,
 }
@@ -24,7 +24,7 @@ pub struct Answer {
 /// # Errors
 /// One sentence without a full stop: the program cannot be started, does not end, crashes, or ends
 /// with another status than 0.
-pub fn ask(
+pub(crate) fn ask(
     program: &Path,
     arguments: &[&std::ffi::OsStr],
     input: Option<std::fs::File>,

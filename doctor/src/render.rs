@@ -6,7 +6,7 @@ use crate::args::Format;
 use crate::report::{Report, State, Topic};
 
 /// The whole text for standard output.
-pub fn render(report: &Report, format: Format) -> String {
+pub(crate) fn render(report: &Report, format: Format) -> String {
     match format {
         Format::Text => text(report),
         Format::Json => json(report),

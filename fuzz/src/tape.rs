@@ -4,47 +4,47 @@ use arbitrary::Unstructured;
 
 /// What is left of an input.
 #[derive(Debug)]
-pub struct Tape<'a>(Unstructured<'a>);
+pub(crate) struct Tape<'a>(Unstructured<'a>);
 
 impl<'a> Tape<'a> {
     /// The whole of `bytes`.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(Unstructured::new(bytes))
     }
 
     /// Whether everything was read.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The next byte.
-    pub fn u8(&mut self) -> u8 {
+    pub(crate) fn u8(&mut self) -> u8 {
         self.0.arbitrary().unwrap_or(0)
     }
 
     /// The next two bytes, little-endian.
-    pub fn u16(&mut self) -> u16 {
+    pub(crate) fn u16(&mut self) -> u16 {
         self.0.arbitrary().unwrap_or(0)
     }
 
     /// The next four bytes, little-endian.
-    pub fn u32(&mut self) -> u32 {
+    pub(crate) fn u32(&mut self) -> u32 {
         self.0.arbitrary().unwrap_or(0)
     }
 
     /// The next eight bytes, little-endian.
-    pub fn u64(&mut self) -> u64 {
+    pub(crate) fn u64(&mut self) -> u64 {
         self.0.arbitrary().unwrap_or(0)
     }
 
     /// The next `len` bytes, or as many as there are.
-    pub fn bytes(&mut self, len: usize) -> &'a [u8] {
+    pub(crate) fn bytes(&mut self, len: usize) -> &'a [u8] {
         let len = len.min(self.0.len());
         self.0.bytes(len).unwrap_or(&[])
     }
 
     /// One of `choices`, by the next byte.
-    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[usize::from(self.u8()) % choices.len()]
     }
 }

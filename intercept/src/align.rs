@@ -10,7 +10,7 @@ const WINDOW: usize = 1500;
 
 /// A batch per case, with the pieces that it accounts for.
 #[must_use]
-pub fn batches(recording: &Recording, expectations: &[Expectation]) -> Vec<Batch> {
+pub(crate) fn batches(recording: &Recording, expectations: &[Expectation]) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut next_piece = 0;
     while batches.len() < recording.plan.cases.len() {

@@ -20,7 +20,7 @@ pub struct FenceError {
 
 /// One batch: its cases, and the pieces the device saw between its fence and the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Indices of the plan's cases.
     pub cases: Range<usize>,
     /// Indices of the recording's pieces.
@@ -37,7 +37,7 @@ pub(crate) fn is_fence(piece: &Piece) -> bool {
 ///
 /// # Errors
 /// A number of fences other than the executed batches call for.
-pub fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
+pub(crate) fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
     let mut batches = Vec::new();
     for span in recording.spans() {
         batches.extend(batches_of(recording, &span)?);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The version of the format, that of the report's JSON form.
-pub use crate::report::SCHEMA_VERSION;
+pub(crate) use crate::report::SCHEMA_VERSION;
 
 /// Why a baseline cannot be used.
 #[derive(Debug, Error)]

@@ -17,7 +17,7 @@ const KEPT_RUNS: usize = 20;
 
 /// The folder of a run.
 #[derive(Debug)]
-pub enum Folder {
+pub(crate) enum Folder {
     /// It was named, so all stays.
     Kept(PathBuf),
     /// It goes when this value goes.
@@ -29,7 +29,7 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn new(keep: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn new(keep: Option<&Path>) -> Result<Self, Error> {
         let made = match keep {
             Some(path) => std::fs::create_dir_all(path)
                 .and_then(|()| path.canonicalize())
@@ -47,7 +47,7 @@ impl Folder {
 
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
             Self::Passing(folder) => folder.path(),
@@ -55,7 +55,7 @@ impl Folder {
     }
 
     /// Keeps logs and events of a run that failed, and says where.
-    pub fn keep_what_tells(self) {
+    pub(crate) fn keep_what_tells(self) {
         let kept = match self {
             Self::Kept(path) => path,
             Self::Passing(folder) => {

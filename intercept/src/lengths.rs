@@ -90,7 +90,7 @@ fn is_plain(case: &Case) -> bool {
 }
 
 /// Whether some plain length did not arrive whole, so that it is worth while to try all lengths.
-pub fn are_worth_a_run(recording: &Recording, verdicts: &[CaseVerdict]) -> bool {
+pub(crate) fn are_worth_a_run(recording: &Recording, verdicts: &[CaseVerdict]) -> bool {
     let plain = recording.plan.cases.iter().zip(verdicts).enumerate();
     plain
         .filter(|(_, (case, _))| is_plain(case))
@@ -99,7 +99,7 @@ pub fn are_worth_a_run(recording: &Recording, verdicts: &[CaseVerdict]) -> bool 
 }
 
 /// The plan of the second run: block stores of all lengths that the function takes.
-pub fn plan(maximum: u16) -> Plan {
+pub(crate) fn plan(maximum: u16) -> Plan {
     let cases = (1..=u64::from(maximum))
         .map(|length| Case {
             base: Base::Dmb,
@@ -329,7 +329,7 @@ impl std::fmt::Display for Cause {
 }
 
 /// The model decides which lengths a function must take.
-pub fn classify(recording: &Recording, model: Model) -> Option<Lengths> {
+pub(crate) fn classify(recording: &Recording, model: Model) -> Option<Lengths> {
     let verdicts = crate::verdict::classify(recording, model).ok()?;
     Some(Lengths::of(recording, &verdicts))
 }

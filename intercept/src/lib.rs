@@ -15,27 +15,27 @@
 
 #![forbid(unsafe_code)]
 
-pub mod align;
+mod align;
 mod args;
-pub mod attribute;
-pub mod baseline;
+mod attribute;
+mod baseline;
 mod error;
 pub mod events;
 pub mod expect;
 mod folder;
-pub mod lengths;
-pub mod observed;
-pub mod pattern;
+mod lengths;
+mod observed;
+mod pattern;
 pub mod plan;
 pub mod probe;
-pub mod profile;
-pub mod qemu;
+mod profile;
+mod qemu;
 pub mod recording;
 pub mod report;
 mod run;
 mod select;
-pub mod server;
-pub mod session;
+mod server;
+mod session;
 pub mod stand_in;
 pub mod verdict;
 

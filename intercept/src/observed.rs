@@ -46,7 +46,7 @@ pub enum ObservedError {
 
 /// What a guest executed.
 #[derive(Debug, Default)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// Its instructions as a plan.
     pub cases: Vec<Case>,
     /// Their outcomes.
@@ -124,7 +124,7 @@ struct Exception {
 ///
 /// # Errors
 /// See [`ObservedError`].
-pub fn read(path: &Path) -> Result<Observed, ObservedError> {
+pub(crate) fn read(path: &Path) -> Result<Observed, ObservedError> {
     let text = std::fs::read_to_string(path).map_err(|source| ObservedError::Read {
         path: path.to_owned(),
         source,
@@ -166,7 +166,7 @@ pub fn read(path: &Path) -> Result<Observed, ObservedError> {
 impl Observed {
     /// The plan of what was executed.
     #[must_use]
-    pub fn plan(&self, name: &str) -> Plan {
+    pub(crate) fn plan(&self, name: &str) -> Plan {
         Plan {
             schema_version: PLAN_VERSION,
             name: name.to_owned(),

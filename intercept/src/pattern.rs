@@ -6,7 +6,7 @@
 
 /// The byte at `position` of the payload tagged `tag`.
 #[must_use]
-pub fn byte(tag: u32, position: usize) -> u8 {
+pub(crate) fn byte(tag: u32, position: usize) -> u8 {
     let lane = (position % 8) as u8;
     let unit = (position / 8) as u32;
     let information = match lane {
@@ -19,7 +19,7 @@ pub fn byte(tag: u32, position: usize) -> u8 {
 
 /// The first `length` bytes of the payload tagged `tag`.
 #[must_use]
-pub fn payload(tag: u32, length: usize) -> Vec<u8> {
+pub(crate) fn payload(tag: u32, length: usize) -> Vec<u8> {
     (0..length).map(|position| byte(tag, position)).collect()
 }
 

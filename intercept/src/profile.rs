@@ -38,7 +38,7 @@ pub enum ProfileError {
 
 /// What of a profile decides the expectations. The server checks the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// Its name, for reports.
     pub name: String,
     /// What the function announces of itself.
@@ -139,7 +139,7 @@ impl Profile {
     ///
     /// # Errors
     /// See [`ProfileError`].
-    pub fn read(path: &Path) -> Result<Self, ProfileError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, ProfileError> {
         let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
             path: path.to_owned(),
             source,

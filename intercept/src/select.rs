@@ -52,7 +52,7 @@ impl Selector {
 
 /// What `--only` and `--skip` say.
 #[derive(Debug, Clone)]
-pub struct Selection {
+pub(crate) struct Selection {
     only: Vec<Selector>,
     skip: Vec<Selector>,
 }
@@ -60,7 +60,7 @@ pub struct Selection {
 impl Selection {
     /// The selection that `args` asks for.
     #[must_use]
-    pub fn new(args: &Args) -> Self {
+    pub(crate) fn new(args: &Args) -> Self {
         let parse = |texts: &[String]| texts.iter().map(|text| Selector::parse(text)).collect();
         Self {
             only: parse(&args.only),
@@ -72,7 +72,7 @@ impl Selection {
     ///
     /// # Errors
     /// A selector that matches nothing: it is a mistake.
-    pub fn apply(&self, args: &Args, plan: &mut Plan) -> Result<(), SelectError> {
+    pub(crate) fn apply(&self, args: &Args, plan: &mut Plan) -> Result<(), SelectError> {
         let given = args
             .only
             .iter()
@@ -122,13 +122,13 @@ impl Selection {
 
     /// Whether all cases run and are reported.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.only.is_empty() && self.skip.is_empty()
     }
 
     /// Whether a case is to be reported.
     #[must_use]
-    pub fn reports(&self, case: &CaseReport) -> bool {
+    pub(crate) fn reports(&self, case: &CaseReport) -> bool {
         let has = |selectors: &[Selector]| {
             let mut any = false;
             let hit = selectors.iter().any(|selector| match selector {

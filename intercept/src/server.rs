@@ -6,7 +6,7 @@ use harness::{ServerError, Serving};
 
 /// A running server with one function, and its files.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     server: harness::Server,
     /// The event file. It is whole after [`Self::stop`].
     pub events: PathBuf,
@@ -17,7 +17,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub fn start(
+    pub(crate) fn start(
         program: &Path,
         profile: Option<&Path>,
         folder: &Path,
@@ -36,7 +36,7 @@ impl Server {
     }
 
     /// The socket for QEMU.
-    pub fn socket(&self) -> &Path {
+    pub(crate) fn socket(&self) -> &Path {
         self.server
             .functions
             .first()
@@ -44,12 +44,12 @@ impl Server {
     }
 
     /// The socket of the instruction channel.
-    pub fn channel(&self) -> PathBuf {
+    pub(crate) fn channel(&self) -> PathBuf {
         harness::Server::channel(self.socket())
     }
 
     /// Ends the server, so that its event file is whole.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.server.stop();
     }
 }

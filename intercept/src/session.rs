@@ -37,7 +37,7 @@ const BACKTRACES: usize = 8;
 
 /// What a run is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// The command line.
     pub args: &'a Args,
     /// The executable whose `serve` subcommand is the server.
@@ -55,7 +55,7 @@ pub struct Setting<'a> {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Error> {
+pub(crate) fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Error> {
     let plugin = match setting.args.forward {
         Some(_) => Some(find_plugin(setting.args, setting.program)?),
         None => None,
@@ -119,7 +119,7 @@ fn run_plan(
 ///
 /// # Errors
 /// See [`Error`].
-pub fn defects(args: &Args, program: &Path) -> Result<String, Error> {
+pub(crate) fn defects(args: &Args, program: &Path) -> Result<String, Error> {
     let plugin = find_plugin(args, program)?;
     let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
     let output = std::process::Command::new(&qemu.path)
@@ -446,7 +446,7 @@ fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error> {
+pub(crate) fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording, Error> {
     let (args, folder) = (setting.args, setting.folder);
     let plugin = find_plugin(args, setting.program)?;
     let records = folder.join("records.jsonl");

@@ -15,7 +15,7 @@ const BUFFERS: &str = include_str!("../guest/smc-buffers");
 ///
 /// # Errors
 /// A part cannot be read, or the file cannot be written.
-pub fn write_initramfs(kit: &Kit, path: &Path) -> Result<(), Error> {
+pub(crate) fn write_initramfs(kit: &Kit, path: &Path) -> Result<(), Error> {
     kit.initramfs(path, |made| {
         made.file("lab/agent", 0o644, AGENT)
             .file("lab/smc-buffers", 0o644, BUFFERS)
@@ -31,7 +31,7 @@ pub fn write_initramfs(kit: &Kit, path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// The file cannot be read, or is something else.
-pub fn check_kernel(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_kernel(path: &Path) -> Result<(), Error> {
     const MAGIC_AT: u64 = 0x1_0008;
     const MAGIC: &[u8] = b"S390EP";
     const ELF: &[u8] = b"\x7fELF\x02\x02";

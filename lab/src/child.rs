@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// A child whose stderr goes to a file. Dropping this value kills the child.
 #[derive(Debug)]
-pub struct Child {
+pub(crate) struct Child {
     process: Arc<harness::Child>,
     patience: Duration,
     end: watch::Receiver<()>,
@@ -24,7 +24,7 @@ impl Child {
     ///
     /// # Errors
     /// The log cannot be made, or the program cannot be started.
-    pub fn start(
+    pub(crate) fn start(
         what: &str,
         mut command: Command,
         log: &Path,
@@ -42,7 +42,7 @@ impl Child {
     }
 
     /// Takes over a running child.
-    pub fn new(process: harness::Child, patience: Duration) -> Self {
+    pub(crate) fn new(process: harness::Child, patience: Duration) -> Self {
         let process = Arc::new(process);
         let (running, end) = watch::channel(());
         let waited_for = Arc::clone(&process);
@@ -58,12 +58,12 @@ impl Child {
     }
 
     /// The process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
     /// Whether it runs.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.process.ended().is_none()
     }
 
@@ -71,13 +71,13 @@ impl Child {
     ///
     /// # Errors
     /// The child has ended.
-    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
         let sent = self.process.signal(signal);
         sent.map_err(Error::system("signal a child process"))
     }
 
     /// Waits for the end of the child. Returns how it ended, in words.
-    pub async fn ended(&self) -> String {
+    pub(crate) async fn ended(&self) -> String {
         // The channel carries nothing: it closes at the end.
         let _ = self.end.clone().changed().await;
         match self.process.ended() {
@@ -87,7 +87,7 @@ impl Child {
     }
 
     /// Asks the child to end, waits, and kills it if it does not end.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         // It may just have ended. Then there is nothing to ask.
         let _ = self.signal(Signal::TERM);
         if tokio::time::timeout(self.patience, self.ended())
@@ -99,7 +99,7 @@ impl Child {
     }
 
     /// The last lines that the child wrote to stderr.
-    pub fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         self.process.last_words()
     }
 }

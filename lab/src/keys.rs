@@ -5,7 +5,7 @@ const ESCAPE: u8 = 0x1d;
 
 /// What a key does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
+pub(crate) enum Key {
     /// It is the guest's.
     Typed(Vec<u8>),
     /// Look at this guest.
@@ -20,17 +20,17 @@ pub enum Key {
 
 /// Tells the lab's keys from the guest's.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub(crate) struct Keys {
     escaped: bool,
 }
 
 impl Keys {
     /// For the user.
-    pub const HELP: &str = "console: Ctrl-] and then q ends the lab, 0 to 9 shows that guest, n the \
+    pub(crate) const HELP: &str = "console: Ctrl-] and then q ends the lab, 0 to 9 shows that guest, n the \
                             next one, Ctrl-] sends Ctrl-], ? shows this";
 
     /// What these bytes mean, in order. Unknown keys behind Ctrl-] do nothing.
-    pub fn take(&mut self, bytes: &[u8]) -> Vec<Key> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Key> {
         let mut keys = Vec::new();
         let mut typed = Vec::new();
         for &byte in bytes {

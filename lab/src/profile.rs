@@ -7,7 +7,7 @@ const FIRST_GID: u64 = 0x1500_0000_0000_0001;
 
 /// A profile with a function for each guest, on which SMC-D's rules are checked as well: nothing
 /// else uses them. The `spare` functions are for whoever measures, with moves that are not SMC-D's.
-pub fn with_functions(guests: usize, spare: usize) -> Value {
+pub(crate) fn with_functions(guests: usize, spare: usize) -> Value {
     let functions: Vec<Value> = (0..guests + spare)
         .zip(FIRST_GID..)
         .map(|(number, gid)| {

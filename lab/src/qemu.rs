@@ -14,7 +14,7 @@ const FID: u32 = 8;
 
 /// One ISM function of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Function {
+pub(crate) struct Function {
     /// Which of the guest's functions it is.
     pub index: usize,
     /// The server's socket.
@@ -23,12 +23,12 @@ pub struct Function {
 
 impl Function {
     /// The guest's function `index`, served at `socket`.
-    pub fn new(index: usize, socket: PathBuf) -> Self {
+    pub(crate) fn new(index: usize, socket: PathBuf) -> Self {
         Self { index, socket }
     }
 
     /// The id of QEMU's device.
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         match self.index {
             0 => "ism".to_owned(),
             index => format!("ism{index}"),
@@ -36,7 +36,7 @@ impl Function {
     }
 
     /// The arguments of QEMU's two devices, the zpci device first.
-    pub fn devices(&self) -> [serde_json::Value; 2] {
+    pub(crate) fn devices(&self) -> [serde_json::Value; 2] {
         let id = self.id();
         [
             serde_json::json!({
@@ -56,7 +56,7 @@ impl Function {
 }
 
 /// The function id of the guest's function `index`.
-pub fn fid(index: usize) -> u32 {
+pub(crate) fn fid(index: usize) -> u32 {
     FID + count(index)
 }
 
@@ -66,7 +66,7 @@ fn uid(index: usize) -> u32 {
 }
 
 /// The name of the guest's function `index` in the guest's sysfs.
-pub fn address(index: usize) -> String {
+pub(crate) fn address(index: usize) -> String {
     format!("{:04x}:00:00.0", uid(index))
 }
 
@@ -77,7 +77,7 @@ fn count(index: usize) -> u32 {
 
 /// What one QEMU is started with.
 #[derive(Debug, Clone)]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     /// Number of the guest.
     pub guest: usize,
     /// Guest memory, MiB.
@@ -109,7 +109,7 @@ pub struct CommandLine {
 impl CommandLine {
     /// All arguments. QEMU's name is not one of them.
     #[must_use]
-    pub fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::machine(u64::from(self.memory) << 20, None, &self.extra);
         line.flags(&["-no-user-config"]);
         line.add("-smp", self.processors.to_string());
@@ -153,7 +153,7 @@ impl CommandLine {
 
 /// Whether this QEMU hands zPCI accesses to vfio-user functions whole: it has the changes of `qemu/`,
 /// which give the zpci device the property `stores`.
-pub fn hands_over_whole(program: &Path) -> bool {
+pub(crate) fn hands_over_whole(program: &Path) -> bool {
     let mut command = harness::command(program);
     command.args(["-machine", "none", "-device", "zpci,help"]);
     let help = command.stdin(Stdio::null()).output();

@@ -10,7 +10,7 @@ use crate::folder::Folder;
 
 /// What the server is started with.
 #[derive(Debug, Clone)]
-pub struct Serving {
+pub(crate) struct Serving {
     /// The program whose `serve` it is.
     pub program: PathBuf,
     /// The profile.
@@ -40,7 +40,7 @@ impl Serving {
 
 /// A running server.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// The functions' sockets, in the profile's order.
     pub functions: Vec<PathBuf>,
@@ -51,7 +51,7 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be started, or does not get ready.
-    pub async fn start(serving: &Serving, folder: &Folder) -> Result<Self, Error> {
+    pub(crate) async fn start(serving: &Serving, folder: &Folder) -> Result<Self, Error> {
         let starting = serving.borrowed().start(&folder.log("server.log"))?;
         let ready = tokio::task::spawn_blocking(|| starting.ready()).await;
         let ready = ready.map_err(|error| Error::system("wait for the server")(error.into()))?;
@@ -63,12 +63,12 @@ impl Server {
     }
 
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether it runs.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.child.is_running()
     }
 
@@ -76,7 +76,7 @@ impl Server {
     ///
     /// # Errors
     /// It is gone.
-    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
         self.child.signal(signal)
     }
 
@@ -84,12 +84,12 @@ impl Server {
     ///
     /// # Errors
     /// It is gone.
-    pub fn ask_for_report(&self) -> Result<(), Error> {
+    pub(crate) fn ask_for_report(&self) -> Result<(), Error> {
         self.signal(Signal::USR1)
     }
 
     /// Waits for an end that nobody asked for.
-    pub async fn ended(&self) -> Error {
+    pub(crate) async fn ended(&self) -> Error {
         Error::Server {
             how: self.child.ended().await,
             words: self.child.last_words(),
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// Ends the server, so that it writes its report.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.child.stop().await;
     }
 }

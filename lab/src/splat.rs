@@ -35,7 +35,7 @@ const HARMLESS: [&str; 2] = [
 ///
 /// A message begins with its line, or behind the kernel's time stamp anywhere in a line: a shell may
 /// have written its prompt there.
-pub fn find(text: &str) -> Vec<&str> {
+pub(crate) fn find(text: &str) -> Vec<&str> {
     let begins = |said: &str, words: &[&str]| words.iter().any(|word| said.starts_with(word));
     text.lines()
         .map(message)
@@ -58,7 +58,7 @@ fn message(line: &str) -> &str {
 }
 
 /// The reports in the console log at `path`. A log that cannot be read has none.
-pub fn in_log(path: &Path) -> Vec<String> {
+pub(crate) fn in_log(path: &Path) -> Vec<String> {
     let bytes = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     find(&text).into_iter().map(str::to_owned).collect()

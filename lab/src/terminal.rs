@@ -17,7 +17,7 @@ use crate::say;
 ///
 /// # Errors
 /// The terminal cannot be set up.
-pub async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Error> {
+pub(crate) async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Error> {
     let _raw = Raw::new()?;
     let mut typed = keyboard();
     let mut keys = Keys::default();
@@ -99,7 +99,7 @@ async fn fit(guest: &Guest) {
 }
 
 /// Whether there is a terminal to attach to.
-pub fn present() -> bool {
+pub(crate) fn present() -> bool {
     std::io::stdin().is_terminal()
 }
 

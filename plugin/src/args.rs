@@ -9,7 +9,7 @@ use crate::defects::{self, Break};
 
 /// What the plugin is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Args {
+pub(crate) struct Args {
     /// File that receives the records; made anew.
     pub out: Option<PathBuf>,
     /// Functions whose instructions are carried to a server.
@@ -24,7 +24,7 @@ pub struct Args {
 
 /// What CLP tells of forwarded functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Clp {
+pub(crate) enum Clp {
     /// What QEMU says of any emulated function.
     #[default]
     Qemu,
@@ -36,7 +36,7 @@ pub enum Clp {
 
 /// Which moves (stores to BAR 0) end before their server has answered, where their outcome is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Moves {
+pub(crate) enum Moves {
     /// None.
     #[default]
     Waited,
@@ -48,7 +48,7 @@ pub enum Moves {
 
 /// A function whose instructions are carried to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forward {
+pub(crate) struct Forward {
     /// The server's instruction channel: a UNIX socket.
     pub socket: PathBuf,
     /// Which of the guest's functions it is.
@@ -57,7 +57,7 @@ pub struct Forward {
 
 /// How a function is told from the guest's others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selector {
+pub(crate) enum Selector {
     /// By its function id, as in `-device zpci,fid=`.
     Fid(u32),
     /// By its user-defined id, as in `-device zpci,uid=`.
@@ -68,7 +68,7 @@ pub enum Selector {
 
 /// A wrong argument.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum ArgsError {
+pub(crate) enum ArgsError {
     /// Not of the form `name=value`, or an empty value.
     #[error("argument {0:?} is not of the form name=value")]
     Malformed(String),
@@ -154,7 +154,9 @@ impl Args {
     ///
     /// # Errors
     /// Names the first argument that is wrong or missing.
-    pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, ArgsError> {
+    pub(crate) fn parse<'a>(
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, ArgsError> {
         let mut args = Self::default();
         let (mut clp, mut moves) = (None, None);
         for argument in arguments {

@@ -4,7 +4,7 @@
 use crate::decode::{Gpr, StorageOperand};
 
 /// PSW mask bit 5: dynamic address translation.
-pub const PSW_DAT: u64 = 1 << 58;
+pub(crate) const PSW_DAT: u64 = 1 << 58;
 /// PSW mask bit 31: extended addressing, 64-bit together with [`PSW_BASIC_ADDRESSING`].
 const PSW_EXTENDED_ADDRESSING: u64 = 1 << 32;
 /// PSW mask bit 32: basic addressing, 31-bit alone.
@@ -17,7 +17,7 @@ const PAGE: u64 = 0x1000;
 /// Registers and memory of the vCPU that runs the calling callback.
 ///
 /// Every method returns `None` when QEMU cannot tell.
-pub trait Cpu {
+pub(crate) trait Cpu {
     /// General register.
     fn gpr(&self, register: Gpr) -> Option<u64>;
     /// Left half of the PSW, with the condition code in bits 18 and 19.
@@ -32,7 +32,7 @@ pub trait Cpu {
 }
 
 /// A vCPU whose instruction is carried out in its place. Each change says whether QEMU took it.
-pub trait GuestCpu: Cpu {
+pub(crate) trait GuestCpu: Cpu {
     /// Control register, 0 to 15.
     fn control(&self, number: u8) -> Option<u64>;
     /// Sets a general register.
@@ -47,26 +47,31 @@ pub trait GuestCpu: Cpu {
 
 /// Condition code of a PSW mask, 0 to 3.
 #[must_use]
-pub fn condition_code(psw_mask: u64) -> u8 {
+pub(crate) fn condition_code(psw_mask: u64) -> u8 {
     ((psw_mask >> 44) & 3) as u8
 }
 
 /// The same PSW mask with another condition code.
 #[must_use]
-pub const fn with_condition_code(psw_mask: u64, cc: u8) -> u64 {
+pub(crate) const fn with_condition_code(psw_mask: u64, cc: u8) -> u64 {
     psw_mask & !(3 << 44) | (cc as u64 & 3) << 44
 }
 
 /// Reads `length` bytes at a logical address, as the guest's own instructions would.
 ///
 /// An empty read gives no bytes; `None` means that a page of the range is not there.
-pub fn read_logical(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
+pub(crate) fn read_logical(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length);
     append_logical(cpu, address, length, &mut bytes).then_some(bytes)
 }
 
 /// Appends what [`read_logical`] reads; false if a page of the range is not there.
-pub fn append_logical(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<u8>) -> bool {
+pub(crate) fn append_logical(
+    cpu: &dyn Cpu,
+    address: u64,
+    length: usize,
+    out: &mut Vec<u8>,
+) -> bool {
     if length == 0 {
         return true;
     }
@@ -79,7 +84,7 @@ pub fn append_logical(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<
 
 /// Writes at a logical address, as the guest's own instructions would; false if a page of the range
 /// is not there.
-pub fn write_logical(cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) -> bool {
+pub(crate) fn write_logical(cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) -> bool {
     match (cpu.psw_mask(), cpu.prefix()) {
         (Some(mask), _) if mask & PSW_DAT != 0 => cpu.write_virtual(address, bytes),
         (Some(_), Some(prefix)) => {
@@ -101,7 +106,7 @@ pub fn write_logical(cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) -> bool
 }
 
 /// Reads `length` bytes at a real address: prefixing applies, translation does not.
-pub fn read_real(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
+pub(crate) fn read_real(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length);
     append_real(cpu, address, length, &mut bytes)?;
     Some(bytes)
@@ -125,7 +130,7 @@ fn append_real(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<u8>) ->
 
 /// Applies prefixing to a real address.
 #[must_use]
-pub fn real_to_absolute(address: u64, prefix: u64) -> u64 {
+pub(crate) fn real_to_absolute(address: u64, prefix: u64) -> u64 {
     if address < PREFIX_AREA {
         prefix.wrapping_add(address)
     } else if address.wrapping_sub(prefix) < PREFIX_AREA {
@@ -136,7 +141,7 @@ pub fn real_to_absolute(address: u64, prefix: u64) -> u64 {
 }
 
 /// Address of a storage operand, cut to the addressing mode of the PSW.
-pub fn effective_address(cpu: &dyn Cpu, operand: StorageOperand) -> Option<u64> {
+pub(crate) fn effective_address(cpu: &dyn Cpu, operand: StorageOperand) -> Option<u64> {
     let register = |gpr: Option<Gpr>| gpr.map_or(Some(0), |gpr| cpu.gpr(gpr));
     let sum = register(operand.base)?
         .wrapping_add(register(operand.index)?)
@@ -145,7 +150,7 @@ pub fn effective_address(cpu: &dyn Cpu, operand: StorageOperand) -> Option<u64> 
 }
 
 /// Cuts an address to the addressing mode of the PSW: 64, 31 or 24 bits.
-pub fn wrap_address(cpu: &dyn Cpu, address: u64) -> Option<u64> {
+pub(crate) fn wrap_address(cpu: &dyn Cpu, address: u64) -> Option<u64> {
     let mask = cpu.psw_mask()?;
     Some(if mask & PSW_EXTENDED_ADDRESSING != 0 {
         address
@@ -157,6 +162,6 @@ pub fn wrap_address(cpu: &dyn Cpu, address: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

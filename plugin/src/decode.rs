@@ -7,24 +7,24 @@
 
 /// Number of a general register, 0 to 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gpr(u8);
+pub(crate) struct Gpr(u8);
 
 impl Gpr {
     /// Takes the low four bits of `field`.
     #[must_use]
-    pub const fn new(field: u8) -> Self {
+    pub(crate) const fn new(field: u8) -> Self {
         Self(field & 15)
     }
 
     /// The register after this one: the second of an even-odd pair, register 0 after 15.
     #[must_use]
-    pub const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self::new(self.0 + 1)
     }
 
     /// The number, 0 to 15.
     #[must_use]
-    pub const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         self.0
     }
 }
@@ -33,7 +33,7 @@ impl Gpr {
 ///
 /// Register 0 as base or index means no register, which is `None` here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StorageOperand {
+pub(crate) struct StorageOperand {
     /// Base register.
     pub base: Option<Gpr>,
     /// Index register, RXY format only.
@@ -44,7 +44,7 @@ pub struct StorageOperand {
 
 /// One zPCI instruction with the registers and storage operands it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instruction {
+pub(crate) enum Instruction {
     /// PCISTB: store block.
     StoreBlock {
         /// Handle, address space and length; receives the status.
@@ -141,7 +141,7 @@ impl Instruction {
     ///
     /// Returns `None` for anything that is not a zPCI instruction, and for too few bytes.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         match *bytes {
             [0xB9, op, fields, registers, ..] => Self::decode_rre(op, fields, registers),
             [0xEB, registers, b, dl, dh, op, ..] => Self::decode_rsy(op, registers, [b, dl, dh]),
@@ -219,7 +219,7 @@ impl Instruction {
 
     /// Conventional mnemonic, lower case.
     #[must_use]
-    pub const fn mnemonic(&self) -> &'static str {
+    pub(crate) const fn mnemonic(&self) -> &'static str {
         match self {
             Self::StoreBlock { .. } => "pcistb",
             Self::Store { .. } => "pcistg",
@@ -238,7 +238,7 @@ impl Instruction {
 
     /// Size of the instruction in bytes: 4 or 6.
     #[must_use]
-    pub const fn size(&self) -> u8 {
+    pub(crate) const fn size(&self) -> u8 {
         match self {
             Self::StoreBlock { .. }
             | Self::StoreBlockMio { .. }
@@ -251,7 +251,7 @@ impl Instruction {
 
     /// Whether the instruction sets the condition code.
     #[must_use]
-    pub const fn sets_condition_code(&self) -> bool {
+    pub(crate) const fn sets_condition_code(&self) -> bool {
         !matches!(
             self,
             Self::SetInterruptionControls { .. } | Self::WriteBarrier

@@ -11,27 +11,27 @@
 //!   instead, with what they share in [`executed`];
 //! - [`stop`]: QEMU crashes or hangs at a chosen instruction.
 
-pub mod blocks;
-pub mod calls;
-pub mod checks;
-pub mod controls;
-pub mod endings;
-pub mod executed;
-pub mod hook;
-pub mod interception;
-pub mod loads;
-pub mod operands;
-pub mod pieces;
-pub mod refusals;
-pub mod stop;
-pub mod stores;
+pub(crate) mod blocks;
+pub(crate) mod calls;
+pub(crate) mod checks;
+pub(crate) mod controls;
+pub(crate) mod endings;
+pub(crate) mod executed;
+pub(crate) mod hook;
+pub(crate) mod interception;
+pub(crate) mod loads;
+pub(crate) mod operands;
+pub(crate) mod pieces;
+pub(crate) mod refusals;
+pub(crate) mod stop;
+pub(crate) mod stores;
 
 use hook::Defect;
 use stop::Stop;
 
 /// What `break=` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Break {
+pub(crate) enum Break {
     /// QEMU ends, or stands still.
     Stop(Stop),
     /// One step is wrong.
@@ -39,7 +39,7 @@ pub enum Break {
 }
 
 /// All defects, by kind.
-pub const KINDS: [(&str, &[Defect]); 13] = [
+pub(crate) const KINDS: [(&str, &[Defect]); 13] = [
     ("operands", operands::DEFECTS),
     ("limits", checks::LIMITS),
     ("checks", checks::DEFECTS),
@@ -57,7 +57,7 @@ pub const KINDS: [(&str, &[Defect]); 13] = [
 
 /// What `break=list` prints: a line each, name and description.
 #[must_use]
-pub fn list() -> String {
+pub(crate) fn list() -> String {
     let mut text = format!("break=NAME takes one of these defects:\n{}", stop::HELP);
     for (kind, defects) in KINDS {
         text.push_str(&format!("\n{kind}:"));
@@ -73,7 +73,7 @@ impl Break {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn parse(value: &str) -> Result<Self, String> {
+    pub(crate) fn parse(value: &str) -> Result<Self, String> {
         if let Some(stop) = Stop::parse(value) {
             return stop.map(Self::Stop);
         }

@@ -11,22 +11,22 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use thiserror::Error;
 
 /// Version of the interface declared here.
-pub const API_VERSION: c_int = 7;
+pub(crate) const API_VERSION: c_int = 7;
 
 /// `QEMU_PLUGIN_CB_R_REGS`: the callback reads registers.
-pub const CB_R_REGS: c_int = 1;
+pub(crate) const CB_R_REGS: c_int = 1;
 /// `QEMU_PLUGIN_CB_RW_REGS`: the callback reads and writes registers.
-pub const CB_RW_REGS: c_int = 2;
+pub(crate) const CB_RW_REGS: c_int = 2;
 /// `QEMU_PLUGIN_CB_RW_REGS_PC`: the callback reads and writes registers and may move the PC.
-pub const CB_RW_REGS_PC: c_int = 3;
+pub(crate) const CB_RW_REGS_PC: c_int = 3;
 /// `QEMU_PLUGIN_COND_NE`: call when the scoreboard entry differs from the immediate.
-pub const COND_NE: c_int = 3;
+pub(crate) const COND_NE: c_int = 3;
 /// `QEMU_PLUGIN_DISCON_INTERRUPT`.
-pub const DISCON_INTERRUPT: c_int = 1;
+pub(crate) const DISCON_INTERRUPT: c_int = 1;
 /// `QEMU_PLUGIN_DISCON_EXCEPTION`.
-pub const DISCON_EXCEPTION: c_int = 2;
+pub(crate) const DISCON_EXCEPTION: c_int = 2;
 /// `QEMU_PLUGIN_HWADDR_OPERATION_OK`.
-pub const HWADDR_OK: c_int = 0;
+pub(crate) const HWADDR_OK: c_int = 0;
 
 /// `qemu_info_t`; its union is given as the system emulation member.
 #[repr(C)]
@@ -49,7 +49,7 @@ pub struct Info {
 /// `qemu_plugin_u64`: a 64-bit member of each vCPU's scoreboard entry.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct ScoreboardU64 {
+pub(crate) struct ScoreboardU64 {
     /// `struct qemu_plugin_scoreboard *`.
     pub score: *mut c_void,
     /// Offset in the entry.
@@ -59,7 +59,7 @@ pub struct ScoreboardU64 {
 /// `qemu_plugin_reg_descriptor`.
 #[repr(C)]
 #[derive(Debug)]
-pub struct RegisterDescriptor {
+pub(crate) struct RegisterDescriptor {
     /// `struct qemu_plugin_register *`.
     pub handle: *mut c_void,
     /// Name, NUL-terminated.
@@ -73,7 +73,7 @@ pub struct RegisterDescriptor {
 /// `GArray` and `GByteArray`, which share their public layout.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Array {
+pub(crate) struct Array {
     /// First element.
     pub data: *mut u8,
     /// Number of elements.
@@ -81,19 +81,20 @@ pub struct Array {
 }
 
 /// `qemu_plugin_udata_cb_t`.
-pub type UserDataCallback = unsafe extern "C" fn(userdata: *mut c_void);
+pub(crate) type UserDataCallback = unsafe extern "C" fn(userdata: *mut c_void);
 /// `qemu_plugin_vcpu_udata_cb_t`.
-pub type VcpuCallback = unsafe extern "C" fn(vcpu_index: c_uint, userdata: *mut c_void);
+pub(crate) type VcpuCallback = unsafe extern "C" fn(vcpu_index: c_uint, userdata: *mut c_void);
 /// `qemu_plugin_vcpu_tb_trans_cb_t`.
-pub type TranslationCallback = unsafe extern "C" fn(block: *mut c_void, userdata: *mut c_void);
+pub(crate) type TranslationCallback =
+    unsafe extern "C" fn(block: *mut c_void, userdata: *mut c_void);
 /// `qemu_plugin_vcpu_discon_cb_t`.
-pub type DiscontinuityCallback =
+pub(crate) type DiscontinuityCallback =
     unsafe extern "C" fn(vcpu: c_uint, kind: c_int, from: u64, to: u64, userdata: *mut c_void);
 
 /// A function that the running QEMU does not export.
 #[derive(Debug, Error)]
 #[error("this QEMU does not export {0}, which plugin API version {API_VERSION} has")]
-pub struct MissingSymbol(String);
+pub(crate) struct MissingSymbol(String);
 
 unsafe extern "C" {
     fn dlsym(handle: *mut c_void, symbol: *const c_char) -> *mut c_void;
@@ -104,8 +105,8 @@ macro_rules! api {
         /// Entry points in the QEMU process, each named as in C.
         #[allow(missing_docs, reason = "described in the headers named above")]
         #[derive(Clone, Copy, Debug)]
-        pub struct Api {
-            $(pub $name: unsafe extern "C" fn($($type),*) $(-> $ret)?,)*
+        pub(crate) struct Api {
+            $(pub(crate) $name: unsafe extern "C" fn($($type),*) $(-> $ret)?,)*
         }
 
         impl Api {
@@ -113,7 +114,7 @@ macro_rules! api {
             ///
             /// # Errors
             /// Names the first one that is not there.
-            pub fn resolve() -> Result<Self, MissingSymbol> {
+            pub(crate) fn resolve() -> Result<Self, MissingSymbol> {
                 Ok(Self {
                     $($name: {
                         let address = symbol(concat!(stringify!($name), "\0"))?;

@@ -22,19 +22,19 @@ use crate::decode::Instruction;
 use crate::observe::Site;
 use crate::record::{Hex, Record};
 
-pub mod access;
-pub mod channel;
-pub mod check;
-pub mod clp;
-pub mod ending;
-pub mod facts;
+pub(crate) mod access;
+pub(crate) mod channel;
+pub(crate) mod check;
+pub(crate) mod clp;
+pub(crate) mod ending;
+pub(crate) mod facts;
 #[cfg(test)]
 mod fake_server;
-pub mod handles;
-pub mod message;
-pub mod posted;
-pub mod recovery;
-pub mod translation;
+pub(crate) mod handles;
+pub(crate) mod message;
+pub(crate) mod posted;
+pub(crate) mod recovery;
+pub(crate) mod translation;
 
 use access::{Access, Operand, PSW_PROBLEM, request_register};
 use channel::{Answer, Channel, ChannelError, ErrorState};
@@ -51,11 +51,11 @@ const CONTROLS: usize = 80;
 /// The BAR of the command window.
 const COMMAND_BAR: u8 = 2;
 /// BARs with a function's data and commands. The others are QEMU's: it emulates MSI-X.
-pub const FORWARDED_BARS: [u8; 2] = [0, 2];
+pub(crate) const FORWARDED_BARS: [u8; 2] = [0, 2];
 
 /// All functions that are forwarded.
 #[derive(Debug)]
-pub struct Forwarder {
+pub(crate) struct Forwarder {
     functions: Vec<Function>,
     handles: RwLock<Handles>,
     /// What CLP tells.
@@ -66,7 +66,7 @@ pub struct Forwarder {
 
 /// One of them.
 #[derive(Debug)]
-pub struct Function {
+pub(crate) struct Function {
     name: String,
     facts: FunctionFacts,
     /// `None` once the server is gone, for good.
@@ -75,7 +75,7 @@ pub struct Function {
 
 /// An instruction for one of our functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub(crate) struct Taken {
     /// Its number.
     pub function: usize,
     /// What the instruction asks for.
@@ -84,7 +84,7 @@ pub struct Taken {
 
 /// An instruction that was carried out.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Done {
+pub(crate) struct Done {
     /// Where the guest goes on.
     pub next: u64,
     /// How it ended.
@@ -96,7 +96,7 @@ pub struct Done {
 impl Done {
     /// Makes the guest see `ending` of the instruction at `site`. `None` if QEMU does not let the guest be
     /// changed.
-    pub fn ending(ending: Ending, cpu: &mut dyn GuestCpu, site: &Site) -> Option<Self> {
+    pub(crate) fn ending(ending: Ending, cpu: &mut dyn GuestCpu, site: &Site) -> Option<Self> {
         let next = ending.perform(cpu, site)?;
         Some(Self {
             next,
@@ -111,7 +111,7 @@ impl Forwarder {
     ///
     /// # Errors
     /// Names the first socket that is of no use, and why.
-    pub fn connect(forwards: &[Forward], clp: Clp, moves: Moves) -> Result<Self, String> {
+    pub(crate) fn connect(forwards: &[Forward], clp: Clp, moves: Moves) -> Result<Self, String> {
         let connect = |forward: &Forward| {
             let name = format!("forward={}", forward.socket.display());
             let (channel, facts) = Channel::connect(&forward.socket, PATIENCE)
@@ -136,7 +136,7 @@ impl Forwarder {
     }
 
     /// Takes in the outcome of an instruction that may change a function's state in QEMU.
-    pub fn learn_state(&self, record: &Record) {
+    pub(crate) fn learn_state(&self, record: &Record) {
         let Some(Hex(handle)) = record.operands.handle else {
             return;
         };
@@ -151,7 +151,7 @@ impl Forwarder {
 
     /// Whether the outcome of `instruction` is to be learned from.
     #[must_use]
-    pub fn learns_from(instruction: &Instruction) -> bool {
+    pub(crate) fn learns_from(instruction: &Instruction) -> bool {
         matches!(
             instruction,
             Instruction::CallLogicalProcessor { .. }
@@ -163,7 +163,7 @@ impl Forwarder {
 
     /// Whether `instruction` may have to be carried out here.
     #[must_use]
-    pub fn wants(&self, instruction: &Instruction) -> bool {
+    pub(crate) fn wants(&self, instruction: &Instruction) -> bool {
         request_register(instruction).is_some()
             || matches!(
                 instruction,
@@ -173,7 +173,7 @@ impl Forwarder {
 
     /// How an MPCIFC or STPCIFC of a function of ours ends whose block cannot be reached through
     /// translation, at which QEMU ends itself. `None` leaves the instruction to QEMU.
-    pub fn refuse(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
+    pub(crate) fn refuse(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
         let (control, block, store) = match site.instruction {
             Instruction::ModifyControls { control, block } => (control, block, false),
             Instruction::StoreControls { control, block } => (control, block, true),
@@ -196,7 +196,7 @@ impl Forwarder {
     }
 
     /// Takes in the outcome of a CLP call of the guest. Gives what the user should know.
-    pub fn learn(&self, request: &[u8], response: &[u8]) -> Vec<String> {
+    pub(crate) fn learn(&self, request: &[u8], response: &[u8]) -> Vec<String> {
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         let notes = handles.learn(request, response);
         // A function that is not enabled is in no error state any more.
@@ -211,7 +211,7 @@ impl Forwarder {
     /// Completes the response to a CLP call of the guest that is about functions of ours; true if
     /// there was something to change. Comes after [`Forwarder::learn`].
     #[must_use]
-    pub fn complete(&self, request: &[u8], response: &mut [u8]) -> bool {
+    pub(crate) fn complete(&self, request: &[u8], response: &mut [u8]) -> bool {
         let subject = {
             let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
             handles.subject(request, response)
@@ -235,7 +235,7 @@ impl Forwarder {
     }
 
     /// The instruction at `site`, if it is for one of our functions. `None` leaves it to QEMU.
-    pub fn take(&self, cpu: &dyn Cpu, site: &Site) -> Option<Taken> {
+    pub(crate) fn take(&self, cpu: &dyn Cpu, site: &Site) -> Option<Taken> {
         let request = cpu.gpr(request_register(&site.instruction)?)?;
         let function = self.find((request >> 32) as u32)?;
         let access = Access::read(cpu, &site.instruction, request)?;
@@ -246,7 +246,7 @@ impl Forwarder {
 
     /// Carries out what was taken; `message` is a buffer to reuse. `None` leaves it to QEMU, which
     /// does not let the guest be changed.
-    pub fn carry_out(
+    pub(crate) fn carry_out(
         &self,
         taken: &Taken,
         cpu: &mut dyn GuestCpu,
@@ -264,7 +264,7 @@ impl Forwarder {
     }
 
     /// Every function is gone from now on.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         for function in &self.functions {
             let channel = function.channel.lock();
             *channel.unwrap_or_else(PoisonError::into_inner) = None;
@@ -273,21 +273,21 @@ impl Forwarder {
 
     /// Number of our function that is enabled, not in error, and has this handle.
     #[must_use]
-    pub fn find(&self, handle: u32) -> Option<usize> {
+    pub(crate) fn find(&self, handle: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find(handle)
     }
 
     /// The same for a lookup that does not look at the bits of `ignored`, nor at the error state.
     #[must_use]
-    pub fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
+    pub(crate) fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find_carelessly(handle, ignored)
     }
 
     /// The functions, by their number.
     #[must_use]
-    pub fn functions(&self) -> &[Function] {
+    pub(crate) fn functions(&self) -> &[Function] {
         &self.functions
     }
 }
@@ -322,12 +322,12 @@ impl Function {
 
     /// What the server says of the function.
     #[must_use]
-    pub const fn facts(&self) -> &FunctionFacts {
+    pub(crate) const fn facts(&self) -> &FunctionFacts {
         &self.facts
     }
 
     /// Lets `exchange` talk to the server. A failure ends the function; the second value tells the user.
-    pub fn talk(
+    pub(crate) fn talk(
         &self,
         exchange: impl FnOnce(&mut Channel) -> Result<Ending, ChannelError>,
     ) -> (Ending, Option<String>) {
@@ -414,7 +414,7 @@ fn exchange(
 }
 
 /// How a store ends that the server answered in this way.
-pub fn stored(answer: Answer<()>) -> Ending {
+pub(crate) fn stored(answer: Answer<()>) -> Ending {
     match answer {
         Ok(()) => Ending::Done,
         Err(errno) => refused(errno),
@@ -423,7 +423,7 @@ pub fn stored(answer: Answer<()>) -> Ending {
 
 /// The function is gone, or does not take the operands; what QEMU makes of an error of its own
 /// device.
-pub fn refused(errno: Errno) -> Ending {
+pub(crate) fn refused(errno: Errno) -> Ending {
     match errno {
         Errno::ENODEV => Ending::NoFunction,
         _ => Ending::Exception(OPERAND),

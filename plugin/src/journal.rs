@@ -10,7 +10,7 @@ use crate::record::Line;
 /// Writes lines to the output file, each one whole and at once, so that it can be read while the
 /// guest runs.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     out: BufWriter<File>,
     instructions: u64,
 }
@@ -20,7 +20,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
             out: BufWriter::new(File::create(path)?),
             instructions: 0,
@@ -31,7 +31,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
         let mut text = line.to_json()?;
         text.push('\n');
         self.out.write_all(text.as_bytes())?;
@@ -46,7 +46,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn end(&mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         self.write(&Line::End {
             instructions: self.instructions,
         })

@@ -27,19 +27,19 @@
 //!
 //! Not seen: an instruction that is the target of EXECUTE, and guests that KVM runs.
 
-pub mod args;
-pub mod cpu;
-pub mod decode;
-pub mod defects;
+mod args;
+mod cpu;
+mod decode;
+mod defects;
 pub mod entry;
-pub mod ffi;
-pub mod forward;
-pub mod journal;
-pub mod observe;
-pub mod operands;
-pub mod plugin;
-pub mod qemu;
-pub mod qemu_info;
-pub mod record;
-pub mod records;
-pub mod sites;
+mod ffi;
+mod forward;
+mod journal;
+mod observe;
+mod operands;
+mod plugin;
+mod qemu;
+mod qemu_info;
+mod record;
+mod records;
+mod sites;

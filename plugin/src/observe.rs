@@ -26,7 +26,7 @@ const PER_EVENT: u16 = 0x80;
 
 /// A place in guest code that holds a zPCI instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
+pub(crate) struct Site {
     /// Virtual address.
     pub address: u64,
     /// Instruction bytes.
@@ -38,7 +38,7 @@ pub struct Site {
 impl Site {
     /// Address of the next instruction in storage.
     #[must_use]
-    pub fn next_address(&self) -> u64 {
+    pub(crate) fn next_address(&self) -> u64 {
         self.address
             .wrapping_add(u64::from(self.instruction.size()))
     }
@@ -46,7 +46,7 @@ impl Site {
 
 /// How a discontinuity in a vCPU's flow came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discontinuity {
+pub(crate) enum Discontinuity {
     /// By the instruction at the old address.
     Exception,
     /// From outside, before the instruction at the old address.
@@ -61,21 +61,21 @@ struct Pending {
 
 /// The instruction in flight on one vCPU, if any.
 #[derive(Debug, Default)]
-pub struct Observer {
+pub(crate) struct Observer {
     pending: Option<Pending>,
 }
 
 impl Observer {
     /// Whether an instruction's outcome is still to be seen.
     #[must_use]
-    pub fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
     /// Takes the operands of the instruction at `site`, which is about to execute.
     ///
     /// Call [`Observer::reached`] first: an earlier instruction still pending is forgotten.
-    pub fn begin(&mut self, cpu: &dyn Cpu, site: &Site, vcpu: u32, seq: u64) {
+    pub(crate) fn begin(&mut self, cpu: &dyn Cpu, site: &Site, vcpu: u32, seq: u64) {
         let record = Record {
             seq,
             vcpu,
@@ -93,7 +93,7 @@ impl Observer {
     }
 
     /// The vCPU is about to execute the instruction at `address`.
-    pub fn reached(&mut self, cpu: &dyn Cpu, address: u64) -> Option<Record> {
+    pub(crate) fn reached(&mut self, cpu: &dyn Cpu, address: u64) -> Option<Record> {
         let pending = self.pending.take()?;
         if address != pending.site.next_address() {
             return Some(pending.record);
@@ -102,7 +102,7 @@ impl Observer {
     }
 
     /// The vCPU left the instruction at `from` for the one at `to`.
-    pub fn discontinued(
+    pub(crate) fn discontinued(
         &mut self,
         cpu: &dyn Cpu,
         kind: Discontinuity,
@@ -125,7 +125,7 @@ impl Observer {
     }
 
     /// The guest is gone.
-    pub fn abandon(&mut self) -> Option<Record> {
+    pub(crate) fn abandon(&mut self) -> Option<Record> {
         self.pending.take().map(|pending| pending.record)
     }
 }

@@ -10,14 +10,14 @@ use crate::record::{Hex, HexBytes, Operands};
 /// Longest payload read for a store block: beyond any length the architecture takes.
 const MAX_BLOCK: u64 = 8192;
 /// Length of a function information block.
-pub const FIB_LENGTH: usize = 80;
+pub(crate) const FIB_LENGTH: usize = 80;
 /// CLP blocks begin with a 16-bit length and a 16-bit command or response code.
 const CLP_HEADER: usize = 4;
 /// Longest CLP request and response together: one request page of the PCI CLP interface and its twin.
 const MAX_CLP_BLOCK: usize = 8192;
 
 /// Reads everything the guest hands to `instruction`.
-pub fn read_operands(cpu: &dyn Cpu, instruction: &Instruction) -> Operands {
+pub(crate) fn read_operands(cpu: &dyn Cpu, instruction: &Instruction) -> Operands {
     match *instruction {
         Instruction::StoreBlock {
             request,
@@ -86,7 +86,11 @@ pub fn read_operands(cpu: &dyn Cpu, instruction: &Instruction) -> Operands {
 }
 
 /// Reads the CLP response block that follows a request block of `request_length` bytes.
-pub fn read_clp_response(cpu: &dyn Cpu, address: u64, request_length: usize) -> Option<Vec<u8>> {
+pub(crate) fn read_clp_response(
+    cpu: &dyn Cpu,
+    address: u64,
+    request_length: usize,
+) -> Option<Vec<u8>> {
     read_clp_block(cpu, address.checked_add(request_length as u64)?)
 }
 

@@ -25,7 +25,7 @@ const CLP_PCI: u8 = 2;
 
 /// Callbacks that translated code makes, each with a number.
 #[derive(Clone, Copy, Debug)]
-pub struct CodeCallbacks {
+pub(crate) struct CodeCallbacks {
     /// Before a zPCI instruction; the number is its site's.
     pub issue: VcpuCallback,
     /// Before an instruction that may follow a zPCI instruction; the number is its address.
@@ -34,7 +34,7 @@ pub struct CodeCallbacks {
 
 /// What becomes of an instruction that is about to execute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// QEMU executes it.
     #[default]
     Stays,
@@ -44,7 +44,7 @@ pub enum Flow {
 
 /// One plugin for the whole QEMU process.
 #[derive(Debug)]
-pub struct Plugin {
+pub(crate) struct Plugin {
     qemu: Qemu,
     callbacks: CodeCallbacks,
     /// Set while the vCPU has an instruction in flight: tested at the start of every block.
@@ -75,7 +75,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Plugin {
     /// A plugin that records, or forwards, or both.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         qemu: Qemu,
         info: &QemuInfo,
         callbacks: CodeCallbacks,
@@ -98,19 +98,19 @@ impl Plugin {
 
     /// The QEMU process.
     #[must_use]
-    pub const fn qemu(&self) -> &Qemu {
+    pub(crate) const fn qemu(&self) -> &Qemu {
         &self.qemu
     }
 
     /// Whether there is nothing left to do.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.forwarder.is_none() && self.records.as_ref().is_none_or(Records::have_ended)
     }
 
     /// Ends recording, leaving the guest alone; says so on stderr and, if it can, in the records.
     /// Functions that were forwarded are gone.
-    pub fn stop(&self, problem: &str) {
+    pub(crate) fn stop(&self, problem: &str) {
         if self.stopped.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -126,7 +126,7 @@ impl Plugin {
     }
 
     /// A vCPU came up, or came back.
-    pub fn vcpu_init(&self, index: u32) {
+    pub(crate) fn vcpu_init(&self, index: u32) {
         let parts = self
             .qemu
             .registers()
@@ -150,7 +150,7 @@ impl Plugin {
     }
 
     /// Guest code is translated: asks for callbacks around its zPCI instructions.
-    pub fn translate(&self, block: &Block<'_>) {
+    pub(crate) fn translate(&self, block: &Block<'_>) {
         if let Ok(address) = usize::try_from(block.address()) {
             block.on_enter_if(self.pending, self.callbacks.reach, self.seeing(), address);
         }
@@ -199,7 +199,7 @@ impl Plugin {
     }
 
     /// A vCPU is about to execute the zPCI instruction at site `number`.
-    pub fn issue(&self, index: u32, number: usize) -> Flow {
+    pub(crate) fn issue(&self, index: u32, number: usize) -> Flow {
         let Some(site) = lock(&self.sites).get(number) else {
             return Flow::Stays;
         };
@@ -270,14 +270,14 @@ impl Plugin {
     }
 
     /// A vCPU is about to execute the instruction at `address`.
-    pub fn reach(&self, index: u32, address: u64) {
+    pub(crate) fn reach(&self, index: u32, address: u64) {
         self.observe(index, Ended::Here, |observer, cpu| {
             observer.reached(cpu, address)
         });
     }
 
     /// A vCPU took an interruption or exception.
-    pub fn discontinuity(&self, index: u32, kind: Discontinuity, from: u64, to: u64) {
+    pub(crate) fn discontinuity(&self, index: u32, kind: Discontinuity, from: u64, to: u64) {
         self.observe(index, Ended::InHandler, |observer, cpu| {
             observer.discontinued(cpu, kind, from, to)
         });
@@ -291,7 +291,7 @@ impl Plugin {
     }
 
     /// QEMU ends: waits for the moves under way, writes what is still in flight and the last line.
-    pub fn exit(&self) {
+    pub(crate) fn exit(&self) {
         if let Some(forwarder) = &self.forwarder {
             self.settle(forwarder);
         }
@@ -379,6 +379,6 @@ impl Plugin {
 }
 
 /// Says something on stderr, which QEMU shares with us and may have closed.
-pub fn report(message: &str) {
+pub(crate) fn report(message: &str) {
     let _ = writeln!(io::stderr(), "vfio-user-ism-plugin: {message}");
 }

@@ -9,18 +9,18 @@ use crate::ffi::{self, Api, Array, RegisterDescriptor, ScoreboardU64};
 mod block;
 mod vcpu;
 
-pub use block::{Access, Block, BlockInstruction};
-pub use vcpu::{QemuCpu, Registers, Scratch};
+pub(crate) use block::{Access, Block};
+pub(crate) use vcpu::{QemuCpu, Registers, Scratch};
 
 /// The QEMU process.
 #[derive(Clone, Copy, Debug)]
-pub struct Qemu {
+pub(crate) struct Qemu {
     api: Api,
 }
 
 /// One flag for each vCPU that translated code itself can test.
 #[derive(Clone, Copy, Debug)]
-pub struct Flag(ScoreboardU64);
+pub(crate) struct Flag(ScoreboardU64);
 
 // SAFETY: a scoreboard is never freed here, and QEMU keeps one entry for each vCPU, written only
 // through its own functions by the vCPU the entry belongs to.
@@ -30,7 +30,7 @@ unsafe impl Sync for Flag {}
 
 /// Callbacks of the whole plugin.
 #[derive(Clone, Copy, Debug)]
-pub struct Callbacks {
+pub(crate) struct Callbacks {
     /// A vCPU came up.
     pub vcpu_init: ffi::VcpuCallback,
     /// Guest code is translated.
@@ -44,12 +44,12 @@ pub struct Callbacks {
 impl Qemu {
     /// Wraps the interface of the process the plugin is loaded into.
     #[must_use]
-    pub const fn new(api: Api) -> Self {
+    pub(crate) const fn new(api: Api) -> Self {
         Self { api }
     }
 
     /// Registers the plugin's callbacks under the id that `qemu_plugin_install` received.
-    pub fn register(&self, id: u64, callbacks: &Callbacks) {
+    pub(crate) fn register(&self, id: u64, callbacks: &Callbacks) {
         let none = std::ptr::null_mut();
         let discontinuities = ffi::DISCON_INTERRUPT | ffi::DISCON_EXCEPTION;
         // SAFETY: the callbacks are functions of a plugin that is never unloaded, and none of them
@@ -69,14 +69,14 @@ impl Qemu {
 
     /// Makes a flag that is clear for every vCPU.
     #[must_use]
-    pub fn new_flag(&self) -> Flag {
+    pub(crate) fn new_flag(&self) -> Flag {
         // SAFETY: any size is valid; QEMU fills new entries with zeros.
         let score = unsafe { (self.api.qemu_plugin_scoreboard_new)(size_of::<u64>()) };
         Flag(ScoreboardU64 { score, offset: 0 })
     }
 
     /// Sets or clears the flag of `vcpu`.
-    pub fn set_flag(&self, flag: Flag, vcpu: c_uint, on: bool) {
+    pub(crate) fn set_flag(&self, flag: Flag, vcpu: c_uint, on: bool) {
         // SAFETY: the scoreboard is alive, and `vcpu` is an index QEMU gave to a callback.
         unsafe { (self.api.qemu_plugin_u64_set)(flag.0, vcpu, u64::from(on)) }
     }
@@ -85,7 +85,7 @@ impl Qemu {
     ///
     /// # Errors
     /// Names the first register that QEMU does not offer.
-    pub fn registers(&self) -> Result<Registers, String> {
+    pub(crate) fn registers(&self) -> Result<Registers, String> {
         // SAFETY: called in a vCPU's context; the caller owns the array.
         let array = unsafe { (self.api.qemu_plugin_get_registers)() };
         let array = NonNull::new(array).ok_or("QEMU has no register list for this vCPU")?;
@@ -101,7 +101,7 @@ impl Qemu {
     ///
     /// # Errors
     /// GLib gave none.
-    pub fn scratch(&self) -> Result<Scratch, String> {
+    pub(crate) fn scratch(&self) -> Result<Scratch, String> {
         // SAFETY: makes a new, empty array.
         let array = unsafe { (self.api.g_byte_array_new)() };
         NonNull::new(array)
@@ -114,7 +114,7 @@ impl Qemu {
     /// # Safety
     /// Called in a callback registered with [`Access::Divert`]. QEMU jumps out of it: no frame
     /// between there and here may hold a lock or a value with a destructor, or catch unwinding.
-    pub unsafe fn resume_at(&self, address: u64) {
+    pub(crate) unsafe fn resume_at(&self, address: u64) {
         // SAFETY: promised by the caller.
         unsafe { (self.api.qemu_plugin_set_pc)(address) }
     }
@@ -134,6 +134,6 @@ unsafe fn elements<T>(array: &Array) -> &[T] {
 
 /// Kind of discontinuity as QEMU numbers it.
 #[must_use]
-pub const fn is_exception(kind: c_int) -> bool {
+pub(crate) const fn is_exception(kind: c_int) -> bool {
     kind == ffi::DISCON_EXCEPTION
 }

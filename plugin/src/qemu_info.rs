@@ -7,7 +7,7 @@ use crate::ffi::API_VERSION;
 
 /// QEMU's description of itself and of its guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QemuInfo {
+pub(crate) struct QemuInfo {
     /// Guest architecture.
     pub target: String,
     /// Oldest plugin API it takes.
@@ -22,7 +22,7 @@ pub struct QemuInfo {
 
 /// A QEMU the plugin cannot work with.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Unsupported {
+pub(crate) enum Unsupported {
     /// The plugin API is older or newer.
     #[error(
         "this QEMU offers plugin API versions {min} to {cur}, this plugin needs version \
@@ -47,7 +47,7 @@ impl QemuInfo {
     ///
     /// # Errors
     /// Says what is not supported.
-    pub fn check(&self) -> Result<(), Unsupported> {
+    pub(crate) fn check(&self) -> Result<(), Unsupported> {
         if !(self.api_min..=self.api_cur).contains(&API_VERSION) {
             return Err(Unsupported::Api {
                 min: self.api_min,

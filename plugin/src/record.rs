@@ -8,11 +8,11 @@
 use serde::{Serialize, Serializer};
 
 /// Version of the line format.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// A number written as `0x` and at least `DIGITS` lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hex<const DIGITS: usize>(pub u64);
+pub(crate) struct Hex<const DIGITS: usize>(pub u64);
 
 impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -22,7 +22,7 @@ impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
 
 /// A byte run written as hex digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HexBytes(pub Vec<u8>);
+pub(crate) struct HexBytes(pub Vec<u8>);
 
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -36,7 +36,7 @@ impl Serialize for HexBytes {
 /// `None` becomes `null` for the fields every instruction has, and leaves out those that only
 /// some have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// Number of the instruction in the order of execution, over all vCPUs, from 0. Lines are
     /// written when the outcome is known, so two vCPUs' lines may be out of this order.
     pub seq: u64,
@@ -61,7 +61,7 @@ pub struct Record {
 
 /// Operands, read before the instruction executes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Operands {
+pub(crate) struct Operands {
     /// Function handle.
     pub handle: Option<Hex<8>>,
     /// PCI address space: 0 to 5 a BAR, 15 configuration space. For function controls, the DMA
@@ -106,7 +106,7 @@ pub struct Operands {
 
 /// How an instruction ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct InstructionResult {
+pub(crate) struct InstructionResult {
     /// Which of the other fields tell.
     pub outcome: Outcome,
     /// Condition code; `null` for the instructions that set none.
@@ -122,7 +122,7 @@ pub struct InstructionResult {
 /// Kind of ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The next instruction in storage was reached.
     Completed,
     /// A program exception was recognised.
@@ -134,7 +134,7 @@ pub enum Outcome {
 impl InstructionResult {
     /// An outcome nobody saw.
     #[must_use]
-    pub const fn unseen() -> Self {
+    pub(crate) const fn unseen() -> Self {
         Self {
             outcome: Outcome::Unseen,
             cc: None,
@@ -147,7 +147,7 @@ impl InstructionResult {
 
 /// Program exception as the lowcore tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Exception {
+pub(crate) struct Exception {
     /// Program interruption code; `null` when the lowcore could not be read.
     pub code: Option<u16>,
     /// Name of the code, `other` for those that zPCI instructions are not known to cause.
@@ -157,7 +157,7 @@ pub struct Exception {
 impl Exception {
     /// Names a program interruption code (z/Architecture Principles of Operation, chapter 6).
     #[must_use]
-    pub const fn new(code: Option<u16>) -> Self {
+    pub(crate) const fn new(code: Option<u16>) -> Self {
         let name = match code {
             None => "unknown",
             Some(0x01) => "operation",
@@ -178,7 +178,7 @@ impl Exception {
 /// One line of the output file.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// First line: who wrote the file and under which QEMU.
     Start {
         /// Version of this plugin.
@@ -217,7 +217,7 @@ impl Line<'_> {
     ///
     /// # Errors
     /// None of the types here can fail to serialize; the error is `serde_json`'s.
-    pub fn to_json(&self) -> serde_json::Result<String> {
+    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string(&Versioned {
             schema_version: SCHEMA_VERSION,
             line: self,

@@ -11,7 +11,7 @@ use crate::record::{Line, Record};
 
 /// The output file and the numbers of its records.
 #[derive(Debug)]
-pub struct Records {
+pub(crate) struct Records {
     journal: Mutex<Journal>,
     next_seq: AtomicU64,
     ended: AtomicBool,
@@ -22,7 +22,7 @@ impl Records {
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn start(info: &QemuInfo, mut journal: Journal) -> io::Result<Self> {
+    pub(crate) fn start(info: &QemuInfo, mut journal: Journal) -> io::Result<Self> {
         journal.write(&Line::Start {
             plugin_version: env!("CARGO_PKG_VERSION"),
             qemu_api: [info.api_min, info.api_cur],
@@ -37,13 +37,13 @@ impl Records {
     }
 
     /// Number of the next instruction.
-    pub fn next_seq(&self) -> u64 {
+    pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether nothing is written any more.
     #[must_use]
-    pub fn have_ended(&self) -> bool {
+    pub(crate) fn have_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
@@ -51,7 +51,7 @@ impl Records {
     ///
     /// # Errors
     /// What went wrong, once; nothing is written any more then.
-    pub fn write(&self, record: &Record) -> Result<(), String> {
+    pub(crate) fn write(&self, record: &Record) -> Result<(), String> {
         if self.have_ended() {
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl Records {
     }
 
     /// Writes a line about a problem, after which recording goes on.
-    pub fn note(&self, problem: &str) {
+    pub(crate) fn note(&self, problem: &str) {
         if !self.have_ended() {
             // A file that cannot be written fails the next record, and that is told.
             let _ = self.journal().write(&Line::Problem { message: problem });
@@ -76,7 +76,7 @@ impl Records {
     }
 
     /// Ends the records with a line about a problem; false if they had ended before.
-    pub fn end_with(&self, problem: &str) -> bool {
+    pub(crate) fn end_with(&self, problem: &str) -> bool {
         if self.ended.swap(true, Ordering::Relaxed) {
             return false;
         }
@@ -89,7 +89,7 @@ impl Records {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn end(&self) -> io::Result<()> {
+    pub(crate) fn end(&self) -> io::Result<()> {
         if self.ended.swap(true, Ordering::Relaxed) {
             return Ok(());
         }

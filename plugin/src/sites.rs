@@ -13,14 +13,19 @@ use crate::observe::Site;
 /// Retranslation of the same code gives the same number: the table grows with the guest's distinct
 /// code only.
 #[derive(Debug, Default)]
-pub struct Sites {
+pub(crate) struct Sites {
     numbers: HashMap<(u64, Vec<u8>), usize>,
     sites: Vec<Arc<Site>>,
 }
 
 impl Sites {
     /// Number of the instruction with these bytes at `address`.
-    pub fn number(&mut self, address: u64, opcode: &[u8], instruction: Instruction) -> usize {
+    pub(crate) fn number(
+        &mut self,
+        address: u64,
+        opcode: &[u8],
+        instruction: Instruction,
+    ) -> usize {
         match self.numbers.entry((address, opcode.to_vec())) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
@@ -36,7 +41,7 @@ impl Sites {
 
     /// The place with this number.
     #[must_use]
-    pub fn get(&self, number: usize) -> Option<Arc<Site>> {
+    pub(crate) fn get(&self, number: usize) -> Option<Arc<Site>> {
         self.sites.get(number).cloned()
     }
 }

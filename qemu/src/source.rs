@@ -28,19 +28,19 @@ pub enum How {
 
 /// A file as lines.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     lines: Vec<String>,
 }
 
 impl Source {
     /// Takes a file's text.
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let lines = text.lines().map(str::to_owned).collect();
         Self { lines }
     }
 
     /// The file's text, with an end of line behind every line.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.lines
             .iter()
             .flat_map(|line| [line.as_str(), "\n"])
@@ -51,7 +51,7 @@ impl Source {
     ///
     /// # Errors
     /// Says which name is missing.
-    pub fn edit(&mut self, place: &Place, text: &str) -> Result<(), String> {
+    pub(crate) fn edit(&mut self, place: &Place, text: &str) -> Result<(), String> {
         let (start, end) = self.definition(place.within)?;
         let found = (start..end).find(|at| position(&self.lines[*at], place.word).is_some());
         let at = found.ok_or_else(|| match place.within {

@@ -48,7 +48,7 @@ struct Screen {
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::Line`].
-pub fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
+pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
     let mut sources = files
         .iter()
         .map(|file| Source::open(file))

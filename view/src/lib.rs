@@ -11,15 +11,15 @@
 #![forbid(unsafe_code)]
 
 mod args;
-pub mod decode;
+mod decode;
 mod error;
-pub mod follow;
-pub mod input;
-pub mod page;
-pub mod perfetto;
+mod follow;
+mod input;
+mod page;
+mod perfetto;
 pub mod replay;
 mod run;
-pub mod session;
+mod session;
 
 pub use args::Args;
 pub use error::Error;

@@ -14,7 +14,7 @@ use crate::session::{Kind, LaneKind, NO_LANE, Row, Session};
 
 /// A trace in the making.
 #[derive(Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     path: PathBuf,
     out: BufWriter<File>,
     any: bool,
@@ -25,7 +25,7 @@ impl Trace {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let file = File::create(path).map_err(|source| Error::Write {
             path: path.to_owned(),
             source,
@@ -41,7 +41,7 @@ impl Trace {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn write(&mut self, session: &Session) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, session: &Session) -> Result<(), Error> {
         self.all(session).map_err(|source| Error::Write {
             path: self.path.clone(),
             source,

@@ -14,7 +14,7 @@ const NEEDED: u64 = 2_000_000_000;
 
 /// What was found.
 #[derive(Debug)]
-pub struct Examined {
+pub(super) struct Examined {
     /// Its lines.
     pub findings: Vec<Finding>,
     /// Whether a lab guest is there.
@@ -22,7 +22,7 @@ pub struct Examined {
 }
 
 /// Looks into the cache folder. Nothing is created.
-pub fn examine(cache: Result<&Cache, &Error>) -> Examined {
+pub(super) fn examine(cache: Result<&Cache, &Error>) -> Examined {
     let cache = match cache {
         Ok(cache) => cache,
         Err(error) => {

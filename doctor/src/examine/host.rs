@@ -9,7 +9,7 @@ use rustix::fs::access;
 use crate::report::{Finding, State, Topic};
 
 /// Operating system, kernel release and architecture.
-pub fn name() -> String {
+pub(super) fn name() -> String {
     let system = rustix::system::uname();
     let text = |name: &std::ffi::CStr| name.to_string_lossy().into_owned();
     format!(
@@ -21,7 +21,7 @@ pub fn name() -> String {
 }
 
 /// The lines about the host. Files are looked for below `root`.
-pub fn examine(root: &Path) -> Vec<Finding> {
+pub(super) fn examine(root: &Path) -> Vec<Finding> {
     vec![
         landlock(newest_landlock()),
         seccomp(root),

@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::report::{Finding, Report, State, Topic, Use};
 
 /// Examines this machine.
-pub fn machine(args: &Args) -> Report {
+pub(crate) fn machine(args: &Args) -> Report {
     let patience = Duration::from_secs(args.patience);
     let cache = Cache::locate();
     let mut findings = Vec::new();

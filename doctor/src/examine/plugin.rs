@@ -13,13 +13,13 @@ const REMEDY: &str = "`cargo build --release -p vfio-user-ism-plugin` in this pr
 
 /// What was found.
 #[derive(Debug)]
-pub struct Examined {
+pub(super) struct Examined {
     /// Its line.
     pub finding: Finding,
 }
 
 /// The plugin that was named, or the one beside this program; its place if it is not there.
-pub fn find(named: Option<&Path>) -> Result<PathBuf, PathBuf> {
+pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, PathBuf> {
     let path = match named {
         Some(path) => path.to_owned(),
         None => std::env::current_exe()
@@ -33,7 +33,7 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, PathBuf> {
 }
 
 /// Judges the plugin by what `qemu` said when it loaded it.
-pub fn examine(plugin: Result<PathBuf, PathBuf>, qemu: Option<&qemu::Examined>) -> Examined {
+pub(super) fn examine(plugin: Result<PathBuf, PathBuf>, qemu: Option<&qemu::Examined>) -> Examined {
     let finding = |state, text: String| Finding::new(Topic::Plugin, "plugin", state, text);
     let path = match plugin {
         Ok(path) => path,

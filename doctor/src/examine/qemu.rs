@@ -19,7 +19,7 @@ const FIRMWARE: &str = "s390-ccw.img";
 
 /// A program to examine.
 #[derive(Debug)]
-pub struct Candidate {
+pub(super) struct Candidate {
     program: PathBuf,
     /// `--qemu`, `$QEMU`, `PATH` or `cache`.
     from: &'static str,
@@ -28,7 +28,7 @@ pub struct Candidate {
 }
 
 /// The programs, in the order in which they are looked for.
-pub fn candidates(named: Option<&Path>, cache: Option<&Cache>) -> Vec<Candidate> {
+pub(super) fn candidates(named: Option<&Path>, cache: Option<&Cache>) -> Vec<Candidate> {
     let candidate = |program: PathBuf, from, named| Candidate {
         program,
         from,
@@ -64,7 +64,7 @@ pub fn candidates(named: Option<&Path>, cache: Option<&Cache>) -> Vec<Candidate>
 
 /// What one QEMU has.
 #[derive(Debug)]
-pub struct Examined {
+pub(super) struct Examined {
     program: PathBuf,
     from: &'static str,
     named: bool,
@@ -87,7 +87,11 @@ enum Plugins {
 }
 
 /// Asks a QEMU everything. `plugin` is loaded into it, if there is one.
-pub fn examine(candidate: &Candidate, plugin: Option<&Path>, patience: Duration) -> Examined {
+pub(super) fn examine(
+    candidate: &Candidate,
+    plugin: Option<&Path>,
+    patience: Duration,
+) -> Examined {
     let program = &candidate.program;
     let said = |words: &[&str]| {
         let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
@@ -185,22 +189,22 @@ impl Examined {
     }
 
     /// Whether `intercept` can use it.
-    pub fn is_usable(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         self.version.is_ok() && self.faults.is_empty()
     }
 
     /// Whether it can load plugins.
-    pub fn has_plugins(&self) -> bool {
+    pub(super) fn has_plugins(&self) -> bool {
         !matches!(self.plugins, Plugins::None)
     }
 
     /// Where it is.
-    pub fn program(&self) -> &Path {
+    pub(super) fn program(&self) -> &Path {
         &self.program
     }
 
     /// Its line. One that nobody would take is a note only.
-    pub fn finding(&self, used: bool) -> Finding {
+    pub(super) fn finding(&self, used: bool) -> Finding {
         let place = format!("{} ({})", self.program.display(), self.from);
         let details = json!({
             "program": self.program.display().to_string(),
@@ -266,7 +270,7 @@ impl Examined {
 }
 
 /// The QEMU that `intercept` and `lab` would take: a named one, or the first on PATH, or the cache's.
-pub fn chosen(qemus: &[Examined]) -> Option<&Examined> {
+pub(super) fn chosen(qemus: &[Examined]) -> Option<&Examined> {
     if let Some(named) = qemus.iter().find(|qemu| qemu.named) {
         return Some(named).filter(|qemu| qemu.is_usable());
     }

@@ -10,13 +10,13 @@ use super::watch::{Cause, Guests, Told};
 use crate::tape::Tape;
 
 /// GID of function `n`.
-pub fn gid(n: usize) -> u64 {
+pub(super) fn gid(n: usize) -> u64 {
     0x1500_0000_0000_0001 + n as u64
 }
 
 /// Functions and what was seen of them.
 #[derive(Debug)]
-pub struct Machine {
+pub(super) struct Machine {
     fabric: Fabric,
     pub guests: Guests,
     pub functions: usize,
@@ -24,7 +24,7 @@ pub struct Machine {
 
 impl Machine {
     /// Reads the configuration: a byte for the number of functions, three for each.
-    pub fn new(tape: &mut Tape<'_>) -> Self {
+    pub(super) fn new(tape: &mut Tape<'_>) -> Self {
         let functions = 1 + usize::from(tape.u8() % 4);
         let configs = (0..functions).map(|n| config(n, tape)).collect();
         Self {
@@ -35,7 +35,7 @@ impl Machine {
     }
 
     /// A PCISTB, or a BAR write, which stands for one.
-    pub fn store(&mut self, f: usize, path: Path, pcias: u8, offset: u64, data: &[u8]) {
+    pub(super) fn store(&mut self, f: usize, path: Path, pcias: u8, offset: u64, data: &[u8]) {
         let instruction = Instruction::Pcistb;
         let store = Store {
             path,
@@ -49,7 +49,7 @@ impl Machine {
     }
 
     /// A PCISTG of at most 8 bytes.
-    pub fn store_register(&mut self, f: usize, pcias: u8, offset: u64, data: &[u8]) {
+    pub(super) fn store_register(&mut self, f: usize, pcias: u8, offset: u64, data: &[u8]) {
         let (path, instruction) = (Path::Region, Instruction::Pcistg);
         let data = &data[..data.len().min(8)];
         let store = Store {
@@ -94,7 +94,7 @@ impl Machine {
     }
 
     /// A load; the bytes if it is not refused.
-    pub fn load(
+    pub(super) fn load(
         &mut self,
         f: usize,
         path: Path,
@@ -121,7 +121,7 @@ impl Machine {
     }
 
     /// Configuration space, written and read.
-    pub fn configure(&mut self, f: usize, offset: u64, data: &[u8]) {
+    pub(super) fn configure(&mut self, f: usize, offset: u64, data: &[u8]) {
         let id = FunctionId(f);
         let inside = offset
             .checked_add(data.len() as u64)
@@ -143,7 +143,7 @@ impl Machine {
     }
 
     /// DEVICE_RESET.
-    pub fn reset(&mut self, f: usize) {
+    pub(super) fn reset(&mut self, f: usize) {
         self.guests.cause = Cause::Other;
         let mut told = Told::default();
         self.guests.registered.reset(f);
@@ -153,7 +153,7 @@ impl Machine {
     }
 
     /// The client goes.
-    pub fn detach(&mut self, f: usize) {
+    pub(super) fn detach(&mut self, f: usize) {
         self.guests.cause = Cause::Other;
         let mut told = Told::default();
         self.fabric
@@ -163,7 +163,7 @@ impl Machine {
     }
 
     /// Ends a run of pieces.
-    pub fn settle(&mut self, f: usize) {
+    pub(super) fn settle(&mut self, f: usize) {
         let mut told = Told::default();
         self.fabric.settle(FunctionId(f), &mut told);
         assert!(!self.fabric.has_open_run(FunctionId(f)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A buffer: the fields of REG_DMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffer {
+pub(super) struct Buffer {
     pub owner: usize,
     pub rgid: u64,
     pub iova: u64,
@@ -14,7 +14,7 @@ pub struct Buffer {
 
 /// Pages and buffers of every function.
 #[derive(Clone, Debug)]
-pub struct Registered {
+pub(super) struct Registered {
     pub sba: Vec<Option<u64>>,
     pub queue: Vec<Option<u64>>,
     pub buffers: BTreeMap<u64, Buffer>,
@@ -30,7 +30,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 impl Registered {
     /// Nothing, of so many functions.
-    pub fn new(functions: usize) -> Self {
+    pub(super) fn new(functions: usize) -> Self {
         Self {
             sba: vec![None; functions],
             queue: vec![None; functions],
@@ -39,7 +39,7 @@ impl Registered {
     }
 
     /// A command that was answered with code 0.
-    pub fn done(&mut self, function: usize, request: &[u8], response: &[u8]) {
+    pub(super) fn done(&mut self, function: usize, request: &[u8], response: &[u8]) {
         match u32_at(request, 0) {
             0x01 => self.sba[function] = Some(u64_at(request, 8)),
             0x02 => self.queue[function] = Some(u64_at(request, 8)),
@@ -64,7 +64,7 @@ impl Registered {
     }
 
     /// A function was reset.
-    pub fn reset(&mut self, function: usize) {
+    pub(super) fn reset(&mut self, function: usize) {
         self.sba[function] = None;
         self.queue[function] = None;
         self.buffers.retain(|_, buffer| buffer.owner != function);

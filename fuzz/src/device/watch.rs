@@ -10,7 +10,7 @@ use super::registered::Registered;
 
 /// What is under way: it says what may be written.
 #[derive(Clone, Debug)]
-pub enum Cause {
+pub(super) enum Cause {
     /// A store into BAR 0 by the function with this GID.
     Move {
         gid: u64,
@@ -23,7 +23,7 @@ pub enum Cause {
 
 /// One thing done to a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(super) enum Op {
     Data(usize),
     Mask(usize),
     BufferBit(usize),
@@ -36,7 +36,7 @@ pub enum Op {
 
 /// The guests of a fabric.
 #[derive(Debug)]
-pub struct Guests {
+pub(super) struct Guests {
     pub registered: Registered,
     pub cause: Cause,
     pub log: Vec<Op>,
@@ -45,7 +45,7 @@ pub struct Guests {
 }
 
 impl Guests {
-    pub fn new(functions: usize) -> Self {
+    pub(super) fn new(functions: usize) -> Self {
         Self {
             registered: Registered::new(functions),
             cause: Cause::Other,
@@ -74,7 +74,7 @@ impl Guests {
 
     /// Checks that what was done was done in an order in which no guest sees too early that
     /// something is there, and forgets it.
-    pub fn check_order(&mut self) {
+    pub(super) fn check_order(&mut self) {
         let log = std::mem::take(&mut self.log);
         let mut rest = &log[..];
         while let Some(first) = rest.first() {
@@ -201,7 +201,7 @@ impl Host for Guests {
 
 /// Commands that were answered with code 0, and how much else was told.
 #[derive(Debug, Default)]
-pub struct Told {
+pub(super) struct Told {
     /// Function, request, response.
     pub done: Vec<(usize, Vec<u8>, Vec<u8>)>,
     pub moves: usize,

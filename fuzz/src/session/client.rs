@@ -24,7 +24,7 @@ const FAREWELL: u16 = 0xfa7e;
 
 /// One end.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     stream: UnixStream,
     habits: Habits,
     pub model: Model,
@@ -37,7 +37,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(stream: UnixStream, habits: Habits, kind: ClientKind) -> Self {
+    pub(super) fn new(stream: UnixStream, habits: Habits, kind: ClientKind) -> Self {
         Self {
             stream,
             habits,
@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Sends bytes with descriptors, and takes what has come meanwhile.
-    pub async fn say(&mut self, bytes: Vec<u8>, lend: Vec<Kind>, lent: &Lent) {
+    pub(super) async fn say(&mut self, bytes: Vec<u8>, lend: Vec<Kind>, lent: &Lent) {
         if !bytes.is_empty() {
             self.out.push_back((bytes, lend));
         }
@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// Waits for every reply that is due.
-    pub async fn wait(&mut self, lent: &Lent) {
+    pub(super) async fn wait(&mut self, lent: &Lent) {
         loop {
             self.flush(lent).await;
             if self.ended || !self.model.waits() {
@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// Waits for every reply, asks once more, and ends the stream.
-    pub async fn farewell(&mut self, lent: &Lent) {
+    pub(super) async fn farewell(&mut self, lent: &Lent) {
         self.wait(lent).await;
         if self.model.is_idle() && !self.ended {
             self.farewell = true;

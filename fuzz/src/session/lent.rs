@@ -6,11 +6,11 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags};
 
 /// Bytes of each file.
-pub const LEN: u64 = 4 << 20;
+pub(super) const LEN: u64 = 4 << 20;
 
 /// What a descriptor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Memory as QEMU lends it: sealed against shrinking.
     Sealed,
     /// Memory that could be cut at any time.
@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Sealed,
         Self::Unsealed,
         Self::Eventfd,
@@ -35,10 +35,10 @@ impl Kind {
 
 /// One of each, made once.
 #[derive(Debug)]
-pub struct Lent([OwnedFd; 5]);
+pub(super) struct Lent([OwnedFd; 5]);
 
 impl Lent {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let file = |name| {
             let file = rustix::fs::memfd_create(name, MemfdFlags::ALLOW_SEALING).expect("a memfd");
             rustix::fs::ftruncate(&file, LEN).expect("room for it");
@@ -53,7 +53,7 @@ impl Lent {
         Self([sealed, file("unsealed"), event, full, pipe])
     }
 
-    pub fn get(&self, kind: Kind) -> BorrowedFd<'_> {
+    pub(super) fn get(&self, kind: Kind) -> BorrowedFd<'_> {
         self.0[kind as usize].as_fd()
     }
 }

@@ -2,24 +2,24 @@
 //!
 //! Layouts: QEMU's `docs/interop/vfio-user.rst` and Linux `include/uapi/linux/vfio.h`.
 
-pub const NO_REPLY: u32 = 0x10;
-pub const REPLY: u32 = 1;
-pub const ERROR: u32 = 0x20;
+pub(super) const NO_REPLY: u32 = 0x10;
+pub(super) const REPLY: u32 = 1;
+pub(super) const ERROR: u32 = 0x20;
 
-pub const VERSION: u16 = 1;
-pub const DMA_MAP: u16 = 2;
-pub const DMA_UNMAP: u16 = 3;
-pub const GET_INFO: u16 = 4;
-pub const SET_IRQS: u16 = 8;
-pub const REGION_READ: u16 = 9;
-pub const REGION_WRITE: u16 = 10;
-pub const DMA_READ: u16 = 11;
-pub const DMA_WRITE: u16 = 12;
-pub const RESET: u16 = 13;
-pub const WRITE_MULTI: u16 = 15;
+pub(super) const VERSION: u16 = 1;
+pub(super) const DMA_MAP: u16 = 2;
+pub(super) const DMA_UNMAP: u16 = 3;
+pub(super) const GET_INFO: u16 = 4;
+pub(super) const SET_IRQS: u16 = 8;
+pub(super) const REGION_READ: u16 = 9;
+pub(super) const REGION_WRITE: u16 = 10;
+pub(super) const DMA_READ: u16 = 11;
+pub(super) const DMA_WRITE: u16 = 12;
+pub(super) const RESET: u16 = 13;
+pub(super) const WRITE_MULTI: u16 = 15;
 
 /// A message whose size is right.
-pub fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8> {
     let size = (16 + body.len()) as u32;
     let mut bytes = [id.to_ne_bytes(), command.to_ne_bytes()].concat();
     for word in [size, flags, 0] {
@@ -30,38 +30,38 @@ pub fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8> {
 }
 
 /// Host-order words of 4 bytes.
-pub fn words(words: &[u32]) -> Vec<u8> {
+pub(super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 /// Host-order words of 8 bytes.
-pub fn longs(longs: &[u64]) -> Vec<u8> {
+pub(super) fn longs(longs: &[u64]) -> Vec<u8> {
     longs.iter().flat_map(|long| long.to_ne_bytes()).collect()
 }
 
 /// VERSION 0.0 without capabilities.
-pub fn hello() -> Vec<u8> {
+pub(super) fn hello() -> Vec<u8> {
     message(0, VERSION, 0, &[0; 4])
 }
 
 /// The body of REGION_READ, and what REGION_WRITE begins with.
-pub fn access(region: u32, offset: u64, count: u32) -> Vec<u8> {
+pub(super) fn access(region: u32, offset: u64, count: u32) -> Vec<u8> {
     [longs(&[offset]), words(&[region, count])].concat()
 }
 
 /// The body of REGION_WRITE.
-pub fn write(region: u32, offset: u64, data: &[u8]) -> Vec<u8> {
+pub(super) fn write(region: u32, offset: u64, data: &[u8]) -> Vec<u8> {
     [&access(region, offset, data.len() as u32), data].concat()
 }
 
-pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes(bytes[at..at + 2].try_into().expect("2 bytes"))
 }
 
-pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
 }
 
-pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }

@@ -28,7 +28,7 @@ enum Sent {
 
 /// One connection, seen from its client.
 #[derive(Debug)]
-pub struct Model {
+pub(super) struct Model {
     kind: ClientKind,
     /// Sent bytes that are no whole message yet.
     part: Vec<u8>,
@@ -49,7 +49,7 @@ const CHANNEL: [u16; 5] = [1, 4, 5, 9, 10];
 
 impl Model {
     /// A connection on which nothing was said.
-    pub fn new(kind: ClientKind) -> Self {
+    pub(super) fn new(kind: ClientKind) -> Self {
         Self {
             kind,
             part: Vec::new(),
@@ -62,7 +62,7 @@ impl Model {
     }
 
     /// Bytes were sent, with so many descriptors.
-    pub fn sent(&mut self, bytes: &[u8], lent: usize) {
+    pub(super) fn sent(&mut self, bytes: &[u8], lent: usize) {
         if self.flight.back() == Some(&Sent::Nonsense) || self.doomed {
             return;
         }
@@ -127,17 +127,17 @@ impl Model {
     }
 
     /// Whether a reply is due.
-    pub fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         !self.flight.is_empty()
     }
 
     /// Whether the stream is between two messages, in a session that is open.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.open && !self.doomed && self.part.is_empty() && self.flight.is_empty()
     }
 
     /// A reply came.
-    pub fn replied(&mut self, message: &[u8]) {
+    pub(super) fn replied(&mut self, message: &[u8]) {
         let (id, command) = (u16_at(message, 0), u16_at(message, 2));
         let (flags, errno) = (u32_at(message, 8), u32_at(message, 12));
         let asked = self.flight.pop_front();
@@ -169,7 +169,7 @@ impl Model {
     }
 
     /// Compares how the server's side ended with what was sent.
-    pub fn check_end(&self, result: &Result<(), ConnectionError>) {
+    pub(super) fn check_end(&self, result: &Result<(), ConnectionError>) {
         let cut = !self.part.is_empty();
         match result {
             _ if self.unsure => {}
@@ -185,7 +185,7 @@ impl Model {
     }
 
     /// Whether the server has ended the stream for a reason.
-    pub fn may_end(&self) -> bool {
+    pub(super) fn may_end(&self) -> bool {
         self.doomed || self.unsure
     }
 }

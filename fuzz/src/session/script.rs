@@ -9,7 +9,7 @@ use crate::tape::Tape;
 
 /// How DMA_READ and DMA_WRITE are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answers {
+pub(super) enum Answers {
     Wide,
     Narrow,
     Mixed,
@@ -18,7 +18,7 @@ pub enum Answers {
 
 /// What the first byte decides.
 #[derive(Clone, Copy, Debug)]
-pub struct Habits {
+pub(super) struct Habits {
     /// Two clients instead of one.
     pub two: bool,
     /// Another one on the first function's instruction channel.
@@ -29,7 +29,7 @@ pub struct Habits {
 }
 
 impl Habits {
-    pub fn read(tape: &mut Tape<'_>) -> Self {
+    pub(super) fn read(tape: &mut Tape<'_>) -> Self {
         let byte = tape.u8();
         let answers = [
             Answers::Wide,
@@ -48,7 +48,7 @@ impl Habits {
 
 /// One action.
 #[derive(Debug)]
-pub enum Step {
+pub(super) enum Step {
     /// Sends bytes.
     Send { bytes: Vec<u8>, lend: Vec<Kind> },
     /// Waits for every reply.
@@ -59,7 +59,7 @@ pub enum Step {
 
 /// The next action, and who does it. Bits of the first byte: 0-3 what, 4 and 6 who, 5 no reply
 /// wanted.
-pub fn step(tape: &mut Tape<'_>, clients: usize) -> (usize, Step) {
+pub(super) fn step(tape: &mut Tape<'_>, clients: usize) -> (usize, Step) {
     let what = tape.u8();
     let who = usize::from(what >> 4 & 1 | what >> 5 & 2) % clients;
     let flags = if what & 0x20 != 0 { NO_REPLY } else { 0 };

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 /// MPCIFC operations (Linux `arch/s390/include/asm/pci_insn.h`).
 pub(super) mod operation {
-    pub const REGISTER_INTERRUPTS: u8 = 2;
-    pub const DEREGISTER_INTERRUPTS: u8 = 3;
-    pub const REGISTER_TRANSLATION: u8 = 4;
-    pub const DEREGISTER_TRANSLATION: u8 = 5;
-    pub const REREGISTER_TRANSLATION: u8 = 6;
-    pub const RESET_ERROR: u8 = 7;
-    pub const RESET_BLOCK: u8 = 9;
-    pub const SET_MEASURE: u8 = 10;
+    pub(crate) const REGISTER_INTERRUPTS: u8 = 2;
+    pub(crate) const DEREGISTER_INTERRUPTS: u8 = 3;
+    pub(crate) const REGISTER_TRANSLATION: u8 = 4;
+    pub(crate) const DEREGISTER_TRANSLATION: u8 = 5;
+    pub(crate) const REREGISTER_TRANSLATION: u8 = 6;
+    pub(crate) const RESET_ERROR: u8 = 7;
+    pub(crate) const RESET_BLOCK: u8 = 9;
+    pub(crate) const SET_MEASURE: u8 = 10;
 }
 
 /// Status of an instruction that puts the function into the error state.
@@ -62,7 +62,7 @@ pub(super) struct Controls {
 
 impl Controls {
     /// As the set-up leaves them.
-    pub fn new(function: usize) -> Self {
+    pub(super) fn new(function: usize) -> Self {
         Self {
             enabled: true,
             error: ErrorState::No,
@@ -75,7 +75,7 @@ impl Controls {
     }
 
     /// Takes in how an instruction ended.
-    pub fn settle(&mut self, case: &Case, outcome: &Outcome) {
+    pub(super) fn settle(&mut self, case: &Case, outcome: &Outcome) {
         let done = outcome.succeeded();
         match case.instruction {
             Instruction::Mpcifc => self.controlled(case, outcome),

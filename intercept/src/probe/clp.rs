@@ -1,26 +1,26 @@
 //! Call logical processor blocks (Linux `arch/s390/include/asm/pci_clp.h`): a 32-byte request, its response right behind.
 
 /// Bytes of every request.
-pub const REQUEST: usize = 32;
+pub(crate) const REQUEST: usize = 32;
 
 /// Room for so many functions in the list.
 const LISTED: usize = 24;
 
 /// List the functions.
-pub const LIST: u16 = 2;
+pub(crate) const LIST: u16 = 2;
 /// Query a function.
-pub const QUERY_FUNCTION: u16 = 3;
+pub(crate) const QUERY_FUNCTION: u16 = 3;
 /// Query a function group.
-pub const QUERY_GROUP: u16 = 4;
+pub(crate) const QUERY_GROUP: u16 = 4;
 /// Enable or disable a function.
-pub const SET_FUNCTION: u16 = 5;
+pub(crate) const SET_FUNCTION: u16 = 5;
 
 /// Response code: carried out.
-pub const OK: u16 = 0x0010;
+pub(crate) const OK: u16 = 0x0010;
 
 /// Bytes of the responses to [`LIST`], [`QUERY_FUNCTION`], [`QUERY_GROUP`] and [`SET_FUNCTION`].
 #[must_use]
-pub const fn response_length(command: u16) -> usize {
+pub(crate) const fn response_length(command: u16) -> usize {
     match command {
         LIST => 32 + 16 * LISTED,
         QUERY_FUNCTION => 192,
@@ -31,7 +31,7 @@ pub const fn response_length(command: u16) -> usize {
 
 /// A block with this command, and room for a response of so many bytes.
 #[must_use]
-pub fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
+pub(crate) fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
     let mut bytes = vec![0; REQUEST + response];
     let length = (REQUEST as u16).to_be_bytes();
     let answer = (response as u16).to_be_bytes();
@@ -49,13 +49,13 @@ pub fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> 
 
 /// A block with this command and all of its response; the program fills in handle or group.
 #[must_use]
-pub fn whole(command: u16) -> Vec<u8> {
+pub(crate) fn whole(command: u16) -> Vec<u8> {
     block(command, response_length(command), &[])
 }
 
 /// Enable the function, one DMA address space; the program fills in the handle.
 #[must_use]
-pub fn enable() -> Vec<u8> {
+pub(crate) fn enable() -> Vec<u8> {
     block(
         SET_FUNCTION,
         response_length(SET_FUNCTION),
@@ -65,6 +65,6 @@ pub fn enable() -> Vec<u8> {
 
 /// Disable the function; the program fills in the handle.
 #[must_use]
-pub fn disable() -> Vec<u8> {
+pub(crate) fn disable() -> Vec<u8> {
     block(SET_FUNCTION, response_length(SET_FUNCTION), &[(22, 1)])
 }

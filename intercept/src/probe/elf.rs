@@ -7,13 +7,13 @@ const MACHINE_S390: u16 = 22;
 
 /// Bytes to be placed at an address.
 #[derive(Debug)]
-pub struct Segment {
+pub(super) struct Segment {
     pub address: u64,
     pub bytes: Vec<u8>,
 }
 
 /// An executable that loads `segments` and starts at `entry`.
-pub fn executable(entry: u64, segments: &[Segment]) -> Vec<u8> {
+pub(super) fn executable(entry: u64, segments: &[Segment]) -> Vec<u8> {
     let count = segments.len() as u16;
     let mut file = vec![0x7f, b'E', b'L', b'F', 2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for half in [2, MACHINE_S390] {

@@ -3,29 +3,29 @@
 use super::layout::{DMA_ADDRESS, INDICATORS, ISC, SUMMARY, VECTORS, region_table};
 
 /// Bytes of a block.
-pub const LENGTH: usize = 80;
+pub(crate) const LENGTH: usize = 80;
 
 /// Translation designation: enabled, region third table (QEMU `include/hw/s390x/s390-pci-bus.h`).
-pub const REGION_THIRD: u64 = 0x804;
+pub(crate) const REGION_THIRD: u64 = 0x804;
 
 /// Where the fields are: base and limit of the DMA addresses, translation designation, interrupt data, bit vector, summary
 /// bit, measurement block.
-pub const BASE: usize = 16;
+pub(crate) const BASE: usize = 16;
 /// Last DMA address.
-pub const LIMIT: usize = 24;
+pub(crate) const LIMIT: usize = 24;
 /// Table and kind of translation.
-pub const DESIGNATION: usize = 32;
+pub(crate) const DESIGNATION: usize = 32;
 /// Interruption subclass, number of interrupts, bit offsets.
-pub const INTERRUPTS: usize = 40;
+pub(crate) const INTERRUPTS: usize = 40;
 /// Address of the bit vector.
-pub const VECTOR: usize = 48;
+pub(crate) const VECTOR: usize = 48;
 /// Address of the summary bits.
-pub const SUMMARY_BITS: usize = 56;
+pub(crate) const SUMMARY_BITS: usize = 56;
 /// Address of the function measurement block.
-pub const MEASUREMENT: usize = 64;
+pub(crate) const MEASUREMENT: usize = 64;
 
 /// Puts bytes into a block.
-pub fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
+pub(crate) fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
     for (slot, byte) in block.iter_mut().skip(at).zip(bytes) {
         *slot = *byte;
     }
@@ -33,7 +33,7 @@ pub fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
 
 /// The doubleword at `at`.
 #[must_use]
-pub fn word(block: &[u8], at: usize) -> u64 {
+pub(crate) fn word(block: &[u8], at: usize) -> u64 {
     block
         .get(at..at + 8)
         .and_then(|bytes| bytes.try_into().ok())
@@ -42,7 +42,7 @@ pub fn word(block: &[u8], at: usize) -> u64 {
 
 /// Registers the function's adapter interrupts; all functions have one summary bit, each its own bit vector.
 #[must_use]
-pub fn interrupts(function: usize) -> [u8; LENGTH] {
+pub(crate) fn interrupts(function: usize) -> [u8; LENGTH] {
     let mut block = [0; LENGTH];
     let summary_on: u64 = 1;
     let data = (ISC << 28) | (VECTORS << 16) | (summary_on << 7);
@@ -55,7 +55,7 @@ pub fn interrupts(function: usize) -> [u8; LENGTH] {
 
 /// Registers DMA addresses from `base` to `limit` with this designation.
 #[must_use]
-pub fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
+pub(crate) fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
     let mut block = [0; LENGTH];
     put(&mut block, BASE, &base.to_be_bytes());
     put(&mut block, LIMIT, &limit.to_be_bytes());
@@ -65,7 +65,7 @@ pub fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
 
 /// Registers the function's translation tables for a window of 1 MiB.
 #[must_use]
-pub fn translation(function: usize) -> [u8; LENGTH] {
+pub(crate) fn translation(function: usize) -> [u8; LENGTH] {
     window(
         DMA_ADDRESS,
         DMA_ADDRESS + 0xf_ffff,

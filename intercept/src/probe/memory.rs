@@ -41,16 +41,16 @@ const fn window_table(space: usize, segment: u64) -> u64 {
 
 /// Address-space-control element of a space: primary 0, secondary 1, home 2.
 #[must_use]
-pub const fn designation(space: usize) -> u64 {
+pub(super) const fn designation(space: usize) -> u64 {
     segment_table(space)
 }
 
 /// Real memory: an address and how many bytes.
-pub type Span = (u64, usize);
+pub(super) type Span = (u64, usize);
 
 /// A block as the instruction finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub(super) struct Block {
     /// Logical address.
     pub address: u64,
     /// Where its bytes lie in real memory; empty if they are nowhere.
@@ -58,11 +58,11 @@ pub struct Block {
 }
 
 /// What lies behind each block at a real address.
-pub const GUARD: [u8; 16] = [0x55; 16];
+pub(super) const GUARD: [u8; 16] = [0x55; 16];
 
 /// Which table entries the window has, and what lies in memory.
 #[derive(Debug)]
-pub struct Memory {
+pub(super) struct Memory {
     payloads: u64,
     outputs: u64,
     frames: u64,
@@ -75,7 +75,7 @@ pub struct Memory {
 
 /// Not all blocks fit: what needs more room than there is.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Full(pub &'static str);
+pub(super) struct Full(pub &'static str);
 
 fn align(address: u64, source: u16) -> u64 {
     let page = address & !(PAGE - 1);
@@ -85,7 +85,7 @@ fn align(address: u64, source: u16) -> u64 {
 
 impl Memory {
     /// Nothing is placed yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             payloads: PAYLOADS,
             outputs: OUTPUTS,
@@ -100,7 +100,7 @@ impl Memory {
     ///
     /// # Errors
     /// The kind of memory that is full.
-    pub fn place(&mut self, case: &Case, bytes: &[u8]) -> Result<Block, Full> {
+    pub(super) fn place(&mut self, case: &Case, bytes: &[u8]) -> Result<Block, Full> {
         match case.translation.control() {
             None => self.place_real(case, bytes),
             Some(control) => self.place_virtual(case, control, bytes),
@@ -223,7 +223,7 @@ impl Memory {
     }
 
     /// Everything to be loaded: blocks and tables.
-    pub fn segments(self) -> Vec<Segment> {
+    pub(super) fn segments(self) -> Vec<Segment> {
         let mut segments = self.contents;
         for segment in 0..IDENTITY {
             let pages = (0..PAGE_ENTRIES)

@@ -64,7 +64,7 @@ fn var(offset: u64) -> i32 {
 ///
 /// # Errors
 /// Only if this file is wrong about its labels.
-pub fn program(functions: usize) -> Result<Vec<u8>, AssembleError> {
+pub(super) fn program(functions: usize) -> Result<Vec<u8>, AssembleError> {
     let functions = functions.clamp(1, FUNCTIONS);
     let mut code = Assembler::new();
     let labels = Labels {

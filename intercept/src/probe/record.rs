@@ -12,76 +12,76 @@ use s390x_asm::{Assembler, Gr, zpci};
 const PSW_CONDITION: u64 = 2 << 44;
 
 /// Bytes per record.
-pub const SIZE: usize = 192;
+pub(super) const SIZE: usize = 192;
 
 /// Field offsets, as the machine code uses them.
-pub mod field {
+pub(super) mod field {
     /// Low part of the request register.
-    pub const REQUEST: i32 = 0;
+    pub(crate) const REQUEST: i32 = 0;
     /// What of the handle stays (32 bits), then what of it is inverted (32 bits).
-    pub const HANDLE_KEEP: i32 = 8;
+    pub(crate) const HANDLE_KEEP: i32 = 8;
     /// See above.
-    pub const HANDLE_FLIP: i32 = 12;
+    pub(crate) const HANDLE_FLIP: i32 = 12;
     /// Offset.
-    pub const OFFSET: i32 = 16;
+    pub(crate) const OFFSET: i32 = 16;
     /// Address of what is added to it.
-    pub const BASE: i32 = 24;
+    pub(crate) const BASE: i32 = 24;
     /// Block address; start of an RPCIT.
-    pub const SOURCE: i32 = 32;
+    pub(crate) const SOURCE: i32 = 32;
     /// Length of an RPCIT.
-    pub const EXTRA: i32 = 40;
+    pub(crate) const EXTRA: i32 = 40;
     /// Register to store.
-    pub const DATA: i32 = 48;
+    pub(crate) const DATA: i32 = 48;
     /// Address of what is added to it.
-    pub const DATA_BASE: i32 = 56;
+    pub(crate) const DATA_BASE: i32 = 56;
     /// Where eight bytes go before the instruction, or zero.
-    pub const PATCH_TO: i32 = 64;
+    pub(crate) const PATCH_TO: i32 = 64;
     /// Where they come from.
-    pub const PATCH_FROM: i32 = 72;
+    pub(crate) const PATCH_FROM: i32 = 72;
     /// Where the loaded register goes, or zero.
-    pub const SAVE_TO: i32 = 80;
+    pub(crate) const SAVE_TO: i32 = 80;
     /// What decides whether the record runs, or zero.
-    pub const CONDITION: i32 = 88;
+    pub(crate) const CONDITION: i32 = 88;
     /// What it is compared with.
-    pub const CONDITION_VALUE: i32 = 96;
+    pub(crate) const CONDITION_VALUE: i32 = 96;
     /// See [`super::flag`].
-    pub const FLAGS: i32 = 104;
+    pub(crate) const FLAGS: i32 = 104;
     /// The instruction, then a supervisor call.
-    pub const STUB: i32 = 112;
+    pub(crate) const STUB: i32 = 112;
     /// Address of the function's handle.
-    pub const HANDLE_FROM: i32 = 128;
+    pub(crate) const HANDLE_FROM: i32 = 128;
     /// PSW mask of the instruction.
-    pub const PSW_MASK: i32 = 136;
+    pub(crate) const PSW_MASK: i32 = 136;
     /// What is added to the eight bytes that go to the patched place.
-    pub const PATCH_ADD: i32 = 144;
+    pub(crate) const PATCH_ADD: i32 = 144;
     /// Where the kept doubleword comes from, or zero for register 6.
-    pub const SAVE_FROM: i32 = 152;
+    pub(crate) const SAVE_FROM: i32 = 152;
     /// Address of the function's interrupt vector.
-    pub const VECTOR: i32 = 160;
+    pub(crate) const VECTOR: i32 = 160;
 }
 
 /// Bits of [`field::FLAGS`].
-pub mod flag {
+pub(super) mod flag {
     /// Load from config space first, so that the device's record shows where this instruction begins.
-    pub const FENCE: u64 = 1;
+    pub(crate) const FENCE: u64 = 1;
     /// Run if the condition holds.
-    pub const IF_EQUAL: u64 = 2;
+    pub(crate) const IF_EQUAL: u64 = 2;
     /// Run unless the condition holds.
-    pub const UNLESS_EQUAL: u64 = 4;
+    pub(crate) const UNLESS_EQUAL: u64 = 4;
     /// Take and forget pending interrupts first.
-    pub const CLEAR_INTERRUPTS: u64 = 8;
+    pub(crate) const CLEAR_INTERRUPTS: u64 = 8;
     /// Wait for an adapter interrupt afterwards.
-    pub const AWAIT_INTERRUPT: u64 = 16;
+    pub(crate) const AWAIT_INTERRUPT: u64 = 16;
     /// Wait for an update of the function measurement block afterwards.
-    pub const AWAIT_MEASUREMENT: u64 = 32;
+    pub(crate) const AWAIT_MEASUREMENT: u64 = 32;
 }
 
 /// The response header of a READ_GID that worked: command, return code 0, length 16.
-pub const READ_GID_WORKED: u64 = (3 << 32) | 16;
+pub(super) const READ_GID_WORKED: u64 = (3 << 32) | 16;
 
 /// One record.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub(super) struct Record {
     pub request: u64,
     pub handle_keep: u32,
     pub handle_flip: u32,
@@ -202,7 +202,7 @@ fn kept(case: &Case, patch: Patch) -> u64 {
 impl Record {
     /// The record of one case; `tag` is its place in the plan, `block` the address of its block, and `payload` where the
     /// first byte of that lies in real memory.
-    pub fn of_case(case: &Case, tag: u32, block: u64, payload: u64) -> Self {
+    pub(super) fn of_case(case: &Case, tag: u32, block: u64, payload: u64) -> Self {
         let function = usize::from(case.function);
         let own = function_area(function);
         let (handle_keep, handle_flip) = match case.handle {
@@ -293,7 +293,7 @@ impl Record {
     }
 
     /// Runs only if PCISTB of 8 bytes to this function worked (`blocks`), or only if it did not.
-    pub fn run_with_blocks(&mut self, function: usize, blocks: bool) {
+    pub(super) fn run_with_blocks(&mut self, function: usize, blocks: bool) {
         self.condition = function_area(function) + area::BLOCK_RESPONSE;
         self.condition_value = READ_GID_WORKED;
         self.flags |= if blocks {
@@ -304,14 +304,14 @@ impl Record {
     }
 
     /// The loop passes over the record.
-    pub fn never_run(&mut self) {
+    pub(super) fn never_run(&mut self) {
         self.condition = ZERO;
         self.condition_value = 1;
         self.flags = (self.flags | flag::IF_EQUAL) & !flag::UNLESS_EQUAL;
     }
 
     /// The record as it lies in guest memory.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let handle = (u64::from(self.handle_keep) << 32) | u64::from(self.handle_flip);
         let fields = [
             self.request,

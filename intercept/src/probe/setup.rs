@@ -10,13 +10,13 @@ use super::record::{Record, flag};
 use crate::plan::{Case, Instruction};
 
 /// One step: what it is for, and its record.
-pub struct Step {
+pub(super) struct Step {
     pub name: String,
     pub record: Record,
 }
 
 /// All steps of all functions, and the blocks that their PCISTB carry, to be placed at [`SETUP_BLOCKS`].
-pub struct Setup {
+pub(super) struct Setup {
     /// The function that is being set up.
     function: usize,
     pub steps: Vec<Step>,
@@ -180,7 +180,7 @@ impl Setup {
 }
 
 /// The set-up of this many functions.
-pub fn setup(functions: usize) -> Setup {
+pub(super) fn setup(functions: usize) -> Setup {
     let mut setup = Setup {
         function: 0,
         steps: Vec::new(),

@@ -15,7 +15,7 @@ const TRANSLATED_CODE: &str = "code_gen_buffer";
 
 /// The debugger on `PATH`.
 #[must_use]
-pub fn debugger() -> Option<PathBuf> {
+pub(crate) fn debugger() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join("gdb"))
@@ -24,7 +24,7 @@ pub fn debugger() -> Option<PathBuf> {
 
 /// The functions on the stack at the crash, innermost first; empty if QEMU does not crash this time or gdb fails.
 #[must_use]
-pub fn backtrace(
+pub(crate) fn backtrace(
     gdb: &Path,
     qemu: &Qemu,
     line: &CommandLine,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Identifies the program at `path`. If that is a script, the emulator that it starts is identified, as far as the process
 /// `id` shows it.
 #[must_use]
-pub fn identify(qemu: &Qemu, id: u32) -> Option<Binary> {
+pub(super) fn identify(qemu: &Qemu, id: u32) -> Option<Binary> {
     let path = std::fs::canonicalize(&qemu.path).ok()?;
     let path = if is_elf(&path) {
         path

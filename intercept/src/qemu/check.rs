@@ -58,7 +58,7 @@ pub enum QemuError {
 
 /// A QEMU that has what the probe needs.
 #[derive(Debug, Clone)]
-pub struct Qemu {
+pub(crate) struct Qemu {
     /// The program.
     pub path: PathBuf,
     /// First line of `--version`.
@@ -70,7 +70,7 @@ impl Qemu {
     ///
     /// # Errors
     /// See [`QemuError`].
-    pub fn check(path: &Path) -> Result<Self, QemuError> {
+    pub(crate) fn check(path: &Path) -> Result<Self, QemuError> {
         let version = ask(path, &["--version"])?;
         let version = version.lines().next().unwrap_or_default().trim().to_owned();
         let machines = ask(path, &["-machine", "help"])?;

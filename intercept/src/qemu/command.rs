@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// How QEMU is controlled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
+pub(crate) enum Control {
     /// By a monitor on its standard input and output; it waits when the guest has ended.
     Monitor,
     /// By nothing; it ends with the guest.
@@ -16,7 +16,7 @@ pub enum Control {
 
 /// What QEMU is started with.
 #[derive(Debug, Clone)]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     /// Sockets of the servers, one for each function.
     pub sockets: Vec<PathBuf>,
     /// Guest memory in bytes, a multiple of 1 MiB.
@@ -34,7 +34,7 @@ pub struct CommandLine {
 impl CommandLine {
     /// All arguments. QEMU's name is not one of them.
     #[must_use]
-    pub fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::machine(self.memory, self.memory_file.as_deref(), &self.extra);
         match self.control {
             Control::Monitor => {

@@ -79,7 +79,7 @@ fn say(words: &[String]) -> String {
 
 /// How a probe ended.
 #[derive(Debug)]
-pub enum ProbeEnd {
+pub(crate) enum ProbeEnd {
     /// The guest came to an end.
     Ended,
     /// QEMU ended, or the guest did not come further.
@@ -88,7 +88,7 @@ pub enum ProbeEnd {
 
 /// What a probe left.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// Guest memory from [`crate::probe::DUMP_ADDRESS`].
     pub dump: Vec<u8>,
     /// From starting QEMU to the end of the guest.
@@ -101,7 +101,7 @@ pub struct Run {
 
 /// How a guest ran that is not the probe.
 #[derive(Debug)]
-pub struct GuestRun {
+pub(crate) struct GuestRun {
     /// Whether it came to an end.
     pub ended: bool,
     /// How long it ran.
@@ -115,7 +115,7 @@ pub struct GuestRun {
 ///
 /// # Errors
 /// See [`GuestError`]; trouble before the probe's code runs.
-pub fn run_probe(
+pub(crate) fn run_probe(
     qemu: &Qemu,
     line: &CommandLine,
     folder: &Path,
@@ -198,7 +198,7 @@ fn watch(
 ///
 /// # Errors
 /// See [`GuestError`].
-pub fn run_guest(
+pub(crate) fn run_guest(
     qemu: &Qemu,
     line: &CommandLine,
     folder: &Path,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// A memory file of the size of the guest's memory.
 #[derive(Debug)]
-pub struct GuestMemory {
+pub(crate) struct GuestMemory {
     file: OwnedFd,
     length: u64,
 }
@@ -19,7 +19,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// The kernel has no memory file to give.
-    pub fn new(length: u64) -> io::Result<Self> {
+    pub(crate) fn new(length: u64) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = memfd_create("guest-memory", flags)?;
         ftruncate(&file, length)?;
@@ -30,13 +30,13 @@ impl GuestMemory {
 
     /// Bytes.
     #[must_use]
-    pub const fn length(&self) -> u64 {
+    pub(crate) const fn length(&self) -> u64 {
         self.length
     }
 
     /// The path under which another process can open it while this one lives.
     #[must_use]
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
     }
 
@@ -44,7 +44,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn dump(&self) -> io::Result<Vec<u8>> {
+    pub(crate) fn dump(&self) -> io::Result<Vec<u8>> {
         self.read(DUMP_ADDRESS, DUMP_LENGTH)
     }
 
@@ -52,7 +52,7 @@ impl GuestMemory {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn progress(&self) -> io::Result<(ProbeState, u64)> {
+    pub(crate) fn progress(&self) -> io::Result<(ProbeState, u64)> {
         let mailbox = self.read(DUMP_ADDRESS, MAILBOX_LENGTH)?;
         probe::progress(&mailbox).map_err(|error: ResultsError| io::Error::other(error))
     }

@@ -9,10 +9,9 @@ mod memory;
 mod qmp;
 mod versions;
 
-pub use backtrace::{backtrace, debugger};
-pub use check::{Qemu, QemuError};
-pub use command::{CommandLine, Control};
-pub use guest::{GuestError, GuestRun, ProbeEnd, Run, run_guest, run_probe};
-pub use memory::GuestMemory;
-pub use qmp::QmpError;
-pub use versions::{LocateError, locate};
+pub(crate) use backtrace::{backtrace, debugger};
+pub(crate) use check::Qemu;
+pub(crate) use command::{CommandLine, Control};
+pub(crate) use guest::{GuestError, ProbeEnd, run_guest, run_probe};
+pub(crate) use memory::GuestMemory;
+pub(crate) use versions::{LocateError, locate};

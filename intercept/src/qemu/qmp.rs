@@ -32,7 +32,7 @@ pub enum QmpError {
 }
 
 /// A connected monitor.
-pub struct Qmp<W> {
+pub(super) struct Qmp<W> {
     writer: W,
     lines: Receiver<Value>,
     events: VecDeque<Value>,
@@ -43,7 +43,7 @@ impl<W: Write> Qmp<W> {
     ///
     /// # Errors
     /// See [`QmpError`].
-    pub fn connect(
+    pub(super) fn connect(
         reader: impl Read + Send + 'static,
         writer: W,
         patience: Duration,
@@ -94,7 +94,7 @@ impl<W: Write> Qmp<W> {
     ///
     /// # Errors
     /// See [`QmpError`].
-    pub fn command(
+    pub(super) fn command(
         &mut self,
         name: &str,
         arguments: &Value,
@@ -131,7 +131,11 @@ impl<W: Write> Qmp<W> {
     ///
     /// # Errors
     /// QEMU ended.
-    pub fn wait_for(&mut self, names: &[&str], patience: Duration) -> Result<bool, QmpError> {
+    pub(super) fn wait_for(
+        &mut self,
+        names: &[&str],
+        patience: Duration,
+    ) -> Result<bool, QmpError> {
         let end = Instant::now() + patience;
         loop {
             let value = match self.events.pop_front() {

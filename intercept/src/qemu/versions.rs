@@ -13,7 +13,7 @@ use super::check::{Qemu, QemuError};
 ///
 /// # Errors
 /// There is none, or it cannot be used.
-pub fn locate(named: Option<&OsStr>) -> Result<Qemu, LocateError> {
+pub(crate) fn locate(named: Option<&OsStr>) -> Result<Qemu, LocateError> {
     let environment = || std::env::var_os("QEMU").filter(|value| !value.is_empty());
     let path = match named.map(Named::of) {
         Some(Named::Path(path)) => path.to_owned(),

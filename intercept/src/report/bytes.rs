@@ -7,7 +7,7 @@ use std::fmt::Write;
 const ROW: usize = 16;
 
 /// All rows that hold a differing byte, as HTML; nothing for a store that arrived as it should, or not at all.
-pub fn differing_bytes(case: &CaseReport) -> Option<String> {
+pub(super) fn differing_bytes(case: &CaseReport) -> Option<String> {
     let difference = case.difference?;
     let arrived = arrived(case.offset, &case.stored, &case.pieces);
     let mut html = format!(

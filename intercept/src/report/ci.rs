@@ -50,7 +50,7 @@ pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
 
 /// Why a case did not run.
 #[must_use]
-pub fn not_run(report: &Report, case: &CaseReport) -> String {
+pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
     match report.stopped_set_up() {
         Some((step, Stop::Crashed { .. })) => format!("QEMU crashed at {step}, before the plan"),
         Some((step, Stop::Hung { .. })) => format!("the guest hung at {step}, before the plan"),
@@ -62,7 +62,7 @@ pub fn not_run(report: &Report, case: &CaseReport) -> String {
 
 /// What is wrong with a case, in one line.
 #[must_use]
-pub fn what_is_wrong(case: &CaseReport) -> String {
+pub(super) fn what_is_wrong(case: &CaseReport) -> String {
     let mut line = case.label.clone();
     if case.stopped.is_none() && case.verdicts != [Verdict::NotRun] {
         line.push_str(&format!(

@@ -9,7 +9,7 @@ use super::words;
 use std::fmt::Write;
 
 /// The body of the page.
-pub fn columns(reports: &[Report]) -> String {
+pub(super) fn columns(reports: &[Report]) -> String {
     let mut page = String::from("<h1>zPCI interception, side by side</h1>\n");
     let names = names(reports);
     page.push_str("<div class=\"columns\">");

@@ -37,7 +37,7 @@ pub struct Difference {
 }
 
 /// What the device got for each byte of a block that was stored at `offset`.
-pub fn arrived(offset: u64, stored: &[u8], pieces: &[Piece]) -> Vec<Option<u8>> {
+pub(super) fn arrived(offset: u64, stored: &[u8], pieces: &[Piece]) -> Vec<Option<u8>> {
     let mut arrived = vec![None; stored.len()];
     for piece in pieces.iter().filter(|piece| piece.access.is_store()) {
         for (place, byte) in (piece.offset..).zip(&piece.bytes) {

@@ -14,7 +14,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Text as it may stand in HTML and in attributes.
-pub fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -70,7 +70,7 @@ fn one(report: &Report) -> String {
 }
 
 /// What was tested, with what.
-pub fn about(page: &mut String, report: &Report) {
+pub(super) fn about(page: &mut String, report: &Report) {
     page.push_str("<dl class=\"about\">");
     for (name, value) in words::about(report) {
         let _ = write!(
@@ -84,7 +84,7 @@ pub fn about(page: &mut String, report: &Report) {
 }
 
 /// How many cases have which verdict.
-pub fn totals(page: &mut String, report: &Report) {
+pub(super) fn totals(page: &mut String, report: &Report) {
     let _ = writeln!(
         page,
         "<p class=\"total\"><b>{}</b> instructions, <b class=\"good\">{}</b> as they should be, \
@@ -120,7 +120,7 @@ fn stops(page: &mut String, report: &Report) {
 }
 
 /// Known causes that fit the failures.
-pub fn causes(page: &mut String, report: &Report) {
+pub(super) fn causes(page: &mut String, report: &Report) {
     list(page, "What the failures look like", &super::causes(report));
 }
 
@@ -163,7 +163,7 @@ fn failures(page: &mut String, report: &Report) {
 }
 
 /// Links to cases: all of them, most of them folded away.
-pub fn links<'a>(page: &mut String, ids: impl ExactSizeIterator<Item = &'a str>) {
+pub(super) fn links<'a>(page: &mut String, ids: impl ExactSizeIterator<Item = &'a str>) {
     let count = ids.len();
     for (number, id) in ids.enumerate() {
         if number == 3 {
@@ -204,7 +204,7 @@ fn changes(page: &mut String, comparison: &Comparison) {
 }
 
 /// The colour of a verdict.
-pub fn shade(verdict: Verdict) -> &'static str {
+pub(super) fn shade(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::NotRun => "none",
         good if good.is_good() => "good",
@@ -214,7 +214,7 @@ pub fn shade(verdict: Verdict) -> &'static str {
 }
 
 /// The worst shade of a case.
-pub fn case_shade(case: &CaseReport) -> &'static str {
+pub(super) fn case_shade(case: &CaseReport) -> &'static str {
     case.verdicts.first().copied().map_or("none", |worst| {
         if case.verdicts.iter().any(|verdict| shade(*verdict) == "bad") {
             "bad"
@@ -256,7 +256,7 @@ fn matrix(page: &mut String, report: &Report) {
 }
 
 /// What the colours mean.
-pub fn legend(page: &mut String) {
+pub(super) fn legend(page: &mut String) {
     page.push_str("<p class=\"legend\">");
     for (shade, text) in [
         ("good", "as it should be"),
@@ -270,7 +270,7 @@ pub fn legend(page: &mut String) {
 }
 
 /// The row that chooses what is shown.
-pub fn filter(page: &mut String, failures: &str) {
+pub(super) fn filter(page: &mut String, failures: &str) {
     let _ = write!(
         page,
         "<p class=\"filter\"><label><input type=\"checkbox\" id=\"failures\"> {failures}</label> \
@@ -313,13 +313,13 @@ fn article(page: &mut String, case: &CaseReport) {
 }
 
 /// The verdicts of a case, for the filter.
-pub fn verdict_names(case: &CaseReport) -> String {
+pub(super) fn verdict_names(case: &CaseReport) -> String {
     let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
     names.join(" ")
 }
 
 /// What became of a case: words, picture, bytes.
-pub fn outcome(page: &mut String, case: &CaseReport) {
+pub(super) fn outcome(page: &mut String, case: &CaseReport) {
     let _ = write!(
         page,
         "<p>Expected: {}. The guest got: {}.</p>",

@@ -17,7 +17,7 @@ const DRAWN: usize = 24;
 const WRITTEN: usize = 16;
 
 /// The drawing as SVG, or nothing for an instruction that moves no bytes.
-pub fn picture(case: &CaseReport) -> Option<String> {
+pub(super) fn picture(case: &CaseReport) -> Option<String> {
     let stored = &case.stored;
     let asked = if stored.is_empty() {
         case.length

@@ -10,7 +10,7 @@ use std::fmt::Write;
 const SHOWN: usize = 40;
 
 /// What became of one case under each QEMU; `None` where it does not exist.
-pub struct Row<'a> {
+pub(super) struct Row<'a> {
     /// The case.
     pub id: &'a str,
     /// A column each.
@@ -19,7 +19,7 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// Whether the QEMUs differ in verdict or answer.
-    pub fn differs(&self) -> bool {
+    pub(super) fn differs(&self) -> bool {
         let fate = |column: &Option<&CaseReport>| {
             column.map(|case| (case.label.clone(), super::words::answer(case)))
         };
@@ -29,13 +29,13 @@ impl Row<'_> {
     }
 
     /// Any column's case, for what all columns share.
-    pub fn any(&self) -> Option<&CaseReport> {
+    pub(super) fn any(&self) -> Option<&CaseReport> {
         self.columns.iter().flatten().next().copied()
     }
 }
 
 /// The rows of several reports, in the order of the first report that has the case.
-pub fn rows(reports: &[Report]) -> Vec<Row<'_>> {
+pub(super) fn rows(reports: &[Report]) -> Vec<Row<'_>> {
     let mut ids: Vec<&str> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for case in reports.iter().flat_map(|report| &report.cases) {
@@ -62,7 +62,7 @@ pub fn rows(reports: &[Report]) -> Vec<Row<'_>> {
 }
 
 /// A short name for each report: the version, or the whole line if two share it.
-pub fn names(reports: &[Report]) -> Vec<String> {
+pub(super) fn names(reports: &[Report]) -> Vec<String> {
     let short = |report: &Report| {
         let executor = &report.environment.executor;
         executor
@@ -119,7 +119,7 @@ pub fn side_by_side(reports: &[Report], color: bool) -> String {
 }
 
 /// All groups, in the order of the first report that has each.
-pub fn groups(reports: &[Report]) -> Vec<&str> {
+pub(super) fn groups(reports: &[Report]) -> Vec<&str> {
     let mut groups: Vec<&str> = Vec::new();
     for group in reports.iter().flat_map(Report::groups) {
         if !groups.contains(&group) {

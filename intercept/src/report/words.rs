@@ -6,7 +6,7 @@ use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::Outcome;
 
 /// The instruction and its operands in one line.
-pub fn operation(case: &Case) -> String {
+pub(crate) fn operation(case: &Case) -> String {
     let name = case.instruction.name().to_uppercase();
     let space = match (case.space, case.base) {
         (15, _) => "config".to_owned(),
@@ -46,7 +46,7 @@ pub fn operation(case: &Case) -> String {
 }
 
 /// What the guest got, apart from loaded values and interrupts.
-pub fn outcome(outcome: &Outcome) -> String {
+pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome.exception {
         Some(code) => exception_name(code),
         None if outcome.condition == 1 => format!("cc 1 status {}", outcome.status),
@@ -55,7 +55,7 @@ pub fn outcome(outcome: &Outcome) -> String {
 }
 
 /// What the guest got, apart from loaded values and interrupts, if it got an answer.
-pub fn answer(report: &CaseReport) -> String {
+pub(crate) fn answer(report: &CaseReport) -> String {
     match (&report.stopped, report.outcome.executed) {
         (Some(_), _) => "no answer".into(),
         (None, false) => "not executed".into(),
@@ -64,7 +64,7 @@ pub fn answer(report: &CaseReport) -> String {
 }
 
 /// All that the guest got.
-pub fn guest(report: &CaseReport) -> String {
+pub(crate) fn guest(report: &CaseReport) -> String {
     let (case, outcome) = (&report.case, &report.outcome);
     let mut line = answer(report);
     if report.stopped.is_some() || !outcome.executed {
@@ -84,7 +84,7 @@ pub fn guest(report: &CaseReport) -> String {
 }
 
 /// What was tested, with what: names and values.
-pub fn about(report: &Report) -> Vec<(&'static str, String)> {
+pub(crate) fn about(report: &Report) -> Vec<(&'static str, String)> {
     let environment = &report.environment;
     let mut about = vec![("tested", environment.executor.clone())];
     if let Some(binary) = &environment.binary {
@@ -107,7 +107,7 @@ pub fn about(report: &Report) -> Vec<(&'static str, String)> {
 }
 
 /// What is wrong with a case, apart from expectation and answer; empty if nothing is.
-pub fn detail(report: &CaseReport) -> String {
+pub(crate) fn detail(report: &CaseReport) -> String {
     report
         .stopped
         .as_ref()
@@ -115,7 +115,7 @@ pub fn detail(report: &CaseReport) -> String {
 }
 
 /// All that is known of a failure, on several lines.
-pub fn in_full(report: &CaseReport) -> String {
+pub(crate) fn in_full(report: &CaseReport) -> String {
     let mut lines = vec![
         operation(&report.case),
         format!("expected: {}", report.expectation.describe()),

@@ -5,17 +5,17 @@ use zpci_region::{Instruction, Load, Path, Refusal, Rule, Severity, Store};
 
 use crate::guests::{Guests, Seen};
 
-pub const GIDS: [u64; 3] = [
+pub(crate) const GIDS: [u64; 3] = [
     0x1500_0000_0000_0001,
     0x1500_0000_0000_0002,
     0x1500_0000_0000_0003,
 ];
-pub const SBA: u64 = 0x1_0000_0000;
-pub const IEQ: u64 = 0x1_0000_1000;
-pub const DMB: u64 = 0x2_0000_0000;
+pub(crate) const SBA: u64 = 0x1_0000_0000;
+pub(crate) const IEQ: u64 = 0x1_0000_1000;
+pub(crate) const DMB: u64 = 0x2_0000_0000;
 
 /// A fabric, its guests, and what was seen.
-pub struct Machine {
+pub(crate) struct Machine {
     pub fabric: Fabric,
     pub guests: Guests,
     pub seen: Seen,
@@ -23,7 +23,7 @@ pub struct Machine {
 }
 
 /// A request: command code, and payload of the fields' bytes.
-pub fn request(code: u32, payload: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn request(code: u32, payload: &[&[u8]]) -> Vec<u8> {
     let payload = payload.concat();
     let len = u16::try_from(8 + payload.len()).unwrap();
     let mut request = code.to_be_bytes().to_vec();
@@ -34,12 +34,12 @@ pub fn request(code: u32, payload: &[&[u8]]) -> Vec<u8> {
 }
 
 impl Machine {
-    pub fn new(functions: usize) -> Self {
+    pub(crate) fn new(functions: usize) -> Self {
         Self::with(functions, |_| {})
     }
 
     /// As [`Self::new`], with every configuration changed.
-    pub fn with(functions: usize, change: impl Fn(&mut FunctionConfig)) -> Self {
+    pub(crate) fn with(functions: usize, change: impl Fn(&mut FunctionConfig)) -> Self {
         let configs = GIDS.iter().take(functions).enumerate().map(|(n, gid)| {
             let mut config = FunctionConfig::new(format!("ism{n}"), *gid);
             change(&mut config);
@@ -54,7 +54,7 @@ impl Machine {
     }
 
     /// A machine on which `rules` have this severity.
-    pub fn with_rules(functions: usize, rules: &[Rule], severity: Severity) -> Self {
+    pub(crate) fn with_rules(functions: usize, rules: &[Rule], severity: Severity) -> Self {
         Self::with(functions, |config| {
             for rule in rules {
                 config.rules.set(*rule, severity);
@@ -62,7 +62,13 @@ impl Machine {
         })
     }
 
-    pub fn store(&mut self, f: usize, pcias: u8, offset: u64, data: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn store(
+        &mut self,
+        f: usize,
+        pcias: u8,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), Refusal> {
         let store = Store {
             path: self.path,
             instruction: Instruction::Pcistb,
@@ -75,7 +81,7 @@ impl Machine {
             .store(FunctionId(f), &store, &mut self.guests, &mut self.seen)
     }
 
-    pub fn load(
+    pub(crate) fn load(
         &mut self,
         f: usize,
         pcias: u8,
@@ -97,7 +103,7 @@ impl Machine {
 
     /// Issues a command: payload, header, response header, rest of the response. Returns the
     /// response code and the bytes after the header.
-    pub fn command(&mut self, f: usize, request: &[u8]) -> (u16, Vec<u8>) {
+    pub(crate) fn command(&mut self, f: usize, request: &[u8]) -> (u16, Vec<u8>) {
         let (header, payload) = request.split_at(8);
         if !payload.is_empty() {
             self.store(f, 2, 8, payload).unwrap();
@@ -118,14 +124,14 @@ impl Machine {
     }
 
     /// A command that is to succeed; returns the bytes after the response header.
-    pub fn done(&mut self, f: usize, request: &[u8]) -> Vec<u8> {
+    pub(crate) fn done(&mut self, f: usize, request: &[u8]) -> Vec<u8> {
         let (code, rest) = self.command(f, request);
         assert_eq!(code, 0, "{request:x?}");
         rest
     }
 
     /// Registers SBA and event queue.
-    pub fn probe(&mut self, f: usize) {
+    pub(crate) fn probe(&mut self, f: usize) {
         self.done(f, &request(1, &[&SBA.to_be_bytes()]));
         self.done(
             f,
@@ -134,18 +140,18 @@ impl Machine {
     }
 
     /// Registers a DMB at `DMB + index MiB` for the function with GID `rgid`; returns its token.
-    pub fn reg_dmb(&mut self, f: usize, index: u32, len: u32, rgid: u64) -> u64 {
+    pub(crate) fn reg_dmb(&mut self, f: usize, index: u32, len: u32, rgid: u64) -> u64 {
         let iova = DMB + (u64::from(index) << 20);
         let rest = self.done(f, &reg_dmb(iova, len, index, rgid));
         u64::from_be_bytes(rest.try_into().unwrap())
     }
 
-    pub fn info(&self, f: usize) -> FunctionInfo {
+    pub(crate) fn info(&self, f: usize) -> FunctionInfo {
         self.fabric.function(FunctionId(f)).unwrap()
     }
 
     /// Ends a run of pieces, and returns the rules broken since the last call.
-    pub fn broken(&mut self) -> Vec<&'static str> {
+    pub(crate) fn broken(&mut self) -> Vec<&'static str> {
         for id in self.fabric.ids() {
             self.fabric.settle(id, &mut self.seen);
         }
@@ -154,7 +160,7 @@ impl Machine {
 }
 
 /// A REG_DMB request as SMC sends it: a VLAN id, and no VLAN.
-pub fn reg_dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
+pub(crate) fn reg_dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
     request(
         0x0a,
         &[
@@ -169,7 +175,7 @@ pub fn reg_dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
 }
 
 /// A QUERY_RGID request.
-pub fn query_rgid(rgid: u64, vlan_valid: u32, vlan_id: u32) -> Vec<u8> {
+pub(crate) fn query_rgid(rgid: u64, vlan_valid: u32, vlan_id: u32) -> Vec<u8> {
     request(
         9,
         &[
@@ -181,7 +187,7 @@ pub fn query_rgid(rgid: u64, vlan_valid: u32, vlan_id: u32) -> Vec<u8> {
 }
 
 /// A SIGNAL_IEQ request.
-pub fn signal_ieq(rgid: u64, trigger: u32, code: u32, info: u64) -> Vec<u8> {
+pub(crate) fn signal_ieq(rgid: u64, trigger: u32, code: u32, info: u64) -> Vec<u8> {
     request(
         0x0e,
         &[
@@ -194,6 +200,6 @@ pub fn signal_ieq(rgid: u64, trigger: u32, code: u32, info: u64) -> Vec<u8> {
 }
 
 /// The offset of a data store.
-pub fn target(token: u64, element: u8, signal: bool, offset: u32) -> u64 {
+pub(crate) fn target(token: u64, element: u8, signal: bool, offset: u32) -> u64 {
     token | u64::from(element) << 24 | u64::from(signal) << 23 | u64::from(offset)
 }

@@ -5,7 +5,7 @@ use zpci_region::{Observer, Violation};
 
 /// One thing the device did to a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     Write(usize, u64, Vec<u8>),
     Bits(usize, u64, u8),
     Mask(usize, u64, u16),
@@ -14,14 +14,14 @@ pub enum Op {
 
 /// All of memory can be written, except what is named.
 #[derive(Debug, Default)]
-pub struct Guests {
+pub(crate) struct Guests {
     pub log: Vec<Op>,
     /// Function and iova of bytes that cannot be written.
     pub holes: Vec<(usize, std::ops::Range<u64>)>,
 }
 
 impl Guests {
-    pub fn take(&mut self) -> Vec<Op> {
+    pub(crate) fn take(&mut self) -> Vec<Op> {
         std::mem::take(&mut self.log)
     }
 }
@@ -70,7 +70,7 @@ impl Host for Guests {
 
 /// Everything that was told.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub violations: Vec<Violation>,
     /// Name, response code, length of the request.
     pub commands: Vec<(&'static str, u16, usize)>,
@@ -81,7 +81,7 @@ pub struct Seen {
 
 impl Seen {
     /// Ids of the rules broken since the last call.
-    pub fn rules(&mut self) -> Vec<&'static str> {
+    pub(crate) fn rules(&mut self) -> Vec<&'static str> {
         let taken = std::mem::take(&mut self.violations);
         taken.iter().map(|violation| violation.rule.id()).collect()
     }

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 mod effects;
 mod ram;
 
-pub use ram::Ram;
+pub(crate) use ram::Ram;
 
 /// A registered buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     pub owner: usize,
     pub iova: u64,
     pub len: u64,
@@ -21,7 +21,7 @@ pub struct Buffer {
 
 /// How a command should be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// With code 0 and this payload.
     Done(Vec<u8>),
     /// With code 0 and a new token for this buffer.
@@ -48,7 +48,7 @@ struct Function {
 
 /// Every function, and what is between them.
 #[derive(Clone, Debug, Default)]
-pub struct Model {
+pub(crate) struct Model {
     functions: Vec<Function>,
     pub buffers: BTreeMap<u64, Buffer>,
     /// Pairs that share, or shared, a buffer and did not part since.
@@ -82,7 +82,7 @@ fn verdict(faults: &[(bool, u16)], done: Answer) -> Answer {
 }
 
 impl Model {
-    pub fn new(gids: &[u64]) -> Self {
+    pub(crate) fn new(gids: &[u64]) -> Self {
         let function = |gid: &u64| Function {
             gid: *gid,
             ..Function::default()
@@ -106,7 +106,7 @@ impl Model {
     }
 
     /// Takes a window of memory away, or brings it back.
-    pub fn toggle(&mut self, f: usize, window: u64) {
+    pub(crate) fn toggle(&mut self, f: usize, window: u64) {
         let missing = &mut self.functions[f].missing;
         if !missing.remove(&window) {
             missing.insert(window);
@@ -118,12 +118,12 @@ impl Model {
     }
 
     /// An access by the function: its guest is alive.
-    pub fn heard(&mut self, f: usize) {
+    pub(crate) fn heard(&mut self, f: usize) {
         self.functions[f].gone = false;
     }
 
     /// A whole and well-formed request, header included.
-    pub fn command(&mut self, f: usize, request: &[u8]) -> Answer {
+    pub(crate) fn command(&mut self, f: usize, request: &[u8]) -> Answer {
         self.heard(f);
         let (code, payload) = (be32(request, 0), request.len() - 8);
         let expected = match code {
@@ -272,7 +272,7 @@ impl Model {
     }
 
     /// The device gave this token for a buffer.
-    pub fn took(&mut self, token: u64, buffer: Buffer) {
+    pub(crate) fn took(&mut self, token: u64, buffer: Buffer) {
         self.buffers.insert(token, buffer);
         if let Some(writer) = self.by_gid(buffer.writer)
             && writer != buffer.owner
@@ -307,7 +307,7 @@ impl Model {
     }
 
     /// The driver's interrupt handler clears its page of bits.
-    pub fn handle(&mut self, f: usize) -> Option<u64> {
+    pub(crate) fn handle(&mut self, f: usize) -> Option<u64> {
         let bits = self.functions[f].bits?;
         self.ram.clear(f, bits, 4096);
         Some(bits)
@@ -330,13 +330,13 @@ impl Model {
     }
 
     /// The client goes.
-    pub fn detach(&mut self, f: usize) {
+    pub(crate) fn detach(&mut self, f: usize) {
         self.functions[f].gone = true;
         self.part(f);
     }
 
     /// DEVICE_RESET.
-    pub fn reset(&mut self, f: usize) {
+    pub(crate) fn reset(&mut self, f: usize) {
         self.buffers.retain(|_, buffer| buffer.owner != f);
         let old = &self.functions[f];
         self.functions[f] = Function {

@@ -27,17 +27,17 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::error::Error;
-pub use scan::Sink;
+pub(crate) use scan::Sink;
 use slot::Slot;
 
 /// Commands that a guest can carry out at once.
-pub const SLOTS: usize = 4;
+pub(crate) const SLOTS: usize = 4;
 
 const GREETING: &str = "agent";
 
 /// Why a command has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AgentError {
+pub(crate) enum AgentError {
     /// The ports closed: QEMU ended.
     #[error("the guest ended before the command did")]
     Gone,
@@ -72,7 +72,7 @@ struct Ports {
 
 /// The sockets that QEMU connects its serial ports to.
 #[derive(Debug)]
-pub struct Listening {
+pub(crate) struct Listening {
     ports: Vec<Ports>,
     /// Their paths and the names of the ports, in order.
     pub sockets: Vec<(String, PathBuf)>,
@@ -83,7 +83,7 @@ impl Listening {
     ///
     /// # Errors
     /// A socket cannot be made.
-    pub fn new(path: impl Fn(&str) -> PathBuf) -> Result<Self, Error> {
+    pub(crate) fn new(path: impl Fn(&str) -> PathBuf) -> Result<Self, Error> {
         let bind = |path: &Path| UnixListener::bind(path).map_err(Error::file("listen on", path));
         let mut made = Self {
             ports: Vec::new(),
@@ -105,7 +105,7 @@ impl Listening {
     ///
     /// # Errors
     /// The guest ended, or says something else.
-    pub async fn connected(&self, boots: watch::Receiver<u64>) -> Result<Agent, AgentError> {
+    pub(crate) async fn connected(&self, boots: watch::Receiver<u64>) -> Result<Agent, AgentError> {
         let gone = |_| AgentError::Gone;
         let mut streams = Vec::new();
         for ports in &self.ports {
@@ -146,7 +146,7 @@ async fn greeted(stdout: UnixStream, stderr: UnixStream, boot: u64) -> Result<Sl
 
 /// A guest's agent.
 #[derive(Debug)]
-pub struct Agent {
+pub(crate) struct Agent {
     sender: mpsc::UnboundedSender<Slot>,
     free: Mutex<mpsc::UnboundedReceiver<Slot>>,
     boots: watch::Receiver<u64>,
@@ -160,7 +160,7 @@ impl Agent {
     ///
     /// # Errors
     /// See [`AgentError`]. The slot is given up then, unless the guest rebooted, and when the call is.
-    pub async fn run_to(
+    pub(crate) async fn run_to(
         &self,
         command: &str,
         stdout: impl Sink,
@@ -211,7 +211,7 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Agent::run_to`].
-    pub async fn run(&self, command: &str) -> Result<Output, AgentError> {
+    pub(crate) async fn run(&self, command: &str) -> Result<Output, AgentError> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let status = self.run_to(command, &mut stdout, &mut stderr).await?;
         Ok(Output {

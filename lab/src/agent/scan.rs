@@ -20,7 +20,7 @@ impl Sink for &mut Vec<u8> {
 
 /// Looks for a token in bytes that come in pieces.
 #[derive(Debug)]
-pub struct Scanner {
+pub(super) struct Scanner {
     token: Vec<u8>,
     held: Vec<u8>,
     found: bool,
@@ -28,7 +28,7 @@ pub struct Scanner {
 
 impl Scanner {
     /// Looks for `token`.
-    pub fn new(token: &str) -> Self {
+    pub(super) fn new(token: &str) -> Self {
         Self {
             token: token.as_bytes().to_vec(),
             held: Vec::new(),
@@ -38,7 +38,11 @@ impl Scanner {
 
     /// Takes the next piece. What comes before the token goes to `sink`; once the token's line is
     /// whole, the rest of that line.
-    pub fn take(&mut self, piece: &[u8], sink: &mut impl Sink) -> io::Result<Option<String>> {
+    pub(super) fn take(
+        &mut self,
+        piece: &[u8],
+        sink: &mut impl Sink,
+    ) -> io::Result<Option<String>> {
         self.held.extend_from_slice(piece);
         if !self.found {
             let at = find(&self.held, &self.token);

@@ -14,7 +14,7 @@ const CHUNK: usize = 64 << 10;
 
 /// The connected ports of a slot.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     /// Requests and standard output.
     pub stdout: BufReader<UnixStream>,
     /// Standard error.
@@ -25,12 +25,12 @@ pub struct Slot {
 
 impl Slot {
     /// Waits for an agent that has begun anew; what the one before it said is passed over.
-    pub async fn meet(&mut self, token: &str) -> Result<(), AgentError> {
+    pub(super) async fn meet(&mut self, token: &str) -> Result<(), AgentError> {
         self.run(token, ":", Nowhere, Nowhere).await.map(drop)
     }
 
     /// Runs `command`; its exit status.
-    pub async fn run(
+    pub(super) async fn run(
         &mut self,
         token: &str,
         command: &str,

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::move_cost::{MoveCost, median};
 
 /// Version of the JSON form.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// Everything that was measured in one run.
 #[derive(Debug, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Version of this form.
     pub schema_version: u32,
     /// The guests' kernel.
@@ -34,7 +34,7 @@ pub struct Figures {
 
 /// SMC-D under two QEMUs, measured in turns.
 #[derive(Debug, Serialize)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// The other QEMU.
     pub qemu: String,
     /// Whether it loads the plugin.
@@ -45,7 +45,7 @@ pub struct Compared {
 
 /// One path under both QEMUs: medians of the turns, in 10^6 bytes a second.
 #[derive(Debug, Serialize)]
-pub struct Beside {
+pub(crate) struct Beside {
     /// `one guest` or `two guests`.
     pub between: &'static str,
     /// What carries the bytes.
@@ -79,7 +79,7 @@ impl Beside {
 
 /// One path between two sockets.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// `one guest` or `two guests`.
     pub between: &'static str,
     /// What carries the bytes.
@@ -101,13 +101,13 @@ impl Figures {
     ///
     /// # Errors
     /// A figure is no number.
-    pub fn to_json(&self) -> serde_json::Result<String> {
+    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
     /// A table for people.
     #[must_use]
-    pub fn to_table(&self) -> String {
+    pub(crate) fn to_table(&self) -> String {
         let mut text = format!(
             "Linux {}, {} processors; medians of {} rounds, {} MiB each\n\n{}\n",
             self.kernel,

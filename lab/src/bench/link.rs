@@ -13,9 +13,9 @@ use std::time::Duration;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 /// Bytes of a message's header.
-pub const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 /// Bytes of the reply to a REGION_WRITE.
-pub const WRITE_REPLY: usize = HEADER + 16;
+pub(super) const WRITE_REPLY: usize = HEADER + 16;
 /// The zPCI I/O region.
 const ZPCI: u32 = 9;
 /// Where its request area begins.
@@ -32,13 +32,13 @@ const REGION_WRITE: u16 = 10;
 
 /// A connected client.
 #[derive(Debug)]
-pub struct Link {
+pub(super) struct Link {
     stream: UnixStream,
 }
 
 impl Link {
     /// Connects and agrees on version 0.0.
-    pub fn open(socket: &Path) -> io::Result<Self> {
+    pub(super) fn open(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -90,7 +90,7 @@ impl Link {
     }
 
     /// Maps `size` bytes of `memory` at `iova`.
-    pub fn map(&mut self, iova: u64, size: u64, memory: BorrowedFd<'_>) -> io::Result<()> {
+    pub(super) fn map(&mut self, iova: u64, size: u64, memory: BorrowedFd<'_>) -> io::Result<()> {
         let body = [
             &32_u32.to_ne_bytes()[..],
             &3_u32.to_ne_bytes(),
@@ -102,13 +102,13 @@ impl Link {
     }
 
     /// One PCISTB.
-    pub fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> io::Result<()> {
+    pub(super) fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> io::Result<()> {
         self.call(REGION_WRITE, &store(pcias, offset, data), None)
             .map(drop)
     }
 
     /// One PCILG of 8 bytes.
-    pub fn load(&mut self, pcias: u8, offset: u64) -> io::Result<[u8; 8]> {
+    pub(super) fn load(&mut self, pcias: u8, offset: u64) -> io::Result<[u8; 8]> {
         let request = request(1, pcias, offset, 8);
         self.call(
             REGION_WRITE,
@@ -121,7 +121,7 @@ impl Link {
     }
 
     /// One ISM command; the first 8 bytes of its response's payload, if it has any.
-    pub fn command(&mut self, code: u32, payload: &[u8]) -> io::Result<u64> {
+    pub(super) fn command(&mut self, code: u32, payload: &[u8]) -> io::Result<u64> {
         if !payload.is_empty() {
             self.store(2, 8, payload)?;
         }
@@ -180,6 +180,6 @@ fn store(pcias: u8, offset: u64, data: &[u8]) -> Vec<u8> {
 }
 
 /// Bytes of the message of a PCISTB with so many bytes.
-pub fn store_message(length: usize) -> usize {
+pub(super) fn store_message(length: usize) -> usize {
     message(REGION_WRITE, &store(0, 0, &vec![0; length])).len()
 }

@@ -18,8 +18,8 @@ use figures::{Beside, SCHEMA_VERSION};
 use move_cost::{Echo, MoveCost};
 use paths::{Path, run};
 
-pub use figures::{Compared, Figures};
-pub use move_cost::serve_echo;
+pub(crate) use figures::{Compared, Figures};
+pub(crate) use move_cost::serve_echo;
 
 const ONE: &str = "one guest";
 const TWO: &str = "two guests";
@@ -32,7 +32,7 @@ const TURNS: usize = 3;
 
 /// What a measurement needs beside the lab.
 #[derive(Debug)]
-pub struct Needs<'a> {
+pub(crate) struct Needs<'a> {
     /// This program.
     pub program: &'a FilePath,
     /// A place for a socket.
@@ -46,7 +46,7 @@ pub struct Needs<'a> {
 ///
 /// # Errors
 /// A guest fails, or SMC-D does not come about.
-pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
+pub(crate) async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
     let guest = lab
         .guest(0)
         .ok_or_else(|| Error::Usage("there is no guest".to_owned()))?;
@@ -102,7 +102,11 @@ pub async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Error> {
 ///
 /// # Errors
 /// As [`measure`].
-pub async fn compare(first: &Lab, second: &Lab, needs: &Needs<'_>) -> Result<Vec<Beside>, Error> {
+pub(crate) async fn compare(
+    first: &Lab,
+    second: &Lab,
+    needs: &Needs<'_>,
+) -> Result<Vec<Beside>, Error> {
     let mut rows = Vec::new();
     let within = (ONE, smc("SMC-D over ism", 0, SELF));
     let between = (TWO, smc("SMC-D over ism", 1, OTHER));

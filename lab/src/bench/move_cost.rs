@@ -14,7 +14,7 @@ use super::link::{Link, WRITE_REPLY, store_message};
 use super::processors::Apart;
 
 /// Bytes of one move.
-pub const MOVE: usize = 4096;
+pub(super) const MOVE: usize = 4096;
 /// Round trips of either kind in one turn.
 const TURN: usize = 2000;
 /// Turns.
@@ -26,7 +26,7 @@ const BUFFER: u64 = IOVA + (1 << 20);
 
 /// Medians of the turns, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct MoveCost {
+pub(crate) struct MoveCost {
     /// One move of 4 KiB through the instruction channel.
     pub move_us: f64,
     /// A round trip of messages of the same sizes to a process that does nothing.
@@ -41,7 +41,12 @@ pub struct MoveCost {
 ///
 /// # Errors
 /// A socket fails, or the function refuses something.
-pub fn measure(server: u32, socket: &Path, channel: &Path, echo: &Echo) -> io::Result<MoveCost> {
+pub(super) fn measure(
+    server: u32,
+    socket: &Path,
+    channel: &Path,
+    echo: &Echo,
+) -> io::Result<MoveCost> {
     let bare = echo.start()?;
     let apart = Apart::begin()?;
     if let Some(apart) = &apart {
@@ -120,7 +125,7 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 
 /// The other side of the bare round trip: this program again, with [`serve_echo`].
 #[derive(Debug, Clone)]
-pub struct Echo {
+pub(super) struct Echo {
     /// The program.
     pub program: PathBuf,
     /// A place for a socket.
@@ -168,7 +173,7 @@ impl Drop for Bare {
 ///
 /// # Errors
 /// There is nobody at `socket`.
-pub fn serve_echo(socket: &Path) -> io::Result<()> {
+pub(crate) fn serve_echo(socket: &Path) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     let mut message = vec![0; store_message(MOVE)];
     let reply = [0; WRITE_REPLY];

@@ -14,11 +14,11 @@ const SERIES: u32 = 500;
 /// Seconds without progress after which a measurement is given up.
 const STALL: u32 = 20;
 /// How often each is measured.
-pub const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 
 /// What carries the bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Path {
+pub(super) struct Path {
     /// For people.
     pub name: &'static str,
     /// As `smcd-tool --proto` has it.
@@ -43,7 +43,7 @@ impl Path {
 ///
 /// # Errors
 /// A guest fails, or a connection does.
-pub async fn measure(
+pub(super) async fn measure(
     lab: &Lab,
     between: &'static str,
     paths: &[Path],
@@ -142,7 +142,7 @@ fn guest(lab: &Lab, number: usize) -> Result<&Guest, Error> {
 }
 
 /// Runs a command that must succeed; its output.
-pub async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
+pub(super) async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
     let output = guest.run(command).await?;
     if output.status != 0 {
         return Err(guest.failure(&format!(

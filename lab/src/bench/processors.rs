@@ -11,7 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Two processors, and all that this thread had before.
 #[derive(Debug)]
-pub struct Apart {
+pub(super) struct Apart {
     far: CpuSet,
     all: CpuSet,
 }
@@ -19,7 +19,7 @@ pub struct Apart {
 impl Apart {
     /// Takes the calling thread to the first of the first two processors it may have; `None` if there
     /// is one only.
-    pub fn begin() -> io::Result<Option<Self>> {
+    pub(super) fn begin() -> io::Result<Option<Self>> {
         let all = sched_getaffinity(None)?;
         let mut own = (0..CpuSet::MAX_CPU).filter(|number| all.is_set(*number));
         let (Some(first), Some(second)) = (own.next(), own.next()) else {
@@ -36,12 +36,12 @@ impl Apart {
     }
 
     /// Takes every thread of a process to the other processor.
-    pub fn take(&self, process: u32) -> io::Result<()> {
+    pub(super) fn take(&self, process: u32) -> io::Result<()> {
         place(process, &self.far)
     }
 
     /// Gives a process, and the calling thread, all processors back.
-    pub fn end(&self, process: u32) -> io::Result<()> {
+    pub(super) fn end(&self, process: u32) -> io::Result<()> {
         sched_setaffinity(None, &self.all)?;
         place(process, &self.all)
     }

@@ -12,7 +12,7 @@ use crate::guest::Guest;
 const SHOWN: usize = 600;
 
 /// Runs the command; why it is not as the scenario expects, if so.
-pub async fn carry_out(run: &Run, guest: Arc<Guest>, heard: &Heard) -> Result<(), String> {
+pub(super) async fn carry_out(run: &Run, guest: Arc<Guest>, heard: &Heard) -> Result<(), String> {
     let (stdout, stderr) = (heard.output(), heard.output());
     let ended = guest
         .run_to(&run.command, stdout.clone(), stderr.clone())
@@ -81,7 +81,7 @@ fn judge(
 
 impl Check {
     /// Whether `value` is right; if not, what it is and what was expected.
-    pub fn judge(&self, value: Option<&Value>) -> Result<(), String> {
+    pub(crate) fn judge(&self, value: Option<&Value>) -> Result<(), String> {
         let found = value.unwrap_or(&Value::Null);
         match self {
             Self::Range(range) => match found.as_f64() {
@@ -96,7 +96,7 @@ impl Check {
 
 impl Range {
     /// Whether `number` is in it; if not, what was expected.
-    pub fn judge(&self, number: f64) -> Result<(), String> {
+    pub(crate) fn judge(&self, number: f64) -> Result<(), String> {
         let low = self.min.is_some_and(|min| number < min);
         let high = self.max.is_some_and(|max| number > max);
         if low || high {

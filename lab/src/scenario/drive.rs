@@ -3,38 +3,38 @@
 use crate::qemu::{address, fid};
 
 /// Takes the driver from function `index`.
-pub fn unbind(index: usize) -> String {
+pub(super) fn unbind(index: usize) -> String {
     format!("echo {} >/sys/bus/pci/drivers/ism/unbind", address(index))
 }
 
 /// Gives function `index` to the driver.
-pub fn bind(index: usize) -> String {
+pub(super) fn bind(index: usize) -> String {
     format!("echo {} >/sys/bus/pci/drivers/ism/bind", address(index))
 }
 
 /// Lets the kernel recover function `index`.
-pub fn recover(index: usize) -> String {
+pub(super) fn recover(index: usize) -> String {
     format!("echo 1 >/sys/bus/pci/devices/{}/recover", address(index))
 }
 
 /// Takes function `index` from the bus.
-pub fn remove(index: usize) -> String {
+pub(super) fn remove(index: usize) -> String {
     format!("echo 1 >/sys/bus/pci/devices/{}/remove", address(index))
 }
 
 /// Looks for functions.
-pub fn rescan() -> String {
+pub(super) fn rescan() -> String {
     "echo 1 >/sys/bus/pci/rescan".to_owned()
 }
 
 /// Switches the slot of function `index`. Linux names a slot by the function's id.
-pub fn power(index: usize, on: bool) -> String {
+pub(super) fn power(index: usize, on: bool) -> String {
     let value = u8::from(on);
     format!("echo {value} >/sys/bus/pci/slots/{:08x}/power", fid(index))
 }
 
 /// Unloads what moves SMC-D, and loads it again.
-pub fn reload() -> String {
+pub(super) fn reload() -> String {
     "for module in smc_diag smc ism; do rmmod $module || exit 1; done; \
      grep -E '/(ism|smc|smc_diag)[.]ko$' /lib/lab/order >/run/lab/reload; \
      while read -r file; do insmod $file || exit 1; done </run/lab/reload; sh /lab/smc-buffers"
@@ -42,17 +42,17 @@ pub fn reload() -> String {
 }
 
 /// Succeeds if a driver is bound to function `index`.
-pub fn is_bound(index: usize) -> String {
+pub(super) fn is_bound(index: usize) -> String {
     format!("[ -e /sys/bus/pci/devices/{}/driver ]", address(index))
 }
 
 /// The CHID that the kernel gives for function `index`.
-pub fn chid(index: usize) -> String {
+pub(super) fn chid(index: usize) -> String {
     format!("cat /sys/bus/pci/devices/{}/pchid", address(index))
 }
 
 /// Starts a server of the guest tool, and waits until it listens.
-pub fn serve(port: u16, tcp: bool) -> String {
+pub(super) fn serve(port: u16, tcp: bool) -> String {
     let proto = if tcp { "tcp" } else { "smc" };
     format!(
         "smcd-tool serve --port {port} --proto {proto} >/run/lab/served{port} 2>/run/lab/serve{port} & \
@@ -62,7 +62,7 @@ pub fn serve(port: u16, tcp: bool) -> String {
 }
 
 /// Prints what the kernel's threads and programs that are in SMC or ism wait for.
-pub fn stacks() -> String {
+pub(super) fn stacks() -> String {
     "for task in /proc/[0-9]*; do stack=$(cat $task/stack 2>/dev/null); case \"$stack\" in \
      *smc_*|*ism_*) echo \"$(cat $task/comm):\" $stack;; esac; done"
         .to_owned()

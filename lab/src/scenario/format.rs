@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version of the format.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// What guests do, what happens to them, and what must hold afterwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// 1.
     pub schema_version: u32,
     /// Its name: lower-case letters, digits and `-`.
@@ -35,7 +35,7 @@ pub struct Scenario {
 /// The lab of a scenario. Scenarios with equal labs share one, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Guests, 1 to 8.
     pub guests: usize,
     /// Functions of each guest, 1 to 8.
@@ -63,7 +63,7 @@ impl Default for Shape {
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub(crate) struct Step {
     /// What it waits for; nothing, without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
@@ -90,7 +90,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// A function of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub(crate) struct Place {
     /// The guest, from 0.
     pub guest: usize,
     /// Which of its functions, from 0.
@@ -101,7 +101,7 @@ pub struct Place {
 /// What a step waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum When {
+pub(crate) enum When {
     /// So many seconds since the scenario began.
     AfterS(f64),
     /// The function carried out this ISM command so often since the scenario began.
@@ -118,7 +118,7 @@ pub enum When {
 /// A count of ISM commands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CommandCount {
+pub(crate) struct CommandCount {
     /// The guest.
     pub guest: usize,
     /// Which of its functions.
@@ -133,7 +133,7 @@ pub struct CommandCount {
 /// A count of moves or interrupts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Count {
+pub(crate) struct Count {
     /// The guest.
     pub guest: usize,
     /// Which of its functions.
@@ -146,7 +146,7 @@ pub struct Count {
 /// A text that a guest prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Prints {
+pub(crate) struct Prints {
     /// The guest.
     pub guest: usize,
     /// The text.
@@ -156,7 +156,7 @@ pub struct Prints {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum Action {
+pub(crate) enum Action {
     /// Runs a shell command in a guest.
     Run(Run),
     /// Waits for the end of a command that was started with `name`.
@@ -206,7 +206,7 @@ pub enum Action {
 /// Something that happens to the server of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum ServerAction {
+pub(crate) enum ServerAction {
     /// It is killed.
     Kill,
     /// It is killed and started again, with the same sockets.
@@ -220,7 +220,7 @@ pub enum ServerAction {
 /// A command of QEMU's monitor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Qmp {
+pub(crate) struct Qmp {
     /// The guest whose QEMU it is for.
     pub guest: usize,
     /// The command's name.
@@ -233,7 +233,7 @@ pub struct Qmp {
 /// A guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OfGuest {
+pub(crate) struct OfGuest {
     /// The guest, from 0.
     pub guest: usize,
 }
@@ -241,7 +241,7 @@ pub struct OfGuest {
 /// A command that was started with a name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Named {
+pub(crate) struct Named {
     /// The name.
     pub name: String,
 }
@@ -249,7 +249,7 @@ pub struct Named {
 /// A server of the guest tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// The guest.
     pub guest: usize,
     /// The port.
@@ -262,7 +262,7 @@ pub struct Serve {
 /// A shell command in a guest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+pub(crate) struct Run {
     /// The guest.
     pub guest: usize,
     /// The command.
@@ -296,7 +296,7 @@ fn is_success(status: &[u8]) -> bool {
 /// What a value must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Check {
+pub(crate) enum Check {
     /// A number in a range.
     Range(Range),
     /// This value.
@@ -306,7 +306,7 @@ pub enum Check {
 /// A range of numbers; both ends are in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Range {
+pub(crate) struct Range {
     /// The least; without, there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
@@ -320,7 +320,7 @@ pub struct Range {
 /// and once the driver is taken from its function, the server holds nothing of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Expect {
+pub(crate) struct Expect {
     /// Guests whose QEMU must have ended; all others must run.
     pub guests_ended: Vec<usize>,
     /// Whether the server must have ended.
@@ -360,7 +360,7 @@ impl Default for Expect {
 /// What a function must have carried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Carried {
+pub(crate) struct Carried {
     /// The guest.
     pub guest: usize,
     /// Which of its functions.

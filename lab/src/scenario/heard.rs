@@ -10,7 +10,7 @@ const MOST: usize = 4 << 20;
 
 /// What a guest's console and the scenario's commands in it printed.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub(super) struct Heard {
     guest: Arc<Guest>,
     console_from: u64,
     commands: Arc<Mutex<Vec<u8>>>,
@@ -18,7 +18,7 @@ pub struct Heard {
 
 impl Heard {
     /// Listens to `guest` from now on.
-    pub fn new(guest: &Arc<Guest>) -> Self {
+    pub(super) fn new(guest: &Arc<Guest>) -> Self {
         Self {
             guest: Arc::clone(guest),
             console_from: guest.console.length(),
@@ -27,23 +27,23 @@ impl Heard {
     }
 
     /// The guest's number.
-    pub fn guest_number(&self) -> usize {
+    pub(super) fn guest_number(&self) -> usize {
         self.guest.number
     }
 
     /// Whether `text` was printed.
-    pub fn has(&self, text: &str) -> bool {
+    pub(super) fn has(&self, text: &str) -> bool {
         let said = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         contains(&said, text) || contains(&self.console(), text)
     }
 
     /// What the console printed.
-    pub fn console(&self) -> Vec<u8> {
+    pub(super) fn console(&self) -> Vec<u8> {
         self.guest.console.printed(self.console_from)
     }
 
     /// A place for a command's output, which is heard here as well.
-    pub fn output(&self) -> Output {
+    pub(super) fn output(&self) -> Output {
         Output {
             own: Arc::default(),
             heard: Arc::clone(&self.commands),
@@ -52,7 +52,7 @@ impl Heard {
 }
 
 /// Whether `text` stands in `bytes`.
-pub fn contains(bytes: &[u8], text: &str) -> bool {
+pub(super) fn contains(bytes: &[u8], text: &str) -> bool {
     text.is_empty()
         || bytes
             .windows(text.len())
@@ -61,14 +61,14 @@ pub fn contains(bytes: &[u8], text: &str) -> bool {
 
 /// What a command printed.
 #[derive(Debug, Clone)]
-pub struct Output {
+pub(super) struct Output {
     own: Arc<Mutex<Vec<u8>>>,
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Output {
     /// What it printed so far.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         self.own
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -20,7 +20,7 @@ const SOCKETS: &str = "smcd-tool info | tr '{' '\\n' | grep '\"mode\":\"smcd\"';
 impl Stage<'_> {
     /// Checks everything, and takes the drivers from their functions and gives them back; what each
     /// function carried.
-    pub async fn judge(&mut self) -> Vec<Carriage> {
+    pub(super) async fn judge(&mut self) -> Vec<Carriage> {
         self.guests_and_server();
         let functions = if self.lab.server_is_running() {
             match self.lab.report().await {

@@ -20,7 +20,7 @@ const FILES: &[(&str, &str)] = &files![
 ];
 
 /// The text of a scenario.
-pub fn text(name: &str) -> Option<&'static str> {
+pub(super) fn text(name: &str) -> Option<&'static str> {
     let found = FILES.iter().find(|(each, _)| *each == name);
     found.map(|(_, text)| *text)
 }
@@ -29,7 +29,7 @@ pub fn text(name: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// One of them is wrong.
-pub fn all() -> Result<Vec<Scenario>, Error> {
+pub(super) fn all() -> Result<Vec<Scenario>, Error> {
     let each = FILES.iter().map(|(name, text)| load::parse(name, text));
     each.collect()
 }

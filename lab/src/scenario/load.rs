@@ -10,7 +10,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// There is no such scenario, or the file holds none.
-pub fn named(wanted: &str) -> Result<Vec<Scenario>, Error> {
+pub(super) fn named(wanted: &str) -> Result<Vec<Scenario>, Error> {
     match wanted {
         "all" => return library::all(),
         "default" => {
@@ -39,7 +39,7 @@ pub fn named(wanted: &str) -> Result<Vec<Scenario>, Error> {
 ///
 /// # Errors
 /// It is none, or it names what it has not.
-pub fn parse(place: &str, text: &str) -> Result<Scenario, Error> {
+pub(super) fn parse(place: &str, text: &str) -> Result<Scenario, Error> {
     let wrong = |what: String| Error::Usage(format!("{place}: {what}"));
     let mut reader = serde_json::Deserializer::from_str(text);
     let scenario: Scenario = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

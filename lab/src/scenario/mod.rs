@@ -12,7 +12,7 @@
 
 mod command;
 mod drive;
-pub mod format;
+pub(crate) mod format;
 mod heard;
 mod judge;
 mod library;
@@ -22,4 +22,4 @@ mod stage;
 mod suite;
 mod tail;
 
-pub use suite::{check, list, run, schema};
+pub(crate) use suite::{check, list, run, schema};

@@ -11,7 +11,7 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// What came of one scenario.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Its name.
     pub name: String,
     /// What it shows.
@@ -28,7 +28,7 @@ pub struct Outcome {
 
 /// What a function carried during a scenario.
 #[derive(Debug, Clone, Serialize)]
-pub struct Carriage {
+pub(super) struct Carriage {
     /// The guest.
     pub guest: usize,
     /// Which of its functions.
@@ -44,7 +44,7 @@ pub struct Carriage {
 
 /// The outcomes of a run.
 #[derive(Debug, Serialize)]
-pub struct Outcomes {
+pub(super) struct Outcomes {
     schema_version: u32,
     passed: usize,
     failed: usize,
@@ -53,7 +53,7 @@ pub struct Outcomes {
 
 impl Outcomes {
     /// All outcomes of a run.
-    pub fn new(scenarios: Vec<Outcome>) -> Self {
+    pub(super) fn new(scenarios: Vec<Outcome>) -> Self {
         let passed = scenarios.iter().filter(|outcome| outcome.passed).count();
         Self {
             schema_version: SCHEMA_VERSION,
@@ -64,12 +64,12 @@ impl Outcomes {
     }
 
     /// Whether every scenario passed.
-    pub fn all_passed(&self) -> bool {
+    pub(super) fn all_passed(&self) -> bool {
         self.failed == 0
     }
 
     /// A table for people, with what failed below it.
-    pub fn to_table(&self) -> String {
+    pub(super) fn to_table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
         table.set_header(["scenario", "verdict", "s", "device: moves, interrupts"]);
@@ -96,7 +96,7 @@ impl Outcomes {
     ///
     /// # Errors
     /// Never in practice: every value has a JSON form.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 
@@ -104,7 +104,7 @@ impl Outcomes {
     ///
     /// # Errors
     /// A text that XML cannot hold.
-    pub fn to_junit(&self) -> Result<String, quick_junit::SerializeError> {
+    pub(super) fn to_junit(&self) -> Result<String, quick_junit::SerializeError> {
         let mut file = quick_junit::Report::new("lab scenarios");
         let mut suite = TestSuite::new("scenarios");
         for outcome in &self.scenarios {

@@ -21,13 +21,13 @@ use crate::qemu::Function;
 use crate::say;
 
 /// How often something is looked at that tells nobody when it changes.
-pub const POLL: Duration = Duration::from_millis(50);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// A running command.
 type Running = JoinHandle<Result<(), String>>;
 
 /// A scenario on a lab.
-pub struct Stage<'a> {
+pub(super) struct Stage<'a> {
     /// The lab.
     pub lab: &'a mut Lab,
     /// The scenario.
@@ -50,7 +50,7 @@ pub struct Stage<'a> {
 ///
 /// # Errors
 /// The lab itself fails: the server writes no report.
-pub async fn play(
+pub(super) async fn play(
     scenario: &Scenario,
     lab: &mut Lab,
     folder: &Folder,
@@ -234,12 +234,12 @@ impl Stage<'_> {
     }
 
     /// A guest by number, which was checked when the scenario was read.
-    pub fn guest(&self, number: usize) -> Arc<Guest> {
+    pub(super) fn guest(&self, number: usize) -> Arc<Guest> {
         Arc::clone(&self.lab.guests()[number])
     }
 
     /// Runs a command that must succeed.
-    pub async fn shell(&self, guest: usize, command: &str) -> Result<(), String> {
+    pub(super) async fn shell(&self, guest: usize, command: &str) -> Result<(), String> {
         let run = Run {
             guest,
             command: command.to_owned(),
@@ -357,7 +357,7 @@ impl Stage<'_> {
 }
 
 /// The action's name in a scenario file.
-pub fn name_of(action: &Action) -> String {
+pub(super) fn name_of(action: &Action) -> String {
     let value = serde_json::to_value(action).unwrap_or_default();
     let name = value
         .as_object()

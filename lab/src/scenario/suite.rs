@@ -20,7 +20,7 @@ const FAILED: u8 = 4;
 
 /// The JSON schema of scenarios.
 #[must_use]
-pub fn schema() -> serde_json::Value {
+pub(crate) fn schema() -> serde_json::Value {
     schemars::schema_for!(Scenario).to_value()
 }
 
@@ -28,7 +28,7 @@ pub fn schema() -> serde_json::Value {
 ///
 /// # Errors
 /// A scenario of the library is wrong.
-pub fn list(format: Format) -> Result<String, Error> {
+pub(crate) fn list(format: Format) -> Result<String, Error> {
     let all = library::all()?;
     if format == Format::Json {
         let text = serde_json::to_string_pretty(&all).map_err(|error| {
@@ -53,7 +53,7 @@ pub fn list(format: Format) -> Result<String, Error> {
 ///
 /// # Errors
 /// A name or file is wrong.
-pub fn wanted(names: &[String]) -> Result<Vec<Scenario>, Error> {
+pub(super) fn wanted(names: &[String]) -> Result<Vec<Scenario>, Error> {
     let mut found: Vec<Scenario> = Vec::new();
     for name in names {
         for scenario in load::named(name)? {
@@ -69,7 +69,7 @@ pub fn wanted(names: &[String]) -> Result<Vec<Scenario>, Error> {
 ///
 /// # Errors
 /// A lab cannot be started, or the results cannot be written.
-pub async fn run(
+pub(crate) async fn run(
     scenarios: &[Scenario],
     args: &Args,
     setup: &Setup,
@@ -242,7 +242,7 @@ fn waits_for_events(scenario: &Scenario) -> bool {
 ///
 /// # Errors
 /// See [`wanted`].
-pub fn check(names: &[String], junit: Option<&Path>) -> Result<Vec<Scenario>, Error> {
+pub(crate) fn check(names: &[String], junit: Option<&Path>) -> Result<Vec<Scenario>, Error> {
     if let Some(folder) = junit.and_then(Path::parent)
         && !folder.as_os_str().is_empty()
         && !folder.is_dir()

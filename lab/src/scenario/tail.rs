@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// What the lines of an event file told so far, by function and kind. A command's kind is its name.
-pub type Counts = HashMap<(String, String), u64>;
+pub(super) type Counts = HashMap<(String, String), u64>;
 
 /// The event file of the running server.
 #[derive(Debug)]
-pub struct Tail {
+pub(super) struct Tail {
     path: PathBuf,
     at: u64,
     /// The beginning of a line whose end was not there yet.
@@ -21,7 +21,7 @@ pub struct Tail {
 
 impl Tail {
     /// Reads the file at `path` from its beginning. The file may not be there yet.
-    pub fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             at: 0,
@@ -31,14 +31,14 @@ impl Tail {
     }
 
     /// Goes on with another file: that of a server that was started anew.
-    pub fn go_on_with(&mut self, path: &Path) {
+    pub(super) fn go_on_with(&mut self, path: &Path) {
         self.path = path.to_owned();
         self.at = 0;
         self.begun.clear();
     }
 
     /// The counts, with what was written meanwhile.
-    pub fn counts(&mut self) -> &Counts {
+    pub(super) fn counts(&mut self) -> &Counts {
         // A file that cannot be read tells nothing; whoever waits for a count waits in vain and says so.
         let _ = self.read();
         &self.counts

@@ -5,21 +5,21 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A hardware address.
-pub type Address = [u8; 6];
+pub(super) type Address = [u8; 6];
 
 /// The largest frame that QEMU takes from a stream (QEMU `include/net/net.h`, `NET_BUFSIZE`).
-pub const LARGEST: usize = 4096 + 65536;
+pub(super) const LARGEST: usize = 4096 + 65536;
 
 /// Destination, source and type.
 const HEADER: usize = 14;
 
 /// A frame, from its destination address on, without checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame(Bytes);
+pub(super) struct Frame(Bytes);
 
 impl Frame {
     /// A frame, unless `bytes` is too short or too long for one.
-    pub fn new(bytes: Bytes) -> Option<Self> {
+    pub(super) fn new(bytes: Bytes) -> Option<Self> {
         (HEADER..=LARGEST)
             .contains(&bytes.len())
             .then_some(Self(bytes))
@@ -34,12 +34,12 @@ impl Frame {
     }
 
     /// For whom it is.
-    pub fn destination(&self) -> Address {
+    pub(super) fn destination(&self) -> Address {
         self.address(0)
     }
 
     /// From whom.
-    pub fn source(&self) -> Address {
+    pub(super) fn source(&self) -> Address {
         self.address(6)
     }
 
@@ -47,7 +47,7 @@ impl Frame {
     ///
     /// # Errors
     /// Those of the writer.
-    pub async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    pub(super) async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         // At most LARGEST, which fits.
         let length = u32::try_from(self.0.len()).map_err(io::Error::other)?;
         writer.write_all(&length.to_be_bytes()).await?;
@@ -57,7 +57,7 @@ impl Frame {
 
 /// The next frame; `None` at the end of the stream, and when what comes is no frame: then nothing
 /// behind it can be told apart.
-pub async fn read(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+pub(super) async fn read(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     let length = reader.read_u32().await.ok()?;
     let length = usize::try_from(length).ok().filter(|l| *l <= LARGEST)?;
     let mut bytes = vec![0; length];

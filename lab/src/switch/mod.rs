@@ -28,7 +28,7 @@ const QUEUE: usize = 1024;
 
 /// The switch. Its ports end with it.
 #[derive(Debug)]
-pub struct Switch {
+pub(crate) struct Switch {
     tasks: JoinSet<()>,
     shared: Arc<Mutex<Shared>>,
 }
@@ -42,7 +42,7 @@ struct Shared {
 impl Switch {
     /// A switch without ports.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tasks: JoinSet::new(),
             shared: Arc::default(),
@@ -53,7 +53,7 @@ impl Switch {
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub fn add_port(&mut self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn add_port(&mut self, path: &Path) -> Result<(), Error> {
         let listener = UnixListener::bind(path).map_err(Error::file("listen on", path))?;
         let (sender, queue) = channel(QUEUE);
         let port = {

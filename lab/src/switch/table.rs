@@ -9,7 +9,7 @@ const MOST: usize = 4096;
 
 /// Where a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forward {
+pub(super) enum Forward {
     /// To this port.
     To(usize),
     /// To all ports but the one it came from.
@@ -20,14 +20,19 @@ pub enum Forward {
 
 /// What was learnt from the frames so far.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(super) struct Table {
     ports: HashMap<Address, usize>,
 }
 
 impl Table {
     /// Learns that `source` is behind `port`, and tells where a frame from there to `destination`
     /// goes.
-    pub fn forward(&mut self, port: usize, destination: Address, source: Address) -> Forward {
+    pub(super) fn forward(
+        &mut self,
+        port: usize,
+        destination: Address,
+        source: Address,
+    ) -> Forward {
         let known = self.ports.contains_key(&source);
         if !is_group(source) && (known || self.ports.len() < MOST) {
             self.ports.insert(source, port);
@@ -43,7 +48,7 @@ impl Table {
     }
 
     /// Forgets what was behind `port`.
-    pub fn forget(&mut self, port: usize) {
+    pub(super) fn forget(&mut self, port: usize) {
         self.ports.retain(|_, other| *other != port);
     }
 }

@@ -5,10 +5,10 @@ use super::{Cpu, GuestCpu};
 use crate::decode::Gpr;
 
 /// 64-bit addressing with translation on.
-pub const PSW_64_DAT: u64 = 1 << 58 | 1 << 32 | 1 << 31;
+pub(crate) const PSW_64_DAT: u64 = 1 << 58 | 1 << 32 | 1 << 31;
 
 /// Virtual and absolute memory are two flat arrays that start at address 0.
-pub struct FakeCpu {
+pub(crate) struct FakeCpu {
     /// General registers.
     pub gprs: [u64; 16],
     /// Control registers.
@@ -38,12 +38,12 @@ impl Default for FakeCpu {
 
 impl FakeCpu {
     /// Sets the condition code.
-    pub fn set_cc(&mut self, cc: u8) {
+    pub(crate) fn set_cc(&mut self, cc: u8) {
         self.mask = self.mask & !(3 << 44) | u64::from(cc) << 44;
     }
 
     /// Writes into the lowcore, at a real address below 8 KiB.
-    pub fn write_lowcore(&mut self, offset: usize, bytes: &[u8]) {
+    pub(crate) fn write_lowcore(&mut self, offset: usize, bytes: &[u8]) {
         let at = usize::try_from(self.prefix).unwrap() + offset;
         self.absolute_memory[at..at + bytes.len()].copy_from_slice(bytes);
     }

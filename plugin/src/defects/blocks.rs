@@ -17,7 +17,7 @@ const PRIMARY: u64 = 0;
 const HOME: u64 = 3;
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "source-wraps-in-page",
         what: "a block that crosses a page of guest memory goes on at that page's start",

@@ -29,7 +29,7 @@ macro_rules! answers {
 }
 
 /// Answers with wrong bytes.
-pub const ANSWERS: &[Defect] = answers! {
+pub(crate) const ANSWERS: &[Defect] = answers! {
     "clp-maximum-128" "CLP tells 128 as the longest block store" GROUP 20 [0, 128];
     "clp-maximum-0" "CLP tells 0 as the longest block store" GROUP 20 [0, 0];
     "clp-not-relaxed" "CLP does not tell that the group is relaxed" GROUP 19 [0];
@@ -58,7 +58,7 @@ pub const ANSWERS: &[Defect] = answers! {
 };
 
 /// The other defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "clp-refused",
         what: "every CLP call ends with condition code 3",

@@ -24,13 +24,13 @@ macro_rules! limits {
 }
 
 /// Limits as narrow types and small buffers make them.
-pub const LIMITS: &[Defect] = &limits! {
+pub(crate) const LIMITS: &[Defect] = &limits! {
     "limit-127" 127 "limit-128" 128 "limit-255" 255 "limit-256" 256 "limit-257" 257 "limit-512" 512
     "limit-1024" 1024 "limit-2048" 2048 "limit-2049" 2049 "limit-4095" 4095
 };
 
 /// The other defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "short-refused",
         what: "a block store of 8 bytes and fewer is refused",

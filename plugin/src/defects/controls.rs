@@ -35,7 +35,7 @@ fn measurement_block(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
 }
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "rpcit-success-hidden",
         what: "RPCIT ends with condition code 1 although it worked",

@@ -10,7 +10,7 @@ use crate::forward::message::Op;
 use crate::observe::Site;
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "success-as-cc-1",
         what: "the device takes the access, and the guest gets condition code 1",

@@ -11,14 +11,14 @@ use crate::observe::Site;
 use crate::record::{Hex, Record};
 
 /// Address space of config space.
-pub const CONFIG: u8 = 15;
+pub(crate) const CONFIG: u8 = 15;
 
 /// A status, in the place where an instruction leaves it.
 const STATUS: u64 = 0xFF00_0000;
 const STATUS_SHIFT: u32 = 24;
 
 /// Writes a status byte.
-pub fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
+pub(crate) fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
     if let Some(before) = cpu.gpr(register) {
         let status = u64::from(status) << STATUS_SHIFT;
         cpu.set_gpr(register, before & !STATUS | status);
@@ -26,19 +26,19 @@ pub fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
 }
 
 /// Writes into the lowcore.
-pub fn put_lowcore(cpu: &mut dyn GuestCpu, at: u64, bytes: &[u8]) {
+pub(crate) fn put_lowcore(cpu: &mut dyn GuestCpu, at: u64, bytes: &[u8]) {
     if let Some(prefix) = cpu.prefix() {
         cpu.write_absolute(prefix.wrapping_add(at), bytes);
     }
 }
 
 /// Whether the CPU is in problem state.
-pub fn problem(cpu: &dyn Cpu) -> bool {
+pub(crate) fn problem(cpu: &dyn Cpu) -> bool {
     cpu.psw_mask().is_some_and(|mask| mask & PSW_PROBLEM != 0)
 }
 
 /// Whether it is an instruction that controls a function.
-pub fn is_control(site: &Site) -> bool {
+pub(crate) fn is_control(site: &Site) -> bool {
     matches!(
         site.instruction,
         Instruction::RefreshTranslations { .. }
@@ -48,12 +48,12 @@ pub fn is_control(site: &Site) -> bool {
 }
 
 /// Whether it is a load or store.
-pub fn is_access(record: &Record) -> bool {
+pub(crate) fn is_access(record: &Record) -> bool {
     ["pcistb", "pcistg", "pcilg"].contains(&record.insn)
 }
 
 /// The request register of a load or store.
-pub fn request(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
+pub(crate) fn request(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     match site.instruction {
         Instruction::StoreBlock { request, .. }
         | Instruction::Store { request, .. }
@@ -63,19 +63,19 @@ pub fn request(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
 }
 
 /// The instruction of a record.
-pub fn instruction(record: &Record) -> Option<Instruction> {
+pub(crate) fn instruction(record: &Record) -> Option<Instruction> {
     Instruction::decode(&record.opcode.0)
 }
 
 /// Does `change` if the record is of this instruction.
-pub fn of(record: &Record, mnemonic: &str, change: impl FnOnce()) {
+pub(crate) fn of(record: &Record, mnemonic: &str, change: impl FnOnce()) {
     if record.insn == mnemonic {
         change();
     }
 }
 
 /// One condition code in the place of another.
-pub fn recode(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
+pub(crate) fn recode(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
     if (record.result.cc, ended) == (Some(due), Ended::Here)
         && let Some(mask) = cpu.psw_mask()
     {
@@ -84,7 +84,7 @@ pub fn recode(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, gi
 }
 
 /// The register with the status of an instruction.
-pub fn status_register(record: &Record) -> Option<Gpr> {
+pub(crate) fn status_register(record: &Record) -> Option<Gpr> {
     match instruction(record)? {
         Instruction::StoreBlock { request, .. }
         | Instruction::Store { request, .. }
@@ -97,7 +97,7 @@ pub fn status_register(record: &Record) -> Option<Gpr> {
 }
 
 /// One status in the place of another.
-pub fn restatus(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
+pub(crate) fn restatus(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
     if (record.result.status, ended) == (Some(due), Ended::Here)
         && let Some(register) = status_register(record)
     {
@@ -106,7 +106,7 @@ pub fn restatus(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, 
 }
 
 /// The register of a load from config space that succeeded, and the bits of the value.
-pub fn config_load(record: &Record, ended: Ended) -> Option<(Gpr, u32)> {
+pub(crate) fn config_load(record: &Record, ended: Ended) -> Option<(Gpr, u32)> {
     let length = record
         .operands
         .length
@@ -123,7 +123,7 @@ pub fn config_load(record: &Record, ended: Ended) -> Option<(Gpr, u32)> {
 }
 
 /// Address of the function information block of an MPCIFC.
-pub fn block_address(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
+pub(crate) fn block_address(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     match site.instruction {
         Instruction::ModifyControls { block, .. } if !problem(cpu) => effective_address(cpu, block),
         _ => None,
@@ -131,7 +131,7 @@ pub fn block_address(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
 }
 
 /// Operation of an MPCIFC.
-pub fn operation(cpu: &dyn Cpu, site: &Site) -> Option<u16> {
+pub(crate) fn operation(cpu: &dyn Cpu, site: &Site) -> Option<u16> {
     match site.instruction {
         Instruction::ModifyControls { control, .. } if !problem(cpu) => {
             cpu.gpr(control).map(|value| (value & 0xFF) as u16)
@@ -141,7 +141,7 @@ pub fn operation(cpu: &dyn Cpu, site: &Site) -> Option<u16> {
 }
 
 /// Changes the block of an MPCIFC of this operation, 0 for any, until the instruction has ended.
-pub fn change_block(
+pub(crate) fn change_block(
     cpu: &mut dyn GuestCpu,
     site: &Site,
     undo: &mut Undo,
@@ -160,7 +160,7 @@ pub fn change_block(
 }
 
 /// Changes what a successful STPCIFC stored, at an offset in the block.
-pub fn stored(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, at: u64, bytes: &[u8]) {
+pub(crate) fn stored(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, at: u64, bytes: &[u8]) {
     if let (true, Some(Hex(address)), Some(0), Ended::Here) = (
         record.insn == "stpcifc",
         record.operands.address,

@@ -16,7 +16,7 @@ use crate::record::Record;
 
 /// A way to be wrong.
 #[derive(Debug)]
-pub struct Defect {
+pub(crate) struct Defect {
     /// Its name on the command line.
     pub name: &'static str,
     /// What it does, for people.
@@ -34,11 +34,12 @@ impl PartialEq for Defect {
 impl Eq for Defect {}
 
 /// Bytes of a block, by logical address and length.
-pub type Fetch = fn(&dyn GuestCpu, u64, usize, &mut Memory) -> Result<Vec<u8>, ProgramException>;
+pub(crate) type Fetch =
+    fn(&dyn GuestCpu, u64, usize, &mut Memory) -> Result<Vec<u8>, ProgramException>;
 
 /// A step of the interception, as a defect has it.
 #[derive(Clone, Copy, Debug)]
-pub enum Hook {
+pub(crate) enum Hook {
     /// The PSW mask as the operands and the block are read with it.
     Mask(fn(u64) -> u64),
     /// The number of the function with a handle.
@@ -69,7 +70,7 @@ pub enum Hook {
 
 /// How the guest got to the point where the outcome of an instruction is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// It is at the next instruction; registers and PSW are its own.
     Here,
     /// It is in the handler of an exception or interruption.
@@ -78,14 +79,14 @@ pub enum Ended {
 
 /// What to put back after QEMU has executed an instruction whose operands were changed.
 #[derive(Debug, Default)]
-pub struct Undo {
+pub(crate) struct Undo {
     pub(super) registers: Vec<(crate::decode::Gpr, u64)>,
     pub(super) memory: Vec<(u64, Vec<u8>)>,
 }
 
 /// What a defect remembers from one instruction to the next.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// The block before this one.
     pub(super) block: Vec<u8>,
     /// A store that is held back.
@@ -110,7 +111,7 @@ pub(super) struct Held {
 
 /// The way to one function's server.
 #[derive(Debug)]
-pub struct Wire<'a> {
+pub(crate) struct Wire<'a> {
     pub(super) function: usize,
     pub(super) channel: &'a mut Channel,
     pub(super) memory: &'a mut Memory,

@@ -23,7 +23,7 @@ const STATUS: u64 = 0xFF00_0000;
 
 /// An interception with one defect.
 #[derive(Debug)]
-pub struct Broken {
+pub(crate) struct Broken {
     choice: Break,
     memory: Mutex<Memory>,
 }
@@ -31,7 +31,7 @@ pub struct Broken {
 impl Broken {
     /// Correct but for `choice`.
     #[must_use]
-    pub fn new(choice: Break) -> Self {
+    pub(crate) fn new(choice: Break) -> Self {
         Self {
             choice,
             memory: Mutex::default(),
@@ -46,7 +46,7 @@ impl Broken {
     }
 
     /// An instruction is about to execute. `None` leaves it to QEMU.
-    pub fn issue(
+    pub(crate) fn issue(
         &self,
         forwarder: &Forwarder,
         cpu: &mut dyn GuestCpu,
@@ -85,7 +85,7 @@ impl Broken {
     }
 
     /// An instruction that QEMU executed has ended.
-    pub fn ended(&self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
+    pub(crate) fn ended(&self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut memory.undo).restore(cpu, record, ended);
         if let Some(Hook::After(after)) = self.hook() {
@@ -215,7 +215,7 @@ impl Wire<'_> {
     ///
     /// # Errors
     /// The channel is of no more use.
-    pub fn store(
+    pub(crate) fn store(
         &mut self,
         op: Op,
         place: Place,
@@ -233,7 +233,7 @@ impl Wire<'_> {
     ///
     /// # Errors
     /// As of [`Wire::store`].
-    pub fn load(&mut self, place: Place) -> Result<Answer<u64>, ChannelError> {
+    pub(crate) fn load(&mut self, place: Place) -> Result<Answer<u64>, ChannelError> {
         let id = self.channel.take_ids(2);
         let mut messages = Vec::new();
         load(&mut messages, id, place);
@@ -241,7 +241,7 @@ impl Wire<'_> {
     }
 
     /// Holds a store back: to the next instruction, or `late` instructions longer.
-    pub fn hold(&mut self, access: &Access, bytes: &[u8], late: u32) {
+    pub(crate) fn hold(&mut self, access: &Access, bytes: &[u8], late: u32) {
         self.memory.held = Some(Held {
             function: self.function,
             op: access.op,
@@ -255,7 +255,7 @@ impl Wire<'_> {
     ///
     /// # Errors
     /// As of [`Wire::store`].
-    pub fn flush(&mut self) -> Result<(), ChannelError> {
+    pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
         if let Some(held) = self.memory.held.take() {
             // The guest was told long ago that it worked.
             let _ = self.store(held.op, held.place, &held.bytes)?;
@@ -266,7 +266,7 @@ impl Wire<'_> {
 
 impl Undo {
     /// Changes a register until the instruction has ended.
-    pub fn register(&mut self, cpu: &mut dyn GuestCpu, register: Gpr, value: u64) {
+    pub(crate) fn register(&mut self, cpu: &mut dyn GuestCpu, register: Gpr, value: u64) {
         if let Some(before) = cpu.gpr(register) {
             self.registers.push((register, before));
             cpu.set_gpr(register, value);
@@ -274,7 +274,7 @@ impl Undo {
     }
 
     /// Changes guest memory at a logical address until the instruction has ended.
-    pub fn memory(&mut self, cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) {
+    pub(crate) fn memory(&mut self, cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) {
         if let Some(before) = read_logical(cpu, address, bytes.len()) {
             self.memory.push((address, before));
             write_logical(cpu, address, bytes);
@@ -300,7 +300,11 @@ impl Undo {
 ///
 /// # Errors
 /// The exception of the first page that cannot be read.
-pub fn block(cpu: &dyn GuestCpu, source: u64, length: usize) -> Result<Vec<u8>, ProgramException> {
+pub(crate) fn block(
+    cpu: &dyn GuestCpu,
+    source: u64,
+    length: usize,
+) -> Result<Vec<u8>, ProgramException> {
     let mut bytes = Vec::with_capacity(length);
     translation::append_block(cpu, source, length, &mut bytes)?;
     Ok(bytes)
@@ -308,7 +312,7 @@ pub fn block(cpu: &dyn GuestCpu, source: u64, length: usize) -> Result<Vec<u8>, 
 
 /// The low bytes of a register, as many as `length`, big endian.
 #[must_use]
-pub fn low_bytes(value: u64, length: usize) -> Vec<u8> {
+pub(crate) fn low_bytes(value: u64, length: usize) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     let low = bytes.get(bytes.len().saturating_sub(length)..);
     low.unwrap_or_default().to_vec()
@@ -316,7 +320,7 @@ pub fn low_bytes(value: u64, length: usize) -> Vec<u8> {
 
 /// How a load ends that the server answered in this way.
 #[must_use]
-pub fn loaded(register: Gpr, answer: Answer<u64>) -> Ending {
+pub(crate) fn loaded(register: Gpr, answer: Answer<u64>) -> Ending {
     answer.map_or_else(refused, |value| Ending::Loaded(register, value))
 }
 

@@ -12,7 +12,7 @@ use crate::forward::refused;
 type Loaded = Result<Ending, ChannelError>;
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "load-cached",
         what: "a place that was loaded once is answered from memory",

@@ -13,7 +13,7 @@ const ENABLED: u32 = 1 << 31;
 const INSTANCE: u32 = 0x7FFF_0000;
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "offset-31-bits",
         what: "the offset is cut to 31 bits",

@@ -9,7 +9,7 @@ use crate::forward::message::{Op, Place};
 use crate::forward::stored;
 
 /// How a store ended.
-pub type Sent = Result<Ending, ChannelError>;
+pub(crate) type Sent = Result<Ending, ChannelError>;
 
 macro_rules! split {
     ($($name:literal $size:literal)*) => {
@@ -22,13 +22,13 @@ macro_rules! split {
 }
 
 /// Pieces of one size.
-pub const SPLITS: &[Defect] = split! {
+pub(crate) const SPLITS: &[Defect] = split! {
     "split-1" 1 "split-2" 2 "split-4" 4 "split-8" 8 "split-16" 16 "split-128" 128 "split-256" 256
     "split-1024" 1024 "split-2048" 2048
 };
 
 /// Other pieces.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "split-in-halves",
         what: "a block of two bytes and more is sent in two pieces",
@@ -81,7 +81,7 @@ pub const DEFECTS: &[Defect] = &[
 ///
 /// # Errors
 /// The channel is of no more use.
-pub fn send(wire: &mut Wire<'_>, access: &Access, bytes: &[u8]) -> Sent {
+pub(crate) fn send(wire: &mut Wire<'_>, access: &Access, bytes: &[u8]) -> Sent {
     Ok(stored(wire.store(access.op, access.place, bytes)?))
 }
 
@@ -89,7 +89,7 @@ pub fn send(wire: &mut Wire<'_>, access: &Access, bytes: &[u8]) -> Sent {
 ///
 /// # Errors
 /// As of [`send`].
-pub fn part(wire: &mut Wire<'_>, access: &Access, at: usize, bytes: &[u8]) -> Sent {
+pub(crate) fn part(wire: &mut Wire<'_>, access: &Access, at: usize, bytes: &[u8]) -> Sent {
     let place = Place {
         offset: access.place.offset.wrapping_add(at as u64),
         ..access.place
@@ -98,7 +98,7 @@ pub fn part(wire: &mut Wire<'_>, access: &Access, at: usize, bytes: &[u8]) -> Se
 }
 
 /// Sends a block in pieces, in ascending order; the first refusal ends it.
-pub fn pieces<'a>(
+pub(crate) fn pieces<'a>(
     wire: &mut Wire<'_>,
     access: &Access,
     pieces: impl Iterator<Item = &'a [u8]>,
@@ -124,7 +124,7 @@ pub fn pieces<'a>(
 }
 
 /// A block with the bytes of each unit of `size` reversed.
-pub fn reversed(access: &Access, bytes: &[u8], size: usize) -> Vec<u8> {
+pub(crate) fn reversed(access: &Access, bytes: &[u8], size: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if access.op == Op::StoreBlock {
         bytes.chunks_mut(size).for_each(<[u8]>::reverse);

@@ -16,7 +16,7 @@ const PRIVILEGED: u16 = 2;
 const IN_ERROR: u8 = 12;
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "no-function-as-cc-0",
         what: "condition code 0 where no function has the handle",

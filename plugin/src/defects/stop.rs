@@ -14,7 +14,7 @@ use crate::plugin::report;
 use crate::record::{Hex, Operands};
 
 /// The forms of these defects, for `break=list`.
-pub const HELP: &str = "  \
+pub(crate) const HELP: &str = "  \
 crash@PLACE   QEMU ends by SIGSEGV before it executes this instruction
   abort@PLACE   QEMU ends by SIGABRT, with a message as of a failed assertion
   hang@PLACE    the vCPU never comes back from this instruction
@@ -53,7 +53,7 @@ struct Place {
 
 /// QEMU stops at the instruction that this describes.
 #[derive(Clone, Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     how: How,
     place: Place,
     nth: u64,
@@ -70,7 +70,7 @@ impl Eq for Stop {}
 
 impl Stop {
     /// Parses `crash@PLACE` and its relatives; `None` if the value has another form.
-    pub fn parse(value: &str) -> Option<Result<Self, String>> {
+    pub(crate) fn parse(value: &str) -> Option<Result<Self, String>> {
         let (how, place) = match value.split_once('@') {
             Some((how, place)) => (how, Some(place)),
             None => (value, None),
@@ -144,7 +144,7 @@ impl Stop {
     }
 
     /// Counts an instruction that is about to execute; does not return if it is the one.
-    pub fn reached(&self, mnemonic: &str, operands: &Operands) {
+    pub(crate) fn reached(&self, mnemonic: &str, operands: &Operands) {
         if self.is_due(mnemonic, operands) {
             self.stop(mnemonic);
         }

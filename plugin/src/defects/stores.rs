@@ -8,7 +8,7 @@ use crate::forward::message::{Op, Place};
 use crate::forward::stored;
 
 /// The defects.
-pub const DEFECTS: &[Defect] = &[
+pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "reversed-2",
         what: "the bytes of each halfword of a block are swapped",

@@ -8,13 +8,13 @@ use crate::cpu::{Cpu, PSW_DAT, effective_address};
 use crate::decode::{Gpr, Instruction};
 
 /// PSW mask bit 15: problem state.
-pub const PSW_PROBLEM: u64 = 1 << 48;
+pub(crate) const PSW_PROBLEM: u64 = 1 << 48;
 /// PSW mask bits 16 and 17: 0 primary space, 1 access registers, 2 secondary space, 3 home space.
-pub const PSW_SPACE: u32 = 46;
+pub(crate) const PSW_SPACE: u32 = 46;
 
 /// An access to a BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
+pub(crate) struct Access {
     /// The instruction.
     pub op: Op,
     /// Where.
@@ -27,7 +27,7 @@ pub struct Access {
 
 /// The other end of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operand {
+pub(crate) enum Operand {
     /// A block of guest memory, at this logical address.
     Block {
         /// The address.
@@ -43,7 +43,7 @@ pub enum Operand {
 ///
 /// None too for an odd register pair, which QEMU refuses before it looks at the handle.
 #[must_use]
-pub fn request_register(instruction: &Instruction) -> Option<Gpr> {
+pub(crate) fn request_register(instruction: &Instruction) -> Option<Gpr> {
     match *instruction {
         Instruction::StoreBlock { request, .. } => Some(request),
         Instruction::Store { request, .. } | Instruction::Load { request, .. } => {
@@ -58,7 +58,7 @@ impl Access {
     ///
     /// None is left to QEMU: another instruction, problem state (a privileged-operation exception),
     /// a block in a space that only access registers reach.
-    pub fn read(cpu: &dyn Cpu, instruction: &Instruction, request: u64) -> Option<Self> {
+    pub(crate) fn read(cpu: &dyn Cpu, instruction: &Instruction, request: u64) -> Option<Self> {
         let mask = cpu.psw_mask()?;
         if mask & PSW_PROBLEM != 0 {
             return None;

@@ -34,7 +34,7 @@ const LOOK_EVERY: usize = 16;
 
 /// Why a channel is of no use, or of no more use.
 #[derive(Debug, Error)]
-pub enum ChannelError {
+pub(crate) enum ChannelError {
     /// Nobody there.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
@@ -64,11 +64,11 @@ pub enum ChannelError {
 }
 
 /// What the server answered: carried out, or refused with an errno.
-pub type Answer<T> = Result<T, Errno>;
+pub(crate) type Answer<T> = Result<T, Errno>;
 
 /// A connection to one function.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     stream: UnixStream,
     patience: Duration,
     /// Bytes received and not understood yet: the first `filled`.
@@ -89,7 +89,7 @@ pub struct Channel {
 ///
 /// States and transitions: QEMU `hw/s390x/s390-pci-inst.c`, `mpcifc_service_call`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ErrorState {
+pub(crate) enum ErrorState {
     /// There was none, or the guest has reset it.
     #[default]
     None,
@@ -105,7 +105,10 @@ impl Channel {
     ///
     /// # Errors
     /// See [`ChannelError`].
-    pub fn connect(path: &Path, patience: Duration) -> Result<(Self, FunctionFacts), ChannelError> {
+    pub(crate) fn connect(
+        path: &Path,
+        patience: Duration,
+    ) -> Result<(Self, FunctionFacts), ChannelError> {
         let stream = UnixStream::connect(path).map_err(ChannelError::Connect)?;
         let times = stream
             .set_read_timeout(Some(patience))
@@ -128,7 +131,7 @@ impl Channel {
     }
 
     /// The id of the next message of which `count` are sent.
-    pub fn take_ids(&mut self, count: u16) -> u16 {
+    pub(crate) fn take_ids(&mut self, count: u16) -> u16 {
         let id = self.next_id;
         self.next_id = id.wrapping_add(count);
         id
@@ -136,33 +139,33 @@ impl Channel {
 
     /// Whether the outcome of a move to this target is known.
     #[must_use]
-    pub fn knows(&self, target: Target) -> bool {
+    pub(crate) fn knows(&self, target: Target) -> bool {
         self.accepted.has(target)
     }
 
     /// The server has accepted a move to this target.
-    pub fn accept(&mut self, target: Target) {
+    pub(crate) fn accept(&mut self, target: Target) {
         self.accepted.add(target);
     }
 
     /// A command may change which outcomes are known.
-    pub fn forget_accepted(&mut self) {
+    pub(crate) fn forget_accepted(&mut self) {
         self.accepted.clear();
     }
 
     /// The function's error state, as far as posted moves have led to it.
     #[must_use]
-    pub const fn error_state(&self) -> ErrorState {
+    pub(crate) const fn error_state(&self) -> ErrorState {
         self.error
     }
 
     /// The guest resets the error, or a part of it.
-    pub fn set_error_state(&mut self, state: ErrorState) {
+    pub(crate) fn set_error_state(&mut self, state: ErrorState) {
         self.error = state;
     }
 
     /// The refusal that led to the error state, once.
-    pub fn take_late(&mut self) -> Option<Errno> {
+    pub(crate) fn take_late(&mut self) -> Option<Errno> {
         self.late.take()
     }
 
@@ -170,7 +173,7 @@ impl Channel {
     ///
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
-    pub fn make_room(&mut self) -> Result<(), ChannelError> {
+    pub(crate) fn make_room(&mut self) -> Result<(), ChannelError> {
         if self.under_way.len() >= UNDER_WAY {
             self.settle_down_to(UNDER_WAY / 2)?;
         }
@@ -188,7 +191,12 @@ impl Channel {
     ///
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
-    pub fn post(&mut self, id: u16, target: Target, message: &[u8]) -> Result<(), ChannelError> {
+    pub(crate) fn post(
+        &mut self,
+        id: u16,
+        target: Target,
+        message: &[u8],
+    ) -> Result<(), ChannelError> {
         self.send(message)?;
         self.under_way.push_back((id, target));
         Ok(())
@@ -198,7 +206,7 @@ impl Channel {
     ///
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
-    pub fn settle(&mut self) -> Result<(), ChannelError> {
+    pub(crate) fn settle(&mut self) -> Result<(), ChannelError> {
         if self.under_way.is_empty() {
             return Ok(());
         }
@@ -254,7 +262,7 @@ impl Channel {
     ///
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
-    pub fn store(&mut self, id: u16, message: &[u8]) -> Result<Answer<()>, ChannelError> {
+    pub(crate) fn store(&mut self, id: u16, message: &[u8]) -> Result<Answer<()>, ChannelError> {
         self.settle()?;
         self.send(message)?;
         let answer = self.receive(|frame| acknowledged(frame, id))??;
@@ -266,7 +274,7 @@ impl Channel {
     ///
     /// # Errors
     /// See [`ChannelError`]; the channel is of no more use then.
-    pub fn load(&mut self, id: u16, messages: &[u8]) -> Result<Answer<u64>, ChannelError> {
+    pub(crate) fn load(&mut self, id: u16, messages: &[u8]) -> Result<Answer<u64>, ChannelError> {
         self.settle()?;
         self.send(messages)?;
         let carried_out = self.receive(|frame| acknowledged(frame, id))??;

@@ -16,7 +16,7 @@ const DOUBLEWORD: u64 = 8;
 ///
 /// # Errors
 /// The exception that it ends with instead.
-pub fn check(access: &Access, facts: &FunctionFacts) -> Result<(), ProgramException> {
+pub(crate) fn check(access: &Access, facts: &FunctionFacts) -> Result<(), ProgramException> {
     let place = access.place;
     let length = u64::from(place.length);
     match access.operand {

@@ -23,7 +23,7 @@ const RELAXED: u8 = 0x08;
 const MAXIMUM_BITS: u16 = 0x1FFF;
 
 /// Puts what is known of a function into the response to its query.
-pub fn complete_function(facts: &FunctionFacts, full: bool, response: &mut [u8]) {
+pub(crate) fn complete_function(facts: &FunctionFacts, full: bool, response: &mut [u8]) {
     if full {
         put(response, FUNCTION_TYPE, &[facts.function_type]);
     }
@@ -37,7 +37,7 @@ pub fn complete_function(facts: &FunctionFacts, full: bool, response: &mut [u8])
 }
 
 /// Puts the limits that all of `members` have into the response to the query of their group.
-pub fn complete_group(members: &[&FunctionFacts], full: bool, response: &mut [u8]) {
+pub(crate) fn complete_group(members: &[&FunctionFacts], full: bool, response: &mut [u8]) {
     if full {
         let mask = members
             .iter()

@@ -23,7 +23,7 @@ const BLOCKED: u8 = 12;
 
 /// A program exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProgramException {
+pub(crate) struct ProgramException {
     /// Program interruption code.
     pub code: u16,
     /// Translation-exception identification. But for protection exceptions it comes with nullification:
@@ -32,19 +32,19 @@ pub struct ProgramException {
 }
 
 /// Code of a protection exception.
-pub const PROTECTION: u16 = 0x04;
+pub(crate) const PROTECTION: u16 = 0x04;
 
 /// Specification exception.
-pub const SPECIFICATION: ProgramException = ProgramException::suppressing(0x06);
+pub(crate) const SPECIFICATION: ProgramException = ProgramException::suppressing(0x06);
 /// Operand exception.
-pub const OPERAND: ProgramException = ProgramException::suppressing(0x15);
+pub(crate) const OPERAND: ProgramException = ProgramException::suppressing(0x15);
 /// Addressing exception.
-pub const ADDRESSING: ProgramException = ProgramException::suppressing(0x05);
+pub(crate) const ADDRESSING: ProgramException = ProgramException::suppressing(0x05);
 
 impl ProgramException {
     /// One that leaves the old PSW behind the instruction.
     #[must_use]
-    pub const fn suppressing(code: u16) -> Self {
+    pub(crate) const fn suppressing(code: u16) -> Self {
         Self {
             code,
             translation: None,
@@ -54,7 +54,7 @@ impl ProgramException {
 
 /// An outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Condition code 0.
     Done,
     /// Condition code 0 and a register loaded.
@@ -72,7 +72,7 @@ impl Ending {
     /// goes on.
     ///
     /// None when QEMU does not let registers or the lowcore be changed.
-    pub fn perform(self, cpu: &mut dyn GuestCpu, site: &Site) -> Option<u64> {
+    pub(crate) fn perform(self, cpu: &mut dyn GuestCpu, site: &Site) -> Option<u64> {
         match self {
             Self::Done => condition(cpu, 0, site),
             Self::NoFunction => condition(cpu, 3, site),
@@ -91,7 +91,7 @@ impl Ending {
 
     /// The same for a record.
     #[must_use]
-    pub fn result(self) -> InstructionResult {
+    pub(crate) fn result(self) -> InstructionResult {
         let completed = |cc, value| InstructionResult {
             outcome: Outcome::Completed,
             cc: Some(cc),

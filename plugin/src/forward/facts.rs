@@ -11,11 +11,11 @@ const CAP_UTIL: u16 = 3;
 /// The group takes block stores of any length and alignment.
 const GROUP_RELAXED: u64 = 2;
 /// Bytes of a utility string.
-pub const UTIL_LENGTH: usize = 64;
+pub(crate) const UTIL_LENGTH: usize = 64;
 
 /// Limits of a function, by which its instructions are checked, and what CLP should tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FunctionFacts {
+pub(crate) struct FunctionFacts {
     /// Longest block store in bytes.
     pub maxstbl: u16,
     /// Whether block stores of any length and alignment are taken.
@@ -40,7 +40,7 @@ impl FunctionFacts {
     ///
     /// # Errors
     /// Says what is missing.
-    pub fn read(info: &[u8], first: usize) -> Result<Self, String> {
+    pub(crate) fn read(info: &[u8], first: usize) -> Result<Self, String> {
         let mut group = None;
         let (mut pchid, mut function_type, mut util) = (0, 0, None);
         let mut at = first;

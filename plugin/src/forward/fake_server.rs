@@ -17,7 +17,7 @@ const REGION_WRITE: u16 = 10;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reaction {
+pub(super) enum Reaction {
     /// It is carried out.
     Done,
     /// It is refused with this errno.
@@ -36,7 +36,7 @@ pub enum Reaction {
 
 /// A server of one client.
 #[derive(Debug)]
-pub struct FakeServer {
+pub(super) struct FakeServer {
     /// Its socket.
     pub path: PathBuf,
     /// What was written into the request area, in order.
@@ -45,16 +45,16 @@ pub struct FakeServer {
 }
 
 /// The register that every load gives, as its image has it: big endian.
-pub const REGISTER: u64 = 0x0102_0304_0506_0708;
+pub(super) const REGISTER: u64 = 0x0102_0304_0506_0708;
 
 impl FakeServer {
     /// Serves a relaxed function; `react` is asked for each request.
-    pub fn start(react: impl FnMut(&[u8]) -> Reaction + Send + 'static) -> Self {
+    pub(super) fn start(react: impl FnMut(&[u8]) -> Reaction + Send + 'static) -> Self {
         Self::with(&ClpFacts::default(), 56, react)
     }
 
     /// Serves a function with these facts and a zPCI I/O region of this size.
-    pub fn with(
+    pub(super) fn with(
         facts: &ClpFacts,
         region_size: u64,
         react: impl FnMut(&[u8]) -> Reaction + Send + 'static,

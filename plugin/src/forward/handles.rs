@@ -46,7 +46,7 @@ struct Known {
 
 /// What a query of the guest is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// Our function with this number.
     Function(usize),
     /// The group of our functions with these numbers.
@@ -55,7 +55,7 @@ pub enum Subject {
 
 /// The handles of all our functions, by their number.
 #[derive(Debug)]
-pub struct Handles {
+pub(crate) struct Handles {
     functions: Vec<Known>,
 }
 
@@ -68,7 +68,7 @@ struct Listed {
 
 impl Handles {
     /// Nothing is known of these functions yet.
-    pub fn new(selectors: impl IntoIterator<Item = Selector>) -> Self {
+    pub(crate) fn new(selectors: impl IntoIterator<Item = Selector>) -> Self {
         let known = |selector| Known {
             selector,
             handle: None,
@@ -83,7 +83,7 @@ impl Handles {
 
     /// Number of our function that is enabled, not in error, and has this handle.
     #[must_use]
-    pub fn find(&self, handle: u32) -> Option<usize> {
+    pub(crate) fn find(&self, handle: u32) -> Option<usize> {
         if handle & ENABLED == 0 {
             return None;
         }
@@ -93,7 +93,7 @@ impl Handles {
 
     /// The same for a lookup that does not look at the bits of `ignored`, nor at the error state.
     #[must_use]
-    pub fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
+    pub(crate) fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
         let ours = |known: &Known| {
             known
                 .handle
@@ -104,21 +104,21 @@ impl Handles {
 
     /// Whether the guest has our function with this number, and has enabled it.
     #[must_use]
-    pub fn is_enabled(&self, number: usize) -> bool {
+    pub(crate) fn is_enabled(&self, number: usize) -> bool {
         let handle = self.functions.get(number).and_then(|known| known.handle);
         handle.is_some_and(|handle| handle & ENABLED != 0)
     }
 
     /// Takes in the outcome of an RPCIT: condition code 1 with one of two statuses is the error
     /// state.
-    pub fn refreshed(&mut self, handle: u32, cc: Option<u8>, status: Option<u8>) {
+    pub(crate) fn refreshed(&mut self, handle: u32, cc: Option<u8>, status: Option<u8>) {
         if cc == Some(1) && matches!(status, Some(ENTERED_ERROR | IN_ERROR)) {
             self.set_error(handle, true);
         }
     }
 
     /// Takes in the outcome of an MPCIFC, of which two operations unblock loads and stores.
-    pub fn controlled(&mut self, handle: u32, operation: Option<u16>, cc: Option<u8>) {
+    pub(crate) fn controlled(&mut self, handle: u32, operation: Option<u16>, cc: Option<u8>) {
         if matches!((operation, cc), (Some(RESET_ERROR | RESET_BLOCK), Some(0))) {
             self.set_error(handle, false);
         }
@@ -134,7 +134,7 @@ impl Handles {
 
     /// What a CLP call is a query of, if that concerns functions of ours.
     #[must_use]
-    pub fn subject(&self, request: &[u8], response: &[u8]) -> Option<Subject> {
+    pub(crate) fn subject(&self, request: &[u8], response: &[u8]) -> Option<Subject> {
         if half(response, 2) != Some(OK) {
             return None;
         }
@@ -158,7 +158,7 @@ impl Handles {
     }
 
     /// Takes in what a CLP call of the PCI kind was answered with. Gives what the user should know.
-    pub fn learn(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
+    pub(crate) fn learn(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
         if half(response, 2) != Some(OK) {
             return Vec::new();
         }

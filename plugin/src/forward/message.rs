@@ -10,14 +10,14 @@ use vfio_user_protocol::{Command, HEADER_LEN, Header};
 use zpci_region::request::{REGION_INDEX, REQUEST_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET};
 
 /// Bytes in front of the bytes of a store: header, access, request.
-pub const STORE_PREFIX: usize = HEADER_LEN + ACCESS_LEN + REQUEST_LEN;
+pub(crate) const STORE_PREFIX: usize = HEADER_LEN + ACCESS_LEN + REQUEST_LEN;
 
 /// u64 offset, u32 region, u32 count.
 const ACCESS_LEN: usize = 16;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     /// PCILG.
     Load,
     /// PCISTB.
@@ -38,7 +38,7 @@ impl Op {
 
 /// Where in the function, and how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Address space: a BAR's number.
     pub pcias: u8,
     /// Offset in it.
@@ -48,13 +48,13 @@ pub struct Place {
 }
 
 /// Starts the message of a store: `place.length` bytes are to be appended.
-pub fn begin_store(out: &mut Vec<u8>, id: u16, op: Op, place: Place) {
+pub(crate) fn begin_store(out: &mut Vec<u8>, id: u16, op: Op, place: Place) {
     out.clear();
     request(out, id, op, place, usize::from(place.length));
 }
 
 /// The messages of a load, with ids `id` and the one after it.
-pub fn load(out: &mut Vec<u8>, id: u16, place: Place) {
+pub(crate) fn load(out: &mut Vec<u8>, id: u16, place: Place) {
     out.clear();
     request(out, id, Op::Load, place, 0);
     let result = RegionAccess {

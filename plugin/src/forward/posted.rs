@@ -23,7 +23,7 @@ const MOST: usize = 4096;
 
 /// Where a move goes: token, element and signal flag, and the end of its bytes in the DMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     flags: u64,
     end: u64,
 }
@@ -31,7 +31,7 @@ pub struct Target {
 impl Target {
     /// The target of an access that may be posted at all.
     #[must_use]
-    pub fn of(access: &Access, moves: Moves) -> Option<Self> {
+    pub(crate) fn of(access: &Access, moves: Moves) -> Option<Self> {
         let place = access.place;
         let posted = match moves {
             Moves::Waited => false,
@@ -47,19 +47,19 @@ impl Target {
 
 /// Targets that the server has accepted.
 #[derive(Debug, Default)]
-pub struct Accepted(HashMap<u64, u64>);
+pub(crate) struct Accepted(HashMap<u64, u64>);
 
 impl Accepted {
     /// Whether the outcome of a move to this target is known.
     #[must_use]
-    pub fn has(&self, target: Target) -> bool {
+    pub(crate) fn has(&self, target: Target) -> bool {
         self.0
             .get(&target.flags)
             .is_some_and(|end| target.end <= *end)
     }
 
     /// The server has accepted a move to this target.
-    pub fn add(&mut self, target: Target) {
+    pub(crate) fn add(&mut self, target: Target) {
         if self.0.len() >= MOST && !self.0.contains_key(&target.flags) {
             self.0.clear();
         }
@@ -68,12 +68,12 @@ impl Accepted {
     }
 
     /// The server has refused a move to this target.
-    pub fn remove(&mut self, target: Target) {
+    pub(crate) fn remove(&mut self, target: Target) {
         self.0.remove(&target.flags);
     }
 
     /// A command may change everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }

@@ -29,7 +29,7 @@ const IN_ERROR: u8 = 0x20;
 const BLOCKED: u8 = 0x40;
 
 /// What the user should know of a refusal that came late.
-pub fn late_refusal(name: &str, errno: Errno) -> String {
+pub(crate) fn late_refusal(name: &str, errno: Errno) -> String {
     format!(
         "{name}: a posted move was refused ({errno}) after its instruction had ended; the function is in \
          its error state until the guest resets it (moves=waited waits for each answer)"
@@ -39,7 +39,7 @@ pub fn late_refusal(name: &str, errno: Errno) -> String {
 impl Forwarder {
     /// How an MPCIFC ends that resets the error state of a function of ours. `None` leaves the
     /// instruction to QEMU. What is under way has to have ended ([`Forwarder::settle`]).
-    pub fn reset_error(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
+    pub(crate) fn reset_error(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
         let Instruction::ModifyControls { control, block } = site.instruction else {
             return None;
         };
@@ -66,7 +66,7 @@ impl Forwarder {
 
     /// Completes the block of an STPCIFC that has ended; false if guest memory cannot be changed.
     #[must_use]
-    pub fn complete_controls(&self, record: &mut Record, cpu: &mut dyn GuestCpu) -> bool {
+    pub(crate) fn complete_controls(&self, record: &mut Record, cpu: &mut dyn GuestCpu) -> bool {
         let operands = &mut record.operands;
         if self.moves == Moves::Waited || record.insn != "stpcifc" || record.result.cc != Some(0) {
             return true;
@@ -93,7 +93,7 @@ impl Forwarder {
 
     /// Waits for all moves under way, before an instruction that QEMU executes, and before the end.
     /// Gives what the user should know.
-    pub fn settle(&self) -> Vec<String> {
+    pub(crate) fn settle(&self) -> Vec<String> {
         if self.moves == Moves::Waited {
             return Vec::new();
         }

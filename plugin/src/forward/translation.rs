@@ -46,7 +46,7 @@ const PROTECTED: u64 = 0x200;
 ///
 /// # Errors
 /// The exception of the first page that cannot be read.
-pub fn append_block(
+pub(crate) fn append_block(
     cpu: &dyn GuestCpu,
     address: u64,
     length: usize,
@@ -79,7 +79,7 @@ pub fn append_block(
 ///
 /// # Errors
 /// The exception of the first page that cannot.
-pub fn reach_all(
+pub(crate) fn reach_all(
     cpu: &dyn GuestCpu,
     address: u64,
     length: usize,
@@ -95,7 +95,11 @@ fn pages(address: u64, length: usize) -> impl Iterator<Item = u64> {
 }
 
 /// The exception of reading `length` bytes, at least 1, at a logical address where that failed.
-pub fn access_exception(cpu: &dyn GuestCpu, address: u64, length: usize) -> ProgramException {
+pub(crate) fn access_exception(
+    cpu: &dyn GuestCpu,
+    address: u64,
+    length: usize,
+) -> ProgramException {
     reach_all(cpu, address, length, false)
         .err()
         // What could not be read before can be now, or nobody knows why not.
@@ -123,7 +127,11 @@ fn reach(cpu: &dyn GuestCpu, page: u64, store: bool) -> Result<(), ProgramExcept
 ///
 /// # Errors
 /// The exception of an address that is not translated.
-pub fn translate(cpu: &dyn GuestCpu, space: u64, page: u64) -> Result<u64, ProgramException> {
+pub(crate) fn translate(
+    cpu: &dyn GuestCpu,
+    space: u64,
+    page: u64,
+) -> Result<u64, ProgramException> {
     walk(cpu, space, page, false)
 }
 

@@ -12,7 +12,7 @@ const MAX_INSTRUCTION: usize = 6;
 
 /// What a callback before an instruction may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Read registers.
     Read,
     /// Read and write registers.
@@ -33,14 +33,14 @@ impl Access {
 
 /// A block of guest code being translated.
 #[derive(Debug)]
-pub struct Block<'a> {
+pub(crate) struct Block<'a> {
     qemu: &'a Qemu,
     raw: *mut c_void,
 }
 
 /// One instruction of a [`Block`].
 #[derive(Debug)]
-pub struct BlockInstruction<'a> {
+pub(crate) struct BlockInstruction<'a> {
     qemu: &'a Qemu,
     raw: *mut c_void,
     block: PhantomData<&'a Block<'a>>,
@@ -52,19 +52,19 @@ impl<'a> Block<'a> {
     /// # Safety
     /// `raw` is that argument, and the value does not outlive the callback.
     #[must_use]
-    pub const unsafe fn new(qemu: &'a Qemu, raw: *mut c_void) -> Self {
+    pub(crate) const unsafe fn new(qemu: &'a Qemu, raw: *mut c_void) -> Self {
         Self { qemu, raw }
     }
 
     /// Virtual address of the first instruction.
     #[must_use]
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         // SAFETY: the block is alive, as `new` was promised.
         unsafe { (self.qemu.api.qemu_plugin_tb_vaddr)(self.raw) }
     }
 
     /// The instructions in storage order.
-    pub fn instructions(&self) -> impl Iterator<Item = BlockInstruction<'_>> {
+    pub(crate) fn instructions(&self) -> impl Iterator<Item = BlockInstruction<'_>> {
         // SAFETY: the block is alive.
         let count = unsafe { (self.qemu.api.qemu_plugin_tb_n_insns)(self.raw) };
         (0..count).map(|index| BlockInstruction {
@@ -76,7 +76,7 @@ impl<'a> Block<'a> {
     }
 
     /// Calls `callback` with `number` whenever a vCPU whose `flag` is set enters the block.
-    pub fn on_enter_if(
+    pub(crate) fn on_enter_if(
         &self,
         flag: Flag,
         callback: ffi::VcpuCallback,
@@ -101,14 +101,14 @@ impl<'a> Block<'a> {
 impl BlockInstruction<'_> {
     /// Virtual address.
     #[must_use]
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         // SAFETY: the instruction lives as long as its block.
         unsafe { (self.qemu.api.qemu_plugin_insn_vaddr)(self.raw) }
     }
 
     /// The bytes, as many as the instruction has.
     #[must_use]
-    pub fn bytes(&self) -> ([u8; MAX_INSTRUCTION], usize) {
+    pub(crate) fn bytes(&self) -> ([u8; MAX_INSTRUCTION], usize) {
         let mut bytes = [0; MAX_INSTRUCTION];
         // SAFETY: the instruction is alive, and QEMU writes no more than the given length.
         let length = unsafe {
@@ -118,7 +118,7 @@ impl BlockInstruction<'_> {
     }
 
     /// Calls `callback` with `number` each time before the instruction executes.
-    pub fn on_execute(&self, callback: ffi::VcpuCallback, access: Access, number: usize) {
+    pub(crate) fn on_execute(&self, callback: ffi::VcpuCallback, access: Access, number: usize) {
         // SAFETY: the instruction is alive, and the user data is a number that nobody follows.
         unsafe {
             (self.qemu.api.qemu_plugin_register_vcpu_insn_exec_cb)(

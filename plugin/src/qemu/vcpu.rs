@@ -17,7 +17,7 @@ unsafe impl Send for RegisterHandle {}
 
 /// Handles of the registers the plugin uses.
 #[derive(Clone, Copy, Debug)]
-pub struct Registers {
+pub(crate) struct Registers {
     gprs: [RegisterHandle; 16],
     controls: [RegisterHandle; 16],
     psw_mask: RegisterHandle,
@@ -53,7 +53,7 @@ impl Registers {
 
 /// A GLib byte array that is used over and over, so that most reads allocate nothing.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     api: Api,
     array: NonNull<Array>,
 }
@@ -108,7 +108,7 @@ impl Drop for Scratch {
 
 /// The vCPU of the running callback.
 #[derive(Debug)]
-pub struct QemuCpu<'a> {
+pub(crate) struct QemuCpu<'a> {
     qemu: &'a Qemu,
     registers: &'a Registers,
     scratch: std::cell::RefCell<&'a mut Scratch>,
@@ -117,7 +117,11 @@ pub struct QemuCpu<'a> {
 impl<'a> QemuCpu<'a> {
     /// `registers` are those of the vCPU whose callback is running.
     #[must_use]
-    pub const fn new(qemu: &'a Qemu, registers: &'a Registers, scratch: &'a mut Scratch) -> Self {
+    pub(crate) const fn new(
+        qemu: &'a Qemu,
+        registers: &'a Registers,
+        scratch: &'a mut Scratch,
+    ) -> Self {
         Self {
             qemu,
             registers,

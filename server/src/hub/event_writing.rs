@@ -25,7 +25,7 @@ pub(super) struct EventWriting {
 }
 
 impl EventWriting {
-    pub fn of(file: Option<&EventFile>) -> Self {
+    pub(super) fn of(file: Option<&EventFile>) -> Self {
         match file {
             Some(file) => Self {
                 out: file.out(),

@@ -207,7 +207,7 @@ pub(super) struct Front<'a> {
 
 impl Front<'_> {
     /// Appends a line. Accesses and moves come often and are written directly.
-    pub fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
+    pub(super) fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let front = |out, event| {
             Line::new(out)
                 .number("schema_version", SCHEMA_VERSION.into())

@@ -22,26 +22,31 @@ use vfio_user_protocol::message::{
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 
 /// It bounds a test that hangs, on a machine that may be very busy.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// Pages of the test guest: SBA, event queue, DMB of four pages.
-pub const SBA: u64 = 0x10_0000;
-pub const IEQ: u64 = 0x10_1000;
-pub const DMB: u64 = 0x20_0000;
-pub const SBA_INDEX: u32 = 40;
+pub(crate) const SBA: u64 = 0x10_0000;
+pub(crate) const IEQ: u64 = 0x10_1000;
+pub(crate) const DMB: u64 = 0x20_0000;
+pub(crate) const SBA_INDEX: u32 = 40;
 
-pub struct Client {
+pub(crate) struct Client {
     pub stream: UnixStream,
     pub next_id: u16,
 }
 
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub header: Header,
     pub body: Vec<u8>,
 }
 
 impl Client {
-    pub async fn send(&mut self, request: &Request<'_>, flags: u32, fds: &[&OwnedFd]) -> u16 {
+    pub(crate) async fn send(
+        &mut self,
+        request: &Request<'_>,
+        flags: u32,
+        fds: &[&OwnedFd],
+    ) -> u16 {
         let id = self.next_id;
         self.next_id += 1;
         let mut bytes = Vec::new();
@@ -50,7 +55,7 @@ impl Client {
         id
     }
 
-    pub async fn send_bytes(&mut self, bytes: &[u8], fds: &[&OwnedFd]) {
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8], fds: &[&OwnedFd]) {
         self.stream.writable().await.unwrap();
         let borrowed: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
         let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
@@ -63,7 +68,7 @@ impl Client {
         assert_eq!(sent.unwrap(), bytes.len());
     }
 
-    pub async fn receive(&mut self) -> Reply {
+    pub(crate) async fn receive(&mut self) -> Reply {
         tokio::time::timeout(PATIENCE, async {
             let mut head = [0; HEADER_LEN];
             self.stream.read_exact(&mut head).await.unwrap();
@@ -76,18 +81,18 @@ impl Client {
         .expect("a reply in time")
     }
 
-    pub async fn ask(&mut self, request: &Request<'_>) -> Reply {
+    pub(crate) async fn ask(&mut self, request: &Request<'_>) -> Reply {
         self.ask_with(request, &[]).await
     }
 
-    pub async fn ask_with(&mut self, request: &Request<'_>, fds: &[&OwnedFd]) -> Reply {
+    pub(crate) async fn ask_with(&mut self, request: &Request<'_>, fds: &[&OwnedFd]) -> Reply {
         let id = self.send(request, 0, fds).await;
         let reply = self.receive().await;
         assert_eq!(reply.header.message_id, id);
         reply
     }
 
-    pub async fn ok(&mut self, request: &Request<'_>, fds: &[&OwnedFd]) -> Vec<u8> {
+    pub(crate) async fn ok(&mut self, request: &Request<'_>, fds: &[&OwnedFd]) -> Vec<u8> {
         let reply = self.ask_with(request, fds).await;
         assert!(
             !reply.header.is_error(),
@@ -97,7 +102,7 @@ impl Client {
         reply.body
     }
 
-    pub async fn hello(&mut self) {
+    pub(crate) async fn hello(&mut self) {
         self.ok(
             &Request::Version(Version {
                 major: 0,
@@ -109,7 +114,7 @@ impl Client {
         .await;
     }
 
-    pub async fn map(&mut self, iova: u64, size: u64, offset: u64, fd: Option<&OwnedFd>) {
+    pub(crate) async fn map(&mut self, iova: u64, size: u64, offset: u64, fd: Option<&OwnedFd>) {
         let map = DmaMap {
             access: DmaAccess::Unstated,
             readable: true,
@@ -122,11 +127,11 @@ impl Client {
         self.ok(&Request::DmaMap(map), &fds).await;
     }
 
-    pub async fn post(&mut self, region: u32, offset: u64, data: &[u8]) {
+    pub(crate) async fn post(&mut self, region: u32, offset: u64, data: &[u8]) {
         self.send(&write(region, offset, data), NO_REPLY, &[]).await;
     }
 
-    pub async fn load(&mut self, region: u32, offset: u64, count: u32) -> Vec<u8> {
+    pub(crate) async fn load(&mut self, region: u32, offset: u64, count: u32) -> Vec<u8> {
         let body = self
             .ok(
                 &Request::RegionRead(RegionAccess {
@@ -141,7 +146,7 @@ impl Client {
     }
 
     /// Runs an ISM command the way the driver does; the response without its header.
-    pub async fn command(&mut self, code: u32, payload: &[u8]) -> (u16, Vec<u8>) {
+    pub(crate) async fn command(&mut self, code: u32, payload: &[u8]) -> (u16, Vec<u8>) {
         if !payload.is_empty() {
             self.post(2, 8, payload).await;
         }
@@ -161,7 +166,7 @@ impl Client {
     }
 
     /// Takes MSI interrupts by eventfd.
-    pub async fn take_msi(&mut self) -> OwnedFd {
+    pub(crate) async fn take_msi(&mut self) -> OwnedFd {
         let eventfd = rustix::event::eventfd(0, EventfdFlags::NONBLOCK).unwrap();
         let set = SetIrqs {
             index: 1,
@@ -175,7 +180,7 @@ impl Client {
     }
 
     /// Registers SBA, event queue and one DMB that the function itself may write; its token.
-    pub async fn register(&mut self, gid: u64) -> u64 {
+    pub(crate) async fn register(&mut self, gid: u64) -> u64 {
         assert_eq!(self.command(0x01, &SBA.to_be_bytes()).await.0, 0);
         assert_eq!(
             self.command(0x02, &[IEQ.to_be_bytes(), 512u64.to_be_bytes()].concat())
@@ -187,7 +192,7 @@ impl Client {
     }
 
     /// Registers a DMB of four pages at `iova` that `gid` may write; its token.
-    pub async fn register_dmb(&mut self, iova: u64, index: u32, gid: u64) -> u64 {
+    pub(crate) async fn register_dmb(&mut self, iova: u64, index: u32, gid: u64) -> u64 {
         let mut payload = iova.to_be_bytes().to_vec();
         for word in [0x4000, index, 0, 0] {
             payload.extend(word.to_be_bytes());
@@ -199,7 +204,7 @@ impl Client {
     }
 }
 
-pub fn write(region: u32, offset: u64, data: &[u8]) -> Request<'_> {
+pub(crate) fn write(region: u32, offset: u64, data: &[u8]) -> Request<'_> {
     let access = RegionAccess {
         offset,
         region,
@@ -209,33 +214,33 @@ pub fn write(region: u32, offset: u64, data: &[u8]) -> Request<'_> {
 }
 
 /// A guest's memory, sealed as QEMU's is.
-pub fn memfd(len: u64) -> OwnedFd {
+pub(crate) fn memfd(len: u64) -> OwnedFd {
     let fd = rustix::fs::memfd_create("guest", MemfdFlags::ALLOW_SEALING).unwrap();
     rustix::fs::ftruncate(&fd, len).unwrap();
     rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK).unwrap();
     fd
 }
 
-pub fn bytes_at(fd: &OwnedFd, offset: u64, len: usize) -> Vec<u8> {
+pub(crate) fn bytes_at(fd: &OwnedFd, offset: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     assert_eq!(rustix::io::pread(fd, &mut bytes, offset).unwrap(), len);
     bytes
 }
 
-pub fn hub() -> Arc<Hub> {
+pub(crate) fn hub() -> Arc<Hub> {
     let plan = profile::parse("built-in", profile::builtin::ISM).unwrap();
     Hub::new(plan, None).unwrap()
 }
 
-pub fn function(hub: &Arc<Hub>) -> Function {
+pub(crate) fn function(hub: &Arc<Hub>) -> Function {
     hub.functions().next().unwrap()
 }
 
-pub async fn connect(hub: &Arc<Hub>) -> (Client, JoinHandle<Result<(), ConnectionError>>) {
+pub(crate) async fn connect(hub: &Arc<Hub>) -> (Client, JoinHandle<Result<(), ConnectionError>>) {
     connect_as(hub, ClientKind::Device).await
 }
 
-pub async fn connect_as(
+pub(crate) async fn connect_as(
     hub: &Arc<Hub>,
     kind: ClientKind,
 ) -> (Client, JoinHandle<Result<(), ConnectionError>>) {
@@ -259,7 +264,7 @@ pub async fn connect_as(
     )
 }
 
-pub async fn ready() -> (Arc<Hub>, Client) {
+pub(crate) async fn ready() -> (Arc<Hub>, Client) {
     let hub = hub();
     let (mut client, _task) = connect(&hub).await;
     client.hello().await;
@@ -267,7 +272,7 @@ pub async fn ready() -> (Arc<Hub>, Client) {
 }
 
 /// Interrupts that an eventfd has counted since the last call.
-pub fn interrupts(eventfd: &OwnedFd) -> u64 {
+pub(crate) fn interrupts(eventfd: &OwnedFd) -> u64 {
     let mut count = [0; 8];
     rustix::io::read(eventfd, &mut count).map_or(0, |_| u64::from_ne_bytes(count))
 }

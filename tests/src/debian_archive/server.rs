@@ -50,13 +50,13 @@ struct State {
     asked: Vec<Asked>,
 }
 
-pub struct Server {
+pub(super) struct Server {
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
@@ -72,7 +72,7 @@ impl Server {
         Self { address, state }
     }
 
-    pub fn put(&self, path: &str, bytes: Vec<u8>) {
+    pub(super) fn put(&self, path: &str, bytes: Vec<u8>) {
         self.state
             .lock()
             .unwrap()
@@ -80,13 +80,13 @@ impl Server {
             .insert(path.to_owned(), bytes);
     }
 
-    pub fn get(&self, end: &str) -> Vec<u8> {
+    pub(super) fn get(&self, end: &str) -> Vec<u8> {
         let state = self.state.lock().unwrap();
         let found = state.files.iter().find(|(path, _)| path.ends_with(end));
         found.unwrap_or_else(|| panic!("no {end}")).1.clone()
     }
 
-    pub fn break_at(&self, part: &str, fault: Fault) {
+    pub(super) fn break_at(&self, part: &str, fault: Fault) {
         self.state
             .lock()
             .unwrap()
@@ -94,11 +94,11 @@ impl Server {
             .push((part.to_owned(), fault));
     }
 
-    pub fn mend(&self) {
+    pub(super) fn mend(&self) {
         self.state.lock().unwrap().faults.clear();
     }
 
-    pub fn asked(&self, part: &str) -> Vec<Asked> {
+    pub(super) fn asked(&self, part: &str) -> Vec<Asked> {
         let state = self.state.lock().unwrap();
         let all = state.asked.iter().filter(|asked| asked.path.contains(part));
         all.cloned().collect()

@@ -8,14 +8,14 @@ const OID: [u8; 9] = [0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01];
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A signing key.
-pub struct Key {
+pub(super) struct Key {
     pair: Ed25519KeyPair,
     body: Vec<u8>,
 }
 
 impl Key {
     /// The key that grows out of `seed`.
-    pub fn new(seed: u8) -> Self {
+    pub(super) fn new(seed: u8) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
         let mut body = vec![4, 0x60, 0, 0, 0, 22, 9];
         body.extend(OID);
@@ -25,12 +25,12 @@ impl Key {
     }
 
     /// The public key as a keyring.
-    pub fn public(&self) -> Vec<u8> {
+    pub(super) fn public(&self) -> Vec<u8> {
         packet(6, &self.body)
     }
 
     /// `text` with a signature in clear text.
-    pub fn clear_signed(&self, text: &str) -> String {
+    pub(super) fn clear_signed(&self, text: &str) -> String {
         let text = text.trim_end();
         let canonical = text.replace('\n', "\r\n");
         let signature = self.sign(1, canonical.as_bytes());
@@ -41,7 +41,7 @@ impl Key {
     }
 
     /// The signature of `data`, for a file of its own.
-    pub fn detached(&self, data: &[u8]) -> Vec<u8> {
+    pub(super) fn detached(&self, data: &[u8]) -> Vec<u8> {
         armour(&self.sign(0, data)).into_bytes()
     }
 
@@ -72,7 +72,7 @@ impl Key {
 }
 
 /// The hash of `data` in hexadecimal digits.
-pub fn sha256(data: &[u8]) -> String {
+pub(super) fn sha256(data: &[u8]) -> String {
     let hash = digest(&SHA256, data);
     hash.as_ref()
         .iter()

@@ -11,7 +11,7 @@ use crate::memory::{Eventfd, Ram};
 use crate::wire::{NO_REPLY, message};
 
 /// Asks for much, reads nothing, and is gone.
-pub fn deaf(client: &mut Client, choice: &mut Choice) {
+pub(super) fn deaf(client: &mut Client, choice: &mut Choice) {
     for _ in 0..choice.below(64) {
         client.send(command::REGION_READ, 0, access(0, 0, 1 << 16));
     }
@@ -22,7 +22,7 @@ pub fn deaf(client: &mut Client, choice: &mut Choice) {
 }
 
 /// Dies in the middle of a message, which brought descriptors perhaps.
-pub fn cut_off(client: &mut Client, choice: &mut Choice) {
+pub(super) fn cut_off(client: &mut Client, choice: &mut Choice) {
     let ram = Ram::new(4096);
     let body = match choice.below(3) {
         0 => dma_map(choice.below(1 << 30) << 12, 4096, 0),
@@ -41,14 +41,14 @@ pub fn cut_off(client: &mut Client, choice: &mut Choice) {
 }
 
 /// Sends bytes that mean nothing.
-pub fn noise(mut client: Client, choice: &mut Choice) {
+pub(super) fn noise(mut client: Client, choice: &mut Choice) {
     let len = 16 + choice.below(4000) as usize;
     let noise = choice.bytes(len);
     client.wire.send_to_the_deaf(&noise);
 }
 
 /// Sends descriptors that are something else, where none belong, and too many.
-pub fn descriptors(client: &mut Client, choice: &mut Choice) {
+pub(super) fn descriptors(client: &mut Client, choice: &mut Choice) {
     let pipe = rustix::pipe::pipe().unwrap();
     let (eventfd, ram) = (Eventfd::new(), Ram::unsealed(4096));
     let all = [pipe.0.as_fd(), pipe.1.as_fd(), eventfd.as_fd(), ram.as_fd()];
@@ -83,7 +83,7 @@ pub fn descriptors(client: &mut Client, choice: &mut Choice) {
 }
 
 /// Others come while one is there.
-pub fn crowd(client: &mut Client, socket: &Path, choice: &mut Choice) {
+pub(super) fn crowd(client: &mut Client, socket: &Path, choice: &mut Choice) {
     let others: Vec<Client> = (0..choice.below(20))
         .map(|_| Client::connect(socket))
         .collect();
@@ -100,7 +100,7 @@ pub fn crowd(client: &mut Client, socket: &Path, choice: &mut Choice) {
 }
 
 /// SIGUSR1.
-pub fn ask_for_report(server: u32) {
+pub(super) fn ask_for_report(server: u32) {
     let pid = Pid::from_raw(server as i32).unwrap();
     kill_process(pid, Signal::USR1).unwrap();
 }

@@ -9,10 +9,10 @@ use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
 
 /// GIDs of the two functions.
-pub const GIDS: [u64; 2] = [0x15_0001, 0x15_0002];
+pub(crate) const GIDS: [u64; 2] = [0x15_0001, 0x15_0002];
 
 /// The profile of two functions with these faults.
-pub fn profile(faults: &[Value]) -> Value {
+pub(crate) fn profile(faults: &[Value]) -> Value {
     let function =
         |at: usize| json!({ "name": format!("ism{at}"), "gid": format!("{:#x}", GIDS[at]) });
     json!({
@@ -24,7 +24,7 @@ pub fn profile(faults: &[Value]) -> Value {
 }
 
 /// Two drivers that have probed, and a DMB of the second one into which the first one writes.
-pub struct Pair {
+pub(crate) struct Pair {
     pub daemon: Daemon,
     pub control: Control,
     /// `ism0`, the writer.
@@ -38,7 +38,7 @@ pub struct Pair {
 
 impl Pair {
     /// With these faults in the profile.
-    pub fn with(faults: &[Value]) -> Self {
+    pub(crate) fn with(faults: &[Value]) -> Self {
         let (daemon, socket) = served(faults, &[]);
         let control = Control::connect(&socket);
         let probe = |name| Driver::probe(&daemon.socket(name), Via::Bar);
@@ -54,13 +54,13 @@ impl Pair {
     }
 
     /// Without faults.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&[])
     }
 
     /// Waits until a fault with this id was recorded.
     #[track_caller]
-    pub fn wait_for(&self, id: &str) {
+    pub(crate) fn wait_for(&self, id: &str) {
         eventually("the fault is injected", || {
             let events = self.daemon.events();
             events
@@ -71,14 +71,14 @@ impl Pair {
     }
 
     /// Ends the server; what it left behind.
-    pub fn stop(self) -> Stopped {
+    pub(crate) fn stop(self) -> Stopped {
         drop((self.writer, self.owner, self.control));
         self.daemon.stop()
     }
 }
 
 /// A server with two functions and these faults, and its control socket.
-pub fn served(faults: &[Value], arguments: &[&str]) -> (Daemon, PathBuf) {
+pub(crate) fn served(faults: &[Value], arguments: &[&str]) -> (Daemon, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let [socket, file] = ["control", "profile.json"].map(|name| folder.path().join(name));
     std::fs::write(&file, profile(faults).to_string()).unwrap();
@@ -95,7 +95,7 @@ pub fn served(faults: &[Value], arguments: &[&str]) -> (Daemon, PathBuf) {
 }
 
 /// The faults that a server recorded, as id and kind.
-pub fn recorded(stopped: &Stopped) -> Vec<(String, String)> {
+pub(crate) fn recorded(stopped: &Stopped) -> Vec<(String, String)> {
     let text = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
     let faults = stopped.events_named("fault");
     faults

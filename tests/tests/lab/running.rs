@@ -12,17 +12,17 @@ use vfio_user_ism_tests::program::{self, Ended, program};
 
 /// The command line of a lab.
 #[track_caller]
-pub fn arguments(words: &[&str]) -> Args {
+pub(crate) fn arguments(words: &[&str]) -> Args {
     let command = Args::augment_args(clap::Command::new("lab").no_binary_name(true));
     let matches = command.try_get_matches_from(words);
     Args::from_arg_matches(&matches.unwrap_or_else(|error| panic!("{error}"))).unwrap()
 }
 
 /// Guests that take longer to do what a test asks of them fail it, on a machine however busy.
-pub const PATIENCE: Duration = Duration::from_secs(900);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Runs `vfio-user-ism lab` to its end.
-pub fn lab(words: &[&str]) -> Ended {
+pub(crate) fn lab(words: &[&str]) -> Ended {
     let mut command = program::command();
     command.args(["lab", "--timeout", "600"]).args(words);
     command.stdin(Stdio::null());
@@ -31,7 +31,7 @@ pub fn lab(words: &[&str]) -> Ended {
 
 /// Does `test` with a lab whose guests are ready; the server's totals at the end.
 #[track_caller]
-pub fn with_lab<T>(words: &[&str], test: T) -> Value
+pub(crate) fn with_lab<T>(words: &[&str], test: T) -> Value
 where
     T: for<'a> FnOnce(&'a Lab) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
 {
@@ -57,7 +57,7 @@ where
 }
 
 /// What a command prints that must succeed.
-pub async fn says(guest: &Guest, command: &str) -> String {
+pub(crate) async fn says(guest: &Guest, command: &str) -> String {
     let output = guest
         .run(command)
         .await
@@ -71,13 +71,13 @@ pub async fn says(guest: &Guest, command: &str) -> String {
 }
 
 /// The JSON object that a command of the guest tool prints.
-pub async fn tool(guest: &Guest, command: &str) -> Value {
+pub(crate) async fn tool(guest: &Guest, command: &str) -> Value {
     let text = says(guest, &format!("smcd-tool {command}")).await;
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// Starts a server of the guest tool in the background.
-pub async fn serve(guest: &Guest, port: u16) {
+pub(crate) async fn serve(guest: &Guest, port: u16) {
     let command = format!(
         "smcd-tool serve --port {port} >/dev/null 2>/run/serve{port} & echo $! >/run/lab/serve{port}"
     );
@@ -85,12 +85,12 @@ pub async fn serve(guest: &Guest, port: u16) {
 }
 
 /// Ends that server.
-pub async fn stop_serving(guest: &Guest, port: u16) {
+pub(crate) async fn stop_serving(guest: &Guest, port: u16) {
     says(guest, &format!("kill $(cat /run/lab/serve{port})")).await;
 }
 
 /// Interrupts that the guest counted for its ISM function.
-pub async fn interrupts(guest: &Guest) -> u64 {
+pub(crate) async fn interrupts(guest: &Guest) -> u64 {
     let lines = says(guest, "grep 0007:00:00.0 /proc/interrupts").await;
     let counts = lines
         .lines()
@@ -99,12 +99,12 @@ pub async fn interrupts(guest: &Guest) -> u64 {
 }
 
 /// One function's totals.
-pub fn function(report: &Value, number: usize) -> &Value {
+pub(crate) fn function(report: &Value, number: usize) -> &Value {
     &report["functions"][number]
 }
 
 /// Every rule that was broken, with its severity.
-pub fn broken(report: &Value) -> Vec<(String, String)> {
+pub(crate) fn broken(report: &Value) -> Vec<(String, String)> {
     let functions = report["functions"].as_array().unwrap().iter();
     let rules = functions.flat_map(|function| function["rules"].as_array().unwrap());
     let text = |rule: &Value, key: &str| rule[key].as_str().unwrap().to_owned();
@@ -115,7 +115,7 @@ pub fn broken(report: &Value) -> Vec<(String, String)> {
 
 /// Fails if a rule was broken by the unmodified driver: such a rule is wrong.
 #[track_caller]
-pub fn assert_clean(report: &Value) {
+pub(crate) fn assert_clean(report: &Value) {
     let broken = broken(report);
     assert!(
         broken.iter().all(|(_, severity)| severity == "note"),
@@ -126,7 +126,7 @@ pub fn assert_clean(report: &Value) {
 }
 
 /// Descriptors that a process has open.
-pub fn descriptors(process: u32) -> usize {
+pub(crate) fn descriptors(process: u32) -> usize {
     std::fs::read_dir(format!("/proc/{process}/fd"))
         .unwrap()
         .count()

@@ -20,7 +20,7 @@ fn reg_dmb(rig: &mut Rig, iova: u64, len: u32, index: u32) -> Message {
     begin(rig, code::REG_DMB, dmb(iova, len, index, 0xa))
 }
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("header-without-payload", |rig| {
         rig.one.store(2, 0, &header(code::ADD_VLAN_ID, 16))
     }),

@@ -22,7 +22,7 @@ fn moves(rig: &mut Rig, moves: &[(u64, bool)]) -> Message {
     replies.last().unwrap()
 }
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("unknown-dmb", |rig| {
         rig.one.put(target(0x77_0000_0000, 0, false, 0), &[1; 16])
     }),

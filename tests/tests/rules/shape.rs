@@ -21,7 +21,7 @@ fn zpci(rig: &mut Rig, request: impl AsRef<[u8]>) -> Message {
     rig.one.client.write(ZPCI, 16, request.as_ref())
 }
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("split-block-store", |rig| {
         rig.one.register();
         let gid = rig.one.gid();

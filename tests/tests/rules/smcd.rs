@@ -64,7 +64,7 @@ fn both(rig: &mut Rig) -> (Sender<'_>, Sender<'_>) {
     (sender(&mut rig.one, to_two), sender(&mut rig.two, to_one))
 }
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case::new("cdc-not-a-message", |rig| Sender::new(rig).signal(&[0; 32])),
     Case::new("cdc-data-below-ring", |rig| Sender::new(rig).data(8, 16)),
     Case::new("cdc-producer-mismatch", |rig| {

@@ -10,7 +10,7 @@ use crate::session::{recorded, recorded_by};
 
 /// One packet: interface, direction flag, comments, header of the capture, descriptors, message.
 #[derive(Debug)]
-pub struct Packet {
+pub(crate) struct Packet {
     pub interface: usize,
     pub time: u64,
     pub direction: u32,
@@ -30,11 +30,11 @@ impl Packet {
         u32::from_ne_bytes(bytes)
     }
 
-    pub fn command(&self) -> u32 {
+    pub(crate) fn command(&self) -> u32 {
         self.number(2, 2)
     }
 
-    pub fn is_reply(&self) -> bool {
+    pub(crate) fn is_reply(&self) -> bool {
         self.number(8, 4) & 1 == 1
     }
 }
@@ -58,7 +58,7 @@ fn options(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
 }
 
 /// Names of the interfaces, and the packets.
-pub fn read(bytes: &[u8]) -> (Vec<String>, Vec<Packet>) {
+pub(crate) fn read(bytes: &[u8]) -> (Vec<String>, Vec<Packet>) {
     let (mut names, mut packets, mut rest) = (Vec::new(), Vec::new(), bytes);
     assert_eq!((word(rest, 0), word(rest, 8)), (0x0a0d_0d0a, 0x1a2b_3c4d));
     while !rest.is_empty() {

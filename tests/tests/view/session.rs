@@ -6,10 +6,10 @@ use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Via, program};
 
 /// Bytes of the buffers.
-pub const DMB_LEN: u32 = 0x4000;
+pub(crate) const DMB_LEN: u32 = 0x4000;
 
 /// A CDC message.
-pub fn cdc(producer: (u16, u32), consumer: (u16, u32), flags: u8, state: u8) -> Vec<u8> {
+pub(crate) fn cdc(producer: (u16, u32), consumer: (u16, u32), flags: u8, state: u8) -> Vec<u8> {
     let front = Bytes::new().raw(&[0xfe, 0, 0, 0, 0, 0, 0, 0]);
     let producer = front.be16(producer.0).be32(producer.1).be16(0);
     let consumer = producer.be16(consumer.0).be32(consumer.1);
@@ -17,7 +17,7 @@ pub fn cdc(producer: (u16, u32), consumer: (u16, u32), flags: u8, state: u8) -> 
 }
 
 /// Plays the session against the sockets of a daemon that serves the profile `pair`.
-pub fn play(daemon: &Daemon) {
+pub(crate) fn play(daemon: &Daemon) {
     let mut owner = Driver::probe(&daemon.socket("ism0"), Via::Region);
     let mut sender = Driver::probe(&daemon.socket("ism1"), Via::Channel);
     let (to, from) = (owner.gid(), sender.gid());
@@ -61,7 +61,7 @@ pub fn play(daemon: &Daemon) {
 }
 
 /// What a session left behind.
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The events.
     pub events: Vec<serde_json::Value>,
     /// Folder with `events`, `capture` and what a test puts there.
@@ -70,18 +70,18 @@ pub struct Recorded {
 
 impl Recorded {
     /// The path of a file in the folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
 
 /// Records the session with more arguments for the server.
-pub fn recorded(arguments: &[&str]) -> Recorded {
+pub(crate) fn recorded(arguments: &[&str]) -> Recorded {
     recorded_by(arguments, play)
 }
 
 /// Records what `play` does.
-pub fn recorded_by(arguments: &[&str], play: impl FnOnce(&Daemon)) -> Recorded {
+pub(crate) fn recorded_by(arguments: &[&str], play: impl FnOnce(&Daemon)) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("capture");
     let profile = program::profile("pair");

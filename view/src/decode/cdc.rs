@@ -3,13 +3,13 @@
 use super::{Fields, be};
 
 /// Bytes of a message, and of the room for it at the front of a DMB.
-pub const LEN: usize = 32;
+pub(crate) const LEN: usize = 32;
 /// The first byte of a message.
 const TYPE: u8 = 0xfe;
 
 /// A position in a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// How often the ring came round, modulo 65,536.
     pub wrap: u16,
     /// Bytes from the start of the ring.
@@ -18,7 +18,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// Bytes from `before` to this one in a ring of `size` bytes, negative if it is behind.
-    pub fn ahead_of(self, before: Cursor, size: u32) -> i64 {
+    pub(crate) fn ahead_of(self, before: Cursor, size: u32) -> i64 {
         let rounds = i64::from(self.wrap.wrapping_sub(before.wrap).cast_signed());
         rounds * i64::from(size) + i64::from(self.count) - i64::from(before.count)
     }
@@ -26,7 +26,7 @@ impl Cursor {
 
 /// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cdc {
+pub(crate) struct Cdc {
     /// How far the sender has written into the DMB that the message is in.
     pub producer: Cursor,
     /// How far the sender has read from its own DMB.
@@ -50,7 +50,7 @@ const CONNECTION_FLAGS: [(u8, &str); 3] =
 
 impl Cdc {
     /// Reads a message; `None` for bytes that are none.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != LEN || bytes.first() != Some(&TYPE) {
             return None;
         }
@@ -69,7 +69,7 @@ impl Cdc {
     }
 
     /// The flags that are set, in words.
-    pub fn flags(&self) -> String {
+    pub(crate) fn flags(&self) -> String {
         let set = |flags: u8, names: &[(u8, &'static str)]| -> Vec<&'static str> {
             let set = names.iter().filter(|(bit, _)| flags & bit != 0);
             set.map(|(_, name)| *name).collect()
@@ -80,7 +80,7 @@ impl Cdc {
     }
 
     /// The fields of the message.
-    pub fn fields(&self) -> Fields {
+    pub(crate) fn fields(&self) -> Fields {
         let cursor = |cursor: Cursor| format!("wrap {}, count {}", cursor.wrap, cursor.count);
         let flags = self.flags();
         vec![
@@ -98,7 +98,7 @@ impl Cdc {
     }
 
     /// One line that tells the message.
-    pub fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         let flags = self.flags();
         format!(
             "CDC prod {}/{} cons {}/{}{}{flags}",

@@ -8,7 +8,7 @@ use super::{Fields, be, hex};
 type Field = (&'static str, usize, usize);
 
 /// The fields behind the header of a request.
-pub fn request_fields(code: u32) -> &'static [Field] {
+pub(crate) fn request_fields(code: u32) -> &'static [Field] {
     match Command::from_code(code) {
         Some(Command::RegSba) => &[("sba", 8, 8)],
         Some(Command::RegIeq) => &[("ieq", 8, 8), ("len", 16, 8)],
@@ -34,7 +34,7 @@ pub fn request_fields(code: u32) -> &'static [Field] {
 }
 
 /// The fields behind the header of a successful response, without the list of VLANs.
-pub fn response_fields(code: u32) -> &'static [Field] {
+pub(crate) fn response_fields(code: u32) -> &'static [Field] {
     match Command::from_code(code) {
         Some(Command::ReadGid) => &[("gid", 8, 8)],
         Some(Command::RegDmb) => &[("dmb_tok", 8, 8)],
@@ -81,14 +81,14 @@ fn taken_apart(fields: &[Field], bytes: &[u8]) -> Fields {
 }
 
 /// The fields of a request, header included.
-pub fn request(code: u32, bytes: &[u8]) -> Fields {
+pub(crate) fn request(code: u32, bytes: &[u8]) -> Fields {
     let mut fields = taken_apart(&[("cmd", 0, 4), ("length", 6, 2)], bytes);
     fields.extend(taken_apart(request_fields(code), bytes));
     fields
 }
 
 /// The fields of a response, header included.
-pub fn response(code: u32, response_code: u16, bytes: &[u8]) -> Fields {
+pub(crate) fn response(code: u32, response_code: u16, bytes: &[u8]) -> Fields {
     let mut fields = taken_apart(&[("cmd", 0, 4), ("length", 6, 2)], bytes);
     fields.push((
         "ret",
@@ -108,7 +108,7 @@ pub fn response(code: u32, response_code: u16, bytes: &[u8]) -> Fields {
 }
 
 /// The meaning of a response code of this server.
-pub fn outcome(code: u16) -> &'static str {
+pub(crate) fn outcome(code: u16) -> &'static str {
     match code {
         0 => "success",
         1 => "no command ran since the reset",
@@ -131,7 +131,13 @@ pub fn outcome(code: u16) -> &'static str {
 }
 
 /// One line that tells a command: its name and what matters of it.
-pub fn label(code: u32, name: &str, request: &[u8], response_code: u16, response: &[u8]) -> String {
+pub(crate) fn label(
+    code: u32,
+    name: &str,
+    request: &[u8],
+    response_code: u16,
+    response: &[u8],
+) -> String {
     let of = |at, len| be(request, at, len).unwrap_or(0);
     let arguments = match Command::from_code(code) {
         Some(Command::RegSba) => format!(" at {:#x}", of(8, 8)),

@@ -3,20 +3,20 @@
 //! Layouts: Linux 6.12 `drivers/s390/net/ism.h` (commands, addresses, event queue) and
 //! `net/smc/smc_cdc.h` (CDC). Everything is big endian.
 
-pub mod cdc;
-pub mod command;
-pub mod queue;
+pub(crate) mod cdc;
+pub(crate) mod command;
+pub(crate) mod queue;
 
 /// Names and values of what is shown beside a row.
-pub type Fields = Vec<(&'static str, String)>;
+pub(crate) type Fields = Vec<(&'static str, String)>;
 
 /// A number as the driver's sources write it.
-pub fn hex(value: impl Into<u64>) -> String {
+pub(crate) fn hex(value: impl Into<u64>) -> String {
     format!("{:#x}", value.into())
 }
 
 /// The big-endian number of `len` (at most 8) bytes at `at`; `None` if they are not all there.
-pub fn be(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
+pub(crate) fn be(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(len)?)?;
     Some(
         field
@@ -26,7 +26,7 @@ pub fn be(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
 }
 
 /// A number of bytes with a unit that is easy to read.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),
         _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),

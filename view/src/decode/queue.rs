@@ -5,7 +5,7 @@
 use super::{Fields, hex};
 
 /// The name of an event type.
-pub fn type_name(event_type: u32) -> &'static str {
+pub(crate) fn type_name(event_type: u32) -> &'static str {
     match event_type {
         0 => "buffer event",
         1 => "device event",
@@ -15,7 +15,7 @@ pub fn type_name(event_type: u32) -> &'static str {
 }
 
 /// What a code says, within its type.
-pub fn code_name(event_type: u32, code: u32) -> String {
+pub(crate) fn code_name(event_type: u32, code: u32) -> String {
     match (event_type, code) {
         (0, 2) => "the owner of the DMB is in error".to_owned(),
         (0, 3) => "the user of the DMB is in error".to_owned(),
@@ -31,7 +31,7 @@ pub fn code_name(event_type: u32, code: u32) -> String {
 }
 
 /// What a software event says between SMC-D peers.
-pub fn software_event(code: u32) -> String {
+pub(crate) fn software_event(code: u32) -> String {
     match code {
         0x80 => "SHUTDOWN".to_owned(),
         0x83 => "TESTLINK".to_owned(),
@@ -40,7 +40,7 @@ pub fn software_event(code: u32) -> String {
 }
 
 /// The fields of an entry. The info of a software event is taken apart as SMC does.
-pub fn fields(event_type: u32, code: u32, token: u64, info: u64) -> Fields {
+pub(crate) fn fields(event_type: u32, code: u32, token: u64, info: u64) -> Fields {
     let mut fields = vec![
         ("type", format!("{event_type} ({})", type_name(event_type))),
         (

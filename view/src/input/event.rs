@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// A line: what all lines have, and the event.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[allow(missing_docs, reason = "docs/events.md tells the fields")]
-pub struct Line {
+pub(crate) struct Line {
     pub schema_version: u32,
     pub seq: u64,
     pub time_us: u64,
@@ -19,7 +19,7 @@ pub struct Line {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "docs/events.md tells the fields")]
-pub enum Event {
+pub(crate) enum Event {
     Connected {
         pid: Option<i32>,
         channel: bool,
@@ -127,7 +127,7 @@ pub enum Event {
 /// Bytes that are hexadecimal text in the file.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "std::borrow::Cow<str>")]
-pub struct Hex(pub Vec<u8>);
+pub(crate) struct Hex(pub Vec<u8>);
 
 impl TryFrom<std::borrow::Cow<'_, str>> for Hex {
     type Error = String;

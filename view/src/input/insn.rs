@@ -7,7 +7,7 @@ use super::event::Hex;
 /// A zPCI instruction that a guest executed.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[allow(missing_docs, reason = "plugin/README.md tells the fields")]
-pub struct Insn {
+pub(crate) struct Insn {
     pub seq: u64,
     pub vcpu: u32,
     pub insn: String,
@@ -29,7 +29,7 @@ pub struct Insn {
 /// A program exception.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[allow(missing_docs, reason = "plugin/README.md tells the fields")]
-pub struct Exception {
+pub(crate) struct Exception {
     pub code: Option<u16>,
     pub name: String,
 }

@@ -15,7 +15,7 @@ const AHEAD: usize = 256;
 
 /// The lines of several files, each with the number of its file.
 #[derive(Debug)]
-pub struct Merged {
+pub(crate) struct Merged {
     files: Vec<Ahead>,
     /// Lines to be given before anything else.
     due: VecDeque<(usize, u64, Item)>,
@@ -34,7 +34,7 @@ impl Merged {
     ///
     /// # Errors
     /// [`Error::Read`].
-    pub fn open(paths: &[PathBuf]) -> Result<Self, Error> {
+    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let open = |path: &PathBuf| {
             Ok(Ahead {
                 source: Source::open(path)?,
@@ -50,7 +50,7 @@ impl Merged {
     }
 
     /// Bytes read so far, of all files.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.source.bytes()).sum()
     }
 
@@ -59,7 +59,7 @@ impl Merged {
     /// # Errors
     /// [`Error::Read`] and [`Error::Line`].
     #[allow(clippy::should_implement_trait, reason = "it can fail")]
-    pub fn next(&mut self) -> Result<Option<(usize, u64, Item)>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, u64, Item)>, Error> {
         if let Some(due) = self.due.pop_front() {
             return Ok(Some(due));
         }

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-pub use event::{Event, Line};
-pub use insn::Insn;
-pub use merge::Merged;
+pub(crate) use event::{Event, Line};
+pub(crate) use insn::Insn;
+pub(crate) use merge::Merged;
 
 use crate::Error;
 
@@ -19,7 +19,7 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// One line.
 #[derive(Clone, Debug)]
-pub enum Item {
+pub(crate) enum Item {
     /// A line of the server's event file.
     Event(Box<Line>),
     /// An instruction that the plugin recorded.
@@ -30,7 +30,7 @@ pub enum Item {
 
 /// One file, line by line.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     reader: BufReader<File>,
     buffer: Vec<u8>,
@@ -44,7 +44,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Read`].
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
@@ -58,13 +58,8 @@ impl Source {
         })
     }
 
-    /// The file's path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Bytes read so far.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -74,7 +69,7 @@ impl Source {
     /// # Errors
     /// [`Error::Read`] and [`Error::Line`].
     #[allow(clippy::should_implement_trait, reason = "it can fail")]
-    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Item>, Error> {
         loop {
             if !self.buffer.ends_with(b"\n") {
                 let read = self.reader.read_until(b'\n', &mut self.buffer);

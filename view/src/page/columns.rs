@@ -25,7 +25,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub fn push(&mut self, row: &Row) {
+    pub(super) fn push(&mut self, row: &Row) {
         self.rows += 1;
         self.at.extend(row.at.to_le_bytes());
         self.count.extend(row.count.to_le_bytes());
@@ -38,12 +38,12 @@ impl Columns {
         self.rule.push(row.rule);
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows
     }
 
     /// The columns by name, packed.
-    pub fn packed(&self) -> [(&'static str, String); 8] {
+    pub(super) fn packed(&self) -> [(&'static str, String); 8] {
         let columns: [(&'static str, &[u8]); 8] = [
             ("at", &self.at),
             ("count", &self.count),

@@ -21,7 +21,7 @@ use crate::session::{Kind, LaneKind, Row, Session};
 use columns::Columns;
 
 /// Rows whose text is packed together.
-pub const CHUNK: usize = 2048;
+pub(crate) const CHUNK: usize = 2048;
 /// Points of a ring's fill that a page holds.
 const MOST_FILLS: usize = 200_000;
 
@@ -81,13 +81,13 @@ fn packed(bytes: &[u8]) -> String {
 
 /// A page in the making.
 #[derive(Debug, Default)]
-pub struct Page {
+pub(crate) struct Page {
     events: Packed,
 }
 
 impl Page {
     /// Takes the row of one line.
-    pub fn event(&mut self, row: &Row) {
+    pub(crate) fn event(&mut self, row: &Row) {
         self.events.push(row);
     }
 
@@ -95,7 +95,12 @@ impl Page {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn write(self, session: &Session, files: &[PathBuf], path: &Path) -> Result<(), Error> {
+    pub(crate) fn write(
+        self,
+        session: &Session,
+        files: &[PathBuf],
+        path: &Path,
+    ) -> Result<(), Error> {
         let failed = |source| Error::Write {
             path: path.to_owned(),
             source,

@@ -29,7 +29,7 @@ const HARMLESS_LEN: u32 = 16;
 
 /// A connection, and what is under way on it.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     stream: UnixStream,
     /// Numbers of the server's commands: recorded ones and those of now.
     ids: HashMap<u16, u16>,
@@ -38,7 +38,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -50,7 +50,7 @@ impl Connection {
     }
 
     /// Sends a recorded message, with new descriptors of the recorded kinds and sizes.
-    pub fn send(
+    pub(super) fn send(
         &mut self,
         message: &[u8],
         descriptors: &[Descriptor],
@@ -84,7 +84,7 @@ impl Connection {
     }
 
     /// Receives the message that takes the place of a recorded one.
-    pub fn receive(&mut self, recorded: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn receive(&mut self, recorded: &[u8]) -> Result<Vec<u8>> {
         let message = self.message()?;
         let ids = |bytes: &[u8]| {
             let header = Header::decode(bytes.first_chunk()?);
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// Waits until messages that want no answer are carried out: the server answers in order.
-    pub fn settle(&mut self) -> Result<()> {
+    pub(super) fn settle(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.unanswered) {
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Ends the connection and waits until the server has seen it.
-    pub fn leave(mut self) {
+    pub(super) fn leave(mut self) {
         let _ = self.settle();
         let _ = self.stream.shutdown(Shutdown::Write);
         let _ = self.stream.read_to_end(&mut Vec::new());
@@ -151,7 +151,7 @@ impl Connection {
 
 /// Memory and files that take the place of recorded ones, by their numbers.
 #[derive(Debug, Default)]
-pub struct Files(HashMap<u64, OwnedFd>);
+pub(super) struct Files(HashMap<u64, OwnedFd>);
 
 impl Files {
     /// A descriptor like a recorded one: of the same file as others with its number.

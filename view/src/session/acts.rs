@@ -32,7 +32,7 @@ type Kind8 = u8;
 
 impl Acts {
     /// Takes a line of a server.
-    pub fn event(&mut self, session: &mut Session, row: &Row, line: &Line) {
+    pub(super) fn event(&mut self, session: &mut Session, row: &Row, line: &Line) {
         let own = match row.kind {
             Kind::Interrupt => row.to,
             _ if matches!(line.event, Event::Load { .. } | Event::ConfigRead { .. }) => row.to,
@@ -113,7 +113,7 @@ impl Acts {
     }
 
     /// Takes a line of the plugin.
-    pub fn other(&mut self, session: &mut Session, row: &Row) {
+    pub(super) fn other(&mut self, session: &mut Session, row: &Row) {
         if row.kind == Kind::Instruction && !row.failed {
             self.run(row, row.from);
         } else {
@@ -123,7 +123,7 @@ impl Acts {
     }
 
     /// Nothing follows.
-    pub fn finish(mut self, session: &mut Session) {
+    pub(super) fn finish(mut self, session: &mut Session) {
         session
             .acts
             .extend(self.commands.drain().map(|(_, row)| row));

@@ -10,7 +10,7 @@ use crate::decode::cdc::{self, Cdc, Cursor};
 
 /// How full a ring was after a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
+pub(crate) struct Fill {
     /// Number of the line.
     pub at: u32,
     /// Microseconds of the line.
@@ -21,7 +21,7 @@ pub struct Fill {
 
 /// One DMB, from its registration to its end.
 #[derive(Clone, Debug)]
-pub struct Dmb {
+pub(crate) struct Dmb {
     /// Its token.
     pub token: u64,
     /// Lane of the function whose memory it is.
@@ -46,14 +46,14 @@ pub struct Dmb {
 
 impl Dmb {
     /// Bytes of the ring behind the room for CDC messages.
-    pub fn ring(&self) -> u32 {
+    pub(crate) fn ring(&self) -> u32 {
         self.len.saturating_sub(cdc::LEN as u32)
     }
 }
 
 /// All DMBs, in the order in which they came up.
 #[derive(Debug, Default)]
-pub struct Dmbs {
+pub(crate) struct Dmbs {
     all: Vec<Dmb>,
     /// Which one has a token of a file's fabric now. The owner's lane tells the file.
     now: HashMap<(usize, u64), usize>,
@@ -63,7 +63,7 @@ pub struct Dmbs {
 
 impl Dmbs {
     /// All DMBs; that of number N is at N - 1.
-    pub fn all(&self) -> &[Dmb] {
+    pub(crate) fn all(&self) -> &[Dmb] {
         &self.all
     }
 

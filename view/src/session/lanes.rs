@@ -10,7 +10,7 @@ const MOST: usize = NO_LANE as usize - 1;
 
 /// What a lane stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LaneKind {
+pub(crate) enum LaneKind {
     /// A function, with the guest behind it.
     Function,
     /// All functions of one server.
@@ -21,7 +21,7 @@ pub enum LaneKind {
 
 /// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lane {
+pub(crate) struct Lane {
     /// What is written above it.
     pub name: String,
     /// What it stands for.
@@ -32,14 +32,14 @@ pub struct Lane {
 
 /// All lanes, in the order in which they came up.
 #[derive(Debug, Default)]
-pub struct Lanes {
+pub(crate) struct Lanes {
     all: Vec<Lane>,
     known: HashMap<(usize, LaneKind, String), u8>,
 }
 
 impl Lanes {
     /// All lanes.
-    pub fn all(&self) -> &[Lane] {
+    pub(crate) fn all(&self) -> &[Lane] {
         &self.all
     }
 
@@ -71,7 +71,7 @@ impl Lanes {
     }
 
     /// The name of a lane.
-    pub fn name(&self, lane: u8) -> &str {
+    pub(crate) fn name(&self, lane: u8) -> &str {
         self.all
             .get(usize::from(lane))
             .map_or("?", |lane| &lane.name)

@@ -1,8 +1,8 @@
 //! A session as rows: lanes, DMBs, rings, and three levels of detail.
 //!
-//! The rows of [`Level::Events`] are the lines of the files. Those of [`Level::Acts`] are what lines
-//! make together: a command with its stores and loads, a send with all its moves (`acts`). Those of
-//! [`Level::Story`] are runs of acts that are alike (`story`).
+//! A row of the first level, events, is one line of a file. A row of the second level, acts, stands for
+//! lines that belong together: a command with its stores and loads, a send with all its moves. A row of
+//! the third level, story, stands for a run of acts that are alike.
 
 mod acts;
 mod dmbs;
@@ -12,29 +12,18 @@ mod story;
 
 use std::borrow::Cow;
 
-pub use dmbs::{Dmb, Dmbs, Fill};
-pub use lanes::{Lane, LaneKind, Lanes};
+pub(crate) use dmbs::{Dmb, Dmbs};
+pub(crate) use lanes::{LaneKind, Lanes};
 
 use crate::Error;
 use crate::input::{Event, Item, Line, Merged};
 use acts::Acts;
 
-/// How much one row tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Every line.
-    Events,
-    /// One row for what lines make together.
-    Acts,
-    /// One row for acts that are alike and follow each other.
-    Story,
-}
-
 /// What a row is about. The numbers are those of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the names say it")]
-pub enum Kind {
+pub(crate) enum Kind {
     Client = 0,
     Command = 1,
     Move = 2,
@@ -51,7 +40,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind with its name, by number.
-    pub const ALL: [(Kind, &'static str); 12] = [
+    pub(crate) const ALL: [(Kind, &'static str); 12] = [
         (Kind::Client, "clients"),
         (Kind::Command, "commands"),
         (Kind::Move, "moves"),
@@ -68,14 +57,14 @@ impl Kind {
 }
 
 /// A lane that is none.
-pub const NO_LANE: u8 = u8::MAX;
+pub(crate) const NO_LANE: u8 = u8::MAX;
 
 /// Names and values of what is shown beside a row.
-pub type Fields = Vec<(Cow<'static, str>, String)>;
+pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
 
 /// One row.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Number of its first line in the order of all files, from 0.
     pub at: u32,
     /// Lines that it stands for.
@@ -104,18 +93,18 @@ pub struct Row {
     pub fields: Fields,
 }
 
-/// A whole session; its rows of [`Level::Events`] went to whoever wanted them.
+/// A whole session, without the rows of the first level: the caller took those one by one.
 #[derive(Debug, Default)]
-pub struct Session {
+pub(crate) struct Session {
     /// Functions, fabrics and guests.
     pub lanes: Lanes,
     /// Every DMB that was registered or used.
     pub dmbs: Dmbs,
     /// Ids of the rules that were broken, in the order in which it happened.
     pub rules: Vec<String>,
-    /// Rows of [`Level::Acts`].
+    /// Rows of the second level.
     pub acts: Vec<Row>,
-    /// Rows of [`Level::Story`].
+    /// Rows of the third level.
     pub story: Vec<Row>,
     /// Lines in all.
     pub lines: u32,
@@ -129,7 +118,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of reading, of `events`, and [`Error::TooMany`].
-    pub fn read(
+    pub(crate) fn read(
         mut input: Merged,
         mut events: impl FnMut(Row, u64) -> Result<(), Error>,
     ) -> Result<Self, Error> {

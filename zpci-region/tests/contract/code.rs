@@ -312,7 +312,7 @@ fn capability(image: &[u8]) -> Fields {
 }
 
 /// Everything with its places.
-pub fn layouts() -> Layouts {
+pub(crate) fn layouts() -> Layouts {
     let chain = capabilities(true);
     let list = [
         ("vui_message", message()),
@@ -333,7 +333,7 @@ pub fn layouts() -> Layouts {
 }
 
 /// Sizes of what is sent whole.
-pub fn sizes() -> BTreeMap<String, usize> {
+pub(crate) fn sizes() -> BTreeMap<String, usize> {
     let chain = capabilities(true);
     let region = region_image();
     let list = [
@@ -355,7 +355,7 @@ pub fn sizes() -> BTreeMap<String, usize> {
 }
 
 /// All constants.
-pub fn constants() -> BTreeMap<String, u64> {
+pub(crate) fn constants() -> BTreeMap<String, u64> {
     let header = Header::command(1, Command::Version, 16);
     let refused = header.error_reply(Errno::EINVAL);
     let reply = header.reply(16).flags;

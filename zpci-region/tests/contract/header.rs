@@ -8,7 +8,7 @@ use std::process::Command;
 use super::layout::{Fields, Layouts};
 
 /// What the compiler says of the header.
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// Sizes of the structures.
     pub sizes: BTreeMap<String, usize>,
     /// Their fields.
@@ -17,7 +17,7 @@ pub struct Compiled {
     pub constants: BTreeMap<String, u64>,
 }
 
-pub fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
@@ -53,7 +53,7 @@ fn names(text: &str) -> (BTreeMap<String, Vec<String>>, Vec<String>) {
 }
 
 /// Compiles the header by itself, with warnings as errors, and has the program tell its layouts.
-pub fn compile() -> Compiled {
+pub(crate) fn compile() -> Compiled {
     let text = std::fs::read_to_string(header()).unwrap();
     let (structures, constants) = names(&text);
     let mut program =

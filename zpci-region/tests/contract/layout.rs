@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 /// Offset and size of each field.
-pub type Fields = BTreeMap<String, (usize, usize)>;
+pub(crate) type Fields = BTreeMap<String, (usize, usize)>;
 /// Fields of each structure.
-pub type Layouts = BTreeMap<String, Fields>;
+pub(crate) type Layouts = BTreeMap<String, Fields>;
 
 /// The fields that code gives a meaning: all but those that pad.
-pub fn meaningful(fields: &Fields) -> Fields {
+pub(crate) fn meaningful(fields: &Fields) -> Fields {
     let fields = fields.iter();
     let fields = fields.filter(|(name, _)| !name.starts_with("reserved"));
     fields.map(|(name, place)| (name.clone(), *place)).collect()
 }
 
 /// Each byte of a structure belongs to one field.
-pub fn assert_dense(name: &str, size: usize, fields: &Fields) {
+pub(crate) fn assert_dense(name: &str, size: usize, fields: &Fields) {
     let mut places: Vec<_> = fields.values().copied().collect();
     places.sort_unstable();
     let end = places.iter().fold(0, |end, (offset, size)| {

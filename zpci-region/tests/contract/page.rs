@@ -6,7 +6,7 @@ use super::header::repository;
 use super::layout::Layouts;
 
 /// Layouts and constants as the page tells them.
-pub fn read() -> (Layouts, BTreeMap<String, u64>) {
+pub(crate) fn read() -> (Layouts, BTreeMap<String, u64>) {
     let text = std::fs::read_to_string(repository().join("docs/contract.md")).unwrap();
     let mut layouts = Layouts::new();
     let mut constants = BTreeMap::new();

@@ -49,7 +49,7 @@ impl Model {
     }
 
     /// A store into BAR 0; false if it has no effect.
-    pub fn data(&mut self, f: usize, offset: u64, data: &[u8]) -> bool {
+    pub(crate) fn data(&mut self, f: usize, offset: u64, data: &[u8]) -> bool {
         self.heard(f);
         let (token, element) = (offset >> 32 << 32, offset >> 24 & 0xff);
         let (signal, at) = (offset >> 23 & 1 == 1, offset & 0x7f_ffff);

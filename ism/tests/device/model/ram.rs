@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 /// Bytes of guests that are not zero, by function and iova.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ram(BTreeMap<(usize, u64), u8>);
+pub(crate) struct Ram(BTreeMap<(usize, u64), u8>);
 
 impl Ram {
-    pub fn write(&mut self, f: usize, iova: u64, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, f: usize, iova: u64, bytes: &[u8]) {
         for (at, byte) in (iova..).zip(bytes) {
             match *byte {
                 0 => self.0.remove(&(f, at)),
@@ -16,7 +16,7 @@ impl Ram {
         }
     }
 
-    pub fn or(&mut self, f: usize, iova: u64, bits: &[u8]) {
+    pub(crate) fn or(&mut self, f: usize, iova: u64, bits: &[u8]) {
         for (at, bits) in (iova..).zip(bits) {
             let old = self.0.get(&(f, at)).copied().unwrap_or(0);
             self.write(f, at, &[old | bits]);
@@ -24,7 +24,7 @@ impl Ram {
     }
 
     /// What a driver's interrupt handler does to a page of bits.
-    pub fn clear(&mut self, f: usize, iova: u64, len: u64) {
+    pub(crate) fn clear(&mut self, f: usize, iova: u64, len: u64) {
         self.0
             .retain(|(of, at), _| *of != f || !(iova..iova + len).contains(at));
     }

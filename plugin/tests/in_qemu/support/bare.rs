@@ -18,23 +18,23 @@ const FINAL_PSW: u16 = 0x200;
 const CLP_LIST: usize = 0x8000;
 const CLP_ENABLE: usize = 0x8400;
 const CLP_DISABLE: usize = 0x8500;
-pub const CLP_FUNCTION: usize = 0x8600;
-pub const CLP_GROUP: usize = 0x8800;
-pub const RESPONSE: i32 = 32;
+pub(crate) const CLP_FUNCTION: usize = 0x8600;
+pub(crate) const CLP_GROUP: usize = 0x8800;
+pub(crate) const RESPONSE: i32 = 32;
 /// Program-new, program-old and restart-new PSW (z/Architecture, assigned storage).
 const PROGRAM_NEW: i32 = 0x1D0;
-pub const PROGRAM_OLD: u16 = 0x150;
+pub(crate) const PROGRAM_OLD: u16 = 0x150;
 const RESTART_NEW: i32 = 0x1A0;
 /// 31-bit addressing, all interruptions off.
 const MASK: u64 = 0x8000_0000;
 
 /// Where the handle of a function is kept, shifted as requests have it; by a number from 0.
-pub fn kept(number: usize) -> i32 {
+pub(crate) fn kept(number: usize) -> i32 {
     i32::try_from(0x300 + 8 * number).unwrap()
 }
 
 /// A guest being written.
-pub struct Guest {
+pub(crate) struct Guest {
     /// Its code.
     pub code: Assembler,
     data: Vec<(usize, Vec<u8>)>,
@@ -42,12 +42,12 @@ pub struct Guest {
 
 impl Guest {
     /// One whose program exceptions go on where the old PSW says.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_handler(|_| {})
     }
 
     /// The same with a handler that does something before.
-    pub fn with_handler(write: impl FnOnce(&mut Assembler)) -> Self {
+    pub(crate) fn with_handler(write: impl FnOnce(&mut Assembler)) -> Self {
         let mut code = Assembler::new();
         let start = code.label();
         code.brcl(Condition::Always, start);
@@ -84,7 +84,7 @@ impl Guest {
     }
 
     /// Puts bytes into the image.
-    pub fn put(&mut self, at: usize, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, at: usize, bytes: &[u8]) {
         self.data.push((at, bytes.to_vec()));
     }
 
@@ -94,7 +94,7 @@ impl Guest {
     }
 
     /// Finds the function with this fid, enables it and keeps its handle.
-    pub fn enable(&mut self, fid: i16, number: usize) {
+    pub(crate) fn enable(&mut self, fid: i16, number: usize) {
         self.clp(CLP_LIST);
         let code = &mut self.code;
         let found = code.label();
@@ -118,7 +118,7 @@ impl Guest {
     }
 
     /// Disables the function; its handle is kept as it was.
-    pub fn disable(&mut self, number: usize) {
+    pub(crate) fn disable(&mut self, number: usize) {
         self.code.load_constant(Gr::R4, CLP_DISABLE as u64);
         self.code.llgf(Gr::R5, kept(number), Gr::R0);
         self.code.sty(Gr::R5, 16, Gr::R4);
@@ -126,7 +126,7 @@ impl Guest {
     }
 
     /// Queries the function and its group.
-    pub fn query(&mut self, number: usize) {
+    pub(crate) fn query(&mut self, number: usize) {
         self.code.load_constant(Gr::R4, CLP_FUNCTION as u64);
         self.code.llgf(Gr::R5, kept(number), Gr::R0);
         self.code.sty(Gr::R5, 16, Gr::R4);
@@ -139,14 +139,20 @@ impl Guest {
     }
 
     /// Makes the request register of a function.
-    pub fn request(&mut self, register: Gr, number: usize, pcias: u64, length: u64) {
+    pub(crate) fn request(&mut self, register: Gr, number: usize, pcias: u64, length: u64) {
         self.code.load_constant(Gr::R1, pcias << 16 | length);
         self.code.lg(register, kept(number), Gr::R0);
         self.code.ogr(register, Gr::R1);
     }
 
     /// PCISTB of `length` bytes at a real address, to an offset.
-    pub fn store_block(&mut self, number: usize, place: (u64, u64), length: u64, source: u64) {
+    pub(crate) fn store_block(
+        &mut self,
+        number: usize,
+        place: (u64, u64),
+        length: u64,
+        source: u64,
+    ) {
         let (pcias, offset) = place;
         self.request(Gr::R4, number, pcias, length);
         self.code.load_constant(Gr::R5, offset);
@@ -155,14 +161,14 @@ impl Guest {
     }
 
     /// PCILG of 8 bytes of BAR 2.
-    pub fn load(&mut self, number: usize, offset: u64) {
+    pub(crate) fn load(&mut self, number: usize, offset: u64) {
         self.request(Gr::R4, number, 2, 8);
         self.code.load_constant(Gr::R5, offset);
         self.code.emit(&zpci::pcilg(Gr::R2, Gr::R4));
     }
 
     /// Starts CPU 1 at `label`.
-    pub fn start_second_cpu(&mut self, label: Label) {
+    pub(crate) fn start_second_cpu(&mut self, label: Label) {
         self.new_psw(RESTART_NEW, label);
         self.code.lghi(Gr::R1, 0);
         self.code.lghi(Gr::R2, 1);
@@ -173,12 +179,12 @@ impl Guest {
     }
 
     /// The end of the guest, and then of QEMU.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.code.lpswe(FINAL_PSW, Gr::R0);
     }
 
     /// Writes the image into `folder`.
-    pub fn write(mut self, folder: &Path) -> PathBuf {
+    pub(crate) fn write(mut self, folder: &Path) -> PathBuf {
         self.end();
         let code = self.code.finish().unwrap().bytes().to_vec();
         self.data.push((CODE, code));
@@ -205,7 +211,7 @@ fn clp(command: u16, response: u16, operation: u8, spaces: u8) -> Vec<u8> {
 }
 
 /// Arguments of a machine with functions of these fids at these sockets.
-pub fn machine(functions: &[(u32, &Path)]) -> Vec<String> {
+pub(crate) fn machine(functions: &[(u32, &Path)]) -> Vec<String> {
     let mut arguments: Vec<String> = [
         "-object",
         "memory-backend-memfd,id=ram,size=512M,share=on",

@@ -10,17 +10,17 @@ use super::bare::{Guest, machine};
 use super::{Run, run_plugin};
 
 /// A place in the command BAR that means nothing to the device.
-pub const SCRATCH: u64 = 0x800;
+pub(crate) const SCRATCH: u64 = 0x800;
 /// Where guests keep their data.
-pub const DATA: u64 = 0x9000;
+pub(crate) const DATA: u64 = 0x9000;
 
 /// Runs a guest with `ism0` of the server as function 8, forwarded.
-pub fn run_guest(guest: Guest, server: &Daemon) -> Run {
+pub(crate) fn run_guest(guest: Guest, server: &Daemon) -> Run {
     run_guest_with("", guest, server)
 }
 
 /// The same with more arguments for the plugin, each with a comma in front.
-pub fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
+pub(crate) fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let image = guest.write(folder.path());
     let mut arguments = machine(&[(8, &server.only())]);
@@ -30,12 +30,12 @@ pub fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
     run_plugin(&format!("{forward}{more}"), &arguments)
 }
 
-pub fn forward(channel: &Path, fid: u32) -> String {
+pub(crate) fn forward(channel: &Path, fid: u32) -> String {
     format!(",forward={},fid={fid}", channel.display())
 }
 
 /// The records of loads and stores.
-pub fn accesses(run: &Run) -> Vec<&Value> {
+pub(crate) fn accesses(run: &Run) -> Vec<&Value> {
     run.lines
         .iter()
         .filter(|line| {
@@ -47,7 +47,7 @@ pub fn accesses(run: &Run) -> Vec<&Value> {
 }
 
 /// What the device saw in BAR 0 and 2.
-pub fn stores(server: &Daemon) -> Vec<Value> {
+pub(crate) fn stores(server: &Daemon) -> Vec<Value> {
     let events = server.events().into_iter();
     events.filter(|event| event["event"] == "store").collect()
 }

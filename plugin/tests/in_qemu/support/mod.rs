@@ -9,12 +9,12 @@ use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
 use vfio_user_ism_tests::program::{Ended, finish};
 
-pub mod bare;
-pub mod forwarded;
+pub(crate) mod bare;
+pub(crate) mod forwarded;
 
 /// What one QEMU left behind.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// The recorded lines.
     pub lines: Vec<Value>,
     /// What the guest printed, and QEMU's own messages.
@@ -22,7 +22,7 @@ pub struct Run {
 }
 
 /// The plugin's shared object, built if need be.
-pub fn plugin() -> PathBuf {
+pub(crate) fn plugin() -> PathBuf {
     static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
     PLUGIN.get_or_init(build).clone()
 }
@@ -55,7 +55,7 @@ fn program() -> PathBuf {
 
 /// Runs QEMU with `arguments` to its end.
 #[track_caller]
-pub fn qemu(arguments: &[&str]) -> Ended {
+pub(crate) fn qemu(arguments: &[&str]) -> Ended {
     let mut command = Command::new(program());
     command.args(["-M", "s390-ccw-virtio", "-cpu", "max", "-m", "512M"]);
     command.args(["-nographic", "-nodefaults", "-monitor", "none"]);
@@ -65,13 +65,13 @@ pub fn qemu(arguments: &[&str]) -> Ended {
 }
 
 /// Runs QEMU with the plugin and `arguments`, and reads its records.
-pub fn run(arguments: &[&str]) -> Run {
+pub(crate) fn run(arguments: &[&str]) -> Run {
     run_plugin("", arguments)
 }
 
 /// The same with more arguments for the plugin, each with a comma in front.
 #[track_caller]
-pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
+pub(crate) fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("records.jsonl");
     let option = format!("file={},out={}{more}", plugin().display(), out.display());
@@ -89,7 +89,7 @@ pub fn run_plugin(more: &str, arguments: &[&str]) -> Run {
 }
 
 /// An initramfs in the "newc" format of cpio with these directories and executable files.
-pub fn initramfs(directories: &[&str], files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn initramfs(directories: &[&str], files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = Vec::new();
     let mut inode = 0;
     let mut entry = |name: &str, mode: u32, data: &[u8]| {

@@ -31,7 +31,7 @@ const CHOOSING: [&str; 8] = [
 
 /// The arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// For cargo.
     pub for_cargo: Vec<String>,
     /// Parts of test names.
@@ -42,7 +42,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Sorts them.
-    pub fn parse(words: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Self {
         let mut arguments = Self::default();
         let mut words = words;
         while let Some(word) = words.next() {
@@ -64,7 +64,7 @@ impl Arguments {
     }
 
     /// Whether the documentation's examples run as well.
-    pub fn wants_doc_tests(&self) -> bool {
+    pub(crate) fn wants_doc_tests(&self) -> bool {
         let chooses =
             |word: &String| CHOOSING.contains(&word.split('=').next().unwrap_or_default());
         !self.for_cargo.iter().any(chooses)

@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 
 /// A program that runs tests.
 #[derive(Debug)]
-pub struct Program {
+pub(crate) struct Program {
     /// Its crate and target.
     pub name: String,
     /// Starts it.
@@ -23,7 +23,7 @@ fn cargo() -> Command {
 }
 
 /// Builds what the arguments choose. Cargo says on stderr what it does.
-pub fn programs(arguments: &Arguments) -> Result<Vec<Program>, String> {
+pub(crate) fn programs(arguments: &Arguments) -> Result<Vec<Program>, String> {
     let output = cargo()
         .args([
             "test",
@@ -75,7 +75,7 @@ fn program(message: &Value) -> Option<Program> {
 }
 
 /// The examples in the documentation, which only cargo can run.
-pub fn doc_tests(arguments: &Arguments) -> Program {
+pub(crate) fn doc_tests(arguments: &Arguments) -> Program {
     let mut command = cargo();
     command
         .args(["test", "--doc", "--no-fail-fast"])

@@ -6,7 +6,7 @@ use std::iter::Sum;
 use std::time::Duration;
 
 /// Prints each line behind `name` as it comes, and returns them all.
-pub fn pass_on(name: &str, reader: impl Read) -> Vec<String> {
+pub(crate) fn pass_on(name: &str, reader: impl Read) -> Vec<String> {
     let mut reader = BufReader::new(reader);
     let mut lines = Vec::new();
     let mut bytes = Vec::new();
@@ -28,7 +28,7 @@ fn is_empty_run(line: &str) -> bool {
 
 /// Numbers of tests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     passed: u64,
     failed: u64,
     skipped: u64,
@@ -75,7 +75,7 @@ fn skipped(line: &str) -> Option<&str> {
 
 /// How a test program ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The program.
     pub name: String,
     /// How many tests did what.
@@ -88,7 +88,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// From all it printed and its exit code. One that ends early counts as a failed test.
-    pub fn new(name: String, lines: Vec<String>, code: Option<i32>, took: Duration) -> Self {
+    pub(crate) fn new(name: String, lines: Vec<String>, code: Option<i32>, took: Duration) -> Self {
         let results: Vec<Counts> = lines.iter().filter_map(|line| counts(line)).collect();
         let mut counts: Counts = results.iter().copied().sum();
         // The test harness knows no test that skips itself, and counts it as passed.
@@ -109,17 +109,17 @@ impl Outcome {
     }
 
     /// Whether it failed.
-    pub fn is_failure(&self) -> bool {
+    pub(crate) fn is_failure(&self) -> bool {
         self.failed
     }
 
     /// The tests that skipped themselves, with their reasons.
-    pub fn skipped(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn skipped(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().filter_map(|line| skipped(line))
     }
 
     /// The lines that tell of failures: from the first heading on, or the last 30.
-    pub fn failures(&self) -> &[String] {
+    pub(crate) fn failures(&self) -> &[String] {
         let from = self.lines.iter().position(|line| line == "failures:");
         let from = from.unwrap_or_else(|| self.lines.len().saturating_sub(30));
         &self.lines[from..]
