@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 const TOLERANCE: f64 = 0.05;
 /// The same where another compiler counted.
 const OTHER_COMPILER: f64 = 0.5;
+/// Functions of `hot-path` within which callgrind counts.
+const COUNTED: [&str; 2] = ["hot_path::Peer::carry_out", "hot_path::look_up"];
 /// Runs that are compared with each other: what they have in common is not counted.
 const TIMES: [u64; 2] = [1000, 3000];
 
@@ -54,6 +56,7 @@ fn instructions(program: &Path, case: &str, times: u64) -> u64 {
     let file = folder.path().join("callgrind");
     run(Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet"])
+        .args(COUNTED.map(|function| format!("--toggle-collect=*{function}*")))
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program)
         .args([case, &times.to_string()])

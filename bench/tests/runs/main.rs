@@ -2,3 +2,4 @@
 
 mod instructions;
 mod rows;
+mod system_calls;

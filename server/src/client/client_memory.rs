@@ -30,6 +30,8 @@ pub struct ClientMemory {
     cancelled: Option<Cancelled>,
     /// The socket for these messages, if the client wanted one of their own.
     twin: Option<Twin>,
+    /// The client has lent memory without a descriptor.
+    used: bool,
 }
 
 /// The server's end of a twin socket.
@@ -57,6 +59,7 @@ impl Default for ClientMemory {
             ask: true,
             cancelled: None,
             twin: None,
+            used: false,
         }
     }
 }
@@ -211,6 +214,16 @@ impl ClientMemory {
             }
             received.consume(total);
         }
+    }
+
+    /// The client lends memory without a descriptor.
+    pub fn lent(&mut self) {
+        self.used = true;
+    }
+
+    /// Whether there may ever be work.
+    pub fn is_used(&self) -> bool {
+        self.used
     }
 
     /// There may be work ([`Function::woken`]).

@@ -3,15 +3,16 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant as TimerInstant, sleep};
 use vfio_user_protocol::session::Role;
 use vfio_user_protocol::{Kind, Malformed, Next, Session, next_frame};
 
 use crate::client::client_memory::ClientMemory;
 use crate::client::dispatch::{self, Call};
 use crate::client::message_fds::MessageFds;
+use crate::client::pace::Pace;
 use crate::client::receive_buffer::{Ahead, ReceiveBuffer};
 use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
@@ -52,6 +53,7 @@ pub enum ConnectionError {
 pub struct Connection {
     socket: Arc<Socket>,
     spin: Spin,
+    pace: Pace,
     function: Function,
     client: Client,
     session: Session,
@@ -77,9 +79,12 @@ pub struct Connection {
 impl Connection {
     /// A client of `function`, which must have been taken for it ([`Function::connect`]).
     pub fn new(socket: impl Into<Arc<Socket>>, client: Client, function: Function) -> Self {
+        let socket = socket.into();
+        let poll = function.poll();
         Self {
-            socket: socket.into(),
-            spin: Spin::new(function.poll()),
+            pace: Pace::new(poll.is_zero() && socket.bound_waiting()),
+            socket,
+            spin: Spin::new(poll),
             tap: function.tap(client.kind),
             function,
             client,
@@ -113,11 +118,11 @@ impl Connection {
             self.send_client_work().await?;
             function.paused();
             if self.held.is_some() && !holds {
-                release.as_mut().reset(Instant::now() + HOLD);
+                release.as_mut().reset(TimerInstant::now() + HOLD);
             }
             holds = self.held.is_some();
             if heard && !armed {
-                settle.as_mut().reset(Instant::now() + SETTLE);
+                settle.as_mut().reset(TimerInstant::now() + SETTLE);
                 (armed, heard) = (true, false);
             }
             // A client that is never waited for leaves the other tasks of this thread their turn.
@@ -127,7 +132,23 @@ impl Connection {
                 ClientKind::Device => self.ahead.window(self.received.bytes()),
                 ClientKind::Channel => RECEIVE_LEN,
             };
+            let waits = self.has_the_thread();
             let room = &mut self.received.room(window)[..window];
+            if waits && self.pace.is_quick() {
+                let Some(received) = self.socket.receive_waiting(room)? else {
+                    self.pace.paused();
+                    continue;
+                };
+                heard = true;
+                if self.take(received)? {
+                    return Ok(());
+                }
+                if self.pace.came() {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
+            let begun = waits.then(Instant::now);
             tokio::select! {
                 biased;
                 () = &mut woken, if kind == ClientKind::Device => {
@@ -136,6 +157,7 @@ impl Connection {
                 }
                 received = self.socket.receive_spinning(room, &mut self.spin) => {
                     heard = true;
+                    self.pace.came_since(begun);
                     if self.take(received?)? {
                         return Ok(());
                     }
@@ -164,6 +186,17 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether nothing but this client needs the thread: no other client of the function, no message of
+    /// ours, and no reply that waits.
+    fn has_the_thread(&self) -> bool {
+        self.pace.is_able()
+            && self.held.is_none()
+            && !self.memory.is_used()
+            && self.memory.twin().is_none()
+            && self.function.is_alone()
+            && !self.function.is_faulty()
     }
 
     /// Takes over what a receive brought; true at the end of the stream.

@@ -97,6 +97,9 @@ fn carry_out(
             if fds.next().is_some() {
                 return Err(Refused::invalid("DMA_MAP: more than one descriptor"));
             }
+            if fd.is_none() {
+                call.memory.lent();
+            }
             function.dma_map(map, fd)?;
         }
         Request::DmaUnmap(unmap) => {

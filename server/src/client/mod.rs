@@ -5,6 +5,7 @@ pub mod client_memory;
 pub mod connection;
 pub mod dispatch;
 pub mod message_fds;
+pub mod pace;
 pub mod peer;
 pub mod receive_buffer;
 pub mod socket;

@@ -2,7 +2,8 @@
 //!
 //! A receive that leaves room in the buffer has emptied the socket, so nothing is asked for again
 //! until the system says that more has come: one receive and one send for each message that is
-//! replied to.
+//! replied to. Where nothing else needs the thread, the receive itself waits, and the system need not
+//! be asked whether more has come.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,9 +11,11 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -21,6 +24,9 @@ use tokio::io::unix::AsyncFd;
 
 use crate::client::spin::Spin;
 use crate::limits::RECEIVED_FDS;
+
+/// How long a receive that waits takes at most. Nothing else on the thread has its turn meanwhile.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// What one receive brought.
 #[derive(Debug, Default)]
@@ -41,7 +47,6 @@ impl TryFrom<UnixStream> for Socket {
     type Error = std::io::Error;
 
     fn try_from(stream: UnixStream) -> std::io::Result<Self> {
-        stream.set_nonblocking(true)?;
         Self::registered(stream)
     }
 }
@@ -66,7 +71,20 @@ impl Socket {
         reason = "its successor is unsafe for descriptors that change; a UnixStream's does not"
     )]
     fn registered(stream: UnixStream) -> std::io::Result<Self> {
+        // Each call says whether it waits.
+        stream.set_nonblocking(false)?;
         AsyncFd::new(stream).map(Self)
+    }
+
+    /// Bounds how long [`Socket::receive_waiting`] waits. `false` if the system does not let it.
+    pub fn bound_waiting(&self) -> bool {
+        set_socket_timeout(&self.0, Timeout::Recv, Some(PATIENCE)).is_ok()
+    }
+
+    /// Receives what comes within a moment; `None` if nothing does. The thread waits, and with it
+    /// everything else that it does. [`Socket::bound_waiting`] comes first.
+    pub fn receive_waiting(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
+        self.receive_by(buffer, RecvFlags::CMSG_CLOEXEC)
     }
 
     /// Receives what is there, waiting for something, into `buffer` (which must have room).
@@ -114,11 +132,14 @@ impl Socket {
 
     /// Receives what is there, if anything is.
     fn receive_now(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
+        self.receive_by(buffer, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+    }
+
+    fn receive_by(&self, buffer: &mut [u8], flags: RecvFlags) -> std::io::Result<Option<Received>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RECEIVED_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let message = loop {
             let mut vectors = [IoSliceMut::new(&mut *buffer)];
-            let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
             match rustix::net::recvmsg(&self.0, &mut vectors, &mut control, flags) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),

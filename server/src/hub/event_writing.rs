@@ -1,44 +1,42 @@
-//! Events on their way from the hub, which makes them under its lock, to their file.
+//! Events on their way from the hub, which notes them under its lock, to their file and to those who
+//! follow them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Hub;
 use crate::record::EventFile;
-use crate::record::event_file::Out;
+use crate::record::event_file::{Out, State};
 
-/// How long lines wait for more, to be written together.
+/// How long records wait for more, to be written together, unless there are many.
 const TOGETHER: Duration = Duration::from_millis(10);
 
-/// Where the lines of events go: to the event file, if there is one, and to who follows them.
+/// Where records of events go: to the event file, if there is one, and to who follows them.
 #[derive(Debug)]
 pub(super) struct EventWriting {
     out: Arc<Mutex<Out>>,
-    pending: Arc<Notify>,
-    start: Instant,
+    state: Arc<State>,
     /// Whether events are recorded at all.
     recording: AtomicBool,
 }
 
 impl EventWriting {
-    pub(super) fn of(file: Option<&EventFile>) -> Self {
-        match file {
-            Some(file) => Self {
-                out: file.out(),
-                pending: file.pending_lines(),
-                start: file.start(),
-                recording: AtomicBool::new(true),
-            },
-            None => Self {
-                out: Arc::default(),
-                pending: Arc::default(),
-                start: Instant::now(),
-                recording: AtomicBool::new(false),
-            },
+    /// For functions of these names, and a file if there is one.
+    pub(super) fn of(file: Option<&EventFile>, names: Vec<String>) -> Self {
+        let (out, state) = match file {
+            Some(file) => (file.out(), file.state()),
+            None => Out::without_file(),
+        };
+        out.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set_names(names);
+        Self {
+            out,
+            state,
+            recording: AtomicBool::new(file.is_some()),
         }
     }
 
@@ -66,9 +64,10 @@ impl Followed {
 impl Hub {
     /// Writes events as they come, a moment later; for ever.
     pub async fn write_events(&self) {
+        let state = &self.events.state;
         loop {
-            self.events.pending.notified().await;
-            tokio::time::sleep(TOGETHER).await;
+            state.waiting().await;
+            let _ = tokio::time::timeout(TOGETHER, state.much()).await;
             self.flush_events();
         }
     }
@@ -83,8 +82,9 @@ impl Hub {
         out.add_follower(sender, Arc::clone(&waiting));
         let journal = &mut self.lock().journal;
         if journal.events_mut().is_none() {
-            let (out, pending) = (Arc::clone(&writing.out), Arc::clone(&writing.pending));
-            journal.record(Some(EventFile::unwritten(out, pending, writing.start)));
+            out.begin_anew();
+            let (out, state) = (Arc::clone(&writing.out), Arc::clone(&writing.state));
+            journal.record(Some(EventFile::to(out, state)));
         }
         writing.recording.store(true, Ordering::Relaxed);
         Followed { lines, waiting }
@@ -97,17 +97,13 @@ impl Hub {
             return;
         }
         let mut out = writing.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = out.write(|spare| match self.lock().journal.events_mut() {
+        out.write(|spare| match self.lock().journal.events_mut() {
             Some(events) => events.take_pending(spare),
             None => spare,
         });
         if out.is_unread() {
             writing.recording.store(false, Ordering::Relaxed);
             self.lock().journal.record(None);
-        } else if let Err(error) = written
-            && let Some(events) = self.lock().journal.events_mut()
-        {
-            events.give_up(&error);
         }
     }
 

@@ -47,6 +47,11 @@ impl Function {
         &self.hub.plan.functions[self.id.0]
     }
 
+    /// Whether it has one client only.
+    pub fn is_alone(&self) -> bool {
+        self.hub.clients[self.id.0].load(Ordering::Relaxed) == 1
+    }
+
     /// How long a connection looks for the next message before it waits for it.
     pub fn poll(&self) -> Duration {
         Duration::from_micros(self.hub.poll_us.load(Ordering::Relaxed))
@@ -86,6 +91,7 @@ impl Function {
         }
         if free {
             *clients += 1;
+            self.hub.clients[self.id.0].fetch_add(1, Ordering::Relaxed);
             journal.write(self.id, &Event::Connected { pid, channel });
         } else {
             tally.clients_refused += 1;
@@ -111,6 +117,7 @@ impl Function {
         } = &mut *state;
         let slot = &mut slots[self.id.0];
         let channel = kind == ClientKind::Channel;
+        self.hub.clients[self.id.0].fetch_sub(1, Ordering::Relaxed);
         let mut maps = 0;
         if channel {
             slot.channel = false;

@@ -12,7 +12,7 @@ pub mod regions;
 mod zpci_call;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,8 @@ pub struct Hub {
     events: EventWriting,
     /// Where messages go, if anywhere.
     capture: Option<Arc<Capture>>,
+    /// Clients of each function: the device's and the channel's.
+    clients: Vec<AtomicU8>,
     /// Microseconds that connections look for the next message before they wait for it.
     poll_us: AtomicU64,
     /// Whether there are faults: connections look at nothing else while there are none.
@@ -147,12 +149,13 @@ impl Hub {
                 DmaMap::new(max_maps).with_bytes(share),
             )
         });
-        let names = plan
+        let names: Vec<String> = plan
             .functions
             .iter()
-            .map(|function| function.config.name.clone());
-        let writing = EventWriting::of(events.as_ref());
-        let journal = Journal::new(names.collect(), events).with_remarks(capture.is_some());
+            .map(|function| function.config.name.clone())
+            .collect();
+        let writing = EventWriting::of(events.as_ref(), names.clone());
+        let journal = Journal::new(names, events).with_remarks(capture.is_some());
         Ok(Arc::new(Self {
             events: writing,
             capture: capture.map(Arc::new),
@@ -160,6 +163,7 @@ impl Hub {
             faulty: AtomicBool::new(fabric.has_faults()),
             put_off: Notify::new(),
             restarted: Notify::new(),
+            clients: plan.functions.iter().map(|_| AtomicU8::new(0)).collect(),
             state: Mutex::new(State {
                 fabric,
                 guests: Guests::new(guests.collect()),

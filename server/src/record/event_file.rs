@@ -1,15 +1,17 @@
-//! The event file: lines put together in memory, and written apart.
+//! The event file: records are noted where things happen, and made into lines and written apart.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use ism::{FunctionId, MoveRecord};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::event_batch::{Batch, Stamp};
 use super::events::{Event, Front};
 use crate::limits::FOLLOWED_BYTES;
 
@@ -22,35 +24,77 @@ pub struct EventError {
     source: std::io::Error,
 }
 
-/// Bytes that may wait to be written before whoever has made them writes them itself.
-const FULL: usize = 1 << 20;
+/// Bytes of records at which the writer is told to hurry.
+const MUCH: usize = 1 << 20;
+/// Bytes of records that may wait before whoever has made them writes them.
+const FULL: usize = 8 << 20;
 /// A buffer that grew past this is given back.
-const KEEP: usize = 2 * FULL;
+const KEEP: usize = 4 * MUCH;
+/// Bytes of lines that are handed to the system at once.
+const LINES: usize = 256 << 10;
 
-/// The open event file: lines are put together in memory and written to the file apart, so that
-/// nobody who makes them waits for a disk.
+/// Notes what happens. Lines are made and written by [`Out`], so that nobody who serves a client
+/// makes lines or waits for a disk.
 #[derive(Debug)]
 pub struct EventFile {
-    path: PathBuf,
-    /// Lines that were not handed to the system yet.
-    pending: Vec<u8>,
-    /// Bytes of all lines.
-    bytes: u64,
+    pending: Batch,
+    /// The writer was told that there is much to do.
+    hurried: bool,
     out: Arc<Mutex<Out>>,
-    pending_lines: Arc<Notify>,
-    start: Instant,
-    seq: u64,
-    limit: u64,
-    stopped: bool,
-    /// Events that came after it stopped.
-    lost: u64,
+    state: Arc<State>,
 }
 
-/// The file below, who follows, and an empty buffer to take the place of a full one.
+/// What both sides know.
 #[derive(Debug, Default)]
+pub struct State {
+    path: PathBuf,
+    /// Notified when records wait and none did, and when there are many.
+    waiting: Notify,
+    /// Set at [`MUCH`].
+    much: AtomicBool,
+    /// Nothing more is written.
+    stopped: AtomicBool,
+    /// Events that came after that.
+    lost: AtomicU64,
+}
+
+impl State {
+    /// Waits until records wait.
+    pub async fn waiting(&self) {
+        self.waiting.notified().await;
+    }
+
+    /// Waits until there are many.
+    pub async fn much(&self) {
+        while !self.much.load(Ordering::Relaxed) {
+            self.waiting.notified().await;
+        }
+    }
+
+    fn stop(&self) -> bool {
+        !self.stopped.swap(true, Ordering::Relaxed)
+    }
+
+    fn lose(&self, events: u64) {
+        self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+}
+
+/// Makes lines of records, writes them, and gives them to those who follow.
+#[derive(Debug)]
 pub struct Out {
     file: Option<File>,
-    spare: Vec<u8>,
+    state: Arc<State>,
+    /// Names of the functions.
+    names: Vec<String>,
+    start: Instant,
+    seq: u64,
+    /// Bytes of all lines.
+    bytes: u64,
+    limit: u64,
+    lines: Vec<u8>,
+    /// An empty batch to take the place of a full one.
+    spare: Batch,
     followers: Vec<Follower>,
 }
 
@@ -71,24 +115,56 @@ impl Follower {
     }
 }
 
+/// Hands whole lines over, and empties the buffer.
+fn deliver(
+    file: &mut Option<File>,
+    followers: &mut Vec<Follower>,
+    lines: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let written = match file {
+        Some(file) => file.write_all(lines),
+        None => Ok(()),
+    };
+    if !followers.is_empty() && !lines.is_empty() {
+        let shared: Arc<[u8]> = lines.as_slice().into();
+        followers.retain(|follower| follower.send(&shared));
+    }
+    lines.clear();
+    written
+}
+
 impl Out {
-    /// Writes lines, in the order in which they are given. `taken` exchanges the lines that wait
-    /// for an empty buffer.
-    pub fn write(&mut self, taken: impl FnOnce(Vec<u8>) -> Vec<u8>) -> std::io::Result<()> {
-        let mut lines = taken(std::mem::take(&mut self.spare));
-        let written = match &mut self.file {
-            Some(file) => file.write_all(&lines),
-            None => Ok(()),
-        };
-        if !self.followers.is_empty() && !lines.is_empty() {
-            let shared: Arc<[u8]> = lines.as_slice().into();
-            self.followers.retain(|follower| follower.send(&shared));
-        }
-        if lines.capacity() <= KEEP {
-            lines.clear();
-            self.spare = lines;
-        }
-        written
+    fn new(file: Option<File>, state: &Arc<State>, limit: u64) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            file,
+            state: Arc::clone(state),
+            names: Vec::new(),
+            start: Instant::now(),
+            seq: 0,
+            bytes: 0,
+            limit,
+            lines: Vec::new(),
+            spare: Batch::default(),
+            followers: Vec::new(),
+        }))
+    }
+
+    /// For followers only.
+    pub fn without_file() -> (Arc<Mutex<Self>>, Arc<State>) {
+        let state = Arc::default();
+        (Self::new(None, &state, u64::MAX), state)
+    }
+
+    /// The names of the functions, by their number.
+    pub fn set_names(&mut self, names: Vec<String>) {
+        self.names = names;
+    }
+
+    /// Numbers start at 1 again.
+    pub fn begin_anew(&mut self) {
+        (self.seq, self.bytes) = (0, 0);
+        self.state.stopped.store(false, Ordering::Relaxed);
+        self.state.lost.store(0, Ordering::Relaxed);
     }
 
     /// Has somebody get every line from now on.
@@ -100,6 +176,77 @@ impl Out {
     pub fn is_unread(&self) -> bool {
         self.file.is_none() && self.followers.is_empty()
     }
+
+    /// Writes what was noted, in the order in which it was. `taken` exchanges the records that wait
+    /// for an empty batch.
+    pub fn write(&mut self, taken: impl FnOnce(Batch) -> Batch) {
+        let mut batch = taken(std::mem::take(&mut self.spare));
+        if batch.is_empty() {
+            self.spare = batch;
+            return;
+        }
+        if let Err(error) = self.write_batch(&batch)
+            && self.state.stop()
+        {
+            let path = self.state.path.display();
+            tracing::error!(%path, %error, "the event file ends here");
+        }
+        if batch.capacity() <= KEEP {
+            batch.clear();
+            self.spare = batch;
+        }
+    }
+
+    fn write_batch(&mut self, batch: &Batch) -> std::io::Result<()> {
+        let Self {
+            file,
+            state,
+            names,
+            start,
+            seq,
+            bytes,
+            limit,
+            lines,
+            followers,
+            ..
+        } = self;
+        let mut result = Ok(());
+        batch.for_each(names, |noted| {
+            if state.stopped.load(Ordering::Relaxed) || result.is_err() {
+                state.lose(1);
+                return;
+            }
+            *seq += 1;
+            let passed = noted.at.saturating_duration_since(*start);
+            let time_us = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+            let before = lines.len();
+            let full = *bytes >= *limit;
+            let front = Front {
+                seq: *seq,
+                time_us,
+                function: noted.function,
+                cause: noted.cause.filter(|_| !full),
+            };
+            let written = if full {
+                state.stop();
+                state.lose(1);
+                tracing::warn!(path = %state.path.display(), limit, "the event file is full");
+                front.write(&Event::Truncated { limit: *limit }, lines)
+            } else {
+                noted.event.write(&front, lines)
+            };
+            if let Err(error) = written {
+                lines.truncate(before);
+                result = Err(error.into());
+            }
+            *bytes += (lines.len() - before) as u64;
+            if lines.len() >= LINES && result.is_ok() {
+                result = deliver(file, followers, lines);
+            }
+        });
+        let rest = deliver(file, followers, lines);
+        result.and(rest)
+    }
 }
 
 impl EventFile {
@@ -109,113 +256,101 @@ impl EventFile {
             path: path.to_owned(),
             source,
         })?;
-        let out = Out {
-            file: Some(file),
-            ..Out::default()
-        };
-        let out = Arc::new(Mutex::new(out));
-        Ok(Self {
+        let state = Arc::new(State {
             path: path.to_owned(),
-            limit,
-            ..Self::unwritten(out, Arc::default(), Instant::now())
-        })
+            ..State::default()
+        });
+        let out = Out::new(Some(file), &state, limit);
+        Ok(Self::to(out, state))
     }
 
-    /// Lines that go to followers only. Times count from `start`.
-    pub fn unwritten(out: Arc<Mutex<Out>>, pending_lines: Arc<Notify>, start: Instant) -> Self {
+    /// Records that go to `out`.
+    pub fn to(out: Arc<Mutex<Out>>, state: Arc<State>) -> Self {
         Self {
-            path: PathBuf::new(),
-            pending: Vec::new(),
-            bytes: 0,
+            pending: Batch::default(),
+            hurried: false,
             out,
-            pending_lines,
-            start,
-            seq: 0,
-            limit: u64::MAX,
-            stopped: false,
-            lost: 0,
+            state,
         }
     }
 
-    /// When time began.
-    pub fn start(&self) -> Instant {
-        self.start
-    }
-
-    /// Where lines go, to be locked before whatever this event file is locked by.
+    /// Where records go, to be locked before whatever this event file is locked by.
     pub fn out(&self) -> Arc<Mutex<Out>> {
         Arc::clone(&self.out)
     }
 
-    /// Notified when lines wait and none did.
-    pub fn pending_lines(&self) -> Arc<Notify> {
-        Arc::clone(&self.pending_lines)
+    /// What the writer waits for.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state)
     }
 
-    /// Whether so many lines wait that it is time to write them.
+    /// Whether so many records wait that it is time to write them.
     pub fn is_full(&self) -> bool {
-        self.pending.len() >= FULL
+        self.pending.size() >= FULL
     }
 
-    /// Exchanges the lines that wait for an empty buffer.
-    pub fn take_pending(&mut self, spare: Vec<u8>) -> Vec<u8> {
+    /// Exchanges the records that wait for an empty batch.
+    pub fn take_pending(&mut self, spare: Batch) -> Batch {
+        if std::mem::take(&mut self.hurried) {
+            self.state.much.store(false, Ordering::Relaxed);
+        }
         std::mem::replace(&mut self.pending, spare)
     }
 
-    /// Adds one line. Lines of one access share a `cause`.
-    pub fn write(&mut self, function: &str, cause: Option<u64>, event: &Event<'_>) {
-        if self.stopped {
-            self.lost += 1;
-            return;
+    /// Notes an event. Events of one access share a stamp.
+    pub fn write(&mut self, stamp: Stamp, function: FunctionId, event: &Event<'_>) {
+        if let Some(first) = self.begin() {
+            if let Err(error) = self.pending.push(stamp, function, event) {
+                self.give_up(&error.into());
+            }
+            self.end(first);
         }
-        if self.bytes >= self.limit {
-            self.stopped = true;
-            self.lost += 1;
-            tracing::warn!(path = %self.path.display(), limit = self.limit, "the event file is full");
-            self.line(function, None, &Event::Truncated { limit: self.limit });
-        } else {
-            self.line(function, cause, event);
+    }
+
+    /// Notes a data move.
+    pub fn write_move(&mut self, stamp: Stamp, function: FunctionId, record: &MoveRecord) {
+        if let Some(first) = self.begin() {
+            self.pending.push_move(stamp, function, record);
+            self.end(first);
+        }
+    }
+
+    /// Whether the record to be made is the first one; `None` if none is to be made.
+    fn begin(&self) -> Option<bool> {
+        if self.state.stopped.load(Ordering::Relaxed) {
+            self.state.lose(1);
+            return None;
+        }
+        Some(self.pending.is_empty())
+    }
+
+    fn end(&mut self, first: bool) {
+        if first {
+            self.state.waiting.notify_one();
+        } else if !self.hurried && self.pending.size() >= MUCH {
+            self.hurried = true;
+            self.state.much.store(true, Ordering::Relaxed);
+            self.state.waiting.notify_one();
         }
     }
 
     /// Events that were not written, for the file was full or could not be written.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.state.lost.load(Ordering::Relaxed)
     }
 
-    fn line(&mut self, function: &str, cause: Option<u64>, event: &Event<'_>) {
-        self.seq += 1;
-        let time_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let before = self.pending.len();
-        let front = Front {
-            seq: self.seq,
-            time_us,
-            function,
-            cause,
-        };
-        if let Err(error) = front.write(event, &mut self.pending) {
-            self.pending.truncate(before);
-            self.give_up(&error.into());
-        }
-        self.bytes += (self.pending.len() - before) as u64;
-        if before == 0 {
-            self.pending_lines.notify_one();
-        }
-    }
-
-    /// Hands all lines to the system, for one who has the event file to himself.
+    /// Writes everything, for one who has the event file to himself.
     pub fn flush(&mut self) {
         let out = self.out();
         let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = out.write(|spare| self.take_pending(spare)) {
-            self.give_up(&error);
-        }
+        out.write(|spare| self.take_pending(spare));
     }
 
-    /// The file cannot be written any more: it ends here, and the log says so.
-    pub fn give_up(&mut self, error: &std::io::Error) {
-        if !std::mem::replace(&mut self.stopped, true) {
-            tracing::error!(path = %self.path.display(), %error, "the event file ends here");
+    /// An event cannot be noted: the file ends here, and the log says so.
+    fn give_up(&self, error: &std::io::Error) {
+        if self.state.stop() {
+            let path = self.state.path.display();
+            tracing::error!(%path, %error, "the event file ends here");
         }
     }
 }
@@ -225,15 +360,31 @@ mod tests {
     use super::*;
     use crate::record::events::Hex;
 
+    const ISM0: FunctionId = FunctionId(0);
+
+    fn create(path: &Path, limit: u64) -> EventFile {
+        let file = EventFile::create(path, limit).unwrap();
+        file.out()
+            .lock()
+            .unwrap()
+            .set_names(vec!["ism0".to_owned()]);
+        file
+    }
+
+    fn stamp(cause: Option<u64>) -> Stamp {
+        let at = Instant::now();
+        Stamp { at, cause }
+    }
+
     #[test]
     fn lines_are_json_with_a_running_number() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events");
-        let mut file = EventFile::create(&path, 1 << 20).unwrap();
-        file.write("ism0", None, &Event::Reset);
+        let mut file = create(&path, 1 << 20);
+        file.write(stamp(None), ISM0, &Event::Reset);
         file.write(
-            "ism0",
-            Some(9),
+            stamp(Some(9)),
+            ISM0,
             &Event::Store {
                 path: "bar",
                 pcias: 2,
@@ -264,9 +415,9 @@ mod tests {
     fn the_limit_ends_the_file_with_a_last_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events");
-        let mut file = EventFile::create(&path, 500).unwrap();
+        let mut file = create(&path, 500);
         for _ in 0..100 {
-            file.write("ism0", None, &Event::Reset);
+            file.write(stamp(None), ISM0, &Event::Reset);
         }
         file.flush();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -281,31 +432,32 @@ mod tests {
 
     #[test]
     fn a_full_disk_stops_the_file_and_nothing_else() {
-        let mut file = EventFile::create(Path::new("/dev/full"), 1 << 20).unwrap();
-        file.write("ism0", None, &Event::Reset);
+        let mut file = create(Path::new("/dev/full"), 1 << 20);
+        file.write(stamp(None), ISM0, &Event::Reset);
         file.flush();
-        file.write("ism0", None, &Event::Reset);
-        assert!(file.stopped);
+        file.write(stamp(None), ISM0, &Event::Reset);
+        assert_eq!(file.lost(), 1);
     }
 
     #[test]
     fn lines_wait_until_they_are_taken_and_who_takes_them_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events");
-        let mut file = EventFile::create(&path, 1 << 30).unwrap();
-        let told = file.pending_lines();
-        file.write("ism0", None, &Event::Reset);
-        file.write("ism0", None, &Event::Reset);
+        let mut file = create(&path, 1 << 30);
+        let state = file.state();
+        file.write(stamp(None), ISM0, &Event::Reset);
+        file.write(stamp(None), ISM0, &Event::Reset);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        runtime.block_on(told.notified());
+        runtime.block_on(state.waiting());
         assert_eq!(std::fs::read(&path).unwrap(), b"");
         file.flush();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         while !file.is_full() {
-            file.write("ism0", None, &Event::Reset);
+            file.write(stamp(None), ISM0, &Event::Reset);
         }
-        assert!((FULL..FULL + 1000).contains(&file.pending.len()));
+        assert!((FULL..FULL + 1000).contains(&file.pending.size()));
+        runtime.block_on(state.much());
     }
 }

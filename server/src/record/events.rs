@@ -86,7 +86,7 @@ pub enum Event<'a> {
         length: usize,
         bytes: Hex<'a>,
         posted: bool,
-        result: &'a str,
+        result: &'static str,
         rules: &'a [&'static str],
     },
     Load {
@@ -95,7 +95,7 @@ pub enum Event<'a> {
         offset: u64,
         length: usize,
         bytes: Hex<'a>,
-        result: &'a str,
+        result: &'static str,
         rules: &'a [&'static str],
     },
     ConfigWrite {
@@ -280,6 +280,18 @@ impl Front<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Appends a line whose event is there as JSON text, an object.
+    pub fn write_text(&self, event: &[u8], out: &mut Vec<u8>) {
+        Line::new(out)
+            .number("schema_version", SCHEMA_VERSION.into())
+            .number("seq", self.seq)
+            .number("time_us", self.time_us)
+            .text("function", self.function)
+            .optional("cause", self.cause)
+            .members(event)
+            .end();
     }
 
     fn serialize(&self, event: &Event<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {

@@ -1,5 +1,7 @@
 //! Writes down what happens: log, counters and event file, for every function of a hub.
 
+use std::time::Instant;
+
 use ism::fault::{Blame, FaultRecord};
 use ism::{
     CommandRecord, Delivery, DeliveryRecord, DeviceObserver, EventRecord, FunctionId, MoveRecord,
@@ -7,6 +9,7 @@ use ism::{
 use zpci_region::rule::Group;
 use zpci_region::{Load, Observer, Refusal, Rule, Severity, Store, Violation};
 
+use super::event_batch::Stamp;
 use super::event_file::EventFile;
 use super::events::{Event, Hex};
 use super::log_limit;
@@ -111,12 +114,13 @@ impl Journal {
 
     /// Writes an event that has no cause in the file.
     pub fn write(&mut self, function: FunctionId, event: &Event<'_>) {
-        self.write_caused(function, None, event);
+        self.write_stamped(function, None, event);
     }
 
-    fn write_caused(&mut self, function: FunctionId, cause: Option<u64>, event: &Event<'_>) {
+    /// Writes an event; without a stamp, it is made now and has no cause.
+    fn write_stamped(&mut self, function: FunctionId, stamp: Option<Stamp>, event: &Event<'_>) {
         if let Some(events) = &mut self.events {
-            events.write(&self.names[function.0], cause, event);
+            events.write(stamp.unwrap_or_else(|| now(None)), function, event);
         }
     }
 
@@ -185,8 +189,9 @@ impl Journal {
     /// The observer of one access, reset or departure of one function. Its lines share a number.
     pub fn scope(&mut self, function: FunctionId) -> Scope<'_> {
         self.causes += 1;
+        let cause = Some(self.causes);
         Scope {
-            cause: Some(self.causes),
+            stamp: self.events.is_some().then(|| now(cause)),
             ..self.scope_without_cause(function)
         }
     }
@@ -196,9 +201,16 @@ impl Journal {
         Scope {
             journal: self,
             function,
-            cause: None,
+            stamp: None,
             rules: Vec::new(),
         }
+    }
+}
+
+fn now(cause: Option<u64>) -> Stamp {
+    Stamp {
+        at: Instant::now(),
+        cause,
     }
 }
 
@@ -207,14 +219,15 @@ impl Journal {
 pub struct Scope<'a> {
     journal: &'a mut Journal,
     function: FunctionId,
-    cause: Option<u64>,
+    /// Shared by the lines of the access, if there is an event file.
+    stamp: Option<Stamp>,
     rules: Vec<&'static str>,
 }
 
 impl Scope<'_> {
     /// Writes an event of the function itself, with the number of this scope.
     pub fn write(&mut self, event: &Event<'_>) {
-        self.journal.write_caused(self.function, self.cause, event);
+        self.journal.write_stamped(self.function, self.stamp, event);
     }
 
     /// Records a store and how it went.
@@ -222,7 +235,7 @@ impl Scope<'_> {
         let Self {
             journal,
             function,
-            cause,
+            stamp,
             rules,
         } = self;
         journal
@@ -238,7 +251,7 @@ impl Scope<'_> {
             result: result(refusal),
             rules: &rules,
         };
-        journal.write_caused(function, cause, &event);
+        journal.write_stamped(function, stamp, &event);
     }
 
     /// Records a load, the bytes it was answered with, and how it went.
@@ -246,7 +259,7 @@ impl Scope<'_> {
         let Self {
             journal,
             function,
-            cause,
+            stamp,
             rules,
         } = self;
         journal
@@ -261,7 +274,7 @@ impl Scope<'_> {
             result: result(refusal),
             rules: &rules,
         };
-        journal.write_caused(function, cause, &event);
+        journal.write_stamped(function, stamp, &event);
     }
 }
 
@@ -339,7 +352,7 @@ impl DeviceObserver for Scope<'_> {
             response: Hex(record.response),
         };
         self.journal
-            .write_caused(record.function, self.cause, &event);
+            .write_stamped(record.function, self.stamp, &event);
     }
 
     fn data_move(&mut self, record: &MoveRecord) {
@@ -349,17 +362,8 @@ impl DeviceObserver for Scope<'_> {
         let Some(events) = &mut self.journal.events else {
             return;
         };
-        let names = &self.journal.names;
-        let event = Event::DataMove {
-            token: record.token,
-            owner: &names[record.owner.0],
-            dmb_offset: record.offset.into(),
-            length: record.len,
-            element: record.element,
-            signal: record.signal,
-            signalled: record.signalled,
-        };
-        events.write(&names[record.function.0], self.cause, &event);
+        let stamp = self.stamp.unwrap_or_else(|| now(None));
+        events.write_move(stamp, record.function, record);
     }
 
     fn event(&mut self, record: &EventRecord) {
@@ -375,12 +379,13 @@ impl DeviceObserver for Scope<'_> {
             info: record.info,
             delivered: record.delivered,
         };
-        events.write(&names[record.from.0], self.cause, &event);
+        let stamp = self.stamp.unwrap_or_else(|| now(None));
+        events.write(stamp, record.from, &event);
     }
 
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
         let event = Event::Interrupt { vector };
-        self.journal.write_caused(function, self.cause, &event);
+        self.journal.write_stamped(function, self.stamp, &event);
     }
 
     fn fault(&mut self, record: &FaultRecord<'_>) {
@@ -403,7 +408,8 @@ impl DeviceObserver for Scope<'_> {
             peer: record.peer.and_then(name),
         };
         if let Some(events) = &mut self.journal.events {
-            events.write(function.unwrap_or_default(), self.cause, &event);
+            let stamp = self.stamp.unwrap_or_else(|| now(None));
+            events.write(stamp, record.function, &event);
         }
     }
 }

@@ -76,6 +76,18 @@ impl<'a> Line<'a> {
         self
     }
 
+    /// The members of another object, given as its text.
+    pub fn members(self, object: &[u8]) -> Self {
+        let inside = object
+            .strip_prefix(b"{")
+            .and_then(|object| object.strip_suffix(b"}"));
+        if let Some(inside) = inside.filter(|inside| !inside.is_empty()) {
+            self.out.push(self.before);
+            self.out.extend_from_slice(inside);
+        }
+        self
+    }
+
     /// Ends the object and the line.
     pub fn end(self) {
         self.out.extend_from_slice(b"}\n");

@@ -1,6 +1,7 @@
 //! What is written down: events as they happen, totals at the end.
 
 pub mod capture;
+pub mod event_batch;
 pub mod event_file;
 pub mod events;
 pub mod journal;

@@ -4,6 +4,8 @@ use nix::libc;
 
 use super::filter::{Action, Condition, Filter, Rules};
 
+/// The option with a time of 64 bits: `include/uapi/asm-generic/socket.h`.
+const SO_RCVTIMEO_NEW: i32 = 66;
 /// What a call that is not listed fails with.
 const REFUSED: Action = Action::Errno(libc::EPERM);
 
@@ -186,6 +188,9 @@ fn serving(client_memory: bool) -> Rules {
             [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS].map(i32::unsigned_abs),
         ),
     );
+    // How long a receive waits. Where this is refused, a wait takes one more system call.
+    let options = [libc::SO_RCVTIMEO, SO_RCVTIMEO_NEW].map(i32::unsigned_abs);
+    rules.insert(libc::SYS_setsockopt, is(2, options));
     rules.insert(libc::SYS_seccomp, is(0, [libc::SECCOMP_SET_MODE_FILTER]));
     #[allow(clippy::unnecessary_cast, reason = "its type depends on the C library")]
     let requests = [libc::FIONBIO, libc::TCGETS, libc::TIOCGWINSZ].map(|request| request as u32);
