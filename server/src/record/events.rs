@@ -283,7 +283,7 @@ impl Front<'_> {
     }
 
     /// Appends a line whose event is there as JSON text, an object.
-    pub fn write_text(&self, event: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn write_text(&self, event: &[u8], out: &mut Vec<u8>) {
         Line::new(out)
             .number("schema_version", SCHEMA_VERSION.into())
             .number("seq", self.seq)
