@@ -42,6 +42,16 @@ pub enum Error {
         /// What was expected.
         expected: &'static str,
     },
+    /// What names a proxy is no address of one.
+    #[error(
+        "{named_by}={value:?} is no address of a proxy: expected http://HOST:PORT, or nothing at all"
+    )]
+    BadProxy {
+        /// The variable, or apt's setting.
+        named_by: &'static str,
+        /// As given.
+        value: String,
+    },
     /// A keyring holds no key that can be used.
     #[error("{} holds no OpenPGP keys (from VFIO_USER_ISM_KEYRING)", path.display())]
     Keyring {

@@ -66,7 +66,13 @@ impl Suites {
 
 /// The suites that QEMU is taken from, best first.
 pub(crate) fn of_qemu() -> Vec<String> {
-    owned(&["trixie-backports", "forky", "sid", "bookworm-backports"])
+    owned(&[
+        "trixie-backports",
+        "forky",
+        "sid",
+        "bookworm-backports",
+        "forky-backports",
+    ])
 }
 
 /// The suites that a compiler is taken from, best first.

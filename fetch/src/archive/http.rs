@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Error as HttpError, Proxy};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::{Agent, Error as HttpError};
 
+use super::proxy::{self, Forward};
 use crate::apt_conf::AptConf;
 use crate::error::Error;
 use crate::progress::Steps;
@@ -44,14 +46,19 @@ impl Trouble {
 
 /// An HTTP client that gives up on what does not move.
 pub(crate) struct Client {
-    agent: Agent,
+    plain: Agent,
+    secure: Agent,
     patience: Duration,
     /// Servers that did not answer: each gets one attempt for a file from then on.
     slow: RefCell<BTreeSet<String>>,
 }
 
 impl Client {
-    pub(crate) fn new(conf: &AptConf) -> Self {
+    /// A client that goes through the proxies of this machine.
+    ///
+    /// # Errors
+    /// [`Error::BadProxy`] when what names a proxy is no address.
+    pub(crate) fn new(conf: &AptConf) -> Result<Self, Error> {
         let seconds = std::env::var(TIMEOUT)
             .ok()
             .and_then(|text| text.parse().ok());
@@ -66,26 +73,30 @@ impl Client {
             .root_certs(RootCerts::Specific(Arc::new(certificates)))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_resolve(Some(patience))
-            .timeout_connect(Some(patience))
-            .timeout_recv_response(Some(patience))
-            .timeout_per_read(Some(patience))
-            .user_agent("vfio-user-ism")
-            .tls_config(tls);
-        // Without one, ureq takes what the environment says.
-        if let Some(proxy) = conf
-            .get("Acquire::http::Proxy")
-            .and_then(|p| Proxy::new(p).ok())
-        {
-            config = config.proxy(Some(proxy));
-        }
-        Self {
-            agent: config.build().into(),
+        let config = |proxy| {
+            Agent::config_builder()
+                .proxy(proxy)
+                .http_status_as_error(false)
+                .timeout_resolve(Some(patience))
+                .timeout_connect(Some(patience))
+                .timeout_recv_response(Some(patience))
+                .timeout_per_read(Some(patience))
+                .user_agent("vfio-user-ism")
+                .tls_config(tls.clone())
+                .build()
+        };
+        let agent = |scheme| {
+            let through = config(proxy::of_scheme(scheme, conf)?);
+            let connector = Forward::new(config(None));
+            let resolver = DefaultResolver::default();
+            Ok::<_, Error>(Agent::with_parts(through, connector, resolver))
+        };
+        Ok(Self {
+            plain: agent("http")?,
+            secure: agent("https")?,
             patience,
             slow: RefCell::default(),
-        }
+        })
     }
 
     /// A file of at most `limit` bytes.
@@ -220,7 +231,11 @@ impl Client {
             let file = file.map_err(|error| Trouble::Refused(format!("{url}: {error}")))?;
             return Ok((Box::new(file), false));
         }
-        let mut request = self.agent.get(url);
+        let agent = match url.strip_prefix("https:") {
+            Some(_) => &self.secure,
+            None => &self.plain,
+        };
+        let mut request = agent.get(url);
         if from > 0 {
             request = request.header("Range", format!("bytes={from}-"));
         }

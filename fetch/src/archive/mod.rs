@@ -8,6 +8,7 @@ mod http;
 mod index;
 mod keys;
 mod pgp;
+mod proxy;
 mod relation;
 mod release;
 mod resolve;
@@ -69,7 +70,7 @@ impl Archive {
         Ok(Self {
             mirrors: Mirrors::find()?,
             keys: keys::trusted()?,
-            client: Client::new(&conf),
+            client: Client::new(&conf)?,
             store: Store::open(folder)?,
             check_dates,
             releases: RefCell::default(),

@@ -68,16 +68,23 @@ impl Release {
     }
 
     fn check_dates(&self, now: SystemTime) -> Result<(), String> {
+        // A machine whose clock is wrong finds this with every suite.
+        let clock = format!(
+            " (this machine's clock says {})",
+            httpdate::fmt_http_date(now)
+        );
         let Some(date) = self.get("Date") else {
             return Err("its release has no date".to_owned());
         };
         if time(date).ok_or_else(|| format!("its release's date is {date:?}"))? > now + AHEAD {
-            return Err(format!("its release is of the future: {date}"));
+            return Err(format!("its release is of the future: {date}{clock}"));
         }
         match self.get("Valid-Until") {
             None => Ok(()),
             Some(end) if time(end).is_some_and(|end| end >= now) => Ok(()),
-            Some(end) => Err(format!("its release expired: it was valid until {end}")),
+            Some(end) => Err(format!(
+                "its release expired: it was valid until {end}{clock}"
+            )),
         }
     }
 }

@@ -7,6 +7,7 @@ mod signature;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -98,15 +99,29 @@ pub struct DebianArchive {
 impl DebianArchive {
     /// An empty archive.
     pub fn start() -> Self {
+        Self::start_at("127.0.0.1:0").unwrap()
+    }
+
+    /// An empty archive at an address of this machine.
+    ///
+    /// # Errors
+    /// When this machine has no such address.
+    pub fn start_at(address: &str) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let folder = tempfile::tempdir().unwrap();
         let key = Key::new(7);
         fs::write(folder.path().join("keys"), key.public()).unwrap();
         fs::write(folder.path().join("foreign-keys"), Key::new(8).public()).unwrap();
-        Self {
+        Ok(Self {
             key,
-            server: Server::start(),
+            server: Server::start(listener),
             folder,
-        }
+        })
+    }
+
+    /// The address of the server as that of a proxy.
+    pub fn proxy(&self) -> String {
+        format!("http://{}/", self.server.address)
     }
 
     /// Its address.

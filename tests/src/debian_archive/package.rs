@@ -174,18 +174,18 @@ fn member(path: &str, content: &[u8], program: bool) -> Vec<u8> {
 
 /// `data` as the program for `end` compresses it.
 pub fn compressed(end: &str, data: &[u8]) -> Vec<u8> {
-    let program = match end {
-        ".xz" => "xz",
-        ".gz" => "gzip",
-        ".zst" => "zstd",
+    let mut command = match end {
+        ".xz" => Command::new("xz"),
+        ".gz" => Command::new("gzip"),
+        ".zst" => Command::new("zstd"),
         _ => return data.to_vec(),
     };
-    let mut child = Command::new(program)
+    let mut child = command
         .args(["-c", "-1"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut pipe = child.stdin.take().unwrap();
     let data = data.to_vec();
     let writer = std::thread::spawn(move || pipe.write_all(&data));

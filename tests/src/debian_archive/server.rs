@@ -32,6 +32,8 @@ pub enum Fault {
     NoRange(usize),
     /// With no answer at all.
     Silent,
+    /// With this page, whatever was asked for.
+    Page(String),
 }
 
 /// A request.
@@ -41,6 +43,10 @@ pub struct Asked {
     pub path: String,
     /// The byte from which on the file was wanted.
     pub from: Option<usize>,
+    /// The host in the request's first line: that of a request to a proxy.
+    pub host: Option<String>,
+    /// What the one who asks told of himself, to a proxy.
+    pub rights: Option<String>,
 }
 
 #[derive(Default)]
@@ -56,8 +62,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    pub(super) fn start(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
@@ -113,16 +118,26 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let path = line
-            .split(' ')
-            .nth(1)
-            .unwrap_or_default()
-            .replace("%2b", "+");
-        let mut from = None;
+        let mut words = line.split(' ');
+        let method = words.next().unwrap_or_default().to_owned();
+        let path = words.next().unwrap_or_default().replace("%2b", "+");
+        // A proxy is told the whole address.
+        let (host, path) = match path.strip_prefix("http://") {
+            Some(rest) => {
+                let at = rest.find('/').unwrap_or(rest.len());
+                (Some(rest[..at].to_owned()), rest[at..].to_owned())
+            }
+            None => (None, path),
+        };
+        let (mut from, mut rights) = (None, None);
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
-            let header = header.trim().to_ascii_lowercase();
+            let whole = header.trim();
+            if let Some((_, value)) = whole.split_once("Authorization: ") {
+                rights = Some(value.to_owned());
+            }
+            let header = whole.to_ascii_lowercase();
             if header.is_empty() {
                 break;
             }
@@ -130,23 +145,30 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 from = range.trim_end_matches('-').parse().ok();
             }
         }
-        let (file, fault) = look_up(&path, from, state);
+        let asked = Asked {
+            path,
+            from,
+            host,
+            rights,
+        };
+        // As proxies commonly do for every port but 443.
+        if method == "CONNECT" {
+            state.lock().unwrap().asked.push(asked);
+            let mut stream = stream;
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(());
+        }
+        let (file, fault) = look_up(asked, state);
         if !answer(stream, file, from, fault.as_ref())? {
             return Ok(());
         }
     }
 }
 
-fn look_up(
-    path: &str,
-    from: Option<usize>,
-    state: &Mutex<State>,
-) -> (Option<Vec<u8>>, Option<Fault>) {
+fn look_up(asked: Asked, state: &Mutex<State>) -> (Option<Vec<u8>>, Option<Fault>) {
+    let path = asked.path.clone();
     let mut state = state.lock().unwrap();
-    state.asked.push(Asked {
-        path: path.to_owned(),
-        from,
-    });
+    state.asked.push(asked);
     let place = state
         .faults
         .iter()
@@ -161,7 +183,11 @@ fn look_up(
             state.faults.push((part, Fault::NoRange(usize::MAX)));
         }
     }
-    (state.files.get(path).cloned(), fault)
+    let page = match &fault {
+        Some(Fault::Page(text)) => Some(text.clone().into_bytes()),
+        _ => state.files.get(&path).cloned(),
+    };
+    (page, fault)
 }
 
 /// Whether the connection goes on.

@@ -8,6 +8,7 @@ mod files;
 mod hosts;
 mod lab;
 mod lists;
+mod network;
 mod qemu;
 mod zpci;
 
@@ -73,7 +74,11 @@ impl Ended {
 impl Bench {
     /// An archive with `suites`.
     pub(crate) fn of(suites: &[Suite]) -> Self {
-        let archive = DebianArchive::start();
+        Self::at(DebianArchive::start(), suites)
+    }
+
+    /// The same, with an archive that was started before.
+    pub(crate) fn at(archive: DebianArchive, suites: &[Suite]) -> Self {
         for suite in suites {
             archive.publish(suite);
         }
