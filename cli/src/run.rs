@@ -165,7 +165,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Intercept(args)) => intercept(&args),
         Some(Command::Lab(args)) => lab(&args),
         Some(Command::Doctor(args)) => {
-            let (text, all) = doctor::run(&args);
+            let (text, all) = doctor::run(&args, lab::kit::is_kernel);
             print(&text)?;
             Ok(ExitCode::from(u8::from(!all)))
         }

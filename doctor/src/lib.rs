@@ -17,16 +17,19 @@ mod examine;
 mod render;
 mod report;
 
+use debian_fetch::Entry;
+
 pub use args::{Args, Format};
 pub use report::{Finding, Report, State, Topic, Use};
 
 /// The version of the program, which the plugin must have, too.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Examines the machine. Returns the text for standard output, and whether every use is possible.
+/// Examines the machine. `is_lab_guest` tells which entries of the cache the lab can boot. Returns the
+/// text for standard output, and whether every use is possible.
 #[must_use]
-pub fn run(args: &Args) -> (String, bool) {
-    let report = examine::machine(args);
+pub fn run(args: &Args, is_lab_guest: impl Fn(&Entry) -> bool) -> (String, bool) {
+    let report = examine::machine(args, &is_lab_guest);
     let all = report.uses.iter().all(|one| one.possible);
     (render::render(&report, args.format), all)
 }

@@ -40,6 +40,7 @@ struct Stamp {
 #[derive(Clone, Debug)]
 pub struct Entry {
     folder: PathBuf,
+    key: String,
     packages: Vec<Package>,
     bytes_unpacked: u64,
     suite: String,
@@ -94,6 +95,13 @@ impl Entry {
     pub fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
+    }
+
+    /// What it was made for. An entry of another version of this program may have another key under the
+    /// same name, and is made again when it is needed.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Whether this call fetched it, rather than finding it in the cache.
@@ -160,6 +168,7 @@ impl Stamp {
     fn entry(self, folder: &Path, fetched_now: bool) -> Entry {
         Entry {
             folder: folder.to_path_buf(),
+            key: self.request,
             packages: self.packages,
             bytes_unpacked: self.bytes_unpacked,
             suite: self.suite,

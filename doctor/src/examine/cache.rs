@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Error};
+use debian_fetch::{Cache, Entry, Error};
 use rustix::fs::statvfs;
 use serde_json::json;
 
@@ -22,7 +22,10 @@ pub(super) struct Examined {
 }
 
 /// Looks into the cache folder. Nothing is created.
-pub(super) fn examine(cache: Result<&Cache, &Error>) -> Examined {
+pub(super) fn examine(
+    cache: Result<&Cache, &Error>,
+    is_lab_guest: &dyn Fn(&Entry) -> bool,
+) -> Examined {
     let cache = match cache {
         Ok(cache) => cache,
         Err(error) => {
@@ -35,7 +38,7 @@ pub(super) fn examine(cache: Result<&Cache, &Error>) -> Examined {
         }
     };
     let mut findings = vec![folder(cache.folder())];
-    let (entries, has_lab) = entries(cache);
+    let (entries, has_lab) = entries(cache, is_lab_guest);
     findings.extend(entries);
     if !has_lab {
         findings.push(
@@ -45,7 +48,7 @@ pub(super) fn examine(cache: Result<&Cache, &Error>) -> Examined {
                 State::Missing,
                 "no lab guest yet",
             )
-            .fix("`vfio-user-ism fetch lab` (1 to 2 minutes)"),
+            .fix("`vfio-user-ism fetch lab` (minutes; `fetch list` shows the sizes)"),
         );
     }
     Examined { findings, has_lab }
@@ -82,7 +85,7 @@ fn folder(folder: &Path) -> Finding {
 }
 
 /// What is kept, and whether a lab guest is among it.
-fn entries(cache: &Cache) -> (Vec<Finding>, bool) {
+fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding>, bool) {
     let whole = cache.entries();
     let mut folders: Vec<PathBuf> = fs::read_dir(cache.folder().join("entries"))
         .into_iter()
@@ -98,7 +101,7 @@ fn entries(cache: &Cache) -> (Vec<Finding>, bool) {
         .map(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if let Some(entry) = whole.iter().find(|entry| entry.folder() == path) {
-                has_lab |= name.starts_with("lab-");
+                has_lab |= is_lab_guest(entry);
                 let bytes = entry.bytes_unpacked();
                 let text = format!("{name}: {}", size(bytes));
                 return Finding::new(Topic::Cache, "cache-entry", State::Good, text)
@@ -142,7 +145,7 @@ mod tests {
         let entry = cache.path().join("entries/lab-linux-9");
         fs::create_dir_all(entry.join("root/modules")).unwrap();
         fs::write(entry.join("root/modules/ism.ko"), [0; 100]).unwrap();
-        let has = || entries(&Cache::at(cache.path()));
+        let has = || entries(&Cache::at(cache.path()), &|entry| entry.key() == "x");
         assert!(!has().1, "no stamp");
         fs::write(entry.join("stamp.json"), STAMP).unwrap();
         let (findings, lab) = has();
@@ -153,6 +156,9 @@ mod tests {
         assert!(!lab);
         assert_eq!(findings[0].state, State::Note);
         assert!(findings[0].text.contains("incomplete"));
+        fs::write(entry.join("root/modules/ism.ko"), [0; 100]).unwrap();
+        let (_, lab) = entries(&Cache::at(cache.path()), &|entry| entry.key() == "y");
+        assert!(!lab, "one of another version");
     }
 
     #[test]

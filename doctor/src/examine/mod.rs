@@ -8,14 +8,14 @@ mod qemu;
 use std::path::Path;
 use std::time::Duration;
 
-use debian_fetch::Cache;
+use debian_fetch::{Cache, Entry};
 
 use crate::VERSION;
 use crate::args::Args;
 use crate::report::{Finding, Report, State, Topic, Use};
 
 /// Examines this machine.
-pub(crate) fn machine(args: &Args) -> Report {
+pub(crate) fn machine(args: &Args, is_lab_guest: &dyn Fn(&Entry) -> bool) -> Report {
     let patience = Duration::from_secs(args.patience);
     let cache = Cache::locate();
     let mut findings = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn machine(args: &Args) -> Report {
 
     let plugin = plugin::examine(plugin, chosen);
     findings.push(plugin.finding.clone());
-    let kept = cache::examine(cache.as_ref());
+    let kept = cache::examine(cache.as_ref(), is_lab_guest);
     findings.extend(kept.findings);
     findings.extend(host::examine(Path::new("/")));
     let uses = uses(chosen, &plugin, kept.has_lab);

@@ -6,7 +6,7 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use debian_fetch::{Cache, Machine, Version};
+use debian_fetch::{Cache, Machine, Qemu, Version};
 use serde_json::{Value, json};
 
 use crate::ask::ask;
@@ -45,20 +45,9 @@ pub(super) fn candidates(named: Option<&Path>, cache: Option<&Cache>) -> Vec<Can
         .map(|folder| folder.join(name))
         .filter(|program| program.is_file())
         .map(|program| candidate(program, "PATH", false));
-    let entries = cache.map(|cache| cache.folder().join("entries"));
-    let mut cached: Vec<_> = entries
-        .and_then(|folder| fs::read_dir(folder).ok())
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.path().join("stamp.json").is_file())
-        .map(|entry| entry.path().join("bin").join(name))
-        .filter(|program| program.is_file())
-        .collect();
-    cached.sort();
-    let cached = cached
-        .into_iter()
-        .map(|program| candidate(program, "cache", false));
+    // Other entries with a QEMU are for other purposes, or of other versions of this program.
+    let cached = cache.and_then(|cache| Qemu::have(Machine::S390x, cache));
+    let cached = cached.map(|qemu| candidate(qemu.program, "cache", false));
     variable.into_iter().chain(on_path).chain(cached).collect()
 }
 

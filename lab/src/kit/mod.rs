@@ -75,6 +75,12 @@ pub fn part(cache: &Cache, choice: &KernelChoice) -> Result<Part, KitError> {
     })
 }
 
+/// Whether `entry` of the cache is a kernel that a guest can boot, as this version builds them.
+#[must_use]
+pub fn is_kernel(entry: &Entry) -> bool {
+    recipe::is_kernel(entry)
+}
+
 /// The parts of a guest, ready to boot.
 #[derive(Clone, Debug)]
 pub struct Kit {

@@ -22,10 +22,22 @@ pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 /// Raise it when what is built from the same packages becomes another.
 const RECIPE: u32 = 2;
 
+/// What the names of the entries begin with.
+const ENTRY: &str = "lab-linux-";
+
+/// Whether `entry` is a kernel as this version builds them.
+pub(super) fn is_kernel(entry: &Entry) -> bool {
+    entry.name().starts_with(ENTRY) && entry.key() == key()
+}
+
+fn key() -> String {
+    format!("recipe {RECIPE}")
+}
+
 /// The entry of `series`, from the cache or built now.
 pub(super) fn entry(cache: &Cache, series: Series) -> Result<Entry, KitError> {
-    let key = format!("recipe {RECIPE}");
-    let name = format!("lab-linux-{series}");
+    let key = key();
+    let name = format!("{ENTRY}{series}");
     cache.built(&name, &key, For::Lab, |workshop| {
         // Says what is wrong before anything is downloaded.
         check_place(workshop.folder())?;

@@ -88,14 +88,24 @@ impl Machine {
         path
     }
 
-    /// Puts a finished entry with one file into the cache.
+    /// Puts a finished entry with one file into the cache, as this version makes it.
     fn entry(&self, name: &str) -> PathBuf {
+        let is_lab = name.starts_with("lab-");
+        self.entry_of(name, if is_lab { "recipe 2" } else { "recipe 1" })
+    }
+
+    /// The same with another key, as another version of the program has it.
+    fn entry_of(&self, name: &str, key: &str) -> PathBuf {
         let entry = self.at("cache/entries").join(name);
         fs::create_dir_all(entry.join("root")).unwrap();
         fs::write(entry.join("root/file"), "12345").unwrap();
-        let stamp =
-            r#"{"schema": 1, "request": "x", "suite": "x", "packages": [], "bytes_unpacked": 5}"#;
-        fs::write(entry.join("stamp.json"), stamp).unwrap();
+        let stamp = serde_json::json!({
+            "schema": 1, "request": key, "suite": "x", "bytes_unpacked": 5,
+            "packages": [{
+                "name": "qemu-system-common", "version": "1:11.1.3+ds-1", "arch": "amd64", "bytes": 1,
+            }],
+        });
+        fs::write(entry.join("stamp.json"), stamp.to_string()).unwrap();
         entry
     }
 
@@ -345,7 +355,7 @@ fn the_qemu_that_intercept_would_take_decides() {
     let mut old = Qemu::good();
     old.version = "echo 'QEMU emulator version 9.2.0'".into();
     machine.install("path", &old);
-    let cached = machine.entry("qemu");
+    let cached = machine.entry("qemu-system");
     machine.install(cached.join("bin").to_str().unwrap(), &Qemu::good());
     // The one on PATH is passed over.
     let told = machine.told(&[]);
@@ -368,6 +378,31 @@ fn the_qemu_that_intercept_would_take_decides() {
     let told = machine.told(&["--qemu", program.to_str().unwrap()]);
     assert_eq!(told.only("qemu")["details"]["from"], "--qemu");
     assert!(told.can_start()[1]);
+}
+
+#[test]
+fn what_another_version_left_in_the_cache_does_not_count() {
+    let machine = Machine::new();
+    for (name, key) in [
+        ("qemu-system", "recipe 0"),
+        ("qemu", "recipe 1"),
+        ("lab-linux-9", "recipe 1"),
+        ("lab-smcd-tool", "recipe 2"),
+    ] {
+        let entry = machine.entry_of(name, key);
+        machine.install(entry.join("bin").to_str().unwrap(), &Qemu::good());
+    }
+    let told = machine.told(&[]);
+    assert_eq!(told.only("qemu")["state"], "missing");
+    contains(told.only("lab-guest"), "remedy", "fetch lab");
+    assert_eq!(told.can_start(), [true, false, false]);
+    // The present ones do.
+    let entry = machine.entry("qemu-system");
+    machine.install(entry.join("bin").to_str().unwrap(), &Qemu::good());
+    machine.entry("lab-linux-9");
+    let told = machine.told(&[]);
+    assert_eq!(told.only("qemu")["details"]["from"], "cache");
+    assert_eq!(told.can_start(), [true; 3]);
 }
 
 #[test]
