@@ -6,6 +6,10 @@
 #   docker build --target server -t vfio-user-ism .
 #   docker run --rm --user "$(id -u)" -v /tmp/ism:/run/ism vfio-user-ism --socket-path /run/ism/ism.sock
 #
+# Both can fetch what they lack (a QEMU, Linux guests) without apt, into the volume at /cache:
+#
+#   docker run --rm -it -v vfio-user-ism-cache:/cache vfio-user-ism lab --guests 2
+#
 # BASE is any image of Debian 13 (trixie). Packages come from wherever its apt sources point.
 # Crates come from the network, or from whatever is mounted at /cargo (CARGO_HOME): with a
 # config.toml that replaces crates-io by a vendored folder, the build needs no registry. What is
@@ -39,11 +43,20 @@ ENV CARGO_HOME=/cargo \
     CARGO_PROFILE_RELEASE_STRIP=symbols
 WORKDIR /src
 COPY . .
-# touch: a kept /target must not win over sources that carry an older date.
+# Cargo compares dates, and the copied sources may carry any. A /target that is kept holds a list of the
+# sources that it was built from: those that are still the same get an old date, all others a new one.
+# The list is away while cargo works, so that half a build is never taken for a whole one.
 # The licence texts are those of the crates that are linked into the program and the plugin.
 RUN set -eu; \
+    list=/target/sources.sha256; \
+    find . -type f -exec sha256sum {} + > /tmp/sources; \
     find . -type f -exec touch {} +; \
+    if [ -f "$list" ]; then \
+        grep -Fxf "$list" /tmp/sources | cut -c 67- | xargs -r -d '\n' touch -d @1; \
+        rm "$list"; \
+    fi; \
     cargo build --release --locked --package vfio-user-ism --package vfio-user-ism-plugin; \
+    cp /tmp/sources "$list"; \
     install -D -t /out/usr/local/bin /target/release/vfio-user-ism; \
     install -D -m 644 -t /out/usr/local/bin /target/release/libvfio_user_ism_plugin.so; \
     install -D -m 644 -t /out/usr/local/share/vfio-user-ism configs/*.json configs/discovery/*.json; \
@@ -58,6 +71,11 @@ LABEL org.opencontainers.image.title="vfio-user-ism" \
       org.opencontainers.image.description="vfio-user server with an emulated ISM function" \
       org.opencontainers.image.licenses="(Apache-2.0 OR MIT) AND GPL-2.0-or-later"
 COPY --from=builder /out/ /
+# For a mirror that is reached by https.
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+# Whoever the program runs as may fetch into it.
+RUN install -d -m 1777 /cache
+ENV VFIO_USER_ISM_CACHE=/cache
 # No name, so that no file of the base image changes; --user overrides it.
 USER 65532:65532
 ENTRYPOINT ["vfio-user-ism"]

@@ -85,12 +85,14 @@ find_mirror() {
 }
 
 # apt's proxy, if it has one, for debootstrap and for the build.
-eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+if command -v apt-config > /dev/null; then
+    eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+fi
 [ -z "${http_proxy-}" ] || export http_proxy
 [ -z "${https_proxy-}" ] || export https_proxy
 
 mirror=$(find_mirror)
-base="$cache/base-$suite-$(dpkg --print-architecture)-$(sha256sum <<< "$mirror" | cut -c1-12).tar"
+base="$cache/base-$suite-$(uname -m)-$(sha256sum <<< "$mirror" | cut -c1-12).tar"
 if [ -n "$(find "$base" -mtime -30 2> /dev/null)" ]; then
     say "base image: $(basename "$base") of the cache"
 else
@@ -183,6 +185,49 @@ status=0
 in_ci vfio-user-ism intercept --forward --format json > "$work/forwarded.json" || status=$?
 [ $status -le 1 ] || fail "the plugin does not run in the ci image: exit status $status"
 say "the plugin runs in the ci image (exit status $status)"
+
+# As docs/ci.md says: the folder of a build of QEMU, mounted.
+say "a mounted QEMU in the ci image"
+mounted=$work/qemu
+mkdir -p "$mounted/build" "$mounted/pc-bios" "$work/out"
+root=$(b mount "$ci_container")
+cp "$root/usr/bin/qemu-system-s390x" "$mounted/build/"
+cp "$root/usr/share/qemu/s390-ccw.img" "$mounted/pc-bios/"
+b umount "$ci_container" > /dev/null
+chmod 1777 "$work/out"
+status=0
+b run --volume "$mounted:/qemu:ro" --volume "$work/out:/out" "$ci_container" -- \
+    vfio-user-ism intercept --qemu /qemu/build/qemu-system-s390x --qemu-arg=-L --qemu-arg=/qemu/pc-bios \
+    --junit /out/report.xml --html /out/report.html --json /out/report.json --keep /out/logs >&2 || status=$?
+[ $status -le 1 ] || fail "a mounted QEMU cannot be tested in the ci image: exit status $status"
+grep -q '/qemu/build/qemu-system-s390x' "$work/out/report.json" || fail "the mounted QEMU was not the one that was tested"
+for file in report.xml report.html logs; do
+    [ -e "$work/out/$file" ] || fail "the interception test left no $file in the mounted folder"
+done
+
+# The server image has neither QEMU nor guests: it fetches them into a volume, without apt. What this
+# machine has fetched before is lent to the volume.
+say "fetching into a volume, in the server image"
+volume=$work/volume fetched=${cache%/container}
+mkdir -p "$volume/entries"
+for part in downloads entries/lab-linux-6.12; do
+    [ ! -d "$fetched/$part" ] || cp -al "$fetched/$part" "$volume/$part"
+done
+# These are written to, and are not lent.
+rm -rf "$volume"/downloads/lists "$volume"/downloads/*.part
+in_volume() { b run --volume "$volume:/cache" "$@"; }
+for part in qemu lab; do
+    in_volume --user 0 "$container" -- vfio-user-ism fetch $part >&2 || fail "fetch $part fails in the server image"
+done
+for image in "$container" "$ci_container"; do
+    says=$(in_volume "$image" -- vfio-user-ism lab --run 'uname -m; cat /sys/bus/pci/devices/0007:00:00.0/vendor') \
+        || fail "the lab does not run in $image"
+    [ "$says" = "s390x"$'\n'"0x1014" ] || fail "the lab's guest says '$says'"
+done
+say "the lab runs in both images"
+status=0
+in_volume "$container" -- vfio-user-ism intercept --format json > "$work/intercept.json" || status=$?
+[ $status -le 1 ] || fail "the interception test cannot be run in the server image: exit status $status"
 b images --format '{{.Name}}:{{.Tag}} {{.Size}}' >&2
 [ -n "$serve" ] || exit 0
 

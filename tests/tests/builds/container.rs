@@ -1,4 +1,6 @@
-//! The images of the Dockerfile: built, looked into, and the server of one spoken to.
+//! The images of the Dockerfile: built, looked into, and the server of one spoken to. In them
+//! `tests/container/build.sh` tests the image's QEMU and a mounted one, fetches into a volume, and boots
+//! the lab's guest.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
@@ -16,10 +18,10 @@ use vfio_user_ism_tests::client::{CONFIG, QEMU, command, version};
 use vfio_user_ism_tests::program::repository;
 use vfio_user_ism_tests::wire::Wire;
 
-/// Both images, from nothing, on a slow machine. With a full cache it takes about two minutes.
-const BUILD: Duration = Duration::from_secs(75 * 60);
-/// From SIGTERM to the script having put everything away.
-const END: Duration = Duration::from_secs(120);
+/// Both images, from nothing, on a slow machine: a build that hangs takes longer.
+const BUILD: Duration = Duration::from_secs(3 * 60 * 60);
+/// From SIGTERM to the script having removed the images, which are some gigabytes of small files.
+const END: Duration = Duration::from_secs(60 * 60);
 /// User id of the server, from the Dockerfile.
 const UID: u32 = 65532;
 
