@@ -14,6 +14,7 @@
 //! | [`control`] | a client of the control socket |
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
+//! | [`browser`] | a page in a browser that nobody sees |
 //! | [`debian_archive`] | a Debian archive of dummy packages on loopback, whole or broken |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
 //! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
@@ -23,6 +24,7 @@
 //! | [`relay`] | keeps what a client says to the server |
 #![forbid(unsafe_code)]
 
+pub mod browser;
 pub mod client;
 pub mod control;
 pub mod daemon;

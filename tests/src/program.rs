@@ -34,26 +34,46 @@ pub fn program() -> &'static Path {
         if let Some(path) = std::env::var_os("VFIO_USER_ISM_BIN") {
             return path.into();
         }
-        let test = std::env::current_exe().unwrap();
-        // Tests are in the folder `deps` beside it.
-        let folder = test.parent().unwrap();
-        let folder = match folder.parent() {
-            Some(above) if folder.ends_with("deps") => above,
-            _ => folder,
-        };
-        let program = folder.join("vfio-user-ism");
-        let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
-        let newest = sources().filter_map(|folder| newest(&folder)).max();
-        if built < newest {
-            build(folder);
-        }
-        program
+        let others = ["tests", "bench", "fuzz", "plugin"];
+        built("vfio-user-ism", "vfio-user-ism", &others)
     })
 }
 
-/// The folders that the program is built from: those of crates, and the profiles built into it.
-fn sources() -> impl Iterator<Item = PathBuf> {
-    let others = ["tests", "bench", "fuzz", "plugin"];
+/// The plugin for QEMU beside this test, built if it is missing or older than its sources.
+pub fn plugin() -> &'static Path {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(|| {
+        let others = ["tests", "bench", "fuzz", "cli", "lab", "intercept", "fetch"];
+        built(
+            "libvfio_user_ism_plugin.so",
+            "vfio-user-ism-plugin",
+            &others,
+        )
+    })
+}
+
+/// The file called `name` of the crate `package`, in the folder of this test's build. The folders
+/// `others` are no part of it.
+#[track_caller]
+fn built(name: &str, package: &str, others: &[&str]) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    // Tests are in the folder `deps` beside it.
+    let folder = test.parent().unwrap();
+    let folder = match folder.parent() {
+        Some(above) if folder.ends_with("deps") => above,
+        _ => folder,
+    };
+    let file = folder.join(name);
+    let made = fs::metadata(&file).and_then(|file| file.modified()).ok();
+    let newest = sources(others).filter_map(|folder| newest(&folder)).max();
+    if made < newest {
+        build(folder, package);
+    }
+    file
+}
+
+/// The folders that things are built from: those of crates, and the profiles built in.
+fn sources<'a>(others: &'a [&'a str]) -> impl Iterator<Item = PathBuf> + 'a {
     let folders = fs::read_dir(repository()).unwrap();
     let folders = folders.map(|entry| entry.unwrap());
     folders
@@ -74,10 +94,10 @@ fn newest(path: &Path) -> Option<SystemTime> {
 }
 
 #[track_caller]
-fn build(folder: &Path) {
+fn build(folder: &Path, package: &str) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "vfio-user-ism", "--target-dir"]);
+    command.args(["build", "--package", package, "--target-dir"]);
     command
         .arg(folder.parent().unwrap())
         .current_dir(repository());
@@ -86,7 +106,7 @@ fn build(folder: &Path) {
     }
     assert!(
         command.status().unwrap().success(),
-        "the server cannot be built"
+        "{package} cannot be built"
     );
 }
 

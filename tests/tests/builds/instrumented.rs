@@ -1,6 +1,11 @@
 //! Tests of other crates once more, where undefined behaviour shows: with the address sanitizer. It
 //! is a build of its own, below the target folder; how many tests ran is checked, so that an empty
 //! run does not pass.
+//!
+//! Cargo compiles a dependency again for each set of features, and the packages that a command line
+//! names decide on the features. So all commands here that build with the sanitizer name the same
+//! packages, and the tests that are built without it come from the whole workspace, as `./test` built
+//! them.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -56,6 +61,15 @@ fn passes(command: &mut Command, least: usize) {
     assert!(passed >= least, "{passed} tests passed, expected {least}");
 }
 
+/// The packages that are built with a sanitizer.
+const INSTRUMENTED: [&str; 5] = [
+    "--locked",
+    "--package",
+    "vfio-user-ism-server",
+    "--package",
+    "vfio-user-ism",
+];
+
 /// The flags of a sanitizer; the standard library that Rust ships is not instrumented.
 fn sanitized(command: &mut Command, sanitizer: &str) {
     let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
@@ -71,13 +85,7 @@ fn sanitized(command: &mut Command, sanitizer: &str) {
 fn in_memory_tests_pass_with_the_address_sanitizer() {
     let mut command = cargo("address");
     sanitized(&mut command, "address");
-    command.args([
-        "test",
-        "--locked",
-        "--package",
-        "vfio-user-ism-server",
-        "--lib",
-    ]);
+    command.arg("test").args(INSTRUMENTED).args(["--lib"]);
     command.args(["--test", "in_memory", "--target", &host()]);
     passes(&mut command, 60);
 }
@@ -89,14 +97,10 @@ fn black_box_tests_pass_with_the_address_sanitizer_in_the_server() {
     let host = host();
     let mut build = cargo("address");
     sanitized(&mut build, "address");
-    build.args([
-        "build",
-        "--locked",
-        "--package",
-        "vfio-user-ism",
-        "--target",
-        &host,
-    ]);
+    // Naming a test makes cargo count the features of the tests' dependencies, too.
+    build.arg("build").args(INSTRUMENTED);
+    build.args(["--bin", "vfio-user-ism", "--test", "in_memory"]);
+    build.args(["--target", &host]);
     assert!(build.status().unwrap().success());
     let program = target()
         .join("address")
@@ -105,7 +109,7 @@ fn black_box_tests_pass_with_the_address_sanitizer_in_the_server() {
 
     let mut command = cargo("");
     command.env("CARGO_TARGET_DIR", target());
-    command.args(["test", "--locked", "--package", "vfio-user-ism-tests"]);
+    command.args(["test", "--locked", "--workspace"]);
     command.args([
         "--test", "wire", "--test", "fabric", "--test", "hostile", "--",
     ]);

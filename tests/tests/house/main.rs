@@ -1,6 +1,8 @@
-//! Rules of the repository itself: dependencies between crates and files, files for packagers, the threat model.
+//! Rules of the repository itself: dependencies between crates and files, files for packagers, the programs
+//! that tests start, the threat model.
 
 mod dependencies;
 mod file_circles;
 mod packaging;
+mod programs;
 mod threat_model;

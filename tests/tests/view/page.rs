@@ -1,8 +1,8 @@
 //! The page of a session in a browser: it is clicked, and tells what can be seen.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
+use vfio_user_ism_tests::browser;
 use vfio_user_ism_tests::program;
 
 use crate::session::recorded;
@@ -50,42 +50,9 @@ seen.push(document.documentElement.scrollWidth <= window.innerWidth);
 document.title = seen.join(" | ");
 })()</script>"##;
 
-fn browser() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|file| file.is_file())
-}
-
 /// Opens a page with a script in it, and returns the title that the script leaves.
 fn title(page: &Path, script: &str) -> String {
-    let browser = browser().expect("Chromium is on PATH (Debian's package chromium)");
-    let text = std::fs::read_to_string(page).unwrap();
-    let with = page.with_extension("with-script.html");
-    let (before, after) = text.rsplit_once("</body>").unwrap();
-    std::fs::write(&with, format!("{before}{script}</body>{after}")).unwrap();
-    let profile = page.with_extension("profile");
-    let mut command = Command::new("timeout");
-    command.arg("300").arg(browser).args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--window-size=1300,900",
-        "--virtual-time-budget=600000",
-        "--dump-dom",
-    ]);
-    command.arg(format!("--user-data-dir={}", profile.display()));
-    let output = command
-        .arg(format!("file://{}", with.display()))
-        .output()
-        .unwrap();
-    let dom = String::from_utf8_lossy(&output.stdout);
-    let title = dom
-        .split("<title>")
-        .nth(1)
-        .and_then(|rest| rest.split("</title>").next());
-    title.expect("a title").to_owned()
+    browser::title(page, script, 1300, &["--virtual-time-budget=600000"])
 }
 
 fn page(events: &[&Path], output: &Path) -> program::Ended {

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use debian_fetch::{Cache, Machine, Qemu};
 use serde_json::Value;
+pub(crate) use vfio_user_ism_tests::program::plugin;
 use vfio_user_ism_tests::program::{Ended, finish};
 
 pub(crate) mod bare;
@@ -19,30 +19,6 @@ pub(crate) struct Run {
     pub lines: Vec<Value>,
     /// What the guest printed, and QEMU's own messages.
     pub console: String,
-}
-
-/// The plugin's shared object, built if need be.
-pub(crate) fn plugin() -> PathBuf {
-    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
-    PLUGIN.get_or_init(build).clone()
-}
-
-#[track_caller]
-fn build() -> PathBuf {
-    // `cargo test` builds a library's test harness, not its shared object.
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--lib", "--message-format", "json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "the plugin builds");
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "vfio_user_ism_plugin")
-        .find_map(|message| message["filenames"][0].as_str().map(PathBuf::from))
-        .expect("cargo names the shared object")
 }
 
 /// The QEMU to load the plugin into: `$QEMU`, the one on `PATH`, or Debian's, fetched once.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The arguments are those of `cargo test`. Each line of a test program appears at once, behind the
-//! program's name. The failures are shown again at the end, then a table of times, then the counts.
+//! program's name. The failures are shown again at the end, then a table of seconds and of seconds of
+//! processor time, then the counts.
 //! `$VFIO_USER_ISM_TEST_JOBS` says how many programs run at a time (default: one for each processor,
 //! two at least).
 
@@ -19,6 +20,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use arguments::Arguments;
 use build::Program;
@@ -130,15 +134,23 @@ fn run(program: Program, arguments: &Arguments) -> Outcome {
     if !is_doc {
         command.args(&arguments.filters).args(&arguments.for_tests);
     }
-    let (lines, code) = match stream(&name, command) {
+    let (lines, code, processor) = match stream(&name, command) {
         Ok(end) => end,
-        Err(error) => (vec![format!("cannot be started: {error}")], None),
+        Err(error) => (
+            vec![format!("cannot be started: {error}")],
+            None,
+            Duration::ZERO,
+        ),
     };
-    Outcome::new(name, lines, code, start.elapsed())
+    Outcome::new(name, lines, code, [start.elapsed(), processor])
 }
 
-/// Starts a command, prints each of its lines behind `name`, and returns all with the exit code.
-fn stream(name: &str, mut command: Command) -> std::io::Result<(Vec<String>, Option<i32>)> {
+/// Starts a command and prints each of its lines behind `name`. Returns the lines, the exit code, and
+/// the processor time of the command and of the processes that it waited for.
+fn stream(
+    name: &str,
+    mut command: Command,
+) -> std::io::Result<(Vec<String>, Option<i32>, Duration)> {
     let (reader, writer) = std::io::pipe()?;
     command
         .stdin(Stdio::null())
@@ -148,7 +160,23 @@ fn stream(name: &str, mut command: Command) -> std::io::Result<(Vec<String>, Opt
     // The command holds writing ends of the pipe, which would never end.
     drop(command);
     let lines = output::pass_on(name, reader);
-    Ok((lines, child.wait()?.code()))
+    // The end is awaited first, and the process is left there to be looked at.
+    if let Some(id) = Pid::from_raw(child.id().cast_signed()) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        retry_on_intr(|| waitid(WaitId::Pid(id), options))?;
+    }
+    let processor = processor_time(child.id());
+    Ok((lines, child.wait()?.code(), processor))
+}
+
+/// The processor time of a process and of those that it waited for (source: proc_pid_stat(5), fields
+/// 14 to 17; a tick is 1/100 s on every machine that this project knows).
+fn processor_time(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields = behind_name.split_whitespace().skip(11).take(4);
+    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 /// Shows failures and times again; the last line counts.
@@ -164,18 +192,24 @@ fn report(outcomes: &[Outcome], took: Duration) -> ExitCode {
             println!("== skipped: {}, {test}", outcome.name);
         }
     }
-    println!("\n   seconds  program");
+    println!("\n   seconds  processor  program");
     let mut sorted: Vec<_> = outcomes.iter().collect();
     sorted.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
     for outcome in sorted {
         println!(
-            "{:>10.1}  {}: {}",
+            "{:>10.1} {:>10.1}  {}: {}",
             outcome.took.as_secs_f64(),
+            outcome.processor.as_secs_f64(),
             outcome.name,
             outcome.counts
         );
     }
-    println!("{:>10.1}  all, side by side", took.as_secs_f64());
+    let processor: Duration = outcomes.iter().map(|outcome| outcome.processor).sum();
+    println!(
+        "{:>10.1} {:>10.1}  all, side by side",
+        took.as_secs_f64(),
+        processor.as_secs_f64()
+    );
     let all: Counts = outcomes.iter().map(|outcome| outcome.counts).sum();
     println!("{all}");
     if outcomes.iter().any(Outcome::is_failure) {

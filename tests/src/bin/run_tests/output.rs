@@ -82,13 +82,17 @@ pub(crate) struct Outcome {
     pub counts: Counts,
     /// How long it took.
     pub took: Duration,
+    /// The processor time that it took.
+    pub(crate) processor: Duration,
     lines: Vec<String>,
     failed: bool,
 }
 
 impl Outcome {
-    /// From all it printed and its exit code. One that ends early counts as a failed test.
-    pub(crate) fn new(name: String, lines: Vec<String>, code: Option<i32>, took: Duration) -> Self {
+    /// From all it printed, its exit code, and how long it took: as a clock shows it, and in processor
+    /// time. One that ends early counts as a failed test.
+    pub(crate) fn new(name: String, lines: Vec<String>, code: Option<i32>, time: [Duration; 2]) -> Self {
+        let [took, processor] = time;
         let results: Vec<Counts> = lines.iter().filter_map(|line| counts(line)).collect();
         let mut counts: Counts = results.iter().copied().sum();
         // The test harness knows no test that skips itself, and counts it as passed.
@@ -103,6 +107,7 @@ impl Outcome {
             name,
             counts,
             took,
+            processor,
             lines,
             failed,
         }
@@ -134,7 +139,7 @@ mod tests {
 
     fn outcome(text: &str, code: Option<i32>) -> Outcome {
         let lines = text.lines().map(str::to_owned).collect();
-        Outcome::new("some".to_owned(), lines, code, Duration::ZERO)
+        Outcome::new("some".to_owned(), lines, code, [Duration::ZERO; 2])
     }
 
     #[test]
