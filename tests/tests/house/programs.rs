@@ -144,9 +144,10 @@ fn commands(line: &str) -> String {
 
 /// The programs that a shell script starts. Those that it looks for itself are left out.
 fn started_by_script(text: &str) -> BTreeSet<String> {
-    let mut own: BTreeSet<&str> = BTreeSet::new();
+    let mut own: BTreeSet<String> = BTreeSet::new();
     let mut found = BTreeSet::new();
     let mut end_of_text = None;
+    let text = text.replace("\\\n", " ");
     for line in text.lines() {
         // Text for a file, up to a word of its own.
         if let Some(end) = end_of_text {
@@ -161,9 +162,12 @@ fn started_by_script(text: &str) -> BTreeSet<String> {
         {
             end_of_text = Some(end.trim_matches(|c: char| !c.is_alphanumeric()));
         }
-        own.extend(line.split_once("()").map(|(name, _)| name.trim()));
+        own.extend(
+            line.split_once("()")
+                .map(|(name, _)| name.trim().to_owned()),
+        );
         let sought = line.split("command -v ").nth(1);
-        own.extend(sought.and_then(|rest| rest.split([' ', ';']).next()));
+        own.extend(sought.and_then(|rest| Some(rest.split([' ', ';']).next()?.to_owned())));
         for command in commands(line).lines() {
             let word = command.split_whitespace().next().unwrap_or_default();
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_+.".contains(c);
@@ -172,7 +176,7 @@ fn started_by_script(text: &str) -> BTreeSet<String> {
             }
         }
     }
-    found.retain(|word| !own.contains(word.as_str()));
+    found.retain(|word| !own.contains(word));
     found
 }
 
