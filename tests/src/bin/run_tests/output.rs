@@ -91,7 +91,12 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// From all it printed, its exit code, and how long it took: as a clock shows it, and in processor
     /// time. One that ends early counts as a failed test.
-    pub(crate) fn new(name: String, lines: Vec<String>, code: Option<i32>, time: [Duration; 2]) -> Self {
+    pub(crate) fn new(
+        name: String,
+        lines: Vec<String>,
+        code: Option<i32>,
+        time: [Duration; 2],
+    ) -> Self {
         let [took, processor] = time;
         let results: Vec<Counts> = lines.iter().filter_map(|line| counts(line)).collect();
         let mut counts: Counts = results.iter().copied().sum();
