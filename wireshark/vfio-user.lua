@@ -33,6 +33,11 @@ local ISM = {
     [0x11] = "UNREG_SBA", [0x12] = "UNREG_IEQ",
 }
 local INSTRUCTIONS = { [1] = "PCILG", [2] = "PCISTB", [4] = "PCISTG" }
+-- Linux include/uapi/linux/vfio.h, VFIO_DEVICE_FEATURE_.
+local FEATURES = {
+    [0] = "PCI_VF_TOKEN", "MIGRATION", "MIG_DEVICE_STATE", "LOW_POWER_ENTRY", "LOW_POWER_ENTRY_WITH_WAKEUP",
+    "LOW_POWER_EXIT", "DMA_LOGGING_START", "DMA_LOGGING_STOP", "DMA_LOGGING_REPORT", "MIG_DATA_SIZE", "BUS_MASTER",
+}
 local COMMAND_BAR, CONFIG, ZPCI = 2, 7, 9
 
 local fields = {}
@@ -81,6 +86,10 @@ field("uint32", "irq.index", "Interrupt index", base.DEC, IRQS)
 field("uint32", "irq.start", "First vector")
 field("bytes", "irq.bools", "Booleans")
 field("uint64", "writes", "Writes")
+field("uint32", "feature.index", "Feature", base.DEC, FEATURES, 0xffff)
+field("bool", "feature.get", "Get", 32, nil, 0x10000)
+field("bool", "feature.set", "Set", 32, nil, 0x20000)
+field("bool", "feature.probe", "Probe", 32, nil, 0x40000)
 field("bytes", "data", "Data")
 field("uint16", "cap.id", "Capability")
 field("uint16", "cap.version", "Version of the capability")
@@ -545,8 +554,20 @@ local function transfer(with_data)
         local data = reply == with_data.reply
         local left = at:left()
         if not iova or left < 4 then return at:number("count64", 8) and nil end
-        local narrow = at.big and at.tvb(at.at, 4):uint() or at.tvb(at.at, 4):le_uint()
-        if (data and left == 4 + narrow) or (not data and left == 4) then
+        local function word(ahead)
+            local range = at.tvb(at.at + ahead, 4)
+            return at.big and range:uint() or range:le_uint()
+        end
+        local narrow = word(0)
+        -- QEMU 10 as its source has it: 4 bytes of padding end the message. A count of 8 bytes has zeros where such a
+        -- message has its data (in big endian: its count); with data that begin with zeros the two are alike.
+        local padded = data and left == 8 + narrow and (at.big and narrow or word(4)) ~= 0
+        if padded then
+            count = at:number("count", 4)
+            at:bytes("data", count)
+            at:bytes("padding", 4)
+            data = false
+        elseif (data and left == 4 + narrow) or (not data and left == 4) then
             count = at:number("count", 4)
         else
             count = at:number("count64", 8)
@@ -575,9 +596,32 @@ body[15] = function(at, reply)
     end
     return count and string.format("%d writes", count:tonumber())
 end
--- Commands that this server refuses: their bodies are bytes.
-for _, command in ipairs({ 14, 16, 17, 18 }) do
-    body[command] = function(at) at:bytes("data", at:left()) end
+body[16] = function(at)
+    at:number("argsz", 4)
+    local range = at:take("request_flags", 4)
+    if not range then return nil end
+    local flags = at.big and range:uint() or range:le_uint()
+    for _, part in ipairs({ "index", "get", "set", "probe" }) do
+        local tree_field = fields["feature." .. part]
+        if at.big then at.tree:add(tree_field, range) else at.tree:add_le(tree_field, range) end
+    end
+    at:bytes("data", at:left())
+    local index = bit.band(flags, 0xffff)
+    return string.format("feature %d%s", index, FEATURES[index] and " (" .. FEATURES[index] .. ")" or "")
+end
+-- Migration: the size of the data that follow, or that are wanted.
+for _, command in ipairs({ 17, 18 }) do
+    body[command] = function(at)
+        at:number("argsz", 4)
+        local size = at:number("count", 4)
+        at:bytes("data", at:left())
+        return size and string.format("%d B", size)
+    end
+end
+body[14] = function(at)
+    at:number("argsz", 4)
+    at:number("request_flags", 4)
+    at:bytes("data", at:left())
 end
 
 -- Returns what the columns say of the message.

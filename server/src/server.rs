@@ -149,6 +149,9 @@ impl Server {
             Sandbox::restrict_files(config.sandbox, &needs).map_err(StartError::Sandbox)?;
         let hub = Hub::with_capture(plan, events, capture).map_err(StartError::Fabric)?;
         hub.set_poll(config.poll);
+        if config.metrics.is_some() {
+            hub.time_accesses();
+        }
         let thread = |what| move |source| StartError::Thread { what, source };
         let threads = Threads::start(hub.names()).map_err(thread("a thread for every function"))?;
         irq_watch::start().map_err(thread("the thread that watches eventfds"))?;

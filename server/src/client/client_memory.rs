@@ -18,6 +18,7 @@ use crate::client::receive_buffer::ReceiveBuffer;
 use crate::client::socket::Socket;
 use crate::hub::{ClientWork, Function};
 use crate::limits::RECEIVE_LEN;
+use crate::record::capture::{Descriptors, Tap};
 
 /// The state of the client's memory, as far as messages are concerned.
 #[derive(Debug)]
@@ -185,11 +186,12 @@ impl ClientMemory {
         &mut self,
         session: &mut Session,
         function: &Function,
+        tap: Option<&Tap>,
     ) -> Result<(), ConnectionError> {
         let Some(mut twin) = self.twin.take() else {
             return Ok(());
         };
-        let taken = self.twin_replies(&mut twin.received, session, function);
+        let taken = self.twin_replies(&mut twin.received, session, function, tap);
         self.twin = Some(twin);
         taken
     }
@@ -199,6 +201,7 @@ impl ClientMemory {
         received: &mut ReceiveBuffer,
         session: &mut Session,
         function: &Function,
+        tap: Option<&Tap>,
     ) -> Result<(), ConnectionError> {
         loop {
             let frame = match next_frame(received.bytes(), session.limits())? {
@@ -211,6 +214,10 @@ impl ClientMemory {
             let total = frame.total;
             if let Role::Reply(result) = session.classify_twin(&frame)? {
                 self.answered(&frame, result, function);
+            }
+            if let Some(tap) = tap {
+                let message = &received.bytes()[..total];
+                tap.from_client(message, Descriptors::default(), &[], tap.time());
             }
             received.consume(total);
         }

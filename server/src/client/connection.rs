@@ -164,7 +164,8 @@ impl Connection {
                 }
                 received = self.memory.receive_twin() => {
                     received?;
-                    self.memory.take_twin_replies(&mut self.session, &self.function)?;
+                    let tap = self.tap.as_ref();
+                    self.memory.take_twin_replies(&mut self.session, &self.function, tap)?;
                     self.release_if_answered();
                 }
                 () = &mut release, if holds => {

@@ -178,6 +178,11 @@ impl Hub {
         }))
     }
 
+    /// Times accesses from now on, for the metrics.
+    pub fn time_accesses(&self) {
+        self.lock().journal.time_accesses();
+    }
+
     /// Has connections that are made from now on look for so long before they wait.
     pub fn set_poll(&self, poll: Duration) {
         let micros = u64::try_from(poll.as_micros()).unwrap_or(u64::MAX);

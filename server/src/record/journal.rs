@@ -12,6 +12,7 @@ use zpci_region::{Load, Observer, Refusal, Rule, Severity, Store, Violation};
 use super::event_batch::Stamp;
 use super::event_file::EventFile;
 use super::events::{Event, Hex};
+use super::latency::{Latencies, Timed};
 use super::log_limit;
 use super::tally::Tally;
 use crate::guest::memory::NotWritten;
@@ -28,6 +29,8 @@ pub struct Journal {
     remarks: Option<Vec<Vec<String>>>,
     /// For each function, the fault that its violations may come of.
     blamed: Vec<Blamed>,
+    /// Accesses are timed.
+    timed: bool,
 }
 
 /// The faults that violations of one function may come of, since its last reset.
@@ -49,6 +52,7 @@ impl Journal {
             tallies,
             events,
             causes: 0,
+            timed: false,
             remarks: None,
             blamed: vec![Blamed::default(); count],
         }
@@ -58,6 +62,14 @@ impl Journal {
     pub fn with_remarks(mut self, kept: bool) -> Self {
         self.remarks = kept.then(|| vec![Vec::new(); self.names.len()]);
         self
+    }
+
+    /// Times accesses from now on.
+    pub fn time_accesses(&mut self) {
+        self.timed = true;
+        for tally in &mut self.tallies {
+            tally.latencies = Some(Box::<Latencies>::default());
+        }
     }
 
     /// Keeps a remark about the message of a function.
@@ -190,8 +202,10 @@ impl Journal {
     pub fn scope(&mut self, function: FunctionId) -> Scope<'_> {
         self.causes += 1;
         let cause = Some(self.causes);
+        let begun = self.timed.then(Instant::now);
         Scope {
             stamp: self.events.is_some().then(|| now(cause)),
+            begun,
             ..self.scope_without_cause(function)
         }
     }
@@ -203,6 +217,8 @@ impl Journal {
             function,
             stamp: None,
             rules: Vec::new(),
+            begun: None,
+            ran: false,
         }
     }
 }
@@ -222,6 +238,10 @@ pub struct Scope<'a> {
     /// Shared by the lines of the access, if there is an event file.
     stamp: Option<Stamp>,
     rules: Vec<&'static str>,
+    /// When it began, if accesses are timed.
+    begun: Option<Instant>,
+    /// It ran a command.
+    ran: bool,
 }
 
 impl Scope<'_> {
@@ -237,10 +257,13 @@ impl Scope<'_> {
             function,
             stamp,
             rules,
+            begun,
+            ran,
         } = self;
-        journal
-            .tally_mut(function)
-            .store(store.path, store.data.len(), refusal.is_none());
+        let tally = journal.tally_mut(function);
+        tally.store(store.path, store.data.len(), refusal.is_none());
+        let what = if ran { Timed::Command } else { Timed::Store };
+        took(tally, what, begun);
         let event = Event::Store {
             path: store.path.name(),
             pcias: store.pcias,
@@ -261,10 +284,12 @@ impl Scope<'_> {
             function,
             stamp,
             rules,
+            begun,
+            ..
         } = self;
-        journal
-            .tally_mut(function)
-            .load(load.path, refusal.is_none());
+        let tally = journal.tally_mut(function);
+        tally.load(load.path, refusal.is_none());
+        took(tally, Timed::Load, begun);
         let event = Event::Load {
             path: load.path.name(),
             pcias: load.pcias,
@@ -275,6 +300,13 @@ impl Scope<'_> {
             rules: &rules,
         };
         journal.write_stamped(function, stamp, &event);
+    }
+}
+
+/// Counts the time since `begun`, if accesses are timed.
+fn took(tally: &mut Tally, what: Timed, begun: Option<Instant>) {
+    if let (Some(latencies), Some(begun)) = (&mut tally.latencies, begun) {
+        latencies.took(what, begun);
     }
 }
 
@@ -340,6 +372,7 @@ impl DeviceObserver for Scope<'_> {
     fn command(&mut self, record: &CommandRecord<'_>) {
         let tally = self.journal.tally_mut(record.function);
         tally.commands += 1;
+        self.ran = true;
         tally.failed_commands += u64::from(record.response_code != 0);
         let function = self.journal.names[record.function.0].as_str();
         let (name, code) = (record.name, record.response_code);

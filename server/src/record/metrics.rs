@@ -2,10 +2,14 @@
 
 use std::fmt::Write;
 
+use super::latency::{BOUNDS, Timed};
 use super::report::{FunctionReport, Report};
 
 /// The type of the text, as HTTP names it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All names begin so.
+const PREFIX: &str = "vfio_user_ism_";
 
 /// A counter or gauge of each function.
 struct Metric {
@@ -184,9 +188,39 @@ fn by_path(
         .collect()
 }
 
+/// How long accesses took, where it is measured.
+fn latencies(report: &Report, put: &mut impl FnMut(std::fmt::Arguments<'_>)) {
+    let name = format_args!("{PREFIX}access_seconds");
+    let mut told = false;
+    for function in &report.functions {
+        let Some(latencies) = &function.latencies else {
+            continue;
+        };
+        if !std::mem::replace(&mut told, true) {
+            put(format_args!(
+                "# HELP {name} Seconds that the function takes for an access, from its turn on."
+            ));
+            put(format_args!("# TYPE {name} histogram"));
+        }
+        for what in Timed::ALL {
+            let histogram = latencies.of(what);
+            let labels = format!("function=\"{}\",access=\"{}\"", function.name, what.name());
+            let bounds = BOUNDS.iter().map(|(_, seconds)| *seconds);
+            let up_to = histogram.up_to();
+            for (le, times) in bounds.chain(["+Inf"]).zip(up_to) {
+                put(format_args!(
+                    "{name}_bucket{{{labels},le=\"{le}\"}} {times}"
+                ));
+            }
+            let (sum, count) = (histogram.sum.as_secs_f64(), up_to[BOUNDS.len()]);
+            put(format_args!("{name}_sum{{{labels}}} {sum}"));
+            put(format_args!("{name}_count{{{labels}}} {count}"));
+        }
+    }
+}
+
 /// The totals of a report.
 pub fn text(report: &Report) -> String {
-    const PREFIX: &str = "vfio_user_ism_";
     let mut text = String::new();
     // Writing into memory does not fail.
     let mut put = |line: std::fmt::Arguments<'_>| {
@@ -210,6 +244,7 @@ pub fn text(report: &Report) -> String {
             }
         }
     }
+    latencies(report, &mut put);
     let lost = report.events_lost;
     put(format_args!(
         "# HELP {PREFIX}events_lost_total Events that the event file did not take."

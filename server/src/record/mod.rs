@@ -5,6 +5,7 @@ pub mod event_batch;
 pub mod event_file;
 pub mod events;
 pub mod journal;
+pub mod latency;
 pub mod line;
 pub mod log_budget;
 pub mod log_limit;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use zpci_region::Severity;
 use zpci_region::rule::catalogue::CATALOGUE;
 
+use super::latency::Latencies;
 use super::tally::{PATHS, Tally};
 
 /// The version of the report format.
@@ -73,6 +74,9 @@ pub struct FunctionReport {
     pub paths: Vec<PathReport>,
     /// Rules broken at least once.
     pub rules: Vec<RuleReport>,
+    /// How long accesses took, where it is measured: for the metrics only.
+    #[serde(skip)]
+    pub latencies: Option<Box<Latencies>>,
 }
 
 /// What one function holds at the moment.
@@ -165,6 +169,7 @@ impl FunctionReport {
             faults: tally.faults.clone(),
             paths: paths.collect(),
             rules: rules.collect(),
+            latencies: tally.latencies.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use zpci_region::{Path, Rule, Severity, Violation};
 
 use crate::limits::Over;
+use crate::record::latency::Latencies;
 
 /// What happened to one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Tally {
     pub faults: BTreeMap<&'static str, u64>,
     /// The most severe violation that comes of no fault.
     worst: Option<Severity>,
+    /// How long accesses took, if anyone asks.
+    pub latencies: Option<Box<Latencies>>,
 }
 
 impl Default for Tally {
@@ -76,6 +79,7 @@ impl Default for Tally {
             over: [0; Over::ALL.len()],
             faults: BTreeMap::new(),
             worst: None,
+            latencies: None,
         }
     }
 }

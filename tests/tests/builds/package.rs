@@ -72,6 +72,17 @@ fn is_complete(root: &Path, prefix: &str, zsh: &str) {
             );
         }
     }
+    // The dissector is the repository's, and Wireshark takes it.
+    let script = root.join("share/vfio-user-ism/wireshark/vfio-user.lua");
+    let ours = fs::read(repository().join("wireshark/vfio-user.lua")).unwrap();
+    assert_eq!(fs::read(&script).unwrap(), ours);
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-G", "protocols", "-X"]);
+    let protocols = output(tshark.arg(format!("lua_script:{}", script.display())));
+    assert!(
+        protocols.contains("\tvfio_user\n"),
+        "the dissector does not load"
+    );
     for completion in [
         "share/bash-completion/completions/vfio-user-ism",
         "share/fish/vendor_completions.d/vfio-user-ism.fish",
@@ -132,6 +143,13 @@ fn tarball_and_debian_package_hold_everything_and_work() {
         "/usr",
         "share/zsh/vendor-completions/_vfio-user-ism",
     );
+    // Debian's Wireshark looks there by itself.
+    let folder = format!(
+        "usr/lib/{}-linux-gnu/wireshark/plugins",
+        std::env::consts::ARCH
+    );
+    let link = other.join(folder).join("vfio-user.lua");
+    assert!(fs::read_link(&link).unwrap().is_relative() && link.is_file());
     let field = |name| output(Command::new("dpkg-deb").arg("-f").arg(package).arg(name));
     assert_eq!(field("Version").trim(), env!("CARGO_PKG_VERSION"));
     assert!(

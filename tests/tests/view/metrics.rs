@@ -27,6 +27,44 @@ fn value(body: &str, name: &str) -> u64 {
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
+/// All values of lines that begin so.
+fn values(body: &str, name: &str) -> Vec<u64> {
+    let lines = body.lines().filter(|line| line.starts_with(name));
+    let values = lines.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap());
+    values.collect()
+}
+
+/// Each access is in one histogram, and in all its buckets from some bound on.
+#[track_caller]
+fn histograms(body: &str) {
+    const NAME: &str = "vfio_user_ism_access_seconds";
+    for function in ["ism0", "ism1"] {
+        let counted = |access: &str| {
+            let labels = format!("{{function=\"{function}\",access=\"{access}\"");
+            let buckets = values(body, &format!("{NAME}_bucket{labels}"));
+            let count = value(body, &format!("{NAME}_count{labels}"));
+            assert_eq!(buckets.len(), 13, "{body}");
+            assert!(buckets.is_sorted(), "{buckets:?}");
+            assert_eq!(buckets.last(), Some(&count));
+            count
+        };
+        let accesses = ["store", "load", "command"].map(counted);
+        let labels = format!("{{function=\"{function}\"");
+        let total = |metric: &str| -> u64 {
+            let name = format!("vfio_user_ism_{metric}_total{labels}");
+            values(body, &name).iter().sum()
+        };
+        assert!(accesses.iter().all(|count| *count > 0), "{accesses:?}");
+        assert_eq!(accesses[2], total("commands"));
+        // Refused ones take their time, too.
+        let all = total("stores") + total("loads") + total("refused_accesses");
+        assert_eq!(accesses.iter().sum::<u64>(), all, "{function}");
+        let sum = format!("{NAME}_sum{labels},access=\"command\"}} ");
+        let sum = body.lines().find_map(|line| line.strip_prefix(&sum));
+        assert!(sum.unwrap().parse::<f64>().unwrap() > 0.0);
+    }
+}
+
 #[test]
 fn the_socket_tells_the_totals_inside_the_sandbox_and_is_removed() {
     let folder = tempfile::tempdir().unwrap();
@@ -65,15 +103,18 @@ fn the_socket_tells_the_totals_inside_the_sandbox_and_is_removed() {
             told.push(name.split(' ').next().unwrap());
         } else if !line.starts_with("# HELP ") {
             let name = line.split(['{', ' ']).next().unwrap();
-            assert_eq!(Some(&name), told.last(), "{line}");
-            assert!(
-                line.rsplit_once(' ').unwrap().1.parse::<u64>().is_ok(),
-                "{line}"
-            );
+            let last = *told.last().unwrap();
+            let of_histogram = ["_bucket", "_sum", "_count"]
+                .iter()
+                .any(|end| name.strip_suffix(end) == Some(last));
+            assert!(name == last || of_histogram, "{line}");
+            let number: f64 = line.rsplit_once(' ').unwrap().1.parse().unwrap();
+            assert!(number >= 0.0, "{line}");
         }
     }
     let distinct: std::collections::BTreeSet<_> = told.iter().collect();
     assert_eq!(distinct.len(), told.len());
+    histograms(&body);
     let stopped = daemon.stop();
     for name in ["ism0", "ism1"] {
         let function = stopped.function(name);

@@ -5,7 +5,7 @@ use std::path::Path;
 use vfio_user_ism_tests::{Daemon, program};
 
 use crate::capture::read;
-use crate::session::{Recorded, recorded, recorded_by};
+use crate::session::{Recorded, recorded, recorded_by, twin};
 
 fn replay(capture: &Path, more: &[&str]) -> program::Ended {
     program::run([&["replay", capture.to_str().unwrap()], more].concat())
@@ -43,6 +43,21 @@ fn the_same_server_answers_the_same() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn a_client_with_a_twin_socket_is_played_again() {
+    let recorded = recorded_by(&[], twin);
+    let capture = recorded.path("capture");
+    let (_, packets) = read(&std::fs::read(&capture).unwrap());
+    let messages = packets.iter().filter(|packet| packet.kind < 2);
+    let dma = messages.filter(|packet| [11, 12].contains(&packet.command()));
+    let asked = dma.clone().filter(|packet| packet.kind == 1).count();
+    assert!(asked >= 2);
+    assert_eq!(dma.count(), 2 * asked, "each is answered in the capture");
+    let ended = replay(&capture, &["--profile", &pair()]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.ends_with(" 0 differ\n"), "{}", ended.stdout);
 }
 
 /// The place of the data of packet `number` (from 1) in the file, and its length.

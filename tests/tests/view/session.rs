@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
+use vfio_user_ism_tests::client::{QEMU, command, irq, set_irqs, version};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target, zpci_request};
+use vfio_user_ism_tests::lender::{Layout, Lender};
+use vfio_user_ism_tests::wire::{Wire, message};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Via, program};
 
 /// Bytes of the buffers.
@@ -105,4 +108,121 @@ pub(crate) fn recorded_by(arguments: &[&str], play: impl FnOnce(&Daemon)) -> Rec
         events: stopped.events,
         folder,
     }
+}
+
+/// Plays every message that there is, in every form that a client may choose, against the sockets
+/// of a daemon that serves the profile `pair`.
+pub(crate) fn every_kind(daemon: &Daemon) {
+    let words =
+        |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_ne_bytes()).collect() };
+    let mut driver = Driver::probe(&daemon.socket("ism1"), Via::Region);
+    let client = &mut driver.client;
+    client.map_without_fd(0x40_0000_0000, 0x1000).ok();
+    client.unmap(0x40_0000_0000, 0x1000).ok();
+    for argsz in [16, 4096] {
+        client
+            .request(command::GET_INFO, words(&[argsz, 0, 0, 0]))
+            .ok();
+    }
+    for index in 0..10 {
+        for argsz in [32, 512] {
+            let body = words(&[argsz, 0, index, 0, 0, 0, 0, 0]);
+            client.request(command::GET_REGION_INFO, body).ok();
+        }
+        let body = words(&[512, 0, index, 0]);
+        client.request(command::GET_REGION_IO_FDS, body).ok();
+    }
+    for index in 0..5 {
+        client
+            .request(command::GET_IRQ_INFO, words(&[16, 0, index, 0]))
+            .ok();
+    }
+    for (flags, bools) in [
+        (irq::NONE | irq::TRIGGER, &[][..]),
+        (irq::BOOL | irq::MASK, &[1]),
+        (irq::BOOL | irq::UNMASK, &[1]),
+    ] {
+        let body = set_irqs(flags, irq::MSI, 0, 1, bools);
+        client.request(command::SET_IRQS, body).ok();
+    }
+    for region in [0, 2, 4, 7] {
+        client.read(region, 0, 8).ok();
+    }
+    client.write(7, 0x3c, &[1]).ok();
+    client.write(4, 0, &[0; 8]);
+    client
+        .write_multi(&[(7, 0x3c, &[1]), (2, 0x100, &[2; 8]), (0, 0, &[3; 3])])
+        .ok();
+    for (argsz, flags, data) in [(8, 1 << 18, 0), (16, 1 | 1 << 16, 0), (16, 2 | 1 << 17, 8)] {
+        let body = [words(&[argsz, flags]), vec![0; data]].concat();
+        client.request(command::FEATURE, body);
+    }
+    // Migration: none, and yet messages of a known form.
+    client.request(17, words(&[4096, 4096]));
+    client.request(18, [words(&[16, 8]), vec![7; 8]].concat());
+    client.request(14, words(&[8, 1]));
+    // The region's three requests.
+    driver.store(2, 0x100, &[1; 40]).ok();
+    driver.load(2, 0x100);
+    let register = zpci_request(4, 0, 2, 0x100, 8).raw(&[2; 8]);
+    driver.client.write(9, 16, &register.0).ok();
+    driver.client.read(9, 0, 16).ok();
+    // Memory by messages, in each of the layouts, on the client's own socket and on one beside it.
+    for layout in [Layout::Wide, Layout::Narrow, Layout::Padded] {
+        let client = open_when_free(daemon, "ism0");
+        let mut guest = Lender::over(client, layout);
+        let irq = guest.client.eventfd(irq::MSI);
+        let token = guest.register();
+        guest
+            .client
+            .write(0, target(token, 0, true, 8), &[5; 24])
+            .ok();
+        guest.serve_until(&irq);
+        guest.client.reset();
+    }
+    twin(daemon);
+    driver.client.reset();
+}
+
+/// A client of a function that another one has just left.
+fn open_when_free(daemon: &Daemon, function: &str) -> Client {
+    let socket = daemon.socket(function);
+    vfio_user_ism_tests::wire::eventually("the function is free", || {
+        let mut client = Client::connect(&socket);
+        let reply = client.request(command::VERSION, version(0, 0, QEMU));
+        reply.errno().is_none().then_some(client)
+    })
+}
+
+/// A client with a twin socket, and a move of its own into its memory.
+pub(crate) fn twin(daemon: &Daemon) {
+    let socket = daemon.socket("ism0");
+    let text = r#"{"capabilities":{"twin_socket":{"supported":true}}}"#;
+    let (client, twin) = vfio_user_ism_tests::wire::eventually("the function is free", || {
+        let mut client = Client::connect(&socket);
+        let mut reply = client.request(command::VERSION, version(0, 0, text));
+        reply
+            .errno()
+            .is_none()
+            .then(|| (client, reply.fds.remove(0)))
+    });
+    let mut twin = Wire::new(twin.into());
+    let mut guest = Lender::over(client, Layout::Wide);
+    let irq = guest.client.eventfd(irq::MSI);
+    let token = guest.register();
+    guest
+        .client
+        .write(0, target(token, 0, true, 8), &[5; 24])
+        .ok();
+    while twin.wait_for_bytes_or(&irq) {
+        let asked = twin.receive().unwrap();
+        let count = u64::from_ne_bytes(asked.body[8..16].try_into().unwrap()) as usize;
+        let answer = if asked.command == command::DMA_READ {
+            [&asked.body[..], &vec![1; count]].concat()
+        } else {
+            asked.body[..16].to_vec()
+        };
+        twin.send(&message(asked.id, asked.command, 1, &answer));
+    }
+    guest.client.reset();
 }

@@ -1,7 +1,7 @@
 //! One client's socket.
 
 use std::collections::HashMap;
-use std::io::{Error, ErrorKind, IoSlice, Read, Result};
+use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Read, Result};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +11,11 @@ use std::time::Duration;
 
 use rustix::event::EventfdFlags;
 use rustix::fs::MemfdFlags;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
 use vfio_user_capture::{Descriptor, DescriptorKind};
 use vfio_user_protocol::header::Command;
 use vfio_user_protocol::{HEADER_LEN, Header};
@@ -35,6 +39,8 @@ pub(super) struct Connection {
     ids: HashMap<u16, u16>,
     /// The last message wanted no answer.
     unanswered: bool,
+    /// The socket for the server's commands and the replies to them, if the server gave one.
+    twin: Option<UnixStream>,
 }
 
 impl Connection {
@@ -46,6 +52,7 @@ impl Connection {
             stream,
             ids: HashMap::new(),
             unanswered: false,
+            twin: None,
         })
     }
 
@@ -57,14 +64,16 @@ impl Connection {
         files: &mut Files,
     ) -> Result<()> {
         let mut message = message.to_vec();
+        let mut to = &self.stream;
         if let Some(head) = message.first_chunk_mut::<HEADER_LEN>() {
             let mut header = Header::decode(head);
             self.unanswered = header.no_reply();
-            if header.flags & 1 == 1
-                && let Some(id) = self.ids.remove(&header.message_id)
-            {
-                header.message_id = id;
-                *head = header.encode();
+            if header.flags & 1 == 1 {
+                to = self.twin.as_ref().unwrap_or(to);
+                if let Some(id) = self.ids.remove(&header.message_id) {
+                    header.message_id = id;
+                    *head = header.encode();
+                }
             }
         }
         let fds = descriptors.iter().take(MOST_FDS).map(|one| files.made(one));
@@ -78,14 +87,20 @@ impl Connection {
                 control.push(SendAncillaryMessage::ScmRights(&borrowed));
             }
             let part = [IoSlice::new(&message[sent..])];
-            sent += rustix::net::sendmsg(&self.stream, &part, &mut control, SendFlags::NOSIGNAL)?;
+            sent += rustix::net::sendmsg(to, &part, &mut control, SendFlags::NOSIGNAL)?;
         }
         Ok(())
     }
 
     /// Receives the message that takes the place of a recorded one.
     pub(super) fn receive(&mut self, recorded: &[u8]) -> Result<Vec<u8>> {
-        let message = self.message()?;
+        let command = recorded
+            .first_chunk()
+            .is_some_and(|head| Header::decode(head).flags & 1 == 0);
+        let message = match &self.twin {
+            Some(twin) if command => message(twin, &mut Vec::new())?,
+            _ => self.message()?,
+        };
         let ids = |bytes: &[u8]| {
             let header = Header::decode(bytes.first_chunk()?);
             (header.flags & 1 == 0).then_some(header.message_id)
@@ -96,34 +111,17 @@ impl Connection {
         Ok(message)
     }
 
+    /// A message on the client's own socket. A descriptor that comes along is the twin socket.
     fn message(&mut self) -> Result<Vec<u8>> {
-        let mut message = vec![0; HEADER_LEN];
-        self.fill(&mut message)?;
-        let size = message
-            .first_chunk()
-            .map_or(0, |head| Header::decode(head).message_size);
-        let size = size as usize;
-        if !(HEADER_LEN..=MOST).contains(&size) {
-            let told = format!("the server sent a message of {size} bytes");
-            return Err(Error::new(ErrorKind::InvalidData, told));
+        let mut fds = Vec::new();
+        let message = message(&self.stream, &mut fds)?;
+        if let Some(fd) = fds.into_iter().next() {
+            let twin = UnixStream::from(fd);
+            twin.set_read_timeout(Some(PATIENCE))?;
+            twin.set_write_timeout(Some(PATIENCE))?;
+            self.twin = Some(twin);
         }
-        message.resize(size, 0);
-        self.fill(&mut message[HEADER_LEN..])?;
         Ok(message)
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
-        self.stream
-            .read_exact(bytes)
-            .map_err(|error| match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    Error::new(ErrorKind::TimedOut, "the server does not answer")
-                }
-                ErrorKind::UnexpectedEof => {
-                    Error::new(ErrorKind::UnexpectedEof, "the server hung up")
-                }
-                _ => error,
-            })
     }
 
     /// Waits until messages that want no answer are carried out: the server answers in order.
@@ -147,6 +145,53 @@ impl Connection {
         let _ = self.stream.shutdown(Shutdown::Write);
         let _ = self.stream.read_to_end(&mut Vec::new());
     }
+}
+
+/// A whole message from a socket, and the descriptors that came along.
+fn message(stream: &UnixStream, fds: &mut Vec<OwnedFd>) -> Result<Vec<u8>> {
+    let mut message = vec![0; HEADER_LEN];
+    fill(stream, &mut message, fds)?;
+    let size = message
+        .first_chunk()
+        .map_or(0, |head| Header::decode(head).message_size);
+    let size = size as usize;
+    if !(HEADER_LEN..=MOST).contains(&size) {
+        let told = format!("the server sent a message of {size} bytes");
+        return Err(Error::new(ErrorKind::InvalidData, told));
+    }
+    message.resize(size, 0);
+    fill(stream, &mut message[HEADER_LEN..], fds)?;
+    Ok(message)
+}
+
+fn fill(stream: &UnixStream, mut bytes: &mut [u8], fds: &mut Vec<OwnedFd>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    while !bytes.is_empty() {
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut part = [IoSliceMut::new(bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = match rustix::net::recvmsg(stream, &mut part, &mut control, flags) {
+            Ok(received) => received.bytes,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN | Errno::TIMEDOUT) => {
+                return Err(Error::new(
+                    ErrorKind::TimedOut,
+                    "the server does not answer",
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if got == 0 {
+            return Err(Error::new(ErrorKind::UnexpectedEof, "the server hung up"));
+        }
+        for one in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = one {
+                fds.extend(received);
+            }
+        }
+        bytes = &mut bytes[got..];
+    }
+    Ok(())
 }
 
 /// Memory and files that take the place of recorded ones, by their numbers.
