@@ -17,8 +17,9 @@ pub struct Args {
     /// `--output` asks for one.
     #[arg(long, value_name = "FILE")]
     pub perfetto: Option<PathBuf>,
-    /// Show functions, rates, DMBs and the last violations in the terminal while the server writes
-    /// its event file.
+    /// Show functions, rates, DMBs, the last violations and faults in the terminal while the server
+    /// writes its event file. The control socket of a running server (`serve --control SOCKET`) does
+    /// as well as a file: the screen then begins with what happens from now on.
     #[arg(long, conflicts_with_all = ["output", "perfetto"])]
     pub follow: bool,
     /// With `--follow`: show what the file holds now, once, and end.

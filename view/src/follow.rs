@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Error;
@@ -44,14 +45,23 @@ struct Screen {
     time_us: u64,
 }
 
-/// Shows the files until the process is ended, or once.
+fn is_socket(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|file| file.file_type().is_socket())
+}
+
+/// Shows files and running servers until the process is ended, or once. Servers alone are shown
+/// until they have ended.
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::Line`].
 pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
     let mut sources = files
         .iter()
-        .map(|file| Source::open(file))
+        .map(|file| match is_socket(file) {
+            true => Source::attach(file),
+            false => Source::open(file),
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let mut screen = Screen::default();
     let terminal = std::io::stdout().is_terminal();
@@ -69,8 +79,12 @@ pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
         let shown = stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
+        let over = files
+            .iter()
+            .zip(&sources)
+            .all(|(file, source)| source.has_ended() && !file.is_file());
         // Without a reader there is nobody to show it to.
-        if once || shown.is_err() {
+        if once || over || shown.is_err() {
             return Ok(());
         }
         screen.before = screen.functions.clone();

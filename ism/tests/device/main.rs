@@ -4,6 +4,7 @@ mod against_model;
 mod commands;
 mod driver;
 mod events;
+mod faults;
 mod guests;
 mod interleavings;
 mod linux;

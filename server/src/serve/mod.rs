@@ -140,7 +140,7 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
     let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
     loop {
         let socket = tokio::select! {
-            accepted = accepted(&listener, &seat) => match accepted {
+            accepted = accepted(&listener) => match accepted {
                 Ok(socket) => socket,
                 Err(error) => {
                     if let Some(times) = failures.due() {
@@ -153,6 +153,10 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
             Some(_) = clients.join_next() => continue,
             () = stopped(&mut stop) => break,
         };
+        tokio::select! {
+            () = seat.function.open() => {}
+            () = stopped(&mut stop) => break,
+        }
         let peer = Peer::of(&socket);
         // A client that closed its socket and comes back at once finds its place free.
         tokio::select! {
@@ -187,9 +191,8 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
     clients.shutdown().await;
 }
 
-async fn accepted(listener: &UnixListener, seat: &Seat) -> std::io::Result<Socket> {
+async fn accepted(listener: &UnixListener) -> std::io::Result<Socket> {
     let (stream, _) = listener.accept().await?;
-    seat.function.open().await;
     Socket::try_from(stream)
 }
 

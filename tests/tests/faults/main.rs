@@ -4,4 +4,10 @@
 mod choice;
 mod commands;
 mod control;
+mod events;
+mod interrupts;
+mod messages;
+mod moves;
+mod recorded;
 mod setup;
+mod whole;

@@ -1,6 +1,6 @@
 //! Two functions, their drivers, and a fault that is on or off.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::daemon::Stopped;
@@ -32,7 +32,6 @@ pub(crate) struct Pair {
     /// `ism1`, the owner of the DMB.
     pub owner: Driver,
     /// The DMB's token.
-    #[expect(dead_code)]
     pub token: u64,
 }
 
@@ -40,7 +39,12 @@ impl Pair {
     /// With these faults in the profile.
     pub(crate) fn with(faults: &[Value]) -> Self {
         let (daemon, socket) = served(faults, &[]);
-        let control = Control::connect(&socket);
+        Self::on(daemon, &socket)
+    }
+
+    /// On this server.
+    pub fn on(daemon: Daemon, socket: &Path) -> Self {
+        let control = Control::connect(socket);
         let probe = |name| Driver::probe(&daemon.socket(name), Via::Bar);
         let (writer, mut owner) = (probe("ism0"), probe("ism1"));
         let token = owner.register_dmb(0x4000, FIRST_INDEX, GIDS[0]);
@@ -51,6 +55,15 @@ impl Pair {
             owner,
             token,
         }
+    }
+
+    /// With these faults set once both have probed.
+    pub fn later(faults: &[Value]) -> Self {
+        let mut pair = Self::new();
+        for fault in faults {
+            pair.control.set(fault);
+        }
+        pair
     }
 
     /// Without faults.

@@ -1,6 +1,7 @@
 //! Clients that break the protocol, lend bad memory, flood, stall or die.
 
 mod clients;
+mod control;
 mod descriptors;
 mod disconnect;
 mod half_messages;
