@@ -21,7 +21,7 @@ pub(crate) fn capabilities() -> Value {
         "features": [
             "socket-path", "socket-dir", "fd", "systemd-activation", "ready-fd", "events", "report",
             "fail-on", "write-multiple", "dma-without-descriptor", "instruction-channel", "insn-fd",
-            "report-on-sigusr1", "error-on-sigusr2", "twin-socket", "capture", "metrics", "sandbox",
+            "report-on-sigusr1", "error-on-sigusr2", "twin-socket", "capture", "metrics", "control", "faults", "sandbox",
         ],
         "zpci-io-region": {
             "index": request::REGION_INDEX,

@@ -73,7 +73,8 @@ pub enum Blame {
     Nothing,
     /// Of rules about moves, by either function.
     Moves,
-    /// Of any rule, by either function: device and driver no longer agree on what is registered.
+    /// Of any rule by the function that is hit, and of rules about moves by the other one: device
+    /// and driver no longer agree on what is registered.
     Anything,
     /// Of any rule, by any function of the fabric.
     Everyone,

@@ -101,14 +101,15 @@ impl Journal {
     }
 
     fn blame_on(&mut self, record: &FaultRecord<'_>) {
-        let (blame, hit) = (record.blame(), [Some(record.function), record.peer]);
+        let (blame, target) = (record.blame(), record.target());
+        let hit = [Some(record.function), record.peer];
         for (at, blamed) in self.blamed.iter_mut().enumerate() {
             let id = || Some(record.id.to_owned());
             match blame {
                 Blame::Everyone => blamed.anything = id(),
                 _ if !hit.contains(&Some(FunctionId(at))) => {}
-                Blame::Anything => blamed.anything = id(),
-                Blame::Moves => blamed.moves = id(),
+                Blame::Anything if target == Some(FunctionId(at)) => blamed.anything = id(),
+                Blame::Anything | Blame::Moves => blamed.moves = id(),
                 Blame::Nothing => {}
             }
         }

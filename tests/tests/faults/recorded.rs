@@ -1,13 +1,12 @@
 //! What is recorded of faults: events, counts, the violations that they cause; and who follows.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::client::command;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
-use vfio_user_ism_tests::program::{self, Killed};
 use vfio_user_ism_tests::wire::eventually;
-use vfio_user_ism_tests::{Bytes, Client, Control, Driver, Via};
+use vfio_user_ism_tests::{Bytes, Client, Control, Driver, Via, program};
 
 use crate::setup::{GIDS, Pair, served};
 
@@ -152,6 +151,16 @@ fn every_line_is_of_the_schema_and_a_fault_has_the_cause_of_its_access() {
     );
 }
 
+/// A child process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Follows the events of a server.
 fn follow(socket: &std::path::Path) -> Control {
     let mut follower = Control::connect(socket);
@@ -166,19 +175,20 @@ fn events_are_followed_beside_the_file() {
     let mut followers = [follow(&socket), follow(&socket)];
     let mut client = Client::open(&daemon.socket("ism1"));
     client.read(7, 0, 4).ok();
+    // The client before may leave only now.
+    let next = |follower: &mut Control| {
+        let mut lines = std::iter::from_fn(|| follower.line());
+        lines
+            .find(|line| line["function"] == "ism1")
+            .expect("an event")
+    };
     for follower in &mut followers {
         for name in ["connected", "config-read"] {
-            let line = follower.line().expect("an event");
-            assert_eq!(
-                (&line["event"], &line["function"]),
-                (&json!(name), &json!("ism1"))
-            );
+            assert_eq!(next(follower)["event"], name);
         }
     }
     drop(client);
-    let left = followers
-        .each_mut()
-        .map(|follower| follower.line().unwrap());
+    let left = followers.each_mut().map(next);
     assert_eq!(left[0]["event"], "disconnected");
     let stopped = daemon.stop();
     let own = |event: &&Value| event["function"] == "ism1";
@@ -212,13 +222,13 @@ fn ctl_prints_events_until_the_server_ends() {
     let (daemon, socket) = served(&[], &[]);
     let mut command = program::command();
     command.arg("ctl").arg(&socket).args(["events", "--follow"]);
-    let mut child = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut child = Running(command.stdout(Stdio::piped()).spawn().unwrap());
     let stdout = child.0.stdout.take().unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
     // It may not follow yet: one client after the other comes until it does.
     let (told, first) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
-        while let Some(Ok(line)) = lines.next() {
+        for line in lines.map_while(Result::ok) {
             let _ = told.send(serde_json::from_str::<Value>(&line).unwrap());
         }
     });
@@ -239,7 +249,7 @@ fn view_attaches_to_a_running_server() {
     let mut pair = Pair::on(daemon, &socket);
     let mut command = program::command();
     command.args(["view", "--follow"]).arg(&socket);
-    let mut child = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut child = Running(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut stdout = child.0.stdout.take().unwrap();
     let screen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let shown = std::sync::Arc::clone(&screen);
