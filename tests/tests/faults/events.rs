@@ -23,13 +23,13 @@ fn index(driver: &Driver) -> u64 {
     driver.ram.be(IEQ, 8)
 }
 
-fn once(action: Value) -> Value {
+fn once(action: &Value) -> Value {
     json!({ "id": "it", "on": { "function": "ism1" }, "do": action, "limit": 1 })
 }
 
 #[test]
 fn an_event_is_lost() {
-    let mut pair = Pair::with(&[once(json!("lose-event"))]);
+    let mut pair = Pair::with(&[once(&json!("lose-event"))]);
     assert_eq!(signal(&mut pair, 1), 0);
     assert_eq!((index(&pair.owner), pair.owner.irq.take()), (0, 0));
     assert_eq!(signal(&mut pair, 2), 0);
@@ -39,7 +39,7 @@ fn an_event_is_lost() {
 
 #[test]
 fn a_queue_is_full() {
-    let mut pair = Pair::with(&[once(json!("full-queue"))]);
+    let mut pair = Pair::with(&[once(&json!("full-queue"))]);
     assert_eq!(signal(&mut pair, 1), 0x0c);
     assert_eq!((index(&pair.owner), pair.owner.irq.take()), (0, 0));
     assert_eq!(pair.owner.ram.read(SBA, 1), [0]);
@@ -51,7 +51,7 @@ fn a_queue_is_full() {
 fn an_event_overwrites_the_one_before_it() {
     let mut pair = Pair::new();
     assert_eq!(signal(&mut pair, 1), 0);
-    pair.control.set(&once(json!("overwrite-event")));
+    pair.control.set(&once(&json!("overwrite-event")));
     assert_eq!(signal(&mut pair, 2), 0);
     assert_eq!((index(&pair.owner), entry(&pair.owner, 0).3), (1, 2));
     assert_eq!(pair.owner.irq.take(), 2);
@@ -61,11 +61,11 @@ fn an_event_overwrites_the_one_before_it() {
 
 #[test]
 fn an_event_has_another_type_or_code() {
-    let mut pair = Pair::with(&[once(json!({ "change-event": { "type": 0x77 } }))]);
+    let mut pair = Pair::with(&[once(&json!({ "change-event": { "type": 0x77 } }))]);
     assert_eq!(signal(&mut pair, 1), 0);
     assert_eq!(entry(&pair.owner, 0), (0x77, 0x80, GIDS[0], 1));
     pair.control.set(&once(
-        json!({ "change-event": { "code": 0xffff_ffff_u32 } }),
+        &json!({ "change-event": { "code": 0xffff_ffff_u32 } }),
     ));
     assert_eq!(signal(&mut pair, 2), 0);
     assert_eq!(entry(&pair.owner, 1), (2, 0xffff_ffff, GIDS[0], 2));

@@ -12,13 +12,13 @@ fn signal(pair: &mut Pair) -> u64 {
     pair.owner.irq.take()
 }
 
-fn fault(action: Value) -> Value {
+fn fault(action: &Value) -> Value {
     json!({ "id": "it", "on": { "function": "ism1" }, "do": action, "limit": 1 })
 }
 
 #[test]
 fn an_interrupt_is_lost() {
-    let mut pair = Pair::with(&[fault(json!("lose-interrupt"))]);
+    let mut pair = Pair::with(&[fault(&json!("lose-interrupt"))]);
     assert_eq!(signal(&mut pair), 0);
     assert_eq!(pair.owner.ram.read(SBA, 1), [0x80], "the bits are set");
     assert_eq!(signal(&mut pair), 1);
@@ -26,22 +26,22 @@ fn an_interrupt_is_lost() {
 
 #[test]
 fn an_interrupt_is_doubled() {
-    let mut pair = Pair::with(&[fault(json!("repeat-interrupt"))]);
+    let mut pair = Pair::with(&[fault(&json!("repeat-interrupt"))]);
     assert_eq!(signal(&mut pair), 2);
     assert_eq!(signal(&mut pair), 1);
     pair.control
-        .set(&fault(json!({ "repeat-interrupt": { "times": 99 } })));
+        .set(&fault(&json!({ "repeat-interrupt": { "times": 99 } })));
     assert_eq!(signal(&mut pair), 100);
 }
 
 #[test]
 fn an_interrupt_is_delayed() {
-    let mut pair = Pair::with(&[fault(json!({ "delay-interrupt": { "ms": 600_000 } }))]);
+    let mut pair = Pair::with(&[fault(&json!({ "delay-interrupt": { "ms": 600_000 } }))]);
     assert_eq!(signal(&mut pair), 0);
     pair.owner.gid();
     assert_eq!(pair.owner.irq.take(), 0);
     pair.control
-        .set(&fault(json!({ "delay-interrupt": { "ms": 50 } })));
+        .set(&fault(&json!({ "delay-interrupt": { "ms": 50 } })));
     let at = target(pair.token, 0, true, 0);
     pair.writer.put(at, b"x").ok();
     assert_eq!(pair.owner.irq.wait(), 1);

@@ -12,19 +12,19 @@ fn read(id: u16) -> Vec<u8> {
     message(id, command::REGION_READ, 0, &access(7, 0, 4).0)
 }
 
-fn fault(action: Value) -> Value {
+fn fault(action: &Value) -> Value {
     json!({ "id": "it", "on": { "function": "ism0", "message": "REGION_READ" },
         "do": action, "limit": 1 })
 }
 
 #[test]
 fn a_reply_comes_late_and_those_behind_it() {
-    let mut pair = Pair::later(&[fault(json!({ "delay-reply": { "ms": 600_000 } }))]);
+    let mut pair = Pair::later(&[fault(&json!({ "delay-reply": { "ms": 600_000 } }))]);
     pair.writer.client.wire.send(&[read(1), read(2)].concat());
     pair.wait_for("it");
     assert_eq!(pair.owner.gid(), GIDS[1], "others are answered");
     assert!(!pair.writer.client.wire.has_bytes());
-    let mut pair = Pair::later(&[fault(json!({ "delay-reply": { "ms": 50 } }))]);
+    let mut pair = Pair::later(&[fault(&json!({ "delay-reply": { "ms": 50 } }))]);
     pair.writer.client.wire.send(&[read(1), read(2)].concat());
     for id in [1, 2] {
         let reply = pair.writer.client.wire.receive().unwrap();
@@ -35,7 +35,7 @@ fn a_reply_comes_late_and_those_behind_it() {
 
 #[test]
 fn a_reply_is_lost() {
-    let mut pair = Pair::later(&[fault(json!("lose-reply"))]);
+    let mut pair = Pair::later(&[fault(&json!("lose-reply"))]);
     pair.writer.client.wire.send(&[read(1), read(2)].concat());
     let reply = pair.writer.client.wire.receive().unwrap();
     assert_eq!(reply.id, 2, "the first one never comes");
@@ -60,7 +60,7 @@ fn rest(client: &mut Client) -> Vec<u8> {
 #[test]
 fn the_connection_closes_in_the_middle_of_a_reply() {
     for bytes in [0_usize, 5, HEADER, HEADER + 3] {
-        let mut pair = Pair::later(&[fault(json!({ "cut-reply": { "bytes": bytes } }))]);
+        let mut pair = Pair::later(&[fault(&json!({ "cut-reply": { "bytes": bytes } }))]);
         pair.writer.client.wire.send(&read(1));
         assert_eq!(rest(&mut pair.writer.client).len(), bytes);
         // The next client is served.
@@ -73,7 +73,7 @@ fn the_connection_closes_in_the_middle_of_a_reply() {
 #[test]
 fn the_connection_closes_before_or_after_a_message() {
     for (moment, carried_out) in [("before", 0), ("after", 1)] {
-        let mut pair = Pair::later(&[fault(json!({ "close-connection": { "moment": moment } }))]);
+        let mut pair = Pair::later(&[fault(&json!({ "close-connection": { "moment": moment } }))]);
         pair.writer.client.wire.send(&read(1));
         rest(&mut pair.writer.client);
         let mut again = Client::open(&pair.daemon.socket("ism0"));
@@ -110,7 +110,7 @@ fn the_connection_of_the_peer_closes_at_a_command() {
 
 #[test]
 fn the_server_restarts_at_a_message() {
-    let mut pair = Pair::later(&[fault(json!({ "restart": { "ms": 1 } }))]);
+    let mut pair = Pair::later(&[fault(&json!({ "restart": { "ms": 1 } }))]);
     pair.writer.client.wire.send(&read(1));
     rest(&mut pair.writer.client);
     pair.owner.client.wire.expect_closed();

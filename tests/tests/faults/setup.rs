@@ -43,7 +43,7 @@ impl Pair {
     }
 
     /// On this server.
-    pub fn on(daemon: Daemon, socket: &Path) -> Self {
+    pub(crate) fn on(daemon: Daemon, socket: &Path) -> Self {
         let control = Control::connect(socket);
         let probe = |name| Driver::probe(&daemon.socket(name), Via::Bar);
         let (writer, mut owner) = (probe("ism0"), probe("ism1"));
@@ -58,7 +58,7 @@ impl Pair {
     }
 
     /// With these faults set once both have probed.
-    pub fn later(faults: &[Value]) -> Self {
+    pub(crate) fn later(faults: &[Value]) -> Self {
         let mut pair = Self::new();
         for fault in faults {
             pair.control.set(fault);
