@@ -22,9 +22,6 @@ use debian_fetch::Entry;
 pub use args::{Args, Format};
 pub use report::{Finding, Report, State, Topic, Use};
 
-/// The version of the program, which the plugin must have, too.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// Examines the machine. `is_lab_guest` tells which entries of the cache the lab can boot. Returns the
 /// text for standard output, and whether every use is possible.
 #[must_use]

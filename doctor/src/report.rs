@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The version of the program. The plugin must have the same.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// How good a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

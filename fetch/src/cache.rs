@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -10,9 +10,7 @@ use rustix::io::Errno;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::size;
 use crate::suites::{For, Suites};
-use crate::workshop::Workshop;
 
 /// A folder that keeps what was fetched.
 ///
@@ -78,45 +76,8 @@ impl Cache {
         self
     }
 
-    /// What `make` builds, from the cache or built now: kept under `name` for as long as it is
-    /// asked for with the same `key`, which says what it is built from. It appears whole or not at
-    /// all. `what` tells which suites it may come from.
-    ///
-    /// # Errors
-    /// Those of `make`, and when a folder cannot be written.
-    pub fn built<E: From<Error>>(
-        &self,
-        name: &str,
-        key: &str,
-        what: For,
-        make: impl FnOnce(&Workshop) -> Result<(), E>,
-    ) -> Result<Entry, E> {
-        if let Some(entry) = self.have_built(name, key, what) {
-            return Ok(entry);
-        }
-        let started = Instant::now();
-        let progress = Progress::new(name);
-        let _lock = self.lock(&progress)?;
-        // Another process may have made it while this one waited.
-        if let Some(entry) = self.have_built(name, key, what) {
-            return Ok(entry);
-        }
-        let workshop = Workshop::new(self, name, what, progress)?;
-        if let Err(error) = make(&workshop) {
-            workshop.discard();
-            return Err(error);
-        }
-        let entry = workshop.seal(&self.entry_folder(name), key)?;
-        Progress::new(name).say(format_args!(
-            "ready after {:.1} s, {} on disk",
-            started.elapsed().as_secs_f64(),
-            size::text(entry.bytes_unpacked())
-        ));
-        Ok(entry)
-    }
-
-    /// What was built under `name` with `key`, if it was, and if it comes from one of the suites
-    /// that are chosen for `what`; asks no network.
+    /// The entry `name` that was built with `key`, if it comes from one of the suites that are chosen
+    /// for `what`. Asks no network.
     #[must_use]
     pub fn have_built(&self, name: &str, key: &str, what: For) -> Option<Entry> {
         let entry = Entry::open(&self.entry_folder(name), key)?;

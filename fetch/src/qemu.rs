@@ -232,7 +232,7 @@ pub(crate) fn versions(
     let [package, _] = PACKAGES;
     let all = shelf.lists().versions(package);
     let new = all.iter().map(|record| &record.version);
-    let new = new.filter(|v| of_package(v) >= Some(Version::FIRST_WITH_VFIO_USER));
+    let new = new.filter(|v| Version::of_package(v) >= Some(Version::FIRST_WITH_VFIO_USER));
     let new = new.filter(|v| wanted.is_none_or(|wanted| is_of(v, wanted)));
     let new: Vec<_> = new.take(VERSIONS).cloned().collect();
     if !new.is_empty() {
@@ -302,7 +302,7 @@ fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
     let package = "qemu-system-common";
     let version = entry
         .package(package)
-        .and_then(|p| of_package(&p.version))
+        .and_then(|p| Version::of_package(&p.version))
         .ok_or_else(|| Error::Missing {
             packages: entry.folder().display().to_string(),
             expected: package.to_owned(),
@@ -317,18 +317,11 @@ fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
 
 /// Whether the package version `version` is of the upstream version `wanted`, or of one of its fixes.
 fn is_of(version: &str, wanted: &str) -> bool {
-    of_package(version).is_some_and(|version| {
+    Version::of_package(version).is_some_and(|version| {
         let version = version.to_string();
         let rest = version.strip_prefix(wanted);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
-}
-
-/// The QEMU version of a Debian version such as `1:11.1.3+ds-1`.
-pub(crate) fn of_package(version: &str) -> Option<Version> {
-    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let number = upstream.split(['+', '-', '~']).next()?;
-    Version::parse(&format!("QEMU emulator version {number}"))
 }
 
 #[cfg(test)]

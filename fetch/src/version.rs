@@ -39,6 +39,13 @@ impl Version {
             micro: next().unwrap_or(0),
         })
     }
+
+    /// The QEMU version of a Debian version such as `1:11.1.3+ds-1`.
+    pub(crate) fn of_package(version: &str) -> Option<Self> {
+        let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
+        let number = upstream.split(['+', '-', '~']).next()?;
+        Self::parse(&format!("QEMU emulator version {number}"))
+    }
 }
 
 impl fmt::Display for Version {

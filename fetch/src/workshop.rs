@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::archive::{Archive, Lists, Record, Relation};
 use crate::cache::Cache;
@@ -12,7 +13,7 @@ use crate::entry::{self, Entry, Package};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::prune;
-use crate::qemu;
+use crate::size;
 use crate::suites::For;
 use crate::version::Version;
 
@@ -241,7 +242,46 @@ impl SourcePackage {
     /// The QEMU version, if this is QEMU's source.
     #[must_use]
     pub fn qemu(&self) -> Option<Version> {
-        qemu::of_package(&self.0.version)
+        Version::of_package(&self.0.version)
+    }
+}
+
+impl Cache {
+    /// Returns the entry `name` from the cache, or calls `make` to build it now. `key` names what the
+    /// entry is built from: another key builds it anew. The entry appears whole or not at all. `what`
+    /// tells which suites it may come from.
+    ///
+    /// # Errors
+    /// Those of `make`, and when a folder cannot be written.
+    pub fn built<E: From<Error>>(
+        &self,
+        name: &str,
+        key: &str,
+        what: For,
+        make: impl FnOnce(&Workshop) -> Result<(), E>,
+    ) -> Result<Entry, E> {
+        if let Some(entry) = self.have_built(name, key, what) {
+            return Ok(entry);
+        }
+        let started = Instant::now();
+        let progress = Progress::new(name);
+        let _lock = self.lock(&progress)?;
+        // Another process may have made it while this one waited.
+        if let Some(entry) = self.have_built(name, key, what) {
+            return Ok(entry);
+        }
+        let workshop = Workshop::new(self, name, what, progress)?;
+        if let Err(error) = make(&workshop) {
+            workshop.discard();
+            return Err(error);
+        }
+        let entry = workshop.seal(&self.entry_folder(name), key)?;
+        Progress::new(name).say(format_args!(
+            "ready after {:.1} s, {} on disk",
+            started.elapsed().as_secs_f64(),
+            size::text(entry.bytes_unpacked())
+        ));
+        Ok(entry)
     }
 }
 

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use debian_fetch::{Cache, Entry};
 
-use crate::VERSION;
 use crate::args::Args;
-use crate::report::{Finding, Report, State, Topic, Use};
+use crate::report::{Finding, Report, State, Topic, Use, VERSION};
 
 /// Examines this machine.
 pub(crate) fn machine(args: &Args, is_lab_guest: &dyn Fn(&Entry) -> bool) -> Report {

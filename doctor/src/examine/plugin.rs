@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::qemu;
-use crate::VERSION;
-use crate::report::{Finding, State, Topic};
+use crate::report::{Finding, State, Topic, VERSION};
 
 /// The plugin's file, beside the program.
 const FILE: &str = "libvfio_user_ism_plugin.so";

@@ -72,10 +72,13 @@ fn path_is_searched_in_order() {
 
 #[test]
 fn debian_versions_hold_the_version() {
-    let version = of_package("1:11.1.3+ds-1~bpo13+1").unwrap();
+    let version = Version::of_package("1:11.1.3+ds-1~bpo13+1").unwrap();
     assert_eq!(version.to_string(), "11.1.3");
-    assert_eq!(of_package("11.2.0~rc1-1").unwrap().to_string(), "11.2.0");
-    assert_eq!(of_package("nonsense"), None);
+    assert_eq!(
+        Version::of_package("11.2.0~rc1-1").unwrap().to_string(),
+        "11.2.0"
+    );
+    assert_eq!(Version::of_package("nonsense"), None);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! - `tools`: the compiler and its like, unpacked from Debian's packages;
 //! - `source`: the tree to build: Debian's source package, or one that the user has.
 
+mod error;
 mod source;
 mod tools;
 
@@ -11,13 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::{
-    Cache, Entry, Error as FetchError, Fault, For, Machine, Part, Source, Steps, Version, Workshop,
+    Cache, Entry, Error as FetchError, For, Machine, Part, Source, Steps, Version, Workshop,
     check_qemu, keep_qemu,
 };
 use ring::digest::{SHA256, digest};
 
 use crate::changes::CHANGES;
 use crate::tree::{Tree, TreeError};
+pub use error::BuildError;
 use tools::Tools;
 
 /// The entry in the cache, and the word that names this QEMU on a command line.
@@ -43,44 +45,6 @@ const CONFIGURE: [&str; 13] = [
 ];
 /// The firmware that every s390x machine loads.
 const FIRMWARE: &str = "s390-ccw.img";
-
-/// Why there is no such QEMU.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Packages cannot be had, or a program failed.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The changes do not fit.
-    #[error(transparent)]
-    Tree(#[from] TreeError),
-    /// The user's source cannot be used.
-    #[error("--source {}: {reason}", path.display())]
-    Source {
-        /// As given.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// QEMU's configure refuses such paths.
-    #[error(
-        "QEMU cannot be built below {}, because of the white space or colon in it: set \
-         VFIO_USER_ISM_CACHE to another folder", .0.display()
-    )]
-    Place(PathBuf),
-    /// It was built, and does not do what it should.
-    #[error("the QEMU that was built cannot be used: {0}")]
-    Unfit(String),
-}
-
-impl Fault for BuildError {
-    fn is_local(&self) -> bool {
-        match self {
-            Self::Fetch(error) => error.is_local(),
-            Self::Source { .. } | Self::Place(_) => true,
-            Self::Tree(_) | Self::Unfit(_) => false,
-        }
-    }
-}
 
 /// The QEMU with the changes, from the cache or built now.
 ///

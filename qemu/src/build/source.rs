@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use debian_fetch::{Error, SourcePackage, Version, Workshop, untar};
 
-use super::BuildError;
+use super::error::BuildError;
 
 /// The source package.
 const PACKAGE: &str = "qemu";
