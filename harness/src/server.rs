@@ -49,6 +49,8 @@ pub struct Serving<'a> {
     pub capture: Option<&'a Path>,
     /// The file for the totals at the end.
     pub report: Option<&'a Path>,
+    /// The control socket.
+    pub control: Option<&'a Path>,
 }
 
 impl Serving<'_> {
@@ -64,6 +66,7 @@ impl Serving<'_> {
             ("--events", self.events),
             ("--capture", self.capture),
             ("--report", self.report),
+            ("--control", self.control),
         ] {
             if let Some(path) = path {
                 command.arg(flag).arg(path);
@@ -190,6 +193,7 @@ mod tests {
             events: None,
             capture: None,
             report: None,
+            control: None,
         };
         let starting = serving.start(&folder.path().join("log"));
         starting

@@ -30,6 +30,7 @@ impl Server {
             events: Some(&events),
             capture: None,
             report: None,
+            control: None,
         };
         let server = serving.start(&folder.join("server.log"))?.ready()?;
         Ok(Self { server, events })

@@ -63,10 +63,17 @@ pub struct Args {
     pub console: usize,
     /// Play this scenario: a file, a name that --list-scenarios shows, `default` or `all`; may be given
     /// often. Exit status 4 if something does not hold.
-    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets"])]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"])]
     pub scenario: Vec<String>,
+    /// Draw random scenarios from this seed, the next one and so on. The first that fails is drawn again
+    /// by its own seed, shortened and written to shake-SEED.json in --keep's folder or here.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["scenario", "run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"])]
+    pub shake: Option<u64>,
+    /// How long --shake begins new scenarios; one is played in any case.
+    #[arg(long, value_name = "N", requires = "shake", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    pub minutes: u64,
     /// Write what came of the scenarios to this file, as JUnit XML.
-    #[arg(long, value_name = "FILE", requires = "scenario")]
+    #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// List the scenarios that are built in.
     #[arg(long, conflicts_with_all = ["run", "bench", "scenario"])]
@@ -77,7 +84,7 @@ pub struct Args {
     /// Measure SMC-D and what it stands beside, in one guest or between two.
     #[arg(long, conflicts_with = "observe")]
     pub bench: bool,
-    /// How --bench prints its figures, and --scenario and --list-scenarios theirs.
+    /// How --bench prints its figures, and --scenario, --shake and --list-scenarios theirs.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// Size of each of --bench's transfers, in MiB.
@@ -134,6 +141,9 @@ pub struct Args {
     /// temporary folder].
     #[arg(long, value_name = "DIR")]
     pub sockets: Option<PathBuf>,
+    /// The server's control socket, for `vfio-user-ism ctl`: faults while the guests run.
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
     /// Profile of the fabric, with enough functions for the guests; the others are spare [default: one that also checks
     /// SMC-D's rules].
     #[arg(long, value_name = "FILE")]
@@ -150,6 +160,10 @@ pub struct Args {
     /// Keep consoles and logs in this folder.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// Plants a defect into the lab's switch, so that tests see it found: frames behind this number are
+    /// lost.
+    #[arg(long, value_name = "N", hide = true)]
+    pub lose_frames_after: Option<u64>,
     /// The other side of --bench's bare round trip: answer at this socket, and do nothing else.
     #[arg(long, value_name = "PATH", hide = true)]
     pub echo: Option<PathBuf>,

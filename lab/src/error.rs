@@ -49,6 +49,9 @@ pub enum Error {
         /// Its last words.
         words: String,
     },
+    /// The server refused a request on its control socket.
+    #[error("the control socket: {0}")]
+    Control(String),
     /// A guest failed.
     #[error("guest {guest}: {how}{words}")]
     Guest {

@@ -16,7 +16,7 @@ use crate::qemu::{address, fid};
 use crate::server::{Server, Serving};
 use crate::setup::Setup;
 use crate::switch::Switch;
-use crate::{profile, say};
+use crate::{control, profile, say};
 
 /// How long the server may take to write a report.
 const REPORT: Duration = Duration::from_secs(30);
@@ -64,6 +64,7 @@ impl Lab {
             events: setup.events.clone(),
             capture: setup.capture.clone(),
             report: report.clone(),
+            control: setup.control.clone(),
         };
         let server = Server::start(&serving, folder).await?;
         say(format_args!("server: process {}", server.id()));
@@ -88,7 +89,7 @@ impl Lab {
             server,
             serving,
             per_guest: setup.functions_per_guest,
-            switch: Switch::new(),
+            switch: Switch::new(setup.lose_frames_after),
             report,
             observing: setup.observe,
             reports: Mutex::new(0),
@@ -231,6 +232,23 @@ impl Lab {
         self.server = Server::start(&self.serving, folder).await?;
         *self.reports.lock().await = 0;
         Ok(())
+    }
+
+    /// Asks the server on its control socket (`docs/faults.md`); its answer.
+    ///
+    /// # Errors
+    /// It cannot be reached, or refuses.
+    pub async fn control(&self, request: &Value) -> Result<Value, Error> {
+        let path = self.serving.control.as_deref();
+        let path =
+            path.ok_or_else(|| Error::Control("the lab has no control socket".to_owned()))?;
+        let answer = control::ask(path, request).await;
+        let answer = answer.map_err(Error::file("use the control socket", path))?;
+        if answer["ok"] == true {
+            return Ok(answer);
+        }
+        let why = answer["error"].as_str().unwrap_or("no reason");
+        Err(Error::Control(why.to_owned()))
     }
 
     /// Process id of the server.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `args`, `setup`, `run` | the subcommand |
 //! | `lab` | a running lab: server, guests, network |
-//! | `server`, `profile` | the fabric |
+//! | `server`, `control`, `profile` | the fabric |
 //! | `child` | child processes, by the crate `harness` |
 //! | `guest`, `qemu`, `console` | one guest |
 //! | [`kit`], `boot` | what it boots; `guest/` holds what runs inside |
@@ -26,6 +26,7 @@ mod bench;
 mod boot;
 mod child;
 mod console;
+mod control;
 mod error;
 mod folder;
 mod guest;

@@ -49,7 +49,7 @@ pub fn run(args: &Args, program: &Path) -> Result<u8, Error> {
         .enable_all()
         .build()
         .map_err(Error::system("start the runtime"))?;
-    if scenarios.is_empty() {
+    if scenarios.is_empty() && args.shake.is_none() {
         return runtime.block_on(until_signalled(args, &setup, &folder));
     }
     runtime.block_on(async {
@@ -68,8 +68,13 @@ fn check(args: &Args) -> Result<(), Error> {
     if let Some(text) = args.missing_guest() {
         return Err(Error::Usage(text));
     }
-    let given = args.run.is_some() || args.bench || !args.scenario.is_empty();
-    if args.format != Format::Table && !args.bench && args.scenario.is_empty() {
+    let scenario = !args.scenario.is_empty() || args.shake.is_some();
+    let given = args.run.is_some() || args.bench || scenario;
+    if args.junit.is_some() && !scenario {
+        let text = "--junit: expected --scenario or --shake with it";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    if args.format != Format::Table && !args.bench && !scenario {
         return Err(Error::Usage(
             "--format: expected --bench, --scenario or --list-scenarios with it".to_owned(),
         ));

@@ -23,6 +23,8 @@ pub(crate) struct Serving {
     pub capture: Option<PathBuf>,
     /// The file for the totals at the end.
     pub report: PathBuf,
+    /// The control socket, if faults are wanted.
+    pub control: Option<PathBuf>,
 }
 
 impl Serving {
@@ -34,6 +36,7 @@ impl Serving {
             events: self.events.as_deref(),
             capture: self.capture.as_deref(),
             report: Some(&self.report),
+            control: self.control.as_deref(),
         }
     }
 }

@@ -37,6 +37,10 @@ pub struct Setup {
     pub spare: usize,
     /// The folder of the functions' sockets, instead of the temporary one.
     pub sockets: Option<PathBuf>,
+    /// The server's control socket, if there is to be one.
+    pub control: Option<PathBuf>,
+    /// A defect of the switch, for tests: frames behind this number are lost.
+    pub lose_frames_after: Option<u64>,
     /// Profile of the fabric, instead of the lab's own.
     pub profile: Option<PathBuf>,
     /// Where events go, if they are wanted.
@@ -94,6 +98,8 @@ impl Setup {
             plugged: None,
             spare: args.spare.max(usize::from(args.bench)),
             sockets: args.sockets.clone(),
+            control: args.control.clone(),
+            lose_frames_after: args.lose_frames_after,
             profile: args.profile.clone(),
             events: args.events.clone(),
             capture: args.capture.clone(),

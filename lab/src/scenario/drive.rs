@@ -33,9 +33,10 @@ pub(super) fn power(index: usize, on: bool) -> String {
     format!("echo {value} >/sys/bus/pci/slots/{:08x}/power", fid(index))
 }
 
-/// Unloads what moves SMC-D, and loads it again.
+/// Unloads what moves SMC-D, and loads it again. A module may be in use for a moment after its last user.
 pub(super) fn reload() -> String {
-    "for module in smc_diag smc ism; do rmmod $module || exit 1; done; \
+    "for module in smc_diag smc ism; do tries=0; until rmmod $module; do \
+     tries=$((tries + 1)); [ $tries -lt 100 ] || exit 1; sleep 0.1; done; done; \
      grep -E '/(ism|smc|smc_diag)[.]ko$' /lib/lab/order >/run/lab/reload; \
      while read -r file; do insmod $file || exit 1; done </run/lab/reload; sh /lab/smc-buffers"
         .to_owned()

@@ -201,6 +201,15 @@ pub(crate) enum Action {
     Server(ServerAction),
     /// Carries out a command of QEMU's monitor (QMP) as it stands.
     Qmp(Qmp),
+    /// Sets a fault of the server (`docs/faults.md`). It must have acted by the scenario's end, where
+    /// all faults are cleared.
+    Fault(serde_json::Map<String, Value>),
+    /// Clears all faults.
+    ClearFaults,
+    /// Sends a request to the server's control socket as it stands.
+    Ctl(Value),
+    /// Carries out an action of a fault at once.
+    Inject(Inject),
 }
 
 /// Something that happens to the server of the functions.
@@ -215,6 +224,22 @@ pub(crate) enum ServerAction {
     Stop,
     /// It goes on.
     Continue,
+}
+
+/// An action of a fault that is carried out at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inject {
+    /// The guest.
+    pub guest: usize,
+    /// Which of its functions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub function: usize,
+    /// The guest whose first function is the action's peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<usize>,
+    /// The action, as in `do` of a fault.
+    pub action: Value,
 }
 
 /// A command of QEMU's monitor.

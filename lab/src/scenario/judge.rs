@@ -34,6 +34,11 @@ impl Stage<'_> {
             Vec::new()
         };
         self.carried(&functions);
+        if self.lab.server_is_running()
+            && let Err(why) = self.clear_faults().await
+        {
+            self.failures.push(why);
+        }
         // What fails below is of no use after a step that failed.
         if self.failures.is_empty() {
             self.sockets().await;
@@ -311,7 +316,11 @@ fn newly_broken(before: &Value, after: &Value) -> Vec<(String, String)> {
     for number in 0..count {
         let earlier = rules(before, number);
         for rule in rules(after, number) {
-            let times = |rule: &Value| rule["violations"].as_u64().unwrap_or_default();
+            // A violation that an injected fault caused is no driver's.
+            let times = |rule: &Value| {
+                let count = |key: &str| rule[key].as_u64().unwrap_or_default();
+                count("violations").saturating_sub(count("caused"))
+            };
             let was = earlier
                 .iter()
                 .find(|each| each["rule"] == rule["rule"])

@@ -164,7 +164,18 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
             | Action::Reboot(of)
             | Action::Kill(of) => guest(&key, of.guest, lab)?,
             Action::WaitS(seconds) => time(&key, *seconds)?,
-            Action::Server(_) => {}
+            Action::Inject(inject) => {
+                let at = Place {
+                    guest: inject.guest,
+                    function: inject.function,
+                };
+                place(&key, at, lab)?;
+                guest(&key, inject.peer.unwrap_or(0), lab)?;
+            }
+            Action::Fault(fault) if !fault.contains_key("id") => {
+                return Err(format!("{key}: the fault has no id"));
+            }
+            Action::Server(_) | Action::Fault(_) | Action::ClearFaults | Action::Ctl(_) => {}
         }
         let key = format!("steps[{index}].when");
         match &step.when {

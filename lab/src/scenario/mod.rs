@@ -8,9 +8,11 @@
 //! | `stage`, `command`, `drive` | the steps of one |
 //! | `tail`, `heard` | what steps wait for: events of the server, words of a guest |
 //! | `judge` | what must hold at the end |
+//! | `draw`, `shake` | random scenarios, and the shortest form of one that fails |
 //! | `outcome` | table, JSON and JUnit |
 
 mod command;
+mod draw;
 mod drive;
 pub(crate) mod format;
 mod heard;
@@ -18,6 +20,7 @@ mod judge;
 mod library;
 mod load;
 mod outcome;
+mod shake;
 mod stage;
 mod suite;
 mod tail;

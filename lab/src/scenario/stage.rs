@@ -44,6 +44,8 @@ pub(super) struct Stage<'a> {
     counts: Counts,
     running: BTreeMap<String, Running>,
     servers: usize,
+    /// Ids of the faults that were set.
+    faults: Vec<String>,
 }
 
 /// Plays `scenario` on `lab`; what came of it. `tail` counts the server's events, if there are any.
@@ -72,6 +74,7 @@ pub(super) async fn play(
         counts,
         running: BTreeMap::new(),
         servers: 0,
+        faults: Vec::new(),
     };
     stage.carry_out().await;
     let functions = stage.judge().await;
@@ -226,6 +229,27 @@ impl Stage<'_> {
                 guest.kill().await.map_err(|error| error.to_string())
             }
             Action::Server(what) => self.server(*what).await,
+            Action::Fault(fault) => {
+                let request = json!({ "request": "set", "fault": fault });
+                self.control(&request).await?;
+                let id = fault["id"].as_str().unwrap_or_default();
+                self.faults.push(id.to_owned());
+                Ok(())
+            }
+            Action::ClearFaults => self.clear_faults().await,
+            Action::Ctl(request) => self.control(request).await.map(drop),
+            Action::Inject(inject) => {
+                let name = |guest, function| format!("ism{}", self.lab.number_of(guest, function));
+                let mut request = json!({
+                    "request": "inject",
+                    "function": name(inject.guest, inject.function),
+                    "do": inject.action,
+                });
+                if let Some(peer) = inject.peer {
+                    request["peer"] = name(peer, 0).into();
+                }
+                self.control(&request).await.map(drop)
+            }
             Action::Qmp(qmp) => {
                 let arguments = Value::Object(qmp.arguments.clone());
                 self.monitor(qmp.guest, &qmp.execute, arguments).await
@@ -236,6 +260,33 @@ impl Stage<'_> {
     /// A guest by number, which was checked when the scenario was read.
     pub(super) fn guest(&self, number: usize) -> Arc<Guest> {
         Arc::clone(&self.lab.guests()[number])
+    }
+
+    async fn control(&self, request: &Value) -> Result<Value, String> {
+        let answer = self.lab.control(request).await;
+        answer.map_err(|error| error.to_string())
+    }
+
+    /// Clears the faults of this scenario. One that never acted shows nothing, which is an error.
+    pub async fn clear_faults(&mut self) -> Result<(), String> {
+        let ids = std::mem::take(&mut self.faults);
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let answer = self.control(&json!({ "request": "faults" })).await?;
+        self.control(&json!({ "request": "clear" })).await?;
+        let none = Vec::new();
+        for fault in answer["faults"].as_array().unwrap_or(&none) {
+            let counts = fault["counts"].as_array().unwrap_or(&none).iter();
+            let acted = counts
+                .filter_map(|count| count["injected"].as_u64())
+                .sum::<u64>();
+            let id = fault_id(fault);
+            if acted == 0 && ids.iter().any(|each| each == id) {
+                return Err(format!("fault {id:?} never acted"));
+            }
+        }
+        Ok(())
     }
 
     /// Runs a command that must succeed.
@@ -354,6 +405,12 @@ impl Stage<'_> {
         self.before = Value::Null;
         Ok(())
     }
+}
+
+/// The id of a fault in the server's list.
+fn fault_id(listed: &Value) -> &str {
+    let id = listed["fault"]["id"].as_str().or(listed["id"].as_str());
+    id.unwrap_or_default()
 }
 
 /// The action's name in a scenario file.

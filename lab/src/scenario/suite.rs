@@ -7,7 +7,7 @@ use std::path::Path;
 use super::format::{Action, Scenario, Shape, When};
 use super::outcome::{Outcome, Outcomes};
 use super::tail::Tail;
-use super::{library, load, stage};
+use super::{library, load, shake, stage};
 use crate::args::{Args, Format};
 use crate::error::Error;
 use crate::folder::Folder;
@@ -75,7 +75,11 @@ pub(crate) async fn run(
     setup: &Setup,
     folder: &Folder,
 ) -> Result<u8, Error> {
-    let outcomes = Outcomes::new(all(scenarios, setup, folder).await?);
+    let outcomes = match args.shake {
+        Some(seed) => shake::run(seed, args, setup, folder).await?,
+        None => all(scenarios, setup, folder).await?,
+    };
+    let outcomes = Outcomes::new(outcomes);
     let bad = |what| move |error: std::io::Error| Error::system(what)(error);
     if let Some(path) = &args.junit {
         let text = outcomes.to_junit();
@@ -154,14 +158,18 @@ async fn all(
 }
 
 /// A lab that waits for a scenario.
-struct Open {
+pub struct Open {
     lab: Lab,
     tail: Option<Tail>,
     folder: Folder,
 }
 
 impl Open {
-    async fn new(
+    /// Starts a lab of `shape`, the run's lab `number`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn new(
         number: usize,
         shape: &Shape,
         with_events: bool,
@@ -184,12 +192,16 @@ impl Open {
         Ok(Self { lab, tail, folder })
     }
 
-    async fn play(&mut self, scenario: &Scenario) -> Result<Outcome, Error> {
+    /// Plays a scenario.
+    ///
+    /// # Errors
+    /// See [`stage::play`].
+    pub async fn play(&mut self, scenario: &Scenario) -> Result<Outcome, Error> {
         stage::play(scenario, &mut self.lab, &self.folder, self.tail.as_mut()).await
     }
 
     /// Ends the lab. Its server may be gone: then there is no report, and nothing is wrong.
-    async fn close(mut self) {
+    pub async fn close(mut self) {
         let _ = self.lab.stop().await;
     }
 }
@@ -205,6 +217,7 @@ fn shaped(shape: &Shape, with_events: bool, setup: &Setup, folder: &Folder) -> S
     }
     setup.functions_per_guest = shape.functions_per_guest;
     setup.plugged = shape.plugged;
+    setup.control = Some(folder.passing("control.sock"));
     setup.events = with_events.then(|| folder.log("events.jsonl"));
     setup
 }

@@ -37,15 +37,30 @@ pub(crate) struct Switch {
 struct Shared {
     table: Table,
     ports: Vec<Sender<Frame>>,
+    /// So many more frames pass, if a defect was planted.
+    left: Option<u64>,
+}
+
+impl Shared {
+    /// Whether the next frame is lost by the defect that was planted.
+    fn loses(&mut self) -> bool {
+        let left = self.left;
+        self.left = left.map(|left| left.saturating_sub(1));
+        left == Some(0)
+    }
 }
 
 impl Switch {
-    /// A switch without ports.
+    /// A switch without ports. It loses the frames behind number `lose_after`: a defect for tests.
     #[must_use]
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lose_after: Option<u64>) -> Self {
+        let shared = Shared {
+            left: lose_after,
+            ..Shared::default()
+        };
         Self {
             tasks: JoinSet::new(),
-            shared: Arc::default(),
+            shared: Arc::new(Mutex::new(shared)),
         }
     }
 
@@ -69,7 +84,7 @@ impl Switch {
 
 impl Default for Switch {
     fn default() -> Self {
-        Self::new()
+        Self::new(None)
     }
 }
 
@@ -103,6 +118,9 @@ async fn take_in(reader: OwnedReadHalf, port: usize, shared: &Mutex<Shared>) {
     let mut reader = BufReader::with_capacity(frame::LARGEST, reader);
     while let Some(frame) = frame::read(&mut reader).await {
         let mut shared = lock(shared);
+        if shared.loses() {
+            continue;
+        }
         match shared
             .table
             .forward(port, frame.destination(), frame.source())

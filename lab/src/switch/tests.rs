@@ -49,7 +49,7 @@ fn with_switch(ports: usize, test: impl FnOnce(&dyn Fn(usize) -> Station) + Send
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut switch = Switch::new();
+        let mut switch = Switch::new(None);
         for port in 0..ports {
             switch.add_port(&path(port)).unwrap();
         }

@@ -1,0 +1,228 @@
+//! Random scenarios: the same seed draws the same.
+
+use serde_json::{Value, json};
+
+use super::format::{
+    Action, Expect, OfGuest, Place, Run, SCHEMA_VERSION, Scenario, Serve, Shape, Step,
+};
+
+/// The most that happens in one scenario.
+const MOST: u64 = 6;
+/// Rules that a function breaks whose peer goes in the middle of a move.
+const ALLOWED: [&str; 2] = ["unknown-dmb", "cdc-data-after-abort"];
+
+/// Steps that belong together: traffic, and what happens in it.
+pub type Episode = Vec<Step>;
+
+/// Numbers that a seed gives (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 to `below` - 1.
+    fn below(&mut self, below: u64) -> u64 {
+        self.next() % below
+    }
+}
+
+/// What happens in the scenario of `seed`.
+pub fn episodes(seed: u64) -> Vec<Episode> {
+    let mut numbers = Numbers(seed);
+    let count = 1 + numbers.below(MOST);
+    (0..count)
+        .map(|number| episode(&mut numbers, number))
+        .collect()
+}
+
+/// The scenario of `seed` with these episodes.
+pub fn scenario(seed: u64, episodes: &[Episode]) -> Scenario {
+    Scenario {
+        schema_version: SCHEMA_VERSION,
+        name: format!("shake-{seed}"),
+        shows: format!("What seed {seed} draws does no lasting harm."),
+        by_default: false,
+        lab: Shape {
+            guests: 2,
+            ..Shape::default()
+        },
+        steps: [episodes.concat(), last()].concat(),
+        expect: Expect {
+            rules_allowed: ALLOWED.map(str::to_owned).to_vec(),
+            ..Expect::default()
+        },
+    }
+}
+
+fn step(action: Action) -> Step {
+    Step {
+        when: None,
+        action,
+        within_s: 120,
+    }
+}
+
+fn shell(guest: usize, command: String, name: Option<String>) -> Step {
+    step(Action::Run(Run {
+        guest,
+        command,
+        name,
+        status: vec![0],
+        prints: Vec::new(),
+        cut_off: false,
+        json: Default::default(),
+    }))
+}
+
+/// Traffic from guest 0 that may be interrupted, but may bring no wrong byte, with one thing that happens
+/// meanwhile.
+fn episode(numbers: &mut Numbers, number: u64) -> Episode {
+    let port = u16::try_from(6000 + number).unwrap_or(u16::MAX);
+    let name = format!("traffic{number}");
+    let conns = 1 + numbers.below(4);
+    let bytes = 200_000 + numbers.below(1_500_000);
+    let send = format!(
+        "smcd-tool send --to 10.0.0.2 --port {port} --bytes {bytes} --conns {conns} --both \
+         --timeout 20 >/run/lab/{name} 2>&1; ! grep 'wrong byte' /run/lab/{name}"
+    );
+    let wait = || step(Action::WaitS(0.0));
+    let mut steps = vec![
+        step(Action::Serve(Serve {
+            guest: 1,
+            port,
+            tcp: false,
+        })),
+        shell(0, send, Some(name.clone())),
+        wait(),
+    ];
+    let pause = |numbers: &mut Numbers, most: u64| {
+        // Whole milliseconds far below what a double holds.
+        step(Action::WaitS(numbers.below(most) as f64 / 1000.0))
+    };
+    steps[2] = pause(numbers, 600);
+    let guest = usize::from(numbers.below(2) == 1);
+    let (at, of) = (Place { guest, function: 0 }, OfGuest { guest });
+    let between = pause(numbers, 1500);
+    match numbers.below(14) {
+        0 | 1 => steps.extend([step(Action::Unbind(at)), between, step(Action::Bind(at))]),
+        2 | 3 => steps.push(step(Action::Recover(at))),
+        4 => steps.extend([
+            step(Action::PowerOff(at)),
+            between,
+            step(Action::PowerOn(at)),
+        ]),
+        5 => steps.extend([step(Action::Remove(at)), between, step(Action::Rescan(of))]),
+        6 => steps.extend([
+            step(Action::LinkDown(of)),
+            between,
+            step(Action::LinkUp(of)),
+        ]),
+        7 => steps.extend([step(Action::Pause(of)), between, step(Action::Resume(of))]),
+        8 => steps.extend(fault(
+            number,
+            json!({ "repeat-interrupt": { "times": 2 } }),
+            between,
+        )),
+        9 => steps.extend(fault(
+            number,
+            json!({ "delay-interrupt": { "ms": 20 } }),
+            between,
+        )),
+        10 => steps.extend(fault(
+            number,
+            json!({ "repeat-signal": { "times": 2 } }),
+            between,
+        )),
+        11 => steps.push(inject(
+            guest,
+            json!({ "gid-event": { "gid": "0x99", "times": 5 } }),
+        )),
+        12 => steps.push(inject(
+            guest,
+            json!({ "queue-event": { "type": 77, "times": 5 } }),
+        )),
+        _ => steps.push(inject(
+            guest,
+            json!({ "interrupt-storm": { "times": 500 } }),
+        )),
+    }
+    steps.push(step(Action::Finish(super::format::Named { name })));
+    steps
+}
+
+/// A fault for a while. The last one of an episode need not act: traffic may be over.
+fn fault(number: u64, action: Value, between: Step) -> [Step; 3] {
+    let fault =
+        json!({ "id": format!("drawn{number}"), "on": {}, "when": { "every": 2 }, "do": action });
+    let fault = fault.as_object().cloned().unwrap_or_default();
+    let control = |request: Value| step(Action::Ctl(request));
+    [
+        control(json!({ "request": "set", "fault": fault })),
+        between,
+        control(json!({ "request": "clear" })),
+    ]
+}
+
+fn inject(guest: usize, action: Value) -> Step {
+    step(Action::Inject(super::format::Inject {
+        guest,
+        function: 0,
+        peer: None,
+        action,
+    }))
+}
+
+/// Both guests talk SMC-D again.
+fn last() -> Episode {
+    let talk = "until smcd-tool send --to 10.0.0.2 --port 7000 --bytes 100000 --both --require-smcd \
+                --timeout 20; do sleep 1; done";
+    vec![
+        step(Action::Serve(Serve {
+            guest: 1,
+            port: 7000,
+            tcp: false,
+        })),
+        shell(0, talk.to_owned(), None),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::parse;
+    use super::{episodes, scenario};
+
+    #[test]
+    fn a_seed_draws_the_same_again_and_what_can_be_read() {
+        let mut kinds = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            let drawn = episodes(seed);
+            assert_eq!(drawn, episodes(seed));
+            let one = scenario(seed, &drawn);
+            let text = serde_json::to_string(&one).unwrap();
+            assert_eq!(parse("drawn", &text).unwrap(), one);
+            kinds.extend(
+                one.steps
+                    .iter()
+                    .map(|step| super::super::stage::name_of(&step.action)),
+            );
+        }
+        for kind in [
+            "unbind",
+            "recover",
+            "power-off",
+            "remove",
+            "link-down",
+            "pause",
+            "ctl",
+            "inject",
+        ] {
+            assert!(kinds.contains(kind), "{kind} is never drawn: {kinds:?}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Random scenarios until time is over, and the shortest form of the first that fails.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::draw::{self, Episode};
+use super::outcome::Outcome;
+use super::suite::Open;
+use crate::args::Args;
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::say;
+use crate::setup::Setup;
+
+/// Draws the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over; their outcomes. The first
+/// that fails ends it: it is shortened, written to a file and told.
+///
+/// # Errors
+/// A lab cannot be started, or the file cannot be written.
+pub async fn run(
+    seed: u64,
+    args: &Args,
+    setup: &Setup,
+    folder: &Folder,
+) -> Result<Vec<Outcome>, Error> {
+    let end = Instant::now() + Duration::from_secs(args.minutes * 60);
+    let mut labs = Labs {
+        made: 0,
+        setup,
+        folder,
+    };
+    let mut outcomes = Vec::new();
+    let mut open: Option<Open> = None;
+    for seed in seed.. {
+        let episodes = draw::episodes(seed);
+        let mut lab = match open.take() {
+            Some(lab) => lab,
+            None => labs.open(seed).await?,
+        };
+        let outcome = lab.play(&draw::scenario(seed, &episodes)).await?;
+        let verdict = if outcome.passed { "passed" } else { "FAILED" };
+        say(format_args!(
+            "seed {seed}: {} episodes, {verdict} in {:.1} s",
+            episodes.len(),
+            outcome.seconds
+        ));
+        let failed = !outcome.passed;
+        outcomes.push(outcome);
+        if failed {
+            lab.close().await;
+            let path = args.keep.clone().unwrap_or_default();
+            let path = path.join(format!("shake-{seed}.json"));
+            outcomes.push(labs.shrink(seed, episodes, path).await?);
+            break;
+        }
+        if Instant::now() >= end {
+            lab.close().await;
+            break;
+        }
+        open = Some(lab);
+    }
+    Ok(outcomes)
+}
+
+struct Labs<'a> {
+    made: usize,
+    setup: &'a Setup,
+    folder: &'a Folder,
+}
+
+impl Labs<'_> {
+    async fn open(&mut self, seed: u64) -> Result<Open, Error> {
+        self.made += 1;
+        let shape = draw::scenario(seed, &[]).lab;
+        Open::new(self.made, &shape, false, self.setup, self.folder).await
+    }
+
+    async fn alone(&mut self, seed: u64, episodes: &[Episode]) -> Result<Outcome, Error> {
+        let mut lab = self.open(seed).await?;
+        let outcome = lab.play(&draw::scenario(seed, episodes)).await;
+        lab.close().await;
+        outcome
+    }
+
+    /// Leaves out what the failure does not need, each try on a lab of its own; the outcome of what is
+    /// left, which `path` then holds.
+    async fn shrink(
+        &mut self,
+        seed: u64,
+        mut episodes: Vec<Episode>,
+        path: PathBuf,
+    ) -> Result<Outcome, Error> {
+        say(format_args!(
+            "seed {seed}: `lab --shake {seed}` draws it again"
+        ));
+        let mut last = self.alone(seed, &episodes).await?;
+        if last.passed {
+            say(format_args!(
+                "seed {seed}: it passes on a lab of its own; the seeds before it may matter"
+            ));
+        }
+        let mut at = 0;
+        while !last.passed && at < episodes.len() && episodes.len() > 1 {
+            let mut fewer = episodes.clone();
+            fewer.remove(at);
+            let outcome = self.alone(seed, &fewer).await?;
+            say(format_args!(
+                "seed {seed}: without one of {} episodes it {}",
+                episodes.len(),
+                if outcome.passed {
+                    "passes"
+                } else {
+                    "fails, too"
+                }
+            ));
+            if outcome.passed {
+                at += 1;
+            } else {
+                (episodes, last) = (fewer, outcome);
+            }
+        }
+        let text = serde_json::to_string_pretty(&draw::scenario(seed, &episodes));
+        let text = text.map_err(|error| Error::file("write", &path)(error.into()))?;
+        std::fs::write(&path, text + "\n").map_err(Error::file("write", &path))?;
+        say(format_args!(
+            "seed {seed}: {} episodes are left: `lab --scenario {}`",
+            episodes.len(),
+            path.display()
+        ));
+        Ok(last)
+    }
+}
