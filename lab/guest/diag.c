@@ -51,6 +51,22 @@ struct search {
     struct modes *modes;
 };
 
+static void take_chid(const struct nlmsghdr *message, struct modes *modes)
+{
+    struct smcd_diag_dmbinfo dmb;
+    const struct nlattr *a = attribute(message, SMC_DIAG_DMBINFO, sizeof dmb);
+
+    if (!a)
+        return;
+    memcpy(&dmb, (const char *)a + NLA_HDRLEN, sizeof dmb);
+    int chid = info_chid(dmb.my_gid, dmb.peer_gid);
+    for (uint32_t i = 0; i < modes->chid_count; i++)
+        if (modes->chids[i] == chid)
+            return;
+    if (chid >= 0 && modes->chid_count < sizeof modes->chids / sizeof *modes->chids)
+        modes->chids[modes->chid_count++] = chid;
+}
+
 static void count_mode(const struct nlmsghdr *message, void *context)
 {
     const struct smc_diag_msg *socket = NLMSG_DATA(message);
@@ -63,6 +79,7 @@ static void count_mode(const struct nlmsghdr *message, void *context)
         search->found++;
         if (socket->diag_mode == SMC_DIAG_MODE_SMCD) {
             modes->smcd++;
+            take_chid(message, modes);
         } else if (socket->diag_mode == SMC_DIAG_MODE_SMCR) {
             modes->smcr++;
         } else {
@@ -94,6 +111,8 @@ int diag_modes(const int *fds, uint32_t count, struct modes *modes)
             inodes[i] = data.st_ino;
     }
     if (result == 0)
+        result = info_load();
+    if (result == 0)
         result = ask(count_mode, &search);
     modes->unknown = count - search.found;
     free(inodes);
@@ -119,6 +138,12 @@ struct modes modes_of(const struct options *options, const int *fds, uint32_t co
 void modes_print(const struct modes *modes)
 {
     printf("\"smcd\":%u,\"fallback\":%u", modes->smcd, modes->fallback);
+    if (modes->smcd) {
+        printf(",\"chids\":[");
+        for (uint32_t i = 0; i < modes->chid_count; i++)
+            printf("%s\"0x%04x\"", i ? "," : "", modes->chids[i]);
+        printf("]");
+    }
     if (modes->fallback)
         printf(",\"fallback_reason\":\"0x%08x\"", modes->reason);
     if (modes->smcr)
@@ -150,6 +175,12 @@ static void print_socket(const struct nlmsghdr *message, void *context)
         printf(",\"gid\":\"0x%016llx\",\"peer_gid\":\"0x%016llx\",\"token\":\"0x%llx\","
                "\"peer_token\":\"0x%llx\"", info.my_gid, info.peer_gid, info.token,
                info.peer_token);
+        int chid = info_chid(info.my_gid, info.peer_gid);
+
+        if (chid >= 0) {
+            printf(",\"chid\":\"0x%04x\",\"devices\":", chid);
+            info_print_devices(chid);
+        }
     }
     printf("}");
     *first = false;

@@ -39,6 +39,13 @@ static uint32_t address(const char *name, const char *value)
     return in.s_addr;
 }
 
+static const char *word(const char *name, const char *value, size_t most, const char *expected)
+{
+    if (!*value || strlen(value) > most)
+        refuse(name, value, expected);
+    return value;
+}
+
 static void take(struct options *o, const char *name, const char *value)
 {
     if (strcmp(name, "--to") == 0)
@@ -61,6 +68,10 @@ static void take(struct options *o, const char *name, const char *value)
         o->spoil = number(name, value, 0, UINT64_MAX - 1);
     else if (strcmp(name, "--timeout") == 0)
         o->patience = number(name, value, 1, 86400);
+    else if (strcmp(name, "--add") == 0)
+        o->add = word(name, value, 16, "a PNETID of 1 to 16 characters");
+    else if (strcmp(name, "--device") == 0)
+        o->device = word(name, value, 15, "an interface or a PCI function");
     else if (strcmp(value, "tcp") == 0) /* --proto */
         o->tcp = true;
     else if (strcmp(value, "smc") != 0)
@@ -87,6 +98,8 @@ struct options options_read(int argc, char **argv, const char *const *allowed)
         }
         if (strcmp(name, "--both") == 0) {
             o.both = true;
+        } else if (strcmp(name, "--flush") == 0) {
+            o.flush = true;
         } else if (strcmp(name, "--require-smcd") == 0) {
             o.require_smcd = true;
         } else {
@@ -95,6 +108,8 @@ struct options options_read(int argc, char **argv, const char *const *allowed)
             take(&o, name, argv[i]);
         }
     }
+    if (!o.add != !o.device)
+        refuse(o.add ? "--device" : "--add", "is missing", "both --add and --device");
     for (const char *const *known = allowed; *known; known++) {
         if (strcmp(*known, "--to") == 0 && !o.to)
             refuse("--to", "is missing", "the address of smcd-tool serve");

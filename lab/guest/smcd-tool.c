@@ -21,6 +21,7 @@ static const struct command commands[] = {
     { "hold", command_hold, { "--to", "--port", "--proto", "--conns", "--require-smcd",
                               "--timeout" } },
     { "info", command_info, { NULL } },
+    { "pnet", command_pnet, { "--add", "--device", "--flush" } },
 };
 
 int main(int argc, char **argv)
@@ -33,6 +34,6 @@ int main(int argc, char **argv)
             return commands[i].run(&options);
         }
     }
-    fprintf(stderr, "usage: smcd-tool serve|send|ping|hold|info [OPTION VALUE]...\n");
+    fprintf(stderr, "usage: smcd-tool serve|send|ping|hold|info|pnet [OPTION VALUE]...\n");
     return USAGE;
 }

@@ -29,6 +29,9 @@ struct options {
     uint64_t seed;       /* --seed */
     uint64_t spoil;      /* --spoil: offset of a byte to send wrong; UINT64_MAX: none */
     uint32_t patience;   /* --timeout, seconds */
+    bool flush;          /* --flush */
+    const char *add;     /* --add: a PNETID */
+    const char *device;  /* --device: an interface or a PCI function */
 };
 
 /* Reads the words; `allowed` names the options of the command. Ends the program on others. */
@@ -91,6 +94,8 @@ struct modes {
     uint32_t fallback;
     uint32_t unknown;    /* the kernel did not list them */
     uint32_t reason;     /* of the first fallback, see README.md */
+    int chids[4];        /* of the devices that carry them, each once */
+    uint32_t chid_count;
 };
 
 /* How the connections `fds` run. -1 with errno. */
@@ -101,6 +106,15 @@ int diag_print(void);
 struct modes modes_of(const struct options *options, const int *fds, uint32_t count);
 /* Prints `"smcd":N,"fallback":N` and, if any fell back, the reason. */
 void modes_print(const struct modes *modes);
+
+/* info.c */
+
+/* Asks the kernel for devices and link groups. -1 with errno. */
+int info_load(void);
+/* The CHID of the device of the link group between two GIDs, as it was when info_load() asked; -1. */
+int info_chid(uint64_t gid, uint64_t peer_gid);
+/* Prints a JSON array of the used devices with this CHID. */
+void info_print_devices(int chid);
 
 /* netlink.c */
 
@@ -124,5 +138,6 @@ int command_send(const struct options *options);
 int command_ping(const struct options *options);
 int command_hold(const struct options *options);
 int command_info(const struct options *options);
+int command_pnet(const struct options *options);
 
 #endif

@@ -133,7 +133,14 @@ mod tests {
                 max: None
             })
         );
-        assert_eq!(check(json!("0x07c0")), Check::Is(json!("0x07c0")));
+        for value in [
+            json!("0x07c0"),
+            json!([]),
+            json!({}),
+            json!({ "min": 1, "name": 2 }),
+        ] {
+            assert_eq!(check(value.clone()), Check::Is(value));
+        }
         assert_eq!(
             check(json!({ "min": 1, "max": 2 })).judge(Some(&json!(2))),
             Ok(())

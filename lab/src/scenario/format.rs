@@ -320,12 +320,23 @@ fn is_success(status: &[u8]) -> bool {
 
 /// What a value must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, from = "Value")]
 pub(crate) enum Check {
     /// A number in a range.
     Range(Range),
     /// This value.
     Is(Value),
+}
+
+impl From<Value> for Check {
+    /// An object with nothing but `min` and `max` is a range.
+    fn from(value: Value) -> Self {
+        let range = value.as_object().filter(|object| !object.is_empty());
+        match range.and_then(|_| serde_json::from_value(value.clone()).ok()) {
+            Some(range) => Self::Range(range),
+            None => Self::Is(value),
+        }
+    }
 }
 
 /// A range of numbers; both ends are in it.

@@ -78,6 +78,51 @@ fn the_library_holds() {
     }
 }
 
+/// A switch that loses frames is what a scenario is to find.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_defect_of_the_switch_is_found() {
+    let words = ["--scenario", "two-guests-talk", "--lose-frames-after", "40"];
+    let found = results(&words, 4);
+    let failures = found["scenarios"][0]["failures"].to_string();
+    assert!(failures.contains("step 1 (run)"), "{failures}");
+}
+
+/// The seed decides; what it draws does no lasting harm.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_drawn_scenario_is_played_and_named_by_its_seed() {
+    let found = results(&["--shake", "3"], 0);
+    assert_eq!(found["scenarios"][0]["name"], "shake-3");
+    assert_eq!(found["passed"], 1);
+}
+
+/// Four functions: two of each guest, and two spare ones in a folder of the caller's.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn functions_of_a_guest_and_spare_ones() {
+    let sockets = tempfile::tempdir().unwrap();
+    let folder = sockets.path().to_str().unwrap();
+    let words = [
+        "--functions-per-guest",
+        "2",
+        "--spare",
+        "1",
+        "--sockets",
+        folder,
+        "--run",
+    ];
+    let command =
+        "cat /sys/bus/pci/devices/000[78]:00:00.0/pchid; ls /sys/bus/pci/drivers/ism | grep -c :";
+    let ended = lab(&[&words[..], &[command]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "0x07c0\n0x07c0\n2\n");
+    let spare = format!(
+        "spare function: socket {folder}/ism2.sock, instruction channel {folder}/ism2.sock.insn"
+    );
+    assert!(ended.stderr.contains(&spare), "{}", ended.stderr);
+}
+
 /// Every kind of check fails when what it checks is not so.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
@@ -174,6 +219,8 @@ fn what_does_not_hold_is_told() {
             "rule",
             "rule split-block-store is not broken, but should be",
         ),
+        ("leak", "the server still holds dmbs"),
+        ("idle-fault", "fault \"never\" never acted"),
         ("dead", "guest 0: its QEMU has ended"),
         ("late", "it did not end within 1 s"),
     ];
