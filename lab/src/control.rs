@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 ///
 /// # Errors
 /// The server cannot be reached, or answers with something else.
-pub async fn ask(socket: &Path, request: &Value) -> io::Result<Value> {
+pub(crate) async fn ask(socket: &Path, request: &Value) -> io::Result<Value> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(format!("{request}\n").as_bytes()).await?;
     let mut line = String::new();

@@ -12,7 +12,7 @@ const MOST: u64 = 6;
 const ALLOWED: [&str; 2] = ["unknown-dmb", "cdc-data-after-abort"];
 
 /// Steps that belong together: traffic, and what happens in it.
-pub type Episode = Vec<Step>;
+pub(super) type Episode = Vec<Step>;
 
 /// Numbers that a seed gives (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
 struct Numbers(u64);
@@ -33,7 +33,7 @@ impl Numbers {
 }
 
 /// What happens in the scenario of `seed`.
-pub fn episodes(seed: u64) -> Vec<Episode> {
+pub(super) fn episodes(seed: u64) -> Vec<Episode> {
     let mut numbers = Numbers(seed);
     let count = 1 + numbers.below(MOST);
     (0..count)
@@ -42,7 +42,7 @@ pub fn episodes(seed: u64) -> Vec<Episode> {
 }
 
 /// The scenario of `seed` with these episodes.
-pub fn scenario(seed: u64, episodes: &[Episode]) -> Scenario {
+pub(super) fn scenario(seed: u64, episodes: &[Episode]) -> Scenario {
     Scenario {
         schema_version: SCHEMA_VERSION,
         name: format!("shake-{seed}"),
@@ -126,17 +126,17 @@ fn episode(numbers: &mut Numbers, number: u64) -> Episode {
         7 => steps.extend([step(Action::Pause(of)), between, step(Action::Resume(of))]),
         8 => steps.extend(fault(
             number,
-            json!({ "repeat-interrupt": { "times": 2 } }),
+            &json!({ "repeat-interrupt": { "times": 2 } }),
             between,
         )),
         9 => steps.extend(fault(
             number,
-            json!({ "delay-interrupt": { "ms": 20 } }),
+            &json!({ "delay-interrupt": { "ms": 20 } }),
             between,
         )),
         10 => steps.extend(fault(
             number,
-            json!({ "repeat-signal": { "times": 2 } }),
+            &json!({ "repeat-signal": { "times": 2 } }),
             between,
         )),
         11 => steps.push(inject(
@@ -157,7 +157,7 @@ fn episode(numbers: &mut Numbers, number: u64) -> Episode {
 }
 
 /// A fault for a while. The last one of an episode need not act: traffic may be over.
-fn fault(number: u64, action: Value, between: Step) -> [Step; 3] {
+fn fault(number: u64, action: &Value, between: Step) -> [Step; 3] {
     let fault =
         json!({ "id": format!("drawn{number}"), "on": {}, "when": { "every": 2 }, "do": action });
     let fault = fault.as_object().cloned().unwrap_or_default();

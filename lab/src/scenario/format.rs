@@ -229,7 +229,7 @@ pub(crate) enum ServerAction {
 /// An action of a fault that is carried out at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Inject {
+pub(crate) struct Inject {
     /// The guest.
     pub guest: usize,
     /// Which of its functions.

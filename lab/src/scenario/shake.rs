@@ -17,7 +17,7 @@ use crate::setup::Setup;
 ///
 /// # Errors
 /// A lab cannot be started, or the file cannot be written.
-pub async fn run(
+pub(super) async fn run(
     seed: u64,
     args: &Args,
     setup: &Setup,

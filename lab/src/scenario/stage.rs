@@ -268,7 +268,7 @@ impl Stage<'_> {
     }
 
     /// Clears the faults of this scenario. One that never acted shows nothing, which is an error.
-    pub async fn clear_faults(&mut self) -> Result<(), String> {
+    pub(super) async fn clear_faults(&mut self) -> Result<(), String> {
         let ids = std::mem::take(&mut self.faults);
         if ids.is_empty() {
             return Ok(());

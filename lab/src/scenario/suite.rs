@@ -158,7 +158,7 @@ async fn all(
 }
 
 /// A lab that waits for a scenario.
-pub struct Open {
+pub(super) struct Open {
     lab: Lab,
     tail: Option<Tail>,
     folder: Folder,
@@ -169,7 +169,7 @@ impl Open {
     ///
     /// # Errors
     /// It cannot be started.
-    pub async fn new(
+    pub(super) async fn new(
         number: usize,
         shape: &Shape,
         with_events: bool,
@@ -196,12 +196,12 @@ impl Open {
     ///
     /// # Errors
     /// See [`stage::play`].
-    pub async fn play(&mut self, scenario: &Scenario) -> Result<Outcome, Error> {
+    pub(super) async fn play(&mut self, scenario: &Scenario) -> Result<Outcome, Error> {
         stage::play(scenario, &mut self.lab, &self.folder, self.tail.as_mut()).await
     }
 
     /// Ends the lab. Its server may be gone: then there is no report, and nothing is wrong.
-    pub async fn close(mut self) {
+    pub(super) async fn close(mut self) {
         let _ = self.lab.stop().await;
     }
 }
