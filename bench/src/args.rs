@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Measures the server beside a minimal `vfio_user::Server` and a bare socket ping-pong.
+/// Measures the server beside a minimal `vfio_user::Server` and a bare socket ping-pong, and beside a
+/// libvfio-user server if the variable LIBVFIO_USER names the folder in which that library is
+/// installed (with include and lib).
 #[derive(Debug, Parser)]
 #[command(name = "bench", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
@@ -29,6 +31,12 @@ pub(crate) struct Args {
     /// Only rows whose name contains this.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+    /// Compare with what --format json printed earlier.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// Draw the ratios into this file, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 /// A server that the benchmark starts as a process of its own.

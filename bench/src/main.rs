@@ -8,6 +8,7 @@
 //! - [`args`]: the command line; [`plan`]: which rows there are, [`rows`]: what each does;
 //! - [`link`], [`messages`]: the client; [`servers`]: the processes, [`foreign`] and [`bare`]: what
 //!   runs in two of them; [`fabric`]: our server, set up for a row; [`busy`]: many functions;
+//! - [`compare`]: an earlier run beside this one; [`plot`]: ratios as a picture;
 //! - [`measure`]: rounds and medians; [`facts`]: memory and idle time; [`output`]: tables and JSON.
 //!
 //! What the rows mean and what they came to: `docs/performance.md`.
@@ -16,6 +17,7 @@
 mod args;
 mod bare;
 mod busy;
+mod compare;
 mod fabric;
 mod facts;
 mod foreign;
@@ -24,12 +26,14 @@ mod measure;
 mod messages;
 mod output;
 mod plan;
+mod plot;
 mod rows;
 mod servers;
 
 use clap::Parser;
 
 use args::{Args, Role};
+use compare::Earlier;
 
 fn main() {
     let args = Args::parse();
@@ -37,8 +41,23 @@ fn main() {
         Some(Role::Foreign { socket }) => foreign::serve(&socket),
         Some(Role::Bare { socket, poll_us }) => bare::serve(&socket, poll_us),
         None => {
-            let results = plan::run(&args);
-            print!("{}", output::render(&results, args.format));
+            if let Err(problem) = run(&args) {
+                eprintln!("bench: {problem}");
+                std::process::exit(1);
+            }
         }
     }
+}
+
+/// Measures, compares and draws.
+fn run(args: &Args) -> Result<(), String> {
+    let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
+    let mut results = plan::run(args);
+    results.changes = earlier.map(|earlier| earlier.changes(&results));
+    print!("{}", output::render(&results, args.format));
+    if let Some(path) = &args.plot {
+        std::fs::write(path, plot::svg(&results.ratios))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }

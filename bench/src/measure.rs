@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+/// Operations of a round that are measured one by one.
+const SINGLES: u64 = 500;
+
 /// Something that is driven: so many times.
 pub(crate) type Drive = Box<dyn FnMut(u64)>;
 
@@ -59,6 +62,12 @@ pub(crate) struct Time {
     pub median_ns: f64,
     /// The fastest round.
     pub best_ns: f64,
+    /// Half of the operations that were measured one by one took at most this.
+    pub p50_ns: f64,
+    /// 99 of 100.
+    pub p99_ns: f64,
+    /// 999 of 1000.
+    pub p999_ns: f64,
     /// Operations a second, by the median.
     pub per_second: f64,
 }
@@ -99,6 +108,7 @@ pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
         .map(|contender| calibrate(contender, effort.time))
         .collect();
     let mut rounds: Vec<Vec<f64>> = Vec::new();
+    let mut singles = vec![Vec::new(); counts.len()];
     for round in 0..effort.rounds {
         let mut times = vec![0.0; counts.len()];
         // Every other round goes backwards: who comes first has no advantage.
@@ -111,17 +121,28 @@ pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
             (row.contenders[at].drive)(counts[at]);
             let operations = counts[at] * row.contenders[at].operations;
             times[at] = start.elapsed().as_nanos() as f64 / operations as f64;
+            for _ in 0..counts[at].min(SINGLES) {
+                let start = Instant::now();
+                (row.contenders[at].drive)(1);
+                let took = start.elapsed().as_nanos() as f64;
+                singles[at].push(took / row.contenders[at].operations as f64);
+            }
         }
         rounds.push(times);
     }
     let times = row.contenders.iter().enumerate().map(|(at, contender)| {
         let all = rounds.iter().map(|times| times[at]);
         let median_ns = median(all.clone());
+        let singles = &mut singles[at];
+        singles.sort_by(f64::total_cmp);
         Time {
             row: row.name.clone(),
             server: contender.name,
             median_ns,
             best_ns: all.fold(f64::INFINITY, f64::min),
+            p50_ns: percentile(singles, 0.5),
+            p99_ns: percentile(singles, 0.99),
+            p999_ns: percentile(singles, 0.999),
             per_second: 1e9 / median_ns,
         }
     });
@@ -149,6 +170,15 @@ pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
         })
     });
     (times.collect(), ratios.collect())
+}
+
+/// The value that this part of the values, which are sorted, does not exceed.
+fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let rank = (part * sorted.len() as f64).ceil() as usize;
+    sorted
+        .get(rank.saturating_sub(1))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 /// How many times take about `time`.
@@ -185,6 +215,16 @@ mod tests {
     fn a_median_is_in_the_middle() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_came() {
+        let values: Vec<f64> = (1..=1000).map(f64::from).collect();
+        for (part, value) in [(0.5, 500.0), (0.99, 990.0), (0.999, 999.0), (1.0, 1000.0)] {
+            assert_eq!(percentile(&values, part), value);
+        }
+        assert_eq!(percentile(&[7.0], 0.999), 7.0);
+        assert!(percentile(&[], 0.5).is_nan());
     }
 
     #[test]

@@ -30,6 +30,15 @@ impl Exchange {
         Self { bytes, reply, ram }
     }
 
+    /// Whether a message of it goes to the zPCI I/O region.
+    pub(crate) fn is_zpci(&self) -> bool {
+        // An access: header, u64 offset, u32 region.
+        let region = self.bytes.get(24..28);
+        let command = self.bytes.get(2).copied().map(u16::from);
+        matches!(command, Some(command::REGION_READ | command::REGION_WRITE))
+            && region == Some(&ZPCI.to_ne_bytes())
+    }
+
     /// Sends it; the bytes of the answer.
     pub(crate) fn send(&self, link: &mut Link) -> usize {
         let fds = self.ram.as_ref().map(|ram| ram.as_fd());

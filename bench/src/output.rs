@@ -17,13 +17,25 @@ pub(crate) fn render(results: &Results, format: Format) -> String {
 }
 
 fn tables(results: &Results) -> String {
-    let mut times = table(&["row", "server", "median us", "best us", "per second"]);
+    let mut times = table(&[
+        "row",
+        "server",
+        "median us",
+        "best us",
+        "p50 us",
+        "p99 us",
+        "p99.9 us",
+        "per second",
+    ]);
     for time in &results.times {
         times.add_row([
             time.row.clone(),
             time.server.to_owned(),
             format!("{:.2}", time.median_ns / 1e3),
             format!("{:.2}", time.best_ns / 1e3),
+            format!("{:.2}", time.p50_ns / 1e3),
+            format!("{:.2}", time.p99_ns / 1e3),
+            format!("{:.2}", time.p999_ns / 1e3),
             format!("{:.0}", time.per_second),
         ]);
     }
@@ -47,7 +59,22 @@ fn tables(results: &Results) -> String {
             verdict(Some(fact.met)).to_owned(),
         ]);
     }
-    format!("{times}\n\n{ratios}\n\n{facts}\n")
+    let mut text = format!("{}\n\n{times}\n\n{ratios}\n\n{facts}\n", results.scheduling);
+    if let Some(changes) = &results.changes {
+        let mut table = table(&["row", "what", "unit", "before", "now", "change"]);
+        for change in changes {
+            table.add_row([
+                change.row.clone(),
+                change.what.clone(),
+                change.unit.to_owned(),
+                format!("{:.2}", change.before),
+                format!("{:.2}", change.now),
+                format!("{:+.1} %", (change.now / change.before - 1.0) * 100.0),
+            ]);
+        }
+        text.push_str(&format!("\n{table}\n"));
+    }
+    text
 }
 
 fn table(header: &[&str]) -> Table {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::args::Args;
 use crate::busy;
+use crate::compare::Change;
 use crate::facts::{self, Fact};
 use crate::measure::{self, Effort, Ratio, Row, Time};
 use crate::rows::{self, Mode};
@@ -20,6 +21,11 @@ pub(crate) struct Results {
     pub ratios: Vec<Ratio>,
     /// Memory and idle time.
     pub facts: Vec<Fact>,
+    /// Where client and servers ran.
+    pub scheduling: String,
+    /// An earlier run beside this one, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<Change>>,
 }
 
 /// A row that is made when its turn comes: its servers run no longer than it takes.
@@ -74,9 +80,30 @@ fn each(mode: Mode) -> Vec<Maker> {
 fn makers(poll_us: u64) -> Vec<Maker> {
     let mut makers = each(Mode { poll_us: 0 });
     makers.extend(each(Mode { poll_us }));
+    for poll_us in [0, poll_us] {
+        for len in [8, 4096] {
+            makers.push(maker("channel", move || {
+                rows::channel_store(Mode { poll_us }, len)
+            }));
+        }
+    }
     makers.push(maker("lookup", rows::lookup));
     makers.push(maker("busy", busy::row));
     makers
+}
+
+/// Says where client and servers run.
+fn scheduling() -> String {
+    let rows = "default, polled and channel rows";
+    let number = |set: &CpuSet| (0..CpuSet::MAX_CPU).find(|cpu| set.is_set(*cpu));
+    match processors() {
+        Some((client, servers)) => format!(
+            "{rows}: the client is pinned to processor {}, the servers to processor {}; other rows: not pinned",
+            number(&client).unwrap_or_default(),
+            number(&servers).unwrap_or_default()
+        ),
+        None => "nothing is pinned: there is one processor".to_owned(),
+    }
 }
 
 /// A processor for the client and one for the servers, if there are two.
@@ -117,14 +144,17 @@ pub(crate) fn run(args: &Args) -> Results {
             .is_none_or(|text| name.contains(text.as_str()))
     };
     let everywhere = sched_getaffinity(None).expect("where this may run");
-    let mut results = Results::default();
+    let mut results = Results {
+        scheduling: scheduling(),
+        ..Results::default()
+    };
     for maker in makers(args.poll_us) {
         if !wanted(&maker.name) {
             continue;
         }
         // Client and servers each have a processor: by whether they share one a round trip takes one
         // time or three, and the scheduler leaves each server where it came to be.
-        let alike = ["default", "polled"];
+        let alike = ["default", "polled", "channel"];
         let apart = alike.iter().any(|name| maker.name.starts_with(name));
         let apart = apart.then(processors).flatten();
         pin(apart.as_ref().map(|(_, servers)| servers));

@@ -10,12 +10,16 @@ use crate::fabric::{BUFFER, IOVA, RAM_LEN, Seat};
 use crate::link::Link;
 use crate::measure::{Contender, Row, Target, Versus};
 use crate::messages::{self, Exchange};
-use crate::servers::{Setting, Stand, gid, ours};
+use crate::servers::{Setting, Stand, gid, name, ours};
 
 /// Names of the contenders that most rows have.
 pub(crate) const OURS: &str = "ours";
 const FOREIGN: &str = "vfio_user";
 const BARE: &str = "bare";
+const LIBVFIO_USER: &str = "libvfio-user";
+/// Ours, with several stores under way.
+const AHEAD: &str = "ours, 16 under way";
+const UNDER_WAY: u64 = 16;
 
 /// Bytes of a page.
 const PAGE: usize = 4096;
@@ -56,11 +60,13 @@ impl Mode {
         };
         match self.poll_us {
             0 => vec![
-                versus(FOREIGN, Some(Target::AtLeast(1.0))),
+                versus(FOREIGN, Some(Target::AtLeast(1.05))),
+                versus(LIBVFIO_USER, Some(Target::AtLeast(1.05))),
                 versus(BARE, None),
             ],
             _ => vec![
                 versus(FOREIGN, Some(Target::AtLeast(2.5))),
+                versus(LIBVFIO_USER, Some(Target::AtLeast(2.5))),
                 versus(BARE, Some(Target::AtLeast(0.85))),
             ],
         }
@@ -109,6 +115,17 @@ fn foreign(mode: Mode, script: Vec<Exchange>, prepare: impl FnOnce(&mut Link)) -
     contender(FOREIGN, link, script, stand)
 }
 
+/// A server on libvfio-user, if it is to be had and has what the script asks for: it has no zPCI I/O
+/// region.
+fn libvfio_user(mode: Mode, script: &[Exchange]) -> Option<Contender> {
+    if script.iter().any(|exchange| exchange.is_zpci()) {
+        return None;
+    }
+    let stand = Stand::libvfio_user()?;
+    let link = Link::open(&stand.socket(), mode.poll());
+    Some(contender(LIBVFIO_USER, link, script.to_vec(), stand))
+}
+
 /// A row of our server and the bare one, and of the foreign one if the script means as much to it.
 fn row(
     mode: Mode,
@@ -123,6 +140,7 @@ fn row(
     let mut contenders = vec![contender(OURS, link, script.clone(), (daemon, ram, irq))];
     if with_foreign {
         contenders.push(foreign(mode, script.clone(), |_| ()));
+        contenders.extend(libvfio_user(mode, &script));
     }
     contenders.push(bare(mode, script));
     Row {
@@ -192,6 +210,45 @@ pub(crate) fn store_process(mode: Mode, len: usize) -> Row {
         let address = bytes.as_ptr().addr().next_multiple_of(PAGE) as u64;
         vec![messages::store_from(0, token, address, len)]
     })
+}
+
+/// Stores through the instruction channel: each waits for its answer, or sixteen are under way.
+pub(crate) fn channel_store(mode: Mode, len: usize) -> Row {
+    let prepared = || {
+        let daemon = ours(&mode.setting());
+        let mut seat = Seat::take(&daemon, 0, mode.poll());
+        let token = seat.dmb(gid(0));
+        let link = Link::open(&daemon.channel(&name(0)), mode.poll());
+        let store = messages::store(0, token, &vec![1; len]);
+        (link, store, (daemon, seat))
+    };
+    let (link, store, kept) = prepared();
+    let waited = contender(OURS, link, vec![store.clone()], kept);
+    let (mut link, store_ahead, kept) = prepared();
+    let ahead = Contender {
+        name: AHEAD,
+        operations: UNDER_WAY,
+        drive: Box::new(move |times| {
+            let _kept = &kept;
+            for _ in 0..times {
+                let replies: usize = (0..UNDER_WAY).map(|_| store_ahead.send(&mut link)).sum();
+                link.receive(replies);
+            }
+        }),
+    };
+    let versus = |of, target| Versus {
+        of,
+        against: BARE,
+        target,
+    };
+    Row {
+        name: mode.name(&format!("channel store of {len}")),
+        contenders: vec![waited, ahead, bare(mode, vec![store])],
+        versus: vec![
+            versus(OURS, None),
+            versus(AHEAD, Some(Target::AtLeast(3.0))),
+        ],
+    }
 }
 
 /// Request and read of the result, sent in one go.

@@ -1,5 +1,6 @@
 //! The servers, each a process of its own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -8,6 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vfio_user_ism_tests::daemon::Daemon;
 use vfio_user_ism_tests::program;
+
+/// The variable that names the folder in which libvfio-user is installed.
+const LIBVFIO_USER: &str = "LIBVFIO_USER";
 
 /// A server of this program's own: the foreign one or the bare one.
 #[derive(Debug)]
@@ -25,6 +29,42 @@ impl Stand {
     /// The bare ping-pong, which spins for so long before it waits.
     pub(crate) fn bare(poll_us: u64) -> Self {
         Self::start("bare", &["--poll-us", &poll_us.to_string()])
+    }
+
+    /// The server on libvfio-user, built with the library in the folder that [`LIBVFIO_USER`] names;
+    /// `None` if it names none.
+    pub(crate) fn libvfio_user() -> Option<Self> {
+        let prefix = PathBuf::from(std::env::var_os(LIBVFIO_USER)?);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let program = folder.path().join("server");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/libvfio-user/server.c");
+        let library = prefix.join("lib");
+        let mut run_path = OsString::from("-Wl,-rpath,");
+        run_path.push(&library);
+        let built = Command::new("cc")
+            .args(["-O2", "-o"])
+            .arg(&program)
+            .arg(source)
+            .arg("-I")
+            .arg(prefix.join("include"))
+            .arg("-L")
+            .arg(&library)
+            .args(["-lvfio-user", "-Wl,--allow-shlib-undefined"])
+            .arg(run_path)
+            .status()
+            .expect("cc, the C compiler");
+        assert!(
+            built.success(),
+            "{LIBVFIO_USER}={}: no server can be built with the library there, expected include/libvfio-user.h and lib/libvfio-user.so",
+            prefix.display()
+        );
+        let mut command = Command::new(&program);
+        command.arg(folder.path().join("sock")).stdin(Stdio::null());
+        let child = Child::start(command, &folder.path().join("log"));
+        Some(Self {
+            _child: child.expect("the server that was just built"),
+            folder,
+        })
     }
 
     fn start(role: &str, arguments: &[&str]) -> Self {

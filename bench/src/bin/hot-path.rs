@@ -176,7 +176,7 @@ fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
     }
 }
 
-const CASES: [&str; 13] = [
+const CASES: [&str; 14] = [
     "region-read-8",
     "region-write-8",
     "write-multi-16",
@@ -185,17 +185,45 @@ const CASES: [&str; 13] = [
     "store-4096",
     "store-4096-events",
     "store-8-iova",
+    "store-8-of-256",
     "load-8",
     "load-8-iova",
     "move-8",
     "move-8-signal",
     "map-unmap-without-fd",
 ];
+/// Functions of the fabric of `store-8-of-256`, and how many of them are busy.
+const FUNCTIONS: usize = 256;
+const BUSY: usize = 64;
 const LOOKUPS: [(&str, u64); 3] = [
     ("lookup-1", 1),
     ("lookup-1000", 1000),
     ("lookup-65535", 65_535),
 ];
+
+/// Stores of functions in turn, of a fabric with many.
+fn one_of_many(times: u64) {
+    let functions: Vec<String> = (0..FUNCTIONS as u64)
+        .map(|at| format!(r#"{{ "name": "ism{at}", "gid": "{:#x}" }}"#, GID + at))
+        .collect();
+    let functions = functions.join(",");
+    let profile =
+        format!(r#"{{ "schema_version": 1, "name": "many", "functions": [{functions}] }}"#);
+    let hub = Hub::new(profile::parse("many", &profile).unwrap(), None).unwrap();
+    let mut peers: Vec<(Peer, Vec<u8>)> = (0..BUSY)
+        .map(|at| {
+            let mut peer = Peer::guest(&hub, at);
+            let dmb = dmb(DMB, 0x1_0000, 40, GID + at as u64);
+            let token = u64::from_be_bytes(peer.run(code::REG_DMB, &dmb));
+            (peer, zpci(2, 0, 0, token, 8, &[1; 8]))
+        })
+        .collect();
+    for time in 0..times {
+        let (peer, store) = &mut peers[time as usize % BUSY];
+        peer.carry_out(store, Vec::new());
+        assert_eq!(peer.out[8], 1, "refused");
+    }
+}
 
 fn lookups(count: u64, times: u64) {
     let mut maps = DmaMap::new(65_535);
@@ -241,6 +269,9 @@ fn main() {
     let times: u64 = times.parse().expect("a number of times");
     if let Some((_, count)) = LOOKUPS.iter().find(|(known, _)| known == name) {
         return lookups(*count, times);
+    }
+    if name == "store-8-of-256" {
+        return one_of_many(times);
     }
     let hub = hub(name.ends_with("events"));
     let mut peer = Peer::guest(&hub, 0);

@@ -78,6 +78,20 @@ fn the_hot_path_takes_the_instructions_on_record() {
             (case.to_owned(), (more - less) / (TIMES[1] - TIMES[0]))
         })
         .collect();
+    let of = |case: &str| counted[case] as f64;
+    let many = of("store-8-of-256") / of("store-8");
+    assert!(
+        many <= 1.05,
+        "one of 256 functions takes {many} times the instructions of one alone"
+    );
+    for (length, most) in [(8, 0.15), (4096, 0.20)] {
+        let (with, without) = (format!("store-{length}-events"), format!("store-{length}"));
+        let part = of(&with) / of(&without) - 1.0;
+        assert!(
+            part <= most,
+            "events are {part} of a store of {length} bytes"
+        );
+    }
     let rustc = run(Command::new("rustc").arg("-V")).trim().to_owned();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
     if std::env::var_os("UPDATE_INSTRUCTIONS").is_some() {
