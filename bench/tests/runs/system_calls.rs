@@ -112,3 +112,28 @@ fn sixteen_stores_at_once_take_the_calls_of_one() {
     });
     assert!(calls <= 3.0 + BESIDE, "{calls} system calls for 16 stores");
 }
+
+/// The guest that sixteen moves signal is woken once.
+#[test]
+#[ignore = "needs strace"]
+fn sixteen_signals_at_once_take_one_write_to_an_eventfd() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let mut channel = Client::open(&daemon.channel("ism0"));
+    let request = zpci_request(2, 0, 0, target(token, 0, true, 0), 64);
+    let body = region_write(ZPCI, 16, &request.raw(&[7; 64]).0);
+    let one = |id| message(id, command::REGION_WRITE, 0, &body);
+    let batch: Vec<u8> = (0..16).flat_map(one).collect();
+    // A wait, a receive, a send, how the eventfd is open, and the write; and who watches that is woken.
+    let most = 7.0 + BESIDE;
+    let calls = fewest(&daemon, most, || {
+        channel.wire.send(&batch);
+        for id in 0..16 {
+            channel.reply_to(id).ok();
+        }
+        assert_eq!(driver.irq.wait(), 16);
+    });
+    assert!(calls <= most, "{calls} system calls for 16 signals");
+}

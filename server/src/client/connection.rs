@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Instant as TimerInstant, sleep};
 use vfio_user_protocol::session::Role;
-use vfio_user_protocol::{Kind, Malformed, Next, Session, next_frame};
+use vfio_user_protocol::{HEADER_LEN, Kind, Malformed, Next, Session, next_frame};
 
 use crate::client::client_memory::ClientMemory;
 use crate::client::dispatch::{self, Call};
@@ -274,8 +274,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers whole messages until no more are here (`false`) or enough replies wait to be sent.
+    /// Answers whole messages until no more are here (`false`) or enough replies wait to be sent. A
+    /// guest that they interrupt is woken once.
     fn answer_some(&mut self) -> Result<bool, ConnectionError> {
+        let more = self.answer_each();
+        if std::mem::take(&mut self.client.holds_interrupts) {
+            self.function.release_interrupts();
+        }
+        more
+    }
+
+    fn answer_each(&mut self) -> Result<bool, ConnectionError> {
         while self.out.len() < RECEIVE_LEN {
             let limits = *self.session.limits();
             let next = next_frame(self.received.bytes(), &limits);
@@ -312,6 +321,10 @@ impl Connection {
                         if let Some(MessageFault::Close) = fault {
                             return Ok(true);
                         }
+                    }
+                    if !faulty && more.len() >= HEADER_LEN {
+                        let next = next_frame(more, &limits);
+                        self.client.holds_interrupts |= matches!(next, Ok(Next::Frame(_)));
                     }
                     let mut call = Call {
                         function: &self.function,

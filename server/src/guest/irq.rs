@@ -26,15 +26,17 @@ struct Vector {
     eventfd: Option<Arc<OwnedFd>>,
     masked: bool,
     pending: bool,
+    /// Interrupts that wait for the end of the messages that came together.
+    held: u64,
 }
 
 impl Vector {
-    /// `false` if the eventfd had to be given up.
-    fn trigger(&mut self) -> bool {
+    /// So many interrupts. `false` if the eventfd had to be given up.
+    fn trigger(&mut self, times: u64) -> bool {
         if self.masked {
             self.pending = true;
         } else if let Some(eventfd) = &self.eventfd
-            && !signal(eventfd)
+            && !signal(eventfd, times)
         {
             self.eventfd = None;
             return false;
@@ -50,6 +52,8 @@ pub struct IrqTable {
     msix_used: bool,
     raised: u64,
     given_up: u64,
+    /// Whether interrupts are held.
+    holds: bool,
 }
 
 impl IrqTable {
@@ -68,6 +72,7 @@ impl IrqTable {
             msix_used: false,
             raised: 0,
             given_up: 0,
+            holds: false,
         }
     }
 
@@ -156,7 +161,7 @@ impl IrqTable {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector) {
                 vector.masked = false;
-                if std::mem::take(&mut vector.pending) && !vector.trigger() {
+                if std::mem::take(&mut vector.pending) && !vector.trigger(1) {
                     self.given_up += 1;
                 }
             }
@@ -167,7 +172,7 @@ impl IrqTable {
     pub fn trigger(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector)
-                && !vector.trigger()
+                && !vector.trigger(1)
             {
                 self.given_up += 1;
             }
@@ -176,13 +181,39 @@ impl IrqTable {
 
     /// The device raises `vector`: by MSI-X if the client took that, else by MSI.
     pub fn raise(&mut self, vector: u16) {
+        let index = self.raised_by(vector);
+        self.trigger(index, [u32::from(vector)]);
+    }
+
+    /// As [`IrqTable::raise`], at the next [`IrqTable::release`]. `false` if others wait for it already.
+    pub fn hold(&mut self, vector: u16) -> bool {
+        let index = self.raised_by(vector);
+        if let Some(vector) = self.one(index, u32::from(vector)) {
+            vector.held += 1;
+        }
+        !std::mem::replace(&mut self.holds, true)
+    }
+
+    /// Raises what was held: an eventfd is written once, with the number of its interrupts.
+    pub fn release(&mut self) {
+        if !std::mem::take(&mut self.holds) {
+            return;
+        }
+        for vector in self.vectors.iter_mut().flatten() {
+            let times = std::mem::take(&mut vector.held);
+            if times > 0 && !vector.trigger(times) {
+                self.given_up += 1;
+            }
+        }
+    }
+
+    /// Counts an interrupt, and gives the index that the client has taken.
+    fn raised_by(&mut self, vector: u16) -> u32 {
         self.raised += 1;
-        let wanted = u32::from(vector);
-        let index = match self.one(MSIX, wanted) {
+        match self.one(MSIX, u32::from(vector)) {
             Some(slot) if slot.eventfd.is_some() => MSIX,
             _ => MSI,
-        };
-        self.trigger(index, [wanted]);
+        }
     }
 
     fn one(&mut self, index: u32, vector: u32) -> Option<&mut Vector> {
@@ -207,9 +238,9 @@ pub fn is_eventfd(fd: &OwnedFd) -> bool {
         .is_ok_and(|target| target.as_os_str() == "anon_inode:[eventfd]")
 }
 
-/// Adds 1 to an eventfd. One that is full has a signal pending already, and is not waited for.
+/// Adds to an eventfd. One that is full has a signal pending already, and is not waited for.
 /// `false` if its owner made the server wait all the same.
-fn signal(eventfd: &Arc<OwnedFd>) -> bool {
+fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
     let nonblocking =
         rustix::fs::fcntl_getfl(eventfd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
     if !nonblocking {
@@ -219,7 +250,9 @@ fn signal(eventfd: &Arc<OwnedFd>) -> bool {
             return true;
         }
     }
-    let written = irq_watch::write(eventfd);
+    // One that makes writers wait is known to have room for 1.
+    let times = if nonblocking { times } else { 1 };
+    let written = irq_watch::write(eventfd, times);
     match written.result {
         Ok(_) | Err(Errno::AGAIN) => {}
         Err(error) => tracing::warn!(%error, "an interrupt's eventfd cannot be written"),

@@ -43,19 +43,19 @@ pub struct Written {
     pub waited: bool,
 }
 
-/// Adds 1 to an eventfd, looked after if the thread runs.
-pub fn write(eventfd: &Arc<OwnedFd>) -> Written {
+/// Adds to an eventfd, looked after if the thread runs.
+pub fn write(eventfd: &Arc<OwnedFd>, times: u64) -> Written {
     match WATCH.get() {
-        Some(watch) => watch.write(eventfd),
+        Some(watch) => watch.write(eventfd, times),
         None => Written {
-            result: add_one(eventfd),
+            result: add(eventfd, times),
             waited: false,
         },
     }
 }
 
-fn add_one(eventfd: &OwnedFd) -> rustix::io::Result<usize> {
-    rustix::io::write(eventfd, &1u64.to_ne_bytes())
+fn add(eventfd: &OwnedFd, times: u64) -> rustix::io::Result<usize> {
+    rustix::io::write(eventfd, &times.to_ne_bytes())
 }
 
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Watch {
         Ok(Self { shared, thread })
     }
 
-    fn write(&self, eventfd: &Arc<OwnedFd>) -> Written {
+    fn write(&self, eventfd: &Arc<OwnedFd>, times: u64) -> Written {
         let mut slot = self.shared.slot();
         slot.number += 1;
         slot.eventfd = Some(Arc::clone(eventfd));
@@ -133,7 +133,7 @@ impl Watch {
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
-        let result = add_one(eventfd);
+        let result = add(eventfd, times);
         let mut slot = self.shared.slot();
         slot.eventfd = None;
         Written {
@@ -174,13 +174,13 @@ mod tests {
         for flags in [EventfdFlags::empty(), EventfdFlags::SEMAPHORE] {
             // Twice: the thread sleeps before the first.
             for _ in 0..2 {
-                let written = watch.write(&full(flags));
+                let written = watch.write(&full(flags), 1);
                 assert_eq!(written.result, Ok(8));
                 assert!(written.waited);
             }
         }
         let quick = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
-        let written = watch.write(&quick);
+        let written = watch.write(&quick, 1);
         assert!(written.result.is_ok() && !written.waited);
     }
 
@@ -215,7 +215,7 @@ mod tests {
                 asleep()
             });
             assert!(slept);
-            assert!(watch.write(&full(EventfdFlags::empty())).waited);
+            assert!(watch.write(&full(EventfdFlags::empty()), 1).waited);
         }
     }
 }

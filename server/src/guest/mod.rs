@@ -243,12 +243,36 @@ pub struct Guests(
     bool,
     /// What faults want done.
     Vec<Order>,
+    /// Whose interrupts are held, and whether more are to be.
+    Held,
 );
+
+/// Interrupts that wait for the end of the messages that came together: each guest is woken once.
+#[derive(Debug, Default)]
+struct Held {
+    holding: bool,
+    guests: Vec<FunctionId>,
+}
 
 impl Guests {
     /// These guests.
     pub fn new(guests: Vec<Guest>) -> Self {
-        Self(guests, false, Vec::new())
+        Self(guests, false, Vec::new(), Held::default())
+    }
+
+    /// Whether interrupts are held from now on, until [`Guests::release_interrupts`].
+    pub fn hold_interrupts(&mut self, hold: bool) {
+        self.3.holding = hold;
+    }
+
+    /// Raises the interrupts that were held.
+    pub fn release_interrupts(&mut self) {
+        self.3.holding = false;
+        while let Some(function) = self.3.guests.pop() {
+            if let Some(guest) = self.get_mut(function) {
+                guest.irqs.release();
+            }
+        }
     }
 
     /// Takes what faults want done.
@@ -277,7 +301,7 @@ impl Guests {
         (iova, len): (u64, usize),
         act: impl FnOnce(&mut Guest) -> Result<(), Fault>,
     ) -> Result<(), MemoryError> {
-        let Self(guests, queued, _) = self;
+        let Self(guests, queued, _, _) = self;
         let guest = guests.get_mut(function.0).ok_or(MemoryError {
             iova,
             len,
@@ -348,8 +372,14 @@ impl Host for Guests {
     }
 
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
-        if let Some(guest) = self.get_mut(function) {
+        let holding = self.3.holding;
+        let Some(guest) = self.get_mut(function) else {
+            return;
+        };
+        if !holding {
             guest.irqs.raise(vector);
+        } else if guest.irqs.hold(vector) {
+            self.3.guests.push(function);
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Client {
     /// It goes on before the answer to a move has come, so a move can come after its DMB is gone:
     /// ENXIO tells it apart from a wrong one.
     pub posts_moves: bool,
+    /// More of its messages are here: interrupts wait for the last of them.
+    pub holds_interrupts: bool,
 }
 
 impl Client {
@@ -48,6 +50,7 @@ impl Client {
             peer,
             loaded: None,
             posts_moves: false,
+            holds_interrupts: false,
         }
     }
 }

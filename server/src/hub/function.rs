@@ -288,6 +288,11 @@ impl Function {
         }
     }
 
+    /// Raises the interrupts that waited for the last of the messages that came together.
+    pub fn release_interrupts(&self) {
+        self.hub.lock().guests.release_interrupts();
+    }
+
     /// REGION_WRITE, or one write of a REGION_WRITE_MULTI.
     pub fn write(
         &self,
@@ -306,6 +311,7 @@ impl Function {
             slots,
             ..
         } = &mut *state;
+        guests.hold_interrupts(client.holds_interrupts);
         let region = regions::find(index, self.plan())?;
         if data.is_empty() {
             return Ok(());
