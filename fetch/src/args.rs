@@ -56,6 +56,9 @@ pub struct FetchArgs {
     /// With qemu-zpci: build this QEMU source, an unpacked tree or a tarball, instead of Debian's. It is left as it is.
     #[arg(long, value_name = "TREE")]
     pub source: Option<PathBuf>,
+    /// With qemu: for hosts of this architecture, and not for this machine.
+    #[arg(long, value_name = "ARCH", value_parser = ["amd64", "arm64", "s390x"])]
+    pub arch: Option<String>,
     /// Fetch anew what the cache holds.
     #[arg(long)]
     pub renew: bool,

@@ -64,6 +64,9 @@ pub enum Error {
          {min} or later, built with vfio-user-pci", min = Version::FIRST_WITH_VFIO_USER
     )]
     Architecture(&'static str),
+    /// `--arch` for something that is the same on every host.
+    #[error("--arch chooses the hosts that a QEMU is for: expected `fetch qemu --arch ...`")]
+    ArchWithoutQemu,
     /// The QEMU that was named cannot be used.
     #[error("{} (from {named_by}) cannot be used: {reason}", path.display())]
     QemuUnsuitable {

@@ -2,6 +2,13 @@
 
 use crate::error::Error;
 
+/// What Rust and Debian call the architectures that QEMU can be fetched for.
+const NAMES: [(&str, &str); 3] = [
+    ("x86_64", "amd64"),
+    ("aarch64", "arm64"),
+    ("s390x", "s390x"),
+];
+
 /// A Debian architecture that QEMU can be fetched for.
 pub(crate) struct Platform {
     /// Debian's name of it.
@@ -15,6 +22,12 @@ pub(crate) struct Platform {
 /// The platform this program was built for.
 pub(crate) fn platform() -> Result<Platform, Error> {
     platform_of(std::env::consts::ARCH)
+}
+
+/// The platform that Debian calls `arch`, if it is not this machine's.
+pub(crate) fn foreign(arch: &str) -> Option<Platform> {
+    let (rust, _) = NAMES.into_iter().find(|(_, debian)| *debian == arch)?;
+    (rust != std::env::consts::ARCH).then(|| platform_of(rust).ok())?
 }
 
 /// The platform that Rust calls `arch`.
@@ -48,6 +61,10 @@ mod tests {
     fn hosts_are_those_whose_programs_debian_has() {
         let archs = ["x86_64", "aarch64", "s390x"].map(|arch| platform_of(arch).unwrap().arch);
         assert_eq!(archs, ["amd64", "arm64", "s390x"]);
+        assert_eq!(archs, NAMES.map(|(_, debian)| debian));
+        let others = archs.map(|arch| foreign(arch).map(|platform| platform.arch));
+        let here = platform().unwrap().arch;
+        assert_eq!(others, archs.map(|arch| (arch != here).then_some(arch)));
         let Err(error) = platform_of("riscv64") else {
             panic!("no QEMU is fetched for it");
         };

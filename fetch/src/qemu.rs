@@ -191,16 +191,44 @@ pub(crate) fn have(cache: &Cache) -> Option<Entry> {
     cache.have_built(ENTRY, KEY, For::Qemu)
 }
 
+/// The cache entry with Debian's QEMU for hosts of another architecture, by Debian's name, or for
+/// this one where it is this machine's. The former is not started here.
+pub(crate) fn fetch_for(cache: &Cache, arch: &str) -> Result<(Entry, Vec<PathBuf>), Error> {
+    let entry = match host::foreign(arch) {
+        None => fetch(cache, None)?,
+        Some(platform) => fetch_as(
+            cache,
+            &format!("{ENTRY}-for-{arch}"),
+            None,
+            &platform,
+            false,
+        )?,
+    };
+    let programs = Machine::ALL.map(|machine| entry.folder().join(BIN).join(machine.program()));
+    Ok((entry, programs.to_vec()))
+}
+
 /// The cache entry with Debian's QEMU for both machines.
 fn fetch(cache: &Cache, wanted: Option<&str>) -> Result<Entry, Error> {
-    let platform = host::platform()?;
     let entry = wanted.map_or_else(|| ENTRY.to_owned(), |wanted| format!("{ENTRY}-{wanted}"));
-    cache.built(&entry, KEY, For::Qemu, |workshop| {
+    fetch_as(cache, &entry, wanted, &host::platform()?, true)
+}
+
+/// The cache entry `entry` with Debian's QEMU of the version `wanted` for `platform`; `runs` tells
+/// whether it can be started here.
+fn fetch_as(
+    cache: &Cache,
+    entry: &str,
+    wanted: Option<&str>,
+    platform: &Platform,
+    runs: bool,
+) -> Result<Entry, Error> {
+    cache.built(entry, KEY, For::Qemu, |workshop| {
         workshop.keep(BIN);
         let what = wanted.map_or_else(|| "QEMU".to_owned(), |wanted| format!("QEMU {wanted}"));
         let mut tries = workshop.tries(format_args!("{what} for {}", platform.arch));
         for suite in workshop.suites(suites::of_qemu()) {
-            let versions = match versions(workshop, &suite, &platform, wanted) {
+            let versions = match versions(workshop, &suite, platform, wanted) {
                 Ok(versions) => versions,
                 Err(error) if error.is_local() => return Err(error),
                 Err(error) => {
@@ -210,7 +238,7 @@ fn fetch(cache: &Cache, wanted: Option<&str>) -> Result<Entry, Error> {
             };
             for version in versions {
                 let candidate = format!("{suite}, QEMU {version}");
-                let attempt = || of_version(workshop, &suite, &version, &platform);
+                let attempt = || of_version(workshop, &suite, &version, platform, runs);
                 if tries.attempt(&candidate, attempt)?.is_some() {
                     workshop.set_suite(&suite);
                     return Ok(());
@@ -254,12 +282,13 @@ pub(crate) fn versions(
     }))
 }
 
-/// Unpacks this version, and sees whether it runs.
+/// Unpacks this version, and sees whether it runs if it can run here.
 fn of_version(
     workshop: &Workshop,
     suite: &str,
     version: &str,
     platform: &Platform,
+    runs: bool,
 ) -> Result<(), Error> {
     let wanted = PACKAGES.map(|name| Wanted::exactly(name, version));
     let shelf = workshop.shelf(suite, platform.arch)?;
@@ -267,6 +296,9 @@ fn of_version(
     slim(&workshop.root())?;
     for machine in Machine::ALL {
         wrapper::write(workshop.folder(), machine.program(), platform)?;
+        if !runs {
+            continue;
+        }
         let program = workshop.folder().join(BIN).join(machine.program());
         check(&program).map_err(|reason| Error::QemuUnsuitable {
             path: program,

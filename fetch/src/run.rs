@@ -120,6 +120,20 @@ impl Summary {
 /// As [`Qemu::find`] and [`Guest::fetch`].
 pub fn run(args: &FetchArgs, cache: &Cache) -> Result<Summary, Error> {
     let mut parts = Vec::new();
+    if let Some(arch) = &args.arch {
+        if args.what != FetchWhat::Qemu {
+            return Err(Error::ArchWithoutQemu);
+        }
+        let (entry, files) = qemu::fetch_for(cache, arch)?;
+        let title = format!("QEMU for {arch} hosts");
+        let source = Source::of(&entry);
+        let parts = vec![Part {
+            title,
+            files,
+            source,
+        }];
+        return Ok(Summary { parts });
+    }
     if matches!(args.what, FetchWhat::Qemu | FetchWhat::All) {
         parts = qemu_parts(cache)?;
     }

@@ -1,5 +1,6 @@
 //! Child processes of the interception test and the lab.
 //!
+//! - `accelerator`: whether KVM executes the guest;
 //! - `child`: one child with a log, a bounded wait and a certain end;
 //! - `with_parent`: children that the kernel kills when this process ends;
 //! - `server`: this program's own `serve` as a child;
@@ -9,6 +10,7 @@
 //!
 //! This crate judges nothing: it knows neither cases nor guests.
 
+mod accelerator;
 mod child;
 mod log;
 mod plugin;
@@ -16,6 +18,7 @@ mod qemu;
 mod server;
 mod with_parent;
 
+pub use accelerator::{Accel, AccelError, Accelerator};
 pub use child::Child;
 pub use log::tail;
 pub use plugin::{Moves, NoPlugin, Plugin, Task};

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::Accelerator;
+
 /// The type of the machine.
 const MACHINE: &str = "s390-ccw-virtio";
 
@@ -15,14 +17,19 @@ pub struct Line(Vec<OsString>);
 
 impl Line {
     /// A machine without devices, with `memory` bytes of memory in whole MiB. The memory is the file
-    /// `file`, or a new memfd. `extra` are the user's own arguments, which [`Self::finish`] adds.
+    /// `file`, or a new memfd. Only the value of `-accel` depends on `accelerator`. `extra` are the user's own arguments, which [`Self::finish`] adds.
     #[must_use]
-    pub fn machine(memory: u64, file: Option<&Path>, extra: &[OsString]) -> Self {
+    pub fn machine(
+        memory: u64,
+        file: Option<&Path>,
+        accelerator: Accelerator,
+        extra: &[OsString],
+    ) -> Self {
         let mut line = Self(Vec::new());
         line.add("-machine", format!("{MACHINE},memory-backend=ram"));
         // The first accelerator on a command line wins, so the user's choice replaces this one.
         if !extra.iter().any(|argument| argument == "-accel") {
-            line.add("-accel", "tcg");
+            line.add("-accel", accelerator.name());
         }
         line.add("-cpu", "max");
         line.add("-m", format!("{}M", memory >> 20));
@@ -49,7 +56,9 @@ impl Line {
 
     /// Adds the function behind `socket`: the device `id` with these zPCI ids.
     pub fn function(&mut self, id: &str, uid: u32, fid: u32, socket: &Path) {
-        self.add("-device", format!("zpci,uid={uid},fid={fid},target={id}"));
+        // KVM must hand the function's instructions to QEMU, and not interpret them itself.
+        let zpci = format!("zpci,uid={uid},fid={fid},target={id},interpret=off");
+        self.add("-device", zpci);
         let device = serde_json::json!({
             "driver": DRIVER,
             "id": id,
@@ -80,11 +89,19 @@ mod tests {
     use std::ffi::OsString;
     use std::path::Path;
 
-    use super::Line;
+    use super::{Accelerator, Line};
 
     fn arguments(file: Option<&str>, extra: &[&str]) -> Vec<String> {
+        arguments_under(Accelerator::Tcg, file, extra)
+    }
+
+    fn arguments_under(
+        accelerator: Accelerator,
+        file: Option<&str>,
+        extra: &[&str],
+    ) -> Vec<String> {
         let extra: Vec<OsString> = extra.iter().map(OsString::from).collect();
-        let mut line = Line::machine(128 << 20, file.map(Path::new), &extra);
+        let mut line = Line::machine(128 << 20, file.map(Path::new), accelerator, &extra);
         line.function("ism3", 7, 8, Path::new("/tmp/a \"b\".sock"));
         let arguments = line.finish(&extra).into_iter();
         arguments.map(|a| a.into_string().unwrap()).collect()
@@ -93,11 +110,20 @@ mod tests {
     #[test]
     fn the_socket_is_quoted_for_json() {
         let arguments = arguments(None, &[]);
-        assert!(arguments.contains(&"zpci,uid=7,fid=8,target=ism3".to_owned()));
+        assert!(arguments.contains(&"zpci,uid=7,fid=8,target=ism3,interpret=off".to_owned()));
         let device = arguments.iter().find(|a| a.contains("vfio-user-pci"));
         let value: serde_json::Value = serde_json::from_str(device.unwrap()).unwrap();
         assert_eq!(value["socket"]["path"], "/tmp/a \"b\".sock");
         assert_eq!(value["id"], "ism3");
+    }
+
+    #[test]
+    fn under_kvm_only_the_accelerator_differs() {
+        let [tcg, kvm] = [Accelerator::Tcg, Accelerator::Kvm]
+            .map(|accelerator| arguments_under(accelerator, Some("/m"), &["-trace", "x"]));
+        let differ: Vec<_> = tcg.iter().zip(&kvm).filter(|(a, b)| a != b).collect();
+        assert_eq!(differ, [(&"tcg".to_owned(), &"kvm".to_owned())]);
+        assert_eq!(tcg.len(), kvm.len());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::expect::Model;
 use crate::plan::MAX_CASES;
 use clap::{Args as ClapArgs, ValueEnum};
+use harness::Accel;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -27,6 +28,18 @@ pub enum Expect {
     Relaxed,
     /// A function that takes aligned multiples of 8 only.
     Strict,
+}
+
+impl Args {
+    /// The flag that loads a plugin into QEMU, if there is one.
+    #[must_use]
+    pub fn plugin_flag(&self) -> Option<&'static str> {
+        match (&self.forward, &self.kernel) {
+            (Some(_), _) => Some("--forward"),
+            (None, Some(_)) => Some("--kernel"),
+            (None, None) => None,
+        }
+    }
 }
 
 impl From<Expect> for Model {
@@ -86,10 +99,20 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub qemu_arg: Vec<OsString>,
-    /// Run the cases in access-register mode, too. They run without asking if --qemu-arg names KVM. The software emulation
+    /// Run the cases in access-register mode, too. They run without asking under KVM. The software emulation
     /// of QEMU up to 11.1 aborts when a guest enters that mode.
     #[arg(long, conflicts_with = "replay", help_heading = "What to test")]
     pub access_registers: bool,
+    /// What executes the guest: KVM, on an s390x host, or QEMU's software emulation.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        default_value_t,
+        conflicts_with = "replay",
+        help_heading = "What to test"
+    )]
+    pub accel: Accel,
     /// Profile of the function (JSON, one function) [default: the server's built-in one].
     #[arg(long, value_name = "FILE", help_heading = "What to test")]
     pub profile: Option<PathBuf>,

@@ -44,6 +44,9 @@ pub enum Error {
     /// QEMU.
     #[error(transparent)]
     Qemu(#[from] LocateError),
+    /// The accelerator.
+    #[error(transparent)]
+    Accel(#[from] harness::AccelError),
     /// The plugin is not where it should be.
     #[error(transparent)]
     NoPlugin(#[from] NoPlugin),
@@ -91,6 +94,9 @@ impl Error {
     /// Whether the user named something that cannot be used: plan, profile, recording or baseline.
     #[must_use]
     pub fn is_usage(&self) -> bool {
+        if let Self::Accel(error) = self {
+            return error.is_usage();
+        }
         matches!(
             self,
             Self::Plan(_)

@@ -204,11 +204,13 @@ fn recording(
         .as_deref()
         .map_or_else(|| Ok(Profile::default()), Profile::read)?;
     let plan = plan(args, selection)?;
+    let accelerator = args.accel.choose(args.plugin_flag())?;
     let qemu = qemu::locate(named)?;
     let setting = Setting {
         args,
         program,
         qemu: &qemu,
+        accelerator,
         profile: &profile,
         folder: folder.path(),
     };

@@ -17,7 +17,7 @@ use crate::recording::{
 };
 use crate::server::Server;
 use crate::verdict;
-use harness::{Plugin, Task, option};
+use harness::{Accelerator, Plugin, Task, option};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::Path;
@@ -44,6 +44,8 @@ pub(crate) struct Setting<'a> {
     pub program: &'a Path,
     /// The QEMU to test.
     pub qemu: &'a Qemu,
+    /// What executes the guest.
+    pub accelerator: Accelerator,
     /// The function.
     pub profile: &'a Profile,
     /// Where files of the run go.
@@ -86,6 +88,7 @@ fn run_plan(
         plan: &plan,
         plugin,
         qemu: setting.qemu,
+        accelerator: setting.accelerator,
         folder,
     };
     let started = now();
@@ -150,6 +153,7 @@ struct Session<'a> {
     plan: &'a Plan,
     plugin: Option<&'a Plugin>,
     qemu: &'a Qemu,
+    accelerator: Accelerator,
     folder: &'a Path,
 }
 
@@ -295,7 +299,12 @@ impl Session<'_> {
             cases: cases.to_vec(),
             ..self.plan.clone()
         };
-        let image = Image::of_plan(&plan, ISM, abilities(self.args), range.start)?;
+        let image = Image::of_plan(
+            &plan,
+            ISM,
+            abilities(self.args, self.accelerator),
+            range.start,
+        )?;
         let kernel = folder.join("probe.elf");
         write(&kernel, &image.elf)?;
         let servers = self.servers(folder, plan.functions())?;
@@ -311,6 +320,7 @@ impl Session<'_> {
                 .collect(),
             memory: memory.length(),
             memory_file: Some(memory.path()),
+            accelerator: self.accelerator,
             control,
             guest,
             extra: self.args.qemu_arg.clone(),
@@ -459,6 +469,7 @@ pub(crate) fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording,
         sockets: vec![server.socket().to_owned()],
         memory: GUEST_MEMORY,
         memory_file: None,
+        accelerator: setting.accelerator,
         control: Control::Monitor,
         guest,
         extra: args.qemu_arg.clone(),
@@ -527,11 +538,13 @@ fn now() -> u64 {
 
 /// What decides which cases run. The software emulation of QEMU up to 11.1 ends when a guest enters access-register mode
 /// (QEMU `target/s390x/cpu.h`, `s390x_env_mmu_index`).
-fn abilities(args: &Args) -> Abilities {
+fn abilities(args: &Args, accelerator: Accelerator) -> Abilities {
     let kvm = |argument: &OsString| argument.to_string_lossy().contains("kvm");
     Abilities {
         unforwarded: args.forward.is_none(),
-        access_registers: args.access_registers || args.qemu_arg.iter().any(kvm),
+        access_registers: args.access_registers
+            || accelerator == Accelerator::Kvm
+            || args.qemu_arg.iter().any(kvm),
     }
 }
 
@@ -561,6 +574,9 @@ fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -> Task {
 
 fn environment(setting: &Setting<'_>) -> Environment {
     let mut executor = setting.qemu.version.clone();
+    if setting.accelerator == Accelerator::Kvm {
+        executor.push_str(" under KVM");
+    }
     if setting.args.forward.is_some() {
         executor.push_str(" with the forwarding plugin");
     }

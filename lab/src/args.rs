@@ -114,6 +114,17 @@ pub struct Args {
     /// [default: $QEMU, the one on PATH, or Debian's, fetched once].
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<OsString>,
+    /// What executes the guests: kvm, on an s390x host, or tcg, QEMU's software emulation. KVM loads no
+    /// plugin: it takes a QEMU that hands zPCI accesses over whole [default: kvm where that QEMU and KVM
+    /// are there, else tcg].
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        hide_default_value = true,
+        default_value_t
+    )]
+    pub accel: harness::Accel,
     /// One more argument for every QEMU; may be given often.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_arg: Vec<OsString>,

@@ -16,6 +16,9 @@ pub enum Error {
     /// The command line, or what it names.
     #[error("{0}")]
     Usage(String),
+    /// The accelerator.
+    #[error(transparent)]
+    Accel(harness::AccelError),
     /// There is no QEMU.
     #[error("no QEMU")]
     NoQemu(#[source] debian_fetch::Error),
@@ -101,6 +104,10 @@ impl Error {
     /// Whether the user asked for something that cannot be had.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::Kit(KitError::Own { .. }))
+        match self {
+            Self::Usage(_) | Self::Kit(KitError::Own { .. }) => true,
+            Self::Accel(error) => error.is_usage(),
+            _ => false,
+        }
     }
 }

@@ -27,6 +27,8 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// What a guest is made of.
 #[derive(Debug, Clone)]
 pub struct Recipe {
+    /// What executes the guests.
+    pub accelerator: harness::Accelerator,
     /// QEMU.
     pub qemu: PathBuf,
     /// Kernel.
@@ -96,6 +98,7 @@ impl Guest {
         let qmp = Qmp::new(&qmp_socket)?;
         let plugged = wiring.functions.len();
         let line = CommandLine {
+            accelerator: recipe.accelerator,
             guest: number,
             memory: recipe.memory,
             processors: recipe.processors,

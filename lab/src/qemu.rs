@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use harness::{Line, option};
+use harness::{Accelerator, Line, option};
 
 /// The first function's user-defined id, which names it in the guest: `0007:00:00.0`. The others count
 /// on from it.
@@ -45,6 +45,8 @@ impl Function {
                 "uid": uid(self.index),
                 "fid": fid(self.index),
                 "target": id,
+                // KVM must hand the instructions to QEMU, and not interpret them itself.
+                "interpret": false,
             }),
             serde_json::json!({
                 "driver": "vfio-user-pci",
@@ -78,6 +80,8 @@ fn count(index: usize) -> u32 {
 /// What one QEMU is started with.
 #[derive(Debug, Clone)]
 pub(crate) struct CommandLine {
+    /// What executes the guest.
+    pub accelerator: Accelerator,
     /// Number of the guest.
     pub guest: usize,
     /// Guest memory, MiB.
@@ -110,7 +114,12 @@ impl CommandLine {
     /// All arguments. QEMU's name is not one of them.
     #[must_use]
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let mut line = Line::machine(u64::from(self.memory) << 20, None, &self.extra);
+        let mut line = Line::machine(
+            u64::from(self.memory) << 20,
+            None,
+            self.accelerator,
+            &self.extra,
+        );
         line.flags(&["-no-user-config"]);
         line.add("-smp", self.processors.to_string());
         // A guest that panics ends its QEMU; one that reboots comes back.
@@ -182,6 +191,7 @@ mod tests {
 
     fn line(extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
+            accelerator: harness::Accelerator::Tcg,
             guest: 0,
             memory: 256,
             processors: 2,

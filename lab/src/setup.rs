@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use debian_fetch::{Cache, Machine, Qemu};
-use harness::{Moves, Plugin};
+use harness::{Accel, Accelerator, Moves, Plugin};
 use qemu_zpci::Named;
 
 use crate::args::Args;
@@ -71,7 +71,8 @@ impl Setup {
             .map(|path| Plugin::find(Some(path), program))
             .transpose()?;
         let cache = Cache::locate().map_err(Error::NoQemu)?;
-        let (first, plugin) = qemu(args, args.qemu.as_deref(), named, program, &cache)?;
+        let (first, plugin, accelerator) =
+            qemu(args, args.qemu.as_deref(), named, program, &cache)?;
         let compared = args.compare.as_deref();
         let compared = compared
             .map(|other| qemu(args, Some(other), None, program, &cache))
@@ -85,6 +86,7 @@ impl Setup {
             observe: args.observe,
             moves: args.moves,
             recipe: Recipe {
+                accelerator,
                 qemu: first,
                 kernel: kit.kernel().to_owned(),
                 initramfs,
@@ -107,9 +109,10 @@ impl Setup {
             patience: Duration::from_secs(args.timeout),
             compared: None,
         };
-        if let Some((qemu, plugin)) = compared {
+        if let Some((qemu, plugin, accelerator)) = compared {
             let mut other = setup.clone();
             other.recipe.qemu = qemu;
+            other.recipe.accelerator = accelerator;
             // What the first lab writes is of the first lab alone.
             (other.events, other.capture, other.report) = (None, None, None);
             setup.compared = Some(Box::new(Self { plugin, ..other }));
@@ -126,7 +129,8 @@ fn qemu(
     named: Option<Plugin>,
     program: &Path,
     cache: &Cache,
-) -> Result<(PathBuf, Option<Plugin>), Error> {
+) -> Result<(PathBuf, Option<Plugin>, Accelerator), Error> {
+    let mut accelerator = args.accel.choose(plugin_flag(args)).map_err(Error::Accel)?;
     let path = match word.map(Named::of) {
         Some(Named::Path(path)) => Some(path.to_owned()),
         Some(named) => Some(named.program(cache).map_err(Error::NoNamedQemu)?),
@@ -141,9 +145,31 @@ fn qemu(
             ));
             None
         }
+        None if args.accel == Accel::Kvm => {
+            say(format_args!(
+                "KVM loads no plugin, and this QEMU does not hand zPCI accesses over whole: the ism \
+                 driver will not get far. `--qemu zpci` is a QEMU that does"
+            ));
+            None
+        }
         None => Some(Plugin::find(None, program)?),
     };
-    Ok((qemu.program, plugin))
+    if plugin.is_some() && accelerator == Accelerator::Kvm {
+        say(format_args!(
+            "this QEMU does not hand zPCI accesses over whole: the plugin does, without KVM"
+        ));
+        accelerator = Accelerator::Tcg;
+    }
+    Ok((qemu.program, plugin, accelerator))
+}
+
+/// The flag that loads a plugin into QEMU, if there is one.
+fn plugin_flag(args: &Args) -> Option<&'static str> {
+    match (args.observe, &args.plugin) {
+        (true, _) => Some("--observe"),
+        (false, Some(_)) => Some("--plugin"),
+        (false, None) => None,
+    }
 }
 
 fn kernel(args: &Args) -> KernelChoice {

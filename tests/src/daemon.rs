@@ -198,7 +198,9 @@ impl Daemon {
         if let Some(mut pipe) = self.child.0.stdout.take() {
             pipe.read_to_string(&mut stdout).unwrap();
         }
-        let report = fs::read_to_string(self.folder.path().join("report")).ok();
+        let text = |name| fs::read_to_string(self.folder.path().join(name)).ok();
+        let report = text("report");
+        let events_text = text("events");
         let events = self
             .folder
             .path()
@@ -207,7 +209,11 @@ impl Daemon {
             .then(|| self.events());
         Stopped {
             ended: Ended::new(status, stdout, self.stderr()),
-            report: report.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap()),
+            report: report
+                .as_ref()
+                .map_or(Value::Null, |text| serde_json::from_str(text).unwrap()),
+            report_text: report.unwrap_or_default(),
+            events_text: events_text.unwrap_or_default(),
             events: events.unwrap_or_default(),
         }
     }
@@ -222,6 +228,10 @@ pub struct Stopped {
     pub report: Value,
     /// The events.
     pub events: Vec<Value>,
+    /// The report as it was written.
+    pub report_text: String,
+    /// The events as they were written.
+    pub events_text: String,
 }
 
 impl Stopped {

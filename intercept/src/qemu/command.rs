@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::plan::{fid, uid};
-use harness::Line;
+use harness::{Accelerator, Line};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ pub(crate) struct CommandLine {
     pub memory_file: Option<PathBuf>,
     /// What QEMU is to be controlled by.
     pub control: Control,
+    /// What executes the guest.
+    pub accelerator: Accelerator,
     /// What makes the guest: `-kernel` and so on.
     pub guest: Vec<OsString>,
     /// The user's own arguments, last.
@@ -35,7 +37,12 @@ impl CommandLine {
     /// All arguments. QEMU's name is not one of them.
     #[must_use]
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let mut line = Line::machine(self.memory, self.memory_file.as_deref(), &self.extra);
+        let mut line = Line::machine(
+            self.memory,
+            self.memory_file.as_deref(),
+            self.accelerator,
+            &self.extra,
+        );
         match self.control {
             Control::Monitor => {
                 line.flags(&["-qmp", "stdio", "-action", "shutdown=pause,panic=pause"]);

@@ -126,7 +126,8 @@ async fn a_stray_reply_is_ignored() {
     channel.hello().await;
     let mut bytes = Vec::new();
     Request::DeviceReset.encode(7, 0, &mut bytes);
-    bytes[8] |= 1;
+    // The flags say that it is a reply.
+    bytes[8..12].copy_from_slice(&1u32.to_ne_bytes());
     channel.send_bytes(&bytes, &[]).await;
     let header = RegionAccess {
         offset: 8,

@@ -81,10 +81,9 @@ async fn serve_memory(
 /// Answers one DMA_READ or DMA_WRITE of the server.
 async fn answer_memory(client: &mut Client, ram: &mut [u8], narrow: bool, message: &Reply) {
     let read = message.header.command == 11;
-    let number = |at: usize, len: usize| {
-        let mut bytes = [0; 8];
-        bytes[..len].copy_from_slice(&message.body[at..at + len]);
-        u64::from_ne_bytes(bytes) as usize
+    let number = |at: usize, len: usize| match message.body[at..at + len] {
+        [a, b, c, d] => u32::from_ne_bytes([a, b, c, d]) as usize,
+        ref wide => u64::from_ne_bytes(wide.try_into().unwrap()) as usize,
     };
     let (iova, count_len) = (number(0, 8), if narrow { 4 } else { 8 });
     let count = number(8, count_len);

@@ -166,6 +166,7 @@ impl DebianArchive {
             let archs: &[&str] = match package.arch.as_str() {
                 "all" => &["amd64", "arm64", "s390x"],
                 "native" => &[package::NATIVE],
+                "amd64" => &["amd64"],
                 _ => &["s390x"],
             };
             for arch in archs {

@@ -21,6 +21,11 @@ fn libc() -> Dummy {
 
 /// The packages of a QEMU of which `device` is all that it knows.
 fn qemu(version: &str, device: &str) -> Vec<Dummy> {
+    qemu_of("native", version, device)
+}
+
+/// The same for an architecture.
+fn qemu_of(arch: &str, version: &str, device: &str) -> Vec<Dummy> {
     let upstream = version.split([':', '+']).nth(1).unwrap();
     let script = format!(
         "for word; do case $word in\n--version) echo QEMU emulator version {upstream}; exit;;\n\
@@ -28,13 +33,13 @@ fn qemu(version: &str, device: &str) -> Vec<Dummy> {
     );
     let depends = format!("qemu-system-common (= {version}), libc6 (>= 2.38) | libc6.1");
     let program = |package: &str, name: &str| {
-        let package = Dummy::new(package, version, "native").depends(&depends);
+        let package = Dummy::new(package, version, arch).depends(&depends);
         package.program_at(&format!("usr/bin/{name}"), script.as_str())
     };
     vec![
         program("qemu-system-s390x", "qemu-system-s390x"),
         program("qemu-system-x86", "qemu-system-x86_64"),
-        Dummy::new("qemu-system-common", version, "native").file_at("usr/share/qemu/x", "data"),
+        Dummy::new("qemu-system-common", version, arch).file_at("usr/share/qemu/x", "data"),
     ]
 }
 
@@ -65,6 +70,43 @@ fn is(ended: &Ended, suite: &str, version: &str) {
     assert_eq!(
         (from.as_str(), title.as_str()),
         (suite, version),
+        "{}",
+        ended.stderr
+    );
+}
+
+/// They lie beside this machine's own, whose QEMU is fetched as ever. Nothing of them is started.
+#[test]
+fn a_qemu_for_hosts_of_another_architecture_is_fetched_and_not_started() {
+    let (arch, loader) = match NATIVE {
+        "s390x" => ("amd64", "usr/lib64/ld-linux-x86-64.so.2"),
+        _ => ("s390x", "usr/lib/ld64.so.1"),
+    };
+    let best = qemu_of(arch, "1:11.1.3+ds-1~bpo13+1", "vfio-user-pci");
+    let libc = Dummy::new("libc6", "2.41-12", arch);
+    let libc = libc.program_at(loader, "#!/bin/sh\nexit 99\n");
+    let bench = Bench::of(&[
+        Suite::new("trixie-backports", best),
+        Suite::new("trixie", vec![libc]),
+    ]);
+    let ended = bench.run(&["qemu", "--arch", arch, "--format", "json"]);
+    let (suite, title) = ended.part();
+    assert_eq!(suite, "trixie-backports", "{}", ended.stderr);
+    assert_eq!(title, format!("QEMU for {arch} hosts"));
+    let json = ended.json();
+    let program = json["parts"][0]["files"][0].as_str().unwrap();
+    let script = std::fs::read_to_string(program).unwrap();
+    assert!(script.contains(loader), "{script}");
+    let root = std::path::Path::new(program)
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("root");
+    assert!(root.join("usr/bin/qemu-system-s390x").exists());
+    let ended = bench.run(&["guest", "--arch", arch]);
+    assert_eq!(ended.code, Some(3));
+    assert!(
+        ended.stderr.contains("fetch qemu --arch"),
         "{}",
         ended.stderr
     );

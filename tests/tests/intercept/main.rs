@@ -1,5 +1,6 @@
 //! `vfio-user-ism intercept`: real QEMU, a Linux guest, a stand-in client, and the report page.
 
+mod accelerator;
 mod bisect;
 mod forward;
 mod guest;

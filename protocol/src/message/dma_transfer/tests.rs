@@ -39,7 +39,13 @@ fn a_read_reply_tells_the_layout() {
         // 4 bytes short, a wide or a padded reply is a narrow one.
         for len in (0..body.len()).filter(|len| *len != 12 + 8) {
             let reply = decode(&body[..len], 0x1000, 8);
-            assert!(reply.is_err(), "{layout:?} {len}");
+            // On a big-endian host the first half of a wide count is the zero of a narrow client.
+            let zero = cfg!(target_endian = "big") && layout == Wide && matches!(len, 12 | 16);
+            let is_zero = matches!(reply, Ok(DmaReadReply::CountZero(_)));
+            assert!(
+                is_zero == zero && (zero || reply.is_err()),
+                "{layout:?} {len}"
+            );
         }
     }
 }
