@@ -10,7 +10,8 @@
 #
 #   docker run --rm -it -v vfio-user-ism-cache:/cache vfio-user-ism lab --guests 2
 #
-# BASE is any image of Debian 13 (trixie). Packages come from wherever its apt sources point.
+# BASE is any image of Debian 13 (trixie) or later. Packages come from wherever its apt sources point, the
+# newest of the suite and of its backports, where there are any.
 # Crates come from the network, or from whatever is mounted at /cargo (CARGO_HOME): with a
 # config.toml that replaces crates-io by a vendored folder, the build needs no registry. What is
 # mounted at /target is kept from one build to the next. tests/container/build.sh does both.
@@ -19,23 +20,35 @@ ARG BASE=debian:trixie-slim
 ARG SERVER=server
 
 
-# The apt source of trixie-backports, at the mirror that the base image uses for trixie.
+# The apt source of the suite's backports, at the mirror that the base image uses for the suite, and a
+# preference by which the newest version counts. Both are empty where there are no backports.
 FROM ${BASE} AS backports
 RUN set -eu; \
+    . /etc/os-release; \
+    suite=$VERSION_CODENAME; \
+    mkdir -p /apt/sources.list.d /apt/preferences.d; \
+    list=/apt/sources.list.d/backports.list; \
+    keys=$(ls /usr/share/keyrings/debian-archive-keyring.* | head -n 1); \
     apt-get -q update; \
     of() { apt-get indextargets --format "$2" \
         'Created-By: Packages' 'Origin: Debian' 'Component: main' "Codename: $1"; }; \
-    if [ -n "$(of trixie-backports 'there already')" ]; then : > /backports.list; exit 0; fi; \
-    of trixie 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(REPO_URI) trixie-backports main' \
-        | sort -u > /backports.list; \
-    test -s /backports.list || { echo "the base image has no apt source of trixie" >&2; exit 1; }
+    if [ -z "$(of "$suite-backports" 'there already')" ]; then \
+        of "$suite" "deb [signed-by=$keys] \$(REPO_URI) $suite-backports main" \
+            | sort -u > "$list"; \
+        test -s "$list" || { echo "the base image has no apt source of $suite" >&2; exit 1; }; \
+        cp "$list" /etc/apt/sources.list.d/; \
+        apt-get -q update || true; \
+        apt-cache policy | grep -q "n=$suite-backports" || : > "$list"; \
+    fi; \
+    printf 'Package: *\nPin: release n=%s-backports\nPin-Priority: 500\n' "$suite" \
+        > /apt/preferences.d/backports
 
 
 FROM ${BASE} AS builder
-COPY --from=backports /backports.list /etc/apt/sources.list.d/
+COPY --from=backports /apt/ /etc/apt/
 RUN apt-get -q update \
     && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
-        -t trixie-backports ca-certificates cargo rustc \
+        ca-certificates cargo rustc \
     && rm -rf /var/lib/apt/lists/*
 ENV CARGO_HOME=/cargo \
     CARGO_TARGET_DIR=/target \
@@ -84,9 +97,9 @@ CMD ["--help"]
 
 FROM ${SERVER} AS ci
 USER root
-COPY --from=backports /backports.list /etc/apt/sources.list.d/
+COPY --from=backports /apt/ /etc/apt/
 RUN apt-get -q update \
     && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
-        -t trixie-backports qemu-system-s390x qemu-system-x86 \
+        qemu-system-s390x qemu-system-x86 \
     && rm -rf /var/lib/apt/lists/*
 USER 65532:65532

@@ -424,6 +424,39 @@ fn a_cache_that_cannot_be_written_or_is_damaged_is_told() {
 }
 
 #[test]
+fn a_cache_without_room_or_rights_is_told_and_what_is_in_it_still_counts() {
+    let machine = Machine::new();
+    machine.install("path", &Qemu::good());
+    machine.entry("lab-linux-9");
+    let after = |script: &str| {
+        let doctor = machine.command();
+        let script = format!("set -e; {script}; shift; exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
+        command.arg(machine.at("cache")).arg(doctor.get_program());
+        command.args(doctor.get_args());
+        for (name, value) in doctor.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        told(command)
+    };
+    let full = after("mount -t tmpfs -o size=10m none \"$1\"");
+    contains(
+        full.only("cache"),
+        "text",
+        "MB free; fetching everything takes up to",
+    );
+    contains(full.only("cache"), "remedy", "make room");
+    assert_eq!(full.can_start(), [true, true, false]);
+    let read_only = after("mount --bind \"$1\" \"$1\"; mount -o remount,bind,ro \"$1\"");
+    contains(read_only.only("cache"), "text", "cannot be written");
+    assert_eq!(read_only.can_start(), [true; 3]);
+}
+
+#[test]
 fn intercept_and_the_lab_refer_to_the_doctor_when_they_cannot_start() {
     let machine = Machine::new();
     let mut qemu = Qemu::good();

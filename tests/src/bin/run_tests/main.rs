@@ -8,8 +8,8 @@
 //! The arguments are those of `cargo test`. Each line of a test program appears at once, behind the
 //! program's name. The failures are shown again at the end, then a table of seconds and of seconds of
 //! processor time, then the counts.
-//! `$VFIO_USER_ISM_TEST_JOBS` says how many programs run at a time (default: one for each processor,
-//! two at least).
+//! `$VFIO_USER_ISM_TEST_JOBS` says how many programs run at a time (default: one more than
+//! there are processors, as one of them always waits).
 
 mod arguments;
 mod build;
@@ -31,7 +31,7 @@ use output::{Counts, Outcome};
 /// A silent run says what it waits for this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Programs that take long. They start first, so that none of them runs alone in the end.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
     "builds",
     "lab",
     "in_qemu",
@@ -40,6 +40,7 @@ const LONG: [&str; 8] = [
     "runs",
     "hostile",
     "fabric",
+    "fetch",
 ];
 
 fn main() -> ExitCode {
@@ -116,10 +117,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn jobs() -> usize {
     let asked = std::env::var("VFIO_USER_ISM_TEST_JOBS").ok();
-    let processors = thread::available_parallelism().map_or(2, usize::from);
+    let processors = thread::available_parallelism().map_or(1, usize::from);
     asked
         .and_then(|jobs| jobs.parse().ok())
-        .unwrap_or(processors.max(2))
+        .unwrap_or(processors + 1)
         .max(1)
 }
 
