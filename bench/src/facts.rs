@@ -15,13 +15,13 @@ use crate::servers::{Setting, ours};
 /// Something that is not a time of an operation.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Fact {
-    /// What.
+    /// The fact.
     pub name: &'static str,
     /// How much.
     pub value: f64,
     /// Of what.
     pub unit: &'static str,
-    /// What it should be at most.
+    /// The highest good value.
     pub at_most: f64,
     /// Whether it is.
     pub met: bool,

@@ -17,7 +17,7 @@ use crate::bare;
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: UnixStream,
-    /// What is received does not begin with a header.
+    /// The received bytes do not begin with a header.
     headless: bool,
     poll: Duration,
     room: Vec<u8>,

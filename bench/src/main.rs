@@ -11,7 +11,7 @@
 //! - [`compare`]: an earlier run beside this one; [`plot`]: ratios as a picture;
 //! - [`measure`]: rounds and medians; [`facts`]: memory and idle time; [`output`]: tables and JSON.
 //!
-//! What the rows mean and what they came to: `docs/performance.md`.
+//! `docs/performance.md` explains the rows and has their results.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -20,7 +20,7 @@ pub(crate) struct Contender {
     pub operations: u64,
 }
 
-/// What a row compares.
+/// The two sides that a row compares.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Target {
@@ -30,14 +30,14 @@ pub(crate) enum Target {
     CostAtMost(f64),
 }
 
-/// What is to be compared, by names of contenders.
+/// The comparison, by names of contenders.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versus {
     /// The one.
     pub of: &'static str,
     /// The other.
     pub against: &'static str,
-    /// What is aimed at.
+    /// The target value.
     pub target: Option<Target>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Row {
     pub name: String,
     /// Who takes part.
     pub contenders: Vec<Contender>,
-    /// What is compared.
+    /// The comparison.
     pub versus: Vec<Versus>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Ratio {
     pub ratio: f64,
     /// Median over the rounds of: part of the time of an operation that is over the other's.
     pub cost: f64,
-    /// What is aimed at.
+    /// The target value.
     pub target: Option<Target>,
     /// Whether it was reached.
     pub met: Option<bool>,

@@ -15,7 +15,7 @@ use crate::link::Link;
 /// A message, or several in a row, and the bytes of what they are answered with.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
-    /// What is sent.
+    /// The sent message.
     pub bytes: Vec<u8>,
     /// Bytes of the answer.
     pub reply: usize,

@@ -30,7 +30,7 @@ pub(crate) struct Results {
 
 /// A row that is made when its turn comes: its servers run no longer than it takes.
 struct Maker {
-    /// What `--only` looks at.
+    /// The name that `--only` is compared with.
     name: String,
     make: Box<dyn Fn() -> Row>,
 }

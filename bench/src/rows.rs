@@ -1,4 +1,4 @@
-//! What each row does.
+//! The rows.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -379,7 +379,7 @@ pub(crate) fn move_to_other(mode: Mode, len: usize) -> Row {
     }
 }
 
-/// What checking rules and writing events add to a store.
+/// The time that rules and events add to a store.
 pub(crate) fn checks(mode: Mode, len: usize) -> Row {
     let one = |name, rules, events| {
         let daemon = ours(&Setting {

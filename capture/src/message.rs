@@ -22,7 +22,7 @@ const VERSION: u8 = 1;
 /// The largest number of a file.
 pub const MOST_FILE: u64 = (1 << 56) - 1;
 
-/// What a packet of a capture is.
+/// The kind of a packet in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A message from the client.
@@ -35,7 +35,7 @@ pub enum Kind {
     Left,
 }
 
-/// What the client may ask for.
+/// The requests that the client may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Everything.
@@ -44,7 +44,7 @@ pub enum Role {
     Channel,
 }
 
-/// What a descriptor is.
+/// The kind of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DescriptorKind {
     /// Anything that is not listed here.
@@ -64,7 +64,7 @@ pub enum DescriptorKind {
 /// A descriptor that came with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What it is.
+    /// The kind.
     pub kind: DescriptorKind,
     /// A number of its file, the same for all descriptors of one file; at most [`MOST_FILE`].
     pub file: u64,
@@ -75,9 +75,9 @@ pub struct Descriptor {
 /// The header of one packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Front {
-    /// What the packet is.
+    /// The kind of the packet.
     pub kind: Kind,
-    /// What the client may ask for.
+    /// The requests that the client may make.
     pub role: Role,
     /// Whether the numbers of the message are big endian.
     pub big_endian: bool,
@@ -117,7 +117,7 @@ impl Front {
     /// Takes a packet apart: header and as much of the message as was kept.
     ///
     /// # Errors
-    /// What is wrong with the header, and what was expected.
+    /// The fault of the header, and the expected value.
     pub fn decode(packet: &[u8]) -> Result<(Self, &[u8]), String> {
         let short = || format!("{} bytes, expected at least {FRONT_LEN}", packet.len());
         let (front, mut rest) = packet.split_first_chunk::<FRONT_LEN>().ok_or_else(short)?;

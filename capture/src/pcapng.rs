@@ -179,7 +179,7 @@ pub enum ReadError {
     Block {
         /// Where the block begins.
         at: u64,
-        /// What was found and what was expected.
+        /// The fault, and the expected value.
         what: String,
     },
 }

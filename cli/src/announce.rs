@@ -1,4 +1,4 @@
-//! What is told once clients can connect: the arguments to paste, and readiness.
+//! Tells the user that clients can connect: the arguments to paste, and readiness.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;

@@ -17,7 +17,7 @@ use zpci_region::Severity;
     args_conflicts_with_subcommands = true
 )]
 pub(crate) struct Cli {
-    /// What to do; without one, serve.
+    /// The command. Without one, the program serves.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Flags of `serve`.
@@ -25,10 +25,10 @@ pub(crate) struct Cli {
     pub serve: ServeArgs,
 }
 
-/// What to do.
+/// The action.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the functions of a profile (what happens without a command, too).
+    /// Serve the functions of a profile. This is the default command.
     Serve(ServeArgs),
     /// List the rules.
     Rules {
@@ -39,7 +39,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         profile: Option<PathBuf>,
     },
-    /// Tell one rule: what it checks, why, and where that comes from.
+    /// Explain one rule: what it checks, why, and the source.
     Explain {
         /// Id of the rule, e.g. `split-block-store`.
         id: String,
@@ -47,16 +47,17 @@ pub(crate) enum Command {
     /// Check or show profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
-    /// Tell about the event file that `--events` writes.
+    /// Describe the event file that `--events` writes.
     #[command(subcommand)]
     Events(EventsCommand),
-    /// Test a QEMU's interception of zPCI instructions: boots a probe guest against a server of its
-    /// own, and says for each instruction whether the device saw what the guest executed.
+    /// Test how a QEMU intercepts zPCI instructions: boot a probe guest, and compare what the guest
+    /// executed with what the device saw.
     Intercept(Box<intercept::Args>),
-    /// Boot Linux guests on one fabric, with a network between them: a console, or a command in one
-    /// of them, or measurements.
+    /// Boot Linux guests on one fabric, with a network between them. Open a console, run a command,
+    /// play scenarios or measure.
     Lab(Box<lab::Args>),
-    /// Say what this machine has for the server, `intercept` and `lab`, and what to do about the rest
+    /// Check this machine for the needs of the server, `intercept` and `lab`, and name a remedy for
+    /// each gap
     Doctor(doctor::Args),
     /// Change a running server (`serve --control SOCKET`): set and clear faults, inject one at once,
     /// list functions and counts, follow its events.
@@ -80,7 +81,8 @@ pub(crate) enum Command {
         /// The folder.
         folder: PathBuf,
     },
-    /// Becomes a program that is killed when process PARENT, which must have started this, has ended.
+    /// Become a program that the kernel kills when process PARENT ends. PARENT must have started this
+    /// process.
     #[command(hide = true)]
     WithParent {
         /// Process id.
@@ -106,14 +108,14 @@ pub(crate) enum ListFormat {
 /// Profile commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfileCommand {
-    /// Check a profile file; exit status 0 if it can be used, 2 if not.
+    /// Check a profile file. The exit status is 0 for a usable one, 2 for any other.
     Check {
         /// The file.
         file: PathBuf,
     },
     /// Print the JSON schema of profiles.
     Schema,
-    /// Print a profile with every default filled in (the built-in one without FILE).
+    /// Print a profile with every default filled in. Without FILE, print the built-in one.
     Show {
         /// The file.
         file: Option<PathBuf>,
@@ -127,13 +129,13 @@ pub(crate) enum EventsCommand {
     Schema,
 }
 
-/// Longest time to look for a message: beyond it, looking costs a processor and saves nothing.
+/// Longest time to poll for a message. Longer polling only wastes CPU.
 const MAX_POLL_US: u64 = 100_000;
 
 /// Flags of `serve`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Device profile (JSON); the built-in `ism` profile without.
+    /// Device profile (JSON) [default: the built-in profile `ism`].
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
     /// Listen on this UNIX socket (a profile with one function), and on PATH.insn for its
@@ -147,8 +149,7 @@ pub(crate) struct ServeArgs {
     /// Serve this descriptor: a listening or a connected UNIX socket.
     #[arg(long, value_name = "N", group = "socket")]
     pub fd: Option<i32>,
-    /// Serve the instruction channel on this descriptor, too: a listening or a connected UNIX
-    /// socket.
+    /// Also serve the instruction channel on this descriptor: a listening or a connected UNIX socket.
     #[arg(long, value_name = "N", requires = "fd", conflicts_with_all = ["socket_path", "socket_dir"])]
     pub insn_fd: Option<i32>,
     /// Write every access, command and violation to this file, as JSON Lines.
@@ -160,7 +161,7 @@ pub(crate) struct ServeArgs {
     /// Write every message of every client to this file, as pcapng for Wireshark and `replay`.
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
-    /// Keep at most so many bytes of each message in the capture; the header takes 16.
+    /// Keep at most this many bytes of each message in the capture. The header takes 16.
     #[arg(long, value_name = "BYTES", requires = "capture")]
     pub capture_bytes: Option<u32>,
     /// Stop capturing when the file has this many bytes.
@@ -172,41 +173,41 @@ pub(crate) struct ServeArgs {
     /// Answer on this UNIX socket with the totals, as Prometheus text over HTTP.
     #[arg(long, value_name = "SOCKET")]
     pub metrics: Option<PathBuf>,
-    /// Take commands on this UNIX socket, from `ctl` for example: faults are set and cleared there
-    /// while guests run.
+    /// Take commands on this UNIX socket, for example from `ctl`: set and clear faults while guests
+    /// run.
     #[arg(long, value_name = "SOCKET")]
     pub control: Option<PathBuf>,
-    /// Exit with 1 if a violation of at least this severity was seen.
+    /// Exit with status 1 after a violation of at least this severity.
     #[arg(long, value_name = "SEVERITY", value_parser = fail_on(), default_value = "never")]
     pub fail_on: Severity,
     /// Write "ready\n" to this descriptor, and close it, once clients can connect.
     #[arg(long, value_name = "N")]
     pub ready_fd: Option<i32>,
-    /// Give up what is not needed for serving, before the first client.
+    /// Drop every right that serving does not need, before the first client connects.
     #[arg(long, value_enum, value_name = "MODE", default_value_t)]
     pub sandbox: SandboxMode,
-    /// After each message, look for the next one for at most so long before waiting for it: quicker
-    /// answers, for a processor while a client is busy. 0 only waits.
+    /// After each message, poll for the next one for at most this many microseconds. Answers come
+    /// sooner, but a busy client occupies a processor. 0 never polls.
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(..=MAX_POLL_US))]
     pub poll_us: u64,
     /// Print what this program can do, as JSON, and exit.
     #[arg(long)]
     pub print_capabilities: bool,
-    /// How log lines look on stderr.
+    /// Format of log lines on stderr.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
 }
 
-/// Whether to give up what is not needed for serving.
+/// Whether to drop the rights that serving does not need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SandboxMode {
-    /// As much as the kernel can.
+    /// Use every protection that the kernel has.
     #[default]
     On,
-    /// All of it, or the server does not start.
+    /// Use all protections, or do not start.
     Required,
-    /// Nothing: for debuggers, sanitizers and valgrind.
+    /// Use no protection. For debuggers, sanitizers and valgrind.
     Off,
 }
 
@@ -230,7 +231,7 @@ fn fail_on() -> impl TypedValueParser<Value = Severity> {
     })
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.

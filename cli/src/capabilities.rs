@@ -1,4 +1,4 @@
-//! What this program can do, as JSON: in the style of QEMU's vhost-user back-ends
+//! The capabilities of this program as JSON, in the style of QEMU's vhost-user back-ends
 //! (`docs/interop/vhost-user.rst`), whose schema has no vfio-user type.
 
 use serde_json::{Value, json};

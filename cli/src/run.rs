@@ -60,9 +60,9 @@ pub(crate) enum Failure {
     /// Anything else of the system.
     #[error("{what}")]
     System {
-        /// What was tried.
+        /// The attempted action.
         what: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -1,4 +1,4 @@
-//! What a shell and `man` know of the command line, generated from its definition.
+//! Completions for shells and pages for `man`, generated from the definition of the command line.
 
 use std::path::Path;
 

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// More output than this is not kept.
 const MOST: u64 = 1 << 20;
 
-/// What a program said before it ended with success.
+/// The output of a program that ended with success.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Standard output.

@@ -1,4 +1,4 @@
-//! What was found, before anybody renders it.
+//! The findings as data, before rendering.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub enum State {
     Missing,
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
@@ -34,15 +34,15 @@ pub enum Topic {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is about.
+    /// The subject.
     pub topic: Topic,
     /// The thing, as a name for machines: `qemu`, `landlock`, `cache-entry` and so on.
     pub check: &'static str,
     /// How good it is.
     pub state: State,
-    /// What was found, in one line.
+    /// The finding, in one line.
     pub text: String,
-    /// What to do about it; none where nothing is to be done.
+    /// The remedy. `None` if there is nothing to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
     /// Details for machines.
@@ -90,7 +90,7 @@ pub struct Use {
     pub lacks: Vec<String>,
 }
 
-/// What this machine has.
+/// The report about this machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// 1.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::series::Series;
 use crate::suites::Suites;
 
-/// What to fetch.
+/// The parts to fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum FetchWhat {
     /// `qemu-system-s390x` and `qemu-system-x86_64`, unless a new enough one is on PATH.
@@ -18,19 +18,20 @@ pub enum FetchWhat {
     QemuZpci,
     /// An s390x kernel and busybox.
     Guest,
-    /// The lab's kernel, with the ism and smc modules, which are built.
+    /// The lab's kernel. Its ism and smc modules are built on this machine.
     Lab,
     /// The same as `lab --kernel 7.2`.
     #[value(name = "lab-7.2", hide = true)]
     Lab72,
-    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2; not qemu-zpci.
+    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2, but not qemu-zpci.
     #[default]
     All,
-    /// Nothing: show what is in the cache, what could be had, from where and how large.
+    /// Fetch nothing. Show the entries of the cache, and the parts that could be fetched, with source
+    /// and size.
     List,
 }
 
-/// How to print the result.
+/// Format of the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Lines for people.
@@ -43,14 +44,15 @@ pub enum Format {
 /// Flags of `fetch`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct FetchArgs {
-    /// What to fetch.
+    /// The parts to fetch.
     #[arg(value_enum, default_value_t)]
     pub what: FetchWhat,
-    /// Series of the guest's or lab's kernel: 6.12, 7.2 or another, or newest; may be given often.
+    /// Series of the guest's or lab's kernel: 6.12, 7.2, another, or newest. May be given several
+    /// times.
     #[arg(long, value_name = "SERIES")]
     pub kernel: Vec<Series>,
-    /// Debian suites to take everything from, best first, e.g. trixie-backports,sid
-    /// [default: $VFIO_USER_ISM_SUITES, or those that are known to have it].
+    /// Debian suites for everything, best first, e.g. trixie-backports,sid [default:
+    /// $VFIO_USER_ISM_SUITES, or the suites that are known to have the part].
     #[arg(long, value_name = "SUITES")]
     pub suites: Option<String>,
     /// With qemu-zpci: build this QEMU source, an unpacked tree or a tarball, instead of Debian's. It is left as it is.
@@ -62,10 +64,10 @@ pub struct FetchArgs {
     /// Fetch anew what the cache holds.
     #[arg(long)]
     pub renew: bool,
-    /// With list: show the cache only, and ask no network.
+    /// With list: show only the cache, and do not use the network.
     #[arg(long)]
     pub offline: bool,
-    /// How to print the result.
+    /// Format of the result.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

@@ -1,4 +1,4 @@
-//! What is wanted of a suite.
+//! The packages to take from a suite.
 
 /// How far to follow a package's dependencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::workshop::{Fault, Wanted, Workshop};
 const META: &str = "gcc-s390x-linux-gnu";
 
 impl Workshop {
-    /// What `attempt` gives for the first suite with whose compiler it works. It is given the suite
+    /// Calls `attempt` for one suite after the other, until it works with a suite's compiler. It gets the suite
     /// and the compiler's name, e.g. `gcc-12`.
     ///
     /// # Errors

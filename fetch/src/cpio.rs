@@ -2,7 +2,7 @@
 //!
 //! Source: the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`.
 
-/// What kind of file an entry is: the upper bits of its mode.
+/// The kind of file of an entry: the upper bits of its mode.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Folder,

@@ -27,7 +27,7 @@ pub struct Package {
 #[derive(Serialize, Deserialize)]
 struct Stamp {
     schema: u32,
-    /// What the entry was made for: its key.
+    /// The key that the entry was made for.
     request: String,
     packages: Vec<Package>,
     bytes_unpacked: u64,
@@ -97,7 +97,7 @@ impl Entry {
         name.to_string_lossy().into_owned()
     }
 
-    /// What it was made for. An entry of another version of this program may have another key under the
+    /// The key that it was made for. An entry of another version of this program may have another key under the
     /// same name, and is made again when it is needed.
     #[must_use]
     pub fn key(&self) -> &str {

@@ -1,4 +1,4 @@
-//! What can go wrong, in words a person can act on.
+//! Errors, in words that a person can act on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ pub enum Error {
     /// A file or folder could not be read, written or locked.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, e.g. `create`.
+        /// The attempted action, e.g. `create`.
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Nothing names a Debian mirror.
@@ -29,7 +29,7 @@ pub enum Error {
          VFIO_USER_ISM_MIRROR to the address of one, the folder that holds dists/ and pool/"
     )]
     NoMirror {
-        /// What was looked at.
+        /// The file or text.
         looked_at: String,
     },
     /// A mirror's address cannot be used.
@@ -39,10 +39,10 @@ pub enum Error {
         variable: &'static str,
         /// As given.
         value: String,
-        /// What was expected.
+        /// The expected form.
         expected: &'static str,
     },
-    /// What names a proxy is no address of one.
+    /// The variable for a proxy does not hold an address.
     #[error(
         "{named_by}={value:?} is no address of a proxy: expected http://HOST:PORT, or nothing at all"
     )]
@@ -99,7 +99,7 @@ pub enum Error {
     /// Every place where something can come from was tried.
     #[error("{what} cannot be had. What was tried:\n{}\n{ADVICE}", listed(tried))]
     NothingLeft {
-        /// What is wanted.
+        /// The wanted part.
         what: String,
         /// Each candidate with what it said.
         tried: Vec<(String, String)>,
@@ -117,17 +117,17 @@ pub enum Error {
     /// A program could not be started.
     #[error("{step}: cannot start {program}: {source}")]
     Start {
-        /// What was being done.
+        /// The attempted action.
         step: String,
         /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A program ended with an error.
     #[error("{step} failed; all of it is in {}, which ends so:\n{tail}", log.display())]
     Build {
-        /// What was being done.
+        /// The attempted action.
         step: String,
         /// The log.
         log: PathBuf,

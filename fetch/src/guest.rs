@@ -83,7 +83,7 @@ impl Guest {
     }
 }
 
-/// What of a kernel's and busybox's packages a guest is made of.
+/// The files of a guest from the packages of a kernel and busybox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// The kernel's image.

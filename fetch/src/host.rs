@@ -1,4 +1,4 @@
-//! What must be known of the machine this runs on.
+//! Facts about the machine that this runs on.
 
 use crate::error::Error;
 

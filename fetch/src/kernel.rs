@@ -29,7 +29,7 @@ pub struct Kernel {
 pub struct KernelPackages {
     /// Image and modules.
     pub image: Vec<String>,
-    /// What modules are built against.
+    /// The packages that modules are built against.
     pub headers: Vec<String>,
     /// The source.
     pub source: String,
@@ -142,7 +142,7 @@ impl Kernel {
 }
 
 impl Workshop {
-    /// What `attempt` gives for the first kernel of `series` with which it works; of several
+    /// Calls `attempt` for one kernel of `series` after the other, until it works; of several
     /// series, the first comes first.
     ///
     /// # Errors

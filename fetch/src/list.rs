@@ -1,4 +1,4 @@
-//! What is in the cache, and what could be had.
+//! Lists the entries of the cache, and the parts that could be fetched.
 
 use std::fmt;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::suites::{self, For};
 use crate::workshop::{Wanted, Workshop};
 use crate::{host, qemu, size};
 
-/// What is in the cache, and what could be had.
+/// Lists the entries of the cache, and the parts that could be fetched.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
     cache: Present,

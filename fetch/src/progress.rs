@@ -1,4 +1,4 @@
-//! What is going on, on standard error: a bar on a terminal, plain lines elsewhere.
+//! Shows progress on standard error: a bar on a terminal, plain lines elsewhere.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write as _};
@@ -72,7 +72,7 @@ impl Moved {
         }
     }
 
-    /// What the bar says behind its share.
+    /// The text after the bar's share.
     fn words(&mut self, position: u64) -> String {
         if position != self.position {
             *self = Self {
@@ -93,7 +93,7 @@ impl Moved {
 pub(crate) struct Steps {
     bar: ProgressBar,
     prefix: String,
-    /// What the files that are done count for.
+    /// The bytes of the files that are done.
     before: Cell<u64>,
     file: RefCell<String>,
 }

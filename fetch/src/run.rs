@@ -1,4 +1,4 @@
-//! What the `fetch` subcommand does.
+//! The `fetch` subcommand.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::size;
 /// One part that can be used now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// What it is, with its version.
+    /// The part, with its version.
     pub title: String,
     /// The files to use.
     pub files: Vec<PathBuf>,
@@ -81,7 +81,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What can be used now. Its text form is for people.
+/// The parts that can be used now. The text form is for people.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The parts asked for.

@@ -223,7 +223,7 @@ mod tests {
     use crate::cache::Cache;
     use crate::suites::For;
 
-    /// What `work` gives with two steps whose programs are in `programs`.
+    /// Calls `work` with two steps whose programs are in `programs`, and returns its result.
     fn steps<T>(programs: Option<PathBuf>, work: impl FnOnce(&Steps) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path());

@@ -1,6 +1,6 @@
 //! The suites that things are taken from.
 
-/// What is fetched, each with an order of suites of its own.
+/// The fetched parts. Each has an order of suites of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
     /// QEMU.

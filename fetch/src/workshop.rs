@@ -188,8 +188,8 @@ pub struct Tries<'a> {
 }
 
 impl Tries<'_> {
-    /// What `attempt` gives for `candidate`, in a workshop that is empty; none if it fails: then
-    /// that was said.
+    /// Calls `attempt` for `candidate` in an empty workshop, and returns its result. `None` if it fails,
+    /// which the user has been told.
     ///
     /// # Errors
     /// That of the attempt, if this machine is at fault.

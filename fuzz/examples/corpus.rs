@@ -1,4 +1,4 @@
-//! What `fuzz/run` and `fuzz/seeds` do with kept inputs.
+//! The work of `fuzz/run` and `fuzz/seeds` on kept inputs.
 //!
 //! ```text
 //! corpus unpack TARGET FOLDER    writes each kept input to a file in FOLDER

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Messages in one input.
 const MOST: usize = 70;
-/// What the session target lends has so many bytes.
+/// The memory that the session target lends has this many bytes.
 const LENT: u64 = 4 << 20;
 
 const VERSION: u16 = 1;

@@ -115,7 +115,7 @@ fn command(machine: &mut Machine, f: usize, path: Path, code: u32, payload: &[u8
     machine.store(f, path, 2, 0, &header);
 }
 
-/// What a driver does first.
+/// The first steps of a driver.
 fn probe(machine: &mut Machine, f: usize, path: Path) {
     command(machine, f, path, 1, &SBA.to_be_bytes());
     machine.load(f, path, 2, 0, 8);

@@ -64,7 +64,7 @@ fn roles(session: &mut Session, frame: &Frame<'_>) {
     }
 }
 
-/// What is understood is written as it is read, and read as it was written.
+/// An understood message is written as it was read, and read again as it was written.
 fn bodies(frame: &Frame<'_>) {
     if let Ok(request) = Request::decode(&frame.header, frame.body) {
         assert_eq!(request.command() as u16, frame.header.command);

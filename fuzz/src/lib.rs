@@ -1,4 +1,4 @@
-//! What each fuzz target does with its input, and what must hold then.
+//! The fuzz targets: how each uses its input, and what must hold.
 //!
 //! | module | the input is |
 //! |---|---|

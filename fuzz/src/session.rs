@@ -29,7 +29,7 @@ use script::{Habits, Step};
 /// Actions in one run.
 const MOST: usize = 200;
 
-/// What is made once.
+/// The parts that are made once.
 struct Stage {
     runtime: Runtime,
     plan: Plan,
@@ -148,7 +148,7 @@ async fn play(plan: &Plan, lent: &Lent, bytes: &[u8]) {
     check_left(&hub);
 }
 
-/// What clients lent is gone with them.
+/// Everything that clients lent goes with them.
 fn check_left(hub: &Arc<Hub>) {
     for function in hub.report().functions {
         let held = &function.held;

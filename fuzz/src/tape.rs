@@ -2,7 +2,7 @@
 
 use arbitrary::Unstructured;
 
-/// What is left of an input.
+/// The rest of an input.
 #[derive(Debug)]
 pub(crate) struct Tape<'a>(Unstructured<'a>);
 

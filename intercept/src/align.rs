@@ -64,7 +64,7 @@ fn matches(seen: Option<&Seen>, piece: &Piece) -> bool {
     })
 }
 
-/// What the best alignment does at one place.
+/// The step of the best alignment at one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     NextCase,

@@ -21,12 +21,12 @@ pub enum Format {
     Junit,
 }
 
-/// What to measure against.
+/// The model to measure against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Expect {
-    /// A function that takes block stores of any alignment.
+    /// The function takes block stores of any alignment.
     Relaxed,
-    /// A function that takes aligned multiples of 8 only.
+    /// The function takes only aligned multiples of 8.
     Strict,
 }
 
@@ -116,10 +116,11 @@ pub struct Args {
     /// Profile of the function (JSON, one function) [default: the server's built-in one].
     #[arg(long, value_name = "FILE", help_heading = "What to test")]
     pub profile: Option<PathBuf>,
-    /// Kind of function to measure against [default: as the profile says].
+    /// Kind of function to measure against [default: the kind in the profile].
     #[arg(long, value_enum, help_heading = "What to test")]
     pub expect: Option<Expect>,
-    /// Let the plugin carry the function's loads and stores past QEMU to the device. The value is as for --plugin.
+    /// Let the plugin carry the function's loads and stores past QEMU to the device. The value names
+    /// the plugin, as for --plugin.
     #[arg(
         long,
         value_name = "FILE",
@@ -129,7 +130,7 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub forward: Option<Option<PathBuf>>,
-    /// Which moves end before the device has answered, where their outcome is known [default: none].
+    /// Moves that end before the device has answered, if their outcome is known [default: none].
     #[arg(
         long,
         value_enum,
@@ -139,7 +140,8 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub moves: Option<harness::Moves>,
-    /// Give the forwarding plugin a deliberate defect, to see what the report says of it; `list` lists them.
+    /// Give the forwarding plugin a deliberate defect, to see how the report shows it. `list` lists the
+    /// defects.
     #[arg(
         long = "break",
         value_name = "NAME",
@@ -263,7 +265,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", help_heading = "Files of the run")]
     pub keep: Option<PathBuf>,
 
-    /// Give up on an instruction of the guest after so many seconds.
+    /// Give up on an instruction of the guest after this many seconds.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -271,7 +273,7 @@ pub struct Args {
         help_heading = "Limits and exit code"
     )]
     pub timeout: u64,
-    /// Do not try block stores of every length in a second run when some fail.
+    /// Skip the second run, which tries block stores of every length when some fail.
     #[arg(long, help_heading = "Limits and exit code")]
     pub quick: bool,
     /// Exit code if the test cannot take place: no QEMU, no device, no firmware. `git bisect run` takes 125 for that.

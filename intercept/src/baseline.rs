@@ -1,4 +1,4 @@
-//! What changed against an earlier report.
+//! The comparison with an earlier report.
 
 use crate::expect::Model;
 use crate::report::{CaseReport, Report, words};
@@ -31,7 +31,7 @@ pub enum BaselineError {
         path: PathBuf,
         /// Path of the key.
         key: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }
@@ -49,7 +49,7 @@ pub struct Baseline {
     /// Seed of a random plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// What was measured against.
+    /// The model that the cases were measured against.
     pub expect: Model,
     /// The cases.
     pub cases: Vec<Line>,
@@ -77,7 +77,7 @@ pub struct Line {
     pub label: String,
     /// All verdicts.
     pub verdicts: Vec<Verdict>,
-    /// What the guest got. A baseline leaves out loaded values, which the state of the device decides.
+    /// The guest's outcome. A baseline leaves out loaded values, which the state of the device decides.
     pub guest: String,
     /// The same without loaded values, in a report.
     #[serde(default, skip_serializing)]
@@ -247,7 +247,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// What it was and what it is, in words that are the same for every length.
+    /// The old and the new result, in words that are the same for every length.
     #[must_use]
     pub fn words(&self) -> String {
         match (&self.before, &self.now) {

@@ -50,7 +50,7 @@ pub enum Error {
     /// The plugin is not where it should be.
     #[error(transparent)]
     NoPlugin(#[from] NoPlugin),
-    /// What the plugin wrote down.
+    /// The plugin's records.
     #[error(transparent)]
     Observed(#[from] ObservedError),
     /// The server.
@@ -59,7 +59,7 @@ pub enum Error {
     /// The guest.
     #[error(transparent)]
     Guest(#[from] GuestError),
-    /// What the guest left in memory.
+    /// Reads the results that the guest left in memory.
     #[error(transparent)]
     Results(#[from] ResultsError),
     /// The guest ended, but not because its plan did.
@@ -83,7 +83,7 @@ pub enum Error {
     #[error("the report cannot be written as JUnit XML")]
     Junit(#[from] quick_junit::SerializeError),
     /// JSON.
-    #[error("the report cannot be written as JSON")]
+    #[error("plan or report cannot be written as JSON")]
     Json(#[from] serde_json::Error),
     /// Standard output.
     #[error("cannot write the report")]

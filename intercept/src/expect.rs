@@ -54,7 +54,7 @@ impl Model {
     }
 }
 
-/// What the device must see of an accepted instruction.
+/// The accesses that the device must see for an accepted instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Which function.
@@ -73,7 +73,7 @@ pub struct Seen {
     pub block: bool,
     /// Whether QEMU may answer by itself: config space, which it emulates in part, and the MSI-X table.
     pub optional: bool,
-    /// What a load must give, if it is known.
+    /// The value that a load must give, if it is known.
     pub answer: Option<Vec<u8>>,
 }
 
@@ -85,7 +85,7 @@ impl Seen {
     }
 }
 
-/// What may become of an instruction.
+/// The permitted outcomes of an instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
     /// Whether it may succeed.
@@ -94,9 +94,9 @@ pub struct Expectation {
     pub refusals: Vec<Refusal>,
     /// The access of an accepted instruction; also tells where a wrongly accepted one would go.
     pub seen: Option<Seen>,
-    /// What the instruction must write into its block in guest memory.
+    /// The bytes that the instruction must write into its block in guest memory.
     pub fields: Vec<Field>,
-    /// What the function measurement block must count afterwards.
+    /// The counts that the function measurement block must show afterwards.
     pub counted: Option<[u64; 4]>,
 }
 

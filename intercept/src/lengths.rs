@@ -1,4 +1,4 @@
-//! What becomes of block stores of every length: the second, short run that finds limits exactly.
+//! A second, short run, which finds the lengths at which block stores stop arriving whole.
 
 use crate::expect::{Model, Refusal};
 use crate::plan::{Base, Case, Handle, Instruction, Plan};
@@ -7,7 +7,7 @@ use crate::verdict::{CaseVerdict, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What became of one block store that should have arrived whole.
+/// The result of one block store that should have arrived whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
@@ -41,11 +41,11 @@ pub struct Stretch {
     pub from: u64,
     /// The last.
     pub to: u64,
-    /// What becomes of each.
+    /// The result of each.
     pub fate: Fate,
 }
 
-/// What becomes of block stores by their length, in ascending order and without gaps.
+/// The results of block stores by length, in ascending order and without gaps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Lengths(pub Vec<Stretch>);
@@ -116,7 +116,7 @@ pub(crate) fn plan(maximum: u16) -> Plan {
 }
 
 impl Lengths {
-    /// What a run of [`plan`] says.
+    /// The result of a run of [`plan`].
     #[must_use]
     pub fn of(recording: &Recording, verdicts: &[CaseVerdict]) -> Self {
         let mut fates = BTreeMap::new();

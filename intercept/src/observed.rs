@@ -1,4 +1,4 @@
-//! What the observing plugin wrote down of a guest, made into a plan and its outcomes.
+//! Turns the records of the observing plugin into a plan and its outcomes.
 //!
 //! The format is the plugin's (`plugin/README.md`).
 
@@ -39,19 +39,19 @@ pub enum ObservedError {
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What a guest executed.
+/// The instructions that a guest executed.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     /// Its instructions as a plan.
     pub cases: Vec<Case>,
     /// Their outcomes.
     pub outcomes: Vec<Outcome>,
-    /// What CLP told it.
+    /// The facts that CLP told the guest.
     pub facts: FunctionFacts,
 }
 

@@ -23,7 +23,7 @@ pub enum ProfileError {
         path: PathBuf,
         /// Path of the key.
         key: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// It has several functions, or none.
@@ -36,12 +36,12 @@ pub enum ProfileError {
     },
 }
 
-/// What of a profile decides the expectations. The server checks the rest.
+/// The parts of a profile that decide the expectations. The server checks the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// Its name, for reports.
     pub name: String,
-    /// What the function announces of itself.
+    /// The facts that the function announces.
     pub announced: Announced,
 }
 
@@ -100,7 +100,7 @@ fn utility_string(pnetid: &str) -> Vec<u8> {
 }
 
 impl File {
-    /// What the function announces; the server checks that it can be.
+    /// The facts that the function announces. The server checks that they are possible.
     fn announced(&self) -> Announced {
         let own = self.functions.first().map(|function| &function.device);
         fn first<'a, T: ?Sized>(

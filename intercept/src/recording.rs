@@ -12,7 +12,7 @@ use thiserror::Error;
 /// The version of the recording format.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What kind of access the device saw.
+/// The kind of access that the device saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
@@ -58,7 +58,7 @@ pub struct Piece {
     /// Which function, from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub function: u8,
-    /// What it was.
+    /// The kind of access.
     pub access: Access,
     /// How it came: `bar`, `region`, or `config`.
     pub path: String,
@@ -105,7 +105,7 @@ fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Er
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Environment {
-    /// What executed the instructions: QEMU's version line, or the name of a stand-in.
+    /// The executor of the instructions: QEMU's version line, or the name of a stand-in.
     pub executor: String,
     /// Operating system, architecture and byte order of the host.
     pub host: String,
@@ -150,7 +150,7 @@ pub struct Times {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SetupOutcome {
-    /// What it was for.
+    /// The purpose of the step.
     pub name: String,
     /// How it went.
     pub outcome: Outcome,
@@ -259,7 +259,7 @@ pub struct Start {
     pub stopped: Option<(Place, Stop)>,
 }
 
-/// What executed the instructions.
+/// The executor of the instructions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -276,28 +276,28 @@ pub enum Source {
 pub struct Recording {
     /// Version of the format, 1.
     pub schema_version: u32,
-    /// What executed the instructions.
+    /// The executor of the instructions.
     #[serde(default)]
     pub source: Source,
     /// Where it took place.
     pub environment: Environment,
     /// When.
     pub times: Times,
-    /// What was to be executed.
+    /// The plan.
     pub plan: Plan,
-    /// What the function is, as its profile says: the model to measure against unless another is asked for.
+    /// The model of the function, from its profile. The user can ask to measure against another one.
     pub model: Model,
     /// The function's own longest block store, as its profile says.
     #[serde(rename = "max-store-block")]
     pub maxstbl: u16,
-    /// What the function announces of itself, as its profile says.
+    /// The facts that the function announces, from its profile.
     #[serde(default)]
     pub announced: Announced,
-    /// What CLP and the set-up told.
+    /// The facts from CLP and the set-up.
     pub facts: FunctionFacts,
     /// The set-up.
     pub setup: Vec<SetupOutcome>,
-    /// What the guest got, one per case.
+    /// The guest's outcomes, one per case.
     pub outcomes: Vec<Outcome>,
     /// The starts of QEMU; empty for a single one that came to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -305,9 +305,9 @@ pub struct Recording {
     /// Fences after the last case that failed, a bit for each function: it was disabled, or in error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub last_fences_failed: u8,
-    /// What the devices saw, fences included, those of each function in order.
+    /// The accesses that the devices saw, fences included. Those of each function are in order.
     pub pieces: Vec<Piece>,
-    /// What becomes of block stores of every length, where a second run found out.
+    /// The results of block stores of every length, if a second run was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lengths: Option<Lengths>,
 }
@@ -341,7 +341,7 @@ pub enum RecordingError {
         path: PathBuf,
         /// Path of the key.
         key: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }

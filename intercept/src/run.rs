@@ -1,4 +1,4 @@
-//! What the subcommand does.
+//! The subcommand.
 
 use crate::args::{Args, FailOn, Format};
 use crate::baseline::{Baseline, Comparison};
@@ -41,7 +41,7 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         let plan = plan(args, &selection)?;
         print(&match args.list {
             true => list(&plan),
-            false => plan.to_json(),
+            false => plan.to_json()?,
         })?;
         return Ok(Ending::Good);
     }
@@ -116,7 +116,7 @@ fn fail_on(args: &Args) -> FailOn {
     })
 }
 
-/// What is to be judged.
+/// The recordings to judge.
 enum Target<'a> {
     Recorded(&'a Path),
     Named(&'a OsStr),

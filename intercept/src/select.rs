@@ -50,7 +50,7 @@ impl Selector {
     }
 }
 
-/// What `--only` and `--skip` say.
+/// The selectors of `--only` and `--skip`.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
     only: Vec<Selector>,

@@ -35,7 +35,7 @@ const STARTS: usize = 64;
 /// Most crashes of one plan that gdb is asked about.
 const BACKTRACES: usize = 8;
 
-/// What a run is made of.
+/// The inputs of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting<'a> {
     /// The command line.
@@ -146,7 +146,7 @@ pub(crate) fn defects(args: &Args, program: &Path) -> Result<String, Error> {
     Ok(list)
 }
 
-/// What all starts of one plan share.
+/// The inputs that all starts of one plan share.
 struct Session<'a> {
     args: &'a Args,
     program: &'a Path,
@@ -157,7 +157,7 @@ struct Session<'a> {
     folder: &'a Path,
 }
 
-/// What all starts gave.
+/// The results of all starts.
 #[derive(Default)]
 struct All {
     time: Duration,
@@ -171,7 +171,7 @@ struct All {
     pieces: Vec<Piece>,
 }
 
-/// What one start gave.
+/// The results of one start.
 struct One {
     results: ProbeResults,
     setup: Vec<String>,
@@ -536,7 +536,7 @@ fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-/// What decides which cases run. The software emulation of QEMU up to 11.1 ends when a guest enters access-register mode
+/// The abilities that decide which cases run. The software emulation of QEMU up to 11.1 ends when a guest enters access-register mode
 /// (QEMU `target/s390x/cpu.h`, `s390x_env_mmu_index`).
 fn abilities(args: &Args, accelerator: Accelerator) -> Abilities {
     let kvm = |argument: &OsString| argument.to_string_lossy().contains("kvm");

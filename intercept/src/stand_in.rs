@@ -42,16 +42,16 @@ pub trait Function {
     fn take_interrupt(&mut self, function: u8) -> Result<bool, Self::Error>;
 }
 
-/// What a stand-in presents to the guest.
+/// The function that a stand-in presents to the guest.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
-    /// What it is measured against.
+    /// The model that it is measured against.
     pub model: Model,
     /// Longest block store.
     pub maximum: u16,
-    /// What CLP and the set-up tell.
+    /// The facts from CLP and the set-up.
     pub facts: &'a FunctionFacts,
-    /// What the function announces.
+    /// The facts that the function announces.
     pub announced: &'a Announced,
 }
 

@@ -13,7 +13,7 @@ use crate::probe::Outcome;
 use crate::recording::{Piece, Recording, Source, Stop};
 use serde::{Deserialize, Serialize};
 
-/// What became of an instruction. A case can have several, e.g. split and reversed.
+/// The result of an instruction. A case can have several, e.g. split and reversed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -115,7 +115,7 @@ pub struct CaseVerdict {
     pub split: Option<(usize, Option<u64>)>,
     /// In words, for failures.
     pub detail: String,
-    /// What should have happened.
+    /// The expected outcome.
     pub expectation: Expectation,
     /// Indices of the recording's pieces that belong to it.
     pub pieces: Vec<usize>,
@@ -152,7 +152,7 @@ impl CaseVerdict {
     }
 }
 
-/// What is found out about one case before it becomes a verdict.
+/// The findings about one case, before they become a verdict.
 #[derive(Debug, Default)]
 struct Findings {
     verdicts: Vec<Verdict>,

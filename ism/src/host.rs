@@ -60,8 +60,8 @@ pub trait Host {
         self.check_writable(function, iova, len)
     }
 
-    /// What is written from now on belongs to one delivery to `function`'s guest. If something of
-    /// it does not arrive, nothing behind it is written and no interrupt is raised.
+    /// Begins one delivery to `function`'s guest: it gets the following writes. If one of
+    /// them does not arrive, nothing after it is written and no interrupt is raised.
     fn begin(&mut self, _function: FunctionId) {}
 
     /// Ends the delivery. `true` if some of it is still on its way: the implementation then keeps

@@ -28,37 +28,37 @@ pub struct Beside {
 /// Flags of `lab`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
-    /// How many guests [default: 1, with --bench 2].
+    /// Number of guests [default: 1, with --bench 2].
     #[arg(long, value_name = "N", value_parser = guests)]
     pub guests: Option<usize>,
-    /// Series of the guests' kernel, from Debian: 6.12, 7.2 or another, or newest; its ism and smc
-    /// modules are built once. From 6.18 on ism sits below the dibs layer, and there is no smc.
+    /// Series of the guests' kernel, from Debian: 6.12, 7.2, another, or newest. The lab builds its ism
+    /// and smc modules once. From 6.18 on, ism sits below the dibs layer, and there is no smc.
     #[arg(long, value_name = "SERIES", default_value_t = Series::LINUX_6_12)]
     pub kernel_version: Series,
     /// Boot this s390x kernel instead.
     #[arg(long, value_name = "FILE", conflicts_with = "kernel_version")]
     pub kernel: Option<PathBuf>,
-    /// Its initial RAM disk; the lab's own files are laid over it.
+    /// Initial RAM disk of that kernel. The lab adds its own files.
     #[arg(long, value_name = "FILE", requires = "kernel")]
     pub initrd: Option<PathBuf>,
-    /// A folder in which its modules are looked for by name: ism, smc, virtio_net and what they need;
-    /// those that are not there are built in.
+    /// Folder with the modules of that kernel: ism, smc, virtio_net and their dependencies. A missing
+    /// module must be built into the kernel.
     #[arg(long, value_name = "DIR", requires = "kernel")]
     pub modules: Option<PathBuf>,
-    /// More for the kernel's command line.
+    /// Text to add to the kernel's command line.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub append: Option<String>,
-    /// Run this shell command in a guest instead of giving a console; its output and exit status are
-    /// the lab's.
+    /// Run this shell command in a guest instead of opening a console. The lab passes on its output and
+    /// exit status.
     #[arg(long, value_name = "CMD", conflicts_with_all = ["bench", "console"])]
     pub run: Option<String>,
-    /// The guest that --run runs in.
+    /// The guest for --run.
     #[arg(long, value_name = "N", requires = "run", default_value_t = 0)]
     pub on: usize,
-    /// Run CMD in guest N as long as the lab lasts, output on stderr; may be given often.
+    /// Run CMD in guest N until the lab ends, with output on stderr. May be given several times.
     #[arg(long, value_name = "N:CMD", value_parser = beside)]
     pub beside: Vec<Beside>,
-    /// The guest whose console is given first.
+    /// The guest whose console opens first.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub console: usize,
     /// Play this scenario: a file, a name that --list-scenarios shows, `default` or `all`; may be given
@@ -81,26 +81,26 @@ pub struct Args {
     /// Print the JSON schema of scenarios.
     #[arg(long, conflicts_with_all = ["run", "bench", "scenario", "list_scenarios"])]
     pub scenario_schema: bool,
-    /// Measure SMC-D and what it stands beside, in one guest or between two.
+    /// Measure SMC-D, TCP and the single steps, in one guest or between two.
     #[arg(long, conflicts_with = "observe")]
     pub bench: bool,
     /// How --bench prints its figures, and --scenario, --shake and --list-scenarios theirs.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Size of each of --bench's transfers, in MiB.
+    /// Size of each transfer of --bench, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub transfer: u64,
     /// With --bench: measure SMC-D under this QEMU as well, named as for --qemu and with a plugin only if
     /// it needs one, and tell the ratio. Both are measured in turns.
     #[arg(long, value_name = "QEMU", requires = "bench")]
     pub compare: Option<OsString>,
-    /// Let QEMU treat the instructions as it does, and record them, instead of forwarding them.
+    /// Record the instructions and leave them to QEMU, instead of forwarding them.
     #[arg(long)]
     pub observe: bool,
     /// The plugin [default: libvfio_user_ism_plugin.so beside this program].
     #[arg(long, value_name = "PATH")]
     pub plugin: Option<PathBuf>,
-    /// Which moves end before the server has answered, where their outcome is known. A late refusal puts
+    /// Moves that end before the server has answered, if their outcome is known. A late refusal puts
     /// the function into its error state.
     #[arg(
         long,
@@ -138,14 +138,14 @@ pub struct Args {
     /// lockdep, KASAN, leak, hung task, stall.
     #[arg(long)]
     pub fail_on_splat: bool,
-    /// Fail with exit status 4 if a guest moved no byte through its ISM function, for example
-    /// because the kernel chose its loopback device or TCP.
+    /// Fail with exit status 4 if a guest moved no byte through its ISM function. The kernel may have
+    /// chosen its loopback device or TCP.
     #[arg(long, conflicts_with = "observe")]
     pub require_ism: bool,
     /// ISM functions of each guest; the first is 0007:00:00.0 there, the second 0008:00:00.0.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = functions)]
     pub functions_per_guest: usize,
-    /// Functions that no guest gets; the lab prints their sockets, for --qemu-arg or another client.
+    /// Functions for no guest. The lab prints their sockets, for --qemu-arg or another client.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = spare, conflicts_with = "profile")]
     pub spare: usize,
     /// Make the functions' sockets in this folder, as NAME.sock and NAME.sock.insn [default: a
@@ -159,10 +159,10 @@ pub struct Args {
     /// SMC-D's rules].
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
-    /// Write what the functions saw to this file, as JSON Lines; slows them down.
+    /// Write every access that the functions saw to this file, as JSON Lines. This slows them down.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
-    /// Write every vfio-user message to this file, as pcapng; slows them down.
+    /// Write every vfio-user message to this file, as pcapng. This slows the functions down.
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
     /// Write the server's totals to this file at the end, as JSON.
@@ -178,7 +178,7 @@ pub struct Args {
     /// The other side of --bench's bare round trip: answer at this socket, and do nothing else.
     #[arg(long, value_name = "PATH", hide = true)]
     pub echo: Option<PathBuf>,
-    /// How long a guest may take to boot, in seconds.
+    /// Longest time for a guest to boot, in seconds.
     #[arg(long, value_name = "S", default_value_t = 180)]
     pub timeout: u64,
 }

@@ -1,4 +1,4 @@
-//! What a guest boots: the kit with the lab's own scripts.
+//! Makes the initramfs that a guest boots: the kit with the lab's own scripts.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

@@ -47,7 +47,7 @@ impl Console {
         })
     }
 
-    /// What it prints from now on.
+    /// The output from now on.
     pub fn output(&self) -> broadcast::Receiver<Vec<u8>> {
         self.output.subscribe()
     }

@@ -37,7 +37,7 @@ pub enum Error {
     /// A program cannot be started.
     #[error("cannot start {what} ({})", program.display())]
     CannotStart {
-        /// What it is for.
+        /// The purpose of the program.
         what: String,
         /// The program.
         program: OsString,
@@ -47,7 +47,7 @@ pub enum Error {
     /// The server ended.
     #[error("the server {how}, saying:\n{words}")]
     Server {
-        /// What happened.
+        /// The event.
         how: String,
         /// Its last words.
         words: String,
@@ -60,7 +60,7 @@ pub enum Error {
     Guest {
         /// Its number.
         guest: usize,
-        /// What happened.
+        /// The event.
         how: String,
         /// The last words of QEMU and of the guest's console, each below a heading; may be empty.
         words: String,
@@ -68,7 +68,7 @@ pub enum Error {
     /// A file or folder of the run.
     #[error("cannot {action} {}", path.display())]
     File {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// On what.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum Error {
     /// Anything else of the system.
     #[error("cannot {what}")]
     System {
-        /// What was tried.
+        /// The attempted action.
         what: &'static str,
         /// Why not.
         source: io::Error,

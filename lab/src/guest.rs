@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two lines about a guest that boots.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// What a guest is made of.
+/// The parts of a guest.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// What executes the guests.
@@ -47,7 +47,7 @@ pub struct Recipe {
     pub extra: Vec<OsString>,
 }
 
-/// What is particular to one guest.
+/// The sockets and the plugin of one guest.
 #[derive(Debug)]
 pub struct Wiring {
     /// Sockets of its functions.

@@ -3,7 +3,7 @@
 /// Ctrl-]: the next key is for the lab.
 const ESCAPE: u8 = 0x1d;
 
-/// What a key does.
+/// The action of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key {
     /// It is the guest's.
@@ -29,7 +29,7 @@ impl Keys {
     pub(crate) const HELP: &str = "console: Ctrl-] and then q ends the lab, 0 to 9 shows that guest, n the \
                             next one, Ctrl-] sends Ctrl-], ? shows this";
 
-    /// What these bytes mean, in order. Unknown keys behind Ctrl-] do nothing.
+    /// The actions of these bytes, in order. Unknown keys after Ctrl-] do nothing.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Key> {
         let mut keys = Vec::new();
         let mut typed = Vec::new();

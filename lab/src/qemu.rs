@@ -77,7 +77,7 @@ fn count(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX >> 1)
 }
 
-/// What one QEMU is started with.
+/// The parts of one QEMU's command line.
 #[derive(Debug, Clone)]
 pub(crate) struct CommandLine {
     /// What executes the guest.

@@ -1,4 +1,4 @@
-//! What the subcommand does.
+//! The subcommand.
 
 use std::io::Write;
 use std::path::Path;

@@ -8,7 +8,7 @@ use crate::child::Child;
 use crate::error::Error;
 use crate::folder::Folder;
 
-/// What the server is started with.
+/// The server's arguments.
 #[derive(Debug, Clone)]
 pub(crate) struct Serving {
     /// The program whose `serve` it is.

@@ -1,4 +1,4 @@
-//! What a lab is made of, prepared from the command line.
+//! Prepares the parts of a lab from the command line.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::kit::{KernelChoice, Kit, OwnKernel};
 use crate::qemu::hands_over_whole;
 use crate::{boot, say};
 
-/// What a lab is made of.
+/// The parts of a lab.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The program whose `serve` is the server.
@@ -56,9 +56,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// What `args` asks for: plugin and QEMU found, the guests' parts from the cache or fetched and
-    /// built now, their initramfs in `folder`. `program` is the executable whose `serve` is the
-    /// server.
+    /// Prepares everything that `args` asks for: finds plugin and QEMU, takes the guests' parts from
+    /// the cache or fetches and builds them, and makes their initramfs in `folder`. `program` is the
+    /// executable whose `serve` is the server.
     ///
     /// # Errors
     /// Something cannot be had.

@@ -103,7 +103,7 @@ pub(crate) fn present() -> bool {
     std::io::stdin().is_terminal()
 }
 
-/// What is typed. The thread ends with the process.
+/// The typed bytes. The thread ends with the process.
 fn keyboard() -> mpsc::UnboundedReceiver<Vec<u8>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {

@@ -7,14 +7,14 @@ use thiserror::Error;
 
 use crate::defects::{self, Break};
 
-/// What the plugin is to do.
+/// The plugin's arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
     /// File that receives the records; made anew.
     pub out: Option<PathBuf>,
     /// Functions whose instructions are carried to a server.
     pub forwards: Vec<Forward>,
-    /// What the guest's CLP calls tell of the functions.
+    /// The facts about the functions in the guest's CLP calls.
     pub clp: Clp,
     /// Which moves end before their server has answered.
     pub moves: Moves,
@@ -22,10 +22,10 @@ pub(crate) struct Args {
     pub broken: Option<Break>,
 }
 
-/// What CLP tells of forwarded functions.
+/// The facts about forwarded functions in CLP responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Clp {
-    /// What QEMU says of any emulated function.
+    /// The facts that QEMU reports for any emulated function.
     #[default]
     Qemu,
     /// Channel id, utility string, longest block store and the relaxed flag as the servers say.
@@ -115,7 +115,7 @@ pub(crate) enum ArgsError {
     NoDefect {
         /// The argument.
         argument: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// The list of defects was asked for.
@@ -144,7 +144,7 @@ pub(crate) enum ArgsError {
     /// Two functions that are one.
     #[error("{what} is given for two functions")]
     Twice {
-        /// What they share.
+        /// The settings that they share.
         what: String,
     },
 }

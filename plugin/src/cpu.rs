@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the plugin asks of a vCPU.
+//! The plugin's access to a vCPU.
 
 use crate::decode::{Gpr, StorageOperand};
 

@@ -29,7 +29,7 @@ pub(crate) mod stores;
 use hook::Defect;
 use stop::Stop;
 
-/// What `break=` asks for.
+/// The value of `break=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Break {
     /// QEMU ends, or stands still.
@@ -55,7 +55,7 @@ pub(crate) const KINDS: [(&str, &[Defect]); 13] = [
     ("calls", calls::DEFECTS),
 ];
 
-/// What `break=list` prints: a line each, name and description.
+/// The output of `break=list`: a line for each defect, with name and description.
 #[must_use]
 pub(crate) fn list() -> String {
     let mut text = format!("break=NAME takes one of these defects:\n{}", stop::HELP);

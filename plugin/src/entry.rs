@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What QEMU calls: the two exported symbols and the callbacks.
+//! The entry points for QEMU: the two exported symbols and the callbacks.
 //!
 //! No panic crosses into QEMU. One that happens is reported, and the plugin does nothing more: nothing
 //! is observed, and forwarded functions are gone.

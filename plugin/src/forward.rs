@@ -8,8 +8,8 @@
 //! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: which,
 //!   when guest memory cannot be read.
 //!
-//! Whatever is not ours is left to QEMU: other handles, disabled functions, configuration space,
-//! the MSI-X BAR.
+//! QEMU handles everything else: other handles, disabled functions, configuration space, the MSI-X
+//! BAR.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(crate) const FORWARDED_BARS: [u8; 2] = [0, 2];
 pub(crate) struct Forwarder {
     functions: Vec<Function>,
     handles: RwLock<Handles>,
-    /// What CLP tells.
+    /// The facts in CLP responses.
     clp: Clp,
     /// Which moves are posted.
     moves: Moves,
@@ -78,7 +78,7 @@ pub(crate) struct Function {
 pub(crate) struct Taken {
     /// Its number.
     pub function: usize,
-    /// What the instruction asks for.
+    /// The instruction's request.
     pub access: Access,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Done {
     pub next: u64,
     /// How it ended.
     pub ending: Ending,
-    /// What the user should know.
+    /// A message for the user.
     pub problem: Option<String>,
 }
 
@@ -320,7 +320,7 @@ impl Function {
         }
     }
 
-    /// What the server says of the function.
+    /// The server's facts about the function.
     #[must_use]
     pub(crate) const fn facts(&self) -> &FunctionFacts {
         &self.facts

@@ -32,7 +32,7 @@ pub(crate) struct CodeCallbacks {
     pub reach: VcpuCallback,
 }
 
-/// What becomes of an instruction that is about to execute.
+/// The decision on an instruction that is about to execute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Flow {
     /// QEMU executes it.
@@ -177,7 +177,7 @@ impl Plugin {
         }
     }
 
-    /// What a callback needs that sees how an instruction ended.
+    /// The data for a callback after an instruction.
     const fn seeing(&self) -> Access {
         match self.broken {
             Some(_) => Access::Change,

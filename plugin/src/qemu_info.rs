@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What QEMU says of itself at installation, and whether the plugin can work with it.
+//! QEMU's description of itself at installation, and whether the plugin can work with it.
 
 use thiserror::Error;
 

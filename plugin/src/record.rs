@@ -71,7 +71,7 @@ pub(crate) struct Operands {
     pub offset: Option<Hex<1>>,
     /// Length in bytes, as the guest gave it: not checked, 16 bits wide in a request register.
     pub length: Option<u64>,
-    /// What the guest stores: the source block, the low `length` bytes of the data register (all 8
+    /// The bytes that the guest stores: the source block, the low `length` bytes of the data register (all 8
     /// when `length` is 0 or above 8), a function information block. `null` when its page is not
     /// there. For STPCIFC what QEMU stored, read afterwards.
     pub bytes: Option<HexBytes>,
@@ -195,7 +195,7 @@ pub(crate) enum Line<'a> {
     /// The plugin stopped recording, and what follows in the guest is not in the file; or the
     /// server of a function is gone.
     Problem {
-        /// What went wrong.
+        /// The error.
         message: &'a str,
     },
     /// Last line of a QEMU that ended by itself.

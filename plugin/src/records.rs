@@ -50,7 +50,7 @@ impl Records {
     /// Writes a record.
     ///
     /// # Errors
-    /// What went wrong, once; nothing is written any more then.
+    /// The first error. Nothing is written after it.
     pub(crate) fn write(&self, record: &Record) -> Result<(), String> {
         if self.have_ended() {
             return Ok(());

@@ -47,7 +47,7 @@ pub enum Malformed {
         id: u16,
         /// Command number.
         command: u16,
-        /// What the header says.
+        /// The length in the header.
         size: u32,
     },
     /// The header says more than any message may have.
@@ -59,7 +59,7 @@ pub enum Malformed {
         id: u16,
         /// Command number.
         command: u16,
-        /// What the header says.
+        /// The length in the header.
         size: u32,
         /// Limit in force.
         limit: usize,

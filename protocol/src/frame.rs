@@ -9,13 +9,13 @@ use crate::limits::Limits;
 pub struct Frame<'a> {
     /// Its header.
     pub header: Header,
-    /// What follows the header.
+    /// The body after the header.
     pub body: &'a [u8],
     /// Bytes it takes in the buffer.
     pub total: usize,
 }
 
-/// What the front of a buffer holds.
+/// The content at the front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<'a> {
     /// Not a whole message yet: it takes at least so many bytes from its start on.

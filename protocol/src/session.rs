@@ -1,4 +1,4 @@
-//! What is allowed when, on one connection.
+//! Decides which message is allowed at which time, on one connection.
 //!
 //! ```text
 //!            VERSION accepted
@@ -40,7 +40,7 @@ struct Outstanding {
     command: Command,
 }
 
-/// What a frame is for.
+/// The purpose of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A request of the client.

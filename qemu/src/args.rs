@@ -17,8 +17,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Apply the zPCI changes to a QEMU source tree, unpacked or git. A tree that is not understood
-    /// is left as it is.
+    /// Apply the zPCI changes to a QEMU source tree, unpacked or git. An unknown tree stays unchanged.
     Apply {
         /// The tree.
         tree: PathBuf,

@@ -21,7 +21,7 @@ pub fn check(root: &Path) -> Result<(), String> {
 /// Commits what one change wrote, signed off by the user.
 ///
 /// # Errors
-/// What git says.
+/// Git's error.
 pub fn commit(root: &Path, change: &Change, written: &Written) -> Result<(), String> {
     let files = written.keys().map(String::as_str);
     let add: Vec<&str> = ["add", "--"].into_iter().chain(files).collect();

@@ -11,7 +11,7 @@ use crate::build::{self, BuildError};
 /// The word that means the QEMU of [`build`].
 const ZPCI: &str = "zpci";
 
-/// What a word means.
+/// The meaning of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named<'a> {
     /// This program.
@@ -23,7 +23,7 @@ pub enum Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    /// What `word` means. A file of that name goes before all else.
+    /// Looks `word` up. A file of that name comes first.
     #[must_use]
     pub fn of(word: &'a OsStr) -> Self {
         let path = Path::new(word);

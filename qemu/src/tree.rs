@@ -30,7 +30,7 @@ pub enum TreeError {
         tree: PathBuf,
         /// Its version.
         version: String,
-        /// What is missing, with its file.
+        /// The missing text, with its file.
         missing: Vec<String>,
     },
     /// A file cannot be read or written.
@@ -76,7 +76,7 @@ impl Tree {
         &self.root
     }
 
-    /// What each change would write. Nothing is written yet.
+    /// The files that each change would write. Nothing is written yet.
     ///
     /// # Errors
     /// The tree has the changes, or lacks a place that one of them names.

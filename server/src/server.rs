@@ -217,7 +217,7 @@ impl Server {
     }
 }
 
-/// What the sandbox must leave open.
+/// The needs that the sandbox must leave open.
 fn needs<'a>(plan: &Plan, sockets: &'a Sockets, beside: [Option<&'a Path>; 2]) -> Needs<'a> {
     let paths = sockets.paths.iter().flatten().map(PathBuf::as_path);
     let paths = paths.chain(beside.into_iter().flatten());

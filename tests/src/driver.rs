@@ -60,7 +60,7 @@ pub struct Response {
     pub code: u16,
     /// Length in the response header.
     pub len: u16,
-    /// What follows the header.
+    /// The body after the header.
     pub payload: Vec<u8>,
 }
 

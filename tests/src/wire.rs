@@ -103,7 +103,7 @@ pub struct Message {
     pub flags: u32,
     /// Errno field of the header.
     pub error: u32,
-    /// What follows the header.
+    /// The body after the header.
     pub body: Vec<u8>,
     /// Descriptors that came along.
     pub fds: Vec<OwnedFd>,

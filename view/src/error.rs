@@ -30,7 +30,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What was found and what was expected.
+        /// The fault, and the expected value.
         reason: String,
     },
     /// The files hold nothing.
@@ -42,7 +42,7 @@ pub enum Error {
     /// The session has more of something than a page can show.
     #[error("{what}: {count}, a page shows at most {most}")]
     TooMany {
-        /// What there is too much of.
+        /// The thing that there are too many of.
         what: &'static str,
         /// How many there are.
         count: usize,

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::report::{Finding, State, Topic};
 
-/// What fetching everything takes at its most.
+/// The most bytes that fetching everything takes.
 const NEEDED: u64 = 2_000_000_000;
 
-/// What was found.
+/// The findings.
 #[derive(Debug)]
 pub(super) struct Examined {
     /// Its lines.
@@ -84,7 +84,7 @@ fn folder(folder: &Path) -> Finding {
     finding(State::Good, text).with(json!({ "free_bytes": free }))
 }
 
-/// What is kept, and whether a lab guest is among it.
+/// The kept entries, and whether a lab guest is among them.
 fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding>, bool) {
     let whole = cache.entries();
     let mut folders: Vec<PathBuf> = fs::read_dir(cache.folder().join("entries"))

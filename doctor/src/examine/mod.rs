@@ -53,7 +53,7 @@ pub(crate) fn machine(args: &Args, is_lab_guest: &dyn Fn(&Entry) -> bool) -> Rep
     }
 }
 
-/// What can start. `chosen` is the QEMU that `intercept` and `lab` would take.
+/// The uses that are possible. `chosen` is the QEMU that `intercept` and `lab` would take.
 fn uses(chosen: Option<&qemu::Examined>, plugin: &plugin::Examined, has_lab: bool) -> Vec<Use> {
     let qemu = match chosen {
         None => vec!["no QEMU that can be used".to_owned()],

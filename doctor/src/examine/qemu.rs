@@ -51,18 +51,18 @@ pub(super) fn candidates(named: Option<&Path>, cache: Option<&Cache>) -> Vec<Can
     variable.into_iter().chain(on_path).chain(cached).collect()
 }
 
-/// What one QEMU has.
+/// The facts about one QEMU.
 #[derive(Debug)]
 pub(super) struct Examined {
     program: PathBuf,
     from: &'static str,
     named: bool,
     version: Result<Version, String>,
-    /// What is absent or broken, each with a remedy.
+    /// The absent or broken parts, each with a remedy.
     faults: Vec<(String, &'static str)>,
     /// Plugins: none, unknown API, or an API, oldest and newest.
     plugins: Plugins,
-    /// What the plugin said of itself when this QEMU loaded it.
+    /// The plugin's version when this QEMU loaded it.
     pub loaded: Option<Result<String, String>>,
     firmware: Option<PathBuf>,
 }

@@ -48,7 +48,7 @@ impl Record {
         })
     }
 
-    /// What it depends on; of each item one alternative must be there.
+    /// Its dependencies. One alternative of each item must be there.
     pub(crate) fn depends(&self) -> Vec<Vec<Relation<'_>>> {
         relation::list(&self.depends)
     }

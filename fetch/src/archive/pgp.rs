@@ -164,7 +164,7 @@ struct Signature<'a> {
     /// The last eight bytes of the key's fingerprint.
     issuer: Vec<u8>,
     hash: u8,
-    /// What is hashed behind the data.
+    /// The bytes that are hashed after the data.
     trailer: Vec<u8>,
     algorithm: u8,
     values: &'a [u8],

@@ -7,7 +7,7 @@ use super::control;
 /// How far a mirror's clock may be ahead of this machine's.
 const AHEAD: Duration = Duration::from_secs(3600);
 
-/// What a suite holds.
+/// The content of a suite.
 #[derive(Clone, Debug)]
 pub(crate) struct Release {
     text: String,

@@ -9,7 +9,7 @@ use super::{Archive, Record, compression, deb_version};
 use crate::error::{Error, is_local};
 use crate::progress::Progress;
 
-/// What a list of sources says instead of an architecture.
+/// The word in a list of sources that stands in place of an architecture.
 const ARCH: &str = "source";
 
 impl Archive {

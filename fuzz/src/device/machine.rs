@@ -174,7 +174,7 @@ impl Machine {
         self.fabric.ids().map(shown).collect()
     }
 
-    /// What was told agrees with what there is.
+    /// The reported state agrees with the real one.
     fn after(&mut self, told: &Told) {
         self.guests.check_order();
         for (function, request, response) in &told.done {

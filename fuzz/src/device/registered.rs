@@ -1,4 +1,4 @@
-//! What drivers have registered, told by the answers they got.
+//! The registrations of drivers, from the answers that they got.
 
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@ use zpci_region::{Observer, Violation};
 
 use super::registered::Registered;
 
-/// What is under way: it says what may be written.
+/// The running operation, which decides what may be written.
 #[derive(Clone, Debug)]
 pub(super) enum Cause {
     /// A store into BAR 0 by the function with this GID.

@@ -8,7 +8,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 /// Bytes of each file.
 pub(super) const LEN: u64 = 4 << 20;
 
-/// What a descriptor is.
+/// The kind of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Memory as QEMU lends it: sealed against shrinking.

@@ -1,4 +1,4 @@
-//! What a client may expect: which of its messages are answered, and whether the connection lives.
+//! A client's expectations: which of its messages are answered, and whether the connection lives.
 
 use std::collections::VecDeque;
 
@@ -44,7 +44,7 @@ pub(super) struct Model {
     waiting: usize,
 }
 
-/// What an instruction channel carries out: VERSION, info of device and region, region access.
+/// The requests that an instruction channel carries out: VERSION, info of device and region, region access.
 const CHANNEL: [u16; 5] = [1, 4, 5, 9, 10];
 
 impl Model {

@@ -16,7 +16,7 @@ pub(super) enum Answers {
     Never,
 }
 
-/// What the first byte decides.
+/// The choice that the first byte makes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
     /// Two clients instead of one.

@@ -17,7 +17,7 @@ fn half(bytes: &[u8], at: usize) -> usize {
 }
 
 impl Reference<'_> {
-    /// What the response is to have.
+    /// The facts that the response must contain.
     pub(super) fn call(&self, case: &Case, refusals: &mut Vec<Refusal>, fields: &mut Vec<Field>) {
         let Payload::Bytes(block) = &case.payload else {
             return;

@@ -15,7 +15,7 @@ const SEQUENCE: Refusal = Refusal::Condition(1, Some(24));
 const BAD_DMA_SPACE: Refusal = Refusal::Condition(1, Some(28));
 /// The function is in error and is to be recovered first.
 const RECOVER: Refusal = Refusal::Condition(1, Some(40));
-/// What a region third table can translate.
+/// The bytes that a region third table can translate.
 const TRANSLATABLE: u64 = 1 << 42;
 /// A translation designation: translation on, and the kind of table.
 const TRANSLATION_ON: u64 = 1 << 11;
@@ -152,7 +152,7 @@ impl Reference<'_> {
         false
     }
 
-    /// What STPCIFC stores; true if both a refusal and success are right.
+    /// The block that STPCIFC stores. The flag is true if both a refusal and a success are right.
     pub(super) fn store_controls(
         &self,
         case: &Case,
@@ -216,7 +216,7 @@ impl Reference<'_> {
         other_instance(case.handle)
     }
 
-    /// What "store event information" stores: the oldest error event, or that there is none (Linux `drivers/s390/cio/chsc.h`
+    /// The block of "store event information": the oldest error event, or that there is none (Linux `drivers/s390/cio/chsc.h`
     /// and `arch/s390/pci/pci_event.c`).
     pub(super) fn event(&self, fields: &mut Vec<Field>) {
         let mut exact = |at: usize, bytes: &[u8]| {

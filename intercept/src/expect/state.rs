@@ -1,4 +1,4 @@
-//! What a function's controls are, after the instructions that the guest executed.
+//! The state of a function's controls, after the instructions that the guest executed.
 
 use crate::plan::{Case, Instruction, Payload};
 use crate::probe::{Outcome, clp, fib};

@@ -97,7 +97,7 @@ impl Instruction {
     }
 }
 
-/// What a case's offset counts from.
+/// The origin of a case's offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
@@ -183,7 +183,7 @@ impl Translation {
     }
 }
 
-/// What is the matter with the instruction's block in guest memory.
+/// The fault of the instruction's block in guest memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operand {
@@ -259,9 +259,9 @@ pub enum Carrier {
 pub struct Case {
     /// Name, unique in the plan.
     pub id: String,
-    /// What it is a case of; reports group by it.
+    /// The group in reports.
     pub group: String,
-    /// What to execute.
+    /// The instruction.
     pub instruction: Instruction,
     /// Which of the guest's functions, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -269,7 +269,7 @@ pub struct Case {
     /// Address space: a BAR number, or 15 for config space; the DMA address space of an MPCIFC or STPCIFC.
     #[serde(default, skip_serializing_if = "is_default")]
     pub space: u8,
-    /// What `offset` counts from.
+    /// The origin of `offset`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub base: Base,
     /// Offset in the address space; the start of an RPCIT; the I/O address of an MIO form.
@@ -281,13 +281,13 @@ pub struct Case {
     /// Where the block starts within its 4 KiB guest page.
     #[serde(default, skip_serializing_if = "is_default")]
     pub source: u16,
-    /// What the instruction adds to the block's address, -524,288 to 524,287.
+    /// The displacement that the instruction adds to the block's address, -524,288 to 524,287.
     #[serde(default, skip_serializing_if = "is_default")]
     pub displacement: i32,
     /// Where the block's address leads.
     #[serde(default, skip_serializing_if = "is_default")]
     pub translation: Translation,
-    /// What is the matter with the block.
+    /// The fault of the block.
     #[serde(default, skip_serializing_if = "is_default")]
     pub operand: Operand,
     /// Runs in problem state, in which no zPCI instruction may be executed.
@@ -305,7 +305,7 @@ pub struct Case {
     /// MPCIFC operation code.
     #[serde(default, skip_serializing_if = "is_default")]
     pub operation: u8,
-    /// What the response to a CLP call is to tell.
+    /// The facts that the response to a CLP call must contain.
     #[serde(default, skip_serializing_if = "is_default")]
     pub fact: Option<Fact>,
     /// Response code of a CLP call [default: 16, carried out].
@@ -357,7 +357,7 @@ impl Case {
         }
     }
 
-    /// What is special about function, CPU and block, in words for a report; empty for nothing.
+    /// The special features of function, CPU and block, in words for a report. Empty if there are none.
     #[must_use]
     pub fn surroundings(&self) -> String {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What CLP tells of a function and of its group, and what the function itself announces.
+//! Facts about a function and its group: those that CLP tells, and those that the function announces.
 //!
 //! Layout of the responses: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel patch series
 //! "zPCI I/O region" (January 2021).
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// PCI function type of ISM.
 const ISM: u8 = 5;
 
-/// What the function announces of itself, as the profile of its server says.
+/// The facts that the function announces, from the profile of its server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Announced {
@@ -112,7 +112,7 @@ pub enum Fact {
 pub struct Field {
     /// Offset in the response.
     pub at: usize,
-    /// What is to be there.
+    /// The expected value.
     pub bytes: Vec<u8>,
     /// Bits that count, a byte for each byte.
     pub mask: Vec<u8>,
@@ -189,7 +189,7 @@ impl Fact {
         }
     }
 
-    /// What the response is to have, for the function with this number. Of [`Fact::Listed`] it is an entry of the list.
+    /// The expected bytes of the response for the function with this number. For [`Fact::Listed`], they are an entry of the list.
     #[must_use]
     pub fn fields(self, announced: &Announced, function: u8, handle: u32) -> Vec<Field> {
         let function = usize::from(function);

@@ -30,7 +30,7 @@ pub enum PlanError {
         name: String,
         /// Path of the key, as in `cases[3].length`.
         key: String,
-        /// What is wrong and what was expected.
+        /// The fault, and the expected value.
         reason: String,
     },
 }
@@ -71,7 +71,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// What is wrong with the plan: the key's path and the reason.
+    /// The fault of the plan: the key's path and the reason.
     pub(super) fn check(&self) -> Result<(), (String, String)> {
         if self.schema_version != SCHEMA_VERSION {
             return Err((
@@ -251,7 +251,7 @@ mod tests {
     fn a_plan_survives_the_way_through_json() {
         let plan = Plan::default();
         assert_eq!(
-            Plan::from_json("default", &plan.to_json()).expect("valid"),
+            Plan::from_json("default", &plan.to_json().expect("is JSON")).expect("valid"),
             plan
         );
     }

@@ -35,12 +35,12 @@ pub const FENCE_OFFSET: u64 = 0x2c;
 pub struct Plan {
     /// Version of the format, 1.
     pub schema_version: u32,
-    /// What the plan is called in reports.
+    /// The plan's name in reports.
     pub name: String,
     /// The seed of a random plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// What to execute.
+    /// The instruction.
     pub cases: Vec<Case>,
 }
 
@@ -57,12 +57,14 @@ impl Plan {
         random::plan(count, seed)
     }
 
-    /// The plan as JSON text, one that [`Plan::from_json`] reads back.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+    /// The plan as JSON text, which [`Plan::from_json`] reads back.
+    ///
+    /// # Errors
+    /// Those of `serde_json`.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        text
+        Ok(text)
     }
 
     /// How many functions the guest needs.

@@ -25,12 +25,12 @@ pub enum ImageError {
     TooLarge {
         /// The first case without room.
         case: String,
-        /// What kind of memory it needs.
+        /// The kind of memory that it needs.
         what: &'static str,
     },
 }
 
-/// What the QEMU and its machine can do, as far as it decides which cases run.
+/// The abilities of the QEMU and its machine that decide which cases run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
     /// QEMU itself executes the functions' instructions, not a plugin in its place.

@@ -40,7 +40,7 @@ pub(crate) const FUNCTIONS: usize = 2;
 /// Bytes of a function's area.
 const FUNCTION_AREA: u64 = 0x1000;
 
-/// What the guest knows of a function: variables, then CLP blocks, then function information blocks.
+/// The guest's data about a function: variables, then CLP blocks, then function information blocks.
 #[must_use]
 pub(crate) const fn function_area(function: usize) -> u64 {
     0x10_4000 + FUNCTION_AREA * function as u64

@@ -57,7 +57,7 @@ pub(super) struct Block {
     pub spans: Vec<Span>,
 }
 
-/// What lies behind each block at a real address.
+/// The bytes after each block at a real address.
 pub(super) const GUARD: [u8; 16] = [0x55; 16];
 
 /// Which table entries the window has, and what lies in memory.

@@ -42,7 +42,7 @@ impl Fault {
     }
 }
 
-/// What happened to one instruction in the guest.
+/// The outcome of one instruction in the guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outcome {

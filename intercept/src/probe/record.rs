@@ -18,7 +18,7 @@ pub(super) const SIZE: usize = 192;
 pub(super) mod field {
     /// Low part of the request register.
     pub(crate) const REQUEST: i32 = 0;
-    /// What of the handle stays (32 bits), then what of it is inverted (32 bits).
+    /// A mask of the handle's bits that stay (32 bits), then a mask of those that are inverted (32 bits).
     pub(crate) const HANDLE_KEEP: i32 = 8;
     /// See above.
     pub(crate) const HANDLE_FLIP: i32 = 12;
@@ -40,9 +40,9 @@ pub(super) mod field {
     pub(crate) const PATCH_FROM: i32 = 72;
     /// Where the loaded register goes, or zero.
     pub(crate) const SAVE_TO: i32 = 80;
-    /// What decides whether the record runs, or zero.
+    /// The address of the value that decides whether the record runs, or zero.
     pub(crate) const CONDITION: i32 = 88;
-    /// What it is compared with.
+    /// The value that it is compared with.
     pub(crate) const CONDITION_VALUE: i32 = 96;
     /// See [`super::flag`].
     pub(crate) const FLAGS: i32 = 104;
@@ -52,7 +52,7 @@ pub(super) mod field {
     pub(crate) const HANDLE_FROM: i32 = 128;
     /// PSW mask of the instruction.
     pub(crate) const PSW_MASK: i32 = 136;
-    /// What is added to the eight bytes that go to the patched place.
+    /// The value that is added to the eight bytes for the patched place.
     pub(crate) const PATCH_ADD: i32 = 144;
     /// Where the kept doubleword comes from, or zero for register 6.
     pub(crate) const SAVE_FROM: i32 = 152;
@@ -189,7 +189,7 @@ fn psw_mask(case: &Case) -> u64 {
     PSW_64 | problem | space | condition
 }
 
-/// What the payload has at the patched place behind a handle or a group.
+/// The payload's bytes at the patched place, after a handle or a group.
 fn kept(case: &Case, patch: Patch) -> u64 {
     match (&case.payload, patch.value) {
         (Payload::Bytes(bytes), Variable::Handle | Variable::Group) => {

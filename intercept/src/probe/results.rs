@@ -1,4 +1,4 @@
-//! What the guest left in memory.
+//! Reads the results that the guest left in memory.
 
 use super::image::Image;
 use super::layout::{
@@ -11,7 +11,7 @@ use crate::plan::{Carrier, Case, Instruction, Plan, Translation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What CLP and the set-up told of the function.
+/// The facts about the function from CLP and the set-up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FunctionFacts {
@@ -43,7 +43,7 @@ pub struct FunctionFacts {
     pub others: Vec<OtherFunction>,
 }
 
-/// What is known of another function of the guest.
+/// The facts about another function of the guest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OtherFunction {
@@ -101,7 +101,7 @@ pub struct ProbeResults {
     pub state: ProbeState,
     /// Records that were begun.
     pub progress: u64,
-    /// What CLP and the set-up told.
+    /// The facts from CLP and the set-up.
     pub facts: FunctionFacts,
     /// Fences after the last case that failed, a bit for each function.
     pub last_fences_failed: u8,

@@ -29,11 +29,11 @@ pub enum QemuError {
     Broken {
         /// The program.
         path: PathBuf,
-        /// What it was asked.
+        /// The request.
         argument: String,
         /// How it ended.
         status: String,
-        /// What it said.
+        /// Its output.
         message: String,
     },
     /// It lacks the machine.
@@ -51,7 +51,7 @@ pub enum QemuError {
         path: PathBuf,
         /// Its version.
         version: String,
-        /// What it said.
+        /// Its output.
         message: String,
     },
 }

@@ -14,7 +14,7 @@ pub(crate) enum Control {
     Alone,
 }
 
-/// What QEMU is started with.
+/// The parts of QEMU's command line.
 #[derive(Debug, Clone)]
 pub(crate) struct CommandLine {
     /// Sockets of the servers, one for each function.
@@ -23,7 +23,7 @@ pub(crate) struct CommandLine {
     pub memory: u64,
     /// The file that is the guest's memory; without, QEMU makes one.
     pub memory_file: Option<PathBuf>,
-    /// What QEMU is to be controlled by.
+    /// The control of QEMU.
     pub control: Control,
     /// What executes the guest.
     pub accelerator: Accelerator,

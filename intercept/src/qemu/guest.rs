@@ -86,7 +86,7 @@ pub(crate) enum ProbeEnd {
     Stopped(Stop),
 }
 
-/// What a probe left.
+/// The results of a probe.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// Guest memory from [`crate::probe::DUMP_ADDRESS`].
@@ -284,7 +284,7 @@ fn ended_early(status: Option<ExitStatus>, words: Vec<String>) -> GuestError {
     GuestError::EndedEarly { status, words }
 }
 
-/// What QEMU wrote, without its warnings: they are not why it ended.
+/// QEMU's output without warnings, which do not explain its end.
 fn last_words(log: &str) -> Vec<String> {
     log.lines()
         .filter(|line| !line.contains(": warning: "))
@@ -309,7 +309,7 @@ mod tests {
     use std::io::{Cursor, sink};
     use std::time::Duration;
 
-    /// What comes of waiting for the end of a guest in `state`, with `events` to come.
+    /// Waits for the end of a guest in `state`, with `events` to come. Returns the result.
     fn ended(state: &str, events: &str) -> Option<bool> {
         let lines = format!(
             "{{\"QMP\":{{}}}}\n{{\"return\":{{}}}}\n{{\"return\":{{\"status\":\"{state}\"}}}}\n{events}"

@@ -16,7 +16,7 @@ pub enum QmpError {
     /// Nothing came in time.
     #[error("QEMU's monitor did not answer {waiting_for} within {seconds} s")]
     Timeout {
-        /// What was waited for.
+        /// The awaited message.
         waiting_for: String,
         /// How long.
         seconds: u64,

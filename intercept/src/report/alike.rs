@@ -11,13 +11,13 @@ const NAMED: usize = 6;
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alike<'a> {
-    /// What was executed.
+    /// The executed instruction.
     pub instruction: Instruction,
-    /// What became of it.
+    /// The result.
     pub verdicts: Vec<Verdict>,
-    /// What should have become of it, for any length.
+    /// The expected result, for any length.
     pub expected: String,
-    /// What the guest got.
+    /// The guest's outcome.
     pub answer: String,
     /// The cases, in the order of the plan.
     pub cases: Vec<&'a CaseReport>,

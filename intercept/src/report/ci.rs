@@ -1,4 +1,4 @@
-//! What a case is for a program that knows only passed, failed and skipped.
+//! Turns a case into passed, failed or skipped, for programs that know no other results.
 
 use super::model::{CaseReport, Report};
 use super::words;
@@ -60,7 +60,7 @@ pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
     }
 }
 
-/// What is wrong with a case, in one line.
+/// Describes the fault of a case in one line.
 #[must_use]
 pub(super) fn what_is_wrong(case: &CaseReport) -> String {
     let mut line = case.label.clone();

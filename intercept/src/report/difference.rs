@@ -6,7 +6,7 @@ use crate::recording::Piece;
 /// A guest page, and the unit that a zPCI access must not cross.
 const PAGE: u64 = 4096;
 
-/// What is special about the first byte that differs.
+/// The special place of the first byte that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Special {
     /// It is the first of the block.
@@ -26,17 +26,17 @@ pub enum Special {
 pub struct Difference {
     /// Its place in the block.
     pub at: u64,
-    /// What the guest stored.
+    /// The byte that the guest stored.
     pub stored: u8,
-    /// What the device got; `None` if it got nothing for this place.
+    /// The byte that the device got. `None` if it got nothing for this place.
     pub arrived: Option<u8>,
     /// How many bytes of the block differ in all.
     pub count: u64,
-    /// What is special about the place.
+    /// The special feature of the place.
     pub special: Option<Special>,
 }
 
-/// What the device got for each byte of a block that was stored at `offset`.
+/// The byte that the device got for each byte of a block stored at `offset`.
 pub(super) fn arrived(offset: u64, stored: &[u8], pieces: &[Piece]) -> Vec<Option<u8>> {
     let mut arrived = vec![None; stored.len()];
     for piece in pieces.iter().filter(|piece| piece.access.is_store()) {
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// What is said of a store of 32 bytes, of which bytes from `wrong` on arrive as zero.
+    /// Describes a store of 32 bytes whose bytes from `wrong` on arrive as zero.
     fn said(source: u16, offset: u64, wrong: usize) -> String {
         let case = Case {
             source,

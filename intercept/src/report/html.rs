@@ -69,7 +69,7 @@ fn one(report: &Report) -> String {
     page
 }
 
-/// What was tested, with what.
+/// The tested QEMU and the tools of the test.
 pub(super) fn about(page: &mut String, report: &Report) {
     page.push_str("<dl class=\"about\">");
     for (name, value) in words::about(report) {
@@ -255,7 +255,7 @@ fn matrix(page: &mut String, report: &Report) {
     legend(page);
 }
 
-/// What the colours mean.
+/// The legend of the colours.
 pub(super) fn legend(page: &mut String) {
     page.push_str("<p class=\"legend\">");
     for (shade, text) in [
@@ -283,7 +283,7 @@ pub(super) fn filter(page: &mut String, failures: &str) {
     page.push_str("</select></label> <span id=\"shown\"></span></p>\n");
 }
 
-/// What stands in a cell: the length, where there is one.
+/// The text of a cell: the length, where there is one.
 fn mark(case: &CaseReport) -> String {
     if case.length > 0 && case.length <= 9999 {
         case.length.to_string()
@@ -318,7 +318,7 @@ pub(super) fn verdict_names(case: &CaseReport) -> String {
     names.join(" ")
 }
 
-/// What became of a case: words, picture, bytes.
+/// The result of a case: words, picture, bytes.
 pub(super) fn outcome(page: &mut String, case: &CaseReport) {
     let _ = write!(
         page,

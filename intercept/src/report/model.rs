@@ -25,7 +25,7 @@ pub struct CaseReport {
     pub group: String,
     /// The instruction and its operands.
     pub case: Case,
-    /// What was executed.
+    /// The executed instruction.
     pub instruction: Instruction,
     /// Bytes to move.
     pub length: u64,
@@ -35,13 +35,13 @@ pub struct CaseReport {
     pub label: String,
     /// Whether all is as it should be.
     pub good: bool,
-    /// What should have happened.
+    /// The expected outcome.
     pub expectation: Expectation,
-    /// What the guest got.
+    /// The guest's outcome.
     pub outcome: Outcome,
     /// How QEMU stopped at it, if it did.
     pub stopped: Option<Stop>,
-    /// What is wrong, in the words of the verdict; empty if nothing is.
+    /// The fault, in the words of the verdict. Empty for a good case.
     pub detail: String,
     /// The bytes that the guest stored; empty for other instructions.
     pub stored: Vec<u8>,
@@ -49,7 +49,7 @@ pub struct CaseReport {
     pub difference: Option<Difference>,
     /// Offset of the access, a DMB's token included.
     pub offset: u64,
-    /// What the device saw, in order.
+    /// The accesses that the device saw, in order.
     pub pieces: Vec<Piece>,
 }
 
@@ -70,9 +70,9 @@ pub struct Report {
     pub plan: String,
     /// The seed of a random plan.
     pub seed: Option<u64>,
-    /// What it was measured against.
+    /// The model that it was measured against.
     pub expect: Model,
-    /// What CLP and the set-up told.
+    /// The facts from CLP and the set-up.
     pub facts: FunctionFacts,
     /// The set-up.
     pub setup: Vec<SetupOutcome>,
@@ -88,7 +88,7 @@ pub struct Report {
     pub starts: Vec<Start>,
     /// Which lengths of block stores arrive and which do not, from a second run.
     pub lengths: Option<Lengths>,
-    /// What changed against the baseline, if there is one.
+    /// The differences from the baseline, if there is one.
     pub comparison: Option<Comparison>,
     /// Accesses of the device that no instruction of an observed guest accounts for.
     pub unaccounted: Vec<Piece>,

@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// Kinds of differing cases that are shown.
 const SHOWN: usize = 40;
 
-/// What became of one case under each QEMU; `None` where it does not exist.
+/// The result of one case under each QEMU. `None` where the case does not exist.
 pub(super) struct Row<'a> {
     /// The case.
     pub id: &'a str,
@@ -140,7 +140,7 @@ fn tally(report: &Report, group: &str) -> Cell {
     Cell::new(format!("{good}/{all}")).fg(shade)
 }
 
-/// What became of a case, without the sizes of pieces.
+/// The result of a case, without the sizes of pieces.
 fn fate(column: Option<&CaseReport>) -> String {
     column.map_or_else(
         || "no such case".into(),

@@ -45,7 +45,7 @@ pub(crate) fn operation(case: &Case) -> String {
     line
 }
 
-/// What the guest got, apart from loaded values and interrupts.
+/// The guest's outcome without loaded values and interrupts.
 pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome.exception {
         Some(code) => exception_name(code),
@@ -54,7 +54,7 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// What the guest got, apart from loaded values and interrupts, if it got an answer.
+/// The guest's outcome without loaded values and interrupts. `None` if the guest got no answer.
 pub(crate) fn answer(report: &CaseReport) -> String {
     match (&report.stopped, report.outcome.executed) {
         (Some(_), _) => "no answer".into(),
@@ -83,7 +83,7 @@ pub(crate) fn guest(report: &CaseReport) -> String {
     line
 }
 
-/// What was tested, with what: names and values.
+/// The tested QEMU and the tools of the test, as names and values.
 pub(crate) fn about(report: &Report) -> Vec<(&'static str, String)> {
     let environment = &report.environment;
     let mut about = vec![("tested", environment.executor.clone())];
@@ -106,7 +106,7 @@ pub(crate) fn about(report: &Report) -> Vec<(&'static str, String)> {
     about
 }
 
-/// What is wrong with a case, apart from expectation and answer; empty if nothing is.
+/// The fault of a case, without expectation and answer. Empty for a good case.
 pub(crate) fn detail(report: &CaseReport) -> String {
     report
         .stopped

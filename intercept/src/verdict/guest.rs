@@ -1,4 +1,4 @@
-//! What the guest was left with: interrupts, registers, blocks in its memory, the place where it goes on.
+//! Judges the guest's state after an instruction: interrupts, registers, memory blocks, next instruction.
 
 use super::{Findings, Verdict};
 use crate::expect::{Expectation, nullifies};
@@ -117,7 +117,7 @@ fn measured(findings: &mut Findings, outcome: &Outcome, expectation: &Expectatio
     }
 }
 
-/// What of its operand registers an instruction may change: the status at condition code 1, a loaded register at condition
+/// The parts of its operand registers that an instruction may change: the status at condition code 1, a loaded register at condition
 /// code 0, and the enable bit of a handle by STPCIFC.
 fn registers(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     let completed = outcome.exception.is_none();

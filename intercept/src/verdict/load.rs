@@ -1,4 +1,4 @@
-//! What became of a load.
+//! Judges a load: did the guest get the device's value?
 
 use super::{Findings, Verdict};
 use crate::expect::Seen;

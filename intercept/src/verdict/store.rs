@@ -1,4 +1,4 @@
-//! What became of a store's bytes.
+//! Judges a store: did its bytes arrive?
 
 use super::{Findings, Verdict};
 use crate::expect::Seen;

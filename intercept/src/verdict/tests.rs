@@ -12,7 +12,7 @@ use crate::stand_in::{Function, Machine, execute};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-/// What each function sees, in order.
+/// The accesses that each function sees, in order.
 #[derive(Default)]
 struct Notebook([Vec<Piece>; 2]);
 
@@ -136,7 +136,7 @@ fn first_function() -> Plan {
     plan
 }
 
-/// What changes in the labels when `damage` is done to a perfect run.
+/// The labels that change when `damage` is done to a perfect run.
 fn damaged(damage: impl FnOnce(&mut Recording)) -> BTreeMap<String, String> {
     let mut recording = perfect(Plan::default(), Model::Relaxed);
     let before = labels(&recording);

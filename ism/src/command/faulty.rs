@@ -17,7 +17,7 @@ use crate::record::CommandRecord;
 use crate::state::State;
 use crate::turn::Turn;
 
-/// What a command that is about to run is to a fault.
+/// The facts about a command that a fault can match.
 pub(super) fn chance(
     state: &State,
     id: FunctionId,

@@ -87,7 +87,7 @@ macro_rules! actions {
             $( $(#[$attribute:meta])* $field:ident: $type:ty ),* $(,)?
         }
     )*) => {
-        /// What a fault does.
+        /// The action of a fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use crate::id::FunctionId;
 pub struct FaultError {
     /// Path of the key inside the fault, e.g. `on.command`.
     pub key: String,
-    /// What is wrong and what was expected.
+    /// The fault, and the expected value.
     pub problem: String,
 }
 

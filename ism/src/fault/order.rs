@@ -1,4 +1,4 @@
-//! What a fault asks of the server around the fabric: the fabric has neither clock nor sockets.
+//! A fault's orders to the server around the fabric. The fabric has neither clock nor sockets.
 
 use crate::id::FunctionId;
 use crate::layout::DataAddress;
@@ -27,7 +27,7 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Later(pub(crate) Due);
 
-/// What is due later.
+/// The work that is due later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// A move, or only its data.

@@ -27,7 +27,7 @@ pub struct Fault {
     /// It acts so often at most, for each function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// What it does: the name of an action, or an object of one key, the name, with the parameters.
+    /// The action: its name, or an object with its name as the only key and its parameters as the value.
     #[serde(rename = "do", deserialize_with = "deserialize_action")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "Fault::action_schema"))]
     pub action: Action,

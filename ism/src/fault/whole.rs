@@ -9,7 +9,7 @@ use crate::event::{Event, tell_peers};
 use crate::id::FunctionId;
 use crate::turn::Turn;
 
-/// What becomes of the access at which an action hits a function.
+/// The outcome of the access at which an action hits a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// It is carried out; [`after`] follows.

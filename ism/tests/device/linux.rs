@@ -1,4 +1,4 @@
-//! What the Linux drivers do breaks no rule.
+//! The sequences of the Linux drivers break no rule.
 
 use zpci_region::rule::Group;
 use zpci_region::rule::catalogue::CATALOGUE;

@@ -1,4 +1,4 @@
-//! What a reset and a lost client leave behind, and who is told.
+//! Tests of the state after a reset and after a lost client, and of who is told.
 
 use ism::{FunctionId, ResponseCode};
 use zpci_region::Path;

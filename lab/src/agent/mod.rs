@@ -44,7 +44,7 @@ pub(crate) enum AgentError {
     /// The guest was reset while the command ran.
     #[error("the guest rebooted before the command ended")]
     Rebooted,
-    /// What came is not the answer that the protocol says.
+    /// The guest sent another answer than the protocol says.
     #[error("the guest's agent answered {0:?}, expected an exit status")]
     Garbled(String),
     /// The output cannot be passed on.
@@ -52,7 +52,7 @@ pub(crate) enum AgentError {
     Output(#[source] std::io::Error),
 }
 
-/// What a command left.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Exit status.

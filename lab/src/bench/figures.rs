@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! Shows the measurements as a table and as JSON.
 
 use std::fmt::Write;
 
@@ -48,7 +48,7 @@ pub(crate) struct Compared {
 pub(crate) struct Beside {
     /// `one guest` or `two guests`.
     pub between: &'static str,
-    /// What carries the bytes.
+    /// The path of the bytes.
     pub path: &'static str,
     /// Under the first QEMU.
     pub mb_per_s: f64,
@@ -82,7 +82,7 @@ impl Beside {
 pub(crate) struct Row {
     /// `one guest` or `two guests`.
     pub between: &'static str,
-    /// What carries the bytes.
+    /// The path of the bytes.
     pub path: &'static str,
     /// Median throughput in 10^6 bytes a second, every byte checked.
     pub mb_per_s: f64,

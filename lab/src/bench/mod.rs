@@ -1,4 +1,4 @@
-//! What SMC-D through the emulated function costs, beside what it stands beside: plain TCP and the
+//! Measures SMC-D through the emulated function, beside plain TCP and the
 //! kernel's own software ISM, in the same guests and the same run.
 
 mod figures;
@@ -30,7 +30,7 @@ const OTHER: &str = "10.0.0.2";
 /// How often two QEMUs take turns.
 const TURNS: usize = 3;
 
-/// What a measurement needs beside the lab.
+/// The inputs of a measurement besides the lab.
 #[derive(Debug)]
 pub(crate) struct Needs<'a> {
     /// This program.

@@ -1,4 +1,4 @@
-//! What one move costs beside the bare round trip of a socket, taken in turns in the same run.
+//! Compares the time of one move with the bare round trip of a socket, in turns in the same run.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

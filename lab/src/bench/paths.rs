@@ -16,7 +16,7 @@ const STALL: u32 = 20;
 /// How often each is measured.
 pub(super) const ROUNDS: usize = 3;
 
-/// What carries the bytes.
+/// The path of the bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path {
     /// For people.

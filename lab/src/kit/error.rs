@@ -14,11 +14,11 @@ pub enum KitError {
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, e.g. `read`.
+        /// The attempted action, e.g. `read`.
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Something that must be in a folder is not.
@@ -36,7 +36,7 @@ pub enum KitError {
         what: &'static str,
         /// As given.
         path: PathBuf,
-        /// What it should be.
+        /// The expected kind.
         expected: &'static str,
     },
     /// The kernel's make refuses such paths.

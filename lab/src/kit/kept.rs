@@ -1,4 +1,4 @@
-//! What is kept of a build: kernel, busybox and the modules that a guest loads.
+//! The kept parts of a build: kernel, busybox and the modules that a guest loads.
 
 use std::collections::BTreeMap;
 use std::fs;

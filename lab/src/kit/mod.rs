@@ -1,4 +1,4 @@
-//! What a lab guest is made of: a kernel, its modules with ism and smc among them, busybox, and the
+//! The parts of a lab guest: a kernel, its modules with ism and smc among them, busybox, and the
 //! guest tool.
 //!
 //! Debian's kernels come without ism. [`Kit::prepare`] builds it, and smc with it, from Debian's

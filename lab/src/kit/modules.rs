@@ -7,7 +7,7 @@ use std::path::Path;
 use super::KitError;
 use super::module::{self, Module};
 
-/// What a guest loads if its kernel has it as modules, in this order; each after what it needs.
+/// The modules that a guest loads, in this order. Each comes after the modules that it needs.
 /// Network, serial ports and random numbers first, then what ism and smc stand on.
 pub(super) const WANTED: [&str; 10] = [
     "virtio_net",

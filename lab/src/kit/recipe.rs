@@ -22,7 +22,7 @@ pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 /// Raise it when what is built from the same packages becomes another.
 const RECIPE: u32 = 2;
 
-/// What the names of the entries begin with.
+/// The prefix of the names of the entries.
 const ENTRY: &str = "lab-linux-";
 
 /// Whether `entry` is a kernel as this version builds them.
@@ -58,13 +58,13 @@ fn check_place(folder: &Path) -> Result<(), KitError> {
 
 /// The folders of a build.
 struct Place {
-    /// What is for the guest: kernel, headers, source.
+    /// The guest's packages: kernel, headers, source.
     guest: PathBuf,
-    /// What runs here: compiler and kbuild.
+    /// The packages that run on this machine: compiler and kbuild.
     tools: PathBuf,
     /// Where modules are built.
     build: PathBuf,
-    /// What is kept.
+    /// The kept files.
     root: PathBuf,
 }
 

@@ -15,9 +15,9 @@ pub(super) struct Target {
     pub(super) folder: &'static str,
     /// Where its source lies in the kernel's.
     pub(super) source: &'static str,
-    /// What a Makefile of our own says, where the kernel's would build other modules too.
+    /// The text of our own Makefile, if the kernel's would also build other modules.
     makefile: Option<&'static str>,
-    /// What is switched on, for make and as macros for the compiler.
+    /// The options that are on, for make and as macros for the compiler.
     options: &'static [&'static str],
     /// Folders of targets whose symbols it uses.
     uses: &'static [&'static str],
@@ -112,7 +112,7 @@ const OF_DIBS: [Target; 2] = [
     },
 ];
 
-/// What is built for `kind`, each after what it uses.
+/// The modules to build for `kind`. Each comes after the modules that it uses.
 pub(super) fn targets(kind: Kind) -> &'static [Target] {
     match kind {
         Kind::Plain => &OF_PLAIN,
@@ -177,7 +177,7 @@ pub(super) fn build(
     Ok(())
 }
 
-/// What the kernel's `include/generated/autoconf.h` would define for `options`.
+/// The text of the kernel's `include/generated/autoconf.h` for `options`.
 fn macros(options: &[&str]) -> String {
     let defined = options
         .iter()

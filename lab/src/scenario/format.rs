@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The version of the format.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
-/// What guests do, what happens to them, and what must hold afterwards.
+/// A scenario: the actions of guests, the events that they meet, and the checks at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
@@ -25,9 +25,9 @@ pub(crate) struct Scenario {
     /// The lab that it runs in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lab: Shape,
-    /// What happens, in this order.
+    /// The steps, in this order.
     pub steps: Vec<Step>,
-    /// What must hold at the end.
+    /// The checks at the end.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expect: Expect,
 }
@@ -64,10 +64,10 @@ impl Default for Shape {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
-    /// What it waits for; nothing, without.
+    /// The condition that the step waits for. Without one, it starts at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// What happens.
+    /// The action.
     #[serde(rename = "do")]
     pub action: Action,
     /// The step fails if waiting and action take longer, in seconds.
@@ -98,7 +98,7 @@ pub(crate) struct Place {
     pub function: usize,
 }
 
-/// What a step waits for.
+/// The condition that a step waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum When {
@@ -153,7 +153,7 @@ pub(crate) struct Prints {
     pub text: String,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) enum Action {
@@ -305,7 +305,7 @@ pub(crate) struct Run {
     /// Whether the guest ends or reboots before the command does.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cut_off: bool,
-    /// What must stand in the JSON object on the last line of standard output, by JSON pointer.
+    /// The expected values in the JSON object on the last line of standard output, by JSON pointer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub json: BTreeMap<String, Check>,
 }
@@ -318,7 +318,7 @@ fn is_success(status: &[u8]) -> bool {
     status == [0]
 }
 
-/// What a value must be.
+/// The expected value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, from = "Value")]
 pub(crate) enum Check {
@@ -351,7 +351,7 @@ pub(crate) struct Range {
     pub max: Option<f64>,
 }
 
-/// What must hold at the end. The defaults are those of a guest and a device without trouble: every
+/// The checks at the end. The defaults are those of a guest and a device without trouble: every
 /// guest and the server run, no kernel reports a fault, no rule is broken, no SMC-D connection stays,
 /// and once the driver is taken from its function, the server holds nothing of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -367,7 +367,7 @@ pub(crate) struct Expect {
     pub rules_broken: Vec<String>,
     /// Rules that may be broken; no other may be, as far as its severity is `warn` or above.
     pub rules_allowed: Vec<String>,
-    /// What functions must have carried since the scenario began.
+    /// The bytes that functions must have carried since the scenario began.
     pub carried: Vec<Carried>,
     /// How long connections may take to be closed or to be TCP, in seconds.
     pub sockets_within_s: u64,
@@ -393,7 +393,7 @@ impl Default for Expect {
     }
 }
 
-/// What a function must have carried.
+/// The bytes that a function must have carried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Carried {

@@ -1,4 +1,4 @@
-//! What a guest printed since a scenario began.
+//! The output of a guest since a scenario began.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::guest::Guest;
 /// As much of one guest's command output as is kept for `prints`.
 const MOST: usize = 4 << 20;
 
-/// What a guest's console and the scenario's commands in it printed.
+/// The output of a guest's console and of the scenario's commands in the guest.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
     guest: Arc<Guest>,
@@ -37,7 +37,7 @@ impl Heard {
         contains(&said, text) || contains(&self.console(), text)
     }
 
-    /// What the console printed.
+    /// The console's output.
     pub(super) fn console(&self) -> Vec<u8> {
         self.guest.console.printed(self.console_from)
     }
@@ -59,7 +59,7 @@ pub(super) fn contains(bytes: &[u8], text: &str) -> bool {
             .any(|window| window == text.as_bytes())
 }
 
-/// What a command printed.
+/// The output of a command.
 #[derive(Debug, Clone)]
 pub(super) struct Output {
     own: Arc<Mutex<Vec<u8>>>,
@@ -67,7 +67,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// What it printed so far.
+    /// The output so far.
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.own
             .lock()

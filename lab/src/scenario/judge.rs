@@ -1,4 +1,4 @@
-//! What must hold at the end of a scenario.
+//! The checks at the end of a scenario.
 
 use std::time::{Duration, Instant};
 
@@ -297,9 +297,9 @@ impl Stage<'_> {
     }
 }
 
-/// What a driver that is taken from its function must have given back.
+/// The resources that a driver must have given back when it is taken from its function.
 const DRIVER_HOLDS: [&str; 3] = ["dmbs", "sba", "ieq"];
-/// What the server must hold no more of a guest that has ended. The function itself keeps its state until
+/// The resources that the server must no longer hold for a guest that has ended. The function itself keeps its state until
 /// the next client resets it.
 const GUEST_HOLDS: [&str; 4] = ["connected", "dma_maps", "guest_files", "eventfds"];
 

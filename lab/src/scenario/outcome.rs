@@ -1,4 +1,4 @@
-//! What came of scenarios: as a table, JSON and JUnit.
+//! Shows the results of scenarios as a table, JSON and JUnit.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use serde::Serialize;
 /// The version of the JSON form.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What came of one scenario.
+/// The result of one scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Outcome {
     /// Its name.
     pub name: String,
-    /// What it shows.
+    /// The purpose of the scenario.
     pub shows: String,
     /// Whether everything held.
     pub passed: bool,
-    /// What did not, a sentence each.
+    /// The failed checks, a sentence each.
     pub failures: Vec<String>,
     /// How long it took, without the guests' boot, in seconds.
     pub seconds: f64,
-    /// What each function carried.
+    /// The bytes that each function carried.
     pub functions: Vec<Carriage>,
 }
 
-/// What a function carried during a scenario.
+/// The bytes that a function carried during a scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Carriage {
     /// The guest.

@@ -32,9 +32,9 @@ pub(super) struct Stage<'a> {
     pub lab: &'a mut Lab,
     /// The scenario.
     pub scenario: &'a Scenario,
-    /// What each guest printed.
+    /// The output of each guest.
     pub heard: Vec<Heard>,
-    /// What does not hold so far.
+    /// The checks that have failed so far.
     pub failures: Vec<String>,
     /// The server's totals at the beginning.
     pub before: Value,

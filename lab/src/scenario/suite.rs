@@ -206,7 +206,7 @@ impl Open {
     }
 }
 
-/// What a lab of `shape` is made of.
+/// The parts of a lab of `shape`.
 fn shaped(shape: &Shape, with_events: bool, setup: &Setup, folder: &Folder) -> Setup {
     let mut setup = setup.clone();
     setup.recipe.guests = shape.guests;

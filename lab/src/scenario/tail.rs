@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// What the lines of an event file told so far, by function and kind. A command's kind is its name.
+/// The counts of the lines of an event file so far, by function and kind. A command's kind is its name.
 pub(super) type Counts = HashMap<(String, String), u64>;
 
 /// The event file of the running server.

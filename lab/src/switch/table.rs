@@ -18,7 +18,7 @@ pub(super) enum Forward {
     Nowhere,
 }
 
-/// What was learnt from the frames so far.
+/// The addresses that the switch has learnt from frames so far.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     ports: HashMap<Address, usize>,

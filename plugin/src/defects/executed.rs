@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the defects of instructions that QEMU executes have in common.
+//! The common part of defects in instructions that QEMU executes.
 
 use super::hook::{Ended, Undo};
 use crate::cpu::{

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What a defect is: a name, and the step of the interception that it replaces.
+//! A defect: a name, and the step of the interception that it replaces.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::record::Record;
 pub(crate) struct Defect {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it does, for people.
+    /// Its effect, for people.
     pub what: &'static str,
     /// The step that it replaces.
     pub hook: Hook,
@@ -77,14 +77,14 @@ pub(crate) enum Ended {
     InHandler,
 }
 
-/// What to put back after QEMU has executed an instruction whose operands were changed.
+/// The operands to restore after QEMU has executed an instruction with changed operands.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
     pub(super) registers: Vec<(crate::decode::Gpr, u64)>,
     pub(super) memory: Vec<(u64, Vec<u8>)>,
 }
 
-/// What a defect remembers from one instruction to the next.
+/// The state that a defect keeps from one instruction to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// The block before this one.

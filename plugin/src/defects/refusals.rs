@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What is due for handles, spaces, states and registers that do not fit, and config space: QEMU's answer, changed.
+//! Defects that change QEMU's answer for wrong handles, spaces, states and registers, and for config space.
 
 use super::executed::{
     CONFIG, config_load, is_access, is_control, problem, put_lowcore, recode, request, restatus,

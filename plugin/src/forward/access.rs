@@ -19,7 +19,7 @@ pub(crate) struct Access {
     pub op: Op,
     /// Where.
     pub place: Place,
-    /// What is stored, or where the result goes.
+    /// The stored bytes, or the place for the result.
     pub operand: Operand,
     /// The register that receives a status.
     pub status: Gpr,

@@ -53,7 +53,7 @@ pub(crate) enum ChannelError {
     /// The server does not offer what is needed.
     #[error("the server refused {what}: {errno}")]
     Refused {
-        /// What it was asked.
+        /// The request.
         what: &'static str,
         /// Its answer.
         errno: Errno,
@@ -63,7 +63,7 @@ pub(crate) enum ChannelError {
     Unusable(String),
 }
 
-/// What the server answered: carried out, or refused with an errno.
+/// The server's answer: carried out, or refused with an errno.
 pub(crate) type Answer<T> = Result<T, Errno>;
 
 /// A connection to one function.
@@ -85,7 +85,7 @@ pub(crate) struct Channel {
     late: Option<Errno>,
 }
 
-/// What the refusal of a posted move does to a function.
+/// The effect of a refused posted move on a function.
 ///
 /// States and transitions: QEMU `hw/s390x/s390-pci-inst.c`, `mpcifc_service_call`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

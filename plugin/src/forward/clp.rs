@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What CLP tells of our functions, as their servers say.
+//! CLP responses about our functions, from the facts of their servers.
 //!
 //! QEMU answers with what it has for any emulated function: no channel id, block stores of 128
 //! bytes. Layouts: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel

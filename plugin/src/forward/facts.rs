@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What a server says of its function: limits and sizes.
+//! A server's facts about its function: limits and sizes.
 //!
 //! Layout of the capabilities: Linux `include/uapi/linux/vfio_zdev.h`; the relaxed flag is that of
 //! the kernel patch series "zPCI I/O region" (January 2021).
@@ -90,7 +90,7 @@ impl FunctionFacts {
     }
 }
 
-/// What a group's capability tells.
+/// The facts in a group's capability.
 struct Limits {
     maxstbl: u16,
     relaxed: bool,

@@ -15,7 +15,7 @@ const GET_REGION_INFO: u16 = 5;
 const REGION_READ: u16 = 9;
 const REGION_WRITE: u16 = 10;
 
-/// What becomes of a request.
+/// The decision on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
     /// It is carried out.
@@ -39,7 +39,7 @@ pub(super) enum Reaction {
 pub(super) struct FakeServer {
     /// Its socket.
     pub path: PathBuf,
-    /// What was written into the request area, in order.
+    /// The bytes that were written into the request area, in order.
     pub requests: Arc<Mutex<Vec<Vec<u8>>>>,
     _folder: tempfile::TempDir,
 }

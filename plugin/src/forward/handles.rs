@@ -44,7 +44,7 @@ struct Known {
     missed: bool,
 }
 
-/// What a query of the guest is about.
+/// The subject of a guest's query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// Our function with this number.
@@ -132,7 +132,7 @@ impl Handles {
         }
     }
 
-    /// What a CLP call is a query of, if that concerns functions of ours.
+    /// The subject of a CLP query, if it concerns functions of ours.
     #[must_use]
     pub(crate) fn subject(&self, request: &[u8], response: &[u8]) -> Option<Subject> {
         if half(response, 2) != Some(OK) {

@@ -15,7 +15,7 @@ pub(crate) const STORE_PREFIX: usize = HEADER_LEN + ACCESS_LEN + REQUEST_LEN;
 /// u64 offset, u32 region, u32 count.
 const ACCESS_LEN: usize = 16;
 
-/// What a request asks for.
+/// The operation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     /// PCILG.

@@ -28,7 +28,7 @@ const CONTROLS: usize = 8;
 const IN_ERROR: u8 = 0x20;
 const BLOCKED: u8 = 0x40;
 
-/// What the user should know of a refusal that came late.
+/// A message for the user about a late refusal.
 pub(crate) fn late_refusal(name: &str, errno: Errno) -> String {
     format!(
         "{name}: a posted move was refused ({errno}) after its instruction had ended; the function is in \

@@ -10,7 +10,7 @@ use crate::ffi;
 /// Longest s390x instruction in bytes.
 const MAX_INSTRUCTION: usize = 6;
 
-/// What a callback before an instruction may do.
+/// The rights of a callback before an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Read registers.

@@ -15,7 +15,7 @@ const FLAG_PCI: u32 = 2;
 /// Capabilities follow.
 const FLAG_CAPS: u32 = 0x80;
 
-/// What a device is.
+/// The description of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceInfo<'a> {
     /// Number of regions.

@@ -41,7 +41,7 @@ pub fn encode_info(index: u32, flags: u32, count: u32, out: &mut Vec<u8>) {
     put_words(out, [16, flags, index, count]);
 }
 
-/// What a client learns of an interrupt index.
+/// The description of an interrupt index for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IrqInfo {
     /// The index.
@@ -67,7 +67,7 @@ impl IrqInfo {
     }
 }
 
-/// What to do with vectors.
+/// The action on vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IrqAction {
     /// Hold them back.
@@ -98,7 +98,7 @@ pub struct SetIrqs<'a> {
     pub start: u32,
     /// Number of vectors.
     pub count: u32,
-    /// What to do.
+    /// The action.
     pub action: IrqAction,
     /// With what.
     pub data: IrqData<'a>,

@@ -1,4 +1,4 @@
-//! What a request is answered, as a client reads it.
+//! Replies, as a client reads them.
 
 use super::{
     DeviceInfo, DmaUnmap, IrqInfo, MultiWrites, RegionAccess, RegionCapability, RegionInfo, Version,
@@ -16,7 +16,7 @@ pub enum Reply<'a> {
     Done(Command),
     /// DMA_UNMAP.
     DmaUnmap {
-        /// What was asked for.
+        /// The requested value.
         unmap: DmaUnmap,
         /// Bytes unmapped.
         unmapped: u64,
@@ -50,7 +50,7 @@ pub enum Reply<'a> {
     IrqInfo(IrqInfo),
     /// REGION_READ.
     RegionRead {
-        /// What was read.
+        /// The read bytes.
         access: RegionAccess,
         /// The bytes.
         data: &'a [u8],

@@ -60,7 +60,7 @@ impl<'a> Version<'a> {
         }
     }
 
-    /// What both sides keep: the smaller of ours and the client's limits. Absent, empty and partial
+    /// The limits that both sides keep: the smaller of ours and the client's. Absent, empty and partial
     /// capabilities mean the defaults; wrong types and values are EINVAL.
     pub fn negotiate(&self) -> Result<Negotiated, Refused> {
         if self.major != MAJOR {
@@ -84,7 +84,7 @@ impl<'a> Version<'a> {
     }
 }
 
-/// What both sides agreed on.
+/// The agreed values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// Limits in force. Each side says how many descriptors it receives in one message: here is
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::error::Errno;
 
-    /// What QEMU 11.1.3 proposes.
+    /// The proposal of QEMU 11.1.3.
     const QEMU: &str = r#"{"capabilities":{"pgsizes":4096,"max_msg_fds":16,"max_dma_maps":65535,"max_data_xfer_size":1048576,"migration":{"max_bitmap_size":268435456,"pgsize":4096},"write_multiple":true}}"#;
 
     fn negotiate(text: &str) -> Result<Negotiated, Refused> {

@@ -26,7 +26,7 @@ use tools::Tools;
 const ENTRY: &str = "qemu-zpci";
 /// Raise it when the same source becomes another QEMU.
 const RECIPE: u32 = 1;
-/// What is configured: one machine, and of the rest as little as there can be.
+/// The configuration: one machine, and as little as possible of the rest.
 const CONFIGURE: [&str; 13] = [
     "--target-list=s390x-softmmu",
     "--without-default-features",
@@ -83,7 +83,7 @@ fn started_by(entry: &Entry) -> PathBuf {
     entry.folder().join("bin").join(Machine::S390x.program())
 }
 
-/// What it is built from: another recipe or other changes make another QEMU.
+/// The key of the entry: another recipe or other changes make another QEMU.
 fn key() -> String {
     let all = format!("{CHANGES:?}");
     let hash = digest(&SHA256, all.as_bytes());

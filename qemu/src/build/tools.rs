@@ -33,7 +33,7 @@ const PACKAGES: [&str; 15] = [
 /// Programs that are called by their plain names.
 const LINKS: [&str; 7] = ["ar", "ld", "nm", "ninja", "objcopy", "ranlib", "strip"];
 
-/// What QEMU is built with.
+/// The programs that build QEMU.
 pub(super) struct Tools {
     /// Where the packages are unpacked.
     pub(super) root: PathBuf,

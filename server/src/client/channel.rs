@@ -12,7 +12,7 @@ use vfio_user_protocol::header::Command;
 use vfio_user_protocol::{Errno, Header, Refused, Request};
 use zpci_region::request::REGION_INDEX;
 
-/// What the name of a function's socket is followed by.
+/// The suffix of a function's socket that names its instruction channel.
 pub const SUFFIX: &str = ".insn";
 /// Commands that the channel takes.
 pub const COMMANDS: [Command; 5] = [

@@ -43,7 +43,7 @@ struct Twin {
     closed: bool,
 }
 
-/// What to do about a cancelled message that is out.
+/// The action for a cancelled message that was already sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cancelled {
     /// Replies wait until it is answered.

@@ -20,7 +20,7 @@ pub struct MessageFds {
     batches: VecDeque<Batch>,
 }
 
-/// What one receive brought.
+/// The result of one receive.
 #[derive(Debug)]
 struct Batch {
     fds: VecDeque<OwnedFd>,

@@ -16,7 +16,7 @@ pub struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// What was received and not consumed.
+    /// The bytes that were received and not consumed.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.from..self.to]
     }

@@ -28,7 +28,7 @@ use crate::limits::RECEIVED_FDS;
 /// How long a receive that waits takes at most. Nothing else on the thread has its turn meanwhile.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// What one receive brought.
+/// The result of one receive.
 #[derive(Debug, Default)]
 pub struct Received {
     /// Bytes appended to the buffer; 0 at the end of the stream.

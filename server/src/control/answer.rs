@@ -1,4 +1,4 @@
-//! What each request on the control socket does.
+//! Carries out the requests on the control socket.
 
 use serde_json::{Value, json};
 

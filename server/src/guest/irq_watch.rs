@@ -37,7 +37,7 @@ pub fn start() -> io::Result<()> {
 /// How a write went.
 #[derive(Debug)]
 pub struct Written {
-    /// What the system said.
+    /// The system's error.
     pub result: rustix::io::Result<usize>,
     /// It had to be ended from outside.
     pub waited: bool,

@@ -24,14 +24,14 @@ const BITS_NOT_READABLE: &str = "mapped write-only, and bits are read before the
 /// Why memory behind messages cannot be written any more.
 const TOO_MANY: &str = "too many writes wait for the client already";
 
-/// What a client lent its function: gone with the client.
+/// The memory and descriptors that a client lent its function. They go with the client.
 #[derive(Debug)]
 pub struct Guest {
     /// Its memory.
     pub maps: DmaMap,
     /// Its interrupts.
     pub irqs: IrqTable,
-    /// What waits for messages to memory that came without a descriptor.
+    /// The operations on memory without a descriptor that wait for messages.
     pub queue: ClientQueue,
     /// Times that more would have waited for the client than may.
     queue_full: Cell<u64>,
@@ -241,7 +241,7 @@ pub struct Guests(
     pub Vec<Guest>,
     /// Whether anything was queued or ordered since it was last asked.
     bool,
-    /// What faults want done.
+    /// The actions that faults ask for.
     Vec<Order>,
     /// Whose interrupts are held, and whether more are to be.
     Held,

@@ -6,7 +6,7 @@ use zpci_region::request::{CarrierPolicy, RESULT_LEN};
 use crate::client::peer::Peer;
 use crate::profile::FunctionPlan;
 
-/// What a client may ask for.
+/// The requests that a client may make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientKind {
     /// Everything: the client that lends memory and takes interrupts.
@@ -29,7 +29,7 @@ impl ClientKind {
 /// A connected client, as a function's requests see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// What it may ask for.
+    /// The requests that it may make.
     pub kind: ClientKind,
     /// The process at the other end.
     pub peer: Option<Peer>,

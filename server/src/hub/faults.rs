@@ -15,7 +15,7 @@ use crate::guest::irq;
 use crate::limits::{MAX_FAULTS, PUT_OFF};
 use crate::record::events::Event;
 
-/// What faults have put off, by time.
+/// The operations that faults have put off, by time.
 #[derive(Debug, Default)]
 pub(super) struct PutOff {
     due: BTreeMap<(Instant, u64), Later>,
@@ -35,7 +35,7 @@ impl PutOff {
     }
 }
 
-/// What a fault does to one vfio-user message.
+/// The effect of a fault on one vfio-user message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageFault {
     /// The reply, and all behind it, waits.

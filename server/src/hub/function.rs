@@ -42,7 +42,7 @@ pub struct ClientWork {
 }
 
 impl Function {
-    /// What the profile says of it.
+    /// Its plan from the profile.
     pub fn plan(&self) -> &FunctionPlan {
         &self.hub.plan.functions[self.id.0]
     }

@@ -1,4 +1,4 @@
-//! What a client lends its function: memory and interrupt descriptors.
+//! The memory and the interrupt descriptors that a client lends its function.
 
 use std::os::fd::OwnedFd;
 
@@ -10,7 +10,7 @@ use vfio_user_protocol::{Errno, Refused};
 use super::{Function, State};
 use crate::guest::{Guest, irq};
 
-/// What a DMA_UNMAP did.
+/// The result of a DMA_UNMAP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unmapped {
     /// Bytes unmapped.

@@ -70,13 +70,13 @@ struct State {
     slots: Vec<Slot>,
     /// Reports given so far.
     reports: u64,
-    /// What faults have put off.
+    /// The operations that faults have put off.
     put_off: PutOff,
     /// Until when a fault has the server answer nobody who comes.
     closed_until: Option<Instant>,
 }
 
-/// What outlives a client, beside the device itself.
+/// The state that outlives a client, besides the device itself.
 #[derive(Debug, Default)]
 struct Slot {
     connected: bool,

@@ -31,9 +31,9 @@ pub enum ListenError {
     /// The system refused.
     #[error("{what}")]
     System {
-        /// What was tried.
+        /// The attempted action.
         what: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },

@@ -3,5 +3,5 @@
 /// `configs/ism.json`, as text.
 pub const ISM: &str = include_str!("../../../configs/ism.json");
 
-/// What error messages call it.
+/// Its name in error messages.
 pub const NAME: &str = "built-in profile";

@@ -12,7 +12,7 @@ pub struct ProfileError {
     pub file: String,
     /// Path of the key, e.g. `functions[1].gid`; empty for the whole file.
     pub key: String,
-    /// What is wrong and what was expected.
+    /// The fault, and the expected value.
     pub problem: String,
 }
 
@@ -32,7 +32,7 @@ impl std::error::Error for ProfileError {}
 pub struct KeyError {
     /// Path of the key.
     pub key: String,
-    /// What is wrong and what was expected.
+    /// The fault, and the expected value.
     pub problem: String,
 }
 

@@ -28,7 +28,7 @@ pub struct Profile {
     pub schema_version: u32,
     /// A name for logs and reports.
     pub name: String,
-    /// What the profile is for.
+    /// The purpose of the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Settings of every function, unless the function has its own.
@@ -64,7 +64,7 @@ pub struct FunctionSettings {
     pub rules: BTreeMap<String, Severity>,
 }
 
-/// What a function presents. Everything may be left out.
+/// The settings of a function. Each may be left out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSettings {

@@ -16,7 +16,7 @@ use super::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION}
 use crate::client::channel;
 use crate::limits::{MAX_FAULTS, MAX_FUNCTIONS};
 
-/// What is presented to clients.
+/// The functions that clients see.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Name of the profile.

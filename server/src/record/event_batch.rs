@@ -1,4 +1,4 @@
-//! What was recorded and is not made into lines yet: small records, and the bytes that they hold.
+//! The records that are not yet lines: small records, and the bytes that they hold.
 //!
 //! Who serves a client only notes what happened. Lines are put together by whoever writes them
 //! ([`super::event_file`]). Stores, loads, moves and interrupts come often and are noted field by
@@ -267,15 +267,15 @@ impl Batch {
 pub struct Noted<'a> {
     /// When it was made.
     pub at: Instant,
-    /// What it shares with other lines.
+    /// The keys that it shares with other lines.
     pub cause: Option<u64>,
     /// Name of the function.
     pub function: &'a str,
-    /// What happened.
+    /// The event.
     pub event: Told<'a>,
 }
 
-/// What happened: an event, or its JSON text.
+/// The event, or its JSON text.
 #[derive(Debug)]
 pub enum Told<'a> {
     /// An event.

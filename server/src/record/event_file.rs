@@ -44,7 +44,7 @@ pub struct EventFile {
     state: Arc<State>,
 }
 
-/// What both sides know.
+/// The state that both sides share.
 #[derive(Debug, Default)]
 pub struct State {
     path: PathBuf,
@@ -279,7 +279,7 @@ impl EventFile {
         Arc::clone(&self.out)
     }
 
-    /// What the writer waits for.
+    /// The events that the writer waits for.
     pub fn state(&self) -> Arc<State> {
         Arc::clone(&self.state)
     }

@@ -197,7 +197,7 @@ struct Whole<'a> {
     event: &'a Event<'a>,
 }
 
-/// What every line begins with.
+/// The keys at the start of every line.
 pub(super) struct Front<'a> {
     pub seq: u64,
     pub time_us: u64,

@@ -93,7 +93,7 @@ impl Journal {
         moves.or(blamed.anything.as_deref())
     }
 
-    /// What the function does from now on comes of nothing that was before: it was reset.
+    /// The function was reset: nothing before this is the cause of anything after it.
     pub fn forgive(&mut self, function: FunctionId) {
         if let Some(blamed) = self.blamed.get_mut(function.0) {
             *blamed = Blamed::default();

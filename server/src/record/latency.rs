@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What is timed.
+/// The timed operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timed {
     /// A store that runs no command.

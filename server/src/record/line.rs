@@ -6,7 +6,7 @@ use crate::limits::SHOWN_BYTES;
 #[derive(Debug)]
 pub struct Line<'a> {
     out: &'a mut Vec<u8>,
-    /// What stands before the next key.
+    /// The separator before the next key.
     before: u8,
 }
 

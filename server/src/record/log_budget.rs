@@ -32,7 +32,7 @@ struct Tokens {
     missed: u64,
 }
 
-/// What becomes of a line.
+/// The decision on a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Write,

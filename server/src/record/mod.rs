@@ -1,4 +1,4 @@
-//! What is written down: events as they happen, totals at the end.
+//! Records: events as they happen, totals at the end.
 
 pub mod capture;
 pub mod event_batch;

@@ -63,7 +63,7 @@ pub struct FunctionReport {
     pub signals: u64,
     /// Interrupts raised.
     pub interrupts: u64,
-    /// What it holds now.
+    /// The resources that it holds now.
     #[serde(flatten)]
     pub held: Held,
     /// Times that a peer ran into each bound, by name (`docs/limits.md`), where it did.
@@ -79,7 +79,7 @@ pub struct FunctionReport {
     pub latencies: Option<Box<Latencies>>,
 }
 
-/// What one function holds at the moment.
+/// The resources that one function holds now.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Held {
     /// Whether a client is connected.

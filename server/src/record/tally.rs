@@ -7,7 +7,7 @@ use zpci_region::{Path, Rule, Severity, Violation};
 use crate::limits::Over;
 use crate::record::latency::Latencies;
 
-/// What happened to one rule.
+/// The counts of one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCount {
     /// Times it was broken.

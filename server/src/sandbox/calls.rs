@@ -6,7 +6,7 @@ use super::filter::{Action, Condition, Filter, Rules};
 
 /// The option with a time of 64 bits: `include/uapi/asm-generic/socket.h`.
 const SO_RCVTIMEO_NEW: i32 = 66;
-/// What a call that is not listed fails with.
+/// The error of a call that is not listed.
 const REFUSED: Action = Action::Errno(libc::EPERM);
 
 /// Restricts every thread of the process. `client_memory` lets them name any process in
@@ -28,7 +28,7 @@ pub fn restrict_to_process_memory() -> Result<(), String> {
     Filter::new(&rules, Action::Allow, REFUSED)?.restrict_thread()
 }
 
-/// What a thread takes to live, to wait and to have memory.
+/// The calls that a thread needs to live, to wait and to have memory.
 const MEMORY_AND_THREADS: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,
@@ -59,10 +59,10 @@ const MEMORY_AND_THREADS: &[i64] = &[
     libc::SYS_write,
 ];
 
-/// What reaches into another process.
+/// The calls that reach into another process.
 const PROCESS_MEMORY: &[i64] = &[libc::SYS_process_vm_readv, libc::SYS_process_vm_writev];
 
-/// What serving takes beside that: descriptors that are open or come by a socket.
+/// The other calls that serving needs: on descriptors that are open or come by a socket.
 const DESCRIPTORS: &[i64] = &[
     libc::SYS_accept4,
     libc::SYS_dup,
@@ -115,7 +115,7 @@ const OLDER: &[i64] = &[
 #[cfg(not(any(target_arch = "x86_64", target_arch = "s390x")))]
 const OLDER: &[i64] = &[];
 
-/// What nothing here makes, once the sockets are open: whoever does has taken the process over.
+/// Calls that this program never makes once the sockets are open. Whoever makes one has taken the process over.
 const TRAPS: &[i64] = &[
     libc::SYS_add_key,
     libc::SYS_bind,

@@ -11,7 +11,7 @@ use nix::libc::{self, sock_filter};
 /// listed whatever its arguments are.
 pub type Rules = BTreeMap<i64, Vec<Condition>>;
 
-/// What the low 32 bits of an argument must be. Arguments count from 0.
+/// A condition on the low 32 bits of an argument. Arguments count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// The argument has this value.
@@ -20,7 +20,7 @@ pub enum Condition {
     HasNone(u8, u32),
 }
 
-/// What the kernel does with a call.
+/// The kernel's action on a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The kernel carries it out.

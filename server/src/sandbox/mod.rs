@@ -1,4 +1,4 @@
-//! What this process may still do once its sockets and files are open.
+//! Limits this process once its sockets and files are open.
 //!
 //! Two layers, both of the kernel, both for every thread that serves clients:
 //!
@@ -30,7 +30,7 @@ pub enum Mode {
     Off,
 }
 
-/// What serving still takes.
+/// The things that serving still needs.
 #[derive(Clone, Debug, Default)]
 pub struct Needs<'a> {
     /// Folders of the socket files that are removed at the end.

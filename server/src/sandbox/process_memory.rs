@@ -140,7 +140,7 @@ fn serve(work: &Receiver<Work>, carry_out: impl Fn(Order, i32, usize) -> nix::Re
     }
 }
 
-/// What is done to memory of a process, with these bytes.
+/// An access to the memory of a process, with its bytes.
 #[derive(Debug)]
 pub enum Access<'a> {
     /// Read into them.

@@ -1,4 +1,4 @@
-//! What goes with a client, and what stays.
+//! Tests which state goes with a client, and which stays.
 
 use std::time::Duration;
 

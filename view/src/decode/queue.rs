@@ -14,7 +14,7 @@ pub(crate) fn type_name(event_type: u32) -> &'static str {
     }
 }
 
-/// What a code says, within its type.
+/// The meaning of a code within its type.
 pub(crate) fn code_name(event_type: u32, code: u32) -> String {
     match (event_type, code) {
         (0, 2) => "the owner of the DMB is in error".to_owned(),
@@ -30,7 +30,7 @@ pub(crate) fn code_name(event_type: u32, code: u32) -> String {
     }
 }
 
-/// What a software event says between SMC-D peers.
+/// The meaning of a software event between SMC-D peers.
 pub(crate) fn software_event(code: u32) -> String {
     match code {
         0x80 => "SHUTDOWN".to_owned(),

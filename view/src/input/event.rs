@@ -15,7 +15,7 @@ pub(crate) struct Line {
     pub event: Event,
 }
 
-/// What happened. Offsets and lengths are bytes.
+/// The event. Offsets and lengths are bytes.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "docs/events.md tells the fields")]

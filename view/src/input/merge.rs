@@ -88,7 +88,7 @@ impl Merged {
         Ok(self.due.pop_front())
     }
 
-    /// What is left when all events are given: instructions.
+    /// The instructions that remain after the last event.
     fn rest(&mut self) -> Option<(usize, u64, Item)> {
         let time = self.time;
         let files = self.files.iter_mut().enumerate();

@@ -2,7 +2,7 @@
 
 use crate::session::Row;
 
-/// What a page knows of every row without its text.
+/// The columns that a page has for every row, without its text.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     rows: usize,

@@ -1,6 +1,6 @@
 //! One self-contained page of a session.
 //!
-//! What every row needs to be drawn and filtered (time, lanes, kind, DMB, rule) is in columns of
+//! The data that every row needs for drawing and filters (time, lanes, kind, DMB, rule) is in columns of
 //! numbers, packed; its text is in chunks of [`CHUNK`] rows, which the page unpacks when they come
 //! into view or are searched.
 

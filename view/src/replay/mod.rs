@@ -54,7 +54,7 @@ pub enum ReplayError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: ReadError,
     },
@@ -65,7 +65,7 @@ pub enum ReplayError {
         path: PathBuf,
         /// Number of the packet, from 1.
         packet: usize,
-        /// What was found and what was expected.
+        /// The fault, and the expected value.
         what: String,
     },
     /// The server cannot be reached.
@@ -79,14 +79,14 @@ pub enum ReplayError {
     },
 }
 
-/// What playing a capture showed.
+/// The result of playing a capture.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Messages that were sent.
     pub sent: usize,
     /// Answers, and commands of the server, that were compared.
     pub compared: usize,
-    /// What differs, one text for each message.
+    /// The differences, one text for each message.
     pub differences: Vec<String>,
     /// Whether it was given up: too much differs, or a connection was lost.
     pub given_up: bool,
@@ -226,7 +226,7 @@ fn socket(to: &Path, folder: bool, function: &str, channel: bool) -> PathBuf {
     path.into()
 }
 
-/// What two messages differ in. The number of a command of the server is its own.
+/// The difference of two messages. A server numbers its own commands, so their numbers may differ.
 fn difference(recorded: &[u8], now: &[u8]) -> Option<String> {
     let header = |message: &[u8]| message.first_chunk::<HEADER_LEN>().map(Header::decode);
     let (Some(before), Some(after)) = (header(recorded), header(now)) else {

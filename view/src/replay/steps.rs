@@ -1,4 +1,4 @@
-//! What a capture holds, in order.
+//! The steps of a capture, in order.
 
 use std::fs::File;
 use std::io::BufReader;

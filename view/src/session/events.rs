@@ -44,7 +44,7 @@ fn bytes(bytes: &[u8]) -> String {
     }
 }
 
-/// What stands behind the address of an access.
+/// The memory at the address of an access.
 fn place(pcias: u8, offset: u64) -> String {
     if pcias == DATA_BAR {
         let address = DataAddress::decode(offset);

@@ -8,7 +8,7 @@ use crate::Error;
 /// Lanes that a page can show.
 const MOST: usize = NO_LANE as usize - 1;
 
-/// What a lane stands for.
+/// The subject of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum LaneKind {
     /// A function, with the guest behind it.
@@ -22,9 +22,9 @@ pub(crate) enum LaneKind {
 /// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lane {
-    /// What is written above it.
+    /// The title above it.
     pub name: String,
-    /// What it stands for.
+    /// The subject.
     pub kind: LaneKind,
     /// Number of its file.
     pub file: usize,

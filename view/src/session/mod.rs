@@ -19,7 +19,7 @@ use crate::Error;
 use crate::input::{Event, Item, Line, Merged};
 use acts::Acts;
 
-/// What a row is about. The numbers are those of the page.
+/// The subject of a row. The numbers are those of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -73,7 +73,7 @@ pub(crate) struct Row {
     pub time: u64,
     /// Microseconds of its last line.
     pub until: u64,
-    /// What it is about.
+    /// The subject.
     pub kind: Kind,
     /// Lane where its arrow begins.
     pub from: u8,
@@ -157,7 +157,7 @@ impl Session {
         }
     }
 
-    /// What a line says about DMBs and rings.
+    /// The effect of a line on DMBs and rings.
     fn note(&mut self, row: &Row, line: &Line) {
         match &line.event {
             Event::Command {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::layout::{Fields, Layouts};
 
-/// What the compiler says of the header.
+/// The compiler's layout of the header.
 pub(crate) struct Compiled {
     /// Sizes of the structures.
     pub sizes: BTreeMap<String, usize>,

@@ -119,7 +119,7 @@ fn dmb(name: &'static str) -> Command {
     .patched(Variable::Gid, 24)
 }
 
-/// What the driver does when it probes, and when a connection comes and goes.
+/// The driver's instructions when it probes, and when a connection comes and goes.
 pub(super) fn driver() -> Vec<Case> {
     let mut cases = Vec::new();
     for command in [
@@ -218,7 +218,7 @@ pub(super) fn interrupt() -> Vec<Case> {
     cases
 }
 
-/// What the driver does when it is removed.
+/// The driver's instructions when it is removed.
 pub(super) fn removal() -> Vec<Case> {
     let mut cases = command("unreg-ieq", 0x12, &[], 8).cases("linux-remove");
     cases.extend(command("unreg-sba", 0x11, &[], 8).cases("linux-remove"));

@@ -1,4 +1,4 @@
-//! What reaches guests: events, and data moves with their signals.
+//! The effects on guests: events, and data moves with their signals.
 
 use super::{Answer, Model, be32, be64};
 

@@ -23,7 +23,7 @@ impl Ram {
         }
     }
 
-    /// What a driver's interrupt handler does to a page of bits.
+    /// Clears a page of bits, as a driver's interrupt handler does.
     pub(crate) fn clear(&mut self, f: usize, iova: u64, len: u64) {
         self.0
             .retain(|(of, at), _| *of != f || !(iova..iova + len).contains(at));

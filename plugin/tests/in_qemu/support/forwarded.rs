@@ -46,7 +46,7 @@ pub(crate) fn accesses(run: &Run) -> Vec<&Value> {
         .collect()
 }
 
-/// What the device saw in BAR 0 and 2.
+/// The accesses that the device saw in BAR 0 and 2.
 pub(crate) fn stores(server: &Daemon) -> Vec<Value> {
     let events = server.events().into_iter();
     events.filter(|event| event["event"] == "store").collect()

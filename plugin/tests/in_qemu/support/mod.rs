@@ -12,12 +12,12 @@ use vfio_user_ism_tests::program::{Ended, finish};
 pub(crate) mod bare;
 pub(crate) mod forwarded;
 
-/// What one QEMU left behind.
+/// The results of one QEMU.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// The recorded lines.
     pub lines: Vec<Value>,
-    /// What the guest printed, and QEMU's own messages.
+    /// The guest's output, and QEMU's own messages.
     pub console: String,
 }
 

@@ -90,7 +90,7 @@ pub struct ClientQueue {
     bytes: usize,
     /// The last operation taken has not been carried out yet.
     under_way: Option<UnderWay>,
-    /// What is pushed now belongs to this group.
+    /// The group of the operations that are pushed now.
     group: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What a client mapped: iova ranges, each backed by a file or only by messages.
+//! The ranges that a client mapped, by iova. A file lies behind a range, or only messages reach it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
@@ -48,9 +48,9 @@ pub enum MapError {
     Descriptor {
         /// Start of the range.
         iova: u64,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         errno: Errno,
     },
 }
@@ -80,7 +80,7 @@ impl MapError {
     }
 }
 
-/// What lies behind a range.
+/// The memory behind a range.
 #[derive(Clone, Debug)]
 pub enum Backing {
     /// A file, from this offset on.

@@ -1,4 +1,4 @@
-//! What a descriptor sent for guest memory is, found out without trusting what lies behind it.
+//! Finds out the kind of a descriptor that was sent for guest memory, without trusting the file behind it.
 //!
 //! A client may send a descriptor of a file system that it serves itself (FUSE, NFS): asking that
 //! anything would let the client keep the server waiting. F_GET_SEALS asks nobody, and succeeds for
@@ -31,7 +31,7 @@ impl FileKey {
     }
 }
 
-/// What a descriptor sent for guest memory turned out to be.
+/// The kind of a descriptor that was sent for guest memory.
 #[derive(Debug)]
 pub struct FileFacts {
     /// Identity of the file.
