@@ -121,6 +121,7 @@ fn a_late_response_comes() {
         "do": { "late-response": { "ms": 50 } } })]);
     assert_eq!(pair.writer.gid(), GIDS[0]);
     assert_eq!(pair.writer.gid(), GIDS[0]);
+    pair.wait_for("late");
 }
 
 #[test]

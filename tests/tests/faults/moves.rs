@@ -157,6 +157,7 @@ fn a_delayed_move_into_a_buffer_that_is_gone_does_not_arrive() {
     let mut pair =
         Pair::with(&[json!({ "id": "it", "do": { "delay-move": { "ms": 100 } }, "limit": 2 })]);
     put(&mut pair).ok();
+    pair.wait_for("it");
     let token = vfio_user_ism_tests::Bytes::new().be64(pair.token);
     pair.owner
         .run(vfio_user_ism_tests::driver::code::UNREG_DMB, token)
