@@ -198,6 +198,3 @@ fn firmware(tree: &Path, tools: &Path, root: &Path) -> Result<(), BuildError> {
     fs::copy(&found, data.join(FIRMWARE)).map_err(FetchError::io("copy", &found))?;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;
