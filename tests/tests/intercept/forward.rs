@@ -36,6 +36,27 @@ fn every_instruction_reaches_the_device_as_the_guest_executed_it() {
     );
 }
 
+/// The guest is told the same, and the device sees the same, whether moves wait or not.
+#[test]
+#[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
+fn verdicts_are_the_same_when_moves_are_posted() {
+    let verdicts = |moves: &str, plan: &[&str]| {
+        let ended = intercept(&[&["--moves", moves, "--format", "json"][..], plan].concat());
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, ended.stdout);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let cases = report["cases"].as_array().unwrap().iter();
+        cases
+            .map(|case| (case["id"].clone(), case["label"].clone()))
+            .collect::<Vec<_>>()
+    };
+    for plan in [&[][..], &["--random", "300", "--seed", "4"]] {
+        let waited = verdicts("waited", plan);
+        assert!(waited.len() >= 300, "{}", waited.len());
+        assert_eq!(verdicts("posted", plan), waited);
+        assert_eq!(verdicts("data", plan), waited);
+    }
+}
+
 #[test]
 #[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
 fn random_plans_pass_when_forwarded() {
