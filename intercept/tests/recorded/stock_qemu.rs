@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 fn recorded() -> Recording {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stock-qemu-11.1.3.json");
-    Recording::read(&path).expect("the recording in the repository")
+    read("stock-qemu-11.1.3.json")
+}
+
+fn read(name: &str) -> Recording {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    Recording::read(&folder.join(name)).expect("the recording in the repository")
 }
 
 fn labels(recording: &Recording) -> BTreeMap<String, String> {
@@ -60,6 +64,23 @@ fn what_stock_qemu_does_is_found() {
     ] {
         assert_eq!(labels[id], label, "{id}");
     }
+}
+
+/// Debian's s390x QEMU ran the same plan on an emulated s390x host. It cuts and refuses the same block
+/// stores, and reverses none.
+#[test]
+fn a_big_endian_host_reverses_nothing() {
+    let big = read("stock-qemu-11.1.2-big-endian.json");
+    assert_eq!(big.environment.host, "Linux s390x, big-endian");
+    let (little, big) = (labels(&recorded()), labels(&big));
+    let mut reversed = 0;
+    for (id, label) in &little {
+        let expected = label.replace(" + reversed", "");
+        reversed += usize::from(expected != *label);
+        assert_eq!(big[id], expected, "{id}");
+    }
+    assert_eq!(little.len(), big.len());
+    assert!(reversed >= 6, "{reversed}");
 }
 
 #[test]
