@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::Accelerator;
+use crate::accelerator::Accelerator;
 
 /// The type of the machine.
 const MACHINE: &str = "s390-ccw-virtio";
