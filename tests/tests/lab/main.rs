@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `command_line` | arguments, exit status, trouble, signals |
 //! | `one_guest` | the driver, SMC-D within a guest, leaks; observing instead of forwarding |
+//! | `recorded` | a recorded lab: its page, its capture in Wireshark, and played again |
 //! | `two_guests` | SMC-D between guests, and the death of one |
 //! | `scenarios` | scenarios hold, and a check that fails is told |
 //! | `linux72` | the driver below the dibs layer |
@@ -15,6 +16,7 @@ mod bench;
 mod command_line;
 mod linux72;
 mod one_guest;
+mod recorded;
 mod running;
 mod scenarios;
 mod two_guests;
