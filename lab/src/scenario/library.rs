@@ -13,7 +13,6 @@ macro_rules! files {
 /// Name and text of each.
 const FILES: &[(&str, &str)] = &files![
     "driver-comes-and-goes",
-    "fault-close-connection",
     "fault-cut-data",
     "fault-delayed-interrupts",
     "fault-dropped-command",
@@ -40,7 +39,6 @@ const FILES: &[(&str, &str)] = &files![
     "four-guests",
     "four-guests-ping",
     "guest-dies",
-    "guest-dies-in-transfer",
     "guest-pauses",
     "guest-reboots",
     "hot-plug",

@@ -167,7 +167,7 @@ fn what_does_not_hold_is_told() {
             "bytes",
             one(
                 "bytes",
-                serde_json::json!([serve, { "do": { "run": { "guest": 0, "command": spoilt } } }]),
+                serde_json::json!([serve.clone(), { "do": { "run": { "guest": 0, "command": spoilt } } }]),
                 nothing.clone(),
             ),
         ),
@@ -185,6 +185,30 @@ fn what_does_not_hold_is_told() {
                 "rule",
                 run("true"),
                 serde_json::json!({ "rules_broken": ["split-block-store"] }),
+            ),
+        ),
+        (
+            "leak",
+            one(
+                "leak",
+                serde_json::json!([
+                    serve,
+                    { "do": { "fault": { "id": "leak", "on": { "command": "UNREG_DMB" }, "do": { "respond": { "code": 4 } } } } },
+                    { "do": { "run": { "guest": 0, "command": "smcd-tool send --to 127.0.0.1 --port 5000 --bytes 9000 --require-smcd" } } },
+                    { "do": { "unbind": { "guest": 0 } } },
+                    { "do": { "bind": { "guest": 0 } } },
+                ]),
+                nothing.clone(),
+            ),
+        ),
+        (
+            "idle-fault",
+            one(
+                "idle-fault",
+                serde_json::json!([
+                    { "do": { "fault": { "id": "never", "on": { "command": "REG_DMB" }, "do": "drop-command" } } },
+                ]),
+                nothing.clone(),
             ),
         ),
         (
