@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Results;
+use crate::measure::{Ratio, Time};
 
 /// What is read of an earlier run's JSON.
 #[derive(Debug, Deserialize)]
@@ -58,8 +58,8 @@ impl Earlier {
     }
 
     /// The figures that both runs have.
-    pub(crate) fn changes(&self, results: &Results) -> Vec<Change> {
-        let ratios = results.ratios.iter().filter_map(|now| {
+    pub(crate) fn changes(&self, times: &[Time], ratios: &[Ratio]) -> Vec<Change> {
+        let ratios = ratios.iter().filter_map(|now| {
             let same = |then: &&EarlierRatio| {
                 then.row == now.row && then.of == now.of && then.against == now.against
             };
@@ -72,7 +72,7 @@ impl Earlier {
                 now: now.ratio,
             })
         });
-        let times = results.times.iter().filter_map(|now| {
+        let times = times.iter().filter_map(|now| {
             let same = |then: &&EarlierTime| then.row == now.row && then.server == now.server;
             let then = self.times.iter().find(same)?;
             Some(Change {

@@ -338,10 +338,7 @@ impl Function {
         match exchange(channel) {
             Ok(ending) => {
                 let late = channel.take_late();
-                (
-                    ending,
-                    late.map(|errno| recovery::late_refusal(&self.name, errno)),
-                )
+                (ending, late.map(|errno| late_refusal(&self.name, errno)))
             }
             Err(error) => {
                 *place = None;
@@ -428,6 +425,14 @@ pub(crate) fn refused(errno: Errno) -> Ending {
         Errno::ENODEV => Ending::NoFunction,
         _ => Ending::Exception(OPERAND),
     }
+}
+
+/// A message for the user about a late refusal.
+fn late_refusal(name: &str, errno: Errno) -> String {
+    format!(
+        "{name}: a posted move was refused ({errno}) after its instruction had ended; the function is in \
+         its error state until the guest resets it (moves=waited waits for each answer)"
+    )
 }
 
 #[cfg(test)]

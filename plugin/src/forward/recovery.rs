@@ -6,8 +6,6 @@
 
 use std::sync::PoisonError;
 
-use vfio_user_protocol::Errno;
-
 use super::access::PSW_PROBLEM;
 use super::channel::ErrorState;
 use super::ending::Ending;
@@ -27,14 +25,6 @@ const BLOCK: usize = 80;
 const CONTROLS: usize = 8;
 const IN_ERROR: u8 = 0x20;
 const BLOCKED: u8 = 0x40;
-
-/// A message for the user about a late refusal.
-pub(crate) fn late_refusal(name: &str, errno: Errno) -> String {
-    format!(
-        "{name}: a posted move was refused ({errno}) after its instruction had ended; the function is in \
-         its error state until the guest resets it (moves=waited waits for each answer)"
-    )
-}
 
 impl Forwarder {
     /// How an MPCIFC ends that resets the error state of a function of ours. `None` leaves the
