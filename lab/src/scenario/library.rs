@@ -51,7 +51,6 @@ const FILES: &[(&str, &str)] = &files![
     "remove-and-rescan",
     "remove-under-traffic",
     "server-dies",
-    "server-pauses",
     "server-restarts",
     "slot-power",
     "two-functions-in-a-guest",
