@@ -31,7 +31,6 @@ struct EarlierRatio {
 /// A figure then and now. Ratios are of two servers in one run, so they tell more than times do.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Change {
-    /// The row.
     pub row: String,
     /// A server, or two of which one is divided by the other.
     pub what: String,

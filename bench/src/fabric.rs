@@ -25,11 +25,9 @@ const DMB_LEN: u32 = 0x1_0000;
 /// A connected client of a function, with memory lent to it.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    /// The connection.
     pub link: Link,
     /// [`RAM_LEN`] bytes at [`IOVA`].
     pub ram: Ram,
-    /// The interrupt.
     pub irq: Eventfd,
 }
 

@@ -15,7 +15,6 @@ use crate::servers::{Setting, ours};
 /// Something that is not a time of an operation.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Fact {
-    /// The fact.
     pub name: &'static str,
     /// How much.
     pub value: f64,

@@ -33,9 +33,7 @@ pub(crate) enum Target {
 /// The comparison, by names of contenders.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versus {
-    /// The one.
     pub of: &'static str,
-    /// The other.
     pub against: &'static str,
     /// The target value.
     pub target: Option<Target>,
@@ -47,14 +45,12 @@ pub(crate) struct Row {
     pub name: String,
     /// Who takes part.
     pub contenders: Vec<Contender>,
-    /// The comparison.
     pub versus: Vec<Versus>,
 }
 
 /// One contender's result.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Time {
-    /// The row.
     pub row: String,
     /// Who.
     pub server: &'static str,
@@ -75,7 +71,6 @@ pub(crate) struct Time {
 /// One comparison's result.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Ratio {
-    /// The row.
     pub row: String,
     /// Who.
     pub of: &'static str,
@@ -196,7 +191,6 @@ fn calibrate(contender: &mut Contender, time: Duration) -> u64 {
     }
 }
 
-/// The median.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -72,13 +72,13 @@ pub(crate) enum Command {
     /// Print the completion script of a shell
     #[command(hide = true)]
     Completions {
-        /// The shell.
+        /// Shell that will read the script.
         shell: clap_complete::Shell,
     },
     /// Write the manual pages to a folder
     #[command(hide = true)]
     Man {
-        /// The folder.
+        /// Folder for the pages. It is made if need be.
         folder: PathBuf,
     },
     /// Become a program that the kernel kills when process PARENT ends. PARENT must have started this
@@ -110,14 +110,14 @@ pub(crate) enum ListFormat {
 pub(crate) enum ProfileCommand {
     /// Check a profile file. The exit status is 0 for a usable one, 2 for any other.
     Check {
-        /// The file.
+        /// Profile file to check.
         file: PathBuf,
     },
     /// Print the JSON schema of profiles.
     Schema,
     /// Print a profile with every default filled in. Without FILE, print the built-in one.
     Show {
-        /// The file.
+        /// Profile file to print.
         file: Option<PathBuf>,
     },
 }

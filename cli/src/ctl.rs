@@ -20,12 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Args {
     /// The server's control socket (`serve --control SOCKET`). `schema` needs no server: give `-`.
     socket: PathBuf,
-    /// The action.
     #[command(subcommand)]
     request: Request,
 }
 
-/// The action.
 #[derive(Clone, Debug, Subcommand)]
 enum Request {
     /// List the functions: GID, condition, clients, DMBs.

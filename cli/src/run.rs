@@ -34,7 +34,6 @@ Start a server:  vfio-user-ism --socket-path /tmp/ism.sock
 /// Why the program ends without having done its work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The profile.
     #[error("profile")]
     Profile(#[from] ProfileError),
     /// The command line.
@@ -54,7 +53,6 @@ pub(crate) enum Failure {
     /// The server did not start.
     #[error(transparent)]
     Start(StartError),
-    /// The report.
     #[error("cannot write the report")]
     Report(#[source] ReportError),
     /// Anything else of the system.

@@ -19,7 +19,6 @@ pub enum BaselineError {
     /// The file cannot be read.
     #[error("baseline {}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -27,11 +26,9 @@ pub enum BaselineError {
     /// It is neither a baseline nor a report.
     #[error("baseline {}: at {key}: {reason}", path.display())]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// Path of the key.
         key: String,
-        /// The reason.
         reason: String,
     },
 }
@@ -51,7 +48,6 @@ pub struct Baseline {
     pub seed: Option<u64>,
     /// The model that the cases were measured against.
     pub expect: Model,
-    /// The cases.
     pub cases: Vec<Line>,
 }
 
@@ -61,9 +57,7 @@ pub struct Baseline {
 pub struct Origin {
     /// QEMU's version line.
     pub executor: String,
-    /// The host.
     pub host: String,
-    /// The profile.
     pub profile: String,
 }
 
@@ -71,7 +65,6 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Line {
-    /// The case.
     pub id: String,
     /// All verdicts in one line.
     pub label: String,
@@ -238,7 +231,6 @@ impl Kind {
 pub struct Change {
     /// How.
     pub kind: Kind,
-    /// The case.
     pub id: String,
     /// As the baseline has it, unless it is new.
     pub before: Option<Line>,

@@ -37,9 +37,7 @@ pub enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Stretch {
-    /// The first.
     pub from: u64,
-    /// The last.
     pub to: u64,
     /// The result of each.
     pub fate: Fate,
@@ -176,7 +174,6 @@ pub enum Cause {
     },
     /// Stores fare worse from this length on.
     Wrong {
-        /// The shortest.
         from: u64,
         /// How.
         verdict: Verdict,

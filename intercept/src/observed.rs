@@ -27,7 +27,6 @@ pub enum ObservedError {
     /// The file cannot be read.
     #[error("plugin records {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -35,11 +34,9 @@ pub enum ObservedError {
     /// A line is not what was expected.
     #[error("plugin records {}, line {line}: {reason}", path.display())]
     Line {
-        /// The file.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// The reason.
         reason: String,
     },
 }

@@ -11,7 +11,6 @@ pub enum ProfileError {
     /// The file cannot be read.
     #[error("profile {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -19,17 +18,14 @@ pub enum ProfileError {
     /// It is not JSON of the expected form.
     #[error("profile {}: at {key}: {reason}", path.display())]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// Path of the key.
         key: String,
-        /// The reason.
         reason: String,
     },
     /// It has several functions, or none.
     #[error("profile {}: at functions: has {count} entries, the probe needs exactly one", path.display())]
     Functions {
-        /// The file.
         path: PathBuf,
         /// How many there are.
         count: usize,

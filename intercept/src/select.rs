@@ -17,17 +17,12 @@ pub enum SelectError {
     NoMatch {
         /// Where it stands.
         flag: &'static str,
-        /// The selector.
         selector: String,
-        /// The plan.
         plan: String,
     },
     /// Selectors that leave nothing.
     #[error("--only and --skip leave no case of plan {plan}; --list shows the cases")]
-    NothingLeft {
-        /// The plan.
-        plan: String,
-    },
+    NothingLeft { plan: String },
 }
 
 /// One value of `--only` or `--skip`.

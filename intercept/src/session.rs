@@ -46,7 +46,6 @@ pub(crate) struct Setting<'a> {
     pub qemu: &'a Qemu,
     /// What executes the guest.
     pub accelerator: Accelerator,
-    /// The function.
     pub profile: &'a Profile,
     /// Where files of the run go.
     pub folder: &'a Path,

@@ -94,7 +94,6 @@ pub(crate) struct CommandLine {
     pub initramfs: PathBuf,
     /// The kernel's command line.
     pub append: String,
-    /// The functions.
     pub functions: Vec<Function>,
     /// Value of `-plugin`, if QEMU loads one.
     pub plugin: Option<OsString>,

@@ -26,7 +26,6 @@ pub enum QmpError {
     /// QEMU answered with an error.
     #[error("QEMU refuses {command:?}: {why}")]
     Refused {
-        /// The command.
         command: String,
         /// QEMU's words.
         why: String,

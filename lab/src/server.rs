@@ -13,7 +13,6 @@ use crate::folder::Folder;
 pub(crate) struct Serving {
     /// The program whose `serve` it is.
     pub program: PathBuf,
-    /// The profile.
     pub profile: PathBuf,
     /// The folder of the functions' sockets.
     pub sockets: PathBuf,

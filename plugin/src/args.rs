@@ -112,12 +112,7 @@ pub(crate) enum ArgsError {
     ClpAlone,
     /// A defect that does not exist.
     #[error("argument {argument:?}: {problem}")]
-    NoDefect {
-        /// The argument.
-        argument: String,
-        /// The fault.
-        problem: String,
-    },
+    NoDefect { argument: String, problem: String },
     /// The list of defects was asked for.
     #[error("{0}")]
     List(String),
@@ -129,18 +124,12 @@ pub(crate) enum ArgsError {
     NoForward(String),
     /// Two ids for one function.
     #[error("forward={socket} has two ids; one of fid=N and uid=N is enough")]
-    TwoIds {
-        /// The socket.
-        socket: String,
-    },
+    TwoIds { socket: String },
     /// Several functions, one of them without id.
     #[error(
         "forward={socket} needs fid=N or uid=N after it: with several functions none is found by itself"
     )]
-    NoId {
-        /// The socket.
-        socket: String,
-    },
+    NoId { socket: String },
     /// Two functions that are one.
     #[error("{what} is given for two functions")]
     Twice {

@@ -194,10 +194,7 @@ pub(crate) enum Line<'a> {
     Insn(&'a Record),
     /// The plugin stopped recording, and what follows in the guest is not in the file; or the
     /// server of a function is gone.
-    Problem {
-        /// The error.
-        message: &'a str,
-    },
+    Problem { message: &'a str },
     /// Last line of a QEMU that ended by itself.
     End {
         /// Number of `insn` lines.

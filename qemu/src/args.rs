@@ -19,7 +19,7 @@ pub struct Args {
 enum Command {
     /// Apply the zPCI changes to a QEMU source tree, unpacked or git. An unknown tree stays unchanged.
     Apply {
-        /// The tree.
+        /// Unpacked QEMU source, or a git clone of it.
         tree: PathBuf,
         /// Make one signed-off git commit for each change.
         #[arg(long)]

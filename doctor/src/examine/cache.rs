@@ -12,7 +12,6 @@ use crate::report::{Finding, State, Topic};
 /// The most bytes that fetching everything takes.
 const NEEDED: u64 = 2_000_000_000;
 
-/// The findings.
 #[derive(Debug)]
 pub(super) struct Examined {
     /// Its lines.

@@ -10,7 +10,6 @@ const FILE: &str = "libvfio_user_ism_plugin.so";
 const REMEDY: &str = "`cargo build --release -p vfio-user-ism-plugin` in this program's sources, or \
                       install the plugin that came with this program beside it";
 
-/// The findings.
 #[derive(Debug)]
 pub(super) struct Examined {
     /// Its line.

@@ -15,7 +15,6 @@ pub(super) enum Kind {
     Sealed,
     /// Memory that could be cut at any time.
     Unsealed,
-    /// An eventfd.
     Eventfd,
     /// An eventfd that a write would wait for.
     Full,

@@ -19,7 +19,6 @@ pub enum QemuError {
     /// The program cannot be started.
     #[error("cannot start QEMU {}", path.display())]
     Start {
-        /// The program.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -27,9 +26,7 @@ pub enum QemuError {
     /// It does not answer as QEMU does.
     #[error("{} {argument} ended with {status}: {message}", path.display())]
     Broken {
-        /// The program.
         path: PathBuf,
-        /// The request.
         argument: String,
         /// How it ended.
         status: String,
@@ -39,7 +36,6 @@ pub enum QemuError {
     /// It lacks the machine.
     #[error("{} ({version}) has no machine type {MACHINE}: it is not qemu-system-s390x", path.display())]
     NoMachine {
-        /// The program.
         path: PathBuf,
         /// Its version.
         version: String,
@@ -47,7 +43,6 @@ pub enum QemuError {
     /// It lacks the device.
     #[error("{} ({version}) has no device {DEVICE}, which came with QEMU 10.1: {message}", path.display())]
     NoDevice {
-        /// The program.
         path: PathBuf,
         /// Its version.
         version: String,
@@ -59,7 +54,6 @@ pub enum QemuError {
 /// A QEMU that has what the probe needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Qemu {
-    /// The program.
     pub path: PathBuf,
     /// First line of `--version`.
     pub version: String,

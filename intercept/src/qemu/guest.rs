@@ -40,7 +40,6 @@ pub enum GuestError {
     /// QEMU cannot be started.
     #[error("cannot start QEMU {}", path.display())]
     Start {
-        /// The program.
         path: PathBuf,
         /// Why.
         source: std::io::Error,

@@ -24,7 +24,6 @@ pub enum QmpError {
     /// QEMU refused a command.
     #[error("QEMU refused {command}: {reason}")]
     Refused {
-        /// The command.
         command: String,
         /// QEMU's words.
         reason: String,

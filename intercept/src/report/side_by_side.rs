@@ -11,7 +11,6 @@ const SHOWN: usize = 40;
 
 /// The result of one case under each QEMU. `None` where the case does not exist.
 pub(super) struct Row<'a> {
-    /// The case.
     pub id: &'a str,
     /// A column each.
     pub columns: Vec<Option<&'a CaseReport>>,

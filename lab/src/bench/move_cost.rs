@@ -126,7 +126,6 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 /// The other side of the bare round trip: this program again, with [`serve_echo`].
 #[derive(Debug, Clone)]
 pub(super) struct Echo {
-    /// The program.
     pub program: PathBuf,
     /// A place for a socket.
     pub socket: PathBuf,

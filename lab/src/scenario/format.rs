@@ -67,7 +67,6 @@ pub(crate) struct Step {
     /// The condition that the step waits for. Without one, it starts at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// The action.
     #[serde(rename = "do")]
     pub action: Action,
     /// The step fails if waiting and action take longer, in seconds.
@@ -119,7 +118,6 @@ pub(crate) enum When {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommandCount {
-    /// The guest.
     pub guest: usize,
     /// Which of its functions.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -134,7 +132,6 @@ pub(crate) struct CommandCount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Count {
-    /// The guest.
     pub guest: usize,
     /// Which of its functions.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -147,9 +144,7 @@ pub(crate) struct Count {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prints {
-    /// The guest.
     pub guest: usize,
-    /// The text.
     pub text: String,
 }
 
@@ -230,7 +225,6 @@ pub(crate) enum ServerAction {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inject {
-    /// The guest.
     pub guest: usize,
     /// Which of its functions.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -255,7 +249,6 @@ pub(crate) struct Qmp {
     pub arguments: serde_json::Map<String, Value>,
 }
 
-/// A guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfGuest {
@@ -267,7 +260,6 @@ pub(crate) struct OfGuest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Named {
-    /// The name.
     pub name: String,
 }
 
@@ -275,9 +267,7 @@ pub(crate) struct Named {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Serve {
-    /// The guest.
     pub guest: usize,
-    /// The port.
     pub port: u16,
     /// Whether it listens on TCP instead of SMC.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -288,9 +278,7 @@ pub(crate) struct Serve {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
-    /// The guest.
     pub guest: usize,
-    /// The command.
     pub command: String,
     /// With a name the command runs beside the following steps, until `finish` or the scenario's end
     /// waits for it.
@@ -397,7 +385,6 @@ impl Default for Expect {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Carried {
-    /// The guest.
     pub guest: usize,
     /// Which of its functions.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`format`] | a scenario as JSON |
+//! | [`mod@format`] | a scenario as JSON |
 //! | `load`, `library` | by file or name; those that are compiled in |
 //! | `suite` | several scenarios, on as few labs as can be |
 //! | `stage`, `command`, `drive` | the steps of one |

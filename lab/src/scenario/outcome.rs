@@ -29,7 +29,6 @@ pub(super) struct Outcome {
 /// The bytes that a function carried during a scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Carriage {
-    /// The guest.
     pub guest: usize,
     /// Which of its functions.
     pub function: usize,

@@ -28,9 +28,7 @@ type Running = JoinHandle<Result<(), String>>;
 
 /// A scenario on a lab.
 pub(super) struct Stage<'a> {
-    /// The lab.
     pub lab: &'a mut Lab,
-    /// The scenario.
     pub scenario: &'a Scenario,
     /// The output of each guest.
     pub heard: Vec<Heard>,

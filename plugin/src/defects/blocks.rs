@@ -16,7 +16,6 @@ const SMALL_BUFFER: usize = 128;
 const PRIMARY: u64 = 0;
 const HOME: u64 = 3;
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "source-wraps-in-page",

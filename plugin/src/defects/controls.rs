@@ -34,7 +34,6 @@ fn measurement_block(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "rpcit-success-hidden",

@@ -9,7 +9,6 @@ use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
 use crate::forward::message::Op;
 use crate::observe::Site;
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "success-as-cc-1",

@@ -48,7 +48,6 @@ pub(crate) enum Hook {
     Operands(fn(&mut Access, &dyn Cpu, &Instruction)),
     /// Whether QEMU is to execute the access in its own way.
     Leave(fn(&Access) -> bool),
-    /// The checks.
     Check(fn(&Access, &FunctionFacts) -> Result<(), ProgramException>),
     /// The bytes of a block, from a logical address.
     Block(Fetch),

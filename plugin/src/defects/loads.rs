@@ -11,7 +11,6 @@ use crate::forward::refused;
 
 type Loaded = Result<Ending, ChannelError>;
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "load-cached",

@@ -12,7 +12,6 @@ const ENABLED: u32 = 1 << 31;
 /// `include/hw/s390x/s390-pci-bus.h`).
 const INSTANCE: u32 = 0x7FFF_0000;
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "offset-31-bits",

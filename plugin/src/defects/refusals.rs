@@ -15,7 +15,6 @@ const PRIVILEGED: u16 = 2;
 /// Status of a load or store of a function in its error state.
 const IN_ERROR: u8 = 12;
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "no-function-as-cc-0",

@@ -7,7 +7,6 @@ use crate::forward::ending::Ending;
 use crate::forward::message::{Op, Place};
 use crate::forward::stored;
 
-/// The defects.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "reversed-2",

@@ -15,7 +15,6 @@ pub(crate) const PSW_SPACE: u32 = 46;
 /// An access to a BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
-    /// The instruction.
     pub op: Op,
     /// Where.
     pub place: Place,
@@ -29,10 +28,7 @@ pub(crate) struct Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operand {
     /// A block of guest memory, at this logical address.
-    Block {
-        /// The address.
-        source: u64,
-    },
+    Block { source: u64 },
     /// The low bytes of this value.
     Data(u64),
     /// A register to be loaded.

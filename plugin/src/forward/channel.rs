@@ -53,7 +53,6 @@ pub(crate) enum ChannelError {
     /// The server does not offer what is needed.
     #[error("the server refused {what}: {errno}")]
     Refused {
-        /// The request.
         what: &'static str,
         /// Its answer.
         errno: Errno,

@@ -52,7 +52,6 @@ impl ProgramException {
     }
 }
 
-/// An outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Condition code 0.

@@ -190,7 +190,7 @@ fn by_path(
 
 /// How long accesses took, where it is measured.
 fn latencies(report: &Report, put: &mut impl FnMut(std::fmt::Arguments<'_>)) {
-    let name = format_args!("{PREFIX}access_seconds");
+    let name = format!("{PREFIX}access_seconds");
     let mut told = false;
     for function in &report.functions {
         let Some(latencies) = &function.latencies else {

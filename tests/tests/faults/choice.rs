@@ -116,8 +116,8 @@ fn a_fault_that_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "do",
-            json!({ "lose-move": { "eror": true } }),
-            "faults[0].do.lose-move.eror: ",
+            json!({ "lose-move": { "fails": true } }),
+            "faults[0].do.lose-move.fails: ",
         ),
         (
             "do",

@@ -24,7 +24,6 @@ impl Cursor {
     }
 }
 
-/// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cdc {
     /// How far the sender has written into the DMB that the message is in.

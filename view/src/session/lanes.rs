@@ -24,7 +24,6 @@ pub(crate) enum LaneKind {
 pub(crate) struct Lane {
     /// The title above it.
     pub name: String,
-    /// The subject.
     pub kind: LaneKind,
     /// Number of its file.
     pub file: usize,

@@ -73,7 +73,6 @@ pub(crate) struct Row {
     pub time: u64,
     /// Microseconds of its last line.
     pub until: u64,
-    /// The subject.
     pub kind: Kind,
     /// Lane where its arrow begins.
     pub from: u8,
