@@ -83,7 +83,8 @@ impl Pair {
         // Without a peer: this process's own memory is not for the input to write to.
         let socket = Socket::try_from(theirs).expect("a socket");
         let mut connection =
-            Connection::new(socket, hub::Client::new(kind, None), function.clone());
+            Connection::new(socket, hub::Client::new(kind, None), function.clone())
+                .sharing_its_thread();
         let server = tokio::spawn(async move { connection.run().await });
         let client = Client::new(ours, habits, kind);
         Self {

@@ -103,6 +103,14 @@ impl Connection {
         }
     }
 
+    /// Something else on this thread needs it as much: the receive never waits. The client itself
+    /// does in the fuzz targets.
+    #[must_use]
+    pub fn sharing_its_thread(mut self) -> Self {
+        self.pace = Pace::new(false);
+        self
+    }
+
     /// Serves the client until it closes the connection or breaks the protocol.
     pub async fn run(&mut self) -> Result<(), ConnectionError> {
         let function = self.function.clone();
