@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Ratio, Time};
 
-/// What is read of an earlier run's JSON.
+/// The part of an earlier run's JSON that a comparison reads.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Earlier {
     times: Vec<EarlierTime>,

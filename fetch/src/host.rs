@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 
-/// What Rust and Debian call the architectures that QEMU can be fetched for.
+/// Architectures that QEMU can be fetched for: the name in Rust, and the one in Debian.
 const NAMES: [(&str, &str); 3] = [
     ("x86_64", "amd64"),
     ("aarch64", "arm64"),

@@ -1,4 +1,4 @@
-//! What executes the guest: KVM, or QEMU's software emulation (TCG).
+//! KVM or software emulation (TCG) executes the guest.
 
 use clap::ValueEnum;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// What the user asks for.
+/// The accelerator that the user asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Accel {
     /// KVM on an s390x host whose /dev/kvm can be opened, unless a plugin is loaded; else software emulation.
@@ -18,7 +18,7 @@ pub enum Accel {
     Tcg,
 }
 
-/// What executes the guest.
+/// The accelerator that QEMU uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accelerator {
     /// The processor itself.
@@ -45,7 +45,7 @@ pub enum AccelError {
     Device {
         /// The device.
         path: PathBuf,
-        /// What to do.
+        /// The remedy, as a sentence for the user.
         remedy: &'static str,
         /// Why it cannot be opened.
         source: io::Error,
@@ -72,7 +72,7 @@ impl Accelerator {
 }
 
 impl Accel {
-    /// What executes the guest on this host. `plugin` is the flag that loads a plugin, if there is one.
+    /// Chooses the accelerator on this host. `plugin` is the flag that loads a plugin, if there is one.
     ///
     /// # Errors
     /// KVM is asked for and cannot be had.

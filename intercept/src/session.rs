@@ -44,7 +44,7 @@ pub(crate) struct Setting<'a> {
     pub program: &'a Path,
     /// The QEMU to test.
     pub qemu: &'a Qemu,
-    /// What executes the guest.
+    /// The accelerator that QEMU uses.
     pub accelerator: Accelerator,
     pub profile: &'a Profile,
     /// Where files of the run go.

@@ -27,7 +27,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// The parts of a guest.
 #[derive(Debug, Clone)]
 pub struct Recipe {
-    /// What executes the guests.
+    /// The accelerator that QEMU uses.
     pub accelerator: harness::Accelerator,
     /// QEMU.
     pub qemu: PathBuf,

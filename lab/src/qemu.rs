@@ -80,7 +80,7 @@ fn count(index: usize) -> u32 {
 /// The parts of one QEMU's command line.
 #[derive(Debug, Clone)]
 pub(crate) struct CommandLine {
-    /// What executes the guest.
+    /// The accelerator that QEMU uses.
     pub accelerator: Accelerator,
     /// Number of the guest.
     pub guest: usize,

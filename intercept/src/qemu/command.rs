@@ -25,9 +25,9 @@ pub(crate) struct CommandLine {
     pub memory_file: Option<PathBuf>,
     /// The control of QEMU.
     pub control: Control,
-    /// What executes the guest.
+    /// The accelerator that QEMU uses.
     pub accelerator: Accelerator,
-    /// What makes the guest: `-kernel` and so on.
+    /// Arguments that make the guest: `-kernel` and so on.
     pub guest: Vec<OsString>,
     /// The user's own arguments, last.
     pub extra: Vec<OsString>,
