@@ -33,8 +33,6 @@ const FILES: &[(&str, &str)] = &files![
     "fault-repeated-signals",
     "fault-signal-ieq-fails",
     "fault-unknown-events",
-    "fault-unknown-gids",
-    "fault-unreg-dmb-fails",
     "fault-wrong-dmb-bits",
     "four-guests",
     "four-guests-ping",
