@@ -4,7 +4,7 @@
 //! - [`plan`]: the instructions to execute, as data; [`pattern`]: their payloads;
 //! - [`probe`]: the bare-metal guest made from a plan, its machine code by the crate `s390x-asm`;
 //! - [`server`], [`qemu`]: the programs that run, by the crate `harness`; [`events`]: what the device saw;
-//! - [`recording`]: all of it as one file; [`session`] makes one;
+//! - [`recording`]: all of it as one file; [`session`] makes one; [`starts`]: QEMU, again behind each stop;
 //! - [`attribute`], [`expect`], [`verdict`]: whose access it was, what it should have been, what it is;
 //! - [`lengths`]: which lengths of block stores arrive, from a second run;
 //! - [`report`], [`baseline`]: the result for people and programs;
@@ -23,6 +23,7 @@ mod error;
 pub mod events;
 pub mod expect;
 mod folder;
+mod forwarding;
 mod lengths;
 mod observed;
 mod pattern;
@@ -37,6 +38,7 @@ mod select;
 mod server;
 mod session;
 pub mod stand_in;
+mod starts;
 pub mod verdict;
 
 pub use args::{Args, Expect, FailOn, Format};

@@ -5,6 +5,7 @@ use crate::baseline::{Baseline, Comparison};
 use crate::error::Error;
 use crate::expect::Model;
 use crate::folder::Folder;
+use crate::forwarding;
 use crate::plan::Plan;
 use crate::profile::Profile;
 use crate::recording::Recording;
@@ -46,7 +47,7 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         return Ok(Ending::Good);
     }
     if args.defect.as_deref() == Some(LIST_DEFECTS) {
-        print(&session::defects(args, program)?)?;
+        print(&forwarding::defects(args, program)?)?;
         return Ok(Ending::Good);
     }
     let baseline = match &args.baseline {

@@ -1,39 +1,29 @@
-//! One run: server and QEMU started, the guest's results and the device's events put into a recording.
+//! One run as a recording: the guest's results and the device's events, of the probe or of another guest.
 
 use crate::args::Args;
-use crate::attribute;
 use crate::error::Error;
 use crate::events;
 use crate::expect::Model;
+use crate::forwarding::{find_plugin, plugin_task};
 use crate::lengths;
 use crate::observed;
-use crate::plan::{Plan, fid};
-use crate::probe::{Abilities, FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
+use crate::plan::Plan;
 use crate::profile::Profile;
-use crate::qemu::{self, CommandLine, Control, GuestError, GuestMemory, ProbeEnd, Qemu};
-use crate::recording::{
-    Binary, Environment, Piece, Place, Recording, SCHEMA_VERSION, SetupOutcome, Source, Start,
-    Stop, Times,
-};
+use crate::qemu::{self, CommandLine, Control, Qemu};
+use crate::recording::{Environment, Recording, SCHEMA_VERSION, Source, Times};
 use crate::server::Server;
+use crate::starts::Starts;
 use crate::verdict;
-use harness::{Accelerator, Plugin, Task, option};
+use harness::{Accelerator, Plugin, option};
 use std::ffi::OsString;
-use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Vendor and device of an ISM function.
-const ISM: (u16, u16) = (0x1014, 0x04ed);
 
 /// Memory of a guest other than the probe.
 const GUEST_MEMORY: u64 = 512 << 20;
 
 /// Most times that QEMU is started for one plan.
 const STARTS: usize = 64;
-
-/// Most crashes of one plan that gdb is asked about.
-const BACKTRACES: usize = 8;
 
 /// The inputs of a run.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +71,7 @@ fn run_plan(
     folder: &Path,
     starts: usize,
 ) -> Result<Recording, Error> {
-    let session = Session {
+    let session = Starts {
         args: setting.args,
         program: setting.program,
         plan: &plan,
@@ -115,340 +105,6 @@ fn run_plan(
         pieces: all.pieces,
         lengths: None,
     })
-}
-
-/// The plugin's own list of its deliberate defects. Only QEMU can load the plugin and ask it.
-///
-/// # Errors
-/// See [`Error`].
-pub(crate) fn defects(args: &Args, program: &Path) -> Result<String, Error> {
-    let plugin = find_plugin(args, program)?;
-    let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
-    let output = std::process::Command::new(&qemu.path)
-        .arg("-plugin")
-        .arg(plugin.argument(&Task {
-            defect: Some("list".to_owned()),
-            ..Task::default()
-        }))
-        .output()
-        .map_err(|source| Error::File {
-            path: qemu.path.clone(),
-            source,
-        })?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut list = String::new();
-    // QEMU's own last words are that it could not load the plugin.
-    for line in said.lines().filter(|line| !line.starts_with("qemu-")) {
-        list.push_str(line.trim_start_matches("vfio-user-ism-plugin: "));
-        list.push('\n');
-    }
-    Ok(list)
-}
-
-/// The inputs that all starts of one plan share.
-struct Session<'a> {
-    args: &'a Args,
-    program: &'a Path,
-    plan: &'a Plan,
-    plugin: Option<&'a Plugin>,
-    qemu: &'a Qemu,
-    accelerator: Accelerator,
-    folder: &'a Path,
-}
-
-/// The results of all starts.
-#[derive(Default)]
-struct All {
-    time: Duration,
-    binary: Option<Binary>,
-    cases_us: Vec<u64>,
-    facts: FunctionFacts,
-    setup: Vec<SetupOutcome>,
-    outcomes: Vec<Outcome>,
-    last_fences_failed: u8,
-    starts: Vec<Start>,
-    pieces: Vec<Piece>,
-}
-
-/// The results of one start.
-struct One {
-    results: ProbeResults,
-    setup: Vec<String>,
-    pieces: Vec<Piece>,
-    times: Vec<u64>,
-    binary: Option<Binary>,
-    time: Duration,
-    end: ProbeEnd,
-}
-
-impl Session<'_> {
-    fn run(&self, starts: usize) -> Result<All, Error> {
-        let count = self.plan.cases.len();
-        let mut all = All::default();
-        let mut begin = 0;
-        for number in 1..=starts {
-            let folder = match number {
-                1 => self.folder.to_owned(),
-                _ => self.folder.join(format!("start-{number}")),
-            };
-            let one = self.start(&folder, begin)?;
-            let stopped = self.stopped(&one)?;
-            if number == 1 {
-                all.facts = one.results.facts.clone();
-                all.setup = setup_outcomes(&one);
-                all.binary = one.binary.clone();
-            }
-            all.time += one.time;
-            let end = match &stopped {
-                Some((Place::Case(index), _)) => index + 1,
-                Some((Place::Setup(_), _)) => begin,
-                None => count,
-            };
-            all.last_fences_failed = one.results.last_fences_failed;
-            let outcomes = one.results.cases.get(begin..end).unwrap_or_default();
-            all.outcomes.extend_from_slice(outcomes);
-            all.cases_us.extend(case_times(self.plan, &one, begin..end));
-            let pieces = one.pieces.len();
-            all.pieces.extend(one.pieces);
-            let stopped = stopped.map(|(place, stop)| {
-                eprintln!("{}", describe(self.plan, &place, &stop));
-                let stop = self.look_closer(&all.starts, begin, &place, stop);
-                (place, stop)
-            });
-            // Nothing comes behind a set-up that does not end.
-            let over = !matches!(stopped, Some((Place::Case(_), _))) || end == count;
-            all.starts.push(Start {
-                begin,
-                pieces,
-                stopped,
-            });
-            if over {
-                break;
-            }
-            begin = end;
-        }
-        all.outcomes.resize(count, Outcome::default());
-        all.cases_us.resize(count, 0);
-        self.tidy(&mut all);
-        Ok(all)
-    }
-
-    /// Brings what was recorded into the form that does not depend on how often QEMU was started.
-    fn tidy(&self, all: &mut All) {
-        for start in &all.starts {
-            if let Some((Place::Case(index), _)) = start.stopped
-                && let Some(outcome) = all.outcomes.get_mut(index)
-            {
-                outcome.executed = true;
-            }
-        }
-        if let [start] = all.starts.as_slice()
-            && start.stopped.is_none()
-        {
-            all.starts.clear();
-        }
-    }
-
-    /// Runs the plan from case `begin` in a fresh server and QEMU, which keep their files in `folder`.
-    fn start(&self, folder: &Path, begin: usize) -> Result<One, Error> {
-        let memory = GuestMemory::new(Image::MEMORY).map_err(GuestError::Memory)?;
-        let count = self.plan.cases.len();
-        let (plan, image, servers, line) =
-            self.prepare(folder, begin..count, Control::Monitor, &memory)?;
-        let patience = Duration::from_secs(self.args.timeout);
-        let run = qemu::run_probe(self.qemu, &line, folder, &memory, patience);
-        if self.args.keep.is_some() {
-            let dump = memory.dump().map_err(GuestError::Memory)?;
-            write(&folder.join("memory.dump"), &dump)?;
-        }
-        let run = run?;
-        let mut pieces = Vec::new();
-        let mut times = Vec::new();
-        for (function, server) in (0..).zip(&servers) {
-            server.stop();
-            for (time, piece) in events::read_timed(&server.events, function)? {
-                times.push(time);
-                pieces.push(piece);
-            }
-        }
-        Ok(One {
-            results: ProbeResults::read(&run.dump, &image, &plan)?,
-            setup: image.setup,
-            pieces,
-            times,
-            binary: run.binary,
-            time: run.time,
-            end: run.end,
-        })
-    }
-
-    fn prepare(
-        &self,
-        folder: &Path,
-        range: Range<usize>,
-        control: Control,
-        memory: &GuestMemory,
-    ) -> Result<(Plan, Image, Vec<Server>, CommandLine), Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::File {
-            path: folder.to_owned(),
-            source,
-        })?;
-        let cases = self.plan.cases.get(..range.end).unwrap_or_default();
-        let plan = Plan {
-            cases: cases.to_vec(),
-            ..self.plan.clone()
-        };
-        let image = Image::of_plan(
-            &plan,
-            ISM,
-            abilities(self.args, self.accelerator),
-            range.start,
-        )?;
-        let kernel = folder.join("probe.elf");
-        write(&kernel, &image.elf)?;
-        let servers = self.servers(folder, plan.functions())?;
-        let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
-        if let Some(plugin) = self.plugin {
-            let task = plugin_task(self.args, &servers, None);
-            guest.extend(["-plugin".into(), plugin.argument(&task)]);
-        }
-        let line = CommandLine {
-            sockets: servers
-                .iter()
-                .map(|server| server.socket().to_owned())
-                .collect(),
-            memory: memory.length(),
-            memory_file: Some(memory.path()),
-            accelerator: self.accelerator,
-            control,
-            guest,
-            extra: self.args.qemu_arg.clone(),
-        };
-        Ok((plan, image, servers, line))
-    }
-
-    /// A server for each function, so that the functions need no profile of their own.
-    fn servers(&self, folder: &Path, functions: usize) -> Result<Vec<Server>, Error> {
-        let profile = self.args.profile.as_deref();
-        let mut servers = vec![Server::start(self.program, profile, folder)?];
-        for function in 1..functions {
-            let folder = folder.join(format!("function-{function}"));
-            std::fs::create_dir_all(&folder).map_err(|source| Error::File {
-                path: folder.clone(),
-                source,
-            })?;
-            servers.push(Server::start(self.program, profile, &folder)?);
-        }
-        Ok(servers)
-    }
-
-    /// Where and how QEMU stopped, if it stopped while records ran.
-    fn stopped(&self, one: &One) -> Result<Option<(Place, Stop)>, Error> {
-        let place = || {
-            let record = usize::try_from(one.results.progress).unwrap_or(usize::MAX);
-            match one.setup.get(record) {
-                Some(step) => Place::Setup(step.clone()),
-                None => Place::Case(record - one.setup.len()),
-            }
-        };
-        match (&one.end, one.results.state) {
-            (ProbeEnd::Stopped(stop), ProbeState::Running) => {
-                // All cases ran, and QEMU stopped at the last fence.
-                let last = self.plan.cases.len().saturating_sub(1);
-                Ok(Some(match place() {
-                    Place::Case(index) => (Place::Case(index.min(last)), stop.clone()),
-                    step @ Place::Setup(_) => (step, stop.clone()),
-                }))
-            }
-            (ProbeEnd::Stopped(stop), ProbeState::Started | ProbeState::NotStarted) => {
-                Ok(Some((Place::Setup("CLP".into()), stop.clone())))
-            }
-            // QEMU was slow to end, or ended in a way of its own, after the guest had.
-            _ => check(&one.results, &|record| {
-                name_of(record, &one.setup, self.plan)
-            })
-            .map(|()| None),
-        }
-    }
-
-    /// Adds a backtrace to a crash, if there is a debugger.
-    fn look_closer(&self, before: &[Start], begin: usize, place: &Place, stop: Stop) -> Stop {
-        let crashed = |start: &&Start| matches!(start.stopped, Some((_, Stop::Crashed { .. })));
-        let Stop::Crashed {
-            signal: Some(signal),
-            exit_code,
-            words,
-            ..
-        } = stop
-        else {
-            return stop;
-        };
-        let mut backtrace = Vec::new();
-        // An assertion that failed has named its place.
-        let named = words.iter().any(|line| line.contains("Assertion"));
-        if let Some(gdb) = qemu::debugger()
-            && !named
-            && before.iter().filter(crashed).count() < BACKTRACES
-        {
-            let last = match place {
-                Place::Case(index) => *index,
-                Place::Setup(_) => begin,
-            };
-            // The instruction alone, then with all that led to it.
-            backtrace = [last..last + 1, begin..last + 1]
-                .into_iter()
-                .map(|range| self.debug(&gdb, range))
-                .find(|frames| !frames.is_empty())
-                .unwrap_or_default();
-        }
-        Stop::Crashed {
-            signal: Some(signal),
-            exit_code,
-            words,
-            backtrace,
-        }
-    }
-
-    fn debug(&self, gdb: &Path, range: Range<usize>) -> Vec<String> {
-        let folder = self.folder.join("gdb");
-        let Ok(memory) = GuestMemory::new(Image::MEMORY) else {
-            return Vec::new();
-        };
-        let Ok((_, _, _servers, line)) = self.prepare(&folder, range, Control::Alone, &memory)
-        else {
-            return Vec::new();
-        };
-        qemu::backtrace(gdb, self.qemu, &line, &folder, DEBUGGING)
-    }
-}
-
-/// How long gdb may take for one crash; it reads QEMU's symbols first.
-const DEBUGGING: Duration = Duration::from_secs(30);
-
-fn setup_outcomes(one: &One) -> Vec<SetupOutcome> {
-    one.setup
-        .iter()
-        .zip(&one.results.setup)
-        .map(|(name, outcome)| SetupOutcome {
-            name: name.clone(),
-            outcome: outcome.clone(),
-        })
-        .collect()
-}
-
-/// For the terminal, while the run goes on.
-fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
-    let name = match place {
-        Place::Setup(step) => format!("{step}, a step of the set-up"),
-        Place::Case(index) => plan
-            .cases
-            .get(*index)
-            .map_or_else(String::new, |case| case.id.clone()),
-    };
-    match stop {
-        Stop::Crashed { .. } => format!("QEMU crashed at {name}"),
-        Stop::Hung { .. } => format!("the guest hangs at {name}"),
-    }
 }
 
 /// Runs the guest that the command line names, with the observing plugin, and records what it executed.
@@ -535,42 +191,6 @@ fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-/// The abilities that decide which cases run. The software emulation of QEMU up to 11.1 ends when a guest enters access-register mode
-/// (QEMU `target/s390x/cpu.h`, `s390x_env_mmu_index`).
-fn abilities(args: &Args, accelerator: Accelerator) -> Abilities {
-    let kvm = |argument: &OsString| argument.to_string_lossy().contains("kvm");
-    Abilities {
-        unforwarded: args.forward.is_none(),
-        access_registers: args.access_registers
-            || accelerator == Accelerator::Kvm
-            || args.qemu_arg.iter().any(kvm),
-    }
-}
-
-/// The plugin that `args` names, or the one beside the program.
-fn find_plugin(args: &Args, program: &Path) -> Result<Plugin, Error> {
-    let forward = args.forward.as_ref().and_then(Option::as_deref);
-    let named = args.plugin.as_deref().or(forward);
-    Ok(Plugin::find(named, program)?)
-}
-
-/// The plugin forwards the functions' instructions if `args` says so, and writes records to `out`.
-fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -> Task {
-    let channels = servers.iter().map(Server::channel).enumerate();
-    let forward: Vec<_> = channels
-        .filter(|_| args.forward.is_some())
-        .map(|(function, channel)| (channel, fid(function)))
-        .collect();
-    Task {
-        // Only the probe is told everything; Linux would ask for a DMA window that QEMU refuses.
-        clp: (out.is_none() && !forward.is_empty()).then_some("full"),
-        out: out.map(Path::to_owned),
-        moves: args.moves.filter(|_| !forward.is_empty()),
-        forward,
-        defect: args.defect.clone(),
-    }
-}
-
 fn environment(setting: &Setting<'_>) -> Environment {
     let mut executor = setting.qemu.version.clone();
     if setting.accelerator == Accelerator::Kvm {
@@ -591,77 +211,12 @@ fn environment(setting: &Setting<'_>) -> Environment {
     }
 }
 
-/// How long each case took: from its fence to the next one, shared evenly by cases between the same fences.
-fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
-    let mut fences = one
-        .pieces
-        .iter()
-        .zip(&one.times)
-        .filter(|(piece, _)| piece.function == 0 && attribute::is_fence(piece))
-        .map(|(_, time)| *time)
-        .chain(one.times.last().copied());
-    let mut times = vec![0; range.len()];
-    let mut from = fences.next();
-    for batch in plan.batches() {
-        let cases = batch.start.max(range.start)..batch.end.min(range.end);
-        let ran = |index: usize| {
-            let outcome = one.results.cases.get(index);
-            outcome.is_some_and(|outcome| outcome.executed && outcome.fences_failed & 1 == 0)
-        };
-        if cases.is_empty() || !ran(cases.start) {
-            continue;
-        }
-        let to = fences.next();
-        let spent = from.zip(to).map_or(0, |(from, to)| to.saturating_sub(from));
-        from = to;
-        let share = spent / cases.len() as u64;
-        let slots = times.get_mut(cases.start - range.start..cases.end - range.start);
-        for slot in slots.into_iter().flatten() {
-            *slot = share;
-        }
-    }
-    times
-}
-
 fn model(profile: &Profile) -> Model {
     if profile.announced.relaxed {
         Model::Relaxed
     } else {
         Model::Strict
     }
-}
-
-/// The name of a record of the probe: a step of the set-up, or a case.
-fn name_of(record: u64, setup: &[String], plan: &Plan) -> String {
-    let Ok(record) = usize::try_from(record) else {
-        return "unknown".into();
-    };
-    match (setup.get(record), record.checked_sub(setup.len())) {
-        (Some(step), _) => format!("{step} of the set-up"),
-        (None, Some(case)) => plan
-            .cases
-            .get(case)
-            .map_or_else(|| "the end of the plan".into(), |case| case.id.clone()),
-        (None, None) => "unknown".into(),
-    }
-}
-
-fn check(results: &ProbeResults, name_of: &dyn Fn(u64) -> String) -> Result<(), Error> {
-    let reason = match results.state {
-        ProbeState::Done => return Ok(()),
-        ProbeState::NoFunction => "the guest found no function 1014:04ed through CLP".into(),
-        ProbeState::NotEnabled => "the guest could not enable the function through CLP".into(),
-        ProbeState::Crashed { code, address } => format!(
-            "the probe was interrupted by {} at {address:#x}, near {}",
-            crate::expect::exception_name(code),
-            name_of(results.progress)
-        ),
-        ProbeState::NotStarted | ProbeState::Started | ProbeState::Running => format!(
-            "QEMU stopped the guest before its plan was done; the last instruction reached is {}",
-            name_of(results.progress)
-        ),
-    };
-    Err(Error::Probe(reason))
 }
 
 /// Operating system, architecture and byte order.
@@ -677,11 +232,4 @@ fn host() -> String {
         system.sysname().to_string_lossy(),
         system.machine().to_string_lossy()
     )
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(path, bytes).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -7,9 +7,10 @@ use crate::cpu::with_condition_code;
 use ending::{ADDRESSING, SPECIFICATION};
 
 const AT: u64 = 0x1_0000;
-const ENABLED: u32 = 0x8000_0021;
+pub(super) const ENABLED: u32 = 0x8000_0021;
 
-fn site(opcode: &[u8]) -> Site {
+/// An instruction that stands at [`AT`].
+pub(super) fn site(opcode: &[u8]) -> Site {
     Site {
         address: AT,
         opcode: opcode.to_vec(),
@@ -37,21 +38,22 @@ fn request(handle: u32, pcias: u64, length: u64) -> u64 {
 
 /// One function, listed and enabled.
 fn forwarder(server: &FakeServer) -> Forwarder {
-    let forwarder = Forwarder::connect(
-        &[Forward {
-            socket: server.path.clone(),
-            selector: Selector::Fid(8),
-        }],
-        Clp::Linux,
-        Moves::Waited,
-    )
-    .unwrap();
+    forwarder_with(server, Moves::Waited)
+}
+
+/// The same, with moves that wait or do not.
+pub(super) fn forwarder_with(server: &FakeServer, moves: Moves) -> Forwarder {
+    let forward = Forward {
+        socket: server.path.clone(),
+        selector: Selector::Fid(8),
+    };
+    let forwarder = Forwarder::connect(&[forward], Clp::Linux, moves).unwrap();
     enable(&forwarder, ENABLED);
     forwarder
 }
 
 /// A CLP list with the function under this handle.
-fn enable(forwarder: &Forwarder, handle: u32) {
+pub(super) fn enable(forwarder: &Forwarder, handle: u32) {
     let mut request = [0; 32];
     request[..4].copy_from_slice(&[0, 32, 0, 2]);
     let mut response = [0; 48];

@@ -6,50 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use super::*;
-use crate::args::{Clp, Forward, Selector};
 use crate::cpu::fake::{FakeCpu, PSW_64_DAT};
 use crate::cpu::with_condition_code;
 use crate::forward::Done;
 use crate::forward::ending::OPERAND;
 use crate::forward::fake_server::{FakeServer, REGISTER, Reaction};
+use crate::forward::tests::{ENABLED, enable, forwarder_with, site};
 use crate::record::{InstructionResult, Operands, Outcome};
 
-const HANDLE: u32 = 0x8000_0021;
 const DMB: u64 = 0xD000_0000_0000;
 const SIGNAL: u64 = 1 << 23;
 const SOURCE: u64 = 0x100;
 const CONTROL_BLOCK: u64 = 0x600;
-
-fn site(opcode: &[u8]) -> Site {
-    Site {
-        address: 0x1_0000,
-        opcode: opcode.to_vec(),
-        instruction: Instruction::decode(opcode).unwrap(),
-    }
-}
-
-fn forwarder(server: &FakeServer, moves: Moves) -> Forwarder {
-    let forward = Forward {
-        socket: server.path.clone(),
-        selector: Selector::Fid(8),
-    };
-    let forwarder = Forwarder::connect(&[forward], Clp::Linux, moves).unwrap();
-    list(&forwarder, HANDLE);
-    forwarder
-}
-
-/// A CLP list with the function under this handle.
-fn list(forwarder: &Forwarder, handle: u32) {
-    let mut request = [0; 32];
-    request[..4].copy_from_slice(&[0, 32, 0, 2]);
-    let mut response = [0; 48];
-    response[..4].copy_from_slice(&[0, 48, 0, 0x10]);
-    response[31] = 16;
-    response[32..36].copy_from_slice(&[0x04, 0xED, 0x10, 0x14]);
-    response[40..44].copy_from_slice(&8_u32.to_be_bytes());
-    response[44..48].copy_from_slice(&handle.to_be_bytes());
-    assert_eq!(forwarder.learn(&request, &response), [""; 0]);
-}
 
 /// A guest of one vCPU.
 struct Guest<'a> {
@@ -75,13 +43,13 @@ impl<'a> Guest<'a> {
     fn store(&mut self, pcias: u64, offset: u64, bytes: &[u8]) -> Done {
         let at = SOURCE as usize;
         self.cpu.virtual_memory[at..at + bytes.len()].copy_from_slice(bytes);
-        self.cpu.gprs[2] = u64::from(HANDLE) << 32 | pcias << 16 | bytes.len() as u64;
+        self.cpu.gprs[2] = u64::from(ENABLED) << 32 | pcias << 16 | bytes.len() as u64;
         self.cpu.gprs[3] = offset;
         self.run(&site(&[0xEB, 0x23, 0x50, 0, 0, 0xD0]))
     }
 
     fn load(&mut self) -> Done {
-        self.cpu.gprs[4] = u64::from(HANDLE) << 32 | 2 << 16 | 8;
+        self.cpu.gprs[4] = u64::from(ENABLED) << 32 | 2 << 16 | 8;
         self.cpu.gprs[6] = 0;
         self.cpu.gprs[5] = 0;
         let done = self.run(&site(&[0xB9, 0xD2, 0, 0x14]));
@@ -91,7 +59,7 @@ impl<'a> Guest<'a> {
 
     /// An MPCIFC, if it is not left to QEMU.
     fn modify_controls(&mut self, operation: u64) -> Option<Ending> {
-        self.cpu.gprs[2] = u64::from(HANDLE) << 32 | operation;
+        self.cpu.gprs[2] = u64::from(ENABLED) << 32 | operation;
         self.cpu.gprs[7] = CONTROL_BLOCK;
         let site = site(&[0xE3, 0x20, 0x70, 0, 0, 0xD0]);
         self.forwarder.reset_error(&self.cpu, &site)
@@ -108,7 +76,7 @@ impl<'a> Guest<'a> {
             opcode: HexBytes(Vec::new()),
             psw_addr: Hex(0),
             operands: Operands {
-                handle: Some(Hex(u64::from(HANDLE))),
+                handle: Some(Hex(u64::from(ENABLED))),
                 address: Some(Hex(CONTROL_BLOCK)),
                 bytes: Some(HexBytes(block)),
                 ..Operands::default()
@@ -154,7 +122,7 @@ fn payloads(server: &FakeServer) -> Vec<Vec<u8>> {
 #[test]
 fn a_move_of_known_outcome_ends_before_its_answer_and_carries_the_bytes_of_its_time() {
     let (server, release) = held(1);
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     // The server answers none of them but the first. Each overwrites the bytes of the one before.
     for byte in 0..20 {
@@ -186,7 +154,7 @@ fn what_observes_is_sent_after_the_answers_to_all_moves() {
             count.fetch_add(1, Ordering::SeqCst);
             Reaction::Done
         });
-        let forwarder = forwarder(&server, Moves::Posted);
+        let forwarder = forwarder_with(&server, Moves::Posted);
         let mut guest = Guest::new(&forwarder);
         for _ in 0..10 {
             guest.store(0, DMB | 32, &[7; 8]);
@@ -209,7 +177,7 @@ fn so_many_moves_are_under_way_and_no_more() {
         answered += 1;
         Reaction::Done
     });
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     for _ in 0..1000 {
         guest.store(0, DMB, &[7; 2000]);
@@ -223,7 +191,7 @@ fn so_many_moves_are_under_way_and_no_more() {
 #[test]
 fn a_command_makes_every_outcome_unknown_again() {
     let (server, release) = held(2);
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     guest.store(2, 0, &[2; 8]);
@@ -239,7 +207,7 @@ fn a_command_makes_every_outcome_unknown_again() {
 #[test]
 fn moves_without_a_signal_alone_can_be_posted() {
     let (server, release) = held(2);
-    let forwarder = forwarder(&server, Moves::Data);
+    let forwarder = forwarder_with(&server, Moves::Data);
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     guest.store(0, DMB | SIGNAL, &[2; 8]);
@@ -259,7 +227,7 @@ fn moves_without_a_signal_alone_can_be_posted() {
 fn a_late_refusal_leads_to_the_error_state_until_the_guest_resets_it() {
     for (first, second) in [(RESET_ERROR, None), (RESET_BLOCK, Some(RESET_ERROR))] {
         let (server, release) = held(1);
-        let forwarder = forwarder(&server, Moves::Posted);
+        let forwarder = forwarder_with(&server, Moves::Posted);
         let mut guest = Guest::new(&forwarder);
         guest.store(0, DMB | 32, &[1; 8]);
         assert_eq!(
@@ -303,7 +271,7 @@ fn a_late_refusal_leads_to_the_error_state_until_the_guest_resets_it() {
 #[test]
 fn a_wrong_control_block_is_left_to_qemu() {
     let (server, release) = held(1);
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     release.send(Reaction::Refuse(5)).unwrap();
@@ -322,7 +290,7 @@ fn a_wrong_control_block_is_left_to_qemu() {
 #[test]
 fn a_function_that_is_disabled_leaves_its_error_state() {
     let (server, release) = held(1);
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     release.send(Reaction::Refuse(22)).unwrap();
@@ -331,15 +299,15 @@ fn a_function_that_is_disabled_leaves_its_error_state() {
     let problems = forwarder.settle();
     assert!(problems[0].contains("error state"), "{problems:?}");
     assert_eq!(forwarder.settle(), [""; 0], "it is told once");
-    list(&forwarder, HANDLE & !(1 << 31));
-    list(&forwarder, HANDLE);
+    enable(&forwarder, ENABLED & !(1 << 31));
+    enable(&forwarder, ENABLED);
     assert_eq!(guest.store(0, DMB | 32, &[3; 8]).ending, Ending::Done);
 }
 
 #[test]
 fn a_move_that_comes_after_its_dmb_is_gone_is_no_error_of_the_function() {
     let (server, release) = held(1);
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     for _ in 0..2 {
@@ -358,7 +326,7 @@ fn a_move_that_comes_after_its_dmb_is_gone_is_no_error_of_the_function() {
 #[test]
 fn a_server_that_goes_while_moves_are_under_way_is_told_at_the_next_instruction() {
     let (server, release) = held(1);
-    let forwarder = forwarder(&server, Moves::Posted);
+    let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     guest.store(0, DMB | 32, &[2; 8]);
@@ -382,7 +350,7 @@ fn order_and_bytes_are_the_same_whether_moves_wait_or_not() {
                 false => Reaction::Done,
             }
         });
-        let forwarder = forwarder(&server, moves);
+        let forwarder = forwarder_with(&server, moves);
         let mut guest = Guest::new(&forwarder);
         for step in 0..500_u64 {
             let byte = step as u8;
