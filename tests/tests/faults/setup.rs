@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+
 use vfio_user_ism_tests::daemon::Stopped;
-use vfio_user_ism_tests::driver::FIRST_INDEX;
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::driver::{FIRST_INDEX, header};
+use vfio_user_ism_tests::wire::{Message, eventually};
 use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
 
 /// GIDs of the two functions.
@@ -21,6 +22,14 @@ pub(crate) fn profile(faults: &[Value]) -> Value {
         "functions": [function(0), function(1)],
         "faults": faults,
     })
+}
+
+/// Starts a command without loading its response. The reply is that to the header's store.
+pub(crate) fn start(driver: &mut Driver, code: u32, payload: &[u8]) -> Message {
+    if !payload.is_empty() {
+        driver.store(2, 8, payload).ok();
+    }
+    driver.store(2, 0, &header(code, 8 + payload.len() as u16))
 }
 
 /// Two drivers that have probed, and a DMB of the second one into which the first one writes.

@@ -7,7 +7,7 @@ use vfio_user_ism_tests::errno::EIO;
 use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Bytes, Client, Driver, Via};
 
-use crate::setup::{GIDS, Pair};
+use crate::setup::{GIDS, Pair, start};
 
 /// VFIO_PCI_ERR_IRQ_INDEX.
 const ERROR_IRQ: u32 = 3;
@@ -16,6 +16,13 @@ const ERROR_IRQ: u32 = 3;
 fn reaches(pair: &mut Pair) -> bool {
     let payload = Bytes::new().be64(GIDS[1]).be32(0).be32(0);
     pair.writer.run(code::QUERY_RGID, payload).code == 0
+}
+
+/// Whether the function carried out ADD_VLAN_ID, by the event file.
+fn ran(pair: Pair) -> bool {
+    let stopped = pair.stop();
+    let mut commands = stopped.events_named("command");
+    commands.any(|event| event["name"] == "ADD_VLAN_ID")
 }
 
 #[test]
@@ -40,19 +47,10 @@ fn the_error_state_comes_before_or_after_a_command() {
     for (moment, done) in [("before", false), ("after", true)] {
         let mut pair = Pair::with(&[json!({ "id": "it", "on": { "command": "ADD_VLAN_ID" },
             "do": { "error-state": { "moment": moment } }, "limit": 1 })]);
-        pair.writer.store(2, 8, &Bytes::new().be64(5).0).ok();
-        let store = pair.writer.store(
-            2,
-            0,
-            &vfio_user_ism_tests::driver::header(code::ADD_VLAN_ID, 16),
-        );
+        let store = start(&mut pair.writer, code::ADD_VLAN_ID, &Bytes::new().be64(5).0);
         assert_eq!(store.errno(), if done { None } else { Some(EIO) });
         pair.writer.client.read(2, 0, 8).refused(EIO);
-        let stopped = pair.stop();
-        let ran = stopped
-            .events_named("command")
-            .any(|event| event["name"] == "ADD_VLAN_ID");
-        assert_eq!(ran, done);
+        assert_eq!(ran(pair), done);
     }
 }
 
@@ -110,20 +108,9 @@ fn a_function_is_gone_in_the_middle_of_a_command() {
             json!({ "id": "it", "on": { "function": "ism0", "command": "ADD_VLAN_ID" },
             "do": { "vanish": { "moment": moment } }, "limit": 1 }),
         ]);
-        pair.writer.store(2, 8, &Bytes::new().be64(5).0).ok();
-        pair.writer
-            .store(
-                2,
-                0,
-                &vfio_user_ism_tests::driver::header(code::ADD_VLAN_ID, 16),
-            )
-            .ok();
+        start(&mut pair.writer, code::ADD_VLAN_ID, &Bytes::new().be64(5).0).ok();
         assert_eq!(pair.writer.client.read(2, 0, 8).data(), [0xff; 8]);
-        let stopped = pair.stop();
-        let ran = stopped
-            .events_named("command")
-            .any(|event| event["name"] == "ADD_VLAN_ID");
-        assert_eq!(ran, done);
+        assert_eq!(ran(pair), done);
     }
 }
 

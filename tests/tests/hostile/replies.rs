@@ -37,14 +37,19 @@ fn still_waits(guest: &mut Lender) -> bool {
     guest.asked().is_empty()
 }
 
-#[test]
-fn a_reply_that_answers_something_else_is_ignored() {
-    let (daemon, mut guest, token, mut other) = pair();
+/// Stores eight fives to the buffer; returns what the server then asks of the guest.
+fn move_of_fives(guest: &mut Lender, token: u64) -> Message {
     guest
         .client
         .write(0, target(token, 0, false, 0), &[5; 8])
         .ok();
-    let asked = guest.asked().remove(0);
+    guest.asked().remove(0)
+}
+
+#[test]
+fn a_reply_that_answers_something_else_is_ignored() {
+    let (daemon, mut guest, token, mut other) = pair();
+    let asked = move_of_fives(&mut guest, token);
     assert_eq!(asked.command, command::DMA_READ);
     let right = [&asked.body[..], &[0; 8]].concat();
     for (id, number) in [
@@ -191,11 +196,7 @@ fn a_flood_of_replies_to_nothing_is_passed_over_and_hardly_logged() {
 #[test]
 fn half_a_reply_holds_up_its_own_connection_only() {
     let (daemon, mut guest, token, mut other) = pair();
-    guest
-        .client
-        .write(0, target(token, 0, false, 0), &[5; 8])
-        .ok();
-    let asked = guest.asked().remove(0);
+    let asked = move_of_fives(&mut guest, token);
     let whole = message(
         asked.id,
         asked.command,
