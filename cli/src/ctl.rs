@@ -57,11 +57,7 @@ enum Request {
     /// Print the metrics, as Prometheus text.
     Metrics,
     /// Print events as they come, one JSON object a line, until the server ends.
-    Events {
-        /// For those who expect the flag: events are always followed.
-        #[arg(long)]
-        follow: bool,
-    },
+    Events,
     /// Send JSON requests from stdin, one a line, and print the answers.
     Raw,
     /// Print the JSON schema of a request.
@@ -92,7 +88,7 @@ pub(crate) fn ctl(args: &Args) -> Result<ExitCode, Failure> {
         }
         Request::Report | Request::Counts => json!({ "request": "report" }),
         Request::Metrics => json!({ "request": "metrics" }),
-        Request::Events { .. } => json!({ "request": "events" }),
+        Request::Events => json!({ "request": "events" }),
     };
     let mut server = Server::connect(args)?;
     let answer = server.ask(&request)?;
@@ -105,7 +101,7 @@ pub(crate) fn ctl(args: &Args) -> Result<ExitCode, Failure> {
         Request::Report => print(&pretty(&answer["report"])),
         Request::Counts => print(&pretty(&counts(&answer["report"]))),
         Request::Metrics => print(answer["metrics"].as_str().unwrap_or_default()),
-        Request::Events { .. } => server.events(),
+        Request::Events => server.events(),
         _ => Ok(ExitCode::SUCCESS),
     }
 }

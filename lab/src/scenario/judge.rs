@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::drive;
@@ -12,8 +13,8 @@ use crate::splat;
 
 /// How long the server may take to drop what a driver, or a guest, gave back.
 const DROPPED: Duration = Duration::from_secs(30);
-/// Severities of which a broken rule counts.
-const COUNTED: [&str; 2] = ["warn", "reject"];
+/// Severity of a rule that may be broken.
+const QUIET: &str = "note";
 /// Prints the SMC-D sockets of the guest that are no listeners, a line each.
 const SOCKETS: &str = "smcd-tool info | tr '{' '\\n' | grep '\"mode\":\"smcd\"'; :";
 
@@ -266,7 +267,10 @@ impl Stage<'_> {
             Ok(report) => report,
             Err(error) => return self.failures.push(error.to_string()),
         };
-        let broken = newly_broken(&self.before, &report);
+        let broken = match newly_broken(&self.before, &report) {
+            Ok(broken) => broken,
+            Err(error) => return self.failures.push(format!("the server's report: {error}")),
+        };
         let expected = &self.scenario.expect.rules_broken;
         for (rule, said) in &broken {
             let allowed = &self.scenario.expect.rules_allowed;
@@ -303,40 +307,57 @@ const DRIVER_HOLDS: [&str; 3] = ["dmbs", "sba", "ieq"];
 /// the next client resets it.
 const GUEST_HOLDS: [&str; 4] = ["connected", "dma_maps", "guest_files", "eventfds"];
 
-/// Rules that were broken between two reports, as far as they count: id, and a sentence.
-fn newly_broken(before: &Value, after: &Value) -> Vec<(String, String)> {
-    let rules = |report: &Value, number: usize| -> Vec<Value> {
-        report["functions"][number]["rules"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    };
-    let count = after["functions"].as_array().map_or(0, Vec::len);
+/// The part of the server's report that tells of rules.
+#[derive(Debug, Default, Deserialize)]
+struct Rules {
+    functions: Vec<FunctionRules>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FunctionRules {
+    name: String,
+    rules: Vec<Broken>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Broken {
+    rule: String,
+    severity: String,
+    violations: u64,
+    caused: u64,
+}
+
+impl Broken {
+    /// A violation that an injected fault caused is no driver's.
+    fn times(&self) -> u64 {
+        self.violations.saturating_sub(self.caused)
+    }
+}
+
+/// Rules that were broken between two reports, as far as they count: id, and a sentence. `before` is null
+/// for a server that has just been started.
+///
+/// # Errors
+/// A report has another form.
+fn newly_broken(before: &Value, after: &Value) -> serde_json::Result<Vec<(String, String)>> {
+    let before = Option::<Rules>::deserialize(before)?.unwrap_or_default();
+    let after = Rules::deserialize(after)?;
     let mut broken = Vec::new();
-    for number in 0..count {
-        let earlier = rules(before, number);
-        for rule in rules(after, number) {
-            // A violation that an injected fault caused is no driver's.
-            let times = |rule: &Value| {
-                let count = |key: &str| rule[key].as_u64().unwrap_or_default();
-                count("violations").saturating_sub(count("caused"))
-            };
-            let was = earlier
-                .iter()
-                .find(|each| each["rule"] == rule["rule"])
-                .map_or(0, times);
-            let severity = rule["severity"].as_str().unwrap_or_default();
-            if times(&rule) > was && COUNTED.contains(&severity) {
-                let id = rule["rule"].as_str().unwrap_or_default().to_owned();
-                let name = after["functions"][number]["name"]
-                    .as_str()
-                    .unwrap_or_default();
-                let said = format!("{name}: rule {id} ({severity}) is broken");
-                broken.push((id, said));
+    for (number, function) in after.functions.iter().enumerate() {
+        let earlier = before.functions.get(number);
+        for rule in &function.rules {
+            let mut old = earlier.iter().flat_map(|function| &function.rules);
+            let was = old.find(|each| each.rule == rule.rule);
+            if rule.times() > was.map_or(0, Broken::times) && rule.severity != QUIET {
+                let said = format!(
+                    "{}: rule {} ({}) is broken",
+                    function.name, rule.rule, rule.severity
+                );
+                broken.push((rule.rule.clone(), said));
             }
         }
     }
-    broken
+    Ok(broken)
 }
 
 #[cfg(test)]
@@ -348,14 +369,17 @@ mod tests {
     fn only_new_and_serious_violations_count() {
         let report = |a: u64, b: u64| {
             json!({ "functions": [{ "name": "ism0", "rules": [
-                { "rule": "a", "severity": "warn", "violations": a },
-                { "rule": "b", "severity": "note", "violations": b },
+                { "rule": "a", "severity": "warn", "violations": a, "caused": 0 },
+                { "rule": "b", "severity": "note", "violations": b, "caused": 0 },
+                { "rule": "c", "severity": "warn", "violations": b, "caused": b },
             ]}]})
         };
-        assert_eq!(newly_broken(&report(1, 0), &report(1, 5)), []);
-        let broken = newly_broken(&report(1, 0), &report(2, 0));
+        assert_eq!(newly_broken(&report(1, 0), &report(1, 5)).unwrap(), []);
+        let broken = newly_broken(&report(1, 0), &report(2, 0)).unwrap();
         assert_eq!(broken[0].0, "a");
         assert_eq!(broken[0].1, "ism0: rule a (warn) is broken");
-        assert_eq!(newly_broken(&json!(null), &report(1, 0)).len(), 1);
+        assert_eq!(newly_broken(&json!(null), &report(1, 0)).unwrap().len(), 1);
+        // A report that is not understood is no silence.
+        assert!(newly_broken(&json!(null), &json!({ "functions": [{}] })).is_err());
     }
 }

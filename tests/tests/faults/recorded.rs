@@ -221,7 +221,7 @@ fn events_are_followed_without_a_file() {
 fn ctl_prints_events_until_the_server_ends() {
     let (daemon, socket) = served(&[], &[]);
     let mut command = program::command();
-    command.arg("ctl").arg(&socket).args(["events", "--follow"]);
+    command.arg("ctl").arg(&socket).arg("events");
     let mut child = Running(command.stdout(Stdio::piped()).spawn().unwrap());
     let stdout = child.0.stdout.take().unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
