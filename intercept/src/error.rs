@@ -4,7 +4,7 @@ use crate::attribute::FenceError;
 use crate::baseline::BaselineError;
 use crate::events::EventsError;
 use crate::observed::ObservedError;
-use crate::plan::PlanError;
+use crate::plan::load::PlanError;
 use crate::probe::{ImageError, ResultsError};
 use crate::profile::ProfileError;
 use crate::qemu::{GuestError, LocateError};

@@ -5,7 +5,7 @@ use crate::lengths::Lengths;
 use crate::plan::hex;
 use crate::plan::{Announced, Plan};
 use crate::probe::{FunctionFacts, Outcome};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -67,7 +67,7 @@ pub struct Piece {
     /// Offset in it.
     pub offset: u64,
     /// Bytes, as they travelled: stored, or the answer to a load.
-    #[serde(serialize_with = "write_hex", deserialize_with = "read_hex")]
+    #[serde(with = "hex")]
     pub bytes: Vec<u8>,
     /// `accepted`, or why the device refused it.
     pub result: String,
@@ -89,16 +89,6 @@ impl Piece {
     pub fn accepted(&self) -> bool {
         self.result == "accepted"
     }
-}
-
-fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(bytes))
-}
-
-fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    hex::decode(&text)
-        .ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
 }
 
 /// Where a run took place.

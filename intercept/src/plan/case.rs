@@ -1,101 +1,13 @@
 //! One case: an instruction, its operands and its payload.
 
 use super::fact::Fact;
+use super::instruction::Instruction;
+use super::payload::Payload;
 use crate::probe::{clp, fib};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a CHSC command block.
 pub const CHSC_BLOCK: usize = 4096;
-
-/// Which instruction a case executes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Instruction {
-    /// Store block.
-    Pcistb,
-    /// Store 1 to 8 bytes of a register.
-    Pcistg,
-    /// Load 1 to 8 bytes into a register.
-    Pcilg,
-    /// Store block, MIO form.
-    Pcistbi,
-    /// Store, MIO form.
-    Pcistgi,
-    /// Load, MIO form.
-    Pcilgi,
-    /// MIO write barrier.
-    Pciwb,
-    /// Refresh translations.
-    Rpcit,
-    /// Modify function controls.
-    Mpcifc,
-    /// Store function controls.
-    Stpcifc,
-    /// Call logical processor: list, query, enable and disable functions.
-    Clp,
-    /// Set interruption controls.
-    Sic,
-    /// Channel subsystem call: store event information, which tells of PCI events.
-    Chsc,
-}
-
-impl Instruction {
-    /// The conventional mnemonic, in lower case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pcistb => "pcistb",
-            Self::Pcistg => "pcistg",
-            Self::Pcilg => "pcilg",
-            Self::Pcistbi => "pcistbi",
-            Self::Pcistgi => "pcistgi",
-            Self::Pcilgi => "pcilgi",
-            Self::Pciwb => "pciwb",
-            Self::Rpcit => "rpcit",
-            Self::Mpcifc => "mpcifc",
-            Self::Stpcifc => "stpcifc",
-            Self::Clp => "clp",
-            Self::Sic => "sic",
-            Self::Chsc => "chsc",
-        }
-    }
-
-    /// Whether it belongs to the memory I/O facility, which ISM functions do not offer.
-    #[must_use]
-    pub const fn is_mio(self) -> bool {
-        matches!(
-            self,
-            Self::Pcistbi | Self::Pcistgi | Self::Pcilgi | Self::Pciwb
-        )
-    }
-
-    /// Whether its second operand is a block in guest memory.
-    #[must_use]
-    pub const fn has_block(self) -> bool {
-        matches!(self, Self::Pcistb | Self::Pcistbi | Self::Mpcifc) || self.writes_block()
-    }
-
-    /// Whether it writes to guest memory.
-    #[must_use]
-    pub const fn writes_block(self) -> bool {
-        matches!(self, Self::Stpcifc | Self::Clp | Self::Chsc)
-    }
-
-    /// Whether it stores to, or loads from, a function's memory.
-    #[must_use]
-    pub const fn moves(self) -> bool {
-        matches!(self, Self::Pcistb | Self::Pcistg | Self::Pcilg)
-    }
-
-    /// Bytes of its machine code.
-    #[must_use]
-    pub const fn size(self) -> u8 {
-        match self {
-            Self::Pcistb | Self::Pcistbi | Self::Mpcifc | Self::Stpcifc | Self::Sic => 6,
-            _ => 4,
-        }
-    }
-}
 
 /// The origin of a case's offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,16 +36,6 @@ pub enum Handle {
     Stale,
     /// Zero.
     Zero,
-}
-
-/// The bytes a store carries, or the control block of MPCIFC.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Payload {
-    /// The pattern of [`crate::pattern`], tagged with the case's place in the plan.
-    #[default]
-    Pattern,
-    /// These bytes.
-    Bytes(Vec<u8>),
 }
 
 /// A value known only when the probe runs.
@@ -297,7 +199,7 @@ pub struct Case {
     #[serde(default, skip_serializing_if = "is_default")]
     pub handle: Handle,
     /// Bytes to store: `"pattern"`, or hexadecimal digits.
-    #[serde(default, skip_serializing_if = "is_default", with = "super::hex")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub payload: Payload,
     /// Part of the payload that only the running probe knows.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -5,7 +5,7 @@
 
 use super::hex;
 use crate::probe::clp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 /// PCI function type of ISM.
 const ISM: u8 = 5;
@@ -36,7 +36,7 @@ pub struct Announced {
     /// Number of interrupts.
     pub interrupts: u16,
     /// Utility string in EBCDIC; empty if there is none.
-    #[serde(serialize_with = "write_hex", deserialize_with = "read_hex")]
+    #[serde(with = "hex")]
     pub utility_string: Vec<u8>,
 }
 
@@ -57,16 +57,6 @@ impl Default for Announced {
             utility_string: Vec::new(),
         }
     }
-}
-
-fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(bytes))
-}
-
-fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    hex::decode(&text)
-        .ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
 }
 
 /// One fact in the response to a CLP call.

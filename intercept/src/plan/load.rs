@@ -1,16 +1,13 @@
 //! Plans from JSON, with errors that name the file, the key and what was expected.
 
 use super::{
-    CHSC_BLOCK, Case, FENCE_OFFSET, Instruction, Operand, Payload, Plan, SCHEMA_VERSION,
+    CHSC_BLOCK, Case, FENCE_OFFSET, Instruction, MAX_CASES, Operand, Payload, Plan, SCHEMA_VERSION,
     Translation,
 };
 use crate::probe::{fib, layout};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
-
-/// Most cases a plan may have; the probe's tables have room for so many.
-pub const MAX_CASES: usize = 8192;
 
 /// Why a plan cannot be used.
 #[derive(Debug, Error)]

@@ -5,21 +5,23 @@
 //! - `load`: plans from JSON, checked;
 //! - `builtin`: the default plan, group by group;
 //! - `random`: plans from a seed;
-//! - `hex`: payload bytes in JSON.
+//! - `instruction`, `payload`: its parts; `hex`: bytes in JSON.
 
 mod builtin;
 mod case;
 mod fact;
 pub(crate) mod hex;
-mod load;
+mod instruction;
+pub mod load;
+mod payload;
 mod random;
 
 pub use case::{
-    Base, CHSC_BLOCK, Carrier, Case, Handle, Instruction, Only, Operand, Patch, Payload,
-    Translation, Variable,
+    Base, CHSC_BLOCK, Carrier, Case, Handle, Only, Operand, Patch, Translation, Variable,
 };
 pub use fact::{Announced, Fact, Field, fid, uid};
-pub use load::{MAX_CASES, PlanError};
+pub use instruction::Instruction;
+pub use payload::Payload;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Where the probe's fence loads from config space; no case may load there.
 pub const FENCE_OFFSET: u64 = 0x2c;
+
+/// Most cases a plan may have; the probe's tables have room for so many.
+pub const MAX_CASES: usize = 8192;
 
 /// Cases in the order of execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +51,12 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        builtin::plan()
+        Self {
+            schema_version: SCHEMA_VERSION,
+            name: "default".into(),
+            seed: None,
+            cases: builtin::cases(),
+        }
     }
 }
 
@@ -54,7 +64,12 @@ impl Plan {
     /// `count` cases drawn from `seed`; the same arguments give the same plan on every machine.
     #[must_use]
     pub fn random(count: usize, seed: u64) -> Self {
-        random::plan(count, seed)
+        Self {
+            schema_version: SCHEMA_VERSION,
+            name: "random".into(),
+            seed: Some(seed),
+            cases: random::cases(count.clamp(1, MAX_CASES), seed),
+        }
     }
 
     /// The plan as JSON text, which [`Plan::from_json`] reads back.

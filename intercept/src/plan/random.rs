@@ -1,6 +1,7 @@
 //! Plans from a seed.
 
-use super::{Base, Case, Handle, Instruction, Plan, SCHEMA_VERSION};
+use super::case::{Base, Case, Handle};
+use super::instruction::Instruction;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
 struct Draw(u64);
@@ -31,17 +32,9 @@ impl Draw {
 const LENGTHS: [u64; 16] = [1, 2, 3, 4, 7, 8, 9, 12, 16, 24, 32, 64, 128, 136, 256, 4096];
 const GAPS: [u64; 10] = [0, 0, 1, 4, 7, 8, 16, 4080, 4088, 4095];
 
-pub(super) fn plan(count: usize, seed: u64) -> Plan {
+pub(super) fn cases(count: usize, seed: u64) -> Vec<Case> {
     let mut draw = Draw(seed);
-    let cases = (0..count.clamp(1, super::load::MAX_CASES))
-        .map(|index| case(&mut draw, index))
-        .collect();
-    Plan {
-        schema_version: SCHEMA_VERSION,
-        name: "random".into(),
-        seed: Some(seed),
-        cases,
-    }
+    (0..count).map(|index| case(&mut draw, index)).collect()
 }
 
 fn case(draw: &mut Draw, index: usize) -> Case {

@@ -1,7 +1,7 @@
 //! How one instruction went, as the guest saw it.
 
 use crate::plan::hex;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 /// Program interruption codes after which the translation-exception identification tells the address (z/Architecture
 /// Principles of Operation, chapter 3, "Assigned Storage Locations").
@@ -78,20 +78,10 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Change>,
     /// The block in guest memory afterwards, of an instruction that writes one.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        serialize_with = "write_hex",
-        deserialize_with = "read_hex"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub block: Vec<u8>,
     /// The bytes behind that block, if they changed.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        serialize_with = "write_hex",
-        deserialize_with = "read_hex"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub behind: Vec<u8>,
     /// First bytes of the interrupt summary and of each function's bit vector.
     #[serde(default, skip_serializing_if = "is_clear")]
@@ -111,16 +101,6 @@ fn is_zero(value: &u8) -> bool {
 
 fn is_clear(value: &[u8; 3]) -> bool {
     *value == [0; 3]
-}
-
-fn write_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(bytes))
-}
-
-fn read_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    hex::decode(&text)
-        .ok_or_else(|| D::Error::custom("expected an even number of hexadecimal digits"))
 }
 
 impl Outcome {

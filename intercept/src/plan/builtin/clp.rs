@@ -1,6 +1,9 @@
 //! CLP: what it tells of the functions, and how it refuses.
 
-use crate::plan::{Case, Fact, Instruction, Patch, Payload, Variable};
+use crate::plan::case::{Case, Patch, Variable};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 use crate::probe::clp;
 
 const GROUP: &str = "clp";

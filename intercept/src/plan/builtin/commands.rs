@@ -1,7 +1,9 @@
 //! ISM commands, in the exact instruction sequence of the Linux driver (Linux `drivers/s390/net/ism_drv.c`, `ism_cmd`):
 //! the payload at offset 8, the header at offset 0, then loads of the response in ascending doublewords.
 
-use crate::plan::{Case, Instruction, Only, Patch, Payload, Variable};
+use crate::plan::case::{Case, Only, Patch, Variable};
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 use crate::probe::layout::{IEQ_ADDRESS, IEQ_LENGTH, SBA_ADDRESS, SECOND_DMB_ADDRESS};
 
 const GROUP: &str = "linux-command";

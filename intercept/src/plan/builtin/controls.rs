@@ -2,7 +2,9 @@
 //!
 //! The last ones take the function's interrupt and translation away, and give them back.
 
-use crate::plan::{Case, Handle, Instruction, Only, Payload};
+use crate::plan::case::{Case, Handle, Only};
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 use crate::probe::fib::{self, REGION_THIRD, window};
 use crate::probe::layout::{DMA_ADDRESS, MEASUREMENT, region_table};
 
@@ -107,7 +109,7 @@ pub(super) fn measurement() -> Vec<Case> {
     };
     let bar2 = |id: &str, instruction, offset, length| Case {
         space: 2,
-        offset: super::BAR2_SCRATCH + offset,
+        offset: super::spaces::BAR2_SCRATCH + offset,
         length,
         ..Case::new(format!("measured-{id}"), group, instruction)
     };

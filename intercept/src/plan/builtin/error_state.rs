@@ -2,8 +2,11 @@
 //! disabled state, which CLP sets.
 
 use super::block::into_dmb;
-use super::{BAR2_SCRATCH, clp, controls};
-use crate::plan::{Case, Handle, Instruction, Payload};
+use super::spaces::BAR2_SCRATCH;
+use super::{clp, controls};
+use crate::plan::case::{Case, Handle};
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 use crate::probe::fib;
 use crate::probe::layout::DMA_ADDRESS;
 
@@ -56,7 +59,7 @@ fn modify(id: String, group: &str, operation: u8) -> Case {
 
 fn event(id: &str) -> Case {
     // Request of 16 bytes, command "store event information", for PCI events.
-    let mut block = vec![0; crate::plan::CHSC_BLOCK];
+    let mut block = vec![0; crate::plan::case::CHSC_BLOCK];
     for (at, byte) in [(1, 0x10), (3, 0x0e), (8, 0x20)] {
         if let Some(slot) = block.get_mut(at) {
             *slot = byte;

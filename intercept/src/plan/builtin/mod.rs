@@ -10,22 +10,14 @@ mod neighbour;
 mod plain;
 mod privileged;
 mod refusals;
+mod spaces;
 mod translation;
 mod vectors;
 
-use super::{Plan, SCHEMA_VERSION};
+use super::case::Case;
 
-/// Where cases touch BAR 2: behind the command window, so that no pattern is taken for a command.
-const BAR2_SCRATCH: u64 = 0x800;
-
-/// Size of BAR 0 of an ISM function.
-const BAR0_SIZE: u64 = 1 << 48;
-
-/// Size of BAR 2 of an ISM function.
-const BAR2_SIZE: u64 = 0x1000;
-
-pub(super) fn plan() -> Plan {
-    let cases = [
+pub(super) fn cases() -> Vec<Case> {
+    [
         block::lengths(),
         block::offsets(),
         block::sources(),
@@ -55,13 +47,7 @@ pub(super) fn plan() -> Plan {
         error_state::disabled(),
         controls::measurement(),
     ]
-    .concat();
-    Plan {
-        schema_version: SCHEMA_VERSION,
-        name: "default".into(),
-        seed: None,
-        cases,
-    }
+    .concat()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Data moves as the Linux driver cuts them, and the order of neighbouring accesses.
 
-use super::BAR2_SCRATCH;
 use super::block::into_dmb;
-use crate::plan::{Base, Case, Instruction};
+use super::spaces::BAR2_SCRATCH;
+use crate::plan::case::{Base, Case};
+use crate::plan::instruction::Instruction;
 
 /// The signal flag of a data move, a bit of the PCISTB offset (Linux `drivers/s390/net/ism.h`).
 pub(super) const SIGNAL: u64 = 1 << 23;

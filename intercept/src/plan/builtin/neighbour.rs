@@ -1,8 +1,10 @@
 //! Two functions in one guest: each sees what is meant for it, and both have one interrupt summary bit.
 
 use super::block::into_dmb;
-use super::{BAR2_SCRATCH, commands, controls};
-use crate::plan::{Base, Case, Handle, Instruction};
+use super::spaces::BAR2_SCRATCH;
+use super::{commands, controls};
+use crate::plan::case::{Base, Case, Handle};
+use crate::plan::instruction::Instruction;
 use crate::probe::layout::DMA_ADDRESS;
 
 const GROUP: &str = "second-function";

@@ -1,7 +1,9 @@
 //! PCISTG and PCILG on BARs and config space.
 
-use super::BAR2_SCRATCH;
-use crate::plan::{Base, Case, Instruction, Payload};
+use super::spaces::BAR2_SCRATCH;
+use crate::plan::case::{Base, Case};
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 
 /// Offset within a doubleword and length, for every size a register can move.
 const PLACES: [(u64, u64); 22] = [

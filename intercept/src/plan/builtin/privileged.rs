@@ -1,8 +1,12 @@
 //! Instructions in problem state: every zPCI instruction ends in a privileged-operation exception, and no function sees it.
 
 use super::clp::{facts_block, query};
-use super::{BAR2_SCRATCH, controls};
-use crate::plan::{Case, Fact, Instruction, Patch, Payload, Translation, Variable};
+use super::controls;
+use super::spaces::BAR2_SCRATCH;
+use crate::plan::case::{Case, Patch, Translation, Variable};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 use crate::probe::fib;
 use crate::probe::layout::DMA_ADDRESS;
 

@@ -1,7 +1,8 @@
 //! Instructions that must be refused: handles, address spaces, registers, and the MIO forms.
 
-use super::BAR2_SCRATCH;
-use crate::plan::{Case, Handle, Instruction};
+use super::spaces::BAR2_SCRATCH;
+use crate::plan::case::{Case, Handle};
+use crate::plan::instruction::Instruction;
 
 const MOVERS: [(Instruction, u64); 3] = [
     (Instruction::Pcistb, 16),

@@ -1,4 +1,7 @@
-use crate::plan::{Base, Case, Fact, Instruction, Operand, Plan, Translation};
+use crate::plan::Plan;
+use crate::plan::case::{Base, Case, Operand, Translation};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction;
 use std::collections::BTreeSet;
 
 fn lengths(space: u8) -> BTreeSet<u64> {

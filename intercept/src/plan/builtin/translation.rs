@@ -2,8 +2,11 @@
 
 use super::block::into_dmb;
 use super::clp::{facts_block, of_function};
-use super::{BAR2_SCRATCH, controls};
-use crate::plan::{Case, Fact, Instruction, Only, Operand, Translation};
+use super::controls;
+use super::spaces::BAR2_SCRATCH;
+use crate::plan::case::{Case, Only, Operand, Translation};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction;
 
 const SPACES: [(Translation, &str); 4] = [
     (Translation::Primary, "primary"),

@@ -1,7 +1,9 @@
 //! The MSI-X table in BAR 4. QEMU emulates it, so that the function sees nothing of it; what the guest stores it must load
 //! again.
 
-use crate::plan::{Case, Instruction, Only, Payload};
+use crate::plan::case::{Case, Only};
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 
 const GROUP: &str = "msi-x-table";
 const BAR: u8 = 4;

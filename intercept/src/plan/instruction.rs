@@ -1,0 +1,93 @@
+//! The zPCI instructions.
+
+use serde::{Deserialize, Serialize};
+
+/// Which instruction a case executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instruction {
+    /// Store block.
+    Pcistb,
+    /// Store 1 to 8 bytes of a register.
+    Pcistg,
+    /// Load 1 to 8 bytes into a register.
+    Pcilg,
+    /// Store block, MIO form.
+    Pcistbi,
+    /// Store, MIO form.
+    Pcistgi,
+    /// Load, MIO form.
+    Pcilgi,
+    /// MIO write barrier.
+    Pciwb,
+    /// Refresh translations.
+    Rpcit,
+    /// Modify function controls.
+    Mpcifc,
+    /// Store function controls.
+    Stpcifc,
+    /// Call logical processor: list, query, enable and disable functions.
+    Clp,
+    /// Set interruption controls.
+    Sic,
+    /// Channel subsystem call: store event information, which tells of PCI events.
+    Chsc,
+}
+
+impl Instruction {
+    /// The conventional mnemonic, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcistb => "pcistb",
+            Self::Pcistg => "pcistg",
+            Self::Pcilg => "pcilg",
+            Self::Pcistbi => "pcistbi",
+            Self::Pcistgi => "pcistgi",
+            Self::Pcilgi => "pcilgi",
+            Self::Pciwb => "pciwb",
+            Self::Rpcit => "rpcit",
+            Self::Mpcifc => "mpcifc",
+            Self::Stpcifc => "stpcifc",
+            Self::Clp => "clp",
+            Self::Sic => "sic",
+            Self::Chsc => "chsc",
+        }
+    }
+
+    /// Whether it belongs to the memory I/O facility, which ISM functions do not offer.
+    #[must_use]
+    pub const fn is_mio(self) -> bool {
+        matches!(
+            self,
+            Self::Pcistbi | Self::Pcistgi | Self::Pcilgi | Self::Pciwb
+        )
+    }
+
+    /// Whether its second operand is a block in guest memory.
+    #[must_use]
+    pub const fn has_block(self) -> bool {
+        matches!(self, Self::Pcistb | Self::Pcistbi | Self::Mpcifc) || self.writes_block()
+    }
+
+    /// Whether it writes to guest memory.
+    #[must_use]
+    pub const fn writes_block(self) -> bool {
+        matches!(self, Self::Stpcifc | Self::Clp | Self::Chsc)
+    }
+
+    /// Whether it stores to, or loads from, a function's memory.
+    #[must_use]
+    pub const fn moves(self) -> bool {
+        matches!(self, Self::Pcistb | Self::Pcistg | Self::Pcilg)
+    }
+
+    /// Bytes of its machine code.
+    #[must_use]
+    pub const fn size(self) -> u8 {
+        match self {
+            Self::Pcistb | Self::Pcistbi | Self::Mpcifc | Self::Stpcifc | Self::Sic => 6,
+            _ => 4,
+        }
+    }
+}
