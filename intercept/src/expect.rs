@@ -5,16 +5,20 @@
 
 mod called;
 mod controls;
+mod expectation;
+pub(crate) mod model;
+mod moves;
 mod refusal;
 mod state;
 
+pub use expectation::{Expectation, Seen};
+pub use model::Model;
 pub use refusal::{Refusal, Where, exception, exception_name, nullifies};
 
-use crate::plan::{Announced, Base, Case, Field, Handle, Instruction, Operand, Variable};
+use crate::plan::{Announced, Base, Case, Handle, Instruction, Variable};
 use crate::probe::layout::FUNCTIONS;
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{Access, Recording, Source};
-use serde::{Deserialize, Serialize};
 use state::{Controls, ErrorState, Event};
 use std::collections::VecDeque;
 
@@ -31,127 +35,6 @@ const IN_ERROR: [Refusal; 2] = [
 ];
 /// The BAR with the MSI-X table, which QEMU emulates.
 const VECTOR_BAR: u8 = 4;
-
-/// Which function the instructions are measured against.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Model {
-    /// Takes any alignment and any length up to 4,096, as ISM does.
-    #[default]
-    Relaxed,
-    /// Takes multiples of 8 above 8, aligned, up to the group's maximum store block length.
-    Strict,
-}
-
-impl Model {
-    /// Name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Relaxed => "relaxed",
-            Self::Strict => "strict",
-        }
-    }
-}
-
-/// The accesses that the device must see for an accepted instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Which function.
-    pub function: u8,
-    /// Kind.
-    pub access: Access,
-    /// Address space.
-    pub space: u8,
-    /// Offset.
-    pub offset: u64,
-    /// How many bytes.
-    pub length: u64,
-    /// The bytes of a store; empty for a load.
-    pub bytes: Vec<u8>,
-    /// Whether it is a block store, which must arrive whole.
-    pub block: bool,
-    /// Whether QEMU may answer by itself: config space, which it emulates in part, and the MSI-X table.
-    pub optional: bool,
-    /// The value that a load must give, if it is known.
-    pub answer: Option<Vec<u8>>,
-}
-
-impl Seen {
-    /// The offset behind its last byte.
-    #[must_use]
-    pub fn end(&self) -> u64 {
-        self.offset.saturating_add(self.length)
-    }
-}
-
-/// The permitted outcomes of an instruction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expectation {
-    /// Whether it may succeed.
-    pub accept: bool,
-    /// How it may be refused; empty if it must succeed.
-    pub refusals: Vec<Refusal>,
-    /// The access of an accepted instruction; also tells where a wrongly accepted one would go.
-    pub seen: Option<Seen>,
-    /// The bytes that the instruction must write into its block in guest memory.
-    pub fields: Vec<Field>,
-    /// The counts that the function measurement block must show afterwards.
-    pub counted: Option<[u64; 4]>,
-}
-
-impl Expectation {
-    /// In words.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        self.words(true)
-    }
-
-    /// In words that are the same for every length.
-    #[must_use]
-    pub fn kind(&self) -> String {
-        self.words(false)
-    }
-
-    fn words(&self, with_length: bool) -> String {
-        let of = |length: u64| {
-            if with_length {
-                format!(" of {}", bytes(length))
-            } else {
-                String::new()
-            }
-        };
-        let refusals = || {
-            self.refusals
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" or ")
-        };
-        let accepted = match &self.seen {
-            None => "cc 0".to_owned(),
-            Some(seen) if seen.optional && seen.access.is_config() => {
-                "cc 0, answered by config space".to_owned()
-            }
-            Some(seen) if seen.optional => "cc 0, answered by the MSI-X table".to_owned(),
-            Some(seen) if seen.access.is_store() => format!("one store{}", of(seen.length)),
-            Some(seen) => format!("one load{}", of(seen.length)),
-        };
-        match (self.accept, self.refusals.is_empty()) {
-            (true, true) => accepted,
-            (true, false) => format!("{accepted}, or {}", refusals()),
-            (false, _) => refusals(),
-        }
-    }
-}
-
-fn bytes(count: u64) -> String {
-    if count == 1 {
-        "1 byte".into()
-    } else {
-        format!("{count} bytes")
-    }
-}
 
 /// Walks a plan in order, because what an instruction should do depends on what came before.
 #[derive(Debug)]
@@ -369,41 +252,6 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Whether the instruction's block cannot be read or written.
-    fn unreachable_block(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
-        if !case.instruction.has_block() {
-            return false;
-        }
-        let at = |code, page| {
-            Refusal::Access(
-                code,
-                Where {
-                    page,
-                    space: case.translation.control().unwrap_or(0),
-                    // CLP and CHSC read their block before they write to it.
-                    store: case.instruction == Instruction::Stpcifc
-                        || code == exception::PROTECTION,
-                },
-            )
-        };
-        let addressing = Refusal::Exception(exception::ADDRESSING);
-        let translated = case.translation.control().is_some();
-        let refusal = match case.operand {
-            Operand::Present => None,
-            Operand::Absent => Some(addressing),
-            Operand::PageMissing => Some(at(exception::PAGE_TRANSLATION, 0)),
-            Operand::SegmentMissing => Some(at(exception::SEGMENT_TRANSLATION, 0)),
-            Operand::SecondPageMissing if translated => Some(at(exception::PAGE_TRANSLATION, 1)),
-            Operand::SecondPageMissing => Some(addressing),
-            Operand::WriteProtected => case
-                .instruction
-                .writes_block()
-                .then(|| at(exception::PROTECTION, 0)),
-        };
-        refusals.extend(refusal);
-        refusal.is_some()
-    }
-
     fn offset(&self, case: &Case) -> u64 {
         match case.base {
             Base::Space => case.offset,
@@ -462,85 +310,6 @@ impl<'a> Reference<'a> {
         }
         bytes.truncate(usize::try_from(case.length).unwrap_or(usize::MAX));
         bytes
-    }
-
-    /// Whether a BAR is there and holds the whole access.
-    fn reach(&self, case: &Case, refusals: &mut Vec<Refusal>) {
-        let size = match self.facts.bar_sizes.get(usize::from(case.space)) {
-            Some(0) | None => {
-                refusals.extend([BAD_SPACE, OPERAND]);
-                return;
-            }
-            Some(exponent) => 1_u64.checked_shl(u32::from(*exponent)).unwrap_or(u64::MAX),
-        };
-        if self
-            .offset(case)
-            .checked_add(case.length)
-            .is_none_or(|end| end > size)
-        {
-            refusals.push(OPERAND);
-        }
-    }
-
-    /// True if both a refusal and success are right.
-    fn block(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
-        if case.space > 5 {
-            refusals.push(BAD_SPACE);
-            return false;
-        }
-        let offset = self.offset(case);
-        let maximum = match self.model {
-            Model::Relaxed => u64::from(self.maximum),
-            Model::Strict => u64::from(self.maximum.min(self.facts.maxstbl)),
-        };
-        let strict_form = !case.length.is_multiple_of(8)
-            || case.length <= 8
-            || !offset.is_multiple_of(8)
-            || !case.source.is_multiple_of(8);
-        let broken_form = case.length == 0
-            || case.length > maximum
-            || (offset % 4096) + case.length > 4096
-            || (self.model == Model::Strict && strict_form);
-        if broken_form {
-            refusals.push(SPECIFICATION);
-        }
-        self.reach(case, refusals);
-        // The MSI-X table is made for registers; no source tells whether it takes blocks.
-        if refusals.is_empty() && case.space == VECTOR_BAR {
-            refusals.push(OPERAND);
-            return true;
-        }
-        false
-    }
-
-    /// True if the length is one that may be refused or carried out.
-    fn register(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
-        if case.odd_register {
-            refusals.push(SPECIFICATION);
-        }
-        let window = match case.space {
-            0..=5 => {
-                self.reach(case, refusals);
-                8
-            }
-            15 => 4,
-            _ => {
-                refusals.push(BAD_SPACE);
-                return false;
-            }
-        };
-        let crosses = case.length == 0 || (self.offset(case) % window) + case.length > window;
-        if crosses || (case.space == 15 && case.length == 3) {
-            refusals.push(OPERAND);
-        }
-        // No source tells what becomes of 3, 5, 6 or 7 bytes, or of an access that is not naturally aligned: Linux makes none.
-        // Refusing them and carrying them out whole are both taken.
-        let usual = case.length.is_power_of_two() && self.offset(case).is_multiple_of(case.length);
-        if refusals.is_empty() && !usual {
-            refusals.push(OPERAND);
-            return true;
-        }
-        false
     }
 }
 

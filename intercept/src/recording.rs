@@ -1,8 +1,13 @@
 //! A run, with everything needed to classify it again: the plan, what the guest got, what the device saw.
 
-use crate::expect::Model;
-use crate::lengths::Lengths;
-use crate::plan::hex;
+mod piece;
+mod stop;
+
+pub use piece::{Access, Piece};
+pub use stop::{Place, Stop};
+
+use crate::expect::model::Model;
+use crate::lengths::fates::Lengths;
 use crate::plan::{Announced, Plan};
 use crate::probe::{FunctionFacts, Outcome};
 use serde::{Deserialize, Serialize};
@@ -12,83 +17,8 @@ use thiserror::Error;
 /// The version of the recording format.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The kind of access that the device saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Access {
-    /// A store to a BAR, by any path.
-    Store,
-    /// A load from a BAR, by any path.
-    Load,
-    /// A store to config space.
-    ConfigWrite,
-    /// A load from config space.
-    ConfigRead,
-}
-
-impl Access {
-    /// Whether bytes went to the device.
-    #[must_use]
-    pub const fn is_store(self) -> bool {
-        matches!(self, Self::Store | Self::ConfigWrite)
-    }
-
-    /// Name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Store => "store",
-            Self::Load => "load",
-            Self::ConfigWrite => "config-write",
-            Self::ConfigRead => "config-read",
-        }
-    }
-
-    /// Whether it concerns config space.
-    #[must_use]
-    pub const fn is_config(self) -> bool {
-        matches!(self, Self::ConfigRead | Self::ConfigWrite)
-    }
-}
-
-/// One access as the device saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Piece {
-    /// Which function, from 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub function: u8,
-    /// The kind of access.
-    pub access: Access,
-    /// How it came: `bar`, `region`, or `config`.
-    pub path: String,
-    /// Address space.
-    pub space: u8,
-    /// Offset in it.
-    pub offset: u64,
-    /// Bytes, as they travelled: stored, or the answer to a load.
-    #[serde(with = "hex")]
-    pub bytes: Vec<u8>,
-    /// `accepted`, or why the device refused it.
-    pub result: String,
-}
-
 fn is_zero(value: &u8) -> bool {
     *value == 0
-}
-
-impl Piece {
-    /// The offset behind its last byte.
-    #[must_use]
-    pub fn end(&self) -> u64 {
-        self.offset.saturating_add(self.bytes.len() as u64)
-    }
-
-    /// Whether the device did what was asked.
-    #[must_use]
-    pub fn accepted(&self) -> bool {
-        self.result == "accepted"
-    }
 }
 
 /// Where a run took place.
@@ -144,95 +74,6 @@ pub struct SetupOutcome {
     pub name: String,
     /// How it went.
     pub outcome: Outcome,
-}
-
-/// How QEMU stopped before the plan was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "how", deny_unknown_fields)]
-pub enum Stop {
-    /// QEMU ended.
-    Crashed {
-        /// The signal that ended it, unless it exited by itself.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        signal: Option<i32>,
-        /// Its exit code, unless a signal ended it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        exit_code: Option<i32>,
-        /// The last lines that QEMU wrote, without warnings.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        words: Vec<String>,
-        /// The functions on the stack of the thread that crashed, innermost first; empty without a debugger.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        backtrace: Vec<String>,
-    },
-    /// The guest did not come further.
-    Hung {
-        /// How long it was given, in seconds.
-        seconds: u64,
-        /// The PSW line of QEMU's `info registers`, if QEMU still told it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        psw: Option<String>,
-    },
-}
-
-impl std::fmt::Display for Stop {
-    /// In one line.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Crashed {
-                signal,
-                exit_code,
-                words,
-                backtrace,
-            } => {
-                match (signal, exit_code) {
-                    (Some(signal), _) => write!(f, "QEMU was ended by {}", signal_name(*signal))?,
-                    (None, Some(code)) => write!(f, "QEMU ended with exit code {code}")?,
-                    (None, None) => f.write_str("QEMU ended")?,
-                }
-                if !backtrace.is_empty() {
-                    write!(f, " in {}", backtrace.join(", called by "))?;
-                }
-                if !words.is_empty() {
-                    write!(f, ", saying: {}", words.join(" / "))?;
-                }
-                Ok(())
-            }
-            Self::Hung { seconds, psw } => {
-                write!(f, "the guest came no further within {seconds} s")?;
-                match psw {
-                    Some(psw) => write!(f, " ({psw})"),
-                    None => f.write_str(", and QEMU's monitor did not answer"),
-                }
-            }
-        }
-    }
-}
-
-/// A signal by its name, e.g. `SIGSEGV` (Linux, the numbers that end a program by a fault of its own).
-fn signal_name(signal: i32) -> String {
-    match signal {
-        4 => "SIGILL".into(),
-        5 => "SIGTRAP".into(),
-        6 => "SIGABRT".into(),
-        7 => "SIGBUS".into(),
-        8 => "SIGFPE".into(),
-        9 => "SIGKILL".into(),
-        11 => "SIGSEGV".into(),
-        15 => "SIGTERM".into(),
-        31 => "SIGSYS".into(),
-        other => format!("signal {other}"),
-    }
-}
-
-/// Where QEMU stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Place {
-    /// Step of the set-up, by name.
-    Setup(String),
-    /// Index of the plan's case.
-    Case(usize),
 }
 
 /// One start of QEMU. A plan needs more than one if QEMU crashes or hangs. The function is then in the state after the

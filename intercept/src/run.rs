@@ -241,7 +241,7 @@ fn report(
             eprintln!("the baseline was made with another plan, seed or --expect");
         }
         let before = before.restricted(|id| selection.is_whole() || report.has(id));
-        report.comparison = Some(Comparison::new(&before, &now));
+        report.comparison = Some(Comparison::new(&before.cases, &now.cases));
     }
     Ok(report)
 }
@@ -308,7 +308,7 @@ fn judge(args: &Args, reports: &[Report], fail_on: FailOn) -> Result<Ending, Err
             continue;
         }
         if let Some(comparison) = &report.comparison {
-            eprint!("{}", comparison.describe());
+            eprint!("{}", words::changes(comparison));
         }
         let set_up = report.stopped_set_up().is_none();
         good &= match (fail_on, &report.comparison) {

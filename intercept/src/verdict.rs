@@ -1,9 +1,15 @@
 //! The classification: a pure function of a recording.
 
+pub mod detail;
+mod findings;
 mod guest;
+pub(crate) mod kind;
 mod load;
 mod share;
 mod store;
+
+pub use detail::Detail;
+pub use kind::Verdict;
 
 use crate::align;
 use crate::attribute::{self, Batch, FenceError};
@@ -11,100 +17,8 @@ use crate::expect::{Expectation, Model, Reference};
 use crate::plan::Case;
 use crate::probe::Outcome;
 use crate::recording::{Piece, Recording, Source, Stop};
-use serde::{Deserialize, Serialize};
-
-/// The result of an instruction. A case can have several, e.g. split and reversed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// QEMU ended while it executed it.
-    Crashed,
-    /// It did not end.
-    Hung,
-    /// Bytes did not arrive, or an interrupt did not.
-    Lost,
-    /// Bytes changed in another way than reversal, or came twice, or an access came that the guest did not make.
-    Altered,
-    /// One access carried bytes of more than one instruction.
-    Merged,
-    /// Arrived in another order than executed.
-    Reordered,
-    /// Arrived in several accesses.
-    Split,
-    /// Bytes arrived in reverse order.
-    Reversed,
-    /// Another function saw it than the one that the guest named.
-    WrongFunction,
-    /// Must succeed, or be refused otherwise, and was refused.
-    RefusedWrongly,
-    /// The device took it, yet the guest got an error.
-    DeliveredButRefused,
-    /// Must be refused and was not.
-    AcceptedWrongly,
-    /// The guest was told something that is not so: by CLP, by STPCIFC, by an error event.
-    ToldWrongly,
-    /// A register changed that must not, or not as it should.
-    WrongRegister,
-    /// A block store that arrived as one access with the right bytes.
-    Whole,
-    /// Everything else that went as it should.
-    AsSpecified,
-    /// Not executed: meant for the other way of issuing commands.
-    NotRun,
-}
-
-impl Verdict {
-    /// All, in the order of reports.
-    pub const ALL: [Self; 17] = [
-        Self::Crashed,
-        Self::Hung,
-        Self::Whole,
-        Self::AsSpecified,
-        Self::Split,
-        Self::Reversed,
-        Self::Altered,
-        Self::Reordered,
-        Self::Merged,
-        Self::Lost,
-        Self::WrongFunction,
-        Self::RefusedWrongly,
-        Self::DeliveredButRefused,
-        Self::AcceptedWrongly,
-        Self::ToldWrongly,
-        Self::WrongRegister,
-        Self::NotRun,
-    ];
-
-    /// Name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Crashed => "crashed",
-            Self::Hung => "hung",
-            Self::Lost => "lost",
-            Self::Altered => "altered",
-            Self::Merged => "merged",
-            Self::Reordered => "reordered",
-            Self::Split => "split",
-            Self::Reversed => "reversed",
-            Self::WrongFunction => "wrong-function",
-            Self::RefusedWrongly => "refused-wrongly",
-            Self::DeliveredButRefused => "delivered-but-refused",
-            Self::ToldWrongly => "told-wrongly",
-            Self::WrongRegister => "wrong-register",
-            Self::AcceptedWrongly => "accepted-wrongly",
-            Self::Whole => "whole",
-            Self::AsSpecified => "as-specified",
-            Self::NotRun => "not-run",
-        }
-    }
-
-    /// Whether it is what should be.
-    #[must_use]
-    pub const fn is_good(self) -> bool {
-        matches!(self, Self::Whole | Self::AsSpecified | Self::NotRun)
-    }
-}
+use detail::Teller;
+use findings::Findings;
 
 /// The verdict on one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +27,8 @@ pub struct CaseVerdict {
     pub verdicts: Vec<Verdict>,
     /// For a split: number of accesses, and the length of each if they are equal.
     pub split: Option<(usize, Option<u64>)>,
-    /// In words, for failures.
-    pub detail: String,
+    /// The facts behind the verdicts; none for a good case.
+    pub details: Vec<Detail>,
     /// The expected outcome.
     pub expectation: Expectation,
     /// Indices of the recording's pieces that belong to it.
@@ -149,41 +63,6 @@ impl CaseVerdict {
             .map(name)
             .collect::<Vec<_>>()
             .join(" + ")
-    }
-}
-
-/// The findings about one case, before they become a verdict.
-#[derive(Debug, Default)]
-struct Findings {
-    verdicts: Vec<Verdict>,
-    split: Option<(usize, Option<u64>)>,
-    details: Vec<String>,
-}
-
-impl Findings {
-    /// A verdict that needs no more words than what was expected and what the guest got.
-    fn note(&mut self, verdict: Verdict) {
-        if !self.verdicts.contains(&verdict) {
-            self.verdicts.push(verdict);
-        }
-    }
-
-    fn add(&mut self, verdict: Verdict, detail: impl Into<String>) {
-        self.note(verdict);
-        self.details.push(detail.into());
-    }
-
-    /// Notes that one access of `length` bytes, a `what`, arrived as several.
-    fn add_split(&mut self, what: &str, length: u64, pieces: &[&Piece]) {
-        let mut sizes = pieces.iter().map(|piece| piece.bytes.len() as u64);
-        let first = sizes.next();
-        let size = first.filter(|first| sizes.all(|size| size == *first));
-        self.split = Some((pieces.len(), size));
-        let number = pieces.len();
-        self.add(
-            Verdict::Split,
-            format!("one {what} of {length} bytes became {number}"),
-        );
     }
 }
 
@@ -232,15 +111,13 @@ fn classify_batch(
             stopped(&mut findings, stop);
         } else if !outcome.executed {
             findings.verdicts.push(Verdict::NotRun);
-            let why = case.only.map(|only| only.why_not().to_owned());
-            findings.details.extend(why);
+            findings
+                .details
+                .extend(case.only.map(|only| Detail::NotMeant { only }));
         } else {
             judge(&mut findings, outcome, expectation, &pieces, share.merged);
             if share::overtaken(&shares, place) {
-                findings.add(
-                    Verdict::Reordered,
-                    "arrived in another order than its neighbours were executed",
-                );
+                findings.add(Verdict::Reordered, Detail::Overtaken);
             }
             let raised = raised.get(index).copied().unwrap_or(0);
             guest::judge(&mut findings, recording, case, outcome, expectation, raised);
@@ -256,7 +133,7 @@ fn stopped(findings: &mut Findings, stop: &Stop) {
         Stop::Crashed { .. } => Verdict::Crashed,
         Stop::Hung { .. } => Verdict::Hung,
     };
-    findings.add(verdict, stop.to_string());
+    findings.add(verdict, Detail::Stopped(stop.clone()));
 }
 
 fn finish(
@@ -277,14 +154,11 @@ fn finish(
     CaseVerdict {
         verdicts: findings.verdicts,
         split: findings.split,
-        detail: findings.details.join("; "),
+        details: findings.details,
         expectation: expectation.clone(),
         pieces,
     }
 }
-
-/// Of a store or load that both took place and failed.
-const DELIVERED: &str = "the device took it, yet the guest got an error";
 
 fn judge(
     findings: &mut Findings,
@@ -294,10 +168,7 @@ fn judge(
     merged: bool,
 ) {
     if merged {
-        findings.add(
-            Verdict::Merged,
-            "one access carried bytes of more than one instruction",
-        );
+        findings.add(Verdict::Merged, Detail::Shared);
     }
     let refused = expectation
         .refusals
@@ -307,12 +178,9 @@ fn judge(
     let by_device = expectation.accept && pieces.iter().all(|piece| !piece.accepted());
     if !outcome.succeeded() && refused && (pieces.is_empty() || !by_device) {
         if !pieces.is_empty() && expectation.accept {
-            findings.add(Verdict::DeliveredButRefused, DELIVERED);
+            findings.add(Verdict::DeliveredButRefused, Detail::Delivered);
         } else if !pieces.is_empty() {
-            findings.add(
-                Verdict::AcceptedWrongly,
-                "the guest was refused, yet the device saw it",
-            );
+            findings.add(Verdict::AcceptedWrongly, Detail::SeenThoughRefused);
         }
         return;
     }
@@ -329,33 +197,27 @@ fn judge(
         if pieces.is_empty() {
             findings.note(Verdict::RefusedWrongly);
         } else {
-            findings.add(Verdict::DeliveredButRefused, DELIVERED);
+            findings.add(Verdict::DeliveredButRefused, Detail::Delivered);
         }
     }
     let Some(seen) = &expectation.seen else {
         if !pieces.is_empty() {
-            findings.add(
-                Verdict::Altered,
-                "the device saw an access that the guest did not make",
-            );
+            findings.add(Verdict::Altered, Detail::OtherAccess);
         }
         return;
     };
     if let Some(answer) = seen.answer.as_ref().filter(|_| outcome.succeeded()) {
-        load::compare(findings, outcome, answer, "the guest stored");
+        load::compare(findings, outcome, answer, Teller::Guest);
     }
     if pieces.is_empty() {
         if outcome.succeeded() && !seen.optional {
-            findings.add(
-                Verdict::Lost,
-                "the guest got condition code 0, the device saw nothing",
-            );
+            findings.add(Verdict::Lost, Detail::NothingSeen);
         }
         return;
     }
     let elsewhere = |piece: &&Piece| piece.function != seen.function;
     if pieces.iter().any(&elsewhere) {
-        findings.add(Verdict::WrongFunction, "another function saw an access");
+        findings.add(Verdict::WrongFunction, Detail::OtherFunction);
         if pieces.iter().all(elsewhere) {
             return;
         }

@@ -1,5 +1,7 @@
-use super::{Baseline, Comparison, Line, Origin};
+use super::comparison::{Comparison, Line};
+use super::file::{Baseline, Origin};
 use crate::expect::Model;
+use crate::report::words;
 use crate::verdict::Verdict;
 
 fn line(id: &str, verdicts: &[Verdict], guest: &str) -> Line {
@@ -60,10 +62,10 @@ fn changes_are_named_by_kind() {
         },
         line("new", &[Verdict::Whole], "cc 0"),
     ]);
-    let comparison = Comparison::new(&before, &now);
+    let comparison = Comparison::new(&before.cases, &now.cases);
     assert!(!comparison.is_equal());
     assert_eq!(
-        comparison.describe(),
+        words::changes(&comparison),
         "worse: whole (guest: cc 0) -> lost (guest: cc 0): broken\n\
          different: refused-wrongly (guest: specification exception) -> refused-wrongly (guest: operand exception): other\n\
          better: split + reversed (guest: cc 0) -> whole (guest: cc 0): fixed, fixed-too\n\
@@ -72,7 +74,7 @@ fn changes_are_named_by_kind() {
          gone: was lost (guest: cc 0): gone\n\
          against the baseline: 1 worse, 1 different, 3 better, 1 new, 1 gone\n"
     );
-    assert!(Comparison::new(&now, &now).is_equal());
+    assert!(Comparison::new(&now.cases, &now.cases).is_equal());
 }
 
 #[test]
@@ -126,7 +128,7 @@ fn what_is_worse_is_told_from_what_only_changed() {
     };
     let now = |a: &[Verdict], b: &[Verdict]| {
         let now = baseline(vec![line("a", a, "cc 0"), line("b", b, "cc 0")]);
-        Comparison::new(&before(), &now)
+        Comparison::new(&before().cases, &now.cases)
     };
     let better = now(&[Verdict::Whole], &[Verdict::Lost]);
     assert!(!better.is_equal() && !better.is_worse());
@@ -141,10 +143,10 @@ fn what_is_worse_is_told_from_what_only_changed() {
     );
     let mut more = before();
     more.cases.push(line("c", &[Verdict::Whole], "cc 0"));
-    assert!(!Comparison::new(&before(), &more).is_worse());
+    assert!(!Comparison::new(&before().cases, &more.cases).is_worse());
     more.cases.push(line("d", &[Verdict::Lost], "cc 0"));
     assert!(
-        Comparison::new(&before(), &more).is_worse(),
+        Comparison::new(&before().cases, &more.cases).is_worse(),
         "new and faulty"
     );
 }

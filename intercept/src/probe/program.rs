@@ -7,14 +7,18 @@
 //! follows it, and the handler takes the condition code from the old PSW.
 
 mod functions;
+mod labels;
+mod lowcore;
 mod routines;
 
 use super::layout::{
     FUNCTIONS, INDICATORS, MAILBOX, MEASUREMENT, RECORDS, REGISTERS_AFTER, REGISTERS_BEFORE,
-    RESULT_SIZE, RESULTS, SUMMARY, area, dma_memory, function_area, result, state, variable,
+    RESULT_SIZE, RESULTS, SUMMARY, dma_memory, result, state, variable,
 };
 use super::record::{self, field, flag};
 use crate::plan::FENCE_OFFSET;
+use labels::{Labels, load_request, set_state, stop, var};
+use lowcore::{EXTERNAL_NEW, IO_NEW, MACHINE_CHECK_NEW, PROGRAM_NEW, SUPERVISOR_NEW};
 use s390x_asm::{AssembleError, Assembler, Condition, Gr, Label};
 
 /// Time to wait for an adapter interrupt, in TOD units (4,096 per microsecond): one second.
@@ -28,38 +32,6 @@ const COUNTERS: u64 = MEASUREMENT + 16;
 /// Time in which earlier interrupts arrive that are to be forgotten.
 const CLEARING_TIME: u64 = 3_000 << 12;
 
-/// Lowcore addresses (z/Architecture Principles of Operation, "Assigned Storage Locations").
-const PROGRAM_LENGTH_AND_CODE: i32 = 0x8c;
-const PROGRAM_CODE: i32 = 0x8e;
-const TRANSLATION_EXCEPTION: i32 = 0xa8;
-const INTERRUPTION_WORD: i32 = 0xc0;
-const SUPERVISOR_OLD: i32 = 0x140;
-const PROGRAM_OLD: i32 = 0x150;
-const IO_OLD: u16 = 0x170;
-const EXTERNAL_NEW: i32 = 0x1b0;
-const SUPERVISOR_NEW: i32 = 0x1c0;
-const PROGRAM_NEW: i32 = 0x1d0;
-const MACHINE_CHECK_NEW: i32 = 0x1e0;
-const IO_NEW: i32 = 0x1f0;
-
-struct Labels {
-    /// Executes the instruction at register 11 under the PSW mask in [`variable::RUN_PSW`].
-    execute: Label,
-    /// The same in supervisor state without translation.
-    execute_plainly: Label,
-    wait: Label,
-    clp: Label,
-    load: Label,
-    supervisor_handler: Label,
-    program_handler: Label,
-    io_handler: Label,
-    crash: Label,
-}
-
-fn var(offset: u64) -> i32 {
-    i32::try_from(offset).unwrap_or(0)
-}
-
 /// The program for a guest with this many functions.
 ///
 /// # Errors
@@ -67,17 +39,7 @@ fn var(offset: u64) -> i32 {
 pub(super) fn program(functions: usize) -> Result<Vec<u8>, AssembleError> {
     let functions = functions.clamp(1, FUNCTIONS);
     let mut code = Assembler::new();
-    let labels = Labels {
-        execute: code.label(),
-        execute_plainly: code.label(),
-        wait: code.label(),
-        clp: code.label(),
-        load: code.label(),
-        supervisor_handler: code.label(),
-        program_handler: code.label(),
-        io_handler: code.label(),
-        crash: code.label(),
-    };
+    let labels = Labels::new(&mut code);
     start(&mut code, &labels);
     for function in 0..functions {
         functions::find(&mut code, &labels, function);
@@ -87,16 +49,6 @@ pub(super) fn program(functions: usize) -> Result<Vec<u8>, AssembleError> {
     routines::subroutines(&mut code, &labels);
     routines::handlers(&mut code, &labels);
     Ok(code.finish()?.bytes().to_vec())
-}
-
-fn set_state(code: &mut Assembler, value: u64) {
-    code.load_constant(Gr::R0, value);
-    code.stg(Gr::R0, var(variable::STATE), Gr::R9);
-}
-
-fn stop(code: &mut Assembler, value: u64) {
-    set_state(code, value);
-    code.lpswe(variable::DONE_PSW as u16, Gr::R9);
 }
 
 fn start(code: &mut Assembler, labels: &Labels) {
@@ -216,15 +168,6 @@ fn load_fences(code: &mut Assembler, labels: &Labels, functions: usize) {
         code.stg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);
         code.bind(loaded);
     }
-}
-
-/// Makes register 2 a request of this function; `low` is its low word.
-fn load_request(code: &mut Assembler, function: usize, low: u64) {
-    code.load_constant(Gr::R1, function_area(function));
-    code.llgf(Gr::R2, var(area::HANDLE), Gr::R1);
-    code.sllg(Gr::R2, Gr::R2, 32);
-    code.load_constant(Gr::R1, low);
-    code.ogr(Gr::R2, Gr::R1);
 }
 
 /// Clears interrupts, patches the payload and fills the registers.

@@ -5,12 +5,9 @@ use super::words;
 use crate::plan::Instruction;
 use crate::verdict::Verdict;
 
-/// Cases that are named before the rest is only counted.
-const NAMED: usize = 6;
-
 /// Failures of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alike<'a> {
+pub(super) struct Alike<'a> {
     /// The executed instruction.
     pub instruction: Instruction,
     /// The result.
@@ -26,7 +23,7 @@ pub struct Alike<'a> {
 impl Alike<'_> {
     /// The verdicts in one line.
     #[must_use]
-    pub fn verdict(&self) -> String {
+    pub(super) fn verdict(&self) -> String {
         let names: Vec<&str> = self.verdicts.iter().map(|verdict| verdict.name()).collect();
         names.join(" + ")
     }
@@ -34,7 +31,7 @@ impl Alike<'_> {
 
 /// The failures of a report by kind: those that stop QEMU first, then those with the most cases.
 #[must_use]
-pub fn alike(report: &Report) -> Vec<Alike<'_>> {
+pub(super) fn alike(report: &Report) -> Vec<Alike<'_>> {
     let mut kinds: Vec<Alike<'_>> = Vec::new();
     for case in report.cases.iter().filter(|case| !case.good) {
         let (expected, answer) = (case.expectation.kind(), words::answer(case));
@@ -58,14 +55,4 @@ pub fn alike(report: &Report) -> Vec<Alike<'_>> {
     let stops = |kind: &Alike<'_>| kind.cases.iter().any(|case| case.stopped.is_some());
     kinds.sort_by_key(|kind| (!stops(kind), std::cmp::Reverse(kind.cases.len())));
     kinds
-}
-
-/// Some names, and how many more there are.
-pub(crate) fn name_some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let count = names.len();
-    let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
-    if count > NAMED {
-        text.push_str(&format!(" and {} more", count - NAMED));
-    }
-    text
 }

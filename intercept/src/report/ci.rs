@@ -3,7 +3,7 @@
 use super::model::{CaseReport, Report};
 use super::words;
 use crate::args::FailOn;
-use crate::baseline::Kind;
+use crate::baseline::comparison::Kind;
 use crate::recording::Stop;
 use crate::verdict::Verdict;
 
@@ -33,7 +33,7 @@ pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
         };
     };
     let change = comparison.of(&case.id);
-    let words = || change.map_or_else(String::new, crate::baseline::Change::words);
+    let words = || change.map_or_else(String::new, crate::baseline::comparison::Change::words);
     match (fail_on, change.map(|change| change.kind)) {
         (FailOn::Changed, Some(kind)) => State::Failed(if case.good {
             format!("{} than the baseline: {}", kind.name(), words())
@@ -55,8 +55,8 @@ pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
         Some((step, Stop::Crashed { .. })) => format!("QEMU crashed at {step}, before the plan"),
         Some((step, Stop::Hung { .. })) => format!("the guest hung at {step}, before the plan"),
         None if report.ended_early() => "QEMU stopped too often before it".into(),
-        None if case.detail.is_empty() => "it was not reached".into(),
-        None => case.detail.clone(),
+        None if case.details.is_empty() => "it was not reached".into(),
+        None => words::facts(&case.details),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::plan::Instruction;
 use crate::plan::hex;
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{Environment, Piece, SetupOutcome, Start, Stop, Times};
-use crate::verdict::Verdict;
+use crate::verdict::{Detail, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -26,8 +26,10 @@ struct JsonCase<'a> {
     guest: String,
     answer: String,
     outcome: &'a Outcome,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    detail: &'a str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+    #[serde(skip_serializing_if = "<[Detail]>::is_empty")]
+    details: &'a [Detail],
     #[serde(skip_serializing_if = "Option::is_none")]
     difference: Option<JsonDifference>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +67,7 @@ struct JsonReport<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lengths: Option<&'a crate::lengths::Lengths>,
+    lengths: Option<&'a crate::lengths::fates::Lengths>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Vec<JsonChange<'a>>>,
     #[serde(skip_serializing_if = "<[Start]>::is_empty")]
@@ -101,7 +103,8 @@ fn json_case(case: &CaseReport) -> JsonCase<'_> {
         guest: words::guest(case),
         answer: words::answer(case),
         outcome: &case.outcome,
-        detail: &case.detail,
+        detail: words::facts(&case.details),
+        details: &case.details,
         difference: case.difference.map(|difference| JsonDifference {
             first: difference.at,
             stored: difference.stored,
@@ -128,7 +131,7 @@ fn json_report(report: &Report) -> JsonReport<'_> {
         totals: &report.totals,
         ran: report.ran,
         good: report.good,
-        causes: super::causes(report),
+        causes: words::causes(report),
         lengths: report.lengths.as_ref(),
         comparison: report.comparison.as_ref().map(|comparison| {
             comparison

@@ -4,25 +4,20 @@
 //! - `words`: facts in words, the same in every form;
 //! - `table`: for a terminal; `side_by_side`: for several QEMUs;
 //! - `json`, `tap` (Test Anything Protocol 14), `junit`: for programs;
-//! - `html`: one page with pictures, from `picture` and `bytes`; `columns`: for several QEMUs.
+//! - `html`: one page with pictures.
 
 mod alike;
-mod bytes;
 mod ci;
-mod columns;
 mod difference;
 mod html;
 mod json;
 mod junit;
-mod model;
-mod picture;
+pub(crate) mod model;
 mod side_by_side;
 mod table;
 mod tap;
 pub(crate) mod words;
 
-pub(crate) use alike::name_some;
-pub use alike::{Alike, alike};
 pub use ci::{State, state};
 pub use difference::{Difference, Special};
 pub use html::html;
@@ -32,16 +27,6 @@ pub use model::{CaseReport, Report, SCHEMA_VERSION};
 pub use side_by_side::side_by_side;
 pub use table::table;
 pub use tap::tap;
-
-/// Known causes that fit the failures, in words.
-#[must_use]
-pub fn causes(report: &Report) -> Vec<String> {
-    let lengths = report
-        .lengths
-        .iter()
-        .flat_map(crate::lengths::Lengths::causes);
-    lengths.map(|cause| cause.to_string()).collect()
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,15 @@
 //! The report as facts. The renderers beside this file put them into words.
 
 use super::difference::Difference;
-use crate::baseline::Comparison;
+use crate::baseline::comparison::Comparison;
 use crate::expect::{Expectation, Model};
-use crate::lengths::Lengths;
+use crate::lengths::fates::Lengths;
 use crate::plan::{Case, Instruction};
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{
     Environment, Piece, Place, Recording, SetupOutcome, Source, Start, Stop, Times,
 };
-use crate::verdict::{CaseVerdict, Verdict};
+use crate::verdict::{CaseVerdict, Detail, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub struct CaseReport {
     pub outcome: Outcome,
     /// How QEMU stopped at it, if it did.
     pub stopped: Option<Stop>,
-    /// The fault, in the words of the verdict. Empty for a good case.
-    pub detail: String,
+    /// The facts behind the verdicts; none for a good case.
+    pub details: Vec<Detail>,
     /// The bytes that the guest stored; empty for other instructions.
     pub stored: Vec<u8>,
     /// The first byte that the device did not get as the guest stored it.
@@ -263,7 +263,7 @@ fn case_report(
         expectation: verdict.expectation.clone(),
         outcome: outcome.clone(),
         stopped: recording.stop_at(index).cloned(),
-        detail: verdict.detail.clone(),
+        details: verdict.details.clone(),
         difference: Difference::first(case, offset, &stored, &pieces)
             .filter(|_| !verdict.is_good()),
         stored,

@@ -1,8 +1,8 @@
 //! Several QEMUs in one table: a column each, what differs first.
 
-use super::model::Report;
+use super::model::{CaseReport, Report};
 use super::table::{new_table, paint};
-use super::{CaseReport, name_some};
+use super::words;
 use comfy_table::{Cell, Color};
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ impl Row<'_> {
     /// Whether the QEMUs differ in verdict or answer.
     pub(super) fn differs(&self) -> bool {
         let fate = |column: &Option<&CaseReport>| {
-            column.map(|case| (case.label.clone(), super::words::answer(case)))
+            column.map(|case| (case.label.clone(), words::answer(case)))
         };
         let mut fates = self.columns.iter().map(fate);
         let first = fates.next();
@@ -96,7 +96,7 @@ pub fn side_by_side(reports: &[Report], color: bool) -> String {
             report.good,
             report.ran - report.good
         );
-        for cause in super::causes(report) {
+        for cause in words::causes(report) {
             let _ = writeln!(text, "- {cause}");
         }
     }
@@ -148,7 +148,7 @@ fn fate(column: Option<&CaseReport>) -> String {
             if case.good {
                 names.join(" + ")
             } else {
-                format!("{} ({})", names.join(" + "), super::words::answer(case))
+                format!("{} ({})", names.join(" + "), words::answer(case))
             }
         },
     )
@@ -172,7 +172,7 @@ fn differences(text: &mut String, reports: &[Report], header: &[String], color: 
     let mut table = new_table(color);
     table.set_header(header);
     for (fates, rows) in kinds.iter().take(SHOWN) {
-        let named = name_some(rows.iter().map(|row| row.id));
+        let named = words::name_some(rows.iter().map(|row| row.id));
         let mut cells = vec![Cell::new(format!("{}: {named}", rows.len()))];
         let columns = rows
             .first()

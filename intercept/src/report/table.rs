@@ -2,6 +2,7 @@
 
 use super::alike::alike;
 use super::model::{CaseReport, Report};
+use super::words;
 use crate::recording::Stop;
 use crate::verdict::Verdict;
 use comfy_table::{Attribute, Cell, Color, Table, presets};
@@ -64,7 +65,7 @@ fn heading(text: &mut String, report: &Report) {
 }
 
 fn known_causes(text: &mut String, report: &Report) {
-    let causes = super::causes(report);
+    let causes = words::causes(report);
     if causes.is_empty() {
         return;
     }

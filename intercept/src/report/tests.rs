@@ -7,7 +7,7 @@ use crate::expect::{Expectation, Model, Seen};
 use crate::plan::{Case, Instruction};
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{Access, Binary, Environment, Piece, Stop, Times};
-use crate::verdict::Verdict;
+use crate::verdict::{Detail, Verdict};
 
 fn case(id: &str, verdicts: &[Verdict], label: &str, pieces: Vec<Piece>) -> CaseReport {
     let good = verdicts.iter().all(|verdict| verdict.is_good());
@@ -48,10 +48,15 @@ fn case(id: &str, verdicts: &[Verdict], label: &str, pieces: Vec<Piece>) -> Case
             ..Outcome::default()
         },
         stopped: None,
-        detail: if good {
-            String::new()
+        details: if good {
+            Vec::new()
         } else {
-            "bytes <reversed> & \"split\"".into()
+            vec![Detail::Stopped(Stop::Crashed {
+                signal: None,
+                exit_code: None,
+                words: vec!["bytes <reversed> & \"split\"".into()],
+                backtrace: Vec::new(),
+            })]
         },
         difference: super::Difference::first(&case, 8, &stored, &pieces),
         case,
@@ -142,7 +147,10 @@ fn crashing() -> Report {
 /// The report compared with `before`.
 fn against(before: &Report) -> Report {
     let mut now = report();
-    now.comparison = Some(Comparison::new(&Baseline::of(before), &Baseline::of(&now)));
+    now.comparison = Some(Comparison::new(
+        &Baseline::of(before).cases,
+        &Baseline::of(&now).cases,
+    ));
     now
 }
 
@@ -153,7 +161,7 @@ fn json_reads_as_a_baseline_of_itself() {
     let text = json(&[report()]).expect("writes");
     std::fs::write(&path, &text).expect("writes");
     let before = Baseline::read(&path).expect("reads");
-    assert!(Comparison::new(&before, &Baseline::of(&report())).is_equal());
+    assert!(Comparison::new(&before.cases, &Baseline::of(&report()).cases).is_equal());
     let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(value["environment"]["binary"]["sha256"], "ab12");
     assert_eq!(value["cases"][1]["difference"]["first"], 0);

@@ -1,9 +1,13 @@
 //! Facts in words, the same in every form of the report.
 
 use super::model::{CaseReport, Report};
+use crate::baseline::comparison::Comparison;
 use crate::expect::exception_name;
+use crate::lengths::fates::Lengths;
 use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::Outcome;
+use crate::verdict::Detail;
+use std::fmt::Write;
 
 /// The instruction and its operands in one line.
 pub(crate) fn operation(case: &Case) -> String {
@@ -111,7 +115,46 @@ pub(crate) fn detail(report: &CaseReport) -> String {
     report
         .stopped
         .as_ref()
-        .map_or_else(|| report.detail.clone(), ToString::to_string)
+        .map_or_else(|| facts(&report.details), ToString::to_string)
+}
+
+/// Cases that are named before the rest is only counted.
+const NAMED: usize = 6;
+
+/// Some names, and how many more there are.
+pub(crate) fn name_some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let count = names.len();
+    let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if count > NAMED {
+        text.push_str(&format!(" and {} more", count - NAMED));
+    }
+    text
+}
+
+/// A comparison with a baseline, alike changes together.
+pub(crate) fn changes(comparison: &Comparison) -> String {
+    if comparison.is_equal() {
+        return "nothing changed against the baseline\n".into();
+    }
+    let mut text = String::new();
+    for (kind, words, changes) in comparison.alike() {
+        let names = name_some(changes.iter().map(|change| change.id.as_str()));
+        let _ = writeln!(text, "{}: {words}: {names}", kind.name());
+    }
+    let _ = writeln!(text, "against the baseline: {}", comparison.counts());
+    text
+}
+
+/// Known causes that fit the failures, in words.
+pub(crate) fn causes(report: &Report) -> Vec<String> {
+    let lengths = report.lengths.iter().flat_map(Lengths::causes);
+    lengths.map(|cause| cause.to_string()).collect()
+}
+
+/// The facts behind a verdict in one line.
+pub(crate) fn facts(details: &[Detail]) -> String {
+    let words: Vec<String> = details.iter().map(ToString::to_string).collect();
+    words.join("; ")
 }
 
 /// All that is known of a failure, on several lines.

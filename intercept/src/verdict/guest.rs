@@ -1,6 +1,8 @@
 //! Judges the guest's state after an instruction: interrupts, registers, memory blocks, next instruction.
 
-use super::{Findings, Verdict};
+use super::detail::Detail;
+use super::findings::Findings;
+use super::kind::Verdict;
 use crate::expect::{Expectation, nullifies};
 use crate::plan::{Case, Fact, Field, Instruction, Payload};
 use crate::probe::{Outcome, clp, layout};
@@ -47,10 +49,7 @@ pub(super) fn judge(
         measured(findings, outcome, expectation);
     }
     if !outcome.behind.is_empty() {
-        findings.add(
-            Verdict::ToldWrongly,
-            "the instruction wrote behind its block",
-        );
+        findings.add(Verdict::ToldWrongly, Detail::WroteBehindBlock);
     }
     registers(findings, case, outcome);
     resume(findings, case, outcome);
@@ -67,52 +66,39 @@ fn await_interrupt(findings: &mut Findings, case: &Case, outcome: &Outcome, rais
     }
     let adapter = 0x8000_0000 | (layout::ISC << 27);
     if outcome.interrupts == 0 {
-        findings.add(Verdict::Lost, "no adapter interrupt within a second");
+        findings.add(Verdict::Lost, Detail::NoInterrupt);
         return;
     }
     if u64::from(outcome.interrupt_word) != adapter {
         findings.add(
             Verdict::Altered,
-            format!(
-                "interruption word {:#010x}, expected {adapter:#010x}",
-                outcome.interrupt_word
-            ),
+            Detail::InterruptionWord {
+                got: u64::from(outcome.interrupt_word),
+                expected: adapter,
+            },
         );
     }
     let [summary, vectors @ ..] = outcome.indicators;
     if summary & FIRST == 0 {
-        findings.add(Verdict::Lost, "the interrupt did not set the summary bit");
+        findings.add(Verdict::Lost, Detail::NoSummaryBit);
     }
     for (function, vector) in (0..).zip(vectors) {
         let set = vector & FIRST != 0;
         if function == case.function && !set {
-            findings.add(
-                Verdict::Lost,
-                "the interrupt did not set its bit in the vector",
-            );
+            findings.add(Verdict::Lost, Detail::NoVectorBit);
         }
         if set && raised & (1 << function) == 0 {
-            findings.add(
-                Verdict::WrongFunction,
-                "the interrupt set the bit of another function",
-            );
+            findings.add(Verdict::WrongFunction, Detail::OtherVectorBit);
         }
     }
 }
 
 fn measured(findings: &mut Findings, outcome: &Outcome, expectation: &Expectation) {
     match (outcome.counted, expectation.counted) {
-        (None, _) => findings.add(
-            Verdict::Lost,
-            "the function measurement block was not updated",
-        ),
-        (Some(counted), Some(expected)) if counted != expected => findings.add(
-            Verdict::ToldWrongly,
-            format!(
-                "the function measurement block counts {counted:?} loads, stores, block stores and refreshes, expected \
-                 {expected:?}"
-            ),
-        ),
+        (None, _) => findings.add(Verdict::Lost, Detail::NotMeasured),
+        (Some(counted), Some(expected)) if counted != expected => {
+            findings.add(Verdict::ToldWrongly, Detail::Counted { counted, expected });
+        }
         _ => {}
     }
 }
@@ -134,13 +120,7 @@ fn registers(findings: &mut Findings, case: &Case, outcome: &Outcome) {
             _ => false,
         };
         if !allowed {
-            findings.add(
-                Verdict::WrongRegister,
-                format!(
-                    "general register {} changed from {:#x} to {:#x}",
-                    change.register, change.before, change.after
-                ),
-            );
+            findings.add(Verdict::WrongRegister, Detail::Register(*change));
         }
     }
 }
@@ -159,15 +139,19 @@ fn resume(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     if let Some(length) = outcome.instruction_length.filter(|length| *length != size) {
         findings.add(
             Verdict::RefusedWrongly,
-            format!(
-                "the program interruption tells an instruction length of {length}, expected {size}"
-            ),
+            Detail::InstructionLength {
+                told: length,
+                expected: size,
+            },
         );
     }
     if resume != expected {
         findings.add(
             Verdict::RefusedWrongly,
-            format!("the old PSW is {resume} bytes behind the instruction, expected {expected}"),
+            Detail::OldPsw {
+                behind: resume,
+                expected,
+            },
         );
     }
 }
@@ -184,17 +168,14 @@ fn told(
     }
     for field in &expectation.fields {
         if let Some(found) = differs(&outcome.block, field) {
-            let what = case.fact.map_or_else(
-                || format!("at byte {} of the block", field.at),
-                |fact| fact.name().to_owned(),
-            );
             findings.add(
                 Verdict::ToldWrongly,
-                format!(
-                    "{what} is {}, expected {}",
-                    digits(found),
-                    digits(&field.bytes)
-                ),
+                Detail::Field {
+                    fact: case.fact,
+                    at: field.at,
+                    found: found.to_vec(),
+                    expected: field.bytes.clone(),
+                },
             );
         }
     }
@@ -207,16 +188,10 @@ fn told(
             .any(|entry| fields.iter().all(|field| differs(entry, field).is_none()));
         let resume = clp::REQUEST + 16;
         if outcome.block.get(resume..resume + 8) != Some(&[0; 8]) {
-            findings.add(
-                Verdict::ToldWrongly,
-                "the list says that more functions follow, and all are in it",
-            );
+            findings.add(Verdict::ToldWrongly, Detail::ListGoesOn);
         }
         if !listed {
-            findings.add(
-                Verdict::ToldWrongly,
-                "the list does not have the function, configured, with its handle",
-            );
+            findings.add(Verdict::ToldWrongly, Detail::NotListed);
         }
     }
 }
@@ -235,15 +210,6 @@ fn differs<'a>(block: &'a [u8], field: &Field) -> Option<&'a [u8]> {
     (!equal).then_some(found)
 }
 
-fn digits(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    if digits.is_empty() {
-        "not there".into()
-    } else {
-        digits
-    }
-}
-
 /// An instruction that ends in an exception leaves its block alone.
 fn untouched(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     // A block of CLP has been patched.
@@ -259,9 +225,6 @@ fn untouched(findings: &mut Findings, case: &Case, outcome: &Outcome) {
             .zip(&before)
             .any(|(now, then)| now != then);
     if changed {
-        findings.add(
-            Verdict::ToldWrongly,
-            "the instruction ended in an exception and still wrote to its block",
-        );
+        findings.add(Verdict::ToldWrongly, Detail::WroteThoughException);
     }
 }

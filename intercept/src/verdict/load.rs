@@ -1,6 +1,8 @@
 //! Judges a load: did the guest get the device's value?
 
-use super::{Findings, Verdict};
+use super::detail::{Detail, Teller};
+use super::findings::Findings;
+use super::kind::Verdict;
 use crate::expect::Seen;
 use crate::probe::Outcome;
 use crate::recording::Piece;
@@ -12,10 +14,7 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pie
     if pieces.iter().any(|piece| {
         piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())
     }) {
-        findings.add(
-            Verdict::Altered,
-            "the device saw an access that the guest did not make",
-        );
+        findings.add(Verdict::Altered, Detail::OtherAccess);
         return;
     }
     if seen.optional {
@@ -27,7 +26,7 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pie
         }
     }
     if pieces.len() > 1 {
-        findings.add_split("load", seen.length, pieces);
+        findings.add_split(seen, pieces);
     }
     let Some(answer) = answer(findings, seen, pieces) else {
         return;
@@ -35,11 +34,11 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pie
     if !outcome.succeeded() {
         return;
     }
-    compare(findings, outcome, &answer, "the device answered");
+    compare(findings, outcome, &answer, Teller::Device);
 }
 
 /// Compares what the guest loaded with the bytes that it should have.
-pub(super) fn compare(findings: &mut Findings, outcome: &Outcome, answer: &[u8], whose: &str) {
+pub(super) fn compare(findings: &mut Findings, outcome: &Outcome, answer: &[u8], teller: Teller) {
     let fold = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
     let value = answer.iter().fold(0, fold);
     let swapped = answer.iter().rev().fold(0, fold);
@@ -53,7 +52,11 @@ pub(super) fn compare(findings: &mut Findings, outcome: &Outcome, answer: &[u8],
     };
     findings.add(
         verdict,
-        format!("the guest got {:#x}, {whose} {value:#x}", outcome.loaded),
+        Detail::Loaded {
+            got: outcome.loaded,
+            teller,
+            value,
+        },
     );
 }
 
@@ -65,15 +68,12 @@ fn answer(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) -> Option<Vec
     let mut bytes = Vec::new();
     for piece in sorted {
         if piece.offset != next {
-            let what = if piece.offset < next {
-                "loaded bytes twice or outside"
+            let detail = if piece.offset < next {
+                Detail::LoadedTwice
             } else {
-                "left out bytes of"
+                Detail::LeftOut
             };
-            findings.add(
-                Verdict::Altered,
-                format!("the accesses {what} what the guest asked for"),
-            );
+            findings.add(Verdict::Altered, detail);
             return None;
         }
         bytes.extend(&piece.bytes);
@@ -81,10 +81,10 @@ fn answer(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) -> Option<Vec
     }
     match next.cmp(&seen.end()) {
         std::cmp::Ordering::Less => {
-            findings.add(Verdict::Lost, "part of the load did not reach the device");
+            findings.add(Verdict::Lost, Detail::LoadedInPart);
         }
         std::cmp::Ordering::Greater => {
-            findings.add(Verdict::Altered, "more was loaded than the guest asked for");
+            findings.add(Verdict::Altered, Detail::LoadedBeyond);
         }
         std::cmp::Ordering::Equal => return Some(bytes),
     }

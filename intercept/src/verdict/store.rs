@@ -1,6 +1,8 @@
 //! Judges a store: did its bytes arrive?
 
-use super::{Findings, Verdict};
+use super::detail::Detail;
+use super::findings::Findings;
+use super::kind::Verdict;
 use crate::expect::Seen;
 use crate::recording::Piece;
 
@@ -11,31 +13,22 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, pieces: &[&Piece], mer
     if pieces.iter().any(|piece| {
         piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())
     }) {
-        findings.add(
-            Verdict::Altered,
-            "the device saw an access that the guest did not make",
-        );
+        findings.add(Verdict::Altered, Detail::OtherAccess);
     }
     let inside = pieces
         .iter()
         .all(|piece| seen.offset <= piece.offset && piece.end() <= seen.end());
     if !inside && !merged {
-        findings.add(
-            Verdict::Altered,
-            "bytes went to offsets that the guest did not store to",
-        );
+        findings.add(Verdict::Altered, Detail::OtherOffsets);
     }
     cover(findings, seen, pieces);
     if pieces.len() > 1 {
-        findings.add_split("store", seen.length, pieces);
+        findings.add_split(seen, pieces);
         if pieces
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a.offset > b.offset))
         {
-            findings.add(
-                Verdict::Reordered,
-                "its pieces did not arrive in ascending order",
-            );
+            findings.add(Verdict::Reordered, Detail::NotAscending);
         }
     }
     compare(findings, seen, pieces);
@@ -58,14 +51,20 @@ fn cover(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
     if missing > 0 {
         findings.add(
             Verdict::Lost,
-            format!("{missing} of {} bytes did not arrive", seen.length),
+            Detail::Missing {
+                missing,
+                of: seen.length,
+            },
         );
     }
     let doubled = counts.iter().filter(|&&count| count > 1).count();
     if doubled > 0 {
         findings.add(
             Verdict::Altered,
-            format!("{doubled} of {} bytes arrived more than once", seen.length),
+            Detail::Doubled {
+                doubled,
+                of: seen.length,
+            },
         );
     }
 }
@@ -85,20 +84,17 @@ fn compare(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
                 let wrong = wanted.iter().zip(had).filter(|(a, b)| a != b).count();
                 findings.add(
                     Verdict::Altered,
-                    format!(
-                        "{wrong} of the {} bytes at {:#x} differ",
-                        had.len(),
-                        piece.offset
-                    ),
+                    Detail::Differ {
+                        wrong,
+                        of: had.len(),
+                        offset: piece.offset,
+                    },
                 );
             }
         }
     }
     if let Some(unit) = reversed {
-        findings.add(
-            Verdict::Reversed,
-            format!("bytes reversed in units of {unit}"),
-        );
+        findings.add(Verdict::Reversed, Detail::Reversed { unit });
     }
 }
 

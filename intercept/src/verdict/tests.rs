@@ -203,10 +203,10 @@ fn a_perfect_run_is_all_whole_or_as_specified() {
         for (case, verdict) in recording.plan.cases.iter().zip(&verdicts) {
             assert!(
                 verdict.is_good(),
-                "{}: {} ({})",
+                "{}: {} ({:?})",
                 case.id,
                 verdict.label(),
-                verdict.detail
+                verdict.details
             );
         }
         assert!(

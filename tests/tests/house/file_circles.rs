@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use vfio_user_ism_tests::program::repository;
 
 /// Folders of crates whose files are checked.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "capture",
     "doctor",
     "fetch",
     "harness",
+    "intercept",
     "ism",
     "qemu",
     "s390x-asm",

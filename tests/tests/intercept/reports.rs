@@ -73,6 +73,29 @@ fn the_report_is_written_in_every_form_at_once() {
 }
 
 #[test]
+fn the_facts_behind_a_verdict_are_data_as_well_as_words() {
+    let cases = cases(&replay(&["--format", "json"]));
+    let named = |id: &str| cases.iter().find(|case| case["id"] == id).unwrap();
+    let split = named("pcistb-bar0-length-16");
+    assert_eq!(
+        split["details"],
+        serde_json::json!([
+            {"kind": "split", "store": true, "length": 16, "pieces": 2},
+            {"kind": "reversed", "unit": 8},
+        ])
+    );
+    assert_eq!(
+        split["detail"],
+        "one store of 16 bytes became 2; bytes reversed in units of 8"
+    );
+    for case in &cases {
+        let facts = case["details"].as_array().map_or(0, Vec::len);
+        let words = case["detail"].as_str().unwrap_or_default();
+        assert_eq!(facts == 0, words.is_empty(), "{case}");
+    }
+}
+
+#[test]
 fn cases_are_chosen_by_group_pattern_and_verdict() {
     let all = cases(&replay(&["--format", "json"]));
     let split = cases(&replay(&["--only", "split", "--format", "json"]));

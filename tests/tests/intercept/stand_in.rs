@@ -183,8 +183,8 @@ fn assert_passes(report: &Report) {
         .filter(|case| !case.good)
         .map(|case| {
             format!(
-                "{}: {} ({:?}; {})",
-                case.id, case.label, case.outcome, case.detail
+                "{}: {} ({:?}; {:?})",
+                case.id, case.label, case.outcome, case.details
             )
         })
         .collect();

@@ -1,6 +1,6 @@
 //! How the guest finds its functions: by CLP, then by their config space.
 
-use super::{Labels, load_request, stop, var};
+use super::labels::{Labels, load_request, stop, var};
 use crate::probe::clp::REQUEST;
 use crate::probe::layout::{CLP_LIST, area, function_area, state, variable};
 use s390x_asm::{Assembler, Condition, Gr};

@@ -1,8 +1,9 @@
 //! Subroutines and interruption handlers.
 
-use super::{
-    INTERRUPTION_WORD, IO_OLD, Labels, PROGRAM_CODE, PROGRAM_LENGTH_AND_CODE, PROGRAM_OLD,
-    SUPERVISOR_OLD, TRANSLATION_EXCEPTION, set_state, var,
+use super::labels::{Labels, set_state, var};
+use super::lowcore::{
+    INTERRUPTION_WORD, IO_OLD, PROGRAM_CODE, PROGRAM_LENGTH_AND_CODE, PROGRAM_OLD, SUPERVISOR_OLD,
+    TRANSLATION_EXCEPTION,
 };
 use crate::probe::layout::{MAILBOX, REGISTERS_AFTER, REGISTERS_BEFORE, state, variable};
 use s390x_asm::{Assembler, Condition, Gr, zpci};

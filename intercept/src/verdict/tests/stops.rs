@@ -80,7 +80,7 @@ fn a_case_at_which_qemu_stops_is_named_and_the_others_are_judged() {
     )
     .expect("fences are there");
     assert_eq!(
-        verdicts[at].detail,
+        verdicts[at].details[0].to_string(),
         "QEMU was ended by SIGSEGV in pcistb at a.c:1, saying: qemu: last"
     );
 }

@@ -1,7 +1,7 @@
 //! The bytes of a store that did not arrive as they were stored, in rows of 16.
 
-use super::difference::arrived;
-use super::model::CaseReport;
+use crate::report::difference::arrived;
+use crate::report::model::CaseReport;
 use std::fmt::Write;
 
 const ROW: usize = 16;

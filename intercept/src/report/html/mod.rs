@@ -1,25 +1,25 @@
 //! The report as one page that needs nothing else.
 
+mod bytes;
+mod columns;
+mod markup;
+mod outcome;
+mod picture;
+
 use super::alike::alike;
-use super::bytes::differing_bytes;
-use super::columns::columns;
 use super::model::{CaseReport, Report};
-use super::picture::picture;
 use super::words;
-use crate::baseline::Comparison;
+use crate::baseline::comparison::Comparison;
 use crate::verdict::Verdict;
+use columns::columns;
+use markup::{
+    about, case_shade, causes, escape, filter, legend, links, list, shade, totals, verdict_names,
+};
+use outcome::outcome;
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// Text as it may stand in HTML and in attributes.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
 
 /// The page of one report, or of several side by side.
 #[must_use]
@@ -69,43 +69,6 @@ fn one(report: &Report) -> String {
     page
 }
 
-/// The tested QEMU and the tools of the test.
-pub(super) fn about(page: &mut String, report: &Report) {
-    page.push_str("<dl class=\"about\">");
-    for (name, value) in words::about(report) {
-        let _ = write!(
-            page,
-            "<dt>{}</dt><dd>{}</dd>",
-            name.replace('-', " "),
-            escape(&value)
-        );
-    }
-    page.push_str("</dl>\n");
-}
-
-/// How many cases have which verdict.
-pub(super) fn totals(page: &mut String, report: &Report) {
-    let _ = writeln!(
-        page,
-        "<p class=\"total\"><b>{}</b> instructions, <b class=\"good\">{}</b> as they should be, \
-         <b class=\"bad\">{}</b> not.</p><ul class=\"totals\">",
-        report.ran,
-        report.good,
-        report.ran - report.good
-    );
-    for verdict in Verdict::ALL {
-        if let Some(count) = report.totals.get(verdict.name()) {
-            let _ = writeln!(
-                page,
-                "<li class=\"{}\"><b>{count}</b> {}</li>",
-                shade(verdict),
-                verdict.name()
-            );
-        }
-    }
-    page.push_str("</ul>\n");
-}
-
 fn stops(page: &mut String, report: &Report) {
     let mut lines = Vec::new();
     if let Some((step, stop)) = report.stopped_set_up() {
@@ -117,22 +80,6 @@ fn stops(page: &mut String, report: &Report) {
         }
     }
     list(page, "Where QEMU stopped", &lines);
-}
-
-/// Known causes that fit the failures.
-pub(super) fn causes(page: &mut String, report: &Report) {
-    list(page, "What the failures look like", &super::causes(report));
-}
-
-fn list(page: &mut String, title: &str, lines: &[String]) {
-    if lines.is_empty() {
-        return;
-    }
-    let _ = write!(page, "<h2>{title}</h2><ul class=\"lines\">");
-    for line in lines {
-        let _ = write!(page, "<li>{}</li>", escape(line));
-    }
-    page.push_str("</ul>\n");
 }
 
 fn failures(page: &mut String, report: &Report) {
@@ -162,21 +109,6 @@ fn failures(page: &mut String, report: &Report) {
     page.push_str("</tbody></table></div>\n");
 }
 
-/// Links to cases: all of them, most of them folded away.
-pub(super) fn links<'a>(page: &mut String, ids: impl ExactSizeIterator<Item = &'a str>) {
-    let count = ids.len();
-    for (number, id) in ids.enumerate() {
-        if number == 3 {
-            let _ = write!(page, "<details><summary>and {} more</summary>", count - 3);
-        }
-        let id = escape(id);
-        let _ = write!(page, "<a href=\"#case-{id}\">{id}</a> ");
-    }
-    if count > 3 {
-        page.push_str("</details>");
-    }
-}
-
 fn changes(page: &mut String, comparison: &Comparison) {
     page.push_str("<h2>Against the baseline</h2>\n");
     if comparison.is_equal() {
@@ -201,27 +133,6 @@ fn changes(page: &mut String, comparison: &Comparison) {
         page.push_str("</td></tr>\n");
     }
     page.push_str("</tbody></table></div>\n");
-}
-
-/// The colour of a verdict.
-pub(super) fn shade(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::NotRun => "none",
-        good if good.is_good() => "good",
-        Verdict::Split | Verdict::Reversed | Verdict::Reordered | Verdict::Merged => "changed",
-        _ => "bad",
-    }
-}
-
-/// The worst shade of a case.
-pub(super) fn case_shade(case: &CaseReport) -> &'static str {
-    case.verdicts.first().copied().map_or("none", |worst| {
-        if case.verdicts.iter().any(|verdict| shade(*verdict) == "bad") {
-            "bad"
-        } else {
-            shade(worst)
-        }
-    })
 }
 
 fn matrix(page: &mut String, report: &Report) {
@@ -255,34 +166,6 @@ fn matrix(page: &mut String, report: &Report) {
     legend(page);
 }
 
-/// The legend of the colours.
-pub(super) fn legend(page: &mut String) {
-    page.push_str("<p class=\"legend\">");
-    for (shade, text) in [
-        ("good", "as it should be"),
-        ("changed", "delivered, but not as executed"),
-        ("bad", "refused, accepted, altered, lost, crashed or hung"),
-        ("none", "not run"),
-    ] {
-        let _ = write!(page, "<span class=\"cell {shade}\"></span> {text} ");
-    }
-    page.push_str("</p>\n");
-}
-
-/// The row that chooses what is shown.
-pub(super) fn filter(page: &mut String, failures: &str) {
-    let _ = write!(
-        page,
-        "<p class=\"filter\"><label><input type=\"checkbox\" id=\"failures\"> {failures}</label> \
-         <label>name contains <input type=\"search\" id=\"search\"></label> \
-         <label>verdict <select id=\"verdict\"><option value=\"\">any</option>"
-    );
-    for verdict in Verdict::ALL {
-        let _ = write!(page, "<option>{}</option>", verdict.name());
-    }
-    page.push_str("</select></label> <span id=\"shown\"></span></p>\n");
-}
-
 /// The text of a cell: the length, where there is one.
 fn mark(case: &CaseReport) -> String {
     if case.length > 0 && case.length <= 9999 {
@@ -310,30 +193,4 @@ fn article(page: &mut String, case: &CaseReport) {
     );
     outcome(page, case);
     page.push_str("</article>\n");
-}
-
-/// The verdicts of a case, for the filter.
-pub(super) fn verdict_names(case: &CaseReport) -> String {
-    let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
-    names.join(" ")
-}
-
-/// The result of a case: words, picture, bytes.
-pub(super) fn outcome(page: &mut String, case: &CaseReport) {
-    let _ = write!(
-        page,
-        "<p>Expected: {}. The guest got: {}.</p>",
-        escape(&case.expectation.describe()),
-        escape(&words::guest(case)),
-    );
-    let detail = words::detail(case);
-    if !detail.is_empty() {
-        let _ = write!(page, "<p class=\"detail\">{}</p>", escape(&detail));
-    }
-    if let Some(svg) = picture(case) {
-        let _ = write!(page, "<figure>{svg}</figure>");
-    }
-    if let Some(bytes) = differing_bytes(case) {
-        page.push_str(&bytes);
-    }
 }

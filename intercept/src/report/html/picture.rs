@@ -1,8 +1,9 @@
 //! A picture of one instruction: the guest's bytes above, what the device saw below, in time order.
 
-use super::model::CaseReport;
+use super::markup::escape;
 use crate::plan::hex;
 use crate::recording::Piece;
+use crate::report::model::CaseReport;
 use std::fmt::Write;
 
 /// Width of the drawing, without the labels.
@@ -46,7 +47,7 @@ pub(super) fn picture(case: &CaseReport) -> Option<String> {
     let total = LABELS + WIDTH + 4.0;
     let mut svg = format!(
         "<svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {total} {height}\" width=\"{total}\" height=\"{height}\">",
-        super::html::escape(&case.id)
+        escape(&case.id)
     );
     let place = |offset: u64| LABELS + (offset.saturating_sub(start)) as f64 * scale;
     row(
@@ -123,7 +124,7 @@ fn row(svg: &mut String, y: f64, label: &str, class: &str, x: f64, width: f64, b
     let _ = write!(
         svg,
         "<text x=\"0\" y=\"{baseline}\">{}</text><rect class=\"{class}\" x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{h}\"/>",
-        super::html::escape(label),
+        escape(label),
         baseline = y + ROW * 0.75,
         h = ROW - 3.0,
     );

@@ -1,11 +1,10 @@
 //! The page of several reports: a column for each, what differs first.
 
-use super::html::{
-    about, case_shade, causes, escape, filter, legend, outcome, totals, verdict_names,
-};
-use super::model::Report;
-use super::side_by_side::{Row, groups, names, rows};
-use super::words;
+use super::markup::{about, case_shade, causes, escape, filter, legend, totals, verdict_names};
+use super::outcome::outcome;
+use crate::report::model::Report;
+use crate::report::side_by_side::{Row, groups, names, rows};
+use crate::report::words;
 use std::fmt::Write;
 
 /// The body of the page.

@@ -1,65 +1,9 @@
-//! The comparison with an earlier report.
+//! What changed from one report to the next, case by case.
 
-use crate::expect::Model;
-use crate::report::{CaseReport, Report, words};
-use crate::verdict::Verdict;
+use crate::verdict::kind::Verdict;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
-
-/// The version of the format, that of the report's JSON form.
-pub(crate) use crate::report::SCHEMA_VERSION;
-
-/// Why a baseline cannot be used.
-#[derive(Debug, Error)]
-pub enum BaselineError {
-    /// The file cannot be read.
-    #[error("baseline {}", path.display())]
-    File {
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is neither a baseline nor a report.
-    #[error("baseline {}: at {key}: {reason}", path.display())]
-    Invalid {
-        path: PathBuf,
-        /// Path of the key.
-        key: String,
-        reason: String,
-    },
-}
-
-/// The part of a report that is compared. A whole report reads as one, too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Baseline {
-    /// Version of the report format, 1.
-    pub schema_version: u32,
-    /// Where it was made.
-    pub environment: Origin,
-    /// Name of the plan.
-    pub plan: String,
-    /// Seed of a random plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// The model that the cases were measured against.
-    pub expect: Model,
-    pub cases: Vec<Line>,
-}
-
-/// Where a baseline was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Origin {
-    /// QEMU's version line.
-    pub executor: String,
-    pub host: String,
-    pub profile: String,
-}
 
 /// One case of a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,18 +19,6 @@ pub struct Line {
     /// The same without loaded values, in a report.
     #[serde(default, skip_serializing)]
     pub answer: Option<String>,
-}
-
-impl From<&CaseReport> for Line {
-    fn from(case: &CaseReport) -> Self {
-        Self {
-            id: case.id.clone(),
-            label: case.label.clone(),
-            verdicts: case.verdicts.clone(),
-            guest: words::answer(case),
-            answer: None,
-        }
-    }
 }
 
 impl Line {
@@ -110,81 +42,6 @@ impl Line {
     pub fn words(&self) -> String {
         let names: Vec<&str> = self.verdicts.iter().map(|verdict| verdict.name()).collect();
         format!("{} (guest: {})", names.join(" + "), self.answer())
-    }
-}
-
-impl Baseline {
-    /// The part of `report` that is compared.
-    #[must_use]
-    pub fn of(report: &Report) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            environment: Origin {
-                executor: report.environment.executor.clone(),
-                host: report.environment.host.clone(),
-                profile: report.environment.profile.clone(),
-            },
-            plan: report.plan.clone(),
-            seed: report.seed,
-            expect: report.expect,
-            cases: report.cases.iter().map(Line::from).collect(),
-        }
-    }
-
-    /// The baseline of a part of the cases.
-    #[must_use]
-    pub fn restricted(&self, wanted: impl Fn(&str) -> bool) -> Self {
-        let mut part = self.clone();
-        part.cases.retain(|line| wanted(&line.id));
-        part
-    }
-
-    /// Reads a baseline, or a report.
-    ///
-    /// # Errors
-    /// A file that cannot be read or is neither.
-    pub fn read(path: &Path) -> Result<Self, BaselineError> {
-        let text = std::fs::read_to_string(path).map_err(|source| BaselineError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        let invalid = |key: String, reason: String| BaselineError::Invalid {
-            path: path.to_owned(),
-            key,
-            reason,
-        };
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let baseline: Self = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
-        if baseline.schema_version != SCHEMA_VERSION {
-            return Err(invalid(
-                "schema-version".into(),
-                format!(
-                    "is {}, expected {}",
-                    baseline.schema_version, SCHEMA_VERSION
-                ),
-            ));
-        }
-        Ok(baseline)
-    }
-
-    /// As JSON, a line a case, so that a change shows as one in a diff.
-    ///
-    /// # Errors
-    /// None that is known: the text is made in memory.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        let head = Self {
-            cases: Vec::new(),
-            ..self.clone()
-        };
-        let head = serde_json::to_string_pretty(&head)?;
-        let lines = self
-            .cases
-            .iter()
-            .map(|line| Ok(format!("    {}", serde_json::to_string(line)?)))
-            .collect::<Result<Vec<_>, serde_json::Error>>()?;
-        let cases = format!("\"cases\": [\n{}\n  ]", lines.join(",\n"));
-        Ok(head.replace("\"cases\": []", &cases) + "\n")
     }
 }
 
@@ -263,14 +120,11 @@ pub struct Comparison {
 impl Comparison {
     /// Compares `now` with `before`.
     #[must_use]
-    pub fn new(before: &Baseline, now: &Baseline) -> Self {
-        let mut earlier: BTreeMap<&str, &Line> = before
-            .cases
-            .iter()
-            .map(|line| (line.id.as_str(), line))
-            .collect();
+    pub fn new(before: &[Line], now: &[Line]) -> Self {
+        let mut earlier: BTreeMap<&str, &Line> =
+            before.iter().map(|line| (line.id.as_str(), line)).collect();
         let mut comparison = Self::default();
-        for line in &now.cases {
+        for line in now {
             let old = earlier.remove(line.id.as_str());
             let kind = match old {
                 None => Kind::New,
@@ -294,7 +148,6 @@ impl Comparison {
             });
         }
         let gone = before
-            .cases
             .iter()
             .filter(|line| earlier.contains_key(line.id.as_str()));
         comparison.changes.extend(gone.map(|line| Change {
@@ -362,22 +215,4 @@ impl Comparison {
             .collect();
         counts.join(", ")
     }
-
-    /// In words, alike changes together.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        if self.is_equal() {
-            return "nothing changed against the baseline\n".into();
-        }
-        let mut text = String::new();
-        for (kind, words, changes) in self.alike() {
-            let names = crate::report::name_some(changes.iter().map(|change| change.id.as_str()));
-            let _ = writeln!(text, "{}: {words}: {names}", kind.name());
-        }
-        let _ = writeln!(text, "against the baseline: {}", self.counts());
-        text
-    }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,144 @@
+//! The file of a baseline. An earlier report in JSON reads as one, too.
+
+use super::comparison::Line;
+use crate::expect::Model;
+use crate::report::model::{CaseReport, Report, SCHEMA_VERSION};
+use crate::report::words;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a baseline cannot be used.
+#[derive(Debug, Error)]
+pub enum BaselineError {
+    /// The file cannot be read.
+    #[error("baseline {}", path.display())]
+    File {
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is neither a baseline nor a report.
+    #[error("baseline {}: at {key}: {reason}", path.display())]
+    Invalid {
+        path: PathBuf,
+        /// Path of the key.
+        key: String,
+        reason: String,
+    },
+}
+
+/// The part of a report that is compared. A whole report reads as one, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Baseline {
+    /// Version of the report format, 1.
+    pub schema_version: u32,
+    /// Where it was made.
+    pub environment: Origin,
+    /// Name of the plan.
+    pub plan: String,
+    /// Seed of a random plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// The model that the cases were measured against.
+    pub expect: Model,
+    pub cases: Vec<Line>,
+}
+
+/// Where a baseline was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Origin {
+    /// QEMU's version line.
+    pub executor: String,
+    pub host: String,
+    pub profile: String,
+}
+
+impl From<&CaseReport> for Line {
+    fn from(case: &CaseReport) -> Self {
+        Self {
+            id: case.id.clone(),
+            label: case.label.clone(),
+            verdicts: case.verdicts.clone(),
+            guest: words::answer(case),
+            answer: None,
+        }
+    }
+}
+
+impl Baseline {
+    /// The part of `report` that is compared.
+    #[must_use]
+    pub(crate) fn of(report: &Report) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            environment: Origin {
+                executor: report.environment.executor.clone(),
+                host: report.environment.host.clone(),
+                profile: report.environment.profile.clone(),
+            },
+            plan: report.plan.clone(),
+            seed: report.seed,
+            expect: report.expect,
+            cases: report.cases.iter().map(Line::from).collect(),
+        }
+    }
+
+    /// The baseline of a part of the cases.
+    #[must_use]
+    pub(crate) fn restricted(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut part = self.clone();
+        part.cases.retain(|line| wanted(&line.id));
+        part
+    }
+
+    /// Reads a baseline, or a report.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is neither.
+    pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
+        let text = std::fs::read_to_string(path).map_err(|source| BaselineError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let invalid = |key: String, reason: String| BaselineError::Invalid {
+            path: path.to_owned(),
+            key,
+            reason,
+        };
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let baseline: Self = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
+        if baseline.schema_version != SCHEMA_VERSION {
+            return Err(invalid(
+                "schema-version".into(),
+                format!(
+                    "is {}, expected {}",
+                    baseline.schema_version, SCHEMA_VERSION
+                ),
+            ));
+        }
+        Ok(baseline)
+    }
+
+    /// As JSON, a line a case, so that a change shows as one in a diff.
+    ///
+    /// # Errors
+    /// None that is known: the text is made in memory.
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
+        let head = Self {
+            cases: Vec::new(),
+            ..self.clone()
+        };
+        let head = serde_json::to_string_pretty(&head)?;
+        let lines = self
+            .cases
+            .iter()
+            .map(|line| Ok(format!("    {}", serde_json::to_string(line)?)))
+            .collect::<Result<Vec<_>, serde_json::Error>>()?;
+        let cases = format!("\"cases\": [\n{}\n  ]", lines.join(",\n"));
+        Ok(head.replace("\"cases\": []", &cases) + "\n")
+    }
+}

@@ -1,0 +1,10 @@
+//! The comparison with an earlier report.
+
+pub(crate) mod comparison;
+mod file;
+
+pub(crate) use comparison::Comparison;
+pub(crate) use file::{Baseline, BaselineError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! An access, as the device saw it.
+
+use crate::plan::hex;
+use serde::{Deserialize, Serialize};
+
+/// The kind of access that the device saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// A store to a BAR, by any path.
+    Store,
+    /// A load from a BAR, by any path.
+    Load,
+    /// A store to config space.
+    ConfigWrite,
+    /// A load from config space.
+    ConfigRead,
+}
+
+impl Access {
+    /// Whether bytes went to the device.
+    #[must_use]
+    pub const fn is_store(self) -> bool {
+        matches!(self, Self::Store | Self::ConfigWrite)
+    }
+
+    /// Name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Load => "load",
+            Self::ConfigWrite => "config-write",
+            Self::ConfigRead => "config-read",
+        }
+    }
+
+    /// Whether it concerns config space.
+    #[must_use]
+    pub const fn is_config(self) -> bool {
+        matches!(self, Self::ConfigRead | Self::ConfigWrite)
+    }
+}
+
+/// One access as the device saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Piece {
+    /// Which function, from 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub function: u8,
+    /// The kind of access.
+    pub access: Access,
+    /// How it came: `bar`, `region`, or `config`.
+    pub path: String,
+    /// Address space.
+    pub space: u8,
+    /// Offset in it.
+    pub offset: u64,
+    /// Bytes, as they travelled: stored, or the answer to a load.
+    #[serde(with = "hex")]
+    pub bytes: Vec<u8>,
+    /// `accepted`, or why the device refused it.
+    pub result: String,
+}
+
+impl Piece {
+    /// The offset behind its last byte.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.bytes.len() as u64)
+    }
+
+    /// Whether the device did what was asked.
+    #[must_use]
+    pub fn accepted(&self) -> bool {
+        self.result == "accepted"
+    }
+}
+
+fn is_zero(value: &u8) -> bool {
+    *value == 0
+}

@@ -1,0 +1,92 @@
+//! How and where QEMU stopped before the plan was done.
+
+use serde::{Deserialize, Serialize};
+
+/// How QEMU stopped before the plan was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "how", deny_unknown_fields)]
+pub enum Stop {
+    /// QEMU ended.
+    Crashed {
+        /// The signal that ended it, unless it exited by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Its exit code, unless a signal ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<i32>,
+        /// The last lines that QEMU wrote, without warnings.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<String>,
+        /// The functions on the stack of the thread that crashed, innermost first; empty without a debugger.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        backtrace: Vec<String>,
+    },
+    /// The guest did not come further.
+    Hung {
+        /// How long it was given, in seconds.
+        seconds: u64,
+        /// The PSW line of QEMU's `info registers`, if QEMU still told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        psw: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Stop {
+    /// In one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Crashed {
+                signal,
+                exit_code,
+                words,
+                backtrace,
+            } => {
+                match (signal, exit_code) {
+                    (Some(signal), _) => write!(f, "QEMU was ended by {}", signal_name(*signal))?,
+                    (None, Some(code)) => write!(f, "QEMU ended with exit code {code}")?,
+                    (None, None) => f.write_str("QEMU ended")?,
+                }
+                if !backtrace.is_empty() {
+                    write!(f, " in {}", backtrace.join(", called by "))?;
+                }
+                if !words.is_empty() {
+                    write!(f, ", saying: {}", words.join(" / "))?;
+                }
+                Ok(())
+            }
+            Self::Hung { seconds, psw } => {
+                write!(f, "the guest came no further within {seconds} s")?;
+                match psw {
+                    Some(psw) => write!(f, " ({psw})"),
+                    None => f.write_str(", and QEMU's monitor did not answer"),
+                }
+            }
+        }
+    }
+}
+
+/// A signal by its name, e.g. `SIGSEGV` (Linux, the numbers that end a program by a fault of its own).
+fn signal_name(signal: i32) -> String {
+    match signal {
+        4 => "SIGILL".into(),
+        5 => "SIGTRAP".into(),
+        6 => "SIGABRT".into(),
+        7 => "SIGBUS".into(),
+        8 => "SIGFPE".into(),
+        9 => "SIGKILL".into(),
+        11 => "SIGSEGV".into(),
+        15 => "SIGTERM".into(),
+        31 => "SIGSYS".into(),
+        other => format!("signal {other}"),
+    }
+}
+
+/// Where QEMU stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Step of the set-up, by name.
+    Setup(String),
+    /// Index of the plan's case.
+    Case(usize),
+}
