@@ -258,5 +258,18 @@ fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
         let part = lab::kit::part(&cache, &KernelChoice::Debian(series)).map_err(Failure::Kit)?;
         summary.parts.push(part);
     }
+    if args.what == FetchWhat::LabDebug {
+        // Of several series, each is built.
+        let chosen = args.kernel.iter().copied().map(Some);
+        let all: Vec<_> = if args.kernel.is_empty() {
+            vec![None]
+        } else {
+            chosen.collect()
+        };
+        for series in all {
+            let part = lab::kit::part(&cache, &KernelChoice::Debug(series));
+            summary.parts.push(part.map_err(Failure::Kit)?);
+        }
+    }
     print(&summary.show(args.format).map_err(unprintable)?)
 }

@@ -23,7 +23,10 @@ pub enum FetchWhat {
     /// The same as `lab --kernel 7.2`.
     #[value(name = "lab-7.2", hide = true)]
     Lab72,
-    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2, but not qemu-zpci.
+    /// A kernel for the lab with lockdep, KASAN and kmemleak, and with ism and smc built in. It is built
+    /// from Debian's source on this machine.
+    LabDebug,
+    /// QEMU, a guest, and the lab's Linux 6.12 and 7.2, but not qemu-zpci and lab-debug.
     #[default]
     All,
     /// Fetch nothing. Show the entries of the cache, and the parts that could be fetched, with source
@@ -90,9 +93,11 @@ impl FetchArgs {
             FetchWhat::Lab => &[Series::LINUX_6_12],
             FetchWhat::Lab72 => return vec![Series::LINUX_7_2],
             FetchWhat::All => &[Series::LINUX_6_12, Series::LINUX_7_2],
-            FetchWhat::Qemu | FetchWhat::QemuZpci | FetchWhat::Guest | FetchWhat::List => {
-                return Vec::new();
-            }
+            FetchWhat::Qemu
+            | FetchWhat::QemuZpci
+            | FetchWhat::Guest
+            | FetchWhat::LabDebug
+            | FetchWhat::List => return Vec::new(),
         };
         if self.kernel.is_empty() {
             return known.to_vec();

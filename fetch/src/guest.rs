@@ -102,18 +102,8 @@ impl Parts {
     /// # Errors
     /// [`Error::Missing`] when one is not there.
     pub fn find(root: &Path) -> Result<Self, Error> {
-        let missing = |expected: &str| Error::Missing {
-            packages: "a kernel's packages and busybox".to_owned(),
-            expected: expected.to_owned(),
-            folder: root.to_path_buf(),
-        };
-        // Older suites keep these outside usr/.
-        let either = |path: &str| {
-            let places = [root.join("usr").join(path), root.join(path)];
-            let found = places.into_iter().find(|place| place.exists());
-            found.ok_or_else(|| missing(path))
-        };
-        let all = either("lib/modules")?;
+        let missing = |expected: &str| missing(root, expected);
+        let all = either(root, "lib/modules").ok_or_else(|| missing("lib/modules"))?;
         let read = fs::read_dir(&all).map_err(Error::io("read", &all))?;
         let names = read.filter_map(|item| item.ok()?.file_name().into_string().ok());
         let release = names.max().ok_or_else(|| missing("lib/modules/*"))?;
@@ -127,10 +117,33 @@ impl Parts {
         Ok(Self {
             kernel: image.ok_or_else(|| missing(&format!("boot/vmlinuz-{release}")))?,
             modules,
-            busybox: either("bin/busybox")?,
+            busybox: Self::busybox(root)?,
             release,
         })
     }
+
+    /// Finds the static busybox in the folder `root` of unpacked packages.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when it is not there.
+    pub fn busybox(root: &Path) -> Result<PathBuf, Error> {
+        const PATH: &str = "bin/busybox";
+        either(root, PATH).ok_or_else(|| missing(root, PATH))
+    }
+}
+
+fn missing(root: &Path, expected: &str) -> Error {
+    Error::Missing {
+        packages: "a kernel's packages and busybox".to_owned(),
+        expected: expected.to_owned(),
+        folder: root.to_path_buf(),
+    }
+}
+
+/// `path` below `root`: older suites keep it outside usr/.
+fn either(root: &Path, path: &str) -> Option<PathBuf> {
+    let places = [root.join("usr").join(path), root.join(path)];
+    places.into_iter().find(|place| place.exists())
 }
 
 #[cfg(test)]

@@ -106,19 +106,26 @@ impl Kernel {
         // gcc-12, or gcc-16-for-host.
         let gcc = one("gcc-", "")?;
         let gcc = gcc.strip_suffix("-for-host").unwrap_or(&gcc).to_owned();
-        let (major, minor) = crate::series::numbers(upstream(&self.version))
-            .ok_or_else(|| Error::Packages(format!("{} is no kernel's version", self.version)))?;
-        let source = format!("linux-source-{major}.{minor}");
-        for name in [&common, &source] {
-            self.record(name)?;
-        }
+        self.record(&common)?;
         Ok(KernelPackages {
             image: self.image()?,
             headers: vec![headers.clone(), common],
-            source,
+            source: self.source()?,
             kbuild,
             gcc,
         })
+    }
+
+    /// The package with its source.
+    ///
+    /// # Errors
+    /// When the lists lack it.
+    pub fn source(&self) -> Result<String, Error> {
+        let (major, minor) = crate::series::numbers(upstream(&self.version))
+            .ok_or_else(|| Error::Packages(format!("{} is no kernel's version", self.version)))?;
+        let name = format!("linux-source-{major}.{minor}");
+        self.record(&name)?;
+        Ok(name)
     }
 
     /// The size of `names` in this kernel's version, and of busybox if it is among them.

@@ -185,9 +185,15 @@ impl<'a> Compiled<'a> {
 
     fn line(&mut self, line: &[u8]) {
         // The kernel's make prints this for each file (source: scripts/Makefile.build).
-        if line.starts_with(b"  CC [M]") {
+        if line.starts_with(b"  CC ") {
             self.files += 1;
-            if self.files.is_multiple_of(10) {
+            // A module has some tens of files, a kernel has thousands.
+            let often = if line.starts_with(b"  CC [M]") {
+                10
+            } else {
+                100
+            };
+            if self.files.is_multiple_of(often) {
                 self.workshop.say(format_args!(
                     "  {}: {} files compiled",
                     self.what, self.files

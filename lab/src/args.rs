@@ -31,12 +31,14 @@ pub struct Args {
     /// Number of guests [default: 1, with --bench 2].
     #[arg(long, value_name = "N", value_parser = guests)]
     pub guests: Option<usize>,
-    /// Series of the guests' kernel, from Debian: 6.12, 7.2, another, or newest. The lab builds its ism
-    /// and smc modules once. From 6.18 on, ism sits below the dibs layer, and there is no smc.
-    #[arg(long, value_name = "SERIES", default_value_t = Series::LINUX_6_12)]
-    pub kernel_version: Series,
-    /// Boot this s390x kernel instead.
-    #[arg(long, value_name = "FILE", conflicts_with = "kernel_version")]
+    /// Series of the guests' kernel, from Debian: 6.12, 7.2, another, or newest [default: 6.12, with
+    /// `--kernel debug` the first of 7.2 and 6.12 that can be had]. The lab builds its ism and smc modules
+    /// once. From 6.18 on, ism sits below the dibs layer, and only the debug kernel has smc.
+    #[arg(long, value_name = "SERIES")]
+    pub kernel_version: Option<Series>,
+    /// Boot this s390x kernel instead: a file, or the word debug. That is a kernel with lockdep, KASAN and
+    /// kmemleak, which has ism and smc built in; `fetch lab-debug` builds it once, in ten minutes and more.
+    #[arg(long, value_name = "FILE|debug")]
     pub kernel: Option<PathBuf>,
     /// Initial RAM disk of that kernel. The lab adds its own files.
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -175,6 +177,9 @@ pub struct Args {
     /// lost.
     #[arg(long, value_name = "N", hide = true)]
     pub lose_frames_after: Option<u64>,
+    /// Put a module with planted faults into the guests, as /lib/lab/plant.ko, so that tests see them found.
+    #[arg(long, hide = true)]
+    pub plant: bool,
     /// The other side of --bench's bare round trip: answer at this socket, and do nothing else.
     #[arg(long, value_name = "PATH", hide = true)]
     pub echo: Option<PathBuf>,

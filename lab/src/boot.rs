@@ -5,21 +5,30 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::Error;
-use crate::kit::Kit;
+use crate::kit::{Kit, Module};
 
 const INIT: &str = include_str!("../guest/init");
 const AGENT: &str = include_str!("../guest/agent");
 const BUFFERS: &str = include_str!("../guest/smc-buffers");
 
-/// Writes the initramfs of every guest to `path`.
+/// The place of the module with planted faults in a guest.
+const PLANT: &str = "lib/lab/plant.ko";
+
+/// Writes the initramfs of every guest to `path`, with the module `plant` in it if there is one.
 ///
 /// # Errors
 /// A part cannot be read, or the file cannot be written.
-pub(crate) fn write_initramfs(kit: &Kit, path: &Path) -> Result<(), Error> {
+pub(crate) fn write_initramfs(kit: &Kit, plant: Option<&Module>, path: &Path) -> Result<(), Error> {
+    let plant = plant.map(Module::read).transpose().map_err(Error::Kit)?;
     kit.initramfs(path, |made| {
-        made.file("lab/agent", 0o644, AGENT)
-            .file("lab/smc-buffers", 0o644, BUFFERS)
-            .init(INIT)
+        let made = made
+            .file("lab/agent", 0o644, AGENT)
+            .file("lab/smc-buffers", 0o644, BUFFERS);
+        let made = match plant {
+            Some(bytes) => made.file(PLANT, 0o644, bytes),
+            None => made,
+        };
+        made.init(INIT)
     })
     .map_err(Error::Kit)
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use debian_fetch::{Cache, Machine, Qemu};
+use debian_fetch::{Cache, Machine, Qemu, Series};
 use harness::{Accel, Accelerator, Moves, Plugin};
 use qemu_zpci::Named;
 
@@ -12,7 +12,7 @@ use crate::args::Args;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Recipe;
-use crate::kit::{KernelChoice, Kit, OwnKernel};
+use crate::kit::{self, KernelChoice, Kit, OwnKernel};
 use crate::qemu::hands_over_whole;
 use crate::{boot, say};
 
@@ -63,9 +63,7 @@ impl Setup {
     /// # Errors
     /// Something cannot be had.
     pub fn prepare(args: &Args, program: &Path, folder: &Folder) -> Result<Self, Error> {
-        if let Some(kernel) = &args.kernel {
-            boot::check_kernel(kernel)?;
-        }
+        let choice = kernel(args)?;
         let named = args.plugin.as_deref();
         let named = named
             .map(|path| Plugin::find(Some(path), program))
@@ -77,9 +75,14 @@ impl Setup {
         let compared = compared
             .map(|other| qemu(args, Some(other), None, program, &cache))
             .transpose()?;
-        let kit = Kit::prepare(&cache, &kernel(args)).map_err(Error::Kit)?;
+        let kit = Kit::prepare(&cache, &choice).map_err(Error::Kit)?;
+        let plant = if args.plant {
+            kit::plant(&cache, &choice).map_err(Error::Kit)?
+        } else {
+            None
+        };
         let initramfs = folder.passing("initramfs");
-        boot::write_initramfs(&kit, &initramfs)?;
+        boot::write_initramfs(&kit, plant.as_ref(), &initramfs)?;
         let mut setup = Self {
             program: program.to_owned(),
             plugin,
@@ -172,13 +175,31 @@ fn plugin_flag(args: &Args) -> Option<&'static str> {
     }
 }
 
-fn kernel(args: &Args) -> KernelChoice {
-    match (&args.kernel, args.kernel_version) {
-        (Some(kernel), _) => KernelChoice::Own(OwnKernel {
-            kernel: kernel.clone(),
-            initrd: args.initrd.clone(),
-            modules: args.modules.clone(),
-        }),
-        (None, series) => KernelChoice::Debian(series),
+/// The word for the debug kernel on the command line.
+const DEBUG: &str = "debug";
+
+/// The guests' kernel.
+fn kernel(args: &Args) -> Result<KernelChoice, Error> {
+    let Some(kernel) = &args.kernel else {
+        let series = args.kernel_version.unwrap_or(Series::LINUX_6_12);
+        return Ok(KernelChoice::Debian(series));
+    };
+    if kernel == Path::new(DEBUG) {
+        if args.initrd.is_some() || args.modules.is_some() {
+            let words =
+                "--initrd and --modules are for a kernel of your own, not for `--kernel debug`";
+            return Err(Error::Usage(words.to_owned()));
+        }
+        return Ok(KernelChoice::Debug(args.kernel_version));
     }
+    if args.kernel_version.is_some() {
+        let words = "--kernel-version cannot be used with a kernel of your own";
+        return Err(Error::Usage(words.to_owned()));
+    }
+    boot::check_kernel(kernel)?;
+    Ok(KernelChoice::Own(OwnKernel {
+        kernel: kernel.clone(),
+        initrd: args.initrd.clone(),
+        modules: args.modules.clone(),
+    }))
 }

@@ -12,6 +12,9 @@ pub enum KernelChoice {
     /// The newest of Debian's kernels of this series. In 6.12 there are ism, smc, and smc with
     /// loopback-ism; in later ones ism sits under the dibs layer, without smc.
     Debian(Series),
+    /// One with the kernel's own checks, and with ism and smc built in. It is built here from Debian's source of
+    /// this series, or of the best that can be had.
+    Debug(Option<Series>),
     /// One that the user brought.
     Own(OwnKernel),
 }

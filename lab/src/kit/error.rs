@@ -39,6 +39,23 @@ pub enum KitError {
         /// The expected kind.
         expected: &'static str,
     },
+    /// A series of kernels does not know an option of the debug kernel.
+    #[error("the configuration of the debug kernel does not fit: {}", wrong.join("; "))]
+    Options {
+        /// A sentence for each option.
+        wrong: Vec<String>,
+    },
+    /// The packages of a kernel in the cache are gone from Debian.
+    #[error(
+        "it has Linux {there}, and the one in the cache is {release}: `vfio-user-ism fetch lab --renew` \
+         gets a newer one"
+    )]
+    Moved {
+        /// The release that can be had.
+        there: String,
+        /// The release in the cache.
+        release: String,
+    },
     /// The kernel's make refuses such paths.
     #[error(
         "kernel modules cannot be built below {}, because of the white space or colon in it: set \
@@ -62,7 +79,7 @@ impl Fault for KitError {
                     | io::ErrorKind::ReadOnlyFilesystem
             ),
             Self::Own { .. } | Self::Place { .. } => true,
-            Self::Missing { .. } => false,
+            Self::Missing { .. } | Self::Options { .. } | Self::Moved { .. } => false,
         }
     }
 }

@@ -8,16 +8,21 @@
 //! - `recipe`: from packages to a finished entry of the cache; `target`: the modules it builds;
 //!   `kept`: what stays of it;
 //! - `modules`: which modules a guest loads, in which order;
-//! - `tool`: the program that runs in the guest.
+//! - `tool`: the program that runs in the guest;
+//! - `debug`: a kernel that is built here, with the kernel's checks; `options`: what it cannot do without;
+//! - `plant`: a module with planted faults, for tests.
 //!
 //! Non-goal: booting it; that is the rest of the crate.
 
 mod choice;
+mod debug;
 mod error;
 mod folder;
 mod kept;
 mod module;
 mod modules;
+mod options;
+mod plant;
 mod recipe;
 mod target;
 mod tool;
@@ -30,6 +35,7 @@ use debian_fetch::{Cache, Entry, Initramfs, Part, Series, Source};
 pub use choice::{KernelChoice, OwnKernel};
 pub use error::KitError;
 pub use module::Module;
+pub use plant::plant;
 
 /// Where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
 const GUEST_MODULES: &str = "lib/lab";
@@ -81,6 +87,20 @@ pub fn is_kernel(entry: &Entry) -> bool {
     recipe::is_kernel(entry)
 }
 
+/// Whether the cache has the debug kernel of `series` ([`KernelChoice::Debug`]). Asks no network.
+#[must_use]
+pub fn has_debug(cache: &Cache, series: Option<Series>) -> bool {
+    debug::is_there(cache, series)
+}
+
+/// FNV-1a (source: RFC 9923) of `texts`: the same in every build of this program.
+fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// The parts of a guest, ready to boot.
 #[derive(Clone, Debug)]
 pub struct Kit {
@@ -103,6 +123,11 @@ impl Kit {
     pub fn prepare(cache: &Cache, choice: &KernelChoice) -> Result<Self, KitError> {
         match choice {
             KernelChoice::Debian(series) => Self::of_series(cache, *series),
+            KernelChoice::Debug(series) => {
+                let entry = debug::entry(cache, *series)?;
+                let tool = tool::find(cache, &entry)?;
+                Self::open(&entry, tool)
+            }
             KernelChoice::Own(own) => {
                 // Userland and tool are Debian's and ours also here.
                 let base = Self::of_series(cache, Series::LINUX_6_12)?;

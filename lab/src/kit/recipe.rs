@@ -15,7 +15,7 @@ use debian_fetch::{
 use super::KitError;
 use super::folder::{files, folders};
 use super::target::{self, FOLDERS, Kind};
-use super::{kept, tool};
+use super::{kept, plant, tool};
 
 /// The kernel's and compiler's prefix for the guests' architecture.
 pub(super) const TRIPLET: &str = "s390x-linux-gnu";
@@ -46,7 +46,7 @@ pub(super) fn entry(cache: &Cache, series: Series) -> Result<Entry, KitError> {
     })
 }
 
-fn check_place(folder: &Path) -> Result<(), KitError> {
+pub(super) fn check_place(folder: &Path) -> Result<(), KitError> {
     let text = folder.to_string_lossy();
     if text.contains(|c: char| c.is_whitespace() || c == ':') {
         return Err(KitError::Place {
@@ -54,6 +54,13 @@ fn check_place(folder: &Path) -> Result<(), KitError> {
         });
     }
     Ok(())
+}
+
+/// The release of the kernel in `entry`.
+pub(super) fn release(entry: &Entry) -> Result<String, KitError> {
+    let path = entry.root().join(kept::RELEASE);
+    let text = fs::read_to_string(&path).map_err(KitError::io("read", &path))?;
+    Ok(text.trim().to_owned())
 }
 
 /// The folders of a build.
@@ -68,27 +75,38 @@ struct Place {
     root: PathBuf,
 }
 
+impl Place {
+    fn of(workshop: &Workshop) -> Self {
+        Self {
+            guest: workshop.folder().join("guest"),
+            tools: workshop.folder().join("tools"),
+            build: workshop.folder().join("build"),
+            root: workshop.root(),
+        }
+    }
+}
+
 fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Result<(), KitError> {
     let packages = kernel.packages()?;
-    let place = Place {
-        guest: workshop.folder().join("guest"),
-        tools: workshop.folder().join("tools"),
-        build: workshop.folder().join("build"),
-        root: workshop.root(),
-    };
-    unpack(workshop, kernel, &packages, &place)?;
-    make_startable(&place.tools)?;
+    let place = Place::of(workshop);
+    let mut wanted = packages.image.clone();
+    wanted.extend(packages.headers.iter().chain([&packages.source]).cloned());
+    let mut wanted: Vec<_> = wanted.iter().map(|name| kernel.wanted(name)).collect();
+    wanted.push(Wanted::any(BUSYBOX));
+    unpack(workshop, kernel, &packages, &wanted, &place)?;
 
     let source = sources(&place)?;
     let targets = target::targets(Kind::of(&source));
     let programs = place.tools.join("usr/bin");
-    let all = targets.len() + 2;
+    let all = targets.len() + 3;
     let steps = Steps::new(workshop, Some(programs), logs, name, all)?;
     let headers = headers(&place, &packages.kbuild)?;
     for target in targets {
         steps.begin(&format!("building {}", target.folder));
         target::build(&steps, target, &source, &headers, &place.build)?;
     }
+    steps.begin("building the module with planted faults");
+    plant::against(&steps, &headers, &place.build.join("plant"), &place.root)?;
     steps.begin("choosing modules");
     kept::keep(&place.guest, &place.build, targets, &place.root)?;
     steps.begin("building the guest tool");
@@ -96,12 +114,32 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     tool::compile(&steps, &compiler, &place.build, &place.root)
 }
 
-/// Unpacks kernel, headers, source and busybox for the guest, and what runs here. Every package of
-/// the kernel has the kernel's version, or modules would not fit.
+/// Builds the module with planted faults alone.
+pub(super) fn plant_alone(
+    workshop: &Workshop,
+    kernel: &Kernel,
+    logs: &Path,
+    name: &str,
+) -> Result<(), KitError> {
+    let packages = kernel.packages()?;
+    let place = Place::of(workshop);
+    let wanted = packages.headers.iter().map(|name| kernel.wanted(name));
+    let wanted: Vec<_> = wanted.collect();
+    unpack(workshop, kernel, &packages, &wanted, &place)?;
+    let programs = place.tools.join("usr/bin");
+    let steps = Steps::new(workshop, Some(programs), logs, name, 1)?;
+    steps.begin("building the module with planted faults");
+    let headers = headers(&place, &packages.kbuild)?;
+    plant::against(&steps, &headers, &place.build.join("plant"), &place.root)
+}
+
+/// Unpacks the packages `wanted` for the guest, and what runs here. Every package of the kernel has the
+/// kernel's version, or modules would not fit.
 fn unpack(
     workshop: &Workshop,
     kernel: &Kernel,
     packages: &KernelPackages,
+    wanted: &[Wanted],
     place: &Place,
 ) -> Result<(), KitError> {
     // Both lists first: with one of them refused, the other is of no use.
@@ -110,15 +148,9 @@ fn unpack(
     let mut tools = compiler_packages(&packages.gcc);
     tools.push(Wanted::any("make"));
     tools.push(kernel.wanted(&packages.kbuild));
-    let names = packages
-        .image
-        .iter()
-        .chain(&packages.headers)
-        .chain([&packages.source]);
-    let mut wanted: Vec<_> = names.map(|name| kernel.wanted(name)).collect();
-    wanted.push(Wanted::any(BUSYBOX));
-    guest.unpack(&wanted, Closure::Named, &place.guest)?;
+    guest.unpack(wanted, Closure::Named, &place.guest)?;
     native.unpack(&tools, Closure::Full, &place.tools)?;
+    make_startable(&place.tools)?;
     Ok(())
 }
 
@@ -150,29 +182,31 @@ fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
 
 /// Unpacks the drivers' folders of the kernel's source, and gives the folder above them.
 fn sources(place: &Place) -> Result<PathBuf, KitError> {
-    let src = place.guest.join("usr/src");
-    let names = files(&src)?;
-    let archive = names
-        .iter()
-        .find_map(|path| {
-            let name = path.file_name()?.to_str()?;
-            Some((path, name.strip_suffix(".tar.xz")?))
-        })
-        .ok_or_else(|| KitError::Missing {
-            what: "linux-source-*.tar.xz".to_owned(),
-            folder: src.clone(),
-        })?;
-    let (archive, top) = archive;
+    let (archive, top) = tarball(&place.guest)?;
     let unpacked = place.build.join("source");
     fs::create_dir_all(&unpacked).map_err(KitError::io("create", &unpacked))?;
     let wanted = |path: &Path| {
-        let inner = path.strip_prefix(top);
+        let inner = path.strip_prefix(&top);
         inner.is_ok_and(|inner| FOLDERS.iter().any(|folder| inner.starts_with(folder)))
     };
-    untar(archive, &unpacked, wanted)?;
+    untar(&archive, &unpacked, wanted)?;
     // 150 MB that nothing needs any more.
-    fs::remove_file(archive).map_err(KitError::io("remove", archive))?;
+    fs::remove_file(&archive).map_err(KitError::io("remove", &archive))?;
     Ok(unpacked.join(top))
+}
+
+/// The tarball with the kernel's source among the packages in `guest`, and the name of the folder in it.
+pub(super) fn tarball(guest: &Path) -> Result<(PathBuf, String), KitError> {
+    let src = guest.join("usr/src");
+    let found = files(&src)?.into_iter().find_map(|path| {
+        let name = path.file_name()?.to_str()?;
+        let top = name.strip_suffix(".tar.xz")?.to_owned();
+        Some((path, top))
+    });
+    found.ok_or_else(|| KitError::Missing {
+        what: "linux-source-*.tar.xz".to_owned(),
+        folder: src,
+    })
 }
 
 #[cfg(test)]

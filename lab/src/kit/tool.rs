@@ -115,13 +115,8 @@ const FLAGS: [&str; 9] = [
 
 /// Changes with every change of the source or of how it is compiled.
 fn key() -> String {
-    // FNV-1a (source: RFC 9923): the same in every build of this program.
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let names = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
-    for byte in names.chain(FLAGS).flat_map(|text| text.bytes().chain([0])) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    format!("source {hash:016x}")
+    format!("source {:016x}", super::hash(names.chain(FLAGS)))
 }
 
 #[cfg(test)]

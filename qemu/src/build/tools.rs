@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::{
-    Closure, Error, Wanted, Workshop, loader_of, make_startable, native_arch, quoted,
+    Closure, Error, Wanted, Workshop, host_compiler, loader_of, make_startable, native_arch,
+    quoted, script,
 };
 
 /// Suites whose programs build QEMU: it needs meson 1.5 and Python 3.9.
@@ -68,8 +69,8 @@ impl Tools {
             let link = programs.join(name);
             symlink(root.join("usr/bin").join(name), &link).map_err(Error::io("link", &link))?;
         }
+        host_compiler(&root, &programs)?;
         let tools = Self { root, programs };
-        tools.compiler()?;
         tools.pkg_config()?;
         Ok(tools)
     }
@@ -89,33 +90,6 @@ impl Tools {
         ]
     }
 
-    /// A compiler for the unpacked headers and libraries. What it makes runs with these libraries,
-    /// as long as they are there: the build starts some of it.
-    fn compiler(&self) -> Result<(), Error> {
-        let (loader, folders) = loader_of(&self.root)?;
-        let libraries = folders
-            .iter()
-            .map(|f| format!("-Wl,-rpath,{}", f.display()));
-        let libraries: Vec<_> = libraries.collect();
-        let text = format!(
-            "exec {gcc} --sysroot={root} -B{bin}/ -Wl,--dynamic-linker={} {} \"$@\"",
-            quoted(&loader.display().to_string()),
-            libraries.join(" "),
-            gcc = quoted(&self.root.join("usr/bin/gcc").display().to_string()),
-            root = quoted(&self.root.display().to_string()),
-            bin = quoted(&self.root.join("usr/bin").display().to_string()),
-        );
-        // Debian's older libraries lie in /lib, and linker scripts name them there.
-        for folder in ["lib", "lib64"] {
-            let link = self.root.join(folder);
-            let target = self.root.join("usr").join(folder);
-            if !link.exists() && target.exists() {
-                symlink(Path::new("usr").join(folder), &link).map_err(Error::io("link", &link))?;
-            }
-        }
-        self.script("cc", &text)
-    }
-
     fn pkg_config(&self) -> Result<(), Error> {
         let (_, folders) = loader_of(&self.root)?;
         let mut places: Vec<_> = folders
@@ -130,13 +104,6 @@ impl Tools {
             quoted(&self.root.display().to_string()),
             quoted(&self.root.join("usr/bin/pkgconf").display().to_string())
         );
-        self.script("pkg-config", &text)
-    }
-
-    fn script(&self, name: &str, text: &str) -> Result<(), Error> {
-        let path = self.programs.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).map_err(Error::io("write", &path))?;
-        let rights = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))
+        script(&self.programs, "pkg-config", &text).map(drop)
     }
 }

@@ -1,0 +1,53 @@
+//! A C compiler for this machine out of unpacked packages.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::programs::{loader_of, quoted};
+
+/// Writes the script `cc` into the folder `programs` and gives its path. It runs the package `gcc` that is
+/// unpacked in `root` and made startable there, with the headers and libraries of `root`. What it makes
+/// runs with these libraries, as long as they are there: a build starts some of it.
+///
+/// # Errors
+/// The script cannot be written, or `root` has no dynamic loader for this machine.
+pub fn host_compiler(root: &Path, programs: &Path) -> Result<PathBuf, Error> {
+    let (loader, folders) = loader_of(root)?;
+    let libraries = folders
+        .iter()
+        .map(|f| format!("-Wl,-rpath,{}", f.display()));
+    let libraries: Vec<_> = libraries.collect();
+    let bin = root.join("usr/bin");
+    let word = |path: &Path| quoted(&path.display().to_string());
+    let text = format!(
+        "exec {gcc} --sysroot={root} -B{bin}/ -Wl,--dynamic-linker={loader} {} \"$@\"",
+        libraries.join(" "),
+        gcc = word(&bin.join("gcc")),
+        root = word(root),
+        bin = word(&bin),
+        loader = word(&loader),
+    );
+    // Debian's older libraries lie in /lib, and linker scripts name them there.
+    for folder in ["lib", "lib64"] {
+        let link = root.join(folder);
+        let target = root.join("usr").join(folder);
+        if !link.exists() && target.exists() {
+            symlink(Path::new("usr").join(folder), &link).map_err(Error::io("link", &link))?;
+        }
+    }
+    script(programs, "cc", &text)
+}
+
+/// Writes the shell script `name` into `folder` and gives its path.
+///
+/// # Errors
+/// It cannot be written.
+pub fn script(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).map_err(Error::io("write", &path))?;
+    let rights = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))?;
+    Ok(path)
+}

@@ -1,0 +1,102 @@
+//! A module with planted faults (`lab/guest/plant/`), with which tests see that the lab finds the reports of a
+//! kernel. It is built with the kernel's modules, and again when its source changes.
+
+use std::fs;
+use std::path::Path;
+
+use debian_fetch::{Cache, For, Steps};
+
+use super::choice::KernelChoice;
+use super::module::Module;
+use super::recipe::{self, TRIPLET};
+use super::{KitError, debug};
+
+/// The source's files.
+const SOURCES: [(&str, &str); 2] = [
+    ("Makefile", include_str!("../../guest/plant/Makefile")),
+    ("plant.c", include_str!("../../guest/plant/plant.c")),
+];
+/// The module in an entry, below its root.
+const MODULE: &str = "plant.ko";
+/// Beside it: of which source it is.
+const OF: &str = "plant.source";
+/// The prefix of the name of an entry for a module that was built by itself.
+const ENTRY: &str = "lab-plant-";
+
+/// The module for the kernel of `choice`, from the cache or built now. None for an own kernel.
+///
+/// # Errors
+/// It cannot be built, or the packages for the kernel in the cache cannot be had any more.
+pub fn plant(cache: &Cache, choice: &KernelChoice) -> Result<Option<Module>, KitError> {
+    let series = match choice {
+        KernelChoice::Debian(series) => *series,
+        KernelChoice::Debug(series) => {
+            let entry = debug::entry(cache, *series)?;
+            return Ok(Some(Module::at(&entry.root().join(MODULE))));
+        }
+        KernelChoice::Own(_) => return Ok(None),
+    };
+    let kit = recipe::entry(cache, series)?;
+    let in_kit = fs::read_to_string(kit.root().join(OF));
+    if in_kit.is_ok_and(|of| of == key()) {
+        return Ok(Some(Module::at(&kit.root().join(MODULE))));
+    }
+    let release = recipe::release(&kit)?;
+    let name = format!("{ENTRY}{series}");
+    let full = format!("{}, kernel {release}", key());
+    let logs = cache.folder().join("logs");
+    let entry = cache.built(&name, &full, For::Lab, |workshop| {
+        workshop.with_kernel(&[series], |kernel| {
+            if kernel.release() != release {
+                return Err(KitError::Moved {
+                    there: kernel.release().to_owned(),
+                    release: release.clone(),
+                });
+            }
+            recipe::plant_alone(workshop, kernel, &logs, &name)
+        })
+    })?;
+    Ok(Some(Module::at(&entry.root().join(MODULE))))
+}
+
+/// Builds the module in `folder` into `root`. `make` calls the kernel's make.
+pub(super) fn build(
+    folder: &Path,
+    root: &Path,
+    make: impl FnOnce(&[&str]) -> Result<(), KitError>,
+) -> Result<(), KitError> {
+    fs::create_dir_all(folder).map_err(KitError::io("create", folder))?;
+    for (name, text) in SOURCES {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(KitError::io("write", &path))?;
+    }
+    make(&[&format!("M={}", folder.display()), "modules"])?;
+    let (built, kept) = (folder.join(MODULE), root.join(MODULE));
+    fs::copy(&built, &kept).map_err(KitError::io("copy", &built))?;
+    let of = root.join(OF);
+    fs::write(&of, key()).map_err(KitError::io("write", &of))
+}
+
+/// The same for a kernel of Debian's, against its `headers`.
+pub(super) fn against(
+    steps: &Steps,
+    headers: &Path,
+    folder: &Path,
+    root: &Path,
+) -> Result<(), KitError> {
+    let what = "building the module with planted faults";
+    build(folder, root, |words| {
+        let headers = headers.display().to_string();
+        steps.run(what, "make", ["-C", &headers].iter().chain(words))?;
+        Ok(())
+    })?;
+    let strip = format!("{TRIPLET}-strip");
+    let module = root.join(MODULE);
+    Ok(steps.run(what, &strip, ["--strip-debug".as_ref(), module.as_os_str()])?)
+}
+
+/// Changes with every change of the source.
+pub(super) fn key() -> String {
+    let texts = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
+    format!("plant {:016x}", super::hash(texts))
+}
