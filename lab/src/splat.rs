@@ -5,13 +5,14 @@ use std::path::Path;
 /// The beginnings of kernel reports (Linux 6.12 and 7.2: `lib/bug.c`, `kernel/panic.c`,
 /// `kernel/locking/lockdep.c`, `mm/kasan/report.c`, `mm/kmemleak.c`, `kernel/hung_task.c`,
 /// `kernel/rcu/tree_stall.h`, `lib/refcount.c`, `arch/s390/kernel/dumpstack.c`).
-const BEGINNINGS: [&str; 18] = [
+const BEGINNINGS: [&str; 19] = [
     "BUG: ",
+    // The allocator names the cache behind it.
+    "BUG ",
     "WARNING: ",
     "Kernel panic",
     "Oops: ",
     "kernel BUG at ",
-    "illegal operation: ",
     "Unable to handle kernel ",
     "UBSAN: ",
     "kmemleak: ",
@@ -24,6 +25,7 @@ const BEGINNINGS: [&str; 18] = [
     "rcu: INFO: ",
     "INFO: rcu_",
     "list_add corruption",
+    "list_del corruption",
 ];
 /// Reports of [`BEGINNINGS`] that no fault causes.
 const HARMLESS: [&str; 2] = [
@@ -39,8 +41,15 @@ pub(crate) fn find(text: &str) -> Vec<&str> {
     let begins = |said: &str, words: &[&str]| words.iter().any(|word| said.starts_with(word));
     text.lines()
         .map(message)
-        .filter(|said| begins(said, &BEGINNINGS) && !begins(said, &HARMLESS))
+        .filter(|said| begins(said, &BEGINNINGS) && !begins(said, &HARMLESS) || is_check(said))
         .collect()
+}
+
+/// Whether the kernel died of a program check (`die` in `arch/s390/kernel/dumpstack.c`), as in
+/// `specification exception: 0006 ilc:2 [#1] SMP`.
+fn is_check(said: &str) -> bool {
+    let behind = said.split_once(" ilc:").map(|(_, behind)| behind);
+    behind.is_some_and(|behind| behind.contains(" [#"))
 }
 
 /// The kernel's message in a line of the console: what stands behind the last time stamp.
@@ -85,6 +94,20 @@ BUG: KASAN: slab-use-after-free in ism_move+0x1c/0x80
         );
         let prompt = "guest0# \x1b[6n[    5.172280] WARNING: CPU: 0 PID: 7 at lib/x.c:3\r\n";
         assert_eq!(find(prompt), ["WARNING: CPU: 0 PID: 7 at lib/x.c:3"]);
+    }
+
+    #[test]
+    fn reports_that_name_what_they_found_first_are_found() {
+        for said in [
+            "BUG kmalloc-64 (Tainted: G           O      ): Right Redzone overwritten",
+            "specification exception: 0006 ilc:2 [#1] SMP",
+            "monitor event: 0040 ilc:2 [#2] SMP",
+        ] {
+            assert_eq!(find(&format!("[    9.500000] {said}\r\n")), [said]);
+        }
+        // A program's fault, and none of the kernel.
+        let program = "User process fault: interruption code 003b ilc:3 in a.out[1000+2000]";
+        assert_eq!(find(program), [""; 0]);
     }
 
     #[test]

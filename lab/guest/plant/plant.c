@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /*
- * A module with planted faults, for tests of the lab: `insmod plant.ko fault=NAME` commits one. The lab
- * must find the kernel's report of it. Loading it again after a fault that lets the module end needs
- * `rmmod plant` before.
+ * A module with planted faults, for tests of the lab: `insmod plant.ko fault=NAME,NAME` commits them, one
+ * after the other. The lab must find the kernel's report of each.
  */
 #include <linux/bottom_half.h>
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
@@ -20,9 +20,12 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
-static char *fault = "";
-module_param(fault, charp, 0);
-MODULE_PARM_DESC(fault, "name of the fault to commit");
+#define MOST 16
+
+static char *fault[MOST];
+static unsigned int fault_count;
+module_param_array(fault, charp, &fault_count, 0);
+MODULE_PARM_DESC(fault, "names of the faults to commit");
 
 /* The compiler must not see through what happens to it. */
 static char *volatile object;
@@ -31,6 +34,7 @@ static volatile int number = 40;
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 static DEFINE_SPINLOCK(spin);
+static DECLARE_COMPLETION(done);
 
 static int fault_warning(void)
 {
@@ -204,25 +208,54 @@ static const struct {
 	{ "stall", fault_stall },
 };
 
-static int __init plant_init(void)
+static int committer(void *commit)
+{
+	((int (*)(void))commit)();
+	complete(&done);
+	return 0;
+}
+
+/* Commits a fault in a thread of its own, which the fault may end. */
+static int commit_in_thread(int (*commit)(void))
+{
+	struct task_struct *thread = kthread_run(committer, commit, "plant");
+
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	wait_for_completion_timeout(&done, 3 * HZ);
+	reinit_completion(&done);
+	return 0;
+}
+
+static int commit(const char *name)
 {
 	size_t at;
 
 	for (at = 0; at < ARRAY_SIZE(faults); at++) {
-		if (!strcmp(fault, faults[at].name)) {
-			faults[at].commit();
-			return 0;
-		}
+		if (strcmp(name, faults[at].name))
+			continue;
+		/* It must be this task that goes back to user space. */
+		if (faults[at].commit == fault_missing_unlock)
+			return fault_missing_unlock();
+		return commit_in_thread(faults[at].commit);
 	}
-	pr_err("plant: there is no fault called \"%s\"\n", fault);
+	pr_err("plant: there is no fault called \"%s\"\n", name);
 	return -EINVAL;
 }
 
-static void __exit plant_exit(void)
+static int __init plant_init(void)
 {
+	unsigned int at;
+
+	for (at = 0; at < fault_count; at++) {
+		int error = commit(fault[at]);
+
+		if (error)
+			return error;
+	}
+	return 0;
 }
 
 module_init(plant_init);
-module_exit(plant_exit);
 MODULE_DESCRIPTION("Planted faults for tests of the lab");
 MODULE_LICENSE("Dual MIT/GPL");

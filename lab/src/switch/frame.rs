@@ -11,7 +11,7 @@ pub(super) type Address = [u8; 6];
 pub(super) const LARGEST: usize = 4096 + 65536;
 
 /// Destination, source and type.
-const HEADER: usize = 14;
+pub(super) const HEADER: usize = 14;
 
 /// A frame, from its destination address on, without checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]

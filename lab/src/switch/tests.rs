@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::{QUEUE, Switch};
@@ -33,6 +34,21 @@ impl Station {
         let mut bytes = vec![0; expected.len()];
         self.0.read_exact(&mut bytes).expect("a frame");
         assert_eq!(bytes, expected);
+    }
+
+    /// The next frame, with its length before.
+    fn frame(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        self.0.read_exact(&mut bytes).expect("a length");
+        let length = u32::from_be_bytes(bytes[..].try_into().unwrap()) as usize;
+        bytes.resize(4 + length, 0);
+        self.0.read_exact(&mut bytes[4..]).expect("a frame");
+        bytes
+    }
+
+    /// The same station, for another thread.
+    fn again(&self) -> Self {
+        Self(self.0.try_clone().unwrap())
     }
 
     fn is_closed(&mut self) -> bool {
@@ -108,6 +124,127 @@ fn what_is_no_frame_ends_that_port_only_and_it_may_come_again() {
             a = connect(0);
             a.send(&frame(ALL, 1, b"again"));
             b.expect(&frame(ALL, 1, b"again"));
+        }
+    });
+}
+
+/// A random number; the same ones in every run.
+struct Dice(u64);
+
+impl Dice {
+    /// From 0 to `below`, without it.
+    fn roll(&mut self, below: usize) -> usize {
+        // xorshift64 (source: Marsaglia, "Xorshift RNGs", 2003).
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below as u64) as usize
+    }
+}
+
+/// A payload that tells its number, of one of the lengths at which something may go wrong: the shortest,
+/// that of a page, of a network's largest frame, of QEMU's largest.
+fn numbered(number: usize, dice: &mut Dice) -> Vec<u8> {
+    let most = super::frame::LARGEST - super::frame::HEADER;
+    let lengths = [8, 9, 46, 1500, 4095, 4096, 65_535, most - 1, most];
+    let length = lengths[dice.roll(lengths.len())];
+    let mut payload = vec![number as u8; length];
+    payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    payload
+}
+
+/// Sends `bytes` in pieces of random lengths, as a sender whose socket is full does.
+fn send_in_pieces(station: &mut Station, bytes: &[u8], dice: &mut Dice) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let length = rest.len().min(1 + dice.roll(rest.len().min(9000)));
+        let (piece, behind) = rest.split_at(length);
+        station.send(piece);
+        rest = behind;
+    }
+}
+
+/// Two stations send to each other at once, in bursts that no socket holds, cut at any byte. Both read
+/// in small and in large pieces, and often not at all for a while. As long as no more waits than the queue
+/// holds, no frame is lost, torn or put out of order, and nothing stops.
+#[test]
+fn bursts_and_slow_readers_stop_nothing_and_lose_nothing() {
+    const FRAMES: usize = 1500;
+    // What waits for one station stays below the queue's length.
+    const WINDOW: usize = QUEUE / 2;
+    with_switch(2, |connect| {
+        let (mut a, mut b) = (connect(0), connect(1));
+        // Both are learnt.
+        a.send(&frame(ALL, 1, b"here"));
+        b.expect(&frame(ALL, 1, b"here"));
+        b.send(&frame(1, 2, b"and here"));
+        a.expect(&frame(1, 2, b"and here"));
+        let got = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let send = |mut station: Station, to: u8, from: u8, got: &AtomicUsize| {
+            let (mut dice, mut cuts) = (Dice(77 + u64::from(from)), Dice(5 + u64::from(from)));
+            for number in 0..FRAMES {
+                while number - got.load(Ordering::Acquire) >= WINDOW {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                let bytes = frame(to, from, &numbered(number, &mut dice));
+                send_in_pieces(&mut station, &bytes, &mut cuts);
+            }
+        };
+        let take = |mut station: Station, to: u8, from: u8, got: &AtomicUsize| {
+            let (mut dice, mut rest) = (Dice(77 + u64::from(from)), Dice(9 + u64::from(to)));
+            for number in 0..FRAMES {
+                station.expect(&frame(to, from, &numbered(number, &mut dice)));
+                got.store(number + 1, Ordering::Release);
+                if rest.roll(200) == 0 {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        };
+        let (to_b, to_a) = (&got[1], &got[0]);
+        std::thread::scope(|scope| {
+            let (a_again, b_again) = (a.again(), b.again());
+            scope.spawn(move || send(a, 2, 1, to_b));
+            scope.spawn(move || send(b, 1, 2, to_a));
+            scope.spawn(move || take(a_again, 1, 2, to_a));
+            scope.spawn(move || take(b_again, 2, 1, to_b));
+        });
+    });
+}
+
+/// A station that reads nothing loses what its queue does not hold. When it reads again, it gets whole frames
+/// in their order, the oldest first, and everything that is sent from then on.
+#[test]
+fn a_station_that_was_stopped_goes_on_with_whole_frames() {
+    const SENT: usize = 2 * QUEUE;
+    // More than its socket and the switch's buffer hold: then its queue has room.
+    const ROOM: usize = 200;
+    let page = |number: usize| frame(ALL, 1, &[&number.to_be_bytes()[..], &[7; 4088]].concat());
+    with_switch(3, move |connect| {
+        let (mut a, mut stopped, mut other) = (connect(0), connect(1), connect(2));
+        for _ in 0..3 {
+            for number in 0..SENT {
+                a.send(&page(number));
+                // It has them all, so the switch is through with them.
+                other.expect(&page(number));
+            }
+            let mut next = 0;
+            for taken in 0.. {
+                let bytes = stopped.frame();
+                if bytes == frame(ALL, 1, b"go on") {
+                    assert!(taken >= QUEUE, "{taken}");
+                    break;
+                }
+                let number = usize::from_be_bytes(bytes[18..26].try_into().unwrap());
+                assert_eq!(bytes, page(number));
+                assert!(number >= next, "frame {number} behind {next}");
+                next = number + 1;
+                if taken == ROOM {
+                    a.send(&frame(ALL, 1, b"go on"));
+                    other.expect(&frame(ALL, 1, b"go on"));
+                }
+            }
+            // Some were lost, or the test shows nothing.
+            assert!(next < SENT, "{next}");
         }
     });
 }

@@ -8,6 +8,7 @@
 //! | `recorded` | a recorded lab: its page, its capture in Wireshark, and played again |
 //! | `two_guests` | SMC-D between guests, and the death of one |
 //! | `scenarios` | scenarios hold, and a check that fails is told |
+//! | `splats` | the reports of real kernels about planted faults |
 //! | `linux72` | the driver below the dibs layer |
 //! | `bench` | the measurements come about |
 //! | `zpci_qemu` | a QEMU with the changes of `qemu/`, without any plugin |
@@ -19,5 +20,6 @@ mod one_guest;
 mod recorded;
 mod running;
 mod scenarios;
+mod splats;
 mod two_guests;
 mod zpci_qemu;

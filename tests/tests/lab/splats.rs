@@ -1,0 +1,131 @@
+//! A kernel's real reports of faults that a module of ours commits (`lab/guest/plant/`): the lab finds each.
+
+use debian_fetch::Cache;
+use lab::kit::has_debug;
+use vfio_user_ism_tests::program::Ended;
+
+use super::running::lab;
+
+/// Boots a guest that loads the module with `faults` and then runs `after`. A report of the kernel is to fail
+/// the lab.
+fn commit(words: &[&str], faults: &[&str], after: &str) -> Ended {
+    let faults = faults.join(",");
+    let run = format!("insmod /lib/lab/plant.ko fault={faults} || exit 9; {after}");
+    lab(&[words, &["--plant", "--fail-on-splat", "--run", &run]].concat())
+}
+
+/// A command of the guest that waits until its kernel says `text`, but not for ever.
+fn until_said(text: &str) -> String {
+    format!("n=0; until dmesg | grep -q '{text}' || [ $n -eq 600 ]; do n=$((n + 1)); sleep 1; done")
+}
+
+/// Fails unless the lab names each of `reports` and ends with the status for them.
+#[track_caller]
+fn assert_told(ended: &Ended, reports: &[&str]) {
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let lines = ended.stderr.lines();
+    let said: Vec<_> = lines
+        .filter_map(|line| line.strip_prefix("lab: guest 0: kernel splat: "))
+        .collect();
+    for report in reports {
+        let told = said.iter().any(|said| said.starts_with(report));
+        assert!(told, "{report}: {said:#?}\n{}", ended.stderr);
+    }
+}
+
+/// What Debian's kernel notices without any debugging option.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn the_reports_of_debians_kernel_are_found() {
+    let faults = [
+        "warning",
+        "refcount",
+        "schedule-in-atomic",
+        "overflow",
+        "hung-task",
+        "stall",
+        "oops",
+        "list",
+    ];
+    let soon = "sysctl.kernel.hung_task_timeout_secs=4 rcupdate.rcu_cpu_stall_timeout=3";
+    let append = format!("slub_debug=FZ,kmalloc-64 {soon}");
+    let after = format!(
+        "{}; {}",
+        until_said("INFO: task plant-sleeper"),
+        until_said("rcu: INFO: ")
+    );
+    let ended = commit(&["--append", &append], &faults, &after);
+    assert_told(
+        &ended,
+        &[
+            "WARNING: ",
+            "refcount_t: addition on 0",
+            "BUG: scheduling while atomic: plant",
+            "BUG kmalloc-",
+            "INFO: task plant-sleeper",
+            "rcu: INFO: rcu_",
+            "Unable to handle kernel pointer dereference",
+            "Oops: ",
+            "kernel BUG at ",
+            "monitor event: ",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_panic_ends_the_lab_and_is_found() {
+    let ended = commit(&[], &["panic"], "sleep 600");
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let told = "Kernel panic - not syncing: plant: a panic";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+}
+
+/// Whether the cache has the debug kernel, which takes ten minutes and more to build: `./test` builds none.
+fn debug_kernel() -> bool {
+    let there = Cache::locate().is_ok_and(|cache| has_debug(&cache, None));
+    if !there {
+        eprintln!(
+            "left out: there is no debug kernel here. `vfio-user-ism fetch lab-debug` builds it"
+        );
+    }
+    there
+}
+
+/// What only a kernel with its own checks notices. lockdep reports one fault and then looks no more, so each
+/// of its faults has a guest.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and the debug kernel: run vfio-user-ism fetch lab-debug and ./test"]
+fn the_reports_of_the_debug_kernel_are_found() {
+    if !debug_kernel() {
+        return;
+    }
+    let kernel = ["--kernel", "debug", "--memory", "1024"];
+    let words = [&kernel[..], &["--append", "kasan_multi_shot"]].concat();
+    let faults = [
+        "sleep-in-atomic",
+        "use-after-free",
+        "overflow",
+        "shift",
+        "leak",
+        "lock-order",
+    ];
+    let scan = "mount -t debugfs none /sys/kernel/debug; n=0; \
+        until dmesg | grep -q 'new suspected memory leaks' || [ $n -eq 60 ]; do \
+        echo scan >/sys/kernel/debug/kmemleak; n=$((n + 1)); sleep 6; done";
+    let ended = commit(&words, &faults, scan);
+    assert_told(
+        &ended,
+        &[
+            "BUG: sleeping function called from invalid context",
+            "BUG: KASAN: slab-use-after-free in ",
+            "BUG: KASAN: slab-out-of-bounds in ",
+            "UBSAN: shift-out-of-bounds in ",
+            "kmemleak: ",
+            "WARNING: possible circular locking dependency detected",
+        ],
+    );
+
+    let ended = commit(&kernel, &["missing-unlock"], "true");
+    assert_told(&ended, &["WARNING: lock held when returning to user space"]);
+}
