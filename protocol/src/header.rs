@@ -122,7 +122,7 @@ impl Header {
     }
 
     /// The header, and whole message, of the error reply to this one.
-    pub fn error_reply(&self, errno: crate::Errno) -> Self {
+    pub fn error_reply(&self, errno: crate::error::Errno) -> Self {
         let flags = TYPE_REPLY | ERROR;
         Self {
             message_size: HEADER_LEN as u32,

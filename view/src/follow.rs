@@ -7,8 +7,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::Error;
 use crate::decode::size;
+use crate::error::Error;
 use crate::input::{Event, Item, Line, Source};
 
 /// Time between two pictures, and over which rates are counted.

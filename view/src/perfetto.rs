@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::Error;
+use crate::error::Error;
 use crate::session::{Kind, LaneKind, NO_LANE, Row, Session};
 
 /// A trace in the making.

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::args::Args;
+use crate::error::Error;
+use crate::follow;
 use crate::input::Merged;
 use crate::page::Page;
 use crate::perfetto::Trace;
 use crate::session::Session;
-use crate::{Args, Error, follow};
 
 /// Lines between two words about how far it is.
 const PROGRESS: u32 = 100_000;

@@ -1,6 +1,6 @@
 //! DEVICE_GET_INFO.
 
-use super::{Request, put_words};
+use super::envelope::put_words;
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
@@ -27,7 +27,8 @@ pub struct DeviceInfo<'a> {
     pub capabilities: &'a [u8],
 }
 
-pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
+/// Reads the room that the client has for the answer.
+pub(super) fn decode_get_info(body: &[u8]) -> Result<u32, Refused> {
     let mut reader = Reader::new("DEVICE_GET_INFO", body);
     let argsz = reader.u32()?;
     reader.bytes(12)?;
@@ -40,7 +41,7 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
     if !matches!(reader.rest().len(), 4 | 8) {
         reader.end_padded(INFO_LEN, argsz)?;
     }
-    Ok(Request::DeviceGetInfo { argsz })
+    Ok(argsz)
 }
 
 pub(super) fn encode_get_info(argsz: u32, out: &mut Vec<u8>) {

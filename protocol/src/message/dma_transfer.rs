@@ -1,6 +1,7 @@
 //! DMA_READ and DMA_WRITE, which the server sends for memory that came without a descriptor, in the
 //! two layouts that QEMU has used.
 
+use super::envelope::{message, reply};
 use crate::error::{Errno, Refused};
 use crate::header::{Command, Header};
 use crate::wire::{Put, Reader};
@@ -31,7 +32,7 @@ pub fn encode_dma_read(
     out: &mut Vec<u8>,
 ) {
     let header = Header::command(message_id, Command::DmaRead, 0);
-    super::message(out, header, |out| {
+    message(out, header, |out| {
         out.put_u64(iova);
         match layout {
             None | Some(DmaLayout::Wide) => out.put_u64(u64::from(count)),
@@ -124,7 +125,7 @@ pub fn encode_dma_write(
     out: &mut Vec<u8>,
 ) {
     let header = Header::command(message_id, Command::DmaWrite, 0);
-    super::message(out, header, |out| put_transfer(layout, iova, data, out));
+    message(out, header, |out| put_transfer(layout, iova, data, out));
 }
 
 /// Reads a DMA_READ as a client receives it: the layout, told by the size, iova and count.
@@ -147,7 +148,7 @@ pub fn encode_dma_read_reply(
     data: &[u8],
     out: &mut Vec<u8>,
 ) {
-    super::reply(out, request, |out| put_transfer(layout, iova, data, out));
+    reply(out, request, |out| put_transfer(layout, iova, data, out));
 }
 
 /// Reads a DMA_WRITE as a client receives it: the layout, told by the size, iova and data.
@@ -183,7 +184,7 @@ pub fn encode_dma_write_reply(
     count: u32,
     out: &mut Vec<u8>,
 ) {
-    super::reply(out, request, |out| {
+    reply(out, request, |out| {
         if layout == DmaLayout::Wide {
             out.put_u64(iova);
             out.put_u32(count);

@@ -1,6 +1,6 @@
 //! DEVICE_GET_IRQ_INFO and DEVICE_SET_IRQS.
 
-use super::{Request, put_words};
+use super::envelope::put_words;
 use crate::error::Refused;
 use crate::limits::MAX_IRQ_VECTORS;
 use crate::wire::{Put, Reader};
@@ -23,7 +23,8 @@ const INFO_LEN: u32 = 16;
 /// Fixed part of SET_IRQS: u32 argsz, flags, index, start, count.
 const SET_LEN: u32 = 20;
 
-pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
+/// Reads the index that the client asks about.
+pub(super) fn decode_get_info(body: &[u8]) -> Result<u32, Refused> {
     let mut reader = Reader::new("DEVICE_GET_IRQ_INFO", body);
     let (argsz, _flags, index, _count) =
         (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
@@ -33,7 +34,7 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<Request<'_>, Refused> {
         )));
     }
     reader.end_padded(INFO_LEN, argsz)?;
-    Ok(Request::DeviceGetIrqInfo { index })
+    Ok(index)
 }
 
 /// Appends a DEVICE_GET_IRQ_INFO body: u32 argsz (16), u32 flags, u32 index, u32 vectors.

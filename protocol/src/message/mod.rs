@@ -2,12 +2,13 @@
 //!
 //! [`Request`] is what a client may ask, [`Reply`] what it is answered. Each reply has an encoder
 //! (server) and a decoder (client) in the file of its family; a server uses the encoders directly,
-//! straight into the buffer that is sent.
+//! straight into the buffer that is sent. `envelope` puts the header in front.
 
 mod capabilities;
 pub mod device;
 pub mod dma;
 mod dma_transfer;
+mod envelope;
 pub mod feature;
 pub mod irq;
 mod region_capability;
@@ -18,6 +19,7 @@ pub mod version;
 
 pub use device::DeviceInfo;
 pub use dma::{DmaAccess, DmaMap, DmaUnmap};
+pub use envelope::{message, reply};
 pub use feature::DeviceFeature;
 pub use irq::{IrqAction, IrqData, IrqInfo, SetIrqs};
 pub use region_capability::{MmapArea, RegionCapability};
@@ -27,8 +29,8 @@ pub use reply::Reply;
 pub use version::Version;
 
 use crate::error::{Errno, Refused};
-use crate::header::{Command, HEADER_LEN, Header};
-use crate::wire::{Put, Reader};
+use crate::header::{Command, Header};
+use crate::wire::Reader;
 
 /// A request of a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,10 +92,16 @@ impl<'a> Request<'a> {
             Command::Version => Version::decode(body).map(Request::Version),
             Command::DmaMap => DmaMap::decode(body).map(Request::DmaMap),
             Command::DmaUnmap => DmaUnmap::decode(body).map(Request::DmaUnmap),
-            Command::DeviceGetInfo => device::decode_get_info(body),
-            Command::DeviceGetRegionInfo => region_info::decode_get(body),
-            Command::DeviceGetRegionIoFds => region_info::decode_get_io_fds(body),
-            Command::DeviceGetIrqInfo => irq::decode_get_info(body),
+            Command::DeviceGetInfo => {
+                device::decode_get_info(body).map(|argsz| Request::DeviceGetInfo { argsz })
+            }
+            Command::DeviceGetRegionInfo => region_info::decode_get(body)
+                .map(|(argsz, index)| Request::DeviceGetRegionInfo { argsz, index }),
+            Command::DeviceGetRegionIoFds => region_info::decode_get_io_fds(body)
+                .map(|(argsz, index)| Request::DeviceGetRegionIoFds { argsz, index }),
+            Command::DeviceGetIrqInfo => {
+                irq::decode_get_info(body).map(|index| Request::DeviceGetIrqInfo { index })
+            }
             Command::DeviceSetIrqs => SetIrqs::decode(body).map(Request::SetIrqs),
             Command::RegionRead => RegionAccess::decode(body).map(Request::RegionRead),
             Command::RegionWrite => RegionWrite::decode(body).map(Request::RegionWrite),
@@ -161,34 +169,6 @@ impl<'a> Request<'a> {
             },
         );
     }
-}
-
-/// Appends a message: `header`, with its size filled in, and the body that `body` appends.
-pub fn message(out: &mut Vec<u8>, header: Header, body: impl FnOnce(&mut Vec<u8>)) {
-    let start = out.len();
-    out.extend_from_slice(&[0; HEADER_LEN]);
-    body(out);
-    let size = u32::try_from(out.len().saturating_sub(start)).unwrap_or(u32::MAX);
-    let header = Header {
-        message_size: size,
-        ..header
-    };
-    if let Some(place) = out
-        .get_mut(start..)
-        .and_then(<[u8]>::first_chunk_mut::<HEADER_LEN>)
-    {
-        *place = header.encode();
-    }
-}
-
-/// Appends the reply to `request` with the body that `body` appends.
-pub fn reply(out: &mut Vec<u8>, request: &Header, body: impl FnOnce(&mut Vec<u8>)) {
-    message(out, request.reply(0), body);
-}
-
-/// Appends a 16-byte info answer: argsz, flags and two more words.
-pub(crate) fn put_words(out: &mut Vec<u8>, words: [u32; 4]) {
-    words.into_iter().for_each(|word| out.put_u32(word));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! DEVICE_GET_REGION_INFO with its capability chain, and DEVICE_GET_REGION_IO_FDS.
 
+use super::envelope::put_words;
 use super::region_capability::{RegionCapability, chain_len, decode_chain, encode_chain};
-use super::{Request, put_words};
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
@@ -31,7 +31,8 @@ pub struct RegionInfo {
     pub kind: Option<(u32, u32)>,
 }
 
-pub(super) fn decode_get(body: &[u8]) -> Result<Request<'_>, Refused> {
+/// Reads the room that the client has for the answer, and the region.
+pub(super) fn decode_get(body: &[u8]) -> Result<(u32, u32), Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_INFO", body);
     let (argsz, _flags, index) = (reader.u32()?, reader.u32()?, reader.u32()?);
     reader.bytes(20)?;
@@ -41,7 +42,7 @@ pub(super) fn decode_get(body: &[u8]) -> Result<Request<'_>, Refused> {
         )));
     }
     reader.end_padded(INFO_LEN, argsz)?;
-    Ok(Request::DeviceGetRegionInfo { argsz, index })
+    Ok((argsz, index))
 }
 
 pub(super) fn encode_get(argsz: u32, index: u32, out: &mut Vec<u8>) {
@@ -114,7 +115,8 @@ impl RegionInfo {
     }
 }
 
-pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<Request<'_>, Refused> {
+/// Reads the room that the client has for the answer, and the region.
+pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<(u32, u32), Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_IO_FDS", body);
     let (argsz, flags, index, count) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
     if argsz < IO_FDS_LEN || flags != 0 || count != 0 {
@@ -124,7 +126,7 @@ pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<Request<'_>, Refused> {
         )));
     }
     reader.end_padded(IO_FDS_LEN, argsz)?;
-    Ok(Request::DeviceGetRegionIoFds { argsz, index })
+    Ok((argsz, index))
 }
 
 /// Appends a DEVICE_GET_REGION_IO_FDS body, request or answer: u32 argsz ([`IO_FDS_LEN`] in an

@@ -1,5 +1,6 @@
 //! REGION_READ, REGION_WRITE and REGION_WRITE_MULTI.
 
+use super::envelope::reply;
 use crate::error::Refused;
 use crate::header::Header;
 use crate::limits::{MAX_DATA_XFER_SIZE, MAX_MULTI_WRITES};
@@ -87,7 +88,7 @@ impl RegionAccess {
     ) -> Result<(), E> {
         let start = out.len();
         let mut filled = Ok(());
-        super::reply(out, request, |out| {
+        reply(out, request, |out| {
             self.encode(out);
             let data = out.len();
             out.resize(data.saturating_add(self.count as usize), 0);

@@ -1,8 +1,12 @@
 //! Replies, as a client reads them.
 
-use super::{
-    DeviceInfo, DmaUnmap, IrqInfo, MultiWrites, RegionAccess, RegionCapability, RegionInfo, Version,
-};
+use super::device::DeviceInfo;
+use super::dma::DmaUnmap;
+use super::irq::IrqInfo;
+use super::region_capability::RegionCapability;
+use super::region_info::RegionInfo;
+use super::region_io::{MultiWrites, RegionAccess};
+use super::version::Version;
 use crate::error::{Errno, Refused};
 use crate::header::{Command, Header, Kind};
 use crate::wire::Reader;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::Put;
 
 fn decode(command: Command, body: &[u8]) -> Result<Request<'_>, Refused> {
     Request::decode(&Header::command(1, command, 0), body)

@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use vfio_user_ism_tests::program::repository;
 
 /// Folders of crates whose files are checked.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 11] = [
     "capture",
     "doctor",
     "fetch",
     "harness",
     "intercept",
     "ism",
+    "protocol",
     "qemu",
     "s390x-asm",
+    "view",
     "zpci-region",
 ];
 

@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// The version of both formats that this crate reads.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
 /// A line: what all lines have, and the event.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[allow(missing_docs, reason = "docs/events.md tells the fields")]
@@ -143,11 +146,10 @@ impl TryFrom<std::borrow::Cow<'_, str>> for Hex {
 /// Reads one line.
 pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    if line.schema_version != super::SCHEMA_VERSION {
+    if line.schema_version != SCHEMA_VERSION {
         return Err(format!(
             "schema_version {}, expected {}",
-            line.schema_version,
-            super::SCHEMA_VERSION
+            line.schema_version, SCHEMA_VERSION
         ));
     }
     Ok(line)

@@ -7,8 +7,11 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use super::{Event, Insn, Item, Source};
-use crate::Error;
+use super::event::Event;
+use super::insn::Insn;
+use super::item::Item;
+use super::source::Source;
+use crate::error::Error;
 
 /// Instructions that are looked at for the one that an access belongs to.
 const AHEAD: usize = 256;

@@ -1,5 +1,12 @@
 //! Rows as columns of numbers, little endian.
 
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
 use crate::session::Row;
 
 /// The columns that a page has for every row, without its text.
@@ -54,6 +61,13 @@ impl Columns {
             ("dmb", &self.dmb),
             ("rule", &self.rule),
         ];
-        columns.map(|(name, bytes)| (name, super::packed(bytes)))
+        columns.map(|(name, bytes)| (name, packed(bytes)))
     }
+}
+
+/// Bytes packed and as text. Writing to memory does not fail.
+pub(super) fn packed(bytes: &[u8]) -> String {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    let _ = encoder.write_all(bytes);
+    STANDARD.encode(encoder.finish().unwrap_or_default())
 }

@@ -9,16 +9,12 @@ mod columns;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 use serde_json::{Value, json};
 use zpci_region::rule::catalogue::Rule;
 
-use crate::Error;
+use crate::error::Error;
 use crate::session::{Kind, LaneKind, Row, Session};
-use columns::Columns;
+use columns::{Columns, packed};
 
 /// Rows whose text is packed together.
 pub(crate) const CHUNK: usize = 2048;
@@ -70,13 +66,6 @@ impl Packed {
 fn put(out: &mut String, text: &str) {
     let plain = |c: char| if c < ' ' { ' ' } else { c };
     out.extend(text.chars().map(plain));
-}
-
-/// Bytes packed and as text. Writing to memory does not fail.
-fn packed(bytes: &[u8]) -> String {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    let _ = encoder.write_all(bytes);
-    STANDARD.encode(encoder.finish().unwrap_or_default())
 }
 
 /// A page in the making.

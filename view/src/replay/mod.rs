@@ -6,6 +6,7 @@
 //! - this file: the order of it all, and what differs.
 
 mod connection;
+mod error;
 mod steps;
 
 use std::collections::HashMap;
@@ -14,10 +15,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use vfio_user_capture::{Kind, ReadError, Role};
+use vfio_user_capture::{Kind, Role};
 use vfio_user_protocol::{HEADER_LEN, Header};
 
 use connection::{Connection, Files};
+pub use error::ReplayError;
 pub use steps::Step;
 
 /// Differences after which nothing more is compared.
@@ -35,48 +37,6 @@ pub struct ReplayArgs {
     /// those of the built-in one.
     #[arg(long, value_name = "FILE", conflicts_with = "to")]
     pub profile: Option<PathBuf>,
-}
-
-/// The reason why a capture cannot be played.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The file cannot be opened.
-    #[error("cannot read {}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is no capture.
-    #[error("{}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The fault.
-        #[source]
-        source: ReadError,
-    },
-    /// A packet is none of ours, or a part of one.
-    #[error("{}, packet {packet}: {what}", path.display())]
-    Packet {
-        /// The file.
-        path: PathBuf,
-        /// Number of the packet, from 1.
-        packet: usize,
-        /// The fault, and the expected value.
-        what: String,
-    },
-    /// The server cannot be reached.
-    #[error("cannot connect to {}", path.display())]
-    Connect {
-        /// The socket.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// The result of playing a capture.

@@ -7,7 +7,7 @@ use std::path::Path;
 use vfio_user_capture::pcapng::LINK_TYPE;
 use vfio_user_capture::{Front, Kind, Reader};
 
-use super::ReplayError;
+use super::error::ReplayError;
 
 /// One packet of a capture.
 #[derive(Debug)]

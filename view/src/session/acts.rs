@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, NO_LANE, Row, Session};
+use super::row::{Kind, NO_LANE, Row};
+use super::whole::Session;
 use crate::decode::cdc::Cdc;
 use crate::decode::size;
 use crate::input::{Event, Line};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ism::Command;
 
-use super::{NO_LANE, Row};
+use super::row::{NO_LANE, Row};
 use crate::decode::be;
 use crate::decode::cdc::{self, Cdc, Cursor};
 

@@ -3,9 +3,11 @@
 use ism::DataAddress;
 use zpci_region::rule::catalogue::Rule;
 
-use super::{Fields, Kind, LaneKind, NO_LANE, Row, Session};
-use crate::Error;
+use super::lanes::LaneKind;
+use super::row::{Fields, Kind, NO_LANE, Row};
+use super::whole::Session;
 use crate::decode::{self, cdc::Cdc, command, hex, queue};
+use crate::error::Error;
 use crate::input::{Event, Insn, Line};
 
 /// Bytes that are shown of a run.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::NO_LANE;
-use crate::Error;
+use super::row::NO_LANE;
+use crate::error::Error;
 
 /// Lanes that a page can show.
 const MOST: usize = NO_LANE as usize - 1;

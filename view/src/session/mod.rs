@@ -8,106 +8,18 @@ mod acts;
 mod dmbs;
 mod events;
 mod lanes;
+mod row;
 mod story;
+mod whole;
 
-use std::borrow::Cow;
+pub(crate) use dmbs::Dmb;
+pub(crate) use lanes::LaneKind;
+pub(crate) use row::{Kind, NO_LANE, Row};
+pub(crate) use whole::Session;
 
-pub(crate) use dmbs::{Dmb, Dmbs};
-pub(crate) use lanes::{LaneKind, Lanes};
-
-use crate::Error;
+use crate::error::Error;
 use crate::input::{Event, Item, Line, Merged};
 use acts::Acts;
-
-/// The subject of a row. The numbers are those of the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "the names say it")]
-pub(crate) enum Kind {
-    Client = 0,
-    Command = 1,
-    Move = 2,
-    Signal = 3,
-    Event = 4,
-    Interrupt = 5,
-    Violation = 6,
-    Refused = 7,
-    Access = 8,
-    Config = 9,
-    Instruction = 10,
-    Note = 11,
-}
-
-impl Kind {
-    /// Every kind with its name, by number.
-    pub(crate) const ALL: [(Kind, &'static str); 12] = [
-        (Kind::Client, "clients"),
-        (Kind::Command, "commands"),
-        (Kind::Move, "moves"),
-        (Kind::Signal, "signals"),
-        (Kind::Event, "events"),
-        (Kind::Interrupt, "interrupts"),
-        (Kind::Violation, "violations"),
-        (Kind::Refused, "refusals"),
-        (Kind::Access, "stores and loads"),
-        (Kind::Config, "config space"),
-        (Kind::Instruction, "instructions"),
-        (Kind::Note, "notes"),
-    ];
-}
-
-/// A lane that is none.
-pub(crate) const NO_LANE: u8 = u8::MAX;
-
-/// Names and values of what is shown beside a row.
-pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
-
-/// One row.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
-    /// Number of its first line in the order of all files, from 0.
-    pub at: u32,
-    /// Lines that it stands for.
-    pub count: u32,
-    /// Microseconds of its first line.
-    pub time: u64,
-    /// Microseconds of its last line.
-    pub until: u64,
-    pub kind: Kind,
-    /// Lane where its arrow begins.
-    pub from: u8,
-    /// Lane where its arrow ends, or [`NO_LANE`].
-    pub to: u8,
-    /// Number of its DMB from 1; 0 without.
-    pub dmb: u16,
-    /// Number of its rule from 1; 0 without.
-    pub rule: u8,
-    /// Whether something went wrong: a failed command, a refused store, a lost event.
-    pub failed: bool,
-    /// Bytes that it moved.
-    pub bytes: u64,
-    /// One line of text.
-    pub label: String,
-    /// More of it.
-    pub fields: Fields,
-}
-
-/// A whole session, without the rows of the first level: the caller took those one by one.
-#[derive(Debug, Default)]
-pub(crate) struct Session {
-    /// Functions, fabrics and guests.
-    pub lanes: Lanes,
-    /// Every DMB that was registered or used.
-    pub dmbs: Dmbs,
-    /// Ids of the rules that were broken, in the order in which it happened.
-    pub rules: Vec<String>,
-    /// Rows of the second level.
-    pub acts: Vec<Row>,
-    /// Rows of the third level.
-    pub story: Vec<Row>,
-    /// Lines in all.
-    pub lines: u32,
-}
 
 /// Lines that a session can have.
 const MOST_LINES: usize = 100_000_000;
@@ -171,16 +83,6 @@ impl Session {
             }
             _ => {}
         }
-    }
-
-    /// The number of a rule, from 1; 0 if there are too many.
-    fn rule(&mut self, id: &str) -> u8 {
-        let at = self.rules.iter().position(|known| known == id);
-        let at = at.unwrap_or_else(|| {
-            self.rules.push(id.to_owned());
-            self.rules.len() - 1
-        });
-        u8::try_from(at + 1).unwrap_or(0)
     }
 }
 

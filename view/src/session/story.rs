@@ -3,7 +3,8 @@
 //! Sends into several DMBs go on at once. A row of each DMB takes them up until something happens
 //! that a reader wants to see between two sends of one of the two functions.
 
-use super::{Dmbs, Fields, Kind, Row};
+use super::dmbs::Dmbs;
+use super::row::{Fields, Kind, Row};
 use crate::decode::size;
 
 /// A pause after which sends are a new row: 1 s.

@@ -1,0 +1,47 @@
+//! One line: an event of the server, or a record of the plugin.
+
+use super::event::{self, Line, SCHEMA_VERSION};
+use super::insn::{self, Insn};
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    /// A line of the server's event file.
+    Event(Box<Line>),
+    /// An instruction that the plugin recorded.
+    Insn(Box<Insn>),
+    /// A remark of the plugin: something went wrong.
+    Problem(String),
+}
+
+/// Reads one line; `None` if there is nothing to show in it.
+pub(super) fn parse(line: &[u8]) -> Result<Option<Item>, String> {
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    #[derive(serde::Deserialize)]
+    struct Front {
+        schema_version: Option<u32>,
+        event: Option<serde::de::IgnoredAny>,
+        kind: Option<String>,
+        message: Option<String>,
+    }
+    // Nearly all lines are of the server and begin the same: these are read once.
+    if line.starts_with(b"{\"schema_version\":1,\"seq\":") {
+        return event::parse(line).map(|event| Some(Item::Event(Box::new(event))));
+    }
+    let front: Front = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    match front.schema_version {
+        Some(SCHEMA_VERSION) => {}
+        Some(other) => return Err(format!("schema_version {other}, expected {SCHEMA_VERSION}")),
+        None => return Err("no schema_version: neither an event nor a record".to_owned()),
+    }
+    match (front.event, front.kind.as_deref()) {
+        (Some(_), _) => event::parse(line).map(|event| Some(Item::Event(Box::new(event)))),
+        (None, Some("insn")) => insn::parse(line).map(|insn| Some(Item::Insn(Box::new(insn)))),
+        (None, Some("problem")) => Ok(Some(Item::Problem(front.message.unwrap_or_default()))),
+        (None, Some("start" | "end")) => Ok(None),
+        (None, kind) => Err(format!("kind {kind:?}: neither an event nor a record")),
+    }
+}

@@ -1,0 +1,141 @@
+//! A file, or the events of a running server, line by line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::item::{Item, parse};
+use crate::error::Error;
+
+/// How long a server that writes no events is waited for, before the next picture is drawn.
+const SILENCE: Duration = Duration::from_millis(20);
+/// The request that a control socket answers with events (`docs/faults.md`).
+const EVENTS: &[u8] = b"{\"request\":\"events\"}\n";
+
+/// One file, or the events of a running server, line by line.
+pub(crate) struct Source {
+    path: PathBuf,
+    reader: BufReader<Box<dyn Read>>,
+    /// The server that it comes of has ended.
+    ended: bool,
+    buffer: Vec<u8>,
+    line: u64,
+    /// Bytes read so far.
+    bytes: u64,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::new(path, Box::new(file)))
+    }
+
+    /// Attaches to a running server by its control socket: events from now on.
+    ///
+    /// # Errors
+    /// [`Error::Read`] and [`Error::Line`].
+    pub(crate) fn attach(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mut stream = UnixStream::connect(path).map_err(failed)?;
+        stream.write_all(EVENTS).map_err(failed)?;
+        // Byte by byte: what follows the answer is not its.
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"\n") {
+            match stream.read(&mut byte).map_err(failed)? {
+                0 => return Err(failed(ErrorKind::UnexpectedEof.into())),
+                _ => answer.extend(byte),
+            }
+        }
+        if answer != b"{\"ok\":true}\n" {
+            return Err(Error::Line {
+                path: path.to_owned(),
+                line: 1,
+                reason: String::from_utf8_lossy(answer.trim_ascii()).into_owned(),
+            });
+        }
+        stream.set_read_timeout(Some(SILENCE)).map_err(failed)?;
+        Ok(Self::new(path, Box::new(stream)))
+    }
+
+    fn new(path: &Path, reader: Box<dyn Read>) -> Self {
+        Self {
+            path: path.to_owned(),
+            reader: BufReader::with_capacity(1 << 20, reader),
+            ended: false,
+            buffer: Vec::new(),
+            line: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether it was at its end when it was read last. A file may grow; a server is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next line; `None` at the end. A last line without its end is left out: whoever writes
+    /// the file is not done with it.
+    ///
+    /// # Errors
+    /// [`Error::Read`] and [`Error::Line`].
+    #[allow(clippy::should_implement_trait, reason = "it can fail")]
+    pub(crate) fn next(&mut self) -> Result<Option<Item>, Error> {
+        loop {
+            if !self.buffer.ends_with(b"\n") {
+                let before = self.buffer.len();
+                let read = self.reader.read_until(b'\n', &mut self.buffer);
+                self.bytes += (self.buffer.len() - before) as u64;
+                match read {
+                    Ok(read) => self.ended = read == 0,
+                    // What came before the silence is kept.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                    Err(source) => {
+                        return Err(Error::Read {
+                            path: self.path.clone(),
+                            source,
+                        });
+                    }
+                }
+            }
+            if !self.buffer.ends_with(b"\n") {
+                return Ok(None);
+            }
+            self.line += 1;
+            let item = parse(&self.buffer).map_err(|reason| Error::Line {
+                path: self.path.clone(),
+                line: self.line,
+                reason,
+            });
+            self.buffer.clear();
+            if let Some(item) = item? {
+                return Ok(Some(item));
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Why a capture cannot be played.
+
+use std::path::PathBuf;
+
+use vfio_user_capture::ReadError;
+
+/// The reason why a capture cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The file cannot be opened.
+    #[error("cannot read {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no capture.
+    #[error("{}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The fault.
+        #[source]
+        source: ReadError,
+    },
+    /// A packet is none of ours, or a part of one.
+    #[error("{}, packet {packet}: {what}", path.display())]
+    Packet {
+        /// The file.
+        path: PathBuf,
+        /// Number of the packet, from 1.
+        packet: usize,
+        /// The fault, and the expected value.
+        what: String,
+    },
+    /// The server cannot be reached.
+    #[error("cannot connect to {}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}

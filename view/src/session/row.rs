@@ -1,0 +1,76 @@
+//! One row: a line of a file, or lines that belong together.
+
+use std::borrow::Cow;
+
+/// The subject of a row. The numbers are those of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names say it")]
+pub(crate) enum Kind {
+    Client = 0,
+    Command = 1,
+    Move = 2,
+    Signal = 3,
+    Event = 4,
+    Interrupt = 5,
+    Violation = 6,
+    Refused = 7,
+    Access = 8,
+    Config = 9,
+    Instruction = 10,
+    Note = 11,
+}
+
+impl Kind {
+    /// Every kind with its name, by number.
+    pub(crate) const ALL: [(Kind, &'static str); 12] = [
+        (Kind::Client, "clients"),
+        (Kind::Command, "commands"),
+        (Kind::Move, "moves"),
+        (Kind::Signal, "signals"),
+        (Kind::Event, "events"),
+        (Kind::Interrupt, "interrupts"),
+        (Kind::Violation, "violations"),
+        (Kind::Refused, "refusals"),
+        (Kind::Access, "stores and loads"),
+        (Kind::Config, "config space"),
+        (Kind::Instruction, "instructions"),
+        (Kind::Note, "notes"),
+    ];
+}
+
+/// A lane that is none.
+pub(crate) const NO_LANE: u8 = u8::MAX;
+
+/// Names and values of what is shown beside a row.
+pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
+
+/// One row.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Number of its first line in the order of all files, from 0.
+    pub at: u32,
+    /// Lines that it stands for.
+    pub count: u32,
+    /// Microseconds of its first line.
+    pub time: u64,
+    /// Microseconds of its last line.
+    pub until: u64,
+    pub kind: Kind,
+    /// Lane where its arrow begins.
+    pub from: u8,
+    /// Lane where its arrow ends, or [`NO_LANE`].
+    pub to: u8,
+    /// Number of its DMB from 1; 0 without.
+    pub dmb: u16,
+    /// Number of its rule from 1; 0 without.
+    pub rule: u8,
+    /// Whether something went wrong: a failed command, a refused store, a lost event.
+    pub failed: bool,
+    /// Bytes that it moved.
+    pub bytes: u64,
+    /// One line of text.
+    pub label: String,
+    /// More of it.
+    pub fields: Fields,
+}
