@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use vfio_user_ism_server::client::connection::ConnectionError;
+use vfio_user_ism_server::client::error::ConnectionError;
 use vfio_user_ism_server::hub::ClientKind;
 
 use super::message::{ERROR, NO_REPLY, REPLY, VERSION, u16_at, u32_at};

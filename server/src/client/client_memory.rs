@@ -13,7 +13,7 @@ use vfio_user_protocol::message::dma::{self, DmaLayout, DmaReadReply};
 use vfio_user_protocol::session::Role;
 use vfio_user_protocol::{Errno, Frame, Next, Session, next_frame};
 
-use crate::client::connection::ConnectionError;
+use crate::client::error::ConnectionError;
 use crate::client::receive_buffer::ReceiveBuffer;
 use crate::client::socket::Socket;
 use crate::hub::{ClientWork, Function};

@@ -11,6 +11,7 @@ use vfio_user_protocol::{HEADER_LEN, Kind, Malformed, Next, Session, next_frame}
 
 use crate::client::client_memory::ClientMemory;
 use crate::client::dispatch::{self, Call};
+use crate::client::error::ConnectionError;
 use crate::client::message_fds::MessageFds;
 use crate::client::pace::Pace;
 use crate::client::receive_buffer::{Ahead, ReceiveBuffer};
@@ -27,26 +28,6 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// How long replies wait for the client to answer a message to memory that it takes back.
 const HOLD: Duration = Duration::from_millis(DMA_REPLY_MS);
-
-/// Why a connection ended, other than by the client closing it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectionError {
-    /// A message that cannot be understood.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// The stream ended inside a message.
-    #[error("the stream ended {got} bytes into a message")]
-    Truncated {
-        /// Bytes of the message that came.
-        got: usize,
-    },
-    /// A fault that was asked for.
-    #[error("a fault closes it")]
-    Fault,
-    /// The system.
-    #[error(transparent)]
-    System(#[from] std::io::Error),
-}
 
 /// A connected client.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ pub mod channel;
 pub mod client_memory;
 pub mod connection;
 pub mod dispatch;
+pub mod error;
 pub mod message_fds;
 pub mod pace;
 pub mod peer;

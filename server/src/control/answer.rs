@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::failure;
 use super::request::Request;
 use crate::hub::Hub;
 use crate::record::metrics;
@@ -22,6 +21,11 @@ pub(super) fn answer(line: &[u8], hub: &Hub) -> Answer {
         Ok(request) => Answer::Line(carry_out(request, hub).unwrap_or_else(|why| failure(&why))),
         Err(why) => Answer::Line(failure(&why)),
     }
+}
+
+/// The answer to a request that was not carried out.
+pub(super) fn failure(why: &str) -> Value {
+    json!({ "ok": false, "error": why })
 }
 
 fn carry_out(request: Request, hub: &Hub) -> Result<Value, String> {

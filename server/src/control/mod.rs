@@ -23,7 +23,7 @@ pub use request::schema;
 
 use crate::hub::Hub;
 use crate::limits::{CONTROL_CLIENTS, CONTROL_LINE, CONTROL_MS};
-use answer::Answer;
+use answer::{Answer, failure};
 
 /// The pause after a client that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -131,11 +131,6 @@ async fn timely(written: impl Future<Output = std::io::Result<()>>) -> std::io::
 
 fn line(value: &Value) -> String {
     format!("{value}\n")
-}
-
-/// The answer to a request that was not carried out.
-fn failure(why: &str) -> Value {
-    json!({ "ok": false, "error": why })
 }
 
 /// Lines of bytes that come in pieces.

@@ -1,26 +1,20 @@
-//! Events on their way from the hub, which notes them under its lock, to their file and to those who
-//! follow them.
+//! Where the events of a hub go: to their file, and to those who follow them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::Hub;
-use crate::record::EventFile;
+use crate::record::event_file::EventFile;
 use crate::record::event_file::{Out, State};
-
-/// How long records wait for more, to be written together, unless there are many.
-const TOGETHER: Duration = Duration::from_millis(10);
 
 /// Where records of events go: to the event file, if there is one, and to who follows them.
 #[derive(Debug)]
 pub(super) struct EventWriting {
-    out: Arc<Mutex<Out>>,
-    state: Arc<State>,
+    pub(super) out: Arc<Mutex<Out>>,
+    pub(super) state: Arc<State>,
     /// Whether events are recorded at all.
-    recording: AtomicBool,
+    pub(super) recording: AtomicBool,
 }
 
 impl EventWriting {
@@ -40,7 +34,7 @@ impl EventWriting {
         }
     }
 
-    fn is_recording(&self) -> bool {
+    pub(super) fn is_recording(&self) -> bool {
         self.recording.load(Ordering::Relaxed)
     }
 }
@@ -48,8 +42,8 @@ impl EventWriting {
 /// Lines of events as they come. Ends if they are taken too slowly.
 #[derive(Debug)]
 pub struct Followed {
-    lines: UnboundedReceiver<Arc<[u8]>>,
-    waiting: Arc<AtomicUsize>,
+    pub(super) lines: UnboundedReceiver<Arc<[u8]>>,
+    pub(super) waiting: Arc<AtomicUsize>,
 }
 
 impl Followed {
@@ -58,65 +52,5 @@ impl Followed {
         let lines = self.lines.recv().await?;
         self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
         Some(lines)
-    }
-}
-
-impl Hub {
-    /// Writes events as they come, a moment later; for ever.
-    pub async fn write_events(&self) {
-        let state = &self.events.state;
-        loop {
-            state.waiting().await;
-            let _ = tokio::time::timeout(TOGETHER, state.much()).await;
-            self.flush_events();
-        }
-    }
-
-    /// Events from now on.
-    pub fn follow(&self) -> Followed {
-        self.flush_events();
-        let (sender, lines) = unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let writing = &self.events;
-        let mut out = writing.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.add_follower(sender, Arc::clone(&waiting));
-        let journal = &mut self.lock().journal;
-        if journal.events_mut().is_none() {
-            out.begin_anew();
-            let (out, state) = (Arc::clone(&writing.out), Arc::clone(&writing.state));
-            journal.record(Some(EventFile::to(out, state)));
-        }
-        writing.recording.store(true, Ordering::Relaxed);
-        Followed { lines, waiting }
-    }
-
-    /// Hands everything that was recorded to the system. The hub is not locked while it writes.
-    pub fn flush_events(&self) {
-        let writing = &self.events;
-        if !writing.is_recording() {
-            return;
-        }
-        let mut out = writing.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.write(|spare| match self.lock().journal.events_mut() {
-            Some(events) => events.take_pending(spare),
-            None => spare,
-        });
-        if out.is_unread() {
-            writing.recording.store(false, Ordering::Relaxed);
-            self.lock().journal.record(None);
-        }
-    }
-
-    /// As [`Hub::flush_events`], if there are many.
-    pub(super) fn flush_many_events(&self) {
-        if self.events.is_recording()
-            && self
-                .lock()
-                .journal
-                .events_mut()
-                .is_some_and(|e| e.is_full())
-        {
-            self.flush_events();
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! Faults of a hub: what they want of the server, and how they are changed while it runs.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -9,31 +8,14 @@ use ism::FunctionId;
 use ism::fault::{Action, Fault, FaultCount, FaultError, Later, Moment, Order};
 use rustix::net::Shutdown;
 
-use super::{ClientKind, Condition, Function, Hub, State};
+use super::client::ClientKind;
+use super::function::Function;
+use super::put_off::PutOff;
+use super::state::{Condition, Hub, State};
 use crate::client::socket::Socket;
 use crate::guest::irq;
 use crate::limits::{MAX_FAULTS, PUT_OFF};
 use crate::record::events::Event;
-
-/// The operations that faults have put off, by time.
-#[derive(Debug, Default)]
-pub(super) struct PutOff {
-    due: BTreeMap<(Instant, u64), Later>,
-    number: u64,
-}
-
-impl PutOff {
-    /// When the first of it is due.
-    fn first(&self) -> Option<Instant> {
-        self.due.keys().next().map(|(at, _)| *at)
-    }
-
-    /// Takes what is due now.
-    fn take_due(&mut self, now: Instant) -> Option<Later> {
-        let entry = self.due.first_entry()?;
-        (entry.key().0 <= now).then(|| entry.remove())
-    }
-}
 
 /// The effect of a fault on one vfio-user message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

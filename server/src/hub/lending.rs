@@ -7,7 +7,8 @@ use vfio_user_protocol::message::{
 };
 use vfio_user_protocol::{Errno, Refused};
 
-use super::{Function, State};
+use super::function::Function;
+use super::state::State;
 use crate::guest::{Guest, irq};
 
 /// The result of a DMA_UNMAP.

@@ -6,7 +6,7 @@ use zpci_region::clp::MAXSTBL_LIMIT;
 use zpci_region::request::{self, Carrier, CarrierPolicy, Op, Request};
 use zpci_region::{Failure, Instruction, Load, Path, Refusal, Rule, Store};
 
-use super::{refused, refused_by_device};
+use super::refused::{refused, refused_by_device};
 use crate::client::peer::{Peer, PeerFault};
 use crate::guest::memory::dma_map::Fault;
 use crate::guest::{Guest, Guests};

@@ -11,8 +11,8 @@ use zpci_region::rule::{Group, Rule, RuleSet};
 use zpci_region::shape::Contracts;
 use zpci_region::{CarrierPolicy, Severity};
 
-use super::check::KeyError;
-use super::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
+use super::error::KeyError;
+use super::written::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
 use crate::client::channel;
 use crate::limits::{MAX_FAULTS, MAX_FUNCTIONS};
 

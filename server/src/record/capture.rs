@@ -17,7 +17,7 @@ use vfio_user_capture::pcapng::Direction;
 use vfio_user_capture::{Descriptor, DescriptorKind, Front, Kind, MOST_FILE, Role, Writer};
 use vfio_user_protocol::{HEADER_LEN, Header};
 
-use crate::hub::ClientKind;
+use crate::hub::client::ClientKind;
 
 /// Bytes that wait in memory.
 const TOGETHER: usize = 1 << 18;

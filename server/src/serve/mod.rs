@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use vfio_user_protocol::{Errno, HEADER_LEN, Header};
 
-use crate::client::connection::{Connection, ConnectionError};
+use crate::client::connection::Connection;
+use crate::client::error::ConnectionError;
 use crate::client::peer::Peer;
 use crate::client::socket::Socket;
 use crate::hub::{Client, ClientKind, Function, Hub};

@@ -1,6 +1,6 @@
 //! Messages in a stream: order of replies, posted requests, descriptors, what ends a connection.
 
-use vfio_user_ism_server::client::connection::ConnectionError;
+use vfio_user_ism_server::client::error::ConnectionError;
 use vfio_user_protocol::message::{DmaAccess, DmaMap, RegionAccess};
 use vfio_user_protocol::{Header, Request};
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use vfio_user_ism_tests::program::repository;
 
 /// Folders of crates whose files are checked.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "capture",
     "doctor",
     "fetch",
@@ -21,6 +21,7 @@ const CRATES: [&str; 11] = [
     "protocol",
     "qemu",
     "s390x-asm",
+    "server",
     "view",
     "zpci-region",
 ];

@@ -1,0 +1,180 @@
+//! Reads and writes of a function's regions.
+
+use vfio_user_protocol::Refused;
+use zpci_region::access::Failure;
+use zpci_region::request::{self, RESULT_LEN, Request};
+use zpci_region::{Instruction, Load, Path, Store};
+
+use super::client::Client;
+use super::function::Function;
+use super::refused::{refused, refused_by_device};
+use super::regions::{self, Region};
+use super::state::{Condition, Slot, State};
+use super::zpci_call::ZpciCall;
+use crate::record::events::{Event, Hex};
+
+impl Function {
+    /// REGION_READ.
+    pub fn read(
+        &self,
+        client: &Client,
+        index: u32,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<(), Refused> {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            journal,
+            slots,
+            ..
+        } = &mut *state;
+        let region = regions::find(index, self.plan())?;
+        // No bytes are no access, as in Linux (vfio_pci_core_read).
+        if out.is_empty() {
+            return Ok(());
+        }
+        let slot = &slots[self.id.0];
+        if slot.condition != Condition::Working && !is_read(slot, region)? {
+            out.fill(0xff);
+            return Ok(());
+        }
+        match region {
+            Region::Bar(pcias) => {
+                slots[self.id.0].last = client.kind;
+                let load = Load {
+                    path: Path::Bar,
+                    pcias,
+                    offset,
+                    len: out.len(),
+                    gaddr: None,
+                };
+                let mut scope = journal.scope(self.id);
+                let result = fabric.load(self.id, &load, out, &mut scope);
+                scope.loaded(&load, out, result.as_ref().err());
+                result.map_err(|refusal| refused_by_device("REGION_READ", &refusal))
+            }
+            Region::Config => {
+                let result = fabric.config_read(self.id, offset, out);
+                let (length, ok) = (out.len(), outcome(result.is_ok()));
+                journal.write(
+                    self.id,
+                    &Event::ConfigRead {
+                        offset,
+                        length,
+                        bytes: Hex(out),
+                        result: ok,
+                    },
+                );
+                result.map_err(|error| refused("REGION_READ", Failure::Invalid, error))
+            }
+            Region::Zpci => {
+                let loaded = client.loaded.as_ref();
+                request::read(self.plan().config.clp.maxstbl, loaded, offset, out)
+                    .map_err(|error| refused("REGION_READ", error.failure(), error))
+            }
+        }
+    }
+
+    /// Raises the interrupts that waited for the last of the messages that came together.
+    pub fn release_interrupts(&self) {
+        self.hub.lock().guests.release_interrupts();
+    }
+
+    /// REGION_WRITE, or one write of a REGION_WRITE_MULTI.
+    pub fn write(
+        &self,
+        client: &mut Client,
+        path: Path,
+        index: u32,
+        offset: u64,
+        data: &[u8],
+        posted: bool,
+    ) -> Result<(), Refused> {
+        let mut state = self.hub.lock();
+        let State {
+            fabric,
+            guests,
+            journal,
+            slots,
+            ..
+        } = &mut *state;
+        guests.hold_interrupts(client.holds_interrupts);
+        let region = regions::find(index, self.plan())?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let slot = &slots[self.id.0];
+        if slot.condition != Condition::Working && !is_written(slot, region)? {
+            client.loaded = Some([0xff; RESULT_LEN]);
+            return Ok(());
+        }
+        let result = match region {
+            Region::Bar(pcias) => {
+                slots[self.id.0].last = client.kind;
+                let store = Store {
+                    path,
+                    instruction: Instruction::Pcistb,
+                    pcias,
+                    offset,
+                    data,
+                    gaddr: None,
+                };
+                let mut scope = journal.scope(self.id);
+                let result = fabric.store(self.id, &store, guests, &mut scope);
+                scope.stored(&store, posted, result.as_ref().err());
+                result.map_err(|refusal| refused_by_device("REGION_WRITE", &refusal))
+            }
+            Region::Config => {
+                let result = fabric.config_write(self.id, offset, data);
+                let ok = outcome(result.is_ok());
+                let event = Event::ConfigWrite {
+                    offset,
+                    length: data.len(),
+                    bytes: Hex(data),
+                    result: ok,
+                };
+                journal.write(self.id, &event);
+                result.map_err(|error| refused("REGION_WRITE", Failure::Invalid, error))
+            }
+            Region::Zpci => {
+                let request = Request::parse(offset, data)
+                    .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
+                slots[self.id.0].last = client.kind;
+                let call = ZpciCall {
+                    id: self.id,
+                    request,
+                    peer: client.peer,
+                    posted,
+                    posts_moves: client.posts_moves,
+                    carrier: client.kind.carrier(self.plan()),
+                };
+                call.run(fabric, guests, journal, &mut client.loaded)
+            }
+        };
+        self.hub.wake_queued(&mut state);
+        result
+    }
+}
+
+/// Whether a read reaches a function that does not work.
+fn is_read(slot: &Slot, region: Region) -> Result<bool, Refused> {
+    match region {
+        Region::Config => Ok(slot.condition != Condition::Gone),
+        // The result of a load that was answered.
+        Region::Zpci if slot.condition == Condition::Gone => Ok(true),
+        _ => slot.is_there("REGION_READ"),
+    }
+}
+
+/// Whether a write reaches a function that does not work.
+fn is_written(slot: &Slot, region: Region) -> Result<bool, Refused> {
+    match region {
+        Region::Config => Ok(slot.condition != Condition::Gone),
+        _ => slot.is_there("REGION_WRITE"),
+    }
+}
+
+fn outcome(ok: bool) -> &'static str {
+    if ok { "accepted" } else { "refused" }
+}

@@ -1,0 +1,216 @@
+//! A hub and the state behind its lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use ism::{Fabric, FabricError, FunctionId};
+use tokio::sync::Notify;
+use vfio_user_protocol::{Errno, Refused};
+
+use super::client::ClientKind;
+use super::event_writing::EventWriting;
+use super::put_off::PutOff;
+use crate::client::socket::Socket;
+use crate::guest::memory::DmaMap;
+use crate::guest::{Guest, Guests};
+use crate::limits;
+use crate::profile::Plan;
+use crate::record::{Capture, EventFile, Journal};
+
+/// All functions of a profile.
+#[derive(Debug)]
+pub struct Hub {
+    pub(super) state: Mutex<State>,
+    /// Wakes a function's connection: something waits to be sent to its client.
+    pub(super) wake: Vec<Notify>,
+    pub(super) plan: Plan,
+    /// Where events go, if anywhere.
+    pub(super) events: EventWriting,
+    /// Where messages go, if anywhere.
+    pub(super) capture: Option<Arc<Capture>>,
+    /// Clients of each function: the device's and the channel's.
+    pub(super) clients: Vec<AtomicU8>,
+    /// Microseconds that connections look for the next message before they wait for it.
+    pub(super) poll_us: AtomicU64,
+    /// Whether there are faults: connections look at nothing else while there are none.
+    pub(super) faulty: AtomicBool,
+    /// Wakes who carries out what faults have put off.
+    pub(super) put_off: Notify,
+    /// Wakes those who wait for the end of a restart.
+    pub(super) restarted: Notify,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) fabric: Fabric,
+    pub(super) guests: Guests,
+    pub(super) journal: Journal,
+    pub(super) slots: Vec<Slot>,
+    /// Reports given so far.
+    pub(super) reports: u64,
+    /// The operations that faults have put off.
+    pub(super) put_off: PutOff,
+    /// Until when a fault has the server answer nobody who comes.
+    pub(super) closed_until: Option<Instant>,
+}
+
+/// The state that outlives a client, besides the device itself.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) connected: bool,
+    /// Whether the instruction channel has a client.
+    pub(super) channel: bool,
+    /// Whose store or load was the last: an open run of pieces is its.
+    pub(super) last: ClientKind,
+    /// How the function answers loads and stores.
+    pub(super) condition: Condition,
+    /// Milliseconds that a fault has the reply under way wait.
+    pub(super) hold_ms: Option<u32>,
+    /// The sockets of the clients, so that a fault can close them.
+    pub(super) sockets: [Weak<Socket>; 2],
+}
+
+/// How a function answers loads and stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// It does.
+    #[default]
+    Working,
+    /// In the error state, they fail until a reset.
+    Failed,
+    /// A fault made it vanish: loads read ones, stores are lost.
+    Gone,
+}
+
+impl Slot {
+    /// EIO in the error state; else, whether the function is there.
+    pub(super) fn is_there(&self, what: &str) -> Result<bool, Refused> {
+        match self.condition {
+            Condition::Working => Ok(true),
+            Condition::Gone => Ok(false),
+            Condition::Failed => Err(Refused::new(
+                Errno::EIO,
+                format!("{what}: the function is in the error state, expected a DEVICE_RESET"),
+            )),
+        }
+    }
+}
+
+impl Hub {
+    /// Builds the fabric of a profile.
+    pub fn new(plan: Plan, events: Option<EventFile>) -> Result<Arc<Self>, FabricError> {
+        Self::with_capture(plan, events, None)
+    }
+
+    /// Builds the fabric of a profile whose clients' messages are captured.
+    pub fn with_capture(
+        plan: Plan,
+        events: Option<EventFile>,
+        capture: Option<Capture>,
+    ) -> Result<Arc<Self>, FabricError> {
+        let configs = plan
+            .functions
+            .iter()
+            .map(|function| function.config.clone());
+        let mut fabric = Fabric::new(configs.collect())?;
+        for fault in &plan.faults {
+            // The profile was checked.
+            if let Err(error) = fabric.set_fault(fault.clone()) {
+                tracing::error!(fault = fault.id, "not in force: {error}");
+            }
+        }
+        let max_maps = vfio_user_protocol::limits::MAX_DMA_MAPS as usize;
+        let share = limits::MAPPED_BYTES / (plan.functions.len().max(1) as u64);
+        let guests = plan.functions.iter().map(|function| {
+            Guest::new(
+                function.config.msix,
+                DmaMap::new(max_maps).with_bytes(share),
+            )
+        });
+        let names: Vec<String> = plan
+            .functions
+            .iter()
+            .map(|function| function.config.name.clone())
+            .collect();
+        let writing = EventWriting::of(events.as_ref(), names.clone());
+        let journal = Journal::new(names, events).with_remarks(capture.is_some());
+        Ok(Arc::new(Self {
+            events: writing,
+            capture: capture.map(Arc::new),
+            poll_us: AtomicU64::new(0),
+            faulty: AtomicBool::new(fabric.has_faults()),
+            put_off: Notify::new(),
+            restarted: Notify::new(),
+            clients: plan.functions.iter().map(|_| AtomicU8::new(0)).collect(),
+            state: Mutex::new(State {
+                fabric,
+                guests: Guests::new(guests.collect()),
+                journal,
+                slots: plan.functions.iter().map(|_| Slot::default()).collect(),
+                reports: 0,
+                put_off: PutOff::default(),
+                closed_until: None,
+            }),
+            wake: plan.functions.iter().map(|_| Notify::new()).collect(),
+            plan,
+        }))
+    }
+
+    /// Times accesses from now on, for the metrics.
+    pub fn time_accesses(&self) {
+        self.lock().journal.time_accesses();
+    }
+
+    /// Has connections that are made from now on look for so long before they wait.
+    pub fn set_poll(&self, poll: Duration) {
+        let micros = u64::try_from(poll.as_micros()).unwrap_or(u64::MAX);
+        self.poll_us.store(micros, Ordering::Relaxed);
+    }
+
+    /// Names of the functions, in the order of the profile.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plan
+            .functions
+            .iter()
+            .map(|function| function.config.name.as_str())
+    }
+
+    /// The most severe violation so far.
+    pub fn worst(&self) -> Option<zpci_region::Severity> {
+        let state = self.lock();
+        (0..self.plan.functions.len())
+            .filter_map(|at| state.journal.tally(FunctionId(at)).worst())
+            .max()
+    }
+
+    /// Closes open runs: nothing more is to come, or nothing that belongs to them.
+    pub fn settle(&self) {
+        let mut state = self.lock();
+        let State {
+            fabric, journal, ..
+        } = &mut *state;
+        for at in 0..self.plan.functions.len() {
+            let mut scope = journal.scope_without_cause(FunctionId(at));
+            fabric.settle(FunctionId(at), &mut scope);
+        }
+    }
+
+    /// A move or an event may have queued work for any client, and a fault may want something.
+    pub(super) fn wake_queued(&self, state: &mut State) {
+        if !state.guests.take_queued() {
+            return;
+        }
+        self.obey(state);
+        for (guest, wake) in state.guests.0.iter().zip(&self.wake) {
+            if guest.queue.has_waiting() {
+                wake.notify_one();
+            }
+        }
+    }
+
+    /// The state, also after a panic elsewhere: counters may then be one off, nothing worse.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a profile cannot be used.
+
+use std::fmt;
+
+/// A profile that cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ProfileError {
+    /// File, or the name of the built-in profile.
+    pub file: String,
+    /// Path of the key, e.g. `functions[1].gid`; empty for the whole file.
+    pub key: String,
+    /// The fault, and the expected value.
+    pub problem: String,
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" | "." => write!(f, "{}: {}", self.file, self.problem),
+            key => write!(f, "{}: {key}: {}", self.file, self.problem),
+        }
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+/// A fault in one key, before the file is known.
+#[derive(Debug)]
+pub struct KeyError {
+    /// Path of the key.
+    pub key: String,
+    /// The fault, and the expected value.
+    pub problem: String,
+}
+
+impl KeyError {
+    /// A fault in `key`.
+    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+        }
+    }
+}

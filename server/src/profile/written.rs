@@ -1,0 +1,109 @@
+//! A profile as written, which is also where its JSON schema comes from.
+
+use std::collections::BTreeMap;
+
+use ism::fault::Fault;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use zpci_region::{CarrierPolicy, Severity};
+
+/// The version of the profile format that this program reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A device profile.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Version of the format: 1.
+    pub schema_version: u32,
+    /// A name for logs and reports.
+    pub name: String,
+    /// The purpose of the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Settings of every function, unless the function has its own.
+    #[serde(default)]
+    pub device: DeviceSettings,
+    /// Severity by rule id, or by group (`shape`, `command`, `data`, `smcd`); a rule's own entry
+    /// wins over its group's.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Severity>,
+    /// The functions of the fabric, in order.
+    pub functions: Vec<FunctionSettings>,
+    /// Faults that the functions have on purpose, in the order in which they are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// One function.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionSettings {
+    /// Name in events, reports and of the socket (`DIR/NAME.sock`): letters, digits, `-`, `_`.
+    pub name: String,
+    /// GID, 64 bits, as `0x` and hexadecimal digits. Not zero, and unique in the fabric.
+    pub gid: String,
+    /// Socket file name below `--socket-dir`, instead of `NAME.sock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+    /// Settings that differ from the profile's.
+    #[serde(default)]
+    pub device: DeviceSettings,
+    /// Severities that differ from the profile's.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Severity>,
+}
+
+/// The settings of a function. Each may be left out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSettings {
+    /// Max store block length that CLP reports, in bytes, 8..=4096. Default 4096.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 8, max = 4096))]
+    pub max_store_block_length: Option<u16>,
+    /// Whether PCISTB is relaxed: any length and alignment within 4 KiB. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relaxed: Option<bool>,
+    /// Ways of storing that are well behaved. Default both; an empty list judges neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contracts: Option<Vec<Contract>>,
+    /// Where a zPCI I/O region request's bytes are. Default `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_carrier: Option<CarrierPolicy>,
+    /// Whether the function has an MSI-X capability besides MSI; QEMU's s390x machine refuses a
+    /// function without, the real ISM has none. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msix: Option<bool>,
+    /// PCI class code: `0x` and six hexadecimal digits, two each for base class, sub-class and
+    /// interface. Default 0x000000, as the real one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^0x[0-9a-fA-F]{6}$"))]
+    pub class_code: Option<String>,
+    /// Size of BAR 0 as a power of two, 33..=48 (tokens start at bit 32). Default 48 (256 TiB, as the real one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 33, max = 48))]
+    pub data_bar_bits: Option<u8>,
+    /// Channel path id that CLP reports: equal for all functions of one fabric. Default 0x07c0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pchid: Option<u16>,
+    /// PNETID of the function's port, at most 16 characters of A-Z and 0-9, carried in the CLP
+    /// utility string. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pnetid: Option<String>,
+}
+
+/// A way of storing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Contract {
+    /// One request through the zPCI I/O region is one PCISTB.
+    Region,
+    /// One BAR write is one PCISTB.
+    Bar,
+}
+
+/// The JSON schema of [`Profile`].
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Profile).to_value()
+}
