@@ -57,6 +57,10 @@ pub struct Args {
     /// The guest for --run.
     #[arg(long, value_name = "N", requires = "run", default_value_t = 0)]
     pub on: usize,
+    /// Give every guest an interface in this VLAN: eth0.ID, with the address 10.1.X.N+1 in guest N, where X
+    /// is the remainder of ID by 256.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["scenario", "shake"], value_parser = clap::value_parser!(u16).range(1..=4094))]
+    pub vlan: Option<u16>,
     /// Run CMD in guest N until the lab ends, with output on stderr. May be given several times.
     #[arg(long, value_name = "N:CMD", value_parser = beside)]
     pub beside: Vec<Beside>,
@@ -67,6 +71,10 @@ pub struct Args {
     /// often. Exit status 4 if something does not hold.
     #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"])]
     pub scenario: Vec<String>,
+    /// Play the scenarios so often. A scenario fails if its results differ in more than times and
+    /// counts.
+    #[arg(long, value_name = "N", requires = "scenario", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub repeat: u64,
     /// Draw random scenarios from this seed, the next one and so on. The first that fails is drawn again
     /// by its own seed, shortened and written to shake-SEED.json in --keep's folder or here.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["scenario", "run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"])]

@@ -55,6 +55,9 @@ pub enum Error {
     /// The server refused a request on its control socket.
     #[error("the control socket: {0}")]
     Control(String),
+    /// The server's totals are not what a lab needs.
+    #[error("{0}")]
+    Report(String),
     /// A guest failed.
     #[error("guest {guest}: {how}{words}")]
     Guest {

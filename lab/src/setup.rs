@@ -96,7 +96,7 @@ impl Setup {
                 memory: args.memory,
                 processors: args.smp,
                 guests: args.guest_count(),
-                append: args.append.clone(),
+                append: append(args),
                 extra: args.qemu_arg.clone(),
             },
             functions_per_guest: args.functions_per_guest,
@@ -173,6 +173,16 @@ fn plugin_flag(args: &Args) -> Option<&'static str> {
         (false, Some(_)) => Some("--plugin"),
         (false, None) => None,
     }
+}
+
+/// More for the guests' command line.
+fn append(args: &Args) -> Option<String> {
+    let vlan = args.vlan.map(|id| format!("lab.vlan={id}"));
+    let words: Vec<&str> = [args.append.as_deref(), vlan.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// The word for the debug kernel on the command line.

@@ -221,13 +221,13 @@ actions! {
         ms: u32,
     }
     /// The event is lost; its sender does not learn of it.
-    LoseEvent "lose-event" EVENT Nothing {}
+    LoseEvent "lose-event" EVENT Moves {}
     /// The queue counts as full: the event is lost, and SIGNAL_IEQ fails with code 0x000c.
-    FullQueue "full-queue" EVENT Nothing {}
+    FullQueue "full-queue" EVENT Moves {}
     /// The event overwrites the one before it instead of taking the next slot.
-    OverwriteEvent "overwrite-event" EVENT Nothing {}
+    OverwriteEvent "overwrite-event" EVENT Moves {}
     /// The event has another type or code.
-    ChangeEvent "change-event" EVENT Nothing {
+    ChangeEvent "change-event" EVENT Moves {
         /// The type; the event's own without.
         #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
         event_type: Option<u32>,
@@ -254,7 +254,7 @@ actions! {
         who: Who,
     }
     /// GID events, one interrupt for all of them.
-    GidEvent "gid-event" ANYWHERE Nothing {
+    GidEvent "gid-event" ANYWHERE Moves {
         /// The GID; without, that of the other function.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gid: Option<Hex64>,
@@ -270,7 +270,7 @@ actions! {
     }
     /// Events of any type, one interrupt for all of them. Of 15 unread ones a driver sees none, and
     /// more overwrite the oldest.
-    QueueEvent "queue-event" ANYWHERE Nothing {
+    QueueEvent "queue-event" ANYWHERE Moves {
         /// The type.
         #[serde(rename = "type")]
         event_type: u32,
@@ -321,7 +321,7 @@ actions! {
         who: Who,
     }
     /// The connections of the function's clients close.
-    CloseConnection "close-connection" ANYWHERE_AND_MESSAGE Nothing {
+    CloseConnection "close-connection" ANYWHERE_AND_MESSAGE Moves {
         /// Who.
         #[serde(default)]
         who: Who,

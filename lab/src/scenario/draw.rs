@@ -1,5 +1,6 @@
 //! Random scenarios: the same seed draws the same.
 
+use ism::fault;
 use serde_json::{Value, json};
 
 use super::format::{
@@ -141,15 +142,31 @@ fn episode(numbers: &mut Numbers, number: u64) -> Episode {
         )),
         11 => steps.push(inject(
             guest,
-            json!({ "gid-event": { "gid": "0x99", "times": 5 } }),
+            fault::Action::GidEvent {
+                gid: Some(fault::Hex64(0x99)),
+                code: 7,
+                times: 5,
+                who: fault::Who::Function,
+            },
         )),
         12 => steps.push(inject(
             guest,
-            json!({ "queue-event": { "type": 77, "times": 5 } }),
+            fault::Action::QueueEvent {
+                event_type: 77,
+                code: 0,
+                token: fault::Hex64(0),
+                info: fault::Hex64(0),
+                times: 5,
+                who: fault::Who::Function,
+            },
         )),
         _ => steps.push(inject(
             guest,
-            json!({ "interrupt-storm": { "times": 500 } }),
+            fault::Action::InterruptStorm {
+                times: 500,
+                interval_ms: 0,
+                who: fault::Who::Function,
+            },
         )),
     }
     steps.push(step(Action::Finish(super::format::Named { name })));
@@ -169,7 +186,7 @@ fn fault(number: u64, action: &Value, between: Step) -> [Step; 3] {
     ]
 }
 
-fn inject(guest: usize, action: Value) -> Step {
+fn inject(guest: usize, action: fault::Action) -> Step {
     step(Action::Inject(super::format::Inject {
         guest,
         function: 0,

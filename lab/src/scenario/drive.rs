@@ -42,6 +42,16 @@ pub(super) fn reload() -> String {
         .to_owned()
 }
 
+/// Adds the VLAN `id` to the network card.
+pub(super) fn vlan_up(id: u16) -> String {
+    format!("sh /lab/vlan {id}")
+}
+
+/// Removes the VLAN `id` from the network card.
+pub(super) fn vlan_down(id: u16) -> String {
+    format!("ip link del eth0.{id}")
+}
+
 /// Succeeds if a driver is bound to function `index`.
 pub(super) fn is_bound(index: usize) -> String {
     format!("[ -e /sys/bus/pci/devices/{}/driver ]", address(index))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ism::fault::{self, Fault, deserialize_action};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -188,6 +189,11 @@ pub(crate) enum Action {
     Pause(OfGuest),
     /// Lets them go on.
     Resume(OfGuest),
+    /// Adds a VLAN interface to the guest's network card, `eth0.ID`, with the address 10.1.X.N+1 for guest
+    /// N, where X is the id's remainder by 256.
+    VlanUp(Vlan),
+    /// Removes the VLAN interface.
+    VlanDown(Vlan),
     /// Reboots the guest and waits until it takes commands again.
     Reboot(OfGuest),
     /// Kills the guest's QEMU.
@@ -198,7 +204,7 @@ pub(crate) enum Action {
     Qmp(Qmp),
     /// Sets a fault of the server (`docs/faults.md`). It must have acted by the scenario's end, where
     /// all faults are cleared.
-    Fault(serde_json::Map<String, Value>),
+    Fault(Box<Fault>),
     /// Clears all faults.
     ClearFaults,
     /// Sends a request to the server's control socket as it stands.
@@ -232,8 +238,10 @@ pub(crate) struct Inject {
     /// The guest whose first function is the action's peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<usize>,
-    /// The action, as in `do` of a fault.
-    pub action: Value,
+    /// The action, as in `do` of a fault: one of those that hit a whole function.
+    #[serde(deserialize_with = "deserialize_action")]
+    #[schemars(schema_with = "Fault::action_schema")]
+    pub action: fault::Action,
 }
 
 /// A command of QEMU's monitor.
@@ -254,6 +262,15 @@ pub(crate) struct Qmp {
 pub(crate) struct OfGuest {
     /// The guest, from 0.
     pub guest: usize,
+}
+
+/// A VLAN of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vlan {
+    pub guest: usize,
+    /// Its id, 1 to 4094.
+    pub id: u16,
 }
 
 /// A command that was started with a name.

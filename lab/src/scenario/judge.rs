@@ -2,19 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::drive;
-use super::format::Place;
+use super::format::{Action, Place};
 use super::outcome::Carriage;
 use super::stage::{POLL, Stage};
+use super::totals::Totals;
 use crate::splat;
 
 /// How long the server may take to drop what a driver, or a guest, gave back.
 const DROPPED: Duration = Duration::from_secs(30);
-/// Severity of a rule that may be broken.
-const QUIET: &str = "note";
 /// Prints the SMC-D sockets of the guest that are no listeners, a line each.
 const SOCKETS: &str = "smcd-tool info | tr '{' '\\n' | grep '\"mode\":\"smcd\"'; :";
 
@@ -24,10 +20,10 @@ impl Stage<'_> {
     pub(super) async fn judge(&mut self) -> Vec<Carriage> {
         self.guests_and_server();
         let functions = if self.lab.server_is_running() {
-            match self.lab.report().await {
-                Ok(report) => self.carriage(&report).await,
-                Err(error) => {
-                    self.failures.push(error.to_string());
+            match self.totals().await {
+                Ok(totals) => self.carriage(&totals).await,
+                Err(why) => {
+                    self.failures.push(why);
                     Vec::new()
                 }
             }
@@ -35,6 +31,7 @@ impl Stage<'_> {
             Vec::new()
         };
         self.carried(&functions);
+        self.injected(&functions);
         if self.lab.server_is_running()
             && let Err(why) = self.clear_faults().await
         {
@@ -75,16 +72,21 @@ impl Stage<'_> {
         }
     }
 
-    async fn carriage(&self, report: &Value) -> Vec<Carriage> {
+    /// The server's totals now.
+    async fn totals(&self) -> Result<Totals, String> {
+        let report = self.lab.report().await;
+        Totals::read(&report.map_err(|error| error.to_string())?)
+    }
+
+    async fn carriage(&mut self, totals: &Totals) -> Vec<Carriage> {
         let mut all = Vec::new();
-        for guest in self.lab.guests() {
+        for guest in self.lab.guests().to_vec() {
             for function in 0..self.scenario.lab.functions_per_guest {
                 let number = self.lab.number_of(guest.number, function);
-                let count = |key: &str| {
-                    let of = |report: &Value| report["functions"][number][key].as_u64();
-                    of(report)
-                        .unwrap_or_default()
-                        .saturating_sub(of(&self.before).unwrap_or_default())
+                let Some(counts) = totals.carriage(&self.before, number) else {
+                    self.failures
+                        .push(format!("the server's report has no function {number}"));
+                    continue;
                 };
                 let chid = if guest.is_running() {
                     let command = drive::chid(function);
@@ -101,12 +103,30 @@ impl Stage<'_> {
                     guest: guest.number,
                     function,
                     chid,
-                    moves: count("moves"),
-                    interrupts: count("interrupts"),
+                    ..counts
                 });
             }
         }
         all
+    }
+
+    /// Every kind of fault in the steps must be in the server's report. A server that was started anew
+    /// counts from zero.
+    fn injected(&mut self, functions: &[Carriage]) {
+        if self.servers > 0 || !self.lab.server_is_running() || !self.failures.is_empty() {
+            return;
+        }
+        for step in &self.scenario.steps {
+            let kind = match &step.action {
+                Action::Fault(fault) => fault.action.name(),
+                Action::Inject(inject) => inject.action.name(),
+                _ => continue,
+            };
+            if !functions.iter().any(|each| each.faults.contains_key(kind)) {
+                let why = format!("the server's report counts no fault {kind}");
+                self.failures.push(why);
+            }
+        }
     }
 
     fn carried(&mut self, functions: &[Carriage]) {
@@ -263,14 +283,11 @@ impl Stage<'_> {
     }
 
     async fn rules(&mut self) {
-        let report = match self.lab.report().await {
-            Ok(report) => report,
-            Err(error) => return self.failures.push(error.to_string()),
+        let totals = match self.totals().await {
+            Ok(totals) => totals,
+            Err(why) => return self.failures.push(why),
         };
-        let broken = match newly_broken(&self.before, &report) {
-            Ok(broken) => broken,
-            Err(error) => return self.failures.push(format!("the server's report: {error}")),
-        };
+        let broken = totals.newly_broken(&self.before);
         let expected = &self.scenario.expect.rules_broken;
         for (rule, said) in &broken {
             let allowed = &self.scenario.expect.rules_allowed;
@@ -302,84 +319,7 @@ impl Stage<'_> {
 }
 
 /// The resources that a driver must have given back when it is taken from its function.
-const DRIVER_HOLDS: [&str; 3] = ["dmbs", "sba", "ieq"];
+const DRIVER_HOLDS: [&str; 4] = ["dmbs", "sba", "ieq", "vlans"];
 /// The resources that the server must no longer hold for a guest that has ended. The function itself keeps its state until
 /// the next client resets it.
 const GUEST_HOLDS: [&str; 4] = ["connected", "dma_maps", "guest_files", "eventfds"];
-
-/// The part of the server's report that tells of rules.
-#[derive(Debug, Default, Deserialize)]
-struct Rules {
-    functions: Vec<FunctionRules>,
-}
-
-#[derive(Debug, Deserialize)]
-struct FunctionRules {
-    name: String,
-    rules: Vec<Broken>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Broken {
-    rule: String,
-    severity: String,
-    violations: u64,
-    caused: u64,
-}
-
-impl Broken {
-    /// A violation that an injected fault caused is no driver's.
-    fn times(&self) -> u64 {
-        self.violations.saturating_sub(self.caused)
-    }
-}
-
-/// Rules that were broken between two reports, as far as they count: id, and a sentence. `before` is null
-/// for a server that has just been started.
-///
-/// # Errors
-/// A report has another form.
-fn newly_broken(before: &Value, after: &Value) -> serde_json::Result<Vec<(String, String)>> {
-    let before = Option::<Rules>::deserialize(before)?.unwrap_or_default();
-    let after = Rules::deserialize(after)?;
-    let mut broken = Vec::new();
-    for (number, function) in after.functions.iter().enumerate() {
-        let earlier = before.functions.get(number);
-        for rule in &function.rules {
-            let mut old = earlier.iter().flat_map(|function| &function.rules);
-            let was = old.find(|each| each.rule == rule.rule);
-            if rule.times() > was.map_or(0, Broken::times) && rule.severity != QUIET {
-                let said = format!(
-                    "{}: rule {} ({}) is broken",
-                    function.name, rule.rule, rule.severity
-                );
-                broken.push((rule.rule.clone(), said));
-            }
-        }
-    }
-    Ok(broken)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::newly_broken;
-    use serde_json::json;
-
-    #[test]
-    fn only_new_and_serious_violations_count() {
-        let report = |a: u64, b: u64| {
-            json!({ "functions": [{ "name": "ism0", "rules": [
-                { "rule": "a", "severity": "warn", "violations": a, "caused": 0 },
-                { "rule": "b", "severity": "note", "violations": b, "caused": 0 },
-                { "rule": "c", "severity": "warn", "violations": b, "caused": b },
-            ]}]})
-        };
-        assert_eq!(newly_broken(&report(1, 0), &report(1, 5)).unwrap(), []);
-        let broken = newly_broken(&report(1, 0), &report(2, 0)).unwrap();
-        assert_eq!(broken[0].0, "a");
-        assert_eq!(broken[0].1, "ism0: rule a (warn) is broken");
-        assert_eq!(newly_broken(&json!(null), &report(1, 0)).unwrap().len(), 1);
-        // A report that is not understood is no silence.
-        assert!(newly_broken(&json!(null), &json!({ "functions": [{}] })).is_err());
-    }
-}

@@ -163,6 +163,12 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
             | Action::Resume(of)
             | Action::Reboot(of)
             | Action::Kill(of) => guest(&key, of.guest, lab)?,
+            Action::VlanUp(vlan) | Action::VlanDown(vlan) => {
+                guest(&key, vlan.guest, lab)?;
+                if !(1..=4094).contains(&vlan.id) {
+                    return Err(format!("{key}: VLAN {}, expected 1 to 4094", vlan.id));
+                }
+            }
             Action::WaitS(seconds) => time(&key, *seconds)?,
             Action::Inject(inject) => {
                 let at = Place {
@@ -171,11 +177,21 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
                 };
                 place(&key, at, lab)?;
                 guest(&key, inject.peer.unwrap_or(0), lab)?;
+                let name = inject.action.name();
+                if !inject.action.is_for_now() {
+                    return Err(format!(
+                        "{key}.inject.action: {name}, expected an action that hits a whole function"
+                    ));
+                }
             }
-            Action::Fault(fault) if !fault.contains_key("id") => {
-                return Err(format!("{key}: the fault has no id"));
+            Action::Fault(fault) => {
+                let names: Vec<String> = (0..lab.guests * lab.functions_per_guest)
+                    .map(|number| format!("ism{number}"))
+                    .collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                ism::fault::check(fault, &names).map_err(|error| format!("{key}.fault.{error}"))?;
             }
-            Action::Server(_) | Action::Fault(_) | Action::ClearFaults | Action::Ctl(_) => {}
+            Action::Server(_) | Action::ClearFaults | Action::Ctl(_) => {}
         }
         let key = format!("steps[{index}].when");
         match &step.when {

@@ -7,7 +7,7 @@
 //! | `suite` | several scenarios, on as few labs as can be |
 //! | `stage`, `command`, `drive` | the steps of one |
 //! | `tail`, `heard` | what steps wait for: events of the server, words of a guest |
-//! | `judge` | what must hold at the end |
+//! | `judge`, `totals` | what must hold at the end; the counts of the server's report |
 //! | `draw`, `shake` | random scenarios, and the shortest form of one that fails |
 //! | `outcome` | table, JSON and JUnit |
 
@@ -24,5 +24,6 @@ mod shake;
 mod stage;
 mod suite;
 mod tail;
+mod totals;
 
 pub(crate) use suite::{check, list, run, schema};

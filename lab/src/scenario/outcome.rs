@@ -1,5 +1,6 @@
 //! Shows the results of scenarios as a table, JSON and JUnit.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::{Cell, Table, presets};
@@ -26,6 +27,30 @@ pub(super) struct Outcome {
     pub functions: Vec<Carriage>,
 }
 
+impl Outcome {
+    /// Compares the scenario with its play in run `number`. A difference is a failure.
+    pub(super) fn compare(&mut self, again: &Self, number: u64) {
+        let (first, second) = (self.settled(), again.settled());
+        if first != second {
+            self.failures.push(format!(
+                "run {number} differs from run 1: {second}; run 1: {first}; {}",
+                again.failures.join("; ")
+            ));
+            self.passed = false;
+        }
+    }
+
+    /// What must be equal in every run: all but times and the counts that depend on them.
+    fn settled(&self) -> String {
+        let verdict = if self.passed { "passed" } else { "failed" };
+        let functions = self.functions.iter().map(Carriage::settled);
+        std::iter::once(verdict.to_owned())
+            .chain(functions)
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+}
+
 /// The bytes that a function carried during a scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Carriage {
@@ -39,6 +64,8 @@ pub(super) struct Carriage {
     pub moves: u64,
     /// Interrupts that it raised.
     pub interrupts: u64,
+    /// Faults that the server injected at it, by kind.
+    pub faults: BTreeMap<String, u64>,
 }
 
 /// The outcomes of a run.
@@ -130,16 +157,39 @@ impl Outcomes {
 impl Carriage {
     fn line(&self) -> String {
         let chid = self.chid.as_deref().unwrap_or("no CHID");
+        let faults = self
+            .faults
+            .iter()
+            .map(|(kind, count)| format!(", {kind} {count}"));
         format!(
-            "guest {} function {} ({chid}): {}, {}",
-            self.guest, self.function, self.moves, self.interrupts
+            "guest {} function {} ({chid}): {}, {}{}",
+            self.guest,
+            self.function,
+            self.moves,
+            self.interrupts,
+            faults.collect::<String>()
+        )
+    }
+
+    /// As [`Carriage::line`], with what depends on time left out: how many there were of each.
+    fn settled(&self) -> String {
+        let chid = self.chid.as_deref().unwrap_or("no CHID");
+        let some = |count: u64| if count > 0 { "some" } else { "no" };
+        let faults: Vec<&str> = self.faults.keys().map(String::as_str).collect();
+        format!(
+            "guest {} function {} ({chid}): {} moves, {} interrupts, faults [{}]",
+            self.guest,
+            self.function,
+            some(self.moves),
+            some(self.interrupts),
+            faults.join(", ")
         )
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Carriage, Outcome, Outcomes};
+    use super::{BTreeMap, Carriage, Outcome, Outcomes};
 
     fn outcomes() -> Outcomes {
         let outcome = |name: &str, failures: &[&str]| Outcome {
@@ -154,6 +204,7 @@ mod tests {
                 chid: Some("0x07c0".to_owned()),
                 moves: 12,
                 interrupts: 3,
+                faults: BTreeMap::from([("lose-move".to_owned(), 2)]),
             }],
         };
         Outcomes::new(vec![
@@ -168,7 +219,7 @@ mod tests {
         for part in [
             "right",
             "FAIL",
-            "(0x07c0): 12, 3",
+            "(0x07c0): 12, 3, lose-move 2",
             "wrong: guest 0:",
             "1 passed, 1 failed",
         ] {
@@ -189,6 +240,31 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn runs_are_equal_but_for_times_and_counts() {
+        type Change = fn(&mut Outcome);
+        let again = |change: Change| {
+            let mut first = outcomes().scenarios.remove(0);
+            let mut second = first.clone();
+            (second.seconds, second.functions[0].moves) = (9.0, 99);
+            change(&mut second);
+            first.compare(&second, 2);
+            (first.passed, first.failures.join(""))
+        };
+        assert_eq!(again(|_| {}), (true, String::new()));
+        let changes: [(Change, &str); 5] = [
+            (|it| it.passed = false, "run 2 differs from run 1: failed;"),
+            (|it| it.functions[0].moves = 0, "no moves"),
+            (|it| it.functions[0].interrupts = 0, "no interrupts"),
+            (|it| it.functions[0].chid = None, "no CHID"),
+            (|it| it.functions[0].faults.clear(), "faults []"),
+        ];
+        for (change, part) in changes {
+            let (passed, why) = again(change);
+            assert!(!passed && why.contains(part), "{part}: {why}");
+        }
     }
 
     #[test]

@@ -44,6 +44,9 @@ pub(super) async fn run(
             episodes.len(),
             outcome.seconds
         ));
+        for failure in &outcome.failures {
+            say(format_args!("seed {seed}: {failure}"));
+        }
         let failed = !outcome.passed;
         outcomes.push(outcome);
         if failed {
@@ -79,6 +82,9 @@ impl Labs<'_> {
         let mut lab = self.open(seed).await?;
         let outcome = lab.play(&draw::scenario(seed, episodes)).await;
         lab.close().await;
+        for failure in outcome.iter().flat_map(|outcome| &outcome.failures) {
+            say(format_args!("seed {seed}: {failure}"));
+        }
         outcome
     }
 

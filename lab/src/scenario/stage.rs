@@ -12,6 +12,7 @@ use super::format::{Action, Place, Run, Scenario, ServerAction, Step, When};
 use super::heard::Heard;
 use super::outcome::Outcome;
 use super::tail::{Counts, Tail};
+use super::totals::Totals;
 use super::{command, drive};
 use crate::error::Error;
 use crate::folder::Folder;
@@ -22,6 +23,9 @@ use crate::say;
 
 /// How often something is looked at that tells nobody when it changes.
 pub(super) const POLL: Duration = Duration::from_millis(50);
+
+/// How long a guest may take to tell what it waits for.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A running command.
 type Running = JoinHandle<Result<(), String>>;
@@ -35,13 +39,14 @@ pub(super) struct Stage<'a> {
     /// The checks that have failed so far.
     pub failures: Vec<String>,
     /// The server's totals at the beginning.
-    pub before: Value,
+    pub before: Totals,
     folder: &'a Folder,
     begun: Instant,
     tail: Option<&'a mut Tail>,
     counts: Counts,
     running: BTreeMap<String, Running>,
-    servers: usize,
+    /// How often the server was started anew.
+    pub servers: usize,
     /// Ids of the faults that were set.
     faults: Vec<String>,
 }
@@ -56,7 +61,7 @@ pub(super) async fn play(
     folder: &Folder,
     mut tail: Option<&mut Tail>,
 ) -> Result<Outcome, Error> {
-    let before = lab.report().await?;
+    let before = Totals::read(&lab.report().await?).map_err(Error::Report)?;
     let counts = tail
         .as_mut()
         .map_or_else(Counts::new, |tail| tail.counts().clone());
@@ -93,8 +98,13 @@ impl Stage<'_> {
         for (index, step) in scenario.steps.iter().enumerate() {
             let bound = Duration::from_secs(step.within_s);
             let done = tokio::time::timeout(bound, self.step(step)).await;
-            let done =
-                done.unwrap_or_else(|_| Err(format!("it did not end within {} s", step.within_s)));
+            let done = match done {
+                Ok(done) => done,
+                Err(_) => {
+                    let waits = self.waits().await;
+                    Err(format!("it did not end within {} s{waits}", step.within_s))
+                }
+            };
             if let Err(why) = done {
                 let said = format!("step {index} ({}): {why}", name_of(&step.action));
                 self.failures.push(said);
@@ -114,8 +124,9 @@ impl Stage<'_> {
             match ended {
                 Ok(Err(why)) => self.failures.push(format!("command {name:?}: {why}")),
                 Err(_) if self.failures.is_empty() => {
+                    let waits = self.waits().await;
                     self.failures
-                        .push(format!("command {name:?} did not end within 60 s"));
+                        .push(format!("command {name:?} did not end within 60 s{waits}"));
                 }
                 _ => {}
             }
@@ -123,6 +134,22 @@ impl Stage<'_> {
         for (_, task) in std::mem::take(&mut self.running) {
             task.abort();
         }
+    }
+
+    /// Tells what threads and programs that are in SMC or ism wait for, in every guest.
+    async fn waits(&self) -> String {
+        let mut all = String::new();
+        for guest in self.lab.guests().iter().filter(|guest| guest.is_running()) {
+            let command = drive::stacks();
+            let said = tokio::time::timeout(ANSWER, guest.run(&command)).await;
+            let said = match said.map(|said| said.map(|said| said.stdout)) {
+                Ok(Ok(said)) if said.is_empty() => continue,
+                Ok(Ok(said)) => format!("waits in {}", String::from_utf8_lossy(&said).trim()),
+                _ => "answers no more".to_owned(),
+            };
+            all.push_str(&format!("; guest {} {said}", guest.number));
+        }
+        all
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -216,6 +243,8 @@ impl Stage<'_> {
             Action::LinkUp(of) => self.link(of.guest, true).await,
             Action::Pause(of) => self.monitor(of.guest, "stop", json!({})).await,
             Action::Resume(of) => self.monitor(of.guest, "cont", json!({})).await,
+            Action::VlanUp(vlan) => self.shell(vlan.guest, &drive::vlan_up(vlan.id)).await,
+            Action::VlanDown(vlan) => self.shell(vlan.guest, &drive::vlan_down(vlan.id)).await,
             Action::Reboot(of) => {
                 let guest = self.guest(of.guest);
                 guest.reboot().await.map_err(|error| error.to_string())?;
@@ -230,8 +259,7 @@ impl Stage<'_> {
             Action::Fault(fault) => {
                 let request = json!({ "request": "set", "fault": fault });
                 self.control(&request).await?;
-                let id = fault["id"].as_str().unwrap_or_default();
-                self.faults.push(id.to_owned());
+                self.faults.push(fault.id.clone());
                 Ok(())
             }
             Action::ClearFaults => self.clear_faults().await,
@@ -400,7 +428,7 @@ impl Stage<'_> {
         self.lab.restart_server(events, self.folder).await?;
         say(format_args!("server: process {}", self.lab.server_id()));
         // Its counters begin anew.
-        self.before = Value::Null;
+        self.before = Totals::default();
         Ok(())
     }
 }

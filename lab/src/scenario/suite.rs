@@ -77,7 +77,7 @@ pub(crate) async fn run(
 ) -> Result<u8, Error> {
     let outcomes = match args.shake {
         Some(seed) => shake::run(seed, args, setup, folder).await?,
-        None => all(scenarios, setup, folder).await?,
+        None => repeated(scenarios, args.repeat, setup, folder).await?,
     };
     let outcomes = Outcomes::new(outcomes);
     let bad = |what| move |error: std::io::Error| Error::system(what)(error);
@@ -105,9 +105,29 @@ pub(crate) async fn run(
     Ok(if outcomes.all_passed() { 0 } else { FAILED })
 }
 
-/// The outcomes of `scenarios`, in their order.
+/// The outcomes of the first of `runs` runs. A scenario fails if a later run of it comes out otherwise.
+async fn repeated(
+    scenarios: &[Scenario],
+    runs: u64,
+    setup: &Setup,
+    folder: &Folder,
+) -> Result<Vec<Outcome>, Error> {
+    let mut labs = 0;
+    let mut first = all(scenarios, &mut labs, setup, folder).await?;
+    for number in 2..=runs {
+        say(format_args!("run {number} of {runs}"));
+        let again = all(scenarios, &mut labs, setup, folder).await?;
+        for (outcome, again) in first.iter_mut().zip(&again) {
+            outcome.compare(again, number);
+        }
+    }
+    Ok(first)
+}
+
+/// The outcomes of `scenarios`, in their order. `labs` counts the labs that were started.
 async fn all(
     scenarios: &[Scenario],
+    labs: &mut usize,
     setup: &Setup,
     folder: &Folder,
 ) -> Result<Vec<Outcome>, Error> {
@@ -120,7 +140,6 @@ async fn all(
             .push((index, scenario));
     }
     let mut outcomes = BTreeMap::new();
-    let mut labs = 0;
     for (shape, mut group) in groups {
         group.sort_by_key(|(_, scenario)| is_destructive(scenario));
         let with_events = group.iter().any(|(_, scenario)| waits_for_events(scenario));
@@ -129,8 +148,8 @@ async fn all(
             let mut lab = match open.take() {
                 Some(lab) => lab,
                 None => {
-                    labs += 1;
-                    Open::new(labs, shape, with_events, setup, folder).await?
+                    *labs += 1;
+                    Open::new(*labs, shape, with_events, setup, folder).await?
                 }
             };
             say(format_args!("scenario {}: begins", scenario.name));

@@ -47,6 +47,8 @@ pub struct FunctionState {
     pub sba: bool,
     /// Whether its event queue is registered.
     pub ieq: bool,
+    /// VLAN ids that it is a member of, ascending.
+    pub vlans: Vec<u16>,
     /// Tokens and SBA indexes of the DMBs that it owns.
     pub dmbs: Vec<DmbState>,
 }
@@ -256,6 +258,7 @@ impl Hub {
                 channel_connected: slot.channel,
                 sba: info.sba.is_some(),
                 ieq: info.ieq.is_some(),
+                vlans: info.vlans,
                 dmbs: dmbs.collect(),
                 name: info.name,
             })

@@ -44,6 +44,7 @@ impl Hub {
                     dmbs: info.as_ref().map_or(0, |info| info.dmbs_owned),
                     sba: info.as_ref().is_some_and(|info| info.sba.is_some()),
                     ieq: info.as_ref().is_some_and(|info| info.ieq.is_some()),
+                    vlans: info.as_ref().map_or(0, |info| info.vlans.len()),
                 };
                 FunctionReport {
                     over_limits,

@@ -98,6 +98,8 @@ pub struct Held {
     pub sba: bool,
     /// Whether its event queue is registered.
     pub ieq: bool,
+    /// VLAN ids that it is a member of.
+    pub vlans: usize,
 }
 
 /// Accesses of one path.

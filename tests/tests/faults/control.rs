@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use vfio_user_ism_tests::driver::code;
 use vfio_user_ism_tests::program::{self, Ended};
-use vfio_user_ism_tests::{Control, Driver, Via};
+use vfio_user_ism_tests::{Bytes, Control, Driver, Via};
 
 use crate::setup::{GIDS, served};
 
@@ -29,12 +30,14 @@ fn functions_are_listed() {
     let list =
         |control: &mut Control| control.ok(&json!({ "request": "functions" }))["functions"].clone();
     let nobody = json!({ "name": "ism0", "gid": format!("{:#x}", GIDS[0]), "condition": "working",
-        "connected": false, "channel_connected": false, "sba": false, "ieq": false, "dmbs": [] });
+        "connected": false, "channel_connected": false, "sba": false, "ieq": false,
+        "vlans": [], "dmbs": [] });
     assert_eq!(list(&mut control)[0], nobody);
     let mut driver = Driver::probe(&daemon.socket("ism0"), Via::Channel);
     let token = driver.register_dmb(0x4000, 40, GIDS[1]);
+    driver.run(code::ADD_VLAN_ID, Bytes::new().be64(5)).ok();
     let here = json!({ "name": "ism0", "gid": format!("{:#x}", GIDS[0]), "condition": "working",
-        "connected": true, "channel_connected": true, "sba": true, "ieq": true,
+        "connected": true, "channel_connected": true, "sba": true, "ieq": true, "vlans": [5],
         "dmbs": [{ "token": format!("{token:#x}"), "index": 40, "length": 0x4000,
             "rgid": format!("{:#x}", GIDS[1]) }] });
     assert_eq!(list(&mut control)[0], here);

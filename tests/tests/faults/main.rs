@@ -9,5 +9,6 @@ mod interrupts;
 mod messages;
 mod moves;
 mod recorded;
+mod seen;
 mod setup;
 mod whole;

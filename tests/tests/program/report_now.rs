@@ -29,6 +29,7 @@ fn held(report: &Value) -> Vec<(&'static str, Value)> {
         "dmbs",
         "sba",
         "ieq",
+        "vlans",
     ]
     .map(|name| (name, function[name].clone()))
     .into();
@@ -51,8 +52,9 @@ fn the_report_on_sigusr1_says_what_is_held_now() {
     driver
         .run(code::REG_DMB, dmb(IOVA + DMB + 0x10_0000, 0x4000, 33, gid))
         .ok();
+    driver.run(code::ADD_VLAN_ID, Bytes::new().be64(5)).ok();
     let busy = report(&daemon, 1);
-    let expected: [(&str, Value); 9] = [
+    let expected: [(&str, Value); 10] = [
         ("connected", true.into()),
         ("channel_connected", true.into()),
         ("dma_maps", 1.into()),
@@ -61,6 +63,7 @@ fn the_report_on_sigusr1_says_what_is_held_now() {
         ("dmbs", 2.into()),
         ("sba", true.into()),
         ("ieq", true.into()),
+        ("vlans", 1.into()),
         // Two connections and the eventfd; the memory is mapped, its descriptor closed.
         ("open_descriptors", (open + 3).into()),
     ];
