@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::qemu::{CommandLine, Function};
 use crate::qmp::{Qmp, QmpError};
-use crate::say;
+use crate::say::say;
 
 /// How long QEMU may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -13,10 +13,11 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::{Guest, Wiring};
 use crate::qemu::{address, fid};
+use crate::say::say;
 use crate::server::{Server, Serving};
 use crate::setup::Setup;
 use crate::switch::Switch;
-use crate::{control, profile, say};
+use crate::{control, profile};
 
 /// How long the server may take to write a report.
 const REPORT: Duration = Duration::from_secs(30);

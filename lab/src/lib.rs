@@ -37,6 +37,7 @@ mod profile;
 mod qemu;
 mod qmp;
 mod run;
+mod say;
 mod scenario;
 mod server;
 mod setup;
@@ -53,9 +54,3 @@ pub use kit::{KernelChoice, Kit, KitError, OwnKernel, Smc};
 pub use lab::Lab;
 pub use run::run;
 pub use setup::Setup;
-
-/// One line of progress, on standard error.
-fn say(text: std::fmt::Arguments<'_>) {
-    // A closed standard error is no reason to stop.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("lab: {text}\n").as_bytes());
-}

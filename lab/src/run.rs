@@ -15,8 +15,9 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Guest;
 use crate::lab::Lab;
+use crate::say::say;
 use crate::setup::Setup;
-use crate::{bench, say, scenario, terminal};
+use crate::{bench, scenario, terminal};
 
 /// Exit status of a lab that a signal ended: this and its number, as shells have it.
 const SIGNALLED: u8 = 128;

@@ -9,12 +9,13 @@ use harness::{Accel, Accelerator, Moves, Plugin};
 use qemu_zpci::Named;
 
 use crate::args::Args;
+use crate::boot;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::guest::Recipe;
 use crate::kit::{self, KernelChoice, Kit, OwnKernel};
 use crate::qemu::hands_over_whole;
-use crate::{boot, say};
+use crate::say::say;
 
 /// The parts of a lab.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::keys::{Key, Keys};
-use crate::say;
+use crate::say::say;
 
 /// Shows the console of guest `first` until the user leaves; keys go to it. See [`Keys`].
 ///

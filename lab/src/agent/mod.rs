@@ -16,6 +16,7 @@
 //! has no answer. Before a slot is used again, an empty command tells where the new agent's answers
 //! begin.
 
+mod error;
 mod scan;
 mod slot;
 
@@ -27,6 +28,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::error::Error;
+pub(crate) use error::AgentError;
 pub(crate) use scan::Sink;
 use slot::Slot;
 
@@ -34,23 +36,6 @@ use slot::Slot;
 pub(crate) const SLOTS: usize = 4;
 
 const GREETING: &str = "agent";
-
-/// Why a command has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AgentError {
-    /// The ports closed: QEMU ended.
-    #[error("the guest ended before the command did")]
-    Gone,
-    /// The guest was reset while the command ran.
-    #[error("the guest rebooted before the command ended")]
-    Rebooted,
-    /// The guest sent another answer than the protocol says.
-    #[error("the guest's agent answered {0:?}, expected an exit status")]
-    Garbled(String),
-    /// The output cannot be passed on.
-    #[error("the command's output cannot be passed on")]
-    Output(#[source] std::io::Error),
-}
 
 /// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]

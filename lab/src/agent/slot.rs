@@ -7,7 +7,7 @@ use super::scan::{Scanner, Sink};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::AgentError;
+use super::error::AgentError;
 
 /// As much as is read at once.
 const CHUNK: usize = 64 << 10;

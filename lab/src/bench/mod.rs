@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::guest::Guest;
 use crate::kit::Smc;
 use crate::lab::Lab;
-use crate::say;
+use crate::say::say;
 use figures::{Beside, SCHEMA_VERSION};
 use move_cost::{Echo, MoveCost};
 use paths::{Path, run};

@@ -7,7 +7,7 @@ use super::move_cost::median;
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::lab::Lab;
-use crate::say;
+use crate::say::say;
 
 /// Round trips of a series.
 const SERIES: u32 = 500;

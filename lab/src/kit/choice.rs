@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use debian_fetch::Series;
 
-use super::KitError;
+use super::error::KitError;
 
 /// Which kernel a guest runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,10 @@ use debian_fetch::{
     Workshop, compiler_packages, host_compiler, make_startable, native_arch, untar,
 };
 
-use super::recipe::{self, TRIPLET};
-use super::{KitError, kept, options, plant, tool};
+use super::error::KitError;
+use super::hash::hash;
+use super::target::TRIPLET;
+use super::{kept, options, plant, recipe, tool};
 
 /// The configuration. It is laid over `allnoconfig`.
 pub(super) const FRAGMENT: &str = include_str!("../../kernel/debug.config");
@@ -70,7 +72,7 @@ fn name(series: Option<Series>) -> String {
 
 /// Another configuration makes another kernel.
 fn key() -> String {
-    let hash = super::hash([FRAGMENT]);
+    let hash = hash([FRAGMENT]);
     format!(
         "recipe {RECIPE}, configuration {hash:016x}, {}",
         plant::key()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::KitError;
+use super::error::KitError;
 
 /// The files in `folder`, in order of their names.
 pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, KitError> {

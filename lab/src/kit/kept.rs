@@ -6,7 +6,7 @@ use std::path::Path;
 
 use debian_fetch::Parts;
 
-use super::KitError;
+use super::error::KitError;
 use super::module::Module;
 use super::modules;
 use super::target::{LOOPBACK, Target};

@@ -18,11 +18,13 @@ mod choice;
 mod debug;
 mod error;
 mod folder;
+mod hash;
 mod kept;
 mod module;
 mod modules;
 mod options;
 mod plant;
+mod planted;
 mod recipe;
 mod target;
 mod tool;
@@ -35,7 +37,7 @@ use debian_fetch::{Cache, Entry, Initramfs, Part, Series, Source};
 pub use choice::{KernelChoice, OwnKernel};
 pub use error::KitError;
 pub use module::Module;
-pub use plant::plant;
+pub use planted::plant;
 
 /// Where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
 const GUEST_MODULES: &str = "lib/lab";
@@ -91,14 +93,6 @@ pub fn is_kernel(entry: &Entry) -> bool {
 #[must_use]
 pub fn has_debug(cache: &Cache, series: Option<Series>) -> bool {
     debug::is_there(cache, series)
-}
-
-/// FNV-1a (source: RFC 9923) of `texts`: the same in every build of this program.
-fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
-    let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// The parts of a guest, ready to boot.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::KitError;
+use super::error::KitError;
 
 /// Endings of module files.
 const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];

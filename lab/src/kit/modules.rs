@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::KitError;
+use super::error::KitError;
 use super::module::{self, Module};
 
 /// The modules that a guest loads, in this order. Each comes after the modules that it needs.

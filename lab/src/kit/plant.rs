@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use debian_fetch::{Cache, For, Steps};
+use debian_fetch::Steps;
 
-use super::choice::KernelChoice;
-use super::module::Module;
-use super::recipe::{self, TRIPLET};
-use super::{KitError, debug};
+use super::error::KitError;
+use super::hash::hash;
+use super::target::TRIPLET;
 
 /// The source's files.
 const SOURCES: [(&str, &str); 2] = [
@@ -17,47 +16,9 @@ const SOURCES: [(&str, &str); 2] = [
     ("plant.c", include_str!("../../guest/plant/plant.c")),
 ];
 /// The module in an entry, below its root.
-const MODULE: &str = "plant.ko";
+pub(super) const MODULE: &str = "plant.ko";
 /// Beside it: of which source it is.
-const OF: &str = "plant.source";
-/// The prefix of the name of an entry for a module that was built by itself.
-const ENTRY: &str = "lab-plant-";
-
-/// The module for the kernel of `choice`, from the cache or built now. None for an own kernel.
-///
-/// # Errors
-/// It cannot be built, or the packages for the kernel in the cache cannot be had any more.
-pub fn plant(cache: &Cache, choice: &KernelChoice) -> Result<Option<Module>, KitError> {
-    let series = match choice {
-        KernelChoice::Debian(series) => *series,
-        KernelChoice::Debug(series) => {
-            let entry = debug::entry(cache, *series)?;
-            return Ok(Some(Module::at(&entry.root().join(MODULE))));
-        }
-        KernelChoice::Own(_) => return Ok(None),
-    };
-    let kit = recipe::entry(cache, series)?;
-    let in_kit = fs::read_to_string(kit.root().join(OF));
-    if in_kit.is_ok_and(|of| of == key()) {
-        return Ok(Some(Module::at(&kit.root().join(MODULE))));
-    }
-    let release = recipe::release(&kit)?;
-    let name = format!("{ENTRY}{series}");
-    let full = format!("{}, kernel {release}", key());
-    let logs = cache.folder().join("logs");
-    let entry = cache.built(&name, &full, For::Lab, |workshop| {
-        workshop.with_kernel(&[series], |kernel| {
-            if kernel.release() != release {
-                return Err(KitError::Moved {
-                    there: kernel.release().to_owned(),
-                    release: release.clone(),
-                });
-            }
-            recipe::plant_alone(workshop, kernel, &logs, &name)
-        })
-    })?;
-    Ok(Some(Module::at(&entry.root().join(MODULE))))
-}
+pub(super) const OF: &str = "plant.source";
 
 /// Builds the module in `folder` into `root`. `make` calls the kernel's make.
 pub(super) fn build(
@@ -98,5 +59,5 @@ pub(super) fn against(
 /// Changes with every change of the source.
 pub(super) fn key() -> String {
     let texts = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
-    format!("plant {:016x}", super::hash(texts))
+    format!("plant {:016x}", hash(texts))
 }

@@ -12,13 +12,11 @@ use debian_fetch::{
     Workshop, compiler_packages, make_startable, native_arch, untar,
 };
 
-use super::KitError;
+use super::error::KitError;
 use super::folder::{files, folders};
-use super::target::{self, FOLDERS, Kind};
+use super::target::{self, FOLDERS, Kind, TRIPLET};
 use super::{kept, plant, tool};
 
-/// The kernel's and compiler's prefix for the guests' architecture.
-pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 /// Raise it when what is built from the same packages becomes another.
 const RECIPE: u32 = 2;
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use debian_fetch::Steps;
 
-use super::KitError;
+use super::error::KitError;
 use super::folder::files;
-use super::recipe::TRIPLET;
+
+/// The kernel's and compiler's prefix for the guests' architecture.
+pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 
 /// A module to build.
 pub(super) struct Target {

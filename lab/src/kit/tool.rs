@@ -8,8 +8,9 @@ use debian_fetch::{
     Cache, Closure, Entry, For, Steps, Workshop, compiler_packages, make_startable, native_arch,
 };
 
-use super::KitError;
-use super::recipe::TRIPLET;
+use super::error::KitError;
+use super::hash::hash;
+use super::target::TRIPLET;
 
 macro_rules! file {
     ($name:literal) => {
@@ -116,7 +117,7 @@ const FLAGS: [&str; 9] = [
 /// Changes with every change of the source or of how it is compiled.
 fn key() -> String {
     let names = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
-    format!("source {:016x}", super::hash(names.chain(FLAGS)))
+    format!("source {:016x}", hash(names.chain(FLAGS)))
 }
 
 #[cfg(test)]

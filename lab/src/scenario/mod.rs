@@ -3,14 +3,15 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`mod@format`] | a scenario as JSON |
-//! | `load`, `library` | by file or name; those that are compiled in |
-//! | `suite` | several scenarios, on as few labs as can be |
+//! | `choose`, `load`, `library` | by file or name, checked; those that are compiled in |
+//! | `suite`, `open` | several scenarios, on as few labs as can be |
 //! | `stage`, `command`, `drive` | the steps of one |
 //! | `tail`, `heard` | what steps wait for: events of the server, words of a guest |
 //! | `judge`, `totals` | what must hold at the end; the counts of the server's report |
 //! | `draw`, `shake` | random scenarios, and the shortest form of one that fails |
 //! | `outcome` | table, JSON and JUnit |
 
+mod choose;
 mod command;
 mod draw;
 mod drive;
@@ -19,6 +20,7 @@ mod heard;
 mod judge;
 mod library;
 mod load;
+mod open;
 mod outcome;
 mod shake;
 mod stage;

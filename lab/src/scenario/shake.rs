@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::draw::{self, Episode};
+use super::open::Open;
 use super::outcome::Outcome;
-use super::suite::Open;
 use crate::args::Args;
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::say;
+use crate::say::say;
 use crate::setup::Setup;
 
 /// Draws the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over; their outcomes. The first

@@ -19,7 +19,7 @@ use crate::folder::Folder;
 use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::qemu::Function;
-use crate::say;
+use crate::say::say;
 
 /// How often something is looked at that tells nobody when it changes.
 pub(super) const POLL: Duration = Duration::from_millis(50);

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use vfio_user_ism_tests::program::repository;
 
 /// Folders of crates whose files are checked.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "capture",
     "doctor",
     "fetch",
     "harness",
     "intercept",
     "ism",
+    "lab",
     "protocol",
     "qemu",
     "s390x-asm",

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{named, parse};
+use super::super::choose::named;
+use super::parse;
 
 fn scenario(change: impl FnOnce(&mut Value)) -> Result<(), String> {
     let mut value = json!({

@@ -1,0 +1,7 @@
+//! Progress, for people.
+
+/// One line of progress, on standard error.
+pub(crate) fn say(text: std::fmt::Arguments<'_>) {
+    // A closed standard error is no reason to stop.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("lab: {text}\n").as_bytes());
+}
