@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /*
- * A module with planted faults, for tests of the lab: `insmod plant.ko fault=NAME,NAME` commits them, one
- * after the other. The lab must find the kernel's report of each.
+ * A module with planted faults, for tests of the lab: `echo NAME >/sys/module/plant/parameters/fault`
+ * commits one. The lab must find the kernel's report of it.
  */
 #include <linux/bottom_half.h>
 #include <linux/completion.h>
@@ -19,13 +19,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-
-#define MOST 16
-
-static char *fault[MOST];
-static unsigned int fault_count;
-module_param_array(fault, charp, &fault_count, 0);
-MODULE_PARM_DESC(fault, "names of the faults to commit");
+#include <linux/sysfs.h>
 
 /* The compiler must not see through what happens to it. */
 static char *volatile object;
@@ -227,35 +221,27 @@ static int commit_in_thread(int (*commit)(void))
 	return 0;
 }
 
-static int commit(const char *name)
+static int set_fault(const char *value, const struct kernel_param *parameter)
 {
 	size_t at;
 
 	for (at = 0; at < ARRAY_SIZE(faults); at++) {
-		if (strcmp(name, faults[at].name))
+		if (!sysfs_streq(value, faults[at].name))
 			continue;
 		/* It must be this task that goes back to user space. */
 		if (faults[at].commit == fault_missing_unlock)
 			return fault_missing_unlock();
 		return commit_in_thread(faults[at].commit);
 	}
-	pr_err("plant: there is no fault called \"%s\"\n", name);
+	pr_err("plant: there is no fault called \"%s\"\n", value);
 	return -EINVAL;
 }
 
-static int __init plant_init(void)
-{
-	unsigned int at;
+static const struct kernel_param_ops fault_ops = {
+	.set = set_fault,
+};
 
-	for (at = 0; at < fault_count; at++) {
-		int error = commit(fault[at]);
-
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-module_init(plant_init);
+module_param_cb(fault, &fault_ops, NULL, 0200);
+MODULE_PARM_DESC(fault, "name of the fault to commit");
 MODULE_DESCRIPTION("Planted faults for tests of the lab");
 MODULE_LICENSE("Dual MIT/GPL");

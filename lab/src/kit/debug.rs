@@ -32,6 +32,8 @@ const TOOLS: [&str; 7] = [
     "bc",
     "perl-base",
 ];
+/// The variable that says how many compilers run at once; without it, one for each processor.
+const JOBS: &str = "VFIO_USER_ISM_JOBS";
 /// Folders of the source of which only the files that configure and describe a build are unpacked.
 const LEFT_OUT: [&str; 9] = [
     "Documentation",
@@ -154,9 +156,8 @@ struct Make<'a> {
 
 impl Make<'_> {
     fn run(&self, what: &str, words: &[&str]) -> Result<(), KitError> {
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let mut arguments = vec![
-            format!("-j{jobs}"),
+            format!("-j{}", jobs()),
             "-C".to_owned(),
             self.tree.display().to_string(),
             format!("O={}", self.build.display()),
@@ -165,6 +166,13 @@ impl Make<'_> {
         arguments.extend(words.iter().map(|word| (*word).to_owned()));
         Ok(self.steps.run(what, "make", arguments)?)
     }
+}
+
+/// How many compilers run at once.
+fn jobs() -> usize {
+    let chosen = std::env::var(JOBS).ok().and_then(|text| text.parse().ok());
+    let chosen = chosen.filter(|jobs| *jobs > 0);
+    chosen.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// The variables that make and the programs below it get. flex and bison look for their parts where Debian

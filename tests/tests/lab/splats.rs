@@ -6,17 +6,25 @@ use vfio_user_ism_tests::program::Ended;
 
 use super::running::lab;
 
-/// Boots a guest that loads the module with `faults` and then runs `after`. A report of the kernel is to fail
-/// the lab.
-fn commit(words: &[&str], faults: &[&str], after: &str) -> Ended {
-    let faults = faults.join(",");
-    let run = format!("insmod /lib/lab/plant.ko fault={faults} || exit 9; {after}");
+/// A command of the guest that commits `faults`, one after the other.
+fn commit(faults: &[&str]) -> String {
+    let all = faults.join(" ");
+    format!(
+        "for fault in {all}; do echo $fault >/sys/module/plant/parameters/fault || exit 9; done; "
+    )
+}
+
+/// Runs `commands` in a guest that has the module. A report of the kernel is to fail the lab.
+fn planted(words: &[&str], commands: &str) -> Ended {
+    let run = format!("insmod /lib/lab/plant.ko || exit 8; {commands}");
     lab(&[words, &["--plant", "--fail-on-splat", "--run", &run]].concat())
 }
 
 /// A command of the guest that waits until its kernel says `text`, but not for ever.
 fn until_said(text: &str) -> String {
-    format!("n=0; until dmesg | grep -q '{text}' || [ $n -eq 600 ]; do n=$((n + 1)); sleep 1; done")
+    format!(
+        "n=0; until dmesg | grep -q '{text}' || [ $n -eq 600 ]; do n=$((n + 1)); sleep 1; done; "
+    )
 }
 
 /// Fails unless the lab names each of `reports` and ends with the status for them.
@@ -37,24 +45,23 @@ fn assert_told(ended: &Ended, reports: &[&str]) {
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn the_reports_of_debians_kernel_are_found() {
-    let faults = [
-        "warning",
-        "refcount",
-        "schedule-in-atomic",
-        "overflow",
-        "hung-task",
-        "stall",
-        "oops",
-        "list",
-    ];
-    let soon = "sysctl.kernel.hung_task_timeout_secs=4 rcupdate.rcu_cpu_stall_timeout=3";
+    let soon = "sysctl.kernel.hung_task_timeout_secs=2 rcupdate.rcu_cpu_stall_timeout=3";
     let append = format!("slub_debug=FZ,kmalloc-64 {soon}");
-    let after = format!(
-        "{}; {}",
+    // A kernel that has had an oops looks for no more hung tasks.
+    let commands = [
+        commit(&[
+            "warning",
+            "refcount",
+            "schedule-in-atomic",
+            "overflow",
+            "hung-task",
+        ]),
         until_said("INFO: task plant-sleeper"),
-        until_said("rcu: INFO: ")
-    );
-    let ended = commit(&["--append", &append], &faults, &after);
+        commit(&["stall"]),
+        until_said("rcu: INFO: "),
+        commit(&["oops", "list"]),
+    ];
+    let ended = planted(&["--append", &append], &commands.concat());
     assert_told(
         &ended,
         &[
@@ -75,7 +82,7 @@ fn the_reports_of_debians_kernel_are_found() {
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn a_panic_ends_the_lab_and_is_found() {
-    let ended = commit(&[], &["panic"], "sleep 600");
+    let ended = planted(&[], &(commit(&["panic"]) + "sleep 600"));
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let told = "Kernel panic - not syncing: plant: a panic";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
@@ -113,7 +120,7 @@ fn the_reports_of_the_debug_kernel_are_found() {
     let scan = "mount -t debugfs none /sys/kernel/debug; n=0; \
         until dmesg | grep -q 'new suspected memory leaks' || [ $n -eq 60 ]; do \
         echo scan >/sys/kernel/debug/kmemleak; n=$((n + 1)); sleep 6; done";
-    let ended = commit(&words, &faults, scan);
+    let ended = planted(&words, &(commit(&faults) + scan));
     assert_told(
         &ended,
         &[
@@ -126,6 +133,6 @@ fn the_reports_of_the_debug_kernel_are_found() {
         ],
     );
 
-    let ended = commit(&kernel, &["missing-unlock"], "true");
+    let ended = planted(&kernel, &commit(&["missing-unlock"]));
     assert_told(&ended, &["WARNING: lock held when returning to user space"]);
 }
