@@ -19,6 +19,8 @@ pub(super) struct Proposal {
     pub(super) twin_socket: bool,
     /// The client goes on before the answer to a move has come.
     pub(super) posted_moves: bool,
+    /// The layout of the ring in shared memory that the client has brought.
+    pub(super) ring_layout: Option<u64>,
     /// Keys that mean nothing here.
     pub(super) unknown: Vec<String>,
     pgsizes: u64,
@@ -36,6 +38,7 @@ impl Proposal {
             write_multiple: false,
             twin_socket: false,
             posted_moves: false,
+            ring_layout: None,
             unknown: Vec::new(),
             pgsizes: PAGE,
             proposed: Vec::new(),
@@ -53,6 +56,7 @@ impl Proposal {
                 "migration" => migration(value)?,
                 "twin_socket" => proposal.twin_socket = twin_socket(value)?,
                 "posted_moves" => proposal.posted_moves = boolean(key, value)?,
+                "ring" => proposal.ring_layout = Some(ring_layout(value)?),
                 _ => {
                     proposal.unknown.push(key.clone());
                     continue;
@@ -159,4 +163,10 @@ fn twin_socket(value: &Value) -> Result<bool, Refused> {
         Some(value) => boolean("twin_socket.supported", value),
         None => Ok(false),
     }
+}
+
+/// The layout of the client's ring.
+fn ring_layout(value: &Value) -> Result<u64, Refused> {
+    let layout = value.get("layout").and_then(Value::as_u64);
+    layout.ok_or_else(|| wrong("ring", value, "an object with a number named layout"))
 }

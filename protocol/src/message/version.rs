@@ -78,6 +78,8 @@ impl<'a> Version<'a> {
             can_twin: proposal.twin_socket && proposal.limits.max_msg_fds > 0,
             twin_socket: false,
             posted_moves: proposal.posted_moves,
+            ring_layout: proposal.ring_layout,
+            ring: false,
             unknown: proposal.unknown,
             answer,
         })
@@ -101,6 +103,10 @@ pub struct Negotiated {
     /// The client goes on before the answer to a move has come. It is told apart a move that comes
     /// too late from one that is wrong: ENXIO means that the DMB, or its memory, is not there any more.
     pub posted_moves: bool,
+    /// The layout of the ring in shared memory that the client proposes beside the socket.
+    pub ring_layout: Option<u64>,
+    /// All messages behind the answer go through that ring. The server decides.
+    pub ring: bool,
     /// Capability keys of the client that mean nothing here.
     pub unknown: Vec<String>,
     /// Capabilities to answer with, most useful first.
@@ -112,7 +118,8 @@ impl Negotiated {
     /// QEMU receives it into the buffer of its own request. Only capabilities that the client
     /// proposed are answered, as the protocol demands; they are left out, least useful first, until
     /// the text fits, and in the end the text as a whole. A twin socket is always announced, which
-    /// may take more room than the client's own words for it; QEMU does not ask for one.
+    /// may take more room than the client's own words for it; QEMU does not ask for one. So is a ring, with
+    /// the client's own words.
     pub fn encode(&self, room: usize, out: &mut Vec<u8>) {
         out.put_u16(MAJOR);
         out.put_u16(self.minor);
@@ -122,8 +129,14 @@ impl Negotiated {
                 serde_json::json!({ "supported": true, "fd_index": 0 }),
             )
         });
-        let least = usize::from(twin.is_some());
-        let answer: Vec<_> = twin.iter().chain(&self.answer).collect();
+        let ring = self
+            .ring_layout
+            .filter(|_| self.ring)
+            .map(|layout| ("ring", serde_json::json!({ "layout": layout })));
+        // A ring is for the instruction channel, a twin socket for the other one.
+        let announced = twin.or(ring);
+        let least = usize::from(announced.is_some());
+        let answer: Vec<_> = announced.iter().chain(&self.answer).collect();
         let texts = (least..=answer.len()).rev().map(|keys| {
             let object: Map<String, Value> = answer
                 .iter()

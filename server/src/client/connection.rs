@@ -15,6 +15,7 @@ use crate::client::error::ConnectionError;
 use crate::client::message_fds::MessageFds;
 use crate::client::pace::Pace;
 use crate::client::receive_buffer::{Ahead, ReceiveBuffer};
+use crate::client::ring_link::{self, RingLink};
 use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
 use crate::hub::{Client, ClientKind, Function, MessageFault};
@@ -33,6 +34,10 @@ const HOLD: Duration = Duration::from_millis(DMA_REPLY_MS);
 #[derive(Debug)]
 pub struct Connection {
     socket: Arc<Socket>,
+    /// Carries all messages once it is there.
+    ring: Option<RingLink>,
+    /// A ring that was agreed on, and will be there when the reply that says so was sent.
+    agreed_ring: Option<RingLink>,
     spin: Spin,
     pace: Pace,
     function: Function,
@@ -65,6 +70,8 @@ impl Connection {
         Self {
             pace: Pace::new(poll.is_zero() && socket.bound_waiting()),
             socket,
+            ring: None,
+            agreed_ring: None,
             spin: Spin::new(poll),
             tap: function.tap(client.kind),
             function,
@@ -144,7 +151,7 @@ impl Connection {
                     woken.set(function.woken());
                     self.memory.woken();
                 }
-                received = self.socket.receive_spinning(room, &mut self.spin) => {
+                received = receive(&self.socket, &mut self.ring, room, &mut self.spin) => {
                     heard = true;
                     self.pace.came_since(begun);
                     if self.take(received?)? {
@@ -182,6 +189,7 @@ impl Connection {
     /// ours, and no reply that waits.
     fn has_the_thread(&self) -> bool {
         self.pace.is_able()
+            && self.ring.is_none()
             && self.held.is_none()
             && !self.memory.is_used()
             && self.memory.twin().is_none()
@@ -227,7 +235,9 @@ impl Connection {
         if let Some(tap) = self.tap.as_ref().filter(|_| ready > 0) {
             tap.to_client(&self.out[..ready]);
         }
-        if let Some((at, fd)) = self.sent_fd.take_if(|(at, _)| *at < ready) {
+        if let Some(ring) = &mut self.ring {
+            ring.send(&self.socket, &self.out[..ready]).await?;
+        } else if let Some((at, fd)) = self.sent_fd.take_if(|(at, _)| *at < ready) {
             let (before, with_fd) = self.out[..ready].split_at(at);
             self.socket.send(before).await?;
             self.socket.send_with(with_fd, Some(fd.as_fd())).await?;
@@ -240,6 +250,12 @@ impl Connection {
             if let Some((at, _)) = &mut self.sent_fd {
                 *at -= ready;
             }
+        }
+        if self.out.is_empty()
+            && let Some(ring) = self.agreed_ring.take()
+        {
+            self.spin = Spin::new(self.function.poll().max(ring_link::LOOK));
+            self.ring = Some(ring);
         }
         Ok(())
     }
@@ -322,9 +338,11 @@ impl Connection {
                         memory: &mut self.memory,
                         out: &mut self.out,
                         sent_fd: None,
+                        ring: None,
                         refusals: &mut self.refusals,
                     };
                     dispatch::answer(&mut call, &frame, fds);
+                    let agreed_ring = call.ring.take();
                     if let Some(fd) = call.sent_fd.take()
                         && self.out.len() > before
                     {
@@ -333,6 +351,7 @@ impl Connection {
                     if self.memory.holds_replies() {
                         self.held.get_or_insert(before);
                     }
+                    self.agreed_ring = agreed_ring;
                     if faulty && let Some(hold) = self.function.take_hold() {
                         self.fault = Some((before, hold));
                     }
@@ -353,7 +372,8 @@ impl Connection {
                 tap.from_client(message, fds, &self.function.take_remarks(), time);
             }
             self.received.consume(total);
-            if self.fault.is_some() {
+            // What a fault or a ring begins with comes after the replies so far.
+            if self.fault.is_some() || self.agreed_ring.is_some() {
                 return Ok(true);
             }
         }
@@ -402,5 +422,18 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+/// Receives from the ring if there is one, else from the socket.
+async fn receive(
+    socket: &Socket,
+    ring: &mut Option<RingLink>,
+    room: &mut [u8],
+    spin: &mut Spin,
+) -> Result<Received, ConnectionError> {
+    match ring {
+        Some(ring) => Ok(ring.receive(socket, room, spin).await?),
+        None => Ok(socket.receive_spinning(room, spin).await?),
     }
 }

@@ -6,10 +6,12 @@ use vfio_user_protocol::message::{
     self, DeviceInfo, MultiWrites, RegionAccess, Version, device, irq as irq_message, region_info,
 };
 use vfio_user_protocol::{Errno, Frame, Header, Refused, Request, Session};
+use vfio_user_ring::layout::LAYOUT;
 use zpci_region::Path;
 
 use crate::client::channel;
 use crate::client::client_memory::ClientMemory;
+use crate::client::ring_link::RingLink;
 use crate::guest::irq;
 use crate::hub::regions;
 use crate::hub::{Client, ClientKind, Function};
@@ -30,6 +32,8 @@ pub struct Call<'a> {
     pub out: &'a mut Vec<u8>,
     /// A descriptor to send with the reply.
     pub sent_fd: Option<OwnedFd>,
+    /// A ring that was agreed on: messages behind the reply go through it.
+    pub ring: Option<RingLink>,
     /// Which refusals are logged.
     pub refusals: &'a mut LogLimit,
 }
@@ -51,11 +55,13 @@ pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, 
     });
     if let Err(refused) = result {
         note_refusal(call, &header, &refused);
+        call.ring = None;
         call.out.truncate(before);
         call.out
             .extend_from_slice(&header.error_reply(refused.errno).encode());
     }
     if header.no_reply() {
+        call.ring = None;
         call.out.truncate(before);
     }
 }
@@ -81,16 +87,13 @@ fn carry_out(
     // SPDK's client sends a descriptor with each DMA_UNMAP: it is closed.
     let may_have_fds = matches!(
         request,
-        Request::DmaMap(_) | Request::SetIrqs(_) | Request::DmaUnmap(_)
+        Request::DmaMap(_) | Request::SetIrqs(_) | Request::DmaUnmap(_) | Request::Version(_)
     );
     if !may_have_fds && !fds.is_empty() {
-        return Err(Refused::invalid(format!(
-            "{}: came with descriptors",
-            header.name()
-        )));
+        return Err(unwanted_fds(header));
     }
     match request {
-        Request::Version(version) => return version_reply(call, header, body_len, version),
+        Request::Version(version) => return version_reply(call, header, body_len, version, fds),
         Request::DmaMap(map) => {
             let mut fds = fds.into_iter();
             let fd = fds.next();
@@ -222,13 +225,28 @@ fn carry_out(
     Ok(())
 }
 
+fn unwanted_fds(header: &Header) -> Refused {
+    Refused::invalid(format!("{}: came with descriptors", header.name()))
+}
+
 fn version_reply(
     call: &mut Call<'_>,
     header: &Header,
     body_len: usize,
     version: &Version<'_>,
+    fds: Vec<OwnedFd>,
 ) -> Result<(), Refused> {
     let mut negotiated = version.negotiate()?;
+    match negotiated.ring_layout {
+        None if fds.is_empty() => {}
+        None => return Err(unwanted_fds(header)),
+        // One of another layout is not answered, so the socket carries on.
+        Some(layout) if call.client.kind == ClientKind::Channel && layout == LAYOUT => {
+            call.ring = Some(RingLink::open(fds)?);
+            negotiated.ring = true;
+        }
+        Some(_) => {}
+    }
     if negotiated.can_twin && call.client.kind == ClientKind::Device && !call.session.is_open() {
         // Without one, the client's own socket serves as well.
         match call.memory.make_twin() {

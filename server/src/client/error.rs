@@ -1,6 +1,7 @@
 //! Why a connection ended.
 
 use vfio_user_protocol::Malformed;
+use vfio_user_ring::Fault;
 
 /// Why a connection ended, other than by the client closing it.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +15,29 @@ pub enum ConnectionError {
         /// Bytes of the message that came.
         got: usize,
     },
+    /// The ring beside the socket.
+    #[error(transparent)]
+    Ring(#[from] RingError),
     /// A fault that was asked for.
     #[error("a fault closes it")]
     Fault,
+    /// The system.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+}
+
+/// Why a ring is of no more use.
+#[derive(Debug, thiserror::Error)]
+pub enum RingError {
+    /// The client wrote what makes no sense.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The client filled its eventfd while it was written.
+    #[error("the client keeps the server waiting at the ring's eventfd")]
+    Wake,
+    /// A message does not come by the ring.
+    #[error("{0} bytes came by the socket, whose messages go through the ring")]
+    Beside(usize),
     /// The system.
     #[error(transparent)]
     System(#[from] std::io::Error),

@@ -9,5 +9,6 @@ pub mod message_fds;
 pub mod pace;
 pub mod peer;
 pub mod receive_buffer;
+pub mod ring_link;
 pub mod socket;
 pub mod spin;

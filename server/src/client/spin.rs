@@ -81,6 +81,13 @@ impl Begun {
         !self.until.is_zero()
     }
 
+    /// Whether to look again, without a turn for others.
+    pub fn goes_on_alone(&mut self) -> bool {
+        self.looks = self.looks.wrapping_add(1);
+        std::hint::spin_loop();
+        !self.looks.is_multiple_of(LOOKS) || self.at.elapsed() < self.until
+    }
+
     /// Whether to look again; other tasks of this thread have their turn now and then.
     pub async fn goes_on(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);

@@ -240,7 +240,7 @@ pub fn is_eventfd(fd: &OwnedFd) -> bool {
 
 /// Adds to an eventfd. One that is full has a signal pending already, and is not waited for.
 /// `false` if its owner made the server wait all the same.
-fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
+pub fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
     let nonblocking =
         rustix::fs::fcntl_getfl(eventfd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
     if !nonblocking {
@@ -255,7 +255,7 @@ fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
     let written = irq_watch::write(eventfd, times);
     match written.result {
         Ok(_) | Err(Errno::AGAIN) => {}
-        Err(error) => tracing::warn!(%error, "an interrupt's eventfd cannot be written"),
+        Err(error) => tracing::warn!(%error, "an eventfd cannot be written"),
     }
     if written.waited {
         tracing::warn!("an eventfd was filled while it was signalled: it is given up");

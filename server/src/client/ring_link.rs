@@ -1,0 +1,142 @@
+//! The ring in shared memory beside an instruction channel's socket: the same messages without a system
+//! call, as long as both sides are busy.
+//!
+//! The client has brought the memory and two eventfds. The server waits for one of them by epoll and
+//! never reads it, so the client cannot keep it waiting in there. The socket says when the client leaves.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use vfio_user_protocol::Refused;
+use vfio_user_ring::{End, Mapping, Side, Wait};
+
+use crate::client::error::RingError;
+use crate::client::socket::{Received, Socket};
+use crate::client::spin::Spin;
+use crate::guest::irq;
+
+/// How long the server looks for the next message before it waits, if `--poll-us` is not longer.
+pub const LOOK: Duration = Duration::from_micros(20);
+
+/// The server's side of it.
+#[derive(Debug)]
+pub struct RingLink {
+    end: End<Mapping>,
+    /// The client writes it when the server waits.
+    woken: AsyncFd<OwnedFd>,
+    /// Written when the client waits.
+    wakes: Arc<OwnedFd>,
+}
+
+impl RingLink {
+    /// Takes what came with VERSION: the memory, the eventfd that wakes the server, and the one that
+    /// wakes the client. EINVAL if it is anything else.
+    pub fn open(fds: Vec<OwnedFd>) -> Result<Self, Refused> {
+        let count = fds.len();
+        let Ok([memory, woken, wakes]) = <[OwnedFd; 3]>::try_from(fds) else {
+            return Err(Refused::invalid(format!(
+                "VERSION: {count} descriptors for a ring, expected its memory and two eventfds"
+            )));
+        };
+        for (fd, name) in [(&woken, "second"), (&wakes, "third")] {
+            if !irq::is_eventfd(fd) {
+                return Err(Refused::invalid(format!(
+                    "VERSION: the {name} descriptor for a ring is no eventfd"
+                )));
+            }
+        }
+        let memory = Mapping::open(&memory)
+            .map_err(|error| Refused::invalid(format!("VERSION: {error}")))?;
+        let woken = register(woken)
+            .map_err(|error| Refused::invalid(format!("VERSION: the ring's eventfd: {error}")))?;
+        Ok(Self {
+            end: End::new(memory, Side::Server),
+            woken,
+            wakes: Arc::new(wakes),
+        })
+    }
+
+    /// Receives what is there, waiting for something, into `room`. No bytes: the client has left.
+    pub async fn receive(
+        &mut self,
+        socket: &Socket,
+        room: &mut [u8],
+        spin: &mut Spin,
+    ) -> Result<Received, RingError> {
+        let mut begun = spin.begin();
+        let mut looked = begun.as_ref().is_none_or(|begun| !begun.is_worth_it());
+        loop {
+            let bytes = self.end.receive(room)?;
+            if bytes > 0 {
+                if self.end.must_wake_for_room() {
+                    self.wake()?;
+                }
+                match &begun {
+                    Some(_) if !looked => spin.hit(),
+                    begun => spin.came(begun.as_ref()),
+                }
+                return Ok(Received {
+                    bytes,
+                    ..Received::default()
+                });
+            }
+            if let Some(begun) = begun.as_mut().filter(|_| !looked) {
+                looked = !begun.goes_on_alone();
+            } else if self.wait(socket, Wait::Bytes).await? {
+                return Ok(Received::default());
+            }
+        }
+    }
+
+    /// Sends all these bytes.
+    pub async fn send(&mut self, socket: &Socket, mut bytes: &[u8]) -> Result<(), RingError> {
+        while !bytes.is_empty() {
+            let sent = self.end.send(bytes)?;
+            if sent > 0 && self.end.must_wake() {
+                self.wake()?;
+            }
+            bytes = bytes.get(sent..).unwrap_or_default();
+            // A client that has left is found out by the next receive.
+            if sent == 0 && self.wait(socket, Wait::Room).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits to be woken, unless there is no need to. True: the client has left.
+    async fn wait(&mut self, socket: &Socket, wait: Wait) -> Result<bool, RingError> {
+        if !self.end.may_wait(wait)? {
+            return Ok(false);
+        }
+        let mut beside = [0];
+        let left = tokio::select! {
+            // A wake-up between the last one and this look is not lost: it makes the eventfd ready anew.
+            ready = self.woken.readable() => {
+                ready?.clear_ready();
+                false
+            }
+            received = socket.receive(&mut beside) => match received?.bytes {
+                0 => true,
+                more => return Err(RingError::Beside(more)),
+            },
+        };
+        self.end.waits_no_more();
+        Ok(left)
+    }
+
+    fn wake(&self) -> Result<(), RingError> {
+        irq::signal(&self.wakes, 1).then_some(()).ok_or(RingError::Wake)
+    }
+}
+
+#[allow(
+    deprecated,
+    reason = "its successor is unsafe for descriptors that change; an OwnedFd's does not"
+)]
+fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
