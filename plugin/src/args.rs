@@ -18,6 +18,8 @@ pub(crate) struct Args {
     pub clp: Clp,
     /// Which moves end before their server has answered.
     pub moves: Moves,
+    /// Whether messages go through shared memory.
+    pub ring: Option<bool>,
     /// The deliberate defect, if there is one.
     pub broken: Option<Break>,
 }
@@ -45,6 +47,9 @@ pub(crate) enum Moves {
     /// All.
     Posted,
 }
+
+/// Whether messages go through shared memory where nothing is said about it.
+pub(crate) const RING: bool = true;
 
 /// A function whose instructions are carried to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +79,7 @@ pub(crate) enum ArgsError {
     Malformed(String),
     /// A name nobody knows.
     #[error(
-        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, moves=waited|data|posted, break=NAME"
+        "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, moves=waited|data|posted, ring=on|off, break=NAME"
     )]
     Unknown(String),
     /// The same name twice.
@@ -94,6 +99,12 @@ pub(crate) enum ArgsError {
     /// A kind of moves that does not exist.
     #[error("argument {0:?}: expected waited, data or posted")]
     NoMoves(String),
+    /// A ring that is neither there nor not.
+    #[error("argument {0:?}: expected on or off")]
+    NoRing(String),
+    /// A ring of no function.
+    #[error("ring= is about the functions of forward=SOCKET, and there is none")]
+    RingAlone,
     /// Moves of no function.
     #[error("moves= is about the functions of forward=SOCKET, and there is none")]
     MovesAlone,
@@ -179,6 +190,14 @@ impl Args {
                         _ => return Err(ArgsError::NoMoves(argument.to_owned())),
                     });
                 }
+                "ring" if args.ring.is_some() => return Err(ArgsError::Repeated("ring")),
+                "ring" => {
+                    args.ring = Some(match value {
+                        "on" => true,
+                        "off" => false,
+                        _ => return Err(ArgsError::NoRing(argument.to_owned())),
+                    });
+                }
                 "break" if value == "list" => return Err(ArgsError::List(defects::list())),
                 "break" if args.broken.is_some() => return Err(ArgsError::Repeated("break")),
                 "break" => {
@@ -194,6 +213,9 @@ impl Args {
         args.clp = clp.unwrap_or_default();
         if moves.is_some() && args.forwards.is_empty() {
             return Err(ArgsError::MovesAlone);
+        }
+        if args.ring.is_some() && args.forwards.is_empty() {
+            return Err(ArgsError::RingAlone);
         }
         args.moves = moves.unwrap_or_default();
         args.check()?;

@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use crate::args::Args;
+use crate::args::{Args, RING};
 use crate::ffi::{API_VERSION, Api, Info};
 use crate::forward::Forwarder;
 use crate::journal::Journal;
@@ -74,7 +74,12 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
     });
     let forwarder = match args.forwards.as_slice() {
         [] => None,
-        forwards => Some(Forwarder::connect(forwards, args.clp, args.moves)?),
+        forwards => Some(Forwarder::connect(
+            forwards,
+            args.clp,
+            args.moves,
+            args.ring.unwrap_or(RING),
+        )?),
     };
     let plugin = Plugin::new(
         qemu,

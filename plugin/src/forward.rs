@@ -3,7 +3,7 @@
 //!
 //! - [`handles`]: which of the guest's handles are ours; [`clp`]: what the guest is told of them;
 //! - [`access`]: an instruction with its registers; [`check`]: may it be put to the function?
-//! - [`message`], [`channel`], [`facts`]: the server's instruction channel; [`posted`]: moves that do
+//! - [`message`], [`channel`], [`link`], [`facts`]: the server's instruction channel; [`posted`]: moves that do
 //!   not wait for its answer; [`recovery`]: the error state, to which a late refusal leads;
 //! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: which,
 //!   when guest memory cannot be read.
@@ -31,6 +31,7 @@ pub(crate) mod facts;
 #[cfg(test)]
 mod fake_server;
 pub(crate) mod handles;
+pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod posted;
 pub(crate) mod recovery;
@@ -111,10 +112,15 @@ impl Forwarder {
     ///
     /// # Errors
     /// Names the first socket that is of no use, and why.
-    pub(crate) fn connect(forwards: &[Forward], clp: Clp, moves: Moves) -> Result<Self, String> {
+    pub(crate) fn connect(
+        forwards: &[Forward],
+        clp: Clp,
+        moves: Moves,
+        ring: bool,
+    ) -> Result<Self, String> {
         let connect = |forward: &Forward| {
             let name = format!("forward={}", forward.socket.display());
-            let (channel, facts) = Channel::connect(&forward.socket, PATIENCE)
+            let (channel, facts) = Channel::connect(&forward.socket, PATIENCE, ring)
                 .map_err(|error| format!("{name}: {error}"))?;
             Ok(Function {
                 name,

@@ -48,7 +48,7 @@ pub enum Side {
 pub enum Wait {
     /// For bytes.
     Bytes = 1,
-    /// For room to send, or for bytes.
+    /// For room to send.
     Room = 2,
 }
 
@@ -263,26 +263,26 @@ impl<M: Memory> End<M> {
     /// Whether the other side is to be woken after something was sent.
     #[must_use]
     pub fn must_wake(&self) -> bool {
-        self.takes_a_wait(|wait| wait != 0)
+        self.takes_a_wait(Wait::Bytes)
     }
 
-    /// Whether the other side is to be woken after something was received: it waits for room.
+    /// Whether the other side is to be woken after something was received.
     #[must_use]
     pub fn must_wake_for_room(&self) -> bool {
-        self.takes_a_wait(|wait| wait == Wait::Room as u64)
+        self.takes_a_wait(Wait::Room)
     }
 
-    fn takes_a_wait(&self, is_meant: impl FnOnce(u64) -> bool) -> bool {
+    fn takes_a_wait(&self, wait: Wait) -> bool {
         let [_, other] = self.waits();
         // The fence stands between this side's position and the other's wait, and in `may_wait` between
         // that wait and the position: at least one of the two sides sees what the other one wrote.
         self.memory.fence();
         // Relaxed, here and below: nothing but the fences orders these words.
-        let meant = is_meant(self.memory.load(other, Relaxed));
-        if meant {
+        let waits = self.memory.load(other, Relaxed) == wait as u64;
+        if waits {
             self.memory.store(other, 0, Relaxed);
         }
-        meant
+        waits
     }
 
     /// Says that this side waits from now on. False: what it would wait for is there, and it does not.
@@ -293,8 +293,10 @@ impl<M: Memory> End<M> {
         let [own, _] = self.waits();
         self.memory.store(own, wait as u64, Relaxed);
         self.memory.fence();
-        let came = self.has_bytes()?
-            || wait == Wait::Room && self.look_for_room()? >= 2 * WORD as u64;
+        let came = match wait {
+            Wait::Bytes => self.has_bytes()?,
+            Wait::Room => self.look_for_room()? >= 2 * WORD as u64,
+        };
         if came {
             self.waits_no_more();
         }

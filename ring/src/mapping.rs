@@ -25,7 +25,9 @@ pub enum NoRing {
     #[error("the ring's memory cannot be mapped: {0}")]
     System(#[from] io::Error),
     /// It could shrink, or lose pages.
-    #[error("the ring's memory is no memfd sealed against shrinking (F_SEAL_SHRINK), without huge pages")]
+    #[error(
+        "the ring's memory is no memfd sealed against shrinking (F_SEAL_SHRINK), without huge pages"
+    )]
     MayShrink,
     /// It is too short.
     #[error("the ring's memory has {0} bytes, expected at least {LEN}")]

@@ -134,7 +134,8 @@ impl<R> Explorer<R> {
                     open.push(next);
                 }
             }
-            let [(one, before), (other, _)] = [0, 1].map(|side| self.run(side, &state.results[side]));
+            let [(one, before), (other, _)] =
+                [0, 1].map(|side| self.run(side, &state.results[side]));
             match (one, other) {
                 (Ok(one), Ok(other)) => judge([one, other]),
                 (one, other) => {
@@ -165,7 +166,9 @@ fn go_on(mut state: State, side: usize, access: Access, before: &[u64]) -> State
             0
         }
         Access::Fence => {
-            state.words.extend(buffer.drain(..).map(|(word, value, _)| (word, value)));
+            state
+                .words
+                .extend(buffer.drain(..).map(|(word, value, _)| (word, value)));
             0
         }
     };

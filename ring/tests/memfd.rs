@@ -60,7 +60,10 @@ fn what_may_shrink_or_is_too_short_or_read_only_is_refused() {
     let file = tempfile::tempfile().unwrap();
     file.set_len(LEN as u64).unwrap();
     assert!(matches!(Mapping::open(&shrinks), Err(NoRing::MayShrink)));
-    assert!(matches!(Mapping::open(&file.into()), Err(NoRing::MayShrink)));
+    assert!(matches!(
+        Mapping::open(&file.into()),
+        Err(NoRing::MayShrink)
+    ));
     let error = Mapping::open(&short).unwrap_err().to_string();
     assert!(error.contains(&format!("{} bytes", LEN - 1)), "{error}");
     let error = Mapping::open(&sealed).unwrap_err().to_string();

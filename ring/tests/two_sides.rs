@@ -141,10 +141,17 @@ fn a_position_or_length_that_makes_no_sense_is_named() {
     server.send(&[0; 8]).unwrap();
     words.set(REPLIES.head, 8 * 1024 * 1024);
     let much = vec![0; REPLIES.capacity];
-    assert!(matches!(server.send(&much), Err(Fault::Positions { lane: "reply", .. })));
+    assert!(matches!(
+        server.send(&much),
+        Err(Fault::Positions { lane: "reply", .. })
+    ));
     words.set(REPLIES.head, 3);
     assert!(matches!(server.send(&much), Err(Fault::Unaligned { .. })));
-    assert_eq!(client.receive(&mut [0; 8]), Ok(8), "the other end is not disturbed");
+    assert_eq!(
+        client.receive(&mut [0; 8]),
+        Ok(8),
+        "the other end is not disturbed"
+    );
 }
 
 /// Whatever is written anywhere: an end panics never, and gives no more than there is room for.

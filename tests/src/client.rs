@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use crate::memory::{Eventfd, Ram};
+use crate::ring::{self, Ring};
 use crate::wire::{Bytes, Message, NO_REPLY, Wire, message};
 
 /// Command numbers.
@@ -136,6 +137,19 @@ impl Client {
     pub fn open(path: &Path) -> Self {
         let mut client = Self::connect(path);
         client.request(command::VERSION, version(0, 0, QEMU)).ok();
+        client
+    }
+
+    /// Connects to an instruction channel and has its messages go through a ring.
+    #[track_caller]
+    pub fn open_ring(path: &Path) -> Self {
+        let mut client = Self::connect(path);
+        let ring = Ring::new();
+        let body = version(0, 0, ring::PROPOSAL);
+        let answer = client.request_with(command::VERSION, body, &ring.fds());
+        let answer = String::from_utf8(answer.ok()).unwrap();
+        assert!(answer.contains(r#""ring":{"layout":1}"#), "{answer}");
+        client.wire.ring = Some(ring);
         client
     }
 

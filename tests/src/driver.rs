@@ -49,6 +49,8 @@ pub enum Via {
     Region,
     /// The same over the function's instruction channel, while this connection has the memory.
     Channel,
+    /// The same through a ring in shared memory beside the channel's socket.
+    Ring,
 }
 
 /// A command's response.
@@ -154,17 +156,20 @@ pub struct Driver {
 impl Driver {
     /// Connects, maps memory, takes the interrupt; nothing is registered.
     pub fn attach(socket: &Path, via: Via) -> Self {
-        let channel = (via == Via::Channel).then(|| channel(socket));
+        let channel = matches!(via, Via::Channel | Via::Ring).then(|| channel(socket));
         Self::attached(Client::open(socket), via, channel.as_deref())
     }
 
     /// Maps memory and takes the interrupt over a client that is open; `channel` is where the
-    /// channel is, for [`Via::Channel`].
+    /// channel is, for [`Via::Channel`] and [`Via::Ring`].
     pub fn attached(mut client: Client, via: Via, channel: Option<&Path>) -> Self {
         let ram = Ram::new(RAM_LEN);
         client.map(IOVA, RAM_LEN, &ram, 0).ok();
         let irq = client.eventfd(MSI);
-        let channel = channel.map(Client::open);
+        let channel = channel.map(match via {
+            Via::Ring => Client::open_ring,
+            _ => Client::open,
+        });
         Self {
             client,
             ram,
@@ -192,7 +197,7 @@ impl Driver {
     pub fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> Message {
         match self.via {
             Via::Bar => self.client.write(u32::from(pcias), offset, data),
-            Via::Region | Via::Channel => {
+            Via::Region | Via::Channel | Via::Ring => {
                 let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
                 let client = self.channel.as_mut().unwrap_or(&mut self.client);
                 client.write(ZPCI, 16, &request.raw(data).0)
@@ -209,7 +214,7 @@ impl Driver {
                 self.client.write(ZPCI, 16, &request.0).ok();
                 self.client.read(ZPCI, 48, 8).data()
             }
-            Via::Channel => {
+            Via::Channel | Via::Ring => {
                 let channel = self.channel.as_mut().expect("a channel");
                 pcilg(channel, pcias, offset, 8).expect("a load")
             }

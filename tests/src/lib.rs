@@ -22,6 +22,7 @@
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
 //! | [`plug`] | such a machine into which functions are plugged, and pulled out again |
 //! | [`relay`] | keeps what a client says to the server |
+//! | [`ring`] | the ring in shared memory beside an instruction channel |
 #![forbid(unsafe_code)]
 
 pub mod browser;
@@ -37,6 +38,7 @@ pub mod program;
 pub mod qemu;
 pub mod qtest;
 pub mod relay;
+pub mod ring;
 pub mod soak;
 pub mod threads;
 pub mod wire;

@@ -111,6 +111,11 @@ impl Eventfd {
         Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap())
     }
 
+    /// Adds 1.
+    pub fn signal(&self) {
+        rustix::io::write(&self.0, &1_u64.to_ne_bytes()).unwrap();
+    }
+
     /// Takes the count, which may be 0.
     pub fn take(&self) -> u64 {
         let mut count = [0; 8];

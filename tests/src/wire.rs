@@ -18,6 +18,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use crate::ring::Ring;
+
 /// No answer within this time fails a test. It bounds a test that hangs and measures nothing, so it
 /// leaves room for a machine on which each processor has ten other things to do.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -152,6 +154,8 @@ impl Message {
 #[derive(Debug)]
 pub struct Wire {
     stream: UnixStream,
+    /// Carries the messages in the socket's place.
+    pub ring: Option<Ring>,
 }
 
 impl Wire {
@@ -164,12 +168,15 @@ impl Wire {
     pub fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream }
+        Self { stream, ring: None }
     }
 
     /// Sends bytes, as they are.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        match &mut self.ring {
+            Some(ring) => ring.send(bytes, self.stream.as_fd()),
+            None => self.stream.write_all(bytes).unwrap(),
+        }
     }
 
     /// Sends bytes to a server that may hang up meanwhile.
@@ -184,6 +191,8 @@ impl Wire {
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        } else if self.ring.is_some() {
+            return self.send(bytes);
         }
         let iov = [IoSlice::new(bytes)];
         let sent = retry_on_intr(|| sendmsg(&self.stream, &iov, &mut control, SendFlags::NOSIGNAL));
@@ -250,6 +259,10 @@ impl Wire {
     /// One recvmsg; `None` at the end of the stream, or when the peer reset the connection.
     #[track_caller]
     fn receive_some(&mut self, bytes: &mut [u8]) -> Option<(usize, Vec<OwnedFd>)> {
+        if let Some(ring) = &mut self.ring {
+            let got = ring.receive(bytes, self.stream.as_fd());
+            return (got > 0).then(|| (got, Vec::new()));
+        }
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(64))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut iov = [IoSliceMut::new(bytes)];

@@ -34,6 +34,26 @@ fn an_id_belongs_to_the_function_before_it() {
 }
 
 #[test]
+fn a_ring_is_wanted_or_not() {
+    for (arguments, ring) in [
+        (&["forward=/a"][..], None),
+        (&["forward=/a", "ring=on"], Some(true)),
+        (&["ring=off", "forward=/a"], Some(false)),
+    ] {
+        let args = Args::parse(arguments.iter().copied()).unwrap();
+        assert_eq!(args.ring, ring, "{arguments:?}");
+    }
+    for (arguments, part) in [
+        (&["forward=/a", "ring=yes"][..], "expected on or off"),
+        (&["out=/a", "ring=on"], "there is none"),
+        (&["forward=/a", "ring=on", "ring=on"], "twice"),
+    ] {
+        let error = Args::parse(arguments.iter().copied()).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
 fn moves_wait_unless_asked_for() {
     for (arguments, moves) in [
         (&["forward=/a"][..], Moves::Waited),

@@ -5,27 +5,25 @@
 //! A posted move is a question whose answer is read later, before the next question that is not one.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno as SystemErrno;
-use rustix::net::{RecvFlags, recv};
+use serde_json::Value;
 use thiserror::Error;
 use vfio_user_protocol::message::{DeviceInfo, RegionInfo, Reply, Request, Version};
 use vfio_user_protocol::{Errno, Frame, Limits, Next, next_frame};
+use vfio_user_ring::layout::{LAYOUT, WORD};
 use zpci_region::request::{ABI_LEN, REGION_INDEX};
 
 use super::facts::FunctionFacts;
+use super::link::{Link, Ring};
 use super::posted::{Accepted, Target};
 
 /// Room for the answers to DEVICE_GET_INFO and DEVICE_GET_REGION_INFO, and for any other.
 const ROOM: usize = 4096;
 /// BARs of a function.
 const BARS: u32 = 6;
-/// How long the channel looks for an answer before it waits for it.
-const LOOK: Duration = Duration::from_micros(50);
 /// Posted moves that may be under way. Their answers fit the server's socket, so that neither side
 /// waits for the other to read.
 const UNDER_WAY: usize = 64;
@@ -50,6 +48,9 @@ pub(crate) enum ChannelError {
     /// An answer that is none.
     #[error("the server's answer makes no sense: {0}")]
     Nonsense(String),
+    /// The ring was scribbled over.
+    #[error("the server broke the ring: {0}")]
+    Ring(#[from] vfio_user_ring::Fault),
     /// The server does not offer what is needed.
     #[error("the server refused {what}: {errno}")]
     Refused {
@@ -68,10 +69,9 @@ pub(crate) type Answer<T> = Result<T, Errno>;
 /// A connection to one function.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    stream: UnixStream,
-    patience: Duration,
-    /// Bytes received and not understood yet: the first `filled`.
-    buffer: Box<[u8; ROOM]>,
+    link: Link,
+    /// Bytes received and not understood yet: the first `filled`. A ring needs a word more of room.
+    buffer: Box<[u8; ROOM + WORD]>,
     filled: usize,
     next_id: u16,
     /// Posted moves without an answer yet, the oldest first.
@@ -100,23 +100,19 @@ pub(crate) enum ErrorState {
 
 impl Channel {
     /// Connects to the socket at `path` and asks for the function's limits. No answer, then and
-    /// later, may take longer than `patience`.
+    /// later, may take longer than `patience`. With `ring` the messages go through shared memory, if the
+    /// server agrees.
     ///
     /// # Errors
     /// See [`ChannelError`].
     pub(crate) fn connect(
         path: &Path,
         patience: Duration,
+        ring: bool,
     ) -> Result<(Self, FunctionFacts), ChannelError> {
-        let stream = UnixStream::connect(path).map_err(ChannelError::Connect)?;
-        let times = stream
-            .set_read_timeout(Some(patience))
-            .and_then(|()| stream.set_write_timeout(Some(patience)));
-        times.map_err(ChannelError::Socket)?;
         let mut channel = Self {
-            stream,
-            patience,
-            buffer: Box::new([0; ROOM]),
+            link: Link::connect(path, patience)?,
+            buffer: Box::new([0; ROOM + WORD]),
             filled: 0,
             next_id: 1,
             under_way: VecDeque::with_capacity(UNDER_WAY),
@@ -125,7 +121,7 @@ impl Channel {
             error: ErrorState::None,
             late: None,
         };
-        let facts = channel.introduce()?;
+        let facts = channel.introduce(ring)?;
         Ok((channel, facts))
     }
 
@@ -196,7 +192,7 @@ impl Channel {
         target: Target,
         message: &[u8],
     ) -> Result<(), ChannelError> {
-        self.send(message)?;
+        self.link.send(message)?;
         self.under_way.push_back((id, target));
         Ok(())
     }
@@ -247,12 +243,10 @@ impl Channel {
                 return Ok(true);
             }
             let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
-            match recv(&self.stream, room, RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return Err(ChannelError::Closed),
-                Ok((count, _)) => self.filled += count,
-                Err(SystemErrno::AGAIN) => return Ok(false),
-                Err(SystemErrno::INTR) => {}
-                Err(error) => return Err(self.failure(error.into())),
+            match self.link.receive_now(room)? {
+                Some(0) => return Err(ChannelError::Closed),
+                Some(count) => self.filled += count,
+                None => return Ok(false),
             }
         }
     }
@@ -263,7 +257,7 @@ impl Channel {
     /// See [`ChannelError`]; the channel is of no more use then.
     pub(crate) fn store(&mut self, id: u16, message: &[u8]) -> Result<Answer<()>, ChannelError> {
         self.settle()?;
-        self.send(message)?;
+        self.link.send(message)?;
         let answer = self.receive(|frame| acknowledged(frame, id))??;
         self.in_step()?;
         Ok(answer)
@@ -275,30 +269,23 @@ impl Channel {
     /// See [`ChannelError`]; the channel is of no more use then.
     pub(crate) fn load(&mut self, id: u16, messages: &[u8]) -> Result<Answer<u64>, ChannelError> {
         self.settle()?;
-        self.send(messages)?;
+        self.link.send(messages)?;
         let carried_out = self.receive(|frame| acknowledged(frame, id))??;
         let result = self.receive(|frame| register(frame, id.wrapping_add(1)))??;
         self.in_step()?;
         Ok(carried_out.and(result))
     }
 
-    fn introduce(&mut self) -> Result<FunctionFacts, ChannelError> {
-        let version = Version {
-            major: 0,
-            minor: 0,
-            text: r#"{"capabilities":{"posted_moves":true}}"#,
-        };
-        let major = self.ask(
-            "VERSION",
-            &Request::Version(version),
-            |reply, _| match reply {
-                Reply::Version(version) => Some(version.major),
-                _ => None,
+    fn introduce(&mut self, ring: bool) -> Result<FunctionFacts, ChannelError> {
+        // A machine without memory for a ring has the socket; a server that knows no ring may refuse
+        // descriptors.
+        let ring = Some(Ring::new()).filter(|_| ring).and_then(Result::ok);
+        match ring {
+            Some(ring) => match self.agree(Some(ring)) {
+                Err(ChannelError::Refused { .. }) => self.agree(None)?,
+                agreed => agreed?,
             },
-        )?;
-        if major != 0 {
-            let reason = format!("it speaks version {major} of the protocol, expected 0");
-            return Err(ChannelError::Nonsense(reason));
+            None => self.agree(None)?,
         }
         let argsz = ROOM as u32 - 64;
         let info = Request::DeviceGetInfo { argsz };
@@ -319,6 +306,33 @@ impl Channel {
         Ok(facts)
     }
 
+    /// VERSION, with a ring or without.
+    fn agree(&mut self, ring: Option<Ring>) -> Result<(), ChannelError> {
+        let mut capabilities = serde_json::json!({ "posted_moves": true });
+        if ring.is_some() {
+            capabilities["ring"] = serde_json::json!({ "layout": LAYOUT });
+        }
+        let text = serde_json::json!({ "capabilities": capabilities }).to_string();
+        let version = Request::Version(Version {
+            major: 0,
+            minor: 0,
+            text: &text,
+        });
+        let read = |reply: Reply<'_>, _: &[u8]| match reply {
+            Reply::Version(version) => Some((version.major, has_ring(version.text))),
+            _ => None,
+        };
+        let (major, has_ring) = self.ask_with("VERSION", &version, ring.as_ref(), read)?;
+        if major != 0 {
+            let reason = format!("it speaks version {major} of the protocol, expected 0");
+            return Err(ChannelError::Nonsense(reason));
+        }
+        if let Some(ring) = ring.filter(|_| has_ring) {
+            self.link.use_ring(ring);
+        }
+        Ok(())
+    }
+
     fn region(&mut self, index: u32) -> Result<RegionInfo, ChannelError> {
         let argsz = ROOM as u32 - 64;
         let request = Request::DeviceGetRegionInfo { argsz, index };
@@ -334,10 +348,23 @@ impl Channel {
         request: &Request<'_>,
         read: impl FnOnce(Reply<'_>, &[u8]) -> Option<T>,
     ) -> Result<T, ChannelError> {
+        self.ask_with(what, request, None, read)
+    }
+
+    fn ask_with<T>(
+        &mut self,
+        what: &'static str,
+        request: &Request<'_>,
+        ring: Option<&Ring>,
+        read: impl FnOnce(Reply<'_>, &[u8]) -> Option<T>,
+    ) -> Result<T, ChannelError> {
         let id = self.take_ids(1);
         let mut message = Vec::new();
         request.encode(id, 0, &mut message);
-        self.send(&message)?;
+        match ring {
+            Some(ring) => self.link.offer(ring, &message)?,
+            None => self.link.send(&message)?,
+        }
         let answer = self.receive(|frame| {
             let (reply, body) = match reply(frame, id)? {
                 Ok(reply) => (reply, frame.body),
@@ -349,15 +376,10 @@ impl Channel {
         Ok(answer)
     }
 
-    fn send(&mut self, message: &[u8]) -> Result<(), ChannelError> {
-        self.stream
-            .write_all(message)
-            .map_err(|error| self.failure(error))
-    }
-
     /// Waits for one message.
     fn receive<T>(&mut self, read: impl FnOnce(&Frame<'_>) -> T) -> Result<T, ChannelError> {
-        let deadline = Instant::now() + self.patience;
+        let patience = self.link.patience();
+        let deadline = Instant::now() + patience;
         loop {
             let received = self.buffer.get(..self.filled).unwrap_or_default();
             let next = next_frame(received, &Limits::default())
@@ -376,15 +398,12 @@ impl Channel {
                 Next::NeedMore { .. } => {}
             }
             if Instant::now() > deadline {
-                return Err(ChannelError::Silent(self.patience));
+                return Err(ChannelError::Silent(patience));
             }
             let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
-            let looked = look(&self.stream, room);
-            match looked.unwrap_or_else(|| self.stream.read(room)) {
-                Ok(0) => return Err(ChannelError::Closed),
-                Ok(count) => self.filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error)),
+            match self.link.receive(room)? {
+                0 => return Err(ChannelError::Closed),
+                count => self.filled += count,
             }
         }
     }
@@ -398,27 +417,12 @@ impl Channel {
             ))),
         }
     }
-
-    fn failure(&self, error: io::Error) -> ChannelError {
-        match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => ChannelError::Silent(self.patience),
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ChannelError::Closed,
-            _ => ChannelError::Socket(error),
-        }
-    }
 }
 
-/// Looks for bytes for a while; `None` if none came. An answer takes about as long as waking a thread
-/// that waits for one, and a server on this processor has its turn at each look.
-fn look(stream: &UnixStream, room: &mut [u8]) -> Option<io::Result<usize>> {
-    let until = Instant::now() + LOOK;
-    loop {
-        match recv(stream, &mut *room, RecvFlags::DONTWAIT) {
-            Err(SystemErrno::AGAIN) if Instant::now() < until => std::thread::yield_now(),
-            Err(SystemErrno::AGAIN) => return None,
-            received => return Some(received.map(|(count, _)| count).map_err(io::Error::from)),
-        }
-    }
+/// Whether the server's capabilities say that it uses the ring.
+fn has_ring(text: &str) -> bool {
+    let answer: Value = serde_json::from_str(text).unwrap_or_default();
+    answer["capabilities"]["ring"]["layout"] == LAYOUT
 }
 
 fn reply<'a>(frame: &Frame<'a>, id: u16) -> Result<Answer<Reply<'a>>, ChannelError> {

@@ -2,11 +2,17 @@
 //! A server made of bytes: it answers the questions at the start, writes down the requests of
 //! instructions, and reacts to them as it is told.
 
-use std::io::{Read, Write};
+use std::io::{IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use vfio_user_ring::{End, Mapping, Side, Wait};
 use zpci_region::clp::{ClpFacts, device_info_capabilities};
 
 const VERSION: u16 = 1;
@@ -41,6 +47,7 @@ pub(super) struct FakeServer {
     pub path: PathBuf,
     /// The bytes that were written into the request area, in order.
     pub requests: Arc<Mutex<Vec<Vec<u8>>>>,
+    ring: Arc<AtomicBool>,
     _folder: tempfile::TempDir,
 }
 
@@ -63,7 +70,9 @@ impl FakeServer {
         let path = folder.path().join("f.insn");
         let listener = UnixListener::bind(&path).unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let ring = Arc::new(AtomicBool::new(false));
         let mut serving = Serving {
+            ring: Arc::clone(&ring),
             capabilities: device_info_capabilities(facts, 24),
             region_size,
             requests: Arc::clone(&requests),
@@ -77,12 +86,19 @@ impl FakeServer {
         Self {
             path,
             requests,
+            ring,
             _folder: folder,
         }
+    }
+
+    /// Whether its client's messages come through a ring.
+    pub(super) fn has_ring(&self) -> bool {
+        self.ring.load(Ordering::SeqCst)
     }
 }
 
 struct Serving<R> {
+    ring: Arc<AtomicBool>,
     capabilities: Vec<u8>,
     region_size: u64,
     requests: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -91,8 +107,13 @@ struct Serving<R> {
 
 impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
     /// Until the client leaves or is left.
-    fn serve(&mut self, mut stream: UnixStream) {
+    fn serve(&mut self, stream: UnixStream) {
         let mut header = [0; 16];
+        let mut stream = Wire {
+            stream,
+            offered: Vec::new(),
+            ring: None,
+        };
         while stream.read_exact(&mut header).is_ok() {
             let command = u16::from_ne_bytes([header[2], header[3]]);
             let size = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
@@ -108,6 +129,11 @@ impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
                 stream.write_all(&reply).unwrap();
             };
             match command {
+                VERSION if body.windows(6).any(|part| part == b"\"ring\"") => {
+                    answer(0, b"\0\0\0\0{\"capabilities\":{\"ring\":{\"layout\":1}}}\0");
+                    stream.use_ring();
+                    self.ring.store(true, Ordering::SeqCst);
+                }
                 VERSION => answer(0, b"\0\0\0\0{\"capabilities\":{}}\0"),
                 GET_INFO => {
                     let size = 24 + self.capabilities.len() as u32;
@@ -181,4 +207,87 @@ fn access(offset: u64, count: u32) -> Vec<u8> {
     access.extend(9_u32.to_ne_bytes());
     access.extend(count.to_ne_bytes());
     access
+}
+
+/// Bytes of the client: by the socket, or by the ring that it has offered.
+struct Wire {
+    stream: UnixStream,
+    /// Descriptors that came.
+    offered: Vec<OwnedFd>,
+    ring: Option<(End<Mapping>, OwnedFd, OwnedFd)>,
+}
+
+impl Wire {
+    fn use_ring(&mut self) {
+        let offered = std::mem::take(&mut self.offered);
+        let [memory, woken, wakes] = offered.try_into().expect("memory and two eventfds");
+        let end = End::new(Mapping::open(&memory).unwrap(), Side::Server);
+        self.ring = Some((end, woken, wakes));
+    }
+
+    /// Waits to be woken, or for the client to leave: no bytes.
+    fn wait(stream: &UnixStream, end: &mut End<Mapping>, woken: &OwnedFd, wait: Wait) -> bool {
+        if !end.may_wait(wait).unwrap() {
+            return true;
+        }
+        let mut fds = [
+            PollFd::new(woken, PollFlags::IN),
+            PollFd::new(stream, PollFlags::IN),
+        ];
+        poll(&mut fds, None).unwrap();
+        let stays = fds[1].revents().is_empty();
+        if !fds[0].revents().is_empty() {
+            rustix::io::read(woken, &mut [0; 8]).unwrap();
+        }
+        end.waits_no_more();
+        stays
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let Some((end, woken, wakes)) = &mut self.ring else {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let mut parts = [IoSliceMut::new(out)];
+            let received = recvmsg(&self.stream, &mut parts, &mut control, RecvFlags::empty())?;
+            for part in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(fds) = part {
+                    self.offered.extend(fds);
+                }
+            }
+            return Ok(received.bytes);
+        };
+        loop {
+            // Bytes that are no whole word wait until there is room for one.
+            let count = end.receive(out).map_err(std::io::Error::other)?;
+            if count > 0 && end.must_wake_for_room() {
+                rustix::io::write(&*wakes, &1_u64.to_ne_bytes())?;
+            }
+            if count > 0 || !Self::wait(&self.stream, end, woken, Wait::Bytes) {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let Some((end, woken, wakes)) = &mut self.ring else {
+            return self.stream.write(bytes);
+        };
+        loop {
+            let count = end.send(bytes).map_err(std::io::Error::other)?;
+            if count > 0 && end.must_wake() {
+                rustix::io::write(&*wakes, &1_u64.to_ne_bytes())?;
+            }
+            if count > 0 || !Self::wait(&self.stream, end, woken, Wait::Room) {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -43,11 +43,16 @@ fn forwarder(server: &FakeServer) -> Forwarder {
 
 /// The same, with moves that wait or do not.
 pub(super) fn forwarder_with(server: &FakeServer, moves: Moves) -> Forwarder {
+    forwarder_by(server, moves, true)
+}
+
+/// The same, by socket or by ring.
+pub(super) fn forwarder_by(server: &FakeServer, moves: Moves, ring: bool) -> Forwarder {
     let forward = Forward {
         socket: server.path.clone(),
         selector: Selector::Fid(8),
     };
-    let forwarder = Forwarder::connect(&[forward], Clp::Linux, moves).unwrap();
+    let forwarder = Forwarder::connect(&[forward], Clp::Linux, moves, ring).unwrap();
     enable(&forwarder, ENABLED);
     forwarder
 }
@@ -239,6 +244,7 @@ fn a_waiting_function_holds_up_no_other() {
         &[forward(&slow, 8), forward(&fast, 9)],
         Clp::Qemu,
         Moves::Waited,
+        true,
     )
     .unwrap();
     let cpu = |handle| {
@@ -284,6 +290,7 @@ fn a_socket_without_a_server_is_named() {
         }],
         Clp::Qemu,
         Moves::Waited,
+        true,
     )
     .unwrap_err();
     assert!(

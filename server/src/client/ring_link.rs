@@ -68,9 +68,11 @@ impl RingLink {
     ) -> Result<Received, RingError> {
         let mut begun = spin.begin();
         let mut looked = begun.as_ref().is_none_or(|begun| !begun.is_worth_it());
+        let mut left = false;
         loop {
             let bytes = self.end.receive(room)?;
-            if bytes > 0 {
+            // A client that has left may have sent something before.
+            if bytes > 0 || left {
                 if self.end.must_wake_for_room() {
                     self.wake()?;
                 }
@@ -85,8 +87,8 @@ impl RingLink {
             }
             if let Some(begun) = begun.as_mut().filter(|_| !looked) {
                 looked = !begun.goes_on_alone();
-            } else if self.wait(socket, Wait::Bytes).await? {
-                return Ok(Received::default());
+            } else {
+                left = self.wait(socket, Wait::Bytes).await?;
             }
         }
     }
@@ -129,7 +131,9 @@ impl RingLink {
     }
 
     fn wake(&self) -> Result<(), RingError> {
-        irq::signal(&self.wakes, 1).then_some(()).ok_or(RingError::Wake)
+        irq::signal(&self.wakes, 1)
+            .then_some(())
+            .ok_or(RingError::Wake)
     }
 }
 

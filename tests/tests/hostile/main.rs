@@ -9,5 +9,6 @@ mod limits;
 mod peer;
 mod ranges;
 mod replies;
+mod ring;
 mod soak;
 mod while_moving;

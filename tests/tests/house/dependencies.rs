@@ -260,6 +260,7 @@ const LAYERS: [&[&str]; 5] = [
     &[
         "vfio-user-capture",
         "vfio-user-protocol",
+        "vfio-user-ring",
         "zpci-region",
         "debian-fetch",
         "s390x-asm",
@@ -303,5 +304,5 @@ fn the_daemon_library_is_small_and_knows_no_command_line() {
         .filter(|name| linked.contains(*name))
         .collect();
     assert!(others.is_empty(), "{others:?}");
-    assert!(linked.len() <= 80, "{} crates: {linked:?}", linked.len());
+    assert!(linked.len() <= 81, "{} crates: {linked:?}", linked.len());
 }

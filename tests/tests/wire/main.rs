@@ -26,6 +26,7 @@ mod region_write_multi;
 mod register_stores;
 mod request_errors;
 mod reset;
+mod ring;
 mod set_irqs;
 mod twin_socket;
 mod version;

@@ -12,7 +12,7 @@ const PLACE: Place = Place {
 };
 
 fn connect(server: &FakeServer) -> Channel {
-    Channel::connect(&server.path, PATIENCE).unwrap().0
+    Channel::connect(&server.path, PATIENCE, true).unwrap().0
 }
 
 fn store(channel: &mut Channel) -> Result<Answer<()>, ChannelError> {
@@ -38,7 +38,7 @@ fn the_server_tells_limits_and_sizes() {
         ..ClpFacts::default()
     };
     let server = FakeServer::with(&facts, 48, |_| Reaction::Done);
-    let (_, facts) = Channel::connect(&server.path, PATIENCE).unwrap();
+    let (_, facts) = Channel::connect(&server.path, PATIENCE, true).unwrap();
     assert_eq!(
         facts,
         FunctionFacts {
@@ -90,6 +90,18 @@ fn a_refusal_leaves_the_channel_in_step() {
 }
 
 #[test]
+fn the_socket_carries_on_where_no_ring_is_wanted() {
+    let server = FakeServer::start(|_| Reaction::Done);
+    let (mut channel, _) = Channel::connect(&server.path, PATIENCE, false).unwrap();
+    assert_eq!(load(&mut channel).unwrap(), Ok(REGISTER));
+    assert!(!server.has_ring());
+    let server = FakeServer::start(|_| Reaction::Done);
+    let mut channel = connect(&server);
+    assert_eq!(load(&mut channel).unwrap(), Ok(REGISTER));
+    assert!(server.has_ring());
+}
+
+#[test]
 fn a_server_that_goes_away_or_talks_nonsense_is_told() {
     let other_id = |size: u32, flags: u32| {
         let mut bytes = vec![0xEE, 0xEE, 10, 0];
@@ -117,19 +129,19 @@ fn a_server_that_goes_away_or_talks_nonsense_is_told() {
 #[test]
 fn a_silent_server_is_not_waited_for_for_ever() {
     let server = FakeServer::start(|_| Reaction::Nothing);
-    let (mut channel, _) = Channel::connect(&server.path, Duration::from_millis(50)).unwrap();
+    let (mut channel, _) = Channel::connect(&server.path, Duration::from_millis(50), true).unwrap();
     assert!(matches!(store(&mut channel), Err(ChannelError::Silent(_))));
     // One that says a little, again and again.
     let drip = FakeServer::start(|_| Reaction::Drip);
-    let (mut channel, _) = Channel::connect(&drip.path, Duration::from_millis(200)).unwrap();
+    let (mut channel, _) = Channel::connect(&drip.path, Duration::from_millis(200), true).unwrap();
     assert!(matches!(store(&mut channel), Err(ChannelError::Silent(_))));
 }
 
 #[test]
 fn what_cannot_be_connected_says_why() {
-    let nobody = Channel::connect(Path::new("/nowhere/f.insn"), PATIENCE).unwrap_err();
+    let nobody = Channel::connect(Path::new("/nowhere/f.insn"), PATIENCE, true).unwrap_err();
     assert!(nobody.to_string().contains("No such file"), "{nobody}");
     let server = FakeServer::with(&ClpFacts::default(), 0, |_| Reaction::Done);
-    let error = Channel::connect(&server.path, PATIENCE).unwrap_err();
+    let error = Channel::connect(&server.path, PATIENCE, true).unwrap_err();
     assert!(error.to_string().contains("no zPCI I/O region"), "{error}");
 }

@@ -11,7 +11,7 @@ use crate::cpu::with_condition_code;
 use crate::forward::Done;
 use crate::forward::ending::OPERAND;
 use crate::forward::fake_server::{FakeServer, REGISTER, Reaction};
-use crate::forward::tests::{ENABLED, enable, forwarder_with, site};
+use crate::forward::tests::{ENABLED, enable, forwarder_by, forwarder_with, site};
 use crate::record::{InstructionResult, Operands, Outcome};
 
 const DMB: u64 = 0xD000_0000_0000;
@@ -339,8 +339,8 @@ fn a_server_that_goes_while_moves_are_under_way_is_told_at_the_next_instruction(
 }
 
 #[test]
-fn order_and_bytes_are_the_same_whether_moves_wait_or_not() {
-    let run = |moves| {
+fn order_and_bytes_are_the_same_whether_moves_wait_or_not_by_socket_and_by_ring() {
+    let run = |moves, ring| {
         let mut number = 0;
         // Every seventh request is refused for a DMB that is gone.
         let server = FakeServer::start(move |request| {
@@ -350,7 +350,7 @@ fn order_and_bytes_are_the_same_whether_moves_wait_or_not() {
                 false => Reaction::Done,
             }
         });
-        let forwarder = forwarder_with(&server, moves);
+        let forwarder = forwarder_by(&server, moves, ring);
         let mut guest = Guest::new(&forwarder);
         for step in 0..500_u64 {
             let byte = step as u8;
@@ -365,8 +365,11 @@ fn order_and_bytes_are_the_same_whether_moves_wait_or_not() {
         let requests = server.requests.lock().unwrap();
         requests.clone()
     };
-    let waited = run(Moves::Waited);
+    let waited = run(Moves::Waited, false);
     assert_eq!(waited.len(), 500);
-    assert_eq!(run(Moves::Posted), waited);
-    assert_eq!(run(Moves::Data), waited);
+    for ring in [false, true] {
+        for moves in [Moves::Waited, Moves::Posted, Moves::Data] {
+            assert_eq!(run(moves, ring), waited, "{moves:?}, ring {ring}");
+        }
+    }
 }

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The bytes of an instruction channel: through its socket, or through a ring in shared memory beside it.
+//!
+//! The ring takes no system call while both sides are busy. This side makes the memory and the two
+//! eventfds, and the server is free to do without. The socket then only says when the server leaves.
+
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::{Errno as SystemErrno, ReadWriteFlags, preadv2};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
+use vfio_user_ring::{End, Mapping, Side, Wait};
+
+use super::channel::ChannelError;
+
+/// How long this side looks for bytes before it waits for them. An answer takes about as long as waking
+/// a thread that waits for one.
+const LOOK: Duration = Duration::from_micros(50);
+/// Looks into the ring before the first one that lets others have the processor.
+const LOOKS: u32 = 200;
+
+/// A connection to a server.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: UnixStream,
+    patience: Duration,
+    /// Carries all bytes once it is there.
+    ring: Option<Ring>,
+}
+
+/// The ring, from this side.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    end: End<Mapping>,
+    memory: OwnedFd,
+    /// Written when the server waits.
+    wakes: OwnedFd,
+    /// The server writes it when this side waits.
+    woken: OwnedFd,
+}
+
+impl Ring {
+    /// One that nobody uses yet.
+    ///
+    /// # Errors
+    /// The system has no memory or no descriptor left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (mapping, memory) = Mapping::create()?;
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self {
+            end: End::new(mapping, Side::Client),
+            memory,
+            wakes: eventfd(0, flags)?,
+            woken: eventfd(0, flags)?,
+        })
+    }
+
+    fn wake(&self) -> io::Result<()> {
+        // A counter that is full wakes as well.
+        match rustix::io::write(&self.wakes, &1_u64.to_ne_bytes()) {
+            Ok(_) | Err(SystemErrno::AGAIN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes what is there, if anything is.
+    fn receive(&mut self, room: &mut [u8]) -> Result<Option<usize>, ChannelError> {
+        let count = self.end.receive(room)?;
+        if count > 0 && self.end.must_wake_for_room() {
+            self.wake().map_err(ChannelError::Socket)?;
+        }
+        Ok(Some(count).filter(|count| *count > 0))
+    }
+}
+
+impl Link {
+    /// Connects to the socket at `path`. Nothing may take longer than `patience`.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub(crate) fn connect(path: &Path, patience: Duration) -> Result<Self, ChannelError> {
+        let stream = UnixStream::connect(path).map_err(ChannelError::Connect)?;
+        let times = stream
+            .set_read_timeout(Some(patience))
+            .and_then(|()| stream.set_write_timeout(Some(patience)));
+        times.map_err(ChannelError::Socket)?;
+        Ok(Self {
+            stream,
+            patience,
+            ring: None,
+        })
+    }
+
+    /// How long anything may take.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Sends bytes and the descriptors of a ring by the socket.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub(crate) fn offer(&mut self, ring: &Ring, bytes: &[u8]) -> Result<(), ChannelError> {
+        let fds = [ring.memory.as_fd(), ring.wakes.as_fd(), ring.woken.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        let sent = loop {
+            let parts = [IoSlice::new(bytes)];
+            match sendmsg(&self.stream, &parts, &mut control, SendFlags::NOSIGNAL) {
+                Err(SystemErrno::INTR) => {}
+                sent => break sent.map_err(|error| self.failure(error.into()))?,
+            }
+        };
+        self.send(bytes.get(sent..).unwrap_or_default())
+    }
+
+    /// All bytes go through this ring from now on.
+    pub(crate) fn use_ring(&mut self, ring: Ring) {
+        self.ring = Some(ring);
+    }
+
+    /// Sends all these bytes.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub(crate) fn send(&mut self, mut bytes: &[u8]) -> Result<(), ChannelError> {
+        let Some(ring) = &mut self.ring else {
+            let sent = self.stream.write_all(bytes);
+            return sent.map_err(|error| self.failure(error));
+        };
+        let mut deadline = None;
+        while !bytes.is_empty() {
+            let sent = ring.end.send(bytes)?;
+            if sent > 0 && ring.end.must_wake() {
+                ring.wake().map_err(ChannelError::Socket)?;
+            }
+            bytes = bytes.get(sent..).unwrap_or_default();
+            if sent == 0 {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.patience);
+                if wait(&self.stream, ring, Wait::Room, deadline, self.patience)? {
+                    return Err(ChannelError::Closed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives what is there, without waiting; `None` if nothing is, no bytes at the end.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub(crate) fn receive_now(&mut self, room: &mut [u8]) -> Result<Option<usize>, ChannelError> {
+        if let Some(ring) = &mut self.ring {
+            return ring.receive(room);
+        }
+        loop {
+            match recv(&self.stream, &mut *room, RecvFlags::DONTWAIT) {
+                Ok((count, _)) => return Ok(Some(count)),
+                Err(SystemErrno::AGAIN) => return Ok(None),
+                Err(SystemErrno::INTR) => {}
+                Err(error) => return Err(self.failure(error.into())),
+            }
+        }
+    }
+
+    /// Receives something: looks for a while, then waits. No bytes: the server has left.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub(crate) fn receive(&mut self, room: &mut [u8]) -> Result<usize, ChannelError> {
+        let begun = Instant::now();
+        let mut looks = 0_u32;
+        loop {
+            if let Some(count) = self.receive_now(room)? {
+                return Ok(count);
+            }
+            looks = looks.saturating_add(1);
+            if self.ring.is_some() && looks < LOOKS {
+                std::hint::spin_loop();
+            } else if begun.elapsed() < LOOK {
+                // A server on this processor has its turn at each look.
+                std::thread::yield_now();
+            } else {
+                break;
+            }
+        }
+        let Some(ring) = &mut self.ring else {
+            return loop {
+                match self.stream.read(room) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    received => break received.map_err(|error| self.failure(error)),
+                }
+            };
+        };
+        let deadline = begun + self.patience;
+        loop {
+            let left = wait(&self.stream, ring, Wait::Bytes, deadline, self.patience)?;
+            // A server may answer and leave.
+            match ring.receive(room)? {
+                Some(count) => return Ok(count),
+                None if left => return Ok(0),
+                None => {}
+            }
+        }
+    }
+
+    fn failure(&self, error: io::Error) -> ChannelError {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => ChannelError::Silent(self.patience),
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ChannelError::Closed,
+            _ => ChannelError::Socket(error),
+        }
+    }
+}
+
+/// Waits to be woken, unless there is no need to. True: the server has left.
+fn wait(
+    stream: &UnixStream,
+    ring: &mut Ring,
+    wait: Wait,
+    deadline: Instant,
+    patience: Duration,
+) -> Result<bool, ChannelError> {
+    if !ring.end.may_wait(wait)? {
+        return Ok(false);
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    let time = Timespec::try_from(left).map_err(|_| ChannelError::Silent(patience))?;
+    let mut fds = [
+        PollFd::new(&ring.woken, PollFlags::IN),
+        PollFd::new(stream, PollFlags::IN),
+    ];
+    let ready = match poll(&mut fds, Some(&time)) {
+        Err(SystemErrno::INTR) => Ok(1),
+        ready => ready,
+    };
+    ring.end.waits_no_more();
+    if ready.map_err(|error| ChannelError::Socket(error.into()))? == 0 {
+        return Err(ChannelError::Silent(patience));
+    }
+    // The server could have made the eventfd one that waits.
+    let mut count = [0; 8];
+    let mut parts = [IoSliceMut::new(&mut count)];
+    let _ = preadv2(&ring.woken, &mut parts, u64::MAX, ReadWriteFlags::NOWAIT);
+    let mut byte = [0];
+    match recv(stream, &mut byte, RecvFlags::DONTWAIT) {
+        Ok((0, _)) | Err(SystemErrno::CONNRESET) => Ok(true),
+        Ok(_) => Err(ChannelError::Nonsense(
+            "bytes came by the socket, where the ring carries all".to_owned(),
+        )),
+        Err(SystemErrno::AGAIN | SystemErrno::INTR) => Ok(false),
+        Err(error) => Err(ChannelError::Socket(error.into())),
+    }
+}
