@@ -248,8 +248,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub tap: Option<PathBuf>,
 
-    /// Compare with this earlier JSON report or baseline.
-    #[arg(long, value_name = "FILE", help_heading = "Comparing")]
+    /// Compare with this earlier JSON report or baseline. Of a folder of them the run takes the one that
+    /// comes from a host of its byte order, and from its QEMU if there is one.
+    #[arg(long, value_name = "FILE|FOLDER", help_heading = "Comparing")]
     pub baseline: Option<PathBuf>,
     /// Write the --baseline file instead of comparing with it.
     #[arg(long, requires = "baseline", help_heading = "Comparing")]

@@ -38,6 +38,9 @@ pub enum Error {
     /// A comparison that has nothing to compare with.
     #[error("--fail-on changed and worse compare with a baseline: name one with --baseline")]
     NoBaseline,
+    /// `--write-baseline` with a folder, in which no file is meant.
+    #[error("--write-baseline writes a file, and --baseline {} is a folder", .0.display())]
+    WriteIntoFolder(PathBuf),
     /// The probe.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -106,6 +109,7 @@ impl Error {
                 | Self::Select(_)
                 | Self::Several(_)
                 | Self::NoBaseline
+                | Self::WriteIntoFolder(_)
                 | Self::Image(ImageError::TooLarge { .. })
         )
     }

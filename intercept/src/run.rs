@@ -1,7 +1,7 @@
 //! The subcommand.
 
 use crate::args::{Args, FailOn, Format};
-use crate::baseline::{Baseline, Comparison};
+use crate::baseline::{Baseline, Baselines, Comparison};
 use crate::error::Error;
 use crate::expect::Model;
 use crate::folder::Folder;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         return Ok(Ending::Good);
     }
     let baseline = match &args.baseline {
-        Some(path) if !args.write_baseline => Some(Baseline::read(path)?),
+        Some(path) if !args.write_baseline => Some(Baselines::read(path)?),
         _ => None,
     };
     let mut reports = Vec::new();
@@ -106,6 +106,12 @@ fn check_flags(args: &Args) -> Result<(), Error> {
     let compares = matches!(args.fail_on, Some(FailOn::Changed | FailOn::Worse));
     if compares && args.baseline.is_none() {
         return Err(Error::NoBaseline);
+    }
+    match &args.baseline {
+        Some(path) if args.write_baseline && path.is_dir() => {
+            return Err(Error::WriteIntoFolder(path.clone()));
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -229,14 +235,15 @@ fn report(
     args: &Args,
     selection: &Selection,
     recording: &Recording,
-    baseline: Option<&Baseline>,
+    baselines: Option<&Baselines>,
 ) -> Result<Report, Error> {
     let model = args.expect.map_or(recording.model, Model::from);
     let verdicts = verdict::classify(recording, model)?;
     let mut report = Report::new(recording, model, &verdicts);
     report.retain(|case| selection.reports(case));
-    if let Some(before) = baseline {
+    if let Some(baselines) = baselines {
         let now = Baseline::of(&report);
+        let before = baselines.choose(&now)?;
         if (&before.plan, before.seed, before.expect) != (&now.plan, now.seed, now.expect) {
             eprintln!("the baseline was made with another plan, seed or --expect");
         }

@@ -26,6 +26,18 @@ pub enum BaselineError {
         key: String,
         reason: String,
     },
+    /// A folder has none of this kind of host.
+    #[error(
+        "baseline {}: no baseline in this folder comes from a host like this one ({host}); it has: {}",
+        path.display(),
+        if there.is_empty() { "nothing".into() } else { there.join(", ") }
+    )]
+    NoneOfHost {
+        path: PathBuf,
+        host: String,
+        /// The files and their hosts.
+        there: Vec<String>,
+    },
 }
 
 /// The part of a report that is compared. A whole report reads as one, too.

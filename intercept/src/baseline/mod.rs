@@ -1,8 +1,10 @@
 //! The comparison with an earlier report.
 
+mod choice;
 pub(crate) mod comparison;
 mod file;
 
+pub(crate) use choice::Baselines;
 pub(crate) use comparison::Comparison;
 pub(crate) use file::{Baseline, BaselineError};
 

@@ -263,8 +263,8 @@ fn start_qemu(
 }
 
 fn greet((stdin, stdout): Pipes, patience: Duration) -> Result<Qmp<ChildStdin>, GuestError> {
-    let patience = MONITOR.min(patience.max(GREETING));
-    Ok(Qmp::connect(stdout, stdin, patience)?)
+    // A slow host, for which the user is patient, is slow here, too.
+    Ok(Qmp::connect(stdout, stdin, patience.max(GREETING))?)
 }
 
 /// Ends a QEMU that still listens.
