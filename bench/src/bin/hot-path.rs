@@ -90,6 +90,7 @@ impl Peer {
             memory: &mut self.memory,
             out: &mut self.out,
             sent_fd: None,
+            ring: None,
             refusals: &mut self.refusals,
         };
         dispatch::answer(&mut call, &frame, Ok(fds));
