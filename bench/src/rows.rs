@@ -1,5 +1,6 @@
 //! The rows.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const BARE: &str = "bare";
 const LIBVFIO_USER: &str = "libvfio-user";
 /// Ours, with several stores under way.
 const AHEAD: &str = "ours, 16 under way";
+const RING: &str = "ours, ring";
+const RING_AHEAD: &str = "ours, ring, 16 under way";
 const UNDER_WAY: u64 = 16;
 
 /// Bytes of a page.
@@ -212,26 +215,27 @@ pub(crate) fn store_process(mode: Mode, len: usize) -> Row {
     })
 }
 
-/// Stores through the instruction channel: each waits for its answer, or sixteen are under way.
+/// Stores through the instruction channel, by socket and by ring: each waits for its answer, or sixteen
+/// are under way.
 pub(crate) fn channel_store(mode: Mode, len: usize) -> Row {
-    let prepared = || {
+    let prepared = |open: &dyn Fn(&Path) -> Link| {
         let daemon = ours(&mode.setting());
         let mut seat = Seat::take(&daemon, 0, mode.poll());
         let token = seat.dmb(gid(0));
-        let link = Link::open(&daemon.channel(&name(0)), mode.poll());
+        let link = open(&daemon.channel(&name(0)));
         let store = messages::store(0, token, &vec![1; len]);
         (link, store, (daemon, seat))
     };
-    let (link, store, kept) = prepared();
-    let waited = contender(OURS, link, vec![store.clone()], kept);
-    let (mut link, store_ahead, kept) = prepared();
-    let ahead = Contender {
-        name: AHEAD,
+    let by_socket = || prepared(&|path| Link::open(path, mode.poll()));
+    let by_ring = || prepared(&Link::open_ring);
+    let waited = |name, (link, store, kept)| contender(name, link, vec![store], kept);
+    let ahead = |name, (mut link, store, kept): (Link, Exchange, _)| Contender {
+        name,
         operations: UNDER_WAY,
         drive: Box::new(move |times| {
-            let _kept = &kept;
+            let _kept: &(Daemon, Seat) = &kept;
             for _ in 0..times {
-                let replies: usize = (0..UNDER_WAY).map(|_| store_ahead.send(&mut link)).sum();
+                let replies: usize = (0..UNDER_WAY).map(|_| store.send(&mut link)).sum();
                 link.receive(replies);
             }
         }),
@@ -243,10 +247,18 @@ pub(crate) fn channel_store(mode: Mode, len: usize) -> Row {
     };
     Row {
         name: mode.name(&format!("channel store of {len}")),
-        contenders: vec![waited, ahead, bare(mode, vec![store])],
+        contenders: vec![
+            waited(OURS, by_socket()),
+            ahead(AHEAD, by_socket()),
+            waited(RING, by_ring()),
+            ahead(RING_AHEAD, by_ring()),
+            bare(mode, vec![messages::store(0, 0, &vec![1; len])]),
+        ],
         versus: vec![
             versus(OURS, None),
             versus(AHEAD, Some(Target::AtLeast(3.0))),
+            versus(RING, None),
+            versus(RING_AHEAD, Some(Target::AtLeast(3.0))),
         ],
     }
 }
