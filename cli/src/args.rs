@@ -50,25 +50,13 @@ pub(crate) enum Command {
     /// Describe the event file that `--events` writes.
     #[command(subcommand)]
     Events(EventsCommand),
-    /// Test how a QEMU intercepts zPCI instructions: boot a probe guest, and compare what the guest
-    /// executed with what the device saw.
-    Intercept(Box<intercept::Args>),
-    /// Boot Linux guests on one fabric, with a network between them. Open a console, run a command,
-    /// play scenarios or measure.
-    Lab(Box<lab::Args>),
-    /// Check this machine for the needs of the server, `intercept` and `lab`, and name a remedy for
-    /// each gap
-    Doctor(doctor::Args),
     /// Change a running server (`serve --control SOCKET`): set and clear faults, inject one at once,
     /// list functions and counts, follow its events.
     Ctl(crate::ctl::Args),
-    /// Show recorded sessions: as a page with a sequence diagram, as a Perfetto trace, or live in the
-    /// terminal.
-    View(vfio_user_ism_view::Args),
-    /// Play the client's side of a capture against a server, and say where the answers differ.
-    Replay(vfio_user_ism_view::replay::ReplayArgs),
-    /// Change a QEMU source tree so that it hands zPCI accesses to vfio-user functions whole.
-    Qemu(qemu_zpci::Args),
+    /// A command beside the server.
+    #[cfg(feature = "tools")]
+    #[command(flatten)]
+    Tool(crate::tools::Tool),
     /// Print the completion script of a shell
     #[command(hide = true)]
     Completions {
@@ -81,18 +69,6 @@ pub(crate) enum Command {
         /// Folder for the pages. It is made if need be.
         folder: PathBuf,
     },
-    /// Become a program that the kernel kills when process PARENT ends. PARENT must have started this
-    /// process.
-    #[command(hide = true)]
-    WithParent {
-        /// Process id.
-        parent: u32,
-        /// The program and its arguments.
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<std::ffi::OsString>,
-    },
-    /// Fetch QEMU and guest parts from Debian into the cache folder, and build the lab's modules.
-    Fetch(debian_fetch::FetchArgs),
 }
 
 /// How to print a list.

@@ -6,11 +6,14 @@ mod args;
 mod capabilities;
 mod ctl;
 mod logging;
+#[cfg(feature = "tools")]
 mod replay;
 mod rules_list;
 mod run;
 mod serve;
 mod shell;
+#[cfg(feature = "tools")]
+mod tools;
 
 use std::io::Write;
 use std::process::ExitCode;

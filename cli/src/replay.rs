@@ -11,11 +11,12 @@ use vfio_user_ism_view::replay::{self, Outcome, ReplayArgs};
 use crate::args::LogFormat;
 use crate::logging;
 use crate::run::{Failure, VIOLATIONS, plan, print};
+use crate::tools::ToolFailure;
 
 /// Plays a capture and prints what differs: exit status 1 if anything does.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let outcome = match &args.to {
-        Some(to) => replay::replay(&args.file, to).map_err(Failure::Replay)?,
+        Some(to) => replay::replay(&args.file, to).map_err(ToolFailure::Replay)?,
         None => {
             logging::start(LogFormat::Text);
             in_memory(&args.file, args.profile.as_deref())?
@@ -68,5 +69,5 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
         source: std::io::ErrorKind::Other.into(),
     })?;
     server.end().map_err(Failure::Report)?;
-    outcome.map_err(Failure::Replay)
+    Ok(outcome.map_err(ToolFailure::Replay)?)
 }

@@ -220,7 +220,7 @@ for part in qemu lab; do
     in_volume --user 0 "$container" -- vfio-user-ism fetch $part >&2 || fail "fetch $part fails in the server image"
 done
 for image in "$container" "$ci_container"; do
-    says=$(in_volume "$image" -- vfio-user-ism lab --run 'uname -m; cat /sys/bus/pci/devices/0007:00:00.0/vendor') \
+    says=$(in_volume "$image" -- vfio-user-ism lab --timeout 3600 --run 'uname -m; cat /sys/bus/pci/devices/0007:00:00.0/vendor') \
         || fail "the lab does not run in $image"
     [ "$says" = "s390x"$'\n'"0x1014" ] || fail "the lab's guest says '$says'"
 done

@@ -29,19 +29,24 @@ pub mod browser;
 pub mod client;
 pub mod control;
 pub mod daemon;
+#[cfg(feature = "machines")]
 pub mod debian_archive;
 pub mod driver;
 pub mod lender;
 pub mod memory;
+#[cfg(feature = "machines")]
 pub mod plug;
 pub mod program;
+#[cfg(feature = "machines")]
 pub mod qemu;
+#[cfg(feature = "machines")]
 pub mod qtest;
 pub mod relay;
 pub mod ring;
 pub mod soak;
 pub mod threads;
 pub mod wire;
+#[cfg(feature = "machines")]
 pub mod zpci;
 
 pub use client::Client;

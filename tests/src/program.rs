@@ -185,3 +185,10 @@ impl Ended {
         }
     }
 }
+
+/// Says that `test` is skipped, and why. The line goes past the capture of output: `run_tests` counts such
+/// lines and shows them again.
+pub fn skipped(test: &str, reason: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stderr(), "\nskipped: {test}: {reason}"));
+}

@@ -1,6 +1,5 @@
 //! The QEMU with the zPCI changes of `qemu/`, for tests.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use debian_fetch::Cache;
@@ -22,7 +21,6 @@ pub fn qemu(test: &str) -> Option<PathBuf> {
     let Some(reason) = set(WITHOUT) else {
         panic!("no QEMU with the zPCI changes: run `vfio-user-ism fetch qemu-zpci`");
     };
-    // Past the capture of output: run_tests counts such lines and shows them again.
-    drop(writeln!(std::io::stderr(), "\nskipped: {test}: {reason}"));
+    crate::program::skipped(test, &reason);
     None
 }

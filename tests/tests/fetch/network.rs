@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vfio_user_ism_tests::debian_archive::{DebianArchive, Fault};
-use vfio_user_ism_tests::program::program;
+use vfio_user_ism_tests::program::{program, skipped};
 
 use crate::{Bench, Ended, backports, bookworm, ended, is_best, is_next, trixie, whole};
 
@@ -119,7 +119,8 @@ fn apts_proxy_comes_before_the_variable() {
 #[test]
 fn a_mirror_that_has_an_ipv6_address_alone() {
     let Ok(archive) = DebianArchive::start_at("[::1]:0") else {
-        println!("left out: this machine has no IPv6");
+        let test = "a_mirror_that_has_an_ipv6_address_alone";
+        skipped(test, "this machine has no IPv6");
         return;
     };
     is_best(&Bench::at(archive, &[trixie()]).guest());

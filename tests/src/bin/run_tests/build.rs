@@ -1,5 +1,6 @@
 //! Builds the test programs and finds them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -62,16 +63,58 @@ fn program(message: &Value) -> Option<Program> {
         "bin" => format!("{package}, unit tests of {}", target["name"].as_str()?),
         _ => format!("{package}, unit tests"),
     };
+    Some(Program {
+        name,
+        command: command(Path::new(executable), folder),
+        is_doc: false,
+    })
+}
+
+/// A test program, started as cargo starts it.
+fn command(executable: &Path, folder: &Path) -> Command {
     let mut command = Command::new(executable);
-    // As cargo starts them.
     command
         .current_dir(folder)
         .env("CARGO_MANIFEST_DIR", folder);
-    Some(Program {
-        name,
-        command,
-        is_doc: false,
-    })
+    command
+}
+
+/// One program for each module of a test program. They run beside each other, and each has a line of
+/// its own in the table. A program that cannot list its tests stays whole.
+pub(crate) fn by_module(program: Program) -> Vec<Program> {
+    let executable = program.command.get_program().to_owned();
+    let Some(folder) = program.command.get_current_dir().map(Path::to_owned) else {
+        return vec![program];
+    };
+    let list = Command::new(&executable)
+        .args(["--list", "--format", "terse"])
+        .stdin(Stdio::null())
+        .output();
+    let modules = match list {
+        Ok(output) if output.status.success() => modules(&String::from_utf8_lossy(&output.stdout)),
+        _ => BTreeSet::new(),
+    };
+    if modules.is_empty() {
+        return vec![program];
+    }
+    let one = |module: String| {
+        let mut command = command(Path::new(&executable), &folder);
+        command.arg(format!("{module}::"));
+        Program {
+            name: format!("{} {module}", program.name),
+            command,
+            is_doc: false,
+        }
+    };
+    modules.into_iter().map(one).collect()
+}
+
+/// The modules in a list of tests: none if a test is in no module, which a choice of modules would
+/// leave out.
+fn modules(list: &str) -> BTreeSet<String> {
+    let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    let module = |test: &str| Some(test.split_once("::")?.0.to_owned());
+    tests.map(module).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The examples in the documentation, which only cargo can run.
@@ -87,5 +130,18 @@ pub(crate) fn doc_tests(arguments: &Arguments) -> Program {
         name: "documentation".to_owned(),
         command,
         is_doc: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::modules;
+
+    #[test]
+    fn no_test_is_left_out() {
+        let list = "fuzz::a: test\nfuzz::b: test\ncontainer::deep::c: test\n";
+        let found: Vec<_> = modules(list).into_iter().collect();
+        assert_eq!(found, ["container", "fuzz"]);
+        assert!(modules(&format!("{list}alone: test\n")).is_empty());
     }
 }

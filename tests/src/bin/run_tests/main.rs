@@ -7,7 +7,8 @@
 //!
 //! The arguments are those of `cargo test`. Each line of a test program appears at once, behind the
 //! program's name. The failures are shown again at the end, then a table of seconds and of seconds of
-//! processor time, then the counts.
+//! processor time, then the counts. The table begins with what `./test` did before: it becomes this
+//! program, so the processor time of its commands counts as that of this program's children.
 //! `$VFIO_USER_ISM_TEST_JOBS` says how many programs run at a time (default: one more than
 //! there are processors, as one of them always waits).
 
@@ -30,10 +31,15 @@ use output::{Counts, Outcome};
 
 /// A silent run says what it waits for this often.
 const HEARTBEAT: Duration = Duration::from_secs(60);
-/// Programs that take long. They start first, so that none of them runs alone in the end.
-const LONG: [&str; 9] = [
-    "builds",
+/// A program whose parts, each in a module, have nothing in common.
+const IN_PARTS: &str = "tests/builds";
+/// Programs that take long. They start first, so that none of them runs alone in the end. What waits
+/// for guests stands between what compiles.
+const LONG: [&str; 11] = [
+    "builds container",
     "lab",
+    "builds fuzz",
+    "builds instrumented",
     "in_qemu",
     "qemu",
     "intercept",
@@ -52,14 +58,39 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // A part of a test's name would choose more than one part does.
+    if arguments.filters.is_empty() {
+        let parts = |program: Program| match program.name == IN_PARTS {
+            true => build::by_module(program),
+            false => vec![program],
+        };
+        programs = programs.into_iter().flat_map(parts).collect();
+    }
     let rank = |program: &Program| LONG.iter().position(|name| program.name.ends_with(name));
     programs.sort_by_key(|program| rank(program).unwrap_or(LONG.len()));
     if arguments.wants_doc_tests() {
         programs.push(build::doc_tests(&arguments));
     }
+    let before = [age(), processor_time(std::process::id())];
     let start = Instant::now();
     let outcomes = run_all(programs, &arguments);
-    report(&outcomes, start.elapsed())
+    report(&outcomes, start.elapsed(), before)
+}
+
+/// How long ago this process began, before it became this program (source: proc_pid_stat(5), field 22,
+/// and proc_uptime(5)).
+fn age() -> Duration {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let up = read("/proc/uptime");
+    let up = up
+        .split_whitespace()
+        .next()
+        .and_then(|text| text.parse().ok());
+    let began: Option<f64> = stat_fields(&read("/proc/self/stat"), 19, 1).next();
+    let age = up
+        .zip(began)
+        .map_or(0.0, |(up, began): (f64, f64)| up - began / 100.0);
+    Duration::try_from_secs_f64(age).unwrap_or_default()
 }
 
 /// Runs all programs, some at a time.
@@ -174,14 +205,22 @@ fn stream(
 /// 14 to 17; a tick is 1/100 s on every machine that this project knows).
 fn processor_time(id: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    Duration::from_millis(10 * stat_fields::<u64>(&stat, 11, 4).sum::<u64>())
+}
+
+/// Some fields of a process's line of numbers. The first behind its name is number 0.
+fn stat_fields<T: std::str::FromStr>(
+    stat: &str,
+    first: usize,
+    count: usize,
+) -> impl Iterator<Item = T> {
     let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields = behind_name.split_whitespace().skip(11).take(4);
-    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(10 * ticks)
+    let fields = behind_name.split_whitespace().skip(first).take(count);
+    fields.filter_map(|field| field.parse().ok())
 }
 
 /// Shows failures and times again; the last line counts.
-fn report(outcomes: &[Outcome], took: Duration) -> ExitCode {
+fn report(outcomes: &[Outcome], took: Duration, before: [Duration; 2]) -> ExitCode {
     for outcome in outcomes.iter().filter(|outcome| outcome.is_failure()) {
         println!("\n== failed: {}", outcome.name);
         for line in outcome.failures() {
@@ -194,23 +233,20 @@ fn report(outcomes: &[Outcome], took: Duration) -> ExitCode {
         }
     }
     println!("\n   seconds  processor  program");
+    let row = |[took, processor]: [Duration; 2], what: &str| {
+        let (took, processor) = (took.as_secs_f64(), processor.as_secs_f64());
+        println!("{took:>10.1} {processor:>10.1}  {what}");
+    };
+    row(before, "building and fetching");
     let mut sorted: Vec<_> = outcomes.iter().collect();
     sorted.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
     for outcome in sorted {
-        println!(
-            "{:>10.1} {:>10.1}  {}: {}",
-            outcome.took.as_secs_f64(),
-            outcome.processor.as_secs_f64(),
-            outcome.name,
-            outcome.counts
-        );
+        let what = format!("{}: {}", outcome.name, outcome.counts);
+        row([outcome.took, outcome.processor], &what);
     }
     let processor: Duration = outcomes.iter().map(|outcome| outcome.processor).sum();
-    println!(
-        "{:>10.1} {:>10.1}  all, side by side",
-        took.as_secs_f64(),
-        processor.as_secs_f64()
-    );
+    row([took, processor], "all tests, side by side");
+    row([before[0] + took, before[1] + processor], "everything");
     let all: Counts = outcomes.iter().map(|outcome| outcome.counts).sum();
     println!("{all}");
     if outcomes.iter().any(Outcome::is_failure) {

@@ -1,0 +1,185 @@
+//! The commands beside the server: they test a QEMU, boot guests, fetch, and show recorded sessions.
+//! Without the feature `tools` the program has none of them, and needs far fewer crates.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use debian_fetch::{FetchArgs, FetchWhat};
+use lab::KernelChoice;
+use vfio_user_ism_view::replay::ReplayArgs;
+
+use crate::args::LogFormat;
+use crate::run::{CANNOT_START, Failure, USAGE, VIOLATIONS, print};
+use crate::{logging, replay};
+
+/// A command beside the server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// Test how a QEMU intercepts zPCI instructions: boot a probe guest, and compare what the guest
+    /// executed with what the device saw.
+    Intercept(Box<intercept::Args>),
+    /// Boot Linux guests on one fabric, with a network between them. Open a console, run a command,
+    /// play scenarios or measure.
+    Lab(Box<lab::Args>),
+    /// Check this machine for the needs of the server, `intercept` and `lab`, and name a remedy for
+    /// each gap
+    Doctor(doctor::Args),
+    /// Show recorded sessions: as a page with a sequence diagram, as a Perfetto trace, or live in the
+    /// terminal.
+    View(vfio_user_ism_view::Args),
+    /// Play the client's side of a capture against a server, and say where the answers differ.
+    Replay(ReplayArgs),
+    /// Change a QEMU source tree so that it hands zPCI accesses to vfio-user functions whole.
+    Qemu(qemu_zpci::Args),
+    /// Fetch QEMU and guest parts from Debian into the cache folder, and build the lab's modules.
+    Fetch(debian_fetch::FetchArgs),
+    /// Become a program that the kernel kills when process PARENT ends. PARENT must have started this
+    /// process.
+    #[command(hide = true)]
+    WithParent {
+        /// Process id.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Why one of these commands ends without having done its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ToolFailure {
+    /// The interception test could not be run.
+    #[error("intercept")]
+    Intercept(#[source] Box<intercept::Error>, u8),
+    /// The lab could not be run.
+    #[error("lab")]
+    Lab(#[source] Box<lab::Error>),
+    /// The capture cannot be played.
+    #[error("replay")]
+    Replay(#[source] vfio_user_ism_view::replay::ReplayError),
+    /// The session cannot be shown.
+    #[error("view")]
+    View(#[source] vfio_user_ism_view::Error),
+    /// The lab's modules could not be built.
+    #[error("fetch")]
+    Kit(#[source] lab::KitError),
+    /// QEMU could not be built.
+    #[error("fetch")]
+    QemuBuild(#[source] qemu_zpci::BuildError),
+    /// The changes cannot be applied to a QEMU tree.
+    #[error("qemu")]
+    Qemu(#[source] qemu_zpci::Error),
+    /// Fetching failed.
+    #[error("fetch: {0}")]
+    Fetch(String),
+}
+
+impl ToolFailure {
+    /// Where to look next, for a failure that may come from what this machine lacks.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        let lacks = match self {
+            Self::Intercept(error, _) => !error.is_usage(),
+            Self::Lab(error) => !error.is_usage(),
+            Self::Kit(_) | Self::QemuBuild(_) | Self::Fetch(_) => true,
+            _ => false,
+        };
+        lacks.then_some("`vfio-user-ism doctor` says what this machine lacks")
+    }
+
+    /// Exit code of this failure.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Intercept(error, _) if error.is_usage() => USAGE,
+            Self::Intercept(_, cannot_run) => *cannot_run,
+            Self::Lab(error) if error.is_usage() => USAGE,
+            Self::View(error) if error.is_usage() => USAGE,
+            _ => CANNOT_START,
+        }
+    }
+}
+
+/// Carries out one of these commands.
+pub(crate) fn run(tool: Tool) -> Result<ExitCode, Failure> {
+    match tool {
+        Tool::Intercept(args) => intercept(&args),
+        Tool::Lab(args) => lab(&args),
+        Tool::Doctor(args) => {
+            let (text, all) = doctor::run(&args, lab::kit::is_kernel);
+            print(&text)?;
+            Ok(ExitCode::from(u8::from(!all)))
+        }
+        Tool::View(args) => {
+            vfio_user_ism_view::run(&args).map_err(ToolFailure::View)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Tool::Replay(args) => replay::replay(&args),
+        Tool::Qemu(args) => print(&qemu_zpci::run(&args).map_err(ToolFailure::Qemu)?),
+        Tool::Fetch(args) => fetch(&args),
+        Tool::WithParent { parent, words } => Err(Failure::System {
+            what: format!("cannot become {}", words[0].display()),
+            source: harness::become_program(parent, &words),
+        }),
+    }
+}
+
+fn own_path() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|source| Failure::System {
+        what: "cannot tell this program's own path".to_owned(),
+        source,
+    })
+}
+
+fn lab(args: &lab::Args) -> Result<ExitCode, Failure> {
+    lab::run(args, &own_path()?)
+        .map(ExitCode::from)
+        .map_err(|error| ToolFailure::Lab(Box::new(error)).into())
+}
+
+fn intercept(args: &intercept::Args) -> Result<ExitCode, Failure> {
+    let program = own_path()?;
+    match intercept::run(args, &program) {
+        Ok(intercept::Ending::Good) => Ok(ExitCode::SUCCESS),
+        Ok(intercept::Ending::NotGood) => Ok(ExitCode::from(VIOLATIONS)),
+        Err(error) => Err(ToolFailure::Intercept(Box::new(error), args.cannot_run_status).into()),
+    }
+}
+
+fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
+    logging::start(LogFormat::Text);
+    let failed = |error: debian_fetch::Error| ToolFailure::Fetch(error.to_string());
+    let unprintable = |error: serde_json::Error| ToolFailure::Fetch(error.to_string());
+    let cache = args.cache().map_err(failed)?;
+    if args.what == FetchWhat::List {
+        let listing = debian_fetch::list(args, &cache).map_err(failed)?;
+        return print(&listing.show(args.format).map_err(unprintable)?);
+    }
+    if args.source.is_some() && args.what != FetchWhat::QemuZpci {
+        let words = "fetch: --source is for qemu-zpci alone: `fetch qemu-zpci --source TREE`";
+        return Err(Failure::Usage(words.to_owned()));
+    }
+    let mut summary = debian_fetch::run(args, &cache).map_err(failed)?;
+    if args.what == FetchWhat::QemuZpci {
+        let part = qemu_zpci::build::part(&cache, args.source.as_deref());
+        summary.parts.push(part.map_err(ToolFailure::QemuBuild)?);
+    }
+    for series in args.lab_kernels() {
+        let part =
+            lab::kit::part(&cache, &KernelChoice::Debian(series)).map_err(ToolFailure::Kit)?;
+        summary.parts.push(part);
+    }
+    if args.what == FetchWhat::LabDebug {
+        // Of several series, each is built.
+        let chosen = args.kernel.iter().copied().map(Some);
+        let all: Vec<_> = if args.kernel.is_empty() {
+            vec![None]
+        } else {
+            chosen.collect()
+        };
+        for series in all {
+            let part = lab::kit::part(&cache, &KernelChoice::Debug(series));
+            summary.parts.push(part.map_err(ToolFailure::Kit)?);
+        }
+    }
+    print(&summary.show(args.format).map_err(unprintable)?)
+}
