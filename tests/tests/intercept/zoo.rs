@@ -2,7 +2,8 @@
 //!
 //! docs/zoo.md says for each what it is called and which case shows it. `ZOO_WRITE=1` writes the
 //! tables anew. Each kind of defect is a test, so that they can be run apart (`zoo::loads`) and
-//! side by side.
+//! side by side. A run takes a QEMU of its own, so a part of each kind runs: every third defect, and all
+//! with `VFIO_USER_ISM_ZOO=all`. The names and descriptions on the page are compared for all.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,8 @@ use vfio_user_ism_tests::program::{self, Ended};
 
 /// Runs without a report in a row that mean that there is none. On a busy machine QEMU may not start in time.
 const TRIES: usize = 3;
+/// One defect of so many runs.
+const PART: usize = 3;
 /// What the table says of a defect that no case shows.
 const UNSEEN: &str = "not seen";
 /// What it says of one with which no plan can be run.
@@ -199,33 +202,40 @@ fn write(kind: &str, rows: &[Row]) {
     std::fs::write(page(), new).unwrap();
 }
 
-/// Every defect of a kind is seen as the page says.
+/// Every defect of a kind is on the page, and those that run are seen as the page says.
 fn check(kind: &str) {
     let defects = &list()[kind];
+    let is_written = std::env::var_os("ZOO_WRITE").is_some();
+    let step = match std::env::var("VFIO_USER_ISM_ZOO").as_deref() {
+        _ if is_written => 1,
+        Ok("all") => 1,
+        Ok(other) => panic!("VFIO_USER_ISM_ZOO is {other:?}, expected `all`"),
+        Err(_) => PART,
+    };
     good();
     // The kinds run side by side, which is as much as a small machine can do.
-    let judged = defects.iter().map(|(name, what)| judge(name, what));
-    let found: Vec<_> = judged.collect();
-    if std::env::var_os("ZOO_WRITE").is_some() {
+    let judged = defects.iter().step_by(step);
+    let found: Vec<_> = judged.map(|(name, what)| judge(name, what)).collect();
+    if is_written {
         let rows: Vec<Row> = found.iter().map(|(_, row)| row.clone()).collect();
         return write(kind, &rows);
     }
     let text = std::fs::read_to_string(page()).unwrap();
     let documented = rows(&text, kind);
-    let names: Vec<_> = documented.iter().map(|row| &row[0]).collect();
+    let described = documented.iter().map(|row| (&row[0], &row[1]));
     assert!(
-        names.into_iter().eq(defects.iter().map(|(name, _)| name)),
+        described.eq(defects.iter().map(|(name, what)| (name, what))),
         "docs/zoo.md, {kind}"
     );
+    println!("{kind}: {} of {} defects ran", found.len(), defects.len());
     let unseen: BTreeSet<String> = rows(&text, "What no case shows")
         .into_iter()
         .map(|row| row[0].clone())
         .collect();
-    for (row, (bad, now)) in documented.iter().zip(&found) {
-        let [name, what, verdict, case] = &row[..] else {
+    for (row, (bad, now)) in documented.iter().step_by(step).zip(&found) {
+        let [name, _, verdict, case] = &row[..] else {
             panic!("{row:?}");
         };
-        assert_eq!(what, &now.what, "{name}");
         match verdict.as_str() {
             UNSEEN => assert_eq!(verdict, &now.verdict, "{name}"),
             NO_REPORT => assert_eq!(verdict, &now.verdict, "{name}: {}", now.case),
