@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Entry, Error};
+use debian_fetch::{Cache, Entry, Error, Machine, Qemu};
 use rustix::fs::statvfs;
 use serde_json::json;
 
@@ -102,6 +102,12 @@ fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding
             if let Some(entry) = whole.iter().find(|entry| entry.folder() == path) {
                 has_lab |= is_lab_guest(entry);
                 let bytes = entry.bytes_unpacked();
+                if is_of_another_version(cache, entry, is_lab_guest) {
+                    let words = "of another version of this program or of other suites";
+                    let text = format!("{name}: {words}; it is made again when it is needed");
+                    return Finding::new(Topic::Cache, "cache-entry", State::Note, text)
+                        .with(json!({ "name": name, "bytes": bytes }));
+                }
                 let text = format!("{name}: {}", size(bytes));
                 return Finding::new(Topic::Cache, "cache-entry", State::Good, text)
                     .with(json!({ "name": name, "bytes": bytes }));
@@ -120,6 +126,18 @@ fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding
         })
         .collect();
     (findings, has_lab)
+}
+
+/// Whether this version would not use a QEMU or a lab guest that is whole.
+fn is_of_another_version(
+    cache: &Cache,
+    entry: &Entry,
+    is_lab_guest: &dyn Fn(&Entry) -> bool,
+) -> bool {
+    match entry.name() {
+        "qemu-system" => Qemu::have(Machine::S390x, cache).is_none(),
+        name => name.starts_with("lab-linux-") && !is_lab_guest(entry),
+    }
 }
 
 /// A number of bytes for people.
@@ -156,8 +174,9 @@ mod tests {
         assert_eq!(findings[0].state, State::Note);
         assert!(findings[0].text.contains("incomplete"));
         fs::write(entry.join("root/modules/ism.ko"), [0; 100]).unwrap();
-        let (_, lab) = entries(&Cache::at(cache.path()), &|entry| entry.key() == "y");
+        let (findings, lab) = entries(&Cache::at(cache.path()), &|entry| entry.key() == "y");
         assert!(!lab, "one of another version");
+        assert_eq!(findings[0].state, State::Note);
     }
 
     #[test]

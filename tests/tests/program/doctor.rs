@@ -396,6 +396,14 @@ fn what_another_version_left_in_the_cache_does_not_count() {
     assert_eq!(told.only("qemu")["state"], "missing");
     contains(told.only("lab-guest"), "remedy", "fetch lab");
     assert_eq!(told.can_start(), [true, false, false]);
+    // They are not called good.
+    for name in ["qemu-system", "lab-linux-9"] {
+        let entries = told.all("cache-entry");
+        let entry = entries.iter().find(|one| one["details"]["name"] == name);
+        let entry = entry.unwrap_or_else(|| panic!("{name}: {:#}", told.report));
+        assert_eq!(entry["state"], "note", "{entry:#}");
+        contains(entry, "text", "of another version of this program");
+    }
     // The present ones do.
     let entry = machine.entry("qemu-system");
     machine.install(entry.join("bin").to_str().unwrap(), &Qemu::good());
