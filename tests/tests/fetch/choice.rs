@@ -62,6 +62,32 @@ fn the_newest_that_can_be_had_is_taken() {
     assert!(title.contains("7.2.13+deb14"), "{title}");
 }
 
+/// Two suites are in disorder on the same day: each pool lacks a file that its list names.
+#[test]
+fn pools_of_two_suites_each_lack_what_their_lists_name() {
+    let mut sid = split_kernel("7.2.13+deb14", "7.2.13-1");
+    sid.push(busybox("1:1.38.0-3"));
+    let older = split_kernel("7.2.11+deb13", "7.2.11-1~bpo13+1");
+    let bench = Bench::of(&[
+        trixie(),
+        Suite::new("sid", sid),
+        Suite::new("trixie-backports", older),
+    ]);
+    for file in ["linux-image-6.12.10", "linux-modules-7.2.13"] {
+        bench.archive.break_at(file, Fault::Status(404));
+    }
+    for (series, suite, release) in [
+        ("6.12", "trixie", "6.12.9+deb13"),
+        ("newest", "trixie-backports", "7.2.11+deb13"),
+    ] {
+        let ended = bench.run(&["guest", "--kernel", series, "--format", "json"]);
+        let (from, title) = ended.part();
+        assert_eq!(from, suite, "{series}");
+        assert!(title.contains(&format!("Linux {release}-s390x")), "{title}");
+        assert!(ended.stderr.contains("404"), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_series_that_there_is_not_is_told_with_where_it_was_looked_for() {
     let bench = with_new();
