@@ -134,7 +134,7 @@ fn is_of_another_version(
     entry: &Entry,
     is_lab_guest: &dyn Fn(&Entry) -> bool,
 ) -> bool {
-    match entry.name() {
+    match entry.name().as_str() {
         "qemu-system" => Qemu::have(Machine::S390x, cache).is_none(),
         name => name.starts_with("lab-linux-") && !is_lab_guest(entry),
     }
