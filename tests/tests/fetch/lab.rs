@@ -5,7 +5,7 @@ use vfio_user_ism_tests::debian_archive::{Dummy, Fault, NATIVE, Suite, compresse
 use crate::{Bench, Ended, busybox, noise};
 
 const MAKE: &str = "#!/bin/sh\nfor word; do case $word in M=*) m=${word#M=};; esac; done\n\
-    for name in ism smc smc_diag dibs; do printf 'x\\0depends=\\0' > $m/$name.ko; done\n";
+    for name in ism smc smc_diag dibs plant; do printf 'x\\0depends=\\0' > $m/$name.ko; done\n";
 const BROKEN_MAKE: &str = "#!/bin/sh\necho ism_drv.c:1: no such header >&2\nexit 2\n";
 const GCC: &str =
     "#!/bin/sh\nwhile [ $# -gt 1 ]; do [ \"$1\" = -o ] && echo tool > \"$2\"; shift; done\n";
