@@ -53,6 +53,9 @@ pub enum Error {
     /// The plugin is not where it should be.
     #[error(transparent)]
     NoPlugin(#[from] NoPlugin),
+    /// The plugin did not list its defects.
+    #[error("the plugin did not list its defects: {0}")]
+    NoList(String),
     /// The plugin's records.
     #[error(transparent)]
     Observed(#[from] ObservedError),

@@ -1,9 +1,8 @@
-//! The plugin, as a run uses it: to forward instructions, to record them, or to list its defects.
+//! The plugin, as a run uses it: to forward instructions, or to record them.
 
 use crate::args::Args;
 use crate::error::Error;
 use crate::plan::fid;
-use crate::qemu;
 use crate::server::Server;
 use harness::{Plugin, Task};
 use std::path::Path;
@@ -30,32 +29,4 @@ pub(crate) fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -
         forward,
         defect: args.defect.clone(),
     }
-}
-
-/// The plugin's own list of its deliberate defects. Only QEMU can load the plugin and ask it.
-///
-/// # Errors
-/// See [`Error`].
-pub(crate) fn defects(args: &Args, program: &Path) -> Result<String, Error> {
-    let plugin = find_plugin(args, program)?;
-    let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
-    let output = std::process::Command::new(&qemu.path)
-        .arg("-plugin")
-        .arg(plugin.argument(&Task {
-            defect: Some("list".to_owned()),
-            ..Task::default()
-        }))
-        .output()
-        .map_err(|source| Error::File {
-            path: qemu.path.clone(),
-            source,
-        })?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut list = String::new();
-    // QEMU's own last words are that it could not load the plugin.
-    for line in said.lines().filter(|line| !line.starts_with("qemu-")) {
-        list.push_str(line.trim_start_matches("vfio-user-ism-plugin: "));
-        list.push('\n');
-    }
-    Ok(list)
 }

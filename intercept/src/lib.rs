@@ -19,6 +19,7 @@ mod align;
 mod args;
 mod attribute;
 mod baseline;
+mod defects;
 mod error;
 pub mod events;
 pub mod expect;

@@ -2,10 +2,10 @@
 
 use crate::args::{Args, FailOn, Format};
 use crate::baseline::{Baseline, Baselines, Comparison};
+use crate::defects;
 use crate::error::Error;
 use crate::expect::Model;
 use crate::folder::Folder;
-use crate::forwarding;
 use crate::plan::Plan;
 use crate::profile::Profile;
 use crate::recording::Recording;
@@ -16,9 +16,6 @@ use crate::{qemu, verdict};
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-
-/// Value of `--break` that asks for the list.
-const LIST_DEFECTS: &str = "list";
 
 /// How a run went that came to a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +43,8 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
         })?;
         return Ok(Ending::Good);
     }
-    if args.defect.as_deref() == Some(LIST_DEFECTS) {
-        print(&forwarding::defects(args, program)?)?;
+    if args.defect.as_deref() == Some(defects::LIST) {
+        print(&defects::list(args, program)?)?;
         return Ok(Ending::Good);
     }
     let baseline = match &args.baseline {

@@ -124,9 +124,9 @@ pub(crate) enum ArgsError {
     /// A defect that does not exist.
     #[error("argument {argument:?}: {problem}")]
     NoDefect { argument: String, problem: String },
-    /// The list of defects was asked for.
-    #[error("{0}")]
-    List(String),
+    /// The list of defects was asked for: in this file, or in words.
+    #[error("{}", defects::list())]
+    List(Option<PathBuf>),
     /// A defect of nothing.
     #[error("break=NAME breaks what forward=SOCKET does, and no forward=SOCKET is given")]
     BreakAlone,
@@ -159,6 +159,7 @@ impl Args {
     ) -> Result<Self, ArgsError> {
         let mut args = Self::default();
         let (mut clp, mut moves) = (None, None);
+        let mut list = false;
         for argument in arguments {
             let (name, value) = argument
                 .split_once('=')
@@ -198,7 +199,7 @@ impl Args {
                         _ => return Err(ArgsError::NoRing(argument.to_owned())),
                     });
                 }
-                "break" if value == "list" => return Err(ArgsError::List(defects::list())),
+                "break" if value == "list" => list = true,
                 "break" if args.broken.is_some() => return Err(ArgsError::Repeated("break")),
                 "break" => {
                     let defect = Break::parse(value).map_err(|problem| ArgsError::NoDefect {
@@ -209,6 +210,9 @@ impl Args {
                 }
                 _ => return Err(ArgsError::Unknown(name.to_owned())),
             }
+        }
+        if list {
+            return Err(ArgsError::List(args.out));
         }
         args.clp = clp.unwrap_or_default();
         if moves.is_some() && args.forwards.is_empty() {

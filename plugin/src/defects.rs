@@ -27,6 +27,7 @@ pub(crate) mod stop;
 pub(crate) mod stores;
 
 use hook::Defect;
+use serde_json::json;
 use stop::Stop;
 
 /// The value of `break=`.
@@ -68,6 +69,19 @@ pub(crate) fn list() -> String {
     text
 }
 
+/// The same as JSON, for programs: `places`, the defects that stop QEMU, in words, and `defects`, each
+/// with its kind.
+#[must_use]
+pub(crate) fn list_as_json() -> String {
+    let each = KINDS.iter().flat_map(|(kind, defects)| {
+        let one =
+            move |defect: &Defect| json!({"kind": kind, "name": defect.name, "what": defect.what});
+        defects.iter().map(one)
+    });
+    let defects: Vec<_> = each.collect();
+    json!({"schema_version": 1, "places": stop::HELP, "defects": defects}).to_string()
+}
+
 impl Break {
     /// Parses the value of `break=`.
     ///
@@ -103,5 +117,20 @@ mod tests {
             assert_eq!(Break::parse(defect.name), Ok(Break::Defect(defect)));
         }
         assert!(names.len() >= 60, "{}", names.len());
+    }
+
+    #[test]
+    fn the_list_as_json_has_each_defect_with_its_kind() {
+        let listed: serde_json::Value = serde_json::from_str(&list_as_json()).unwrap();
+        assert_eq!(listed["schema_version"], 1);
+        assert_eq!(listed["places"], stop::HELP);
+        let defects = listed["defects"].as_array().unwrap();
+        let all: usize = KINDS.iter().map(|(_, defects)| defects.len()).sum();
+        assert_eq!(defects.len(), all);
+        let first = &operands::DEFECTS[0];
+        assert_eq!(
+            defects[0],
+            json!({"kind": "operands", "name": first.name, "what": first.what})
+        );
     }
 }

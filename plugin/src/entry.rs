@@ -8,7 +8,8 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use crate::args::{Args, RING};
+use crate::args::{Args, ArgsError, RING};
+use crate::defects;
 use crate::ffi::{API_VERSION, Api, Info};
 use crate::forward::Forwarder;
 use crate::journal::Journal;
@@ -60,8 +61,13 @@ pub unsafe extern "C" fn qemu_plugin_install(
 
 fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String> {
     info.check().map_err(|error| error.to_string())?;
-    let args =
-        Args::parse(arguments.iter().map(String::as_str)).map_err(|error| error.to_string())?;
+    let args = Args::parse(arguments.iter().map(String::as_str)).map_err(|error| match error {
+        ArgsError::List(Some(path)) => match std::fs::write(&path, defects::list_as_json()) {
+            Ok(()) => format!("the defects are listed in {}", path.display()),
+            Err(error) => format!("cannot write {}: {error}", path.display()),
+        },
+        error => error.to_string(),
+    })?;
     let qemu = Qemu::new(Api::resolve().map_err(|error| error.to_string())?);
     let callbacks = CodeCallbacks {
         issue: on_issue,
