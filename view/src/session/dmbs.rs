@@ -8,7 +8,7 @@ use super::row::{NO_LANE, Row};
 use crate::decode::be;
 use crate::decode::cdc::{self, Cdc, Cursor};
 
-/// How full a ring was after a line.
+/// The fill of a ring after a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fill {
     /// Number of the line.
@@ -34,7 +34,7 @@ pub(crate) struct Dmb {
     pub since: u64,
     /// Microseconds of its end.
     pub until: Option<u64>,
-    /// How full its ring was, over time.
+    /// The fill of its ring over time.
     pub fills: Vec<Fill>,
     /// Most bytes that its ring held.
     pub fullest: u32,
@@ -55,7 +55,7 @@ impl Dmb {
 #[derive(Debug, Default)]
 pub(crate) struct Dmbs {
     all: Vec<Dmb>,
-    /// Which one has a token of a file's fabric now. The owner's lane tells the file.
+    /// The DMB that has a token of a file's fabric now. The owner's lane tells the file.
     now: HashMap<(usize, u64), usize>,
     /// The file of every lane.
     files: Vec<usize>,

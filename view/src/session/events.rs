@@ -1,60 +1,19 @@
-//! One line as one row.
+//! One event of the server as one row.
 
 use ism::DataAddress;
 use zpci_region::rule::catalogue::Rule;
 
 use super::lanes::LaneKind;
 use super::row::{Fields, Kind, NO_LANE, Row};
+use super::text::{DATA_BAR, bytes, place};
 use super::whole::Session;
 use crate::decode::{self, cdc::Cdc, command, hex, queue};
 use crate::error::Error;
-use crate::input::{Event, Insn, Line};
-
-/// Bytes that are shown of a run.
-const SHOWN: usize = 64;
-/// The BAR of the data space.
-const DATA_BAR: u8 = 0;
-
-fn row(at: u32, time: u64, kind: Kind, from: u8, to: u8, label: String) -> Row {
-    Row {
-        at,
-        count: 1,
-        time,
-        until: time,
-        kind,
-        from,
-        to,
-        dmb: 0,
-        rule: 0,
-        failed: false,
-        bytes: 0,
-        label,
-        fields: Vec::new(),
-    }
-}
+use crate::input::{Event, Line};
 
 fn named(fields: decode::Fields) -> Fields {
     let own = |(name, value): (&'static str, String)| (name.into(), value);
     fields.into_iter().map(own).collect()
-}
-
-fn bytes(bytes: &[u8]) -> String {
-    let shown = const_hex::encode(&bytes[..bytes.len().min(SHOWN)]);
-    match bytes.len() {
-        0..=SHOWN => shown,
-        len => format!("{shown}… ({len} bytes)"),
-    }
-}
-
-/// The memory at the address of an access.
-fn place(pcias: u8, offset: u64) -> String {
-    if pcias == DATA_BAR {
-        let address = DataAddress::decode(offset);
-        let signal = if address.signal { ", signal" } else { "" };
-        format!("token {:#x} + {:#x}{signal}", address.token, address.offset)
-    } else {
-        format!("BAR {pcias} + {offset:#x}")
-    }
 }
 
 pub(super) fn event(
@@ -76,7 +35,7 @@ pub(super) fn event(
             "device"
         }
     };
-    let make = |kind, from, to, label| row(at, time, kind, from, to, label);
+    let make = |kind, from, to, label| Row::of(at, time, kind, from, to, label);
     let mut row = match &line.event {
         Event::Connected { pid, channel } => {
             let pid = pid.map_or(String::new(), |pid| format!(" (process {pid})"));
@@ -371,59 +330,4 @@ fn access_fields(
         fields.push(("address".into(), place(pcias, offset)));
     }
     fields
-}
-
-pub(super) fn insn(
-    session: &mut Session,
-    file: usize,
-    at: u32,
-    time: u64,
-    insn: &Insn,
-) -> Result<Row, Error> {
-    let own = session
-        .lanes
-        .get(file, LaneKind::Guest, &format!("guest {file}"))?;
-    let ending = match (&insn.exception, insn.cc) {
-        (Some(exception), _) => format!("{} exception", exception.name),
-        (None, Some(cc)) => format!("cc {cc}"),
-        (None, None) => insn.outcome.clone(),
-    };
-    let target = match (insn.pcias, insn.offset) {
-        (Some(pcias), Some(offset)) => format!(" {}", place(pcias, offset)),
-        _ => String::new(),
-    };
-    let label = format!("{}{target} → {ending}", insn.insn.to_uppercase());
-    let mut row = row(at, time, Kind::Instruction, own, NO_LANE, label);
-    row.failed = insn.exception.is_some() || insn.cc.is_some_and(|cc| cc != 0);
-    let mut add = |name: &'static str, value: Option<String>| {
-        row.fields.extend(value.map(|value| (name.into(), value)));
-    };
-    add("vcpu", Some(insn.vcpu.to_string()));
-    add("length", insn.length.map(|length| length.to_string()));
-    add("bytes", insn.bytes.as_ref().map(|data| bytes(&data.0)));
-    add("value", insn.value.map(hex));
-    add("outcome", Some(insn.outcome.clone()));
-    add("cc", insn.cc.map(|cc| cc.to_string()));
-    add("status", insn.status.map(|status| status.to_string()));
-    add("exception", insn.exception.as_ref().map(|e| e.name.clone()));
-    add("forwarded", Some(insn.forwarded.to_string()));
-    add("instruction", Some(insn.seq.to_string()));
-    Ok(row)
-}
-
-pub(super) fn problem(
-    session: &mut Session,
-    file: usize,
-    at: u32,
-    time: u64,
-    message: &str,
-) -> Result<Row, Error> {
-    let own = session
-        .lanes
-        .get(file, LaneKind::Guest, &format!("guest {file}"))?;
-    let row = row(at, time, Kind::Note, own, NO_LANE, message.to_owned());
-    Ok(Row {
-        failed: true,
-        ..row
-    })
 }

@@ -7,9 +7,11 @@
 mod acts;
 mod dmbs;
 mod events;
+mod instructions;
 mod lanes;
 mod row;
 mod story;
+mod text;
 mod whole;
 
 pub(crate) use dmbs::Dmb;
@@ -63,8 +65,8 @@ impl Session {
     fn row(&mut self, file: usize, at: u32, time: u64, item: &Item) -> Result<Row, Error> {
         match item {
             Item::Event(line) => events::event(self, file, at, time, line),
-            Item::Insn(insn) => events::insn(self, file, at, time, insn),
-            Item::Problem(message) => events::problem(self, file, at, time, message),
+            Item::Insn(insn) => instructions::insn(self, file, at, time, insn),
+            Item::Problem(message) => instructions::problem(self, file, at, time, message),
         }
     }
 

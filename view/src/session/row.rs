@@ -74,3 +74,24 @@ pub(crate) struct Row {
     /// More of it.
     pub fields: Fields,
 }
+
+impl Row {
+    /// The row of one line.
+    pub(super) fn of(at: u32, time: u64, kind: Kind, from: u8, to: u8, label: String) -> Self {
+        Self {
+            at,
+            count: 1,
+            time,
+            until: time,
+            kind,
+            from,
+            to,
+            dmb: 0,
+            rule: 0,
+            failed: false,
+            bytes: 0,
+            label,
+            fields: Vec::new(),
+        }
+    }
+}
