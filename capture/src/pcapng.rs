@@ -21,7 +21,7 @@ const EPB_FLAGS: u16 = 2;
 /// Timestamps are nanoseconds: 10 to the power of -9.
 const NANOSECONDS: u8 = 9;
 
-/// Which way a packet went, as `epb_flags` says it from the server's side.
+/// The direction of a packet, as `epb_flags` says it from the server's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// It was received.
@@ -177,7 +177,7 @@ pub enum ReadError {
     /// A block makes no sense.
     #[error("block at byte {at}: {what}")]
     Block {
-        /// Where the block begins.
+        /// The place where the block begins.
         at: u64,
         /// The fault, and the expected value.
         what: String,

@@ -14,7 +14,7 @@ use crate::run::Failure;
 /// The file that holds the QEMU plugin.
 pub(crate) const PLUGIN: &str = "libvfio_user_ism_plugin.so";
 
-/// Where readiness is told.
+/// The output that tells readiness.
 pub(crate) enum Ready {
     /// Standard output.
     Stdout,

@@ -12,7 +12,7 @@ use vfio_user_ism_server::control;
 
 use crate::run::{Failure, VIOLATIONS, pretty, print};
 
-/// How long the server may take to answer.
+/// The time that the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Flags of `ctl`.

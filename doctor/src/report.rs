@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The version of the program. The plugin must have the same.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How good a finding is.
+/// The grade of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -38,7 +38,7 @@ pub struct Finding {
     pub topic: Topic,
     /// The thing, as a name for machines: `qemu`, `landlock`, `cache-entry` and so on.
     pub check: &'static str,
-    /// How good it is.
+    /// Its grade.
     pub state: State,
     /// The finding, in one line.
     pub text: String,
@@ -86,7 +86,7 @@ pub struct Use {
     pub name: &'static str,
     /// Whether it can start with what is here.
     pub possible: bool,
-    /// Why not, in one line; empty if it can.
+    /// The reason, in one line; empty if it can.
     pub lacks: Vec<String>,
 }
 

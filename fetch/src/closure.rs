@@ -1,6 +1,6 @@
 //! The packages to take from a suite.
 
-/// How far to follow a package's dependencies.
+/// The depth to which a package's dependencies are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closure {
     /// The named packages and nothing else.

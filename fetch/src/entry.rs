@@ -54,7 +54,7 @@ impl Entry {
         &self.folder
     }
 
-    /// Where the packages were unpacked: paths below it are as in Debian, without a leading `/`.
+    /// The place where the packages were unpacked: paths below it are as in Debian, without a leading `/`.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         root(&self.folder)
@@ -151,7 +151,7 @@ impl Entry {
         Ok(stamp.entry(folder, true))
     }
 
-    /// When it was sealed.
+    /// The time when it was sealed.
     pub(crate) fn made(&self) -> Option<SystemTime> {
         fs::metadata(self.folder.join(STAMP)).ok()?.modified().ok()
     }
@@ -177,7 +177,7 @@ impl Stamp {
     }
 }
 
-/// Where packages are unpacked inside an entry's folder.
+/// The place where packages are unpacked inside an entry's folder.
 pub(crate) fn root(folder: &Path) -> PathBuf {
     folder.join("root")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::version::Version;
 
-/// Why a part could not be had.
+/// The reason why a part could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No environment variable says where a cache may be.
@@ -72,9 +72,9 @@ pub enum Error {
     QemuUnsuitable {
         /// The program.
         path: PathBuf,
-        /// Who named it: an argument or an environment variable.
+        /// The argument or the environment variable that named it.
         named_by: &'static str,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// A suite's package lists cannot be had, or do not match what Debian signed.
@@ -82,7 +82,7 @@ pub enum Error {
     Lists {
         /// The suite.
         suite: String,
-        /// Why not.
+        /// The reason.
         words: String,
     },
     /// A package, or one that it needs, cannot be had.
@@ -93,7 +93,7 @@ pub enum Error {
     Unpack {
         /// Its name and version.
         package: String,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// Every place where something can come from was tried.

@@ -12,7 +12,7 @@ use crate::workshop::{Fault, Wanted, Workshop, first_names};
 pub const GUEST_ARCH: &str = "s390x";
 /// A static busybox.
 pub const BUSYBOX: &str = "busybox-static";
-/// How many versions of a kernel are tried of one suite.
+/// The number of versions of a kernel that are tried in one suite.
 const VERSIONS: usize = 3;
 
 /// A kernel that a list names.

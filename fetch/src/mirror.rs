@@ -1,4 +1,4 @@
-//! Which Debian mirror to use: the one that is named, or that this machine's apt sources name. The
+//! The Debian mirror to use: the one that is named, or one of this machine's apt sources. The
 //! sources are read as files (source: sources.list(5)); apt need not be there.
 
 use std::fs;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::host::{self, Platform};
 use crate::wrapper;
 
-/// Where a root has its libraries: in `usr/`, and in older suites beside it.
+/// The place where a root has its libraries: in `usr/`, and in older suites beside it.
 const PLACES: [&str; 2] = ["usr/lib", "lib"];
 /// Added to a program's name when a script takes its place.
 const SUFFIX: &str = ".elf";

@@ -58,7 +58,7 @@ impl Progress {
     }
 }
 
-/// When the bar moved last, and to where.
+/// The time when the bar moved last, and to where.
 struct Moved {
     position: u64,
     at: Instant,

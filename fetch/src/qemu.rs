@@ -1,4 +1,4 @@
-//! Which QEMU to run.
+//! The QEMU to run.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const ENTRY: &str = "qemu-system";
 const KEY: &str = "recipe 1";
 /// The packages; both have the same version.
 pub(crate) const PACKAGES: [&str; 2] = ["qemu-system-s390x", "qemu-system-x86"];
-/// How many versions of one suite are tried.
+/// The number of versions that are tried in one suite.
 const VERSIONS: usize = 3;
 const DEVICE: &str = "vfio-user-pci";
 /// The folder with the scripts that start it.
@@ -57,7 +57,7 @@ impl Machine {
     }
 }
 
-/// Why this QEMU was taken.
+/// The reason why this QEMU was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// It was named by an argument.
@@ -77,7 +77,7 @@ pub struct Qemu {
     pub program: PathBuf,
     /// Its version.
     pub version: Version,
-    /// Why it was taken.
+    /// The reason why it was taken.
     pub origin: Origin,
 }
 

@@ -20,11 +20,11 @@ pub struct Part {
     pub title: String,
     /// The files to use.
     pub files: Vec<PathBuf>,
-    /// Where it came from.
+    /// The place where it came from.
     pub source: Source,
 }
 
-/// Where a part came from.
+/// The place where a part came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {

@@ -26,7 +26,7 @@ const CLEARED: [&str; 12] = [
     "MAKELEVEL",
     "GCC_EXEC_PREFIX",
 ];
-/// How many lines of a log an error shows.
+/// The number of lines of a log that an error shows.
 const TAIL: usize = 25;
 
 /// A series of build steps.
@@ -151,7 +151,7 @@ impl<'a> Steps<'a> {
         })
     }
 
-    /// Where `program` is: among the programs to use, else on `PATH`.
+    /// The place where `program` is: among the programs to use, else on `PATH`.
     fn program(&self, program: &str) -> PathBuf {
         let own = self.programs.as_ref().map(|folder| folder.join(program));
         own.filter(|path| path.exists())
@@ -210,7 +210,7 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// How far ninja is: it begins each line with `[DONE/ALL] `.
+/// The progress of ninja, which begins each line with `[DONE/ALL] `.
 fn of_ninja(line: &[u8]) -> Option<(u64, u64)> {
     let line = std::str::from_utf8(line).ok()?.strip_prefix('[')?;
     let (done, all) = line.split_once("] ")?.0.split_once('/')?;

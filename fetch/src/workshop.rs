@@ -1,4 +1,4 @@
-//! Where something is built out of packages, from the first candidate that works.
+//! A workshop builds something out of packages, from the first candidate that works.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
@@ -17,7 +17,7 @@ use crate::size;
 use crate::suites::For;
 use crate::version::Version;
 
-/// Why an attempt with a candidate failed.
+/// The reason why an attempt with a candidate failed.
 pub trait Fault: Display + From<Error> {
     /// Whether the fault is this machine's, so that no other candidate would do better.
     fn is_local(&self) -> bool;

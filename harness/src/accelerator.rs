@@ -27,7 +27,7 @@ pub enum Accelerator {
     Tcg,
 }
 
-/// Why KVM cannot execute the guest.
+/// The reason why KVM cannot execute the guest.
 #[derive(Debug, Error)]
 pub enum AccelError {
     /// A flag needs the plugin.
@@ -47,7 +47,7 @@ pub enum AccelError {
         path: PathBuf,
         /// The remedy, as a sentence for the user.
         remedy: &'static str,
-        /// Why it cannot be opened.
+        /// The reason why it cannot be opened.
         source: io::Error,
     },
 }

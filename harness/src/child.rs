@@ -66,7 +66,7 @@ impl Child {
         self.process().id()
     }
 
-    /// How the child ended. `None` while it runs.
+    /// The way in which the child ended. `None` while it runs.
     pub fn ended(&self) -> Option<ExitStatus> {
         self.process().try_wait().ok().flatten()
     }

@@ -15,7 +15,7 @@ use crate::with_parent::command;
 /// The longest time that the server may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why there is no server.
+/// The reason why there is no server.
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The program cannot be started.

@@ -1,11 +1,11 @@
-//! Which of the device's pieces belong to which batch of cases: the fences tell.
+//! Gives the device's pieces to batches of cases: the fences tell.
 
 use crate::plan::FENCE_OFFSET;
 use crate::recording::{Access, Piece, Recording, Span};
 use std::ops::Range;
 use thiserror::Error;
 
-/// Why pieces cannot be told apart.
+/// The reason why pieces cannot be told apart.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "the device saw {seen} of the {expected} fences (4-byte loads of config offset {FENCE_OFFSET:#x}), so its accesses cannot \

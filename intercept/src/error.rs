@@ -1,4 +1,4 @@
-//! Why there is no report.
+//! The reason why there is no report.
 
 use crate::attribute::FenceError;
 use crate::baseline::BaselineError;
@@ -14,7 +14,7 @@ use harness::{NoPlugin, ServerError};
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why there is no report. [`Error::is_usage`] tells a mistake of the user from trouble with the run.
+/// The reason why there is no report. [`Error::is_usage`] tells a mistake of the user from trouble with the run.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The plan.
@@ -80,9 +80,9 @@ pub enum Error {
     /// A file or folder of the run.
     #[error("{}", path.display())]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// JUnit.

@@ -11,7 +11,7 @@ use thiserror::Error;
 /// The version of the event format that this crate reads.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Why the event file cannot be read.
+/// The reason why the event file cannot be read.
 #[derive(Debug, Error)]
 pub enum EventsError {
     /// The file cannot be read.
@@ -19,7 +19,7 @@ pub enum EventsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A line is not what was expected.

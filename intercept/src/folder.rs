@@ -1,4 +1,4 @@
-//! Where the files of a run lie: a folder that the user named, or one that goes unless the run fails.
+//! The folder of a run's files: one that the user named, or one that goes unless the run fails.
 
 use crate::error::Error;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl Folder {
         })
     }
 
-    /// Where it is.
+    /// Its place.
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         match self {
@@ -74,7 +74,7 @@ impl Folder {
     }
 }
 
-/// Where programs keep logs of a user (XDG Base Directory Specification).
+/// The place where programs keep logs of a user (XDG Base Directory Specification).
 fn state_folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let state = set("XDG_STATE_HOME")

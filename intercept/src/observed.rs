@@ -21,14 +21,14 @@ const QUERY_FUNCTION: u64 = 3;
 const QUERY_GROUP: u64 = 4;
 const SET_FUNCTION: u64 = 5;
 
-/// Why the records cannot be read.
+/// The reason why the records cannot be read.
 #[derive(Debug, Error)]
 pub enum ObservedError {
     /// The file cannot be read.
     #[error("plugin records {}", path.display())]
     Read {
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A line is not what was expected.

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why a profile cannot be used.
+/// The reason why a profile cannot be used.
 #[derive(Debug, Error)]
 pub enum ProfileError {
     /// The file cannot be read.
     #[error("profile {}", path.display())]
     Read {
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is not JSON of the expected form.
@@ -27,7 +27,7 @@ pub enum ProfileError {
     #[error("profile {}: at functions: has {count} entries, the probe needs exactly one", path.display())]
     Functions {
         path: PathBuf,
-        /// How many there are.
+        /// The number of them.
         count: usize,
     },
 }

@@ -21,7 +21,7 @@ fn is_zero(value: &u8) -> bool {
     *value == 0
 }
 
-/// Where a run took place.
+/// The place where a run took place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Environment {
@@ -38,7 +38,7 @@ pub struct Environment {
     pub binary: Option<Binary>,
 }
 
-/// Which program it was.
+/// The program that it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Binary {
@@ -53,7 +53,7 @@ pub struct Binary {
     pub build_id: Option<String>,
 }
 
-/// How long things took; the only part that differs between two equal runs.
+/// The time that things took; the only part that differs between two equal runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Times {
@@ -61,7 +61,7 @@ pub struct Times {
     pub started: u64,
     /// From starting QEMU to the last result, in milliseconds.
     pub guest_ms: u64,
-    /// How long each case took, in microseconds, as the server saw it.
+    /// The time that each case took, in microseconds, as the server saw it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases_us: Vec<u64>,
 }
@@ -72,7 +72,7 @@ pub struct Times {
 pub struct SetupOutcome {
     /// The purpose of the step.
     pub name: String,
-    /// How it went.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
@@ -83,9 +83,9 @@ pub struct SetupOutcome {
 pub struct Start {
     /// Index of the first case that it was to execute.
     pub begin: usize,
-    /// How many of the recording's pieces came during it.
+    /// The number of the recording's pieces that came during it.
     pub pieces: usize,
-    /// Where and how QEMU stopped; `None` if the plan was done.
+    /// The place and the way in which QEMU stopped; `None` if the plan was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<(Place, Stop)>,
 }
@@ -110,9 +110,9 @@ pub struct Recording {
     /// The executor of the instructions.
     #[serde(default)]
     pub source: Source,
-    /// Where it took place.
+    /// The place of the run.
     pub environment: Environment,
-    /// When.
+    /// When the run took place.
     pub times: Times,
     /// The plan.
     pub plan: Plan,
@@ -150,11 +150,11 @@ pub struct Span<'a> {
     pub cases: std::ops::Range<usize>,
     /// Indices of the recording's pieces.
     pub pieces: std::ops::Range<usize>,
-    /// Where and how QEMU stopped, if it did.
+    /// The place and the way in which QEMU stopped, if it did.
     pub stopped: Option<&'a (Place, Stop)>,
 }
 
-/// Why a recording cannot be read or written.
+/// The reason why a recording cannot be read or written.
 #[derive(Debug, Error)]
 pub enum RecordingError {
     /// The file cannot be read or written.
@@ -162,7 +162,7 @@ pub enum RecordingError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is no recording.
@@ -206,7 +206,7 @@ impl Recording {
             .collect()
     }
 
-    /// How QEMU stopped at the case `index`, if it did.
+    /// The way in which QEMU stopped at the case `index`, if it did.
     #[must_use]
     pub fn stop_at(&self, index: usize) -> Option<&Stop> {
         self.starts

@@ -17,7 +17,7 @@ use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-/// How a run went that came to a report.
+/// The outcome of a run that came to a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// Everything is as it should be, or as the baseline says: exit code 0.

@@ -7,7 +7,7 @@ use crate::verdict::Verdict;
 use thiserror::Error;
 use wildmatch::WildMatch;
 
-/// Why a selection cannot be used.
+/// The reason why a selection cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SelectError {
     /// A selector that chooses nothing.
@@ -15,7 +15,7 @@ pub enum SelectError {
         "{flag} {selector:?} matches no case, group or verdict of plan {plan}; --list shows the cases"
     )]
     NoMatch {
-        /// Where it stands.
+        /// The place where it stands.
         flag: &'static str,
         selector: String,
         plan: String,

@@ -37,7 +37,7 @@ pub(crate) struct Setting<'a> {
     /// The accelerator that QEMU uses.
     pub accelerator: Accelerator,
     pub profile: &'a Profile,
-    /// Where files of the run go.
+    /// The place where files of the run go.
     pub folder: &'a Path,
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The function, by whatever way a well-behaved client reaches it.
 pub trait Function {
-    /// Why the function cannot be reached any more.
+    /// The reason why the function cannot be reached any more.
     type Error;
 
     /// Stores `seen.bytes` in one access; false if the function refused it.

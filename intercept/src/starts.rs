@@ -22,7 +22,7 @@ const ISM: (u16, u16) = (0x1014, 0x04ed);
 /// Most crashes of one plan that gdb is asked about.
 const BACKTRACES: usize = 8;
 
-/// How long gdb may take for one crash; it reads QEMU's symbols first.
+/// The time that gdb may take for one crash; it reads QEMU's symbols first.
 const DEBUGGING: Duration = Duration::from_secs(30);
 
 /// The inputs that all starts of one plan share.
@@ -226,7 +226,7 @@ impl Starts<'_> {
         Ok(servers)
     }
 
-    /// Where and how QEMU stopped, if it stopped while records ran.
+    /// The place and the way in which QEMU stopped, if it stopped while records ran.
     fn stopped(&self, one: &One) -> Result<Option<(Place, Stop)>, Error> {
         let place = || {
             let record = usize::try_from(one.results.progress).unwrap_or(usize::MAX);
@@ -344,7 +344,7 @@ fn abilities(args: &Args, accelerator: Accelerator) -> Abilities {
     }
 }
 
-/// How long each case took: from its fence to the next one, shared evenly by cases between the same fences.
+/// The time that each case took: from its fence to the next one, shared evenly by cases between the same fences.
 fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
     let mut fences = one
         .pieces

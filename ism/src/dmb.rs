@@ -10,7 +10,7 @@ use crate::layout::DMB_MAX_LEN;
 /// One registered direct memory buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dmb {
-    /// Whose memory it is.
+    /// The function that owns the memory.
     pub owner: FunctionId,
     /// GID of the only function that may write into it.
     pub rgid: u64,

@@ -8,7 +8,7 @@ use crate::id::FunctionId;
 /// A command that was carried out or answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandRecord<'a> {
-    /// Who issued it.
+    /// The function that issued it.
     pub function: FunctionId,
     /// Command code.
     pub code: u32,
@@ -26,9 +26,9 @@ pub struct CommandRecord<'a> {
 /// A store into a DMB that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MoveRecord {
-    /// Who wrote.
+    /// The function that wrote.
     pub function: FunctionId,
-    /// Whose memory it is.
+    /// The function that owns the memory.
     pub owner: FunctionId,
     /// Token of the DMB.
     pub token: u64,
@@ -47,9 +47,9 @@ pub struct MoveRecord {
 /// An event for a function's event queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventRecord {
-    /// Who caused it.
+    /// The function that caused it.
     pub from: FunctionId,
-    /// Whose queue it is for.
+    /// The function whose queue it is for.
     pub to: FunctionId,
     /// 0 buffer, 1 device, 2 software.
     pub event_type: u32,

@@ -59,7 +59,7 @@ impl Turn<'_> {
         }
     }
 
-    /// How often an interrupt that is due is raised now.
+    /// The number of times that an interrupt which is due is raised now.
     fn interrupts(&mut self, to: FunctionId) -> u32 {
         let chance = Chance::at(Site::Interrupt, to, Some(self.id));
         match self.fault(&chance) {

@@ -1,4 +1,4 @@
-//! Why there is no lab, or no more.
+//! The reason why there is no lab, or no more.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::kit::KitError;
 
-/// Why the lab ends without having done its work. [`Error::is_usage`] tells a mistake of the user
+/// The reason why the lab ends without having done its work. [`Error::is_usage`] tells a mistake of the user
 /// from trouble with the run.
 #[derive(Debug, ThisError)]
 pub enum Error {
@@ -41,7 +41,7 @@ pub enum Error {
         what: String,
         /// The program.
         program: OsString,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// The server ended.
@@ -75,7 +75,7 @@ pub enum Error {
         action: &'static str,
         /// On what.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// Anything else of the system.
@@ -83,7 +83,7 @@ pub enum Error {
     System {
         /// The attempted action.
         what: &'static str,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Where the files of a run lie.
+//! The folder of a run's files.
 
 use std::path::{Path, PathBuf};
 

@@ -19,7 +19,7 @@ use crate::qemu::{CommandLine, Function};
 use crate::qmp::{Qmp, QmpError};
 use crate::say::say;
 
-/// How long QEMU may take to end.
+/// The time that QEMU may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two lines about a guest that boots.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub struct Recipe {
     pub memory: u32,
     /// Processors of each guest.
     pub processors: u32,
-    /// How many guests there are.
+    /// The number of guests.
     pub guests: usize,
     /// More for the kernel's command line.
     pub append: Option<String>,
@@ -63,7 +63,7 @@ pub struct Wiring {
 pub struct Guest {
     /// Its number.
     pub number: usize,
-    /// How many functions it was started with.
+    /// The number of functions that it was started with.
     pub functions: usize,
     /// Its console.
     pub console: Console,

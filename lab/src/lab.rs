@@ -19,9 +19,9 @@ use crate::setup::Setup;
 use crate::switch::Switch;
 use crate::{control, profile};
 
-/// How long the server may take to write a report.
+/// The time that the server may take to write a report.
 const REPORT: Duration = Duration::from_secs(30);
-/// How often it is looked for.
+/// The interval at which it is looked for.
 const POLL: Duration = Duration::from_millis(5);
 
 /// A running lab. [`Lab::stop`] ends it in order; without, it is killed when this value goes.
@@ -258,7 +258,7 @@ impl Lab {
         self.server.id()
     }
 
-    /// Which of the profile's functions the guest's function is.
+    /// The number of the guest's function in the profile.
     #[must_use]
     pub fn number_of(&self, guest: usize, function: usize) -> usize {
         guest * self.per_guest + function

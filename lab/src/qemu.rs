@@ -15,7 +15,7 @@ const FID: u32 = 8;
 /// One ISM function of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Function {
-    /// Which of the guest's functions it is.
+    /// The number of the function in the guest.
     pub index: usize,
     /// The server's socket.
     pub socket: PathBuf,

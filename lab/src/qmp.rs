@@ -17,7 +17,7 @@ use crate::error::Error;
 /// Events that wait for a listener.
 const BACKLOG: usize = 256;
 
-/// Why a command of the monitor has no result.
+/// The reason why a command of the monitor has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum QmpError {
     /// QEMU ended.
@@ -91,7 +91,7 @@ impl Qmp {
         self.events.subscribe()
     }
 
-    /// How often the machine was reset: a guest that reboots resets it.
+    /// The number of resets of the machine: a guest that reboots resets it.
     pub fn resets(&self) -> watch::Receiver<u64> {
         self.resets.clone()
     }

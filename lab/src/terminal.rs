@@ -43,7 +43,7 @@ pub(crate) async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Er
     }
 }
 
-/// Why a console is no longer looked at.
+/// The reason why a console is no longer looked at.
 enum Left {
     Quit,
     Switch(usize),

@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label(usize);
 
-/// Why code could not be finished.
+/// The reason why code could not be finished.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AssembleError {
     /// A label was used but never bound.
@@ -145,7 +145,7 @@ impl Code {
         &self.bytes
     }
 
-    /// Where `label` lies from the start, if it was bound.
+    /// The place where `label` lies from the start, if it was bound.
     #[must_use]
     pub fn offset_of(&self, label: Label) -> Option<usize> {
         self.labels.get(label.0).copied().flatten()

@@ -24,13 +24,13 @@ pub struct ServeConfig {
     pub metrics: Option<PathBuf>,
     /// The UNIX socket on which faults are changed while guests run.
     pub control: Option<PathBuf>,
-    /// How much the process gives up before the first client.
+    /// The rights that the process gives up before the first client.
     pub sandbox: sandbox::Mode,
-    /// How long a connection looks for the next message before it sleeps. Zero only sleeps.
+    /// The time that a connection looks for the next message before it sleeps. Zero only sleeps.
     pub poll: Duration,
 }
 
-/// Where the sockets come from.
+/// The place where the sockets come from.
 #[derive(Debug)]
 pub enum SocketChoice {
     /// One function: bind this path, and `PATH.insn` for its instruction channel.
@@ -41,7 +41,7 @@ pub enum SocketChoice {
     Open(Sources),
 }
 
-/// Where events go.
+/// The destination of events.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     /// The file. An existing one is replaced.
@@ -50,7 +50,7 @@ pub struct EventLog {
     pub limit: u64,
 }
 
-/// Where messages go.
+/// The destination of messages.
 #[derive(Clone, Debug)]
 pub struct CaptureFile {
     /// The file. An existing one is replaced.

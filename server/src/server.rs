@@ -22,7 +22,7 @@ use crate::sandbox::{Needs, Sandbox, SandboxError};
 use crate::serve::threads::Threads;
 use crate::serve::{self, descriptor_limit};
 
-/// Why a server did not start.
+/// The reason why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The sockets cannot be had.

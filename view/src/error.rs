@@ -44,9 +44,9 @@ pub enum Error {
     TooMany {
         /// The thing that there are too many of.
         what: &'static str,
-        /// How many there are.
+        /// The number of them.
         count: usize,
-        /// How many can be shown.
+        /// The number that can be shown.
         most: usize,
     },
 }

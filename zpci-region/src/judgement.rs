@@ -4,7 +4,7 @@
 use crate::access::{Failure, Load, Path, Store};
 use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
 
-/// Why an access had no effect.
+/// The reason why an access had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {

@@ -103,7 +103,7 @@ fn namespaces(root: &Path) -> Finding {
     }
 }
 
-/// Where `fetch` would get things from.
+/// The source of what `fetch` would get.
 fn debian() -> Finding {
     match debian_fetch::mirror() {
         Ok(address) => host("mirror", State::Good, format!("Debian mirror: {address}")),

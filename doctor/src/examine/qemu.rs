@@ -187,7 +187,7 @@ impl Examined {
         !matches!(self.plugins, Plugins::None)
     }
 
-    /// Where it is.
+    /// Its place.
     pub(super) fn program(&self) -> &Path {
         &self.program
     }

@@ -21,13 +21,13 @@ const TIMEOUT: &str = "VFIO_USER_ISM_FETCH_TIMEOUT";
 const TIMEOUT_SECONDS: u64 = 20;
 /// A download that is slower than this, in bytes in a second, counts as stalled.
 const SLOWEST: u64 = 1024;
-/// How often a download is taken up again without having come further.
+/// The number of times that a download is taken up again without progress.
 const ATTEMPTS: usize = 3;
 /// A piece smaller than this is no progress.
 const PIECE: u64 = 16 * 1024;
 const BLOCK: usize = 64 * 1024;
 
-/// Why a file could not be had.
+/// The reason why a file could not be had.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// The server says that it will not have it.
@@ -309,7 +309,7 @@ impl Client {
     }
 }
 
-/// How an attempt at a file ended.
+/// The way in which an attempt at a file ended.
 enum Attempt {
     /// Another one may go on.
     Passing(String),

@@ -10,7 +10,7 @@ const OVERRIDE: &str = "VFIO_USER_ISM_KEYRING";
 /// Keys and signing subkeys without names and signatures on them. Source: Debian's package
 /// debian-archive-keyring 2023.3+deb12u2 (and 2025.1, which has the same keys for these releases).
 const DEBIAN: &str = include_str!("../../keys/debian-archive.asc");
-/// Where Debian machines keep them; a newer release's keys come from there.
+/// The folder in which Debian machines keep them; a newer release's keys come from there.
 const ON_MACHINE: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
     "/usr/share/keyrings/debian-archive-keyring.gpg",

@@ -233,7 +233,7 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// Who signed: the last eight bytes of the fingerprint, out of subpackets.
+/// The signer: the last eight bytes of the fingerprint, out of subpackets.
 fn issuer(subpackets: &[u8]) -> Option<Vec<u8>> {
     let mut rest = Reader(subpackets);
     while let Some(length) = rest.length() {

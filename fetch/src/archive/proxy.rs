@@ -17,7 +17,7 @@ use ureq::{Error as HttpError, Proxy, ProxyProtocol};
 use crate::apt_conf::AptConf;
 use crate::error::Error;
 
-/// Where the proxy of a scheme may be named: apt's setting, then variables.
+/// The place where the proxy of a scheme may be named: apt's setting, then variables.
 const PLACES: [(&str, [&str; 2], [&str; 2]); 2] = [
     (
         "http",
@@ -86,7 +86,7 @@ fn proxy(address: &str, exceptions: &str) -> Option<Proxy> {
 /// Connects to the proxy where one is to be asked, else as the library does.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    /// How the proxy itself is reached.
+    /// The way in which the proxy itself is reached.
     direct: Config,
     library: DefaultConnector,
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::control;
 
-/// How far a mirror's clock may be ahead of this machine's.
+/// The time that a mirror's clock may be ahead of this machine's.
 const AHEAD: Duration = Duration::from_secs(3600);
 
 /// The content of a suite.

@@ -1,4 +1,4 @@
-//! Which packages a set of names stands for.
+//! The packages that a set of names stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -117,7 +117,7 @@ impl Lists {
     }
 }
 
-/// Why an attempt ended.
+/// The reason why an attempt ended.
 enum Stop {
     Missing(String),
     /// A package must be of another version than the one that was chosen first.

@@ -1,4 +1,4 @@
-//! What changed from one report to the next, case by case.
+//! The changes from one report to the next, case by case.
 
 use crate::verdict::kind::Verdict;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ impl Line {
     }
 }
 
-/// How a case changed.
+/// The way in which a case changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// It has more faults than before.
@@ -86,7 +86,7 @@ impl Kind {
 /// One case that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// How.
+    /// The kind of refusal.
     pub kind: Kind,
     pub id: String,
     /// As the baseline has it, unless it is new.
@@ -201,7 +201,7 @@ impl Comparison {
         groups
     }
 
-    /// How many cases changed in each way, e.g. `2 better, 1 worse`.
+    /// The number of cases that changed in each way, e.g. `2 better, 1 worse`.
     #[must_use]
     pub fn counts(&self) -> String {
         let counts: Vec<String> = Kind::ALL

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why a baseline cannot be used.
+/// The reason why a baseline cannot be used.
 #[derive(Debug, Error)]
 pub enum BaselineError {
     /// The file cannot be read.
     #[error("baseline {}", path.display())]
     File {
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is neither a baseline nor a report.
@@ -46,7 +46,7 @@ pub enum BaselineError {
 pub(crate) struct Baseline {
     /// Version of the report format, 1.
     pub schema_version: u32,
-    /// Where it was made.
+    /// The place where it was made.
     pub environment: Origin,
     /// Name of the plan.
     pub plan: String,
@@ -58,7 +58,7 @@ pub(crate) struct Baseline {
     pub cases: Vec<Line>,
 }
 
-/// Where a baseline was made.
+/// The place where a baseline was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Origin {

@@ -7,7 +7,7 @@ use crate::recording::Access;
 /// The accesses that the device must see for an accepted instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Which function.
+    /// The function.
     pub function: u8,
     /// Kind.
     pub access: Access,
@@ -15,7 +15,7 @@ pub struct Seen {
     pub space: u8,
     /// Offset.
     pub offset: u64,
-    /// How many bytes.
+    /// The number of bytes.
     pub length: u64,
     /// The bytes of a store; empty for a load.
     pub bytes: Vec<u8>,
@@ -40,7 +40,7 @@ impl Seen {
 pub struct Expectation {
     /// Whether it may succeed.
     pub accept: bool,
-    /// How it may be refused; empty if it must succeed.
+    /// The way in which it may be refused; empty if it must succeed.
     pub refusals: Vec<Refusal>,
     /// The access of an accepted instruction; also tells where a wrongly accepted one would go.
     pub seen: Option<Seen>,

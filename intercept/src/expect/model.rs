@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which function the instructions are measured against.
+/// The function that the instructions are measured against.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Model {

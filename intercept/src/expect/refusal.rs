@@ -1,4 +1,4 @@
-//! How a guest is told no.
+//! The refusals that a guest gets.
 
 use crate::probe::Outcome;
 
@@ -22,7 +22,7 @@ pub mod exception {
     pub const OPERAND: u16 = 0x15;
 }
 
-/// Where an access exception must say that it happened.
+/// The place where an access exception must say that it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Where {
     /// The page, counted from the operand's first.

@@ -11,19 +11,19 @@ pub enum Cause {
     Maximum {
         /// The longest that is not.
         longest: u64,
-        /// How longer ones are refused.
+        /// The way in which longer ones are refused.
         refusal: Refusal,
     },
     /// Stores of up to this many bytes are refused.
     Minimum {
         /// The longest of the short ones that are refused.
         below: u64,
-        /// How.
+        /// The kind of refusal.
         refusal: Refusal,
     },
     /// Only multiples of 8 are not refused.
     MultiplesOf8 {
-        /// How others are refused.
+        /// The way in which others are refused.
         refusal: Refusal,
     },
     /// Stores are cut into accesses.
@@ -40,7 +40,7 @@ pub enum Cause {
     /// Stores fare worse from this length on.
     Wrong {
         from: u64,
-        /// How.
+        /// The kind of refusal.
         verdict: Verdict,
     },
 }

@@ -20,7 +20,7 @@ pub enum Base {
     Dmb,
 }
 
-/// Which function handle the instruction names.
+/// The function handle that the instruction names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Handle {
@@ -109,13 +109,13 @@ pub enum Operand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
-    /// Which value.
+    /// The value.
     pub value: Variable,
     /// At which byte of the payload.
     pub at: usize,
 }
 
-/// When a case runs.
+/// The time when a case runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Only {
@@ -130,7 +130,7 @@ pub enum Only {
 }
 
 impl Only {
-    /// Why such a case did not run.
+    /// The reason why such a case did not run.
     #[must_use]
     pub fn why_not(self) -> &'static str {
         match self {
@@ -145,7 +145,7 @@ impl Only {
     }
 }
 
-/// Which way of issuing commands worked during set-up.
+/// The way of issuing commands that worked during set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Carrier {
@@ -165,7 +165,7 @@ pub struct Case {
     pub group: String,
     /// The instruction.
     pub instruction: Instruction,
-    /// Which of the guest's functions, from 0.
+    /// The function, by its number in the guest, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: u8,
     /// Address space: a BAR number, or 15 for config space; the DMA address space of an MPCIFC or STPCIFC.
@@ -180,13 +180,13 @@ pub struct Case {
     /// Bytes to move; the range of an RPCIT.
     #[serde(default, skip_serializing_if = "is_default")]
     pub length: u64,
-    /// Where the block starts within its 4 KiB guest page.
+    /// The place where the block starts within its 4 KiB guest page.
     #[serde(default, skip_serializing_if = "is_default")]
     pub source: u16,
     /// The displacement that the instruction adds to the block's address, -524,288 to 524,287.
     #[serde(default, skip_serializing_if = "is_default")]
     pub displacement: i32,
-    /// Where the block's address leads.
+    /// The place where the block's address leads.
     #[serde(default, skip_serializing_if = "is_default")]
     pub translation: Translation,
     /// The fault of the block.
@@ -323,7 +323,7 @@ impl Case {
         }
     }
 
-    /// How many bytes of the case lie in guest memory or a register.
+    /// The number of the case's bytes in guest memory or a register.
     #[must_use]
     pub fn payload_length(&self) -> usize {
         match (&self.payload, self.instruction) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which instruction a case executes.
+/// The instruction that a case executes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Instruction {

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the plan format that this crate reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Where the probe's fence loads from config space; no case may load there.
+/// The place where the probe's fence loads from config space; no case may load there.
 pub const FENCE_OFFSET: u64 = 0x2c;
 
 /// Most cases a plan may have; the probe's tables have room for so many.
@@ -82,7 +82,7 @@ impl Plan {
         Ok(text)
     }
 
-    /// How many functions the guest needs.
+    /// The number of functions that the guest needs.
     #[must_use]
     pub fn functions(&self) -> usize {
         let last = self.cases.iter().map(|case| case.function).max();

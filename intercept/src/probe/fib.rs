@@ -8,7 +8,7 @@ pub(crate) const LENGTH: usize = 80;
 /// Translation designation: enabled, region third table (QEMU `include/hw/s390x/s390-pci-bus.h`).
 pub(crate) const REGION_THIRD: u64 = 0x804;
 
-/// Where the fields are: base and limit of the DMA addresses, translation designation, interrupt data, bit vector, summary
+/// Offsets of the fields: base and limit of the DMA addresses, translation designation, interrupt data, bit vector, summary
 /// bit, measurement block.
 pub(crate) const BASE: usize = 16;
 /// Last DMA address.

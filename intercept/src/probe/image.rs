@@ -14,7 +14,7 @@ use crate::plan::{Case, Only, Plan, fid};
 use s390x_asm::AssembleError;
 use thiserror::Error;
 
-/// Why no image could be made.
+/// The reason why no image could be made.
 #[derive(Debug, Error)]
 pub enum ImageError {
     /// The program does not assemble: an error of this crate.

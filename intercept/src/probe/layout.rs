@@ -1,4 +1,4 @@
-//! Where everything lies in guest memory, as real addresses.
+//! The layout of guest memory, as real addresses.
 
 /// Guest memory the probe needs, in bytes.
 pub(crate) const MEMORY: u64 = 128 << 20;
@@ -34,7 +34,7 @@ pub(crate) const INDICATORS: u64 = 0x10_2008;
 /// The function measurement block.
 pub(crate) const MEASUREMENT: u64 = 0x10_2100;
 
-/// How many functions the probe can use.
+/// The number of functions that the probe can use.
 pub(crate) const FUNCTIONS: usize = 2;
 
 /// Bytes of a function's area.
@@ -141,7 +141,7 @@ pub(crate) const FRAMES: u64 = WINDOW + WINDOW_LENGTH;
 /// End of [`FRAMES`]. The last page of memory stays empty, for blocks that reach beyond it.
 pub(crate) const FRAMES_END: u64 = MEMORY - 0x1000;
 
-/// Where a function sees its memory: the start of QEMU's DMA window.
+/// The place where a function sees its memory: the start of QEMU's DMA window.
 pub(crate) const DMA_ADDRESS: u64 = 0x1_0000_0000;
 /// The summary bit area, as the function sees it.
 pub(crate) const SBA_ADDRESS: u64 = DMA_ADDRESS;
@@ -160,12 +160,12 @@ pub(crate) const SECOND_DMB_ADDRESS: u64 = DMA_ADDRESS + 0x2_0000;
 
 /// Interruption subclass of the adapter interrupt.
 pub(crate) const ISC: u64 = 3;
-/// How many interrupts each function registers, as Linux does for an ISM function.
+/// The number of interrupts that each function registers, as Linux does for an ISM function.
 pub(crate) const VECTORS: u64 = 1;
 
 /// Variables: offsets in the mailbox, eight bytes each.
 pub(crate) mod variable {
-    /// How far the program came; see [`super::state`].
+    /// The program's state; see [`super::state`].
     pub(crate) const STATE: u64 = 8;
     /// Number of the record that runs: the set-up's steps come first, then the plan's cases. Written before each one, so
     /// that it tells which instruction was the last of a QEMU that crashed.
@@ -202,7 +202,7 @@ pub(crate) mod variable {
     pub(crate) const SAVED: u64 = 136;
     /// Vendor and device as CLP lists them: set by the host.
     pub(crate) const WANTED: u64 = 144;
-    /// How many records there are: set by the host.
+    /// The number of records: set by the host.
     pub(crate) const COUNT: u64 = 152;
     /// Fences that failed after the last record, a bit for each function.
     pub(crate) const LAST_FENCES_FAILED: u64 = 160;

@@ -1,4 +1,4 @@
-//! Where each case's block lies, and the guest's own translation tables.
+//! The place where each case's block lies, and the guest's own translation tables.
 //!
 //! The three address spaces map the program to itself, and each page of the window to a page of its own: the space that the
 //! case uses leads to the payload, the others to its complement. Virtual addresses never equal real ones there, and pages
@@ -15,7 +15,7 @@ use crate::plan::{Case, Operand};
 const PAGE: u64 = 4096;
 const SEGMENT: u64 = 1 << 20;
 const SPACES: usize = 3;
-/// How much of real memory is mapped to itself: 16 MiB, code and records are in it.
+/// The bytes of real memory that are mapped to themselves: 16 MiB, with code and records.
 const IDENTITY: u64 = 16;
 /// Entries of a page table, and of a segment table of the shortest length.
 const PAGE_ENTRIES: u64 = 256;
@@ -53,14 +53,14 @@ pub(super) type Span = (u64, usize);
 pub(super) struct Block {
     /// Logical address.
     pub address: u64,
-    /// Where its bytes lie in real memory; empty if they are nowhere.
+    /// The place where its bytes lie in real memory; empty if they are nowhere.
     pub spans: Vec<Span>,
 }
 
 /// The bytes after each block at a real address.
 pub(super) const GUARD: [u8; 16] = [0x55; 16];
 
-/// Which table entries the window has, and what lies in memory.
+/// The table entries of the window, and the contents of memory.
 #[derive(Debug)]
 pub(super) struct Memory {
     payloads: u64,

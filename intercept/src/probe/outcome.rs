@@ -1,4 +1,4 @@
-//! How one instruction went, as the guest saw it.
+//! The outcome of one instruction, as the guest saw it.
 
 use crate::plan::hex;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct Change {
     pub after: u64,
 }
 
-/// Where an access exception says that the operand could not be reached.
+/// The place where an access exception says that the operand could not be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Fault {

@@ -25,7 +25,7 @@ use s390x_asm::{AssembleError, Assembler, Condition, Gr, Label};
 const INTERRUPT_TIME: u64 = 1_000_000 << 12;
 /// Time to wait for an update of the function measurement block: twice the interval that QEMU's CLP announces.
 const MEASUREMENT_TIME: u64 = 8_000_000 << 12;
-/// Where the block has the time of its last update, whose last bit is set during an update, and its counters (Linux
+/// Offsets in the block of the time of its last update, whose last bit is set during an update, and of its counters (Linux
 /// `arch/s390/include/asm/pci.h`, `struct zpci_fmb`).
 const LAST_UPDATE: u64 = MEASUREMENT + 8;
 const COUNTERS: u64 = MEASUREMENT + 16;

@@ -34,11 +34,11 @@ pub(super) mod field {
     pub(crate) const DATA: i32 = 48;
     /// Address of what is added to it.
     pub(crate) const DATA_BASE: i32 = 56;
-    /// Where eight bytes go before the instruction, or zero.
+    /// The place where eight bytes go before the instruction, or zero.
     pub(crate) const PATCH_TO: i32 = 64;
-    /// Where they come from.
+    /// The place where they come from.
     pub(crate) const PATCH_FROM: i32 = 72;
-    /// Where the loaded register goes, or zero.
+    /// The place where the loaded register goes, or zero.
     pub(crate) const SAVE_TO: i32 = 80;
     /// The address of the value that decides whether the record runs, or zero.
     pub(crate) const CONDITION: i32 = 88;
@@ -54,7 +54,7 @@ pub(super) mod field {
     pub(crate) const PSW_MASK: i32 = 136;
     /// The value that is added to the eight bytes for the patched place.
     pub(crate) const PATCH_ADD: i32 = 144;
-    /// Where the kept doubleword comes from, or zero for register 6.
+    /// The place where the kept doubleword comes from, or zero for register 6.
     pub(crate) const SAVE_FROM: i32 = 152;
     /// Address of the function's interrupt vector.
     pub(crate) const VECTOR: i32 = 160;

@@ -36,7 +36,7 @@ pub struct FunctionFacts {
     pub gid: u64,
     /// Token of the registered DMB.
     pub token: u64,
-    /// How commands went.
+    /// The way in which commands were issued.
     pub carrier: Option<Carrier>,
     /// The guest's other functions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -70,7 +70,7 @@ impl FunctionFacts {
     }
 }
 
-/// How the probe ended.
+/// The way in which the probe ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeState {
     /// The program did not start.
@@ -97,7 +97,7 @@ pub enum ProbeState {
 /// All the guest left.
 #[derive(Debug, Clone)]
 pub struct ProbeResults {
-    /// How it ended.
+    /// The way it ended.
     pub state: ProbeState,
     /// Records that were begun.
     pub progress: u64,
@@ -111,7 +111,7 @@ pub struct ProbeResults {
     pub cases: Vec<Outcome>,
 }
 
-/// Why the dump cannot be read.
+/// The reason why the dump cannot be read.
 #[derive(Debug, Error)]
 pub enum ResultsError {
     /// Fewer bytes than the results need.
@@ -314,7 +314,7 @@ impl ProbeResults {
     }
 }
 
-/// How far a running probe came: state, and records begun. `mailbox` is the start of the dump, of at least
+/// The progress of a running probe: state, and records begun. `mailbox` is the start of the dump, of at least
 /// [`super::MAILBOX_LENGTH`] bytes.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Most functions of a backtrace that are kept.
 const FRAMES: usize = 6;
 
-/// Where the functions of QEMU's translator begin, which are the same for every instruction.
+/// The place where the functions of QEMU's translator begin, which are the same for every instruction.
 const TRANSLATED_CODE: &str = "code_gen_buffer";
 
 /// The debugger on `PATH`.

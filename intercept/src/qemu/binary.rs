@@ -1,4 +1,4 @@
-//! Which program a run tested: path, version, hash and build id.
+//! The program that a run tested: path, version, hash and build id.
 
 use super::check::Qemu;
 use crate::recording::Binary;

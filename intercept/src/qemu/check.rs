@@ -13,14 +13,14 @@ const MACHINE: &str = "s390-ccw-virtio";
 /// The device under test.
 const DEVICE: &str = "vfio-user-pci";
 
-/// Why a QEMU cannot be used.
+/// The reason why a QEMU cannot be used.
 #[derive(Debug, Error)]
 pub enum QemuError {
     /// The program cannot be started.
     #[error("cannot start QEMU {}", path.display())]
     Start {
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It does not answer as QEMU does.
@@ -28,7 +28,7 @@ pub enum QemuError {
     Broken {
         path: PathBuf,
         argument: String,
-        /// How it ended.
+        /// The way it ended.
         status: String,
         /// Its output.
         message: String,
@@ -94,7 +94,7 @@ impl Qemu {
     }
 }
 
-/// How long QEMU may take to say what it has.
+/// The time that QEMU may take to say what it has.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {

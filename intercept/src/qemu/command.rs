@@ -5,7 +5,7 @@ use harness::{Accelerator, Line};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// How QEMU is controlled.
+/// The way in which QEMU is controlled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Control {
     /// By a monitor on its standard input and output; it waits when the guest has ended.

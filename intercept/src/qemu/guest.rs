@@ -22,32 +22,32 @@ const ENDS: [&str; 3] = ["SHUTDOWN", "GUEST_PANICKED", "STOP"];
 /// States of a guest that has ended (QEMU `qapi/run-state.json`), with the actions that are asked for.
 const ENDED: [&str; 3] = ["shutdown", "guest-panicked", "paused"];
 
-/// How long QEMU may take to answer its monitor.
+/// The time that QEMU may take to answer its monitor.
 const MONITOR: Duration = Duration::from_secs(10);
 
-/// How long a QEMU may take to greet at least, however short the patience with its guest.
+/// The time that a QEMU may take to greet at least, however short the patience with its guest.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// How long a QEMU whose guest hangs may take to tell its registers: it may hang itself.
+/// The time that a QEMU whose guest hangs may take to tell its registers: it may hang itself.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
 
-/// How often the guest's progress is looked at.
+/// The interval at which the guest's progress is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Why a guest gave no results.
+/// The reason why a guest gave no results.
 #[derive(Debug, Error)]
 pub enum GuestError {
     /// QEMU cannot be started.
     #[error("cannot start QEMU {}", path.display())]
     Start {
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// QEMU ended before the guest ran.
     #[error("QEMU ended early with {status}, saying: {}", say(words))]
     EndedEarly {
-        /// How.
+        /// The kind of refusal.
         status: String,
         /// The last lines that it wrote, without warnings.
         words: Vec<String>,
@@ -55,7 +55,7 @@ pub enum GuestError {
     /// The guest did not begin.
     #[error("the guest did not end within {seconds} s; the probe did not start{registers}")]
     NotStarted {
-        /// How long it was given.
+        /// The time that it had.
         seconds: u64,
         /// The PSW, if QEMU told it.
         registers: String,
@@ -76,7 +76,7 @@ fn say(words: &[String]) -> String {
     }
 }
 
-/// How a probe ended.
+/// The way in which a probe ended.
 #[derive(Debug)]
 pub(crate) enum ProbeEnd {
     /// The guest came to an end.
@@ -92,18 +92,18 @@ pub(crate) struct Run {
     pub dump: Vec<u8>,
     /// From starting QEMU to the end of the guest.
     pub time: Duration,
-    /// How it ended.
+    /// The way it ended.
     pub end: ProbeEnd,
     /// The program that ran it.
     pub binary: Option<Binary>,
 }
 
-/// How a guest ran that is not the probe.
+/// The way in which a guest ran that is not the probe.
 #[derive(Debug)]
 pub(crate) struct GuestRun {
     /// Whether it came to an end.
     pub ended: bool,
-    /// How long it ran.
+    /// The time that it ran.
     pub time: Duration,
     /// The program that ran it.
     pub binary: Option<Binary>,

@@ -48,7 +48,7 @@ impl GuestMemory {
         self.read(DUMP_ADDRESS, DUMP_LENGTH)
     }
 
-    /// How far the probe came: its state, and the number of the record that it runs.
+    /// The progress of the probe: its state, and the number of the record that it runs.
     ///
     /// # Errors
     /// The file cannot be read.

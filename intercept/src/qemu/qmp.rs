@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// Why a command or a wait failed.
+/// The reason why a command or a wait failed.
 #[derive(Debug, Error)]
 pub enum QmpError {
     /// QEMU closed the monitor: it ended.
@@ -18,7 +18,7 @@ pub enum QmpError {
     Timeout {
         /// The awaited message.
         waiting_for: String,
-        /// How long.
+        /// The time.
         seconds: u64,
     },
     /// QEMU refused a command.

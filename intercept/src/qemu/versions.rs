@@ -1,4 +1,4 @@
-//! Which QEMU a run tests: a path, a version that Debian has, the one with the zPCI changes, or the
+//! The QEMU that a run tests: a path, a version that Debian has, the one with the zPCI changes, or the
 //! default.
 
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ pub(crate) fn locate(named: Option<&OsStr>) -> Result<Qemu, LocateError> {
     Ok(Qemu::check(&path)?)
 }
 
-/// Why there is no QEMU to test.
+/// The reason why there is no QEMU to test.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
     /// It cannot be used.
@@ -40,7 +40,7 @@ pub enum LocateError {
     NotMade {
         /// The version, or `zpci`.
         wanted: String,
-        /// Why.
+        /// The cause.
         source: BuildError,
     },
 }

@@ -46,12 +46,12 @@ impl Access {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Piece {
-    /// Which function, from 0.
+    /// The function, counted from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub function: u8,
     /// The kind of access.
     pub access: Access,
-    /// How it came: `bar`, `region`, or `config`.
+    /// The way in which it came: `bar`, `region`, or `config`.
     pub path: String,
     /// Address space.
     pub space: u8,

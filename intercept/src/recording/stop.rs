@@ -1,8 +1,8 @@
-//! How and where QEMU stopped before the plan was done.
+//! The way and the place in which QEMU stopped before the plan was done.
 
 use serde::{Deserialize, Serialize};
 
-/// How QEMU stopped before the plan was done.
+/// The way in which QEMU stopped before the plan was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "how", deny_unknown_fields)]
 pub enum Stop {
@@ -23,7 +23,7 @@ pub enum Stop {
     },
     /// The guest did not come further.
     Hung {
-        /// How long it was given, in seconds.
+        /// The time that it had, in seconds.
         seconds: u64,
         /// The PSW line of QEMU's `info registers`, if QEMU still told it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ fn signal_name(signal: i32) -> String {
     }
 }
 
-/// Where QEMU stopped.
+/// The place where QEMU stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {

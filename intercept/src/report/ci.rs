@@ -48,7 +48,7 @@ pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
     }
 }
 
-/// Why a case did not run.
+/// The reason why a case did not run.
 #[must_use]
 pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
     match report.stopped_set_up() {

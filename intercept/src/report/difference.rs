@@ -1,4 +1,4 @@
-//! Where what the device got begins to differ from what the guest stored.
+//! The first byte that differs between the device and the guest's store.
 
 use crate::plan::Case;
 use crate::recording::Piece;
@@ -30,7 +30,7 @@ pub struct Difference {
     pub stored: u8,
     /// The byte that the device got. `None` if it got nothing for this place.
     pub arrived: Option<u8>,
-    /// How many bytes of the block differ in all.
+    /// The number of bytes of the block that differ.
     pub count: u64,
     /// The special feature of the place.
     pub special: Option<Special>,

@@ -39,7 +39,7 @@ pub struct CaseReport {
     pub expectation: Expectation,
     /// The guest's outcome.
     pub outcome: Outcome,
-    /// How QEMU stopped at it, if it did.
+    /// The way in which QEMU stopped at it, if it did.
     pub stopped: Option<Stop>,
     /// The facts behind the verdicts; none for a good case.
     pub details: Vec<Detail>,
@@ -64,7 +64,7 @@ impl CaseReport {
 /// A report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Where it took place.
+    /// The place of the run.
     pub environment: Environment,
     /// Name of the plan.
     pub plan: String,
@@ -86,13 +86,13 @@ pub struct Report {
     pub cases: Vec<CaseReport>,
     /// The starts of QEMU, if it crashed or the guest hung.
     pub starts: Vec<Start>,
-    /// Which lengths of block stores arrive and which do not, from a second run.
+    /// The lengths of block stores that arrive, and those that do not, from a second run.
     pub lengths: Option<Lengths>,
     /// The differences from the baseline, if there is one.
     pub comparison: Option<Comparison>,
     /// Accesses of the device that no instruction of an observed guest accounts for.
     pub unaccounted: Vec<Piece>,
-    /// When, and how long: the only part that differs between two equal runs.
+    /// The times of the run: the only part that differs between two equal runs.
     pub times: Times,
 }
 
@@ -184,7 +184,7 @@ impl Report {
         left && last.is_some_and(|start| start.stopped.is_some())
     }
 
-    /// How long the case at `index` took, as far as its fences tell.
+    /// The time that the case at `index` took, as far as its fences tell.
     #[must_use]
     pub fn case_time(&self, index: usize) -> Option<Duration> {
         let time = self.times.cases_us.get(index)?;

@@ -203,7 +203,7 @@ fn unaccounted(text: &mut String, report: &Report) {
     let _ = writeln!(text, "{}", lines.join(", "));
 }
 
-/// How QEMU stopped, once for all cases at which it stopped alike.
+/// The way in which QEMU stopped, once for all cases at which it stopped alike.
 fn stops(text: &mut String, report: &Report) {
     let mut alike: Vec<(&Stop, Vec<&str>)> = Vec::new();
     for case in &report.cases {
@@ -218,7 +218,7 @@ fn stops(text: &mut String, report: &Report) {
     }
 }
 
-/// Why cases did not run, once for all that have the same reason.
+/// The reason why cases did not run, once for all that have the same reason.
 fn not_run(text: &mut String, report: &Report) {
     let mut reasons: Vec<(String, usize, &str)> = Vec::new();
     for case in report.cases.iter().filter(|case| !case.ran()) {

@@ -6,7 +6,7 @@ use crate::recording::Stop;
 use serde::Serialize;
 use std::fmt;
 
-/// Who told the value that a load should have given.
+/// The source of the value that a load should have given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Teller {
@@ -28,7 +28,7 @@ pub enum Detail {
     Stopped(Stop),
     /// The case is meant for another way of issuing commands.
     NotMeant {
-        /// When it runs.
+        /// The time when it runs.
         only: Only,
     },
     /// The device saw a neighbour's access on the wrong side of this one.
@@ -60,21 +60,21 @@ pub enum Detail {
     NotAscending,
     /// Stored bytes did not arrive.
     Missing {
-        /// How many.
+        /// The number.
         missing: usize,
         /// Bytes that the guest stored.
         of: u64,
     },
     /// Stored bytes arrived more than once.
     Doubled {
-        /// How many.
+        /// The number.
         doubled: usize,
         /// Bytes that the guest stored.
         of: u64,
     },
     /// Bytes of one access changed.
     Differ {
-        /// How many.
+        /// The number.
         wrong: usize,
         /// Bytes of the access.
         of: usize,
@@ -90,7 +90,7 @@ pub enum Detail {
     Loaded {
         /// The value in the guest's register.
         got: u64,
-        /// Who told the right one.
+        /// The source of the right one.
         teller: Teller,
         /// The right one.
         value: u64,

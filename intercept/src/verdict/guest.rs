@@ -125,7 +125,7 @@ fn registers(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     }
 }
 
-/// Where the guest goes on after a program interruption.
+/// The place where the guest goes on after a program interruption.
 fn resume(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     let (Some(code), Some(resume)) = (outcome.exception, outcome.resume) else {
         return;

@@ -1,4 +1,4 @@
-//! Whose piece is whose, within a batch.
+//! Gives the pieces of a batch to its cases.
 
 use crate::attribute::Batch;
 use crate::expect::{Expectation, Seen};

@@ -17,7 +17,7 @@ pub(crate) struct Whole {
     pub extra: usize,
 }
 
-/// Why a request cannot be run.
+/// The reason why a request cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The code is none of the fourteen.

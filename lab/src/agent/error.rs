@@ -1,6 +1,6 @@
-//! Why a command has no answer.
+//! The reason why a command has no answer.
 
-/// Why a command has no answer.
+/// The reason why a command has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
     /// The ports closed: QEMU ended.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Where output goes.
+/// The place where output goes.
 pub trait Sink {
     /// Takes bytes.
     ///
@@ -61,7 +61,7 @@ impl Scanner {
             String::from_utf8_lossy(&rest).trim().to_owned()
         }))
     }
-    /// How many bytes at the end may be the token's beginning: only these wait for more.
+    /// The number of bytes at that the end may be the token's beginning: only these wait for more.
     fn begun(&self) -> usize {
         let lengths = (1..self.token.len()).rev();
         let begins = |length: &usize| {

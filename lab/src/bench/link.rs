@@ -18,9 +18,9 @@ pub(super) const HEADER: usize = 16;
 pub(super) const WRITE_REPLY: usize = HEADER + 16;
 /// The zPCI I/O region.
 const ZPCI: u32 = 9;
-/// Where its request area begins.
+/// The place where its request area begins.
 const REQUEST: u64 = 16;
-/// Where the image of a load is.
+/// The place where the image of a load is.
 const LOADED: u64 = 48;
 /// A reply that takes longer does not come.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -27,7 +27,7 @@ const TWO: &str = "two guests";
 const SELF: &str = "127.0.0.1";
 /// Guest 1, as guest 0 sees it.
 const OTHER: &str = "10.0.0.2";
-/// How often two QEMUs take turns.
+/// The number of turns of two QEMUs.
 const TURNS: usize = 3;
 
 /// The inputs of a measurement besides the lab.

@@ -13,7 +13,7 @@ use crate::say::say;
 const SERIES: u32 = 500;
 /// Seconds without progress after which a measurement is given up.
 const STALL: u32 = 20;
-/// How often each is measured.
+/// The number of times that each is measured.
 pub(super) const ROUNDS: usize = 3;
 
 /// The path of the bytes.

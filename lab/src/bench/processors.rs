@@ -1,4 +1,4 @@
-//! Which processors the two sides of a round trip have while it is measured.
+//! The processors that the two sides of a round trip have while it is measured.
 //!
 //! Whether they share one makes a difference of several times, and the system leaves either as it
 //! came about: so what is compared has its sides on the same two processors, apart.

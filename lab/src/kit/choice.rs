@@ -1,4 +1,4 @@
-//! Which kernel a guest runs.
+//! The kernel that a guest runs.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use debian_fetch::Series;
 
 use super::error::KitError;
 
-/// Which kernel a guest runs.
+/// The kernel that a guest runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelChoice {
     /// The newest of Debian's kernels of this series. In 6.12 there are ism, smc, and smc with

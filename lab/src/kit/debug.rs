@@ -22,7 +22,7 @@ const KNOWN: [Series; 2] = [Series::LINUX_7_2, Series::LINUX_6_12];
 const ENTRY: &str = "lab-debug";
 /// Raise it when what is built from the same source becomes another.
 const RECIPE: u32 = 1;
-/// What a kernel is built with, beside the compiler for the guests.
+/// The programs that build a kernel, beside the compiler for the guests.
 const TOOLS: [&str; 7] = [
     "make",
     "gcc",
@@ -46,7 +46,7 @@ const LEFT_OUT: [&str; 9] = [
     "tools/perf",
     "tools/testing",
 ];
-/// Where the image is, below the folder of a build.
+/// The place where the image is, below the folder of a build.
 const IMAGE: &str = "arch/s390/boot/bzImage";
 /// The kernel's configuration in the entry, below its root.
 const CONFIG: &str = "config";

@@ -1,11 +1,11 @@
-//! Why a kit could not be had.
+//! The reason why a kit could not be had.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::Fault;
 
-/// Why a kit could not be had.
+/// The reason why a kit could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KitError {
     /// Packages could not be had.
@@ -32,7 +32,7 @@ pub enum KitError {
     /// A file of an own kernel is not what it should be.
     #[error("{what}: {} is not {expected}", path.display())]
     Own {
-        /// Which one.
+        /// The kind that is missing.
         what: &'static str,
         /// As given.
         path: PathBuf,

@@ -39,12 +39,12 @@ pub use error::KitError;
 pub use module::Module;
 pub use planted::plant;
 
-/// Where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
+/// The place where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
 const GUEST_MODULES: &str = "lib/lab";
-/// Where an initramfs has the guest tool.
+/// The place where an initramfs has the guest tool.
 const GUEST_TOOL: &str = "bin/smcd-tool";
 
-/// Which build of smc a guest loads.
+/// The build of smc that a guest loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Smc {
     /// As Debian configures it, and with ISM: SMC-D goes through ISM functions only.

@@ -1,4 +1,4 @@
-//! Which modules a guest loads, and in which order.
+//! The modules that a guest loads, in their order.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -67,7 +67,7 @@ struct Place {
     guest: PathBuf,
     /// The packages that run on this machine: compiler and kbuild.
     tools: PathBuf,
-    /// Where modules are built.
+    /// The place where modules are built.
     build: PathBuf,
     /// The kept files.
     root: PathBuf,

@@ -15,7 +15,7 @@ pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 pub(super) struct Target {
     /// The folder it is built in.
     pub(super) folder: &'static str,
-    /// Where its source lies in the kernel's.
+    /// The place where its source lies in the kernel's.
     pub(super) source: &'static str,
     /// The text of our own Makefile, if the kernel's would also build other modules.
     makefile: Option<&'static str>,
@@ -32,7 +32,7 @@ pub(super) const LOOPBACK: &str = "loopback";
 
 const ISM_ONLY: Option<&str> = Some("obj-m := ism.o\nism-y := ism_drv.o\n");
 
-/// How a kernel's source has ism.
+/// The way in which a kernel's source has ism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Below smc, which knows no loopback-ism yet: before Linux 6.10.

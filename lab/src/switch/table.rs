@@ -1,4 +1,4 @@
-//! Which address is behind which port.
+//! The port of each address.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::frame::Address;
 /// Addresses that are remembered: a guest that makes up addresses does not grow the switch.
 const MOST: usize = 4096;
 
-/// Where a frame goes.
+/// The place where a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forward {
     /// To this port.

@@ -6,7 +6,7 @@ use crate::wire::{Put, Reader};
 
 /// Body without capabilities: u32 argsz, u32 flags, u32 regions, u32 interrupt indexes.
 pub const INFO_LEN: u32 = 16;
-/// Where the capability chain starts: after u32 cap_offset and u32 padding (Linux `vfio_device_info`).
+/// The place where the capability chain starts: after u32 cap_offset and u32 padding (Linux `vfio_device_info`).
 pub const CAPS_START: u32 = 24;
 /// DEVICE_RESET is supported.
 const FLAG_RESET: u32 = 1;

@@ -21,7 +21,7 @@ const MAP_LEN: u32 = 32;
 /// Body of DMA_UNMAP: u32 argsz, u32 flags, u64 iova, u64 size.
 const UNMAP_LEN: u32 = 24;
 
-/// How the client allows the server to reach a range that has a descriptor.
+/// The way in which the client allows the server to reach a range that has a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DmaAccess {
     /// No access flag: by mapping if a descriptor came along, by messages if not.
@@ -40,7 +40,7 @@ pub struct DmaMap {
     pub readable: bool,
     /// The device may write it.
     pub writable: bool,
-    /// How the server may reach it.
+    /// The way in which the server may reach it.
     pub access: DmaAccess,
     /// Offset in the file of the descriptor that came along.
     pub offset: u64,

@@ -6,7 +6,7 @@ use crate::error::{Errno, Refused};
 use crate::header::{Command, Header};
 use crate::wire::{Put, Reader};
 
-/// How the client frames DMA_READ and DMA_WRITE.
+/// The way in which the client frames DMA_READ and DMA_WRITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DmaLayout {
     /// u64 address, u64 count, data: the protocol document, and QEMU 11 on.

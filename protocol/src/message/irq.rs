@@ -79,7 +79,7 @@ pub enum IrqAction {
     Trigger,
 }
 
-/// Which vectors, and with what.
+/// The vectors, and their new state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IrqData<'a> {
     /// All of `start..start + count`.

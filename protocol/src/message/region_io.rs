@@ -104,7 +104,7 @@ impl RegionAccess {
 /// A write to a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionWrite<'a> {
-    /// Where; `count` is the length of `data`.
+    /// The place; `count` is the length of `data`.
     pub access: RegionAccess,
     /// The bytes.
     pub data: &'a [u8],

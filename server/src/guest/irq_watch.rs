@@ -34,7 +34,7 @@ pub fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// How a write went.
+/// The outcome of a write.
 #[derive(Debug)]
 pub struct Written {
     /// The system's error.

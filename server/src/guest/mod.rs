@@ -15,13 +15,13 @@ use crate::guest::memory::DmaMap;
 use crate::guest::memory::client_queue::{ClientOp, ClientQueue, QueueFull};
 use crate::guest::memory::dma_map::{Fault, Segment};
 
-/// Why memory behind a file cannot be touched any more: the file was cut.
+/// The reason why memory behind a file cannot be touched any more: the file was cut.
 const GONE: &str = "the memory behind the map is gone";
-/// Why memory cannot be touched at once.
+/// The reason why memory cannot be touched at once.
 const NO_DESCRIPTOR: &str = "mapped without a descriptor, which takes messages";
-/// Why bits cannot be set.
+/// The reason why bits cannot be set.
 const BITS_NOT_READABLE: &str = "mapped write-only, and bits are read before they are set";
-/// Why memory behind messages cannot be written any more.
+/// The reason why memory behind messages cannot be written any more.
 const TOO_MANY: &str = "too many writes wait for the client already";
 
 /// The memory and descriptors that a client lent its function. They go with the client.
@@ -243,7 +243,7 @@ pub struct Guests(
     bool,
     /// The actions that faults ask for.
     Vec<Order>,
-    /// Whose interrupts are held, and whether more are to be.
+    /// The functions whose interrupts are held, and whether more are to be.
     Held,
 );
 

@@ -17,7 +17,7 @@ pub enum ClientKind {
 }
 
 impl ClientKind {
-    /// Where a request's bytes are. The channel has no memory of its own to find them in.
+    /// The place where a request's bytes are. The channel has no memory of its own to find them in.
     pub fn carrier(self, plan: &FunctionPlan) -> CarrierPolicy {
         match self {
             ClientKind::Device => plan.carrier,

@@ -1,4 +1,4 @@
-//! Where the events of a hub go: to their file, and to those who follow them.
+//! The events of a hub go to their file, and to those who follow them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::record::event_file::EventFile;
 use crate::record::event_file::{Out, State};
 
-/// Where records of events go: to the event file, if there is one, and to who follows them.
+/// Records of events go to the event file, if there is one, and to those who follow them.
 #[derive(Debug)]
 pub(super) struct EventWriting {
     pub(super) out: Arc<Mutex<Out>>,

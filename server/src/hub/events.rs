@@ -11,7 +11,7 @@ use super::event_writing::Followed;
 use super::state::Hub;
 use crate::record::EventFile;
 
-/// How long records wait for more, to be written together, unless there are many.
+/// The time that records wait for more, to be written together, unless there are many.
 const TOGETHER: Duration = Duration::from_millis(10);
 
 impl Hub {

@@ -320,7 +320,7 @@ impl Function {
         fault
     }
 
-    /// How long a fault has the reply to the access that was just carried out wait.
+    /// The time that a fault has the reply to the access that was just carried out wait.
     pub fn take_hold(&self) -> Option<MessageFault> {
         let ms = self.hub.lock().slots[self.id.0].hold_ms.take()?;
         Some(MessageFault::Delay(millis(ms)))

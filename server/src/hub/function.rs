@@ -65,7 +65,7 @@ impl Function {
         self.hub.clients[self.id.0].load(Ordering::Relaxed) == 1
     }
 
-    /// How long a connection looks for the next message before it waits for it.
+    /// The time that a connection looks for the next message before it waits for it.
     pub fn poll(&self) -> Duration {
         Duration::from_micros(self.hub.poll_us.load(Ordering::Relaxed))
     }

@@ -13,7 +13,7 @@ pub(super) struct PutOff {
 }
 
 impl PutOff {
-    /// When the first of it is due.
+    /// The time when the first of it is due.
     pub(super) fn first(&self) -> Option<Instant> {
         self.due.keys().next().map(|(at, _)| *at)
     }

@@ -79,7 +79,7 @@ impl Hub {
     }
 }
 
-/// How often each bound was run into, where it was.
+/// The number of times that each bound was run into, without zeros.
 fn over_limits(tally: &Tally, guest: &Guest) -> BTreeMap<&'static str, u64> {
     let count = |over| match over {
         Over::Clients => tally.clients_refused,

@@ -25,9 +25,9 @@ pub struct Hub {
     /// Wakes a function's connection: something waits to be sent to its client.
     pub(super) wake: Vec<Notify>,
     pub(super) plan: Plan,
-    /// Where events go, if anywhere.
+    /// The destination of events, if there is one.
     pub(super) events: EventWriting,
-    /// Where messages go, if anywhere.
+    /// The destination of messages, if there is one.
     pub(super) capture: Option<Arc<Capture>>,
     /// Clients of each function: the device's and the channel's.
     pub(super) clients: Vec<AtomicU8>,
@@ -61,9 +61,9 @@ pub(super) struct Slot {
     pub(super) connected: bool,
     /// Whether the instruction channel has a client.
     pub(super) channel: bool,
-    /// Whose store or load was the last: an open run of pieces is its.
+    /// The client of the last store or load: an open run of pieces belongs to it.
     pub(super) last: ClientKind,
-    /// How the function answers loads and stores.
+    /// The way in which the function answers loads and stores.
     pub(super) condition: Condition,
     /// Milliseconds that a fault has the reply under way wait.
     pub(super) hold_ms: Option<u32>,
@@ -71,7 +71,7 @@ pub(super) struct Slot {
     pub(super) sockets: [Weak<Socket>; 2],
 }
 
-/// How a function answers loads and stores.
+/// The way in which a function answers loads and stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// It does.

@@ -1,4 +1,4 @@
-//! Where clients come from: a path, a descriptor, or systemd.
+//! The sources of clients: a path, a descriptor, or systemd.
 
 #[allow(unsafe_code, reason = "takes over descriptors by number")]
 pub mod descriptor;
@@ -14,9 +14,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-/// How long other servers that start in the same folder are waited for.
+/// The time that other servers that start in the same folder are waited for.
 const TURN: Duration = Duration::from_secs(2);
-/// How often that is looked at.
+/// The interval at which that is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A socket that cannot be had.
@@ -55,7 +55,7 @@ pub enum ListenError {
     },
 }
 
-/// Where one function's clients come from.
+/// The place where one function's clients come from.
 #[derive(Debug)]
 pub enum Source {
     /// Clients connect, one at a time.
@@ -64,7 +64,7 @@ pub enum Source {
     Connected(UnixStream),
 }
 
-/// Where all clients come from, in the order of the functions.
+/// The place where all clients come from, in the order of the functions.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// For each function, the socket of its device.

@@ -1,4 +1,4 @@
-//! Why a profile cannot be used.
+//! The reason why a profile cannot be used.
 
 use std::fmt;
 

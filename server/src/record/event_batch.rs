@@ -11,7 +11,7 @@ use ism::{FunctionId, MoveRecord};
 use super::events::{Event, Front, Hex};
 use crate::limits::SHOWN_BYTES;
 
-/// When something happened and what caused it: the lines of one access share it.
+/// The time when something happened and what caused it: the lines of one access share it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// The time.
@@ -265,7 +265,7 @@ impl Batch {
 /// A record, as its line is made of it.
 #[derive(Debug)]
 pub struct Noted<'a> {
-    /// When it was made.
+    /// The time when it was made.
     pub at: Instant,
     /// The keys that it shares with other lines.
     pub cause: Option<u64>,

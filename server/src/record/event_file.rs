@@ -274,7 +274,7 @@ impl EventFile {
         }
     }
 
-    /// Where records go, to be locked before whatever this event file is locked by.
+    /// The place where records go, to be locked before whatever this event file is locked by.
     pub fn out(&self) -> Arc<Mutex<Out>> {
         Arc::clone(&self.out)
     }

@@ -239,7 +239,7 @@ pub struct Scope<'a> {
     /// Shared by the lines of the access, if there is an event file.
     stamp: Option<Stamp>,
     rules: Vec<&'static str>,
-    /// When it began, if accesses are timed.
+    /// The time when it began, if accesses are timed.
     begun: Option<Instant>,
     /// It ran a command.
     ran: bool,

@@ -1,4 +1,4 @@
-//! How long accesses take, counted in buckets of time.
+//! The time that accesses take, counted in buckets of time.
 
 use std::time::{Duration, Instant};
 

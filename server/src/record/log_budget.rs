@@ -1,4 +1,4 @@
-//! How many log lines there may be: what peers do is logged, and peers can do it very often.
+//! A limit on log lines: what peers do is logged, and peers can do it very often.
 //!
 //! A line of level info or warn costs one token of [`LOG_BURST`], of which [`LOG_PER_SECOND`] come
 //! back. Errors are for who runs the server, and debug and trace are asked for: they are free.

@@ -1,4 +1,4 @@
-//! Which of many like log lines are written.
+//! Chooses which of many similar log lines are written.
 
 /// Lines written before only every power of two is.
 const AT_FIRST: u64 = 5;

@@ -188,7 +188,7 @@ fn by_path(
         .collect()
 }
 
-/// How long accesses took, where it is measured.
+/// The time that accesses took, where it is measured.
 fn latencies(report: &Report, put: &mut impl FnMut(std::fmt::Arguments<'_>)) {
     let name = format!("{PREFIX}access_seconds");
     let mut told = false;

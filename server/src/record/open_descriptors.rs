@@ -1,4 +1,4 @@
-//! How many descriptors this process holds, for reports: a leak shows there.
+//! The number of descriptors that this process holds, for reports: a leak shows there.
 
 use rustix::fs::{Dir, Mode, OFlags};
 

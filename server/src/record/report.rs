@@ -28,7 +28,7 @@ pub struct Report {
     pub caused_violations: u64,
     /// Most severe severity among those that come of no fault.
     pub worst_severity: Option<Severity>,
-    /// Which report of this process it is, from 1.
+    /// The number of the report in this process, from 1.
     pub number: u64,
     /// Descriptors that the process has open now, if that can be told.
     pub open_descriptors: Option<usize>,
@@ -74,7 +74,7 @@ pub struct FunctionReport {
     pub paths: Vec<PathReport>,
     /// Rules broken at least once.
     pub rules: Vec<RuleReport>,
-    /// How long accesses took, where it is measured: for the metrics only.
+    /// The time that accesses took, where it is measured: for the metrics only.
     #[serde(skip)]
     pub latencies: Option<Box<Latencies>>,
 }

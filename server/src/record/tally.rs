@@ -59,7 +59,7 @@ pub struct Tally {
     pub faults: BTreeMap<&'static str, u64>,
     /// The most severe violation that comes of no fault.
     worst: Option<Severity>,
-    /// How long accesses took, if anyone asks.
+    /// The time that accesses took, if anyone asks.
     pub latencies: Option<Box<Latencies>>,
 }
 

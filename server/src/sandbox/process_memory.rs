@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use super::calls;
 use crate::limits::CLIENT_MEMORY_MS;
 
-/// How long an access may take.
+/// The time that an access may take.
 const PATIENCE: Duration = Duration::from_millis(CLIENT_MEMORY_MS);
 
 static THREAD: OnceLock<SyncSender<Work>> = OnceLock::new();

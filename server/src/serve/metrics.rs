@@ -9,7 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::hub::Hub;
 use crate::record::metrics;
 
-/// How long one who asks may take.
+/// The time that one who asks may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a request, which is not looked at.
 const REQUEST: usize = 4096;

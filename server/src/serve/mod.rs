@@ -25,9 +25,9 @@ use crate::listen::{Source, Sources};
 use crate::record::LogLimit;
 use crate::serve::threads::Threads;
 
-/// How long a client that comes while the one before is leaving waits for the function.
+/// The time that a client that comes while the one before is leaving waits for the function.
 const HANDOVER: Duration = Duration::from_secs(5);
-/// How long accept pauses when the process is out of descriptors.
+/// The time that accept pauses when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves every function from its sources until `stop` turns true, or every client's source is a

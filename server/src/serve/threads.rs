@@ -35,7 +35,7 @@ impl Threads {
             .map(Self)
     }
 
-    /// Where tasks of function `at` are spawned.
+    /// The place where tasks of function `at` are spawned.
     ///
     /// # Panics
     /// If there is no such function.

@@ -10,7 +10,7 @@ const TYPE: u8 = 0xfe;
 /// A position in a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// How often the ring came round, modulo 65,536.
+    /// The number of times that the ring came round, modulo 65,536.
     pub wrap: u16,
     /// Bytes from the start of the ring.
     pub count: u32,
@@ -26,9 +26,9 @@ impl Cursor {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cdc {
-    /// How far the sender has written into the DMB that the message is in.
+    /// The end of what the sender has written into the DMB that the message is in.
     pub producer: Cursor,
-    /// How far the sender has read from its own DMB.
+    /// The end of what the sender has read from its own DMB.
     pub consumer: Cursor,
     /// Flags of the sender as a producer.
     pub producer_flags: u8,

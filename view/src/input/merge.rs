@@ -130,7 +130,7 @@ impl Ahead {
     }
 }
 
-/// Where an instruction goes, by which it is found again.
+/// The place where an instruction goes, by which it is found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     load: bool,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::item::{Item, parse};
 use crate::error::Error;
 
-/// How long a server that writes no events is waited for, before the next picture is drawn.
+/// The time that a server that writes no events is waited for, before the next picture is drawn.
 const SILENCE: Duration = Duration::from_millis(20);
 /// The request that a control socket answers with events (`docs/faults.md`).
 const EVENTS: &[u8] = b"{\"request\":\"events\"}\n";

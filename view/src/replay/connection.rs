@@ -20,7 +20,7 @@ use vfio_user_capture::{Descriptor, DescriptorKind};
 use vfio_user_protocol::header::Command;
 use vfio_user_protocol::{HEADER_LEN, Header};
 
-/// How long an answer may take.
+/// The time that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest message that is received.
 const MOST: usize = 1 << 21;

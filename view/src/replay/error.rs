@@ -1,4 +1,4 @@
-//! Why a capture cannot be played.
+//! The reason why a capture cannot be played.
 
 use std::path::PathBuf;
 

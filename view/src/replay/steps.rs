@@ -23,7 +23,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Where it is, for people.
+    /// The place where it is, for people.
     pub fn place(&self) -> String {
         let (packet, connection) = (self.packet, self.front.connection);
         format!(

@@ -21,7 +21,7 @@ pub struct RuleInfo {
     pub always_fails: bool,
     /// One line for lists.
     pub title: &'static str,
-    /// Why, in a paragraph.
+    /// The reason, in a paragraph.
     pub reason: &'static str,
     /// The source of the reason.
     pub source: &'static str,

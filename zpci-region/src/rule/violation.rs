@@ -7,7 +7,7 @@ use crate::access::Path;
 /// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
     /// Its severity in force.
     pub severity: Severity,

@@ -1,4 +1,4 @@
-//! How the guest finds its functions: by CLP, then by their config space.
+//! The guest finds its functions by CLP, then by their config space.
 
 use super::labels::{Labels, load_request, stop, var};
 use crate::probe::clp::REQUEST;

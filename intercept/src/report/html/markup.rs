@@ -27,7 +27,7 @@ pub(super) fn about(page: &mut String, report: &Report) {
     page.push_str("</dl>\n");
 }
 
-/// How many cases have which verdict.
+/// The number of cases with each verdict.
 pub(super) fn totals(page: &mut String, report: &Report) {
     let _ = writeln!(
         page,

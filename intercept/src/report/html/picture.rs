@@ -102,7 +102,7 @@ pub(super) fn picture(case: &CaseReport) -> Option<String> {
     Some(svg)
 }
 
-/// How a piece compares with the bytes the guest stored there: `same`, `turned`, `other`, or `load`.
+/// The way in which a piece compares with the bytes the guest stored there: `same`, `turned`, `other`, or `load`.
 fn class(case: &CaseReport, stored: &[u8], piece: &Piece) -> &'static str {
     if stored.is_empty() {
         return "load";

@@ -1,4 +1,4 @@
-//! Which bytes of a ring were stored.
+//! The bytes of a ring that were stored.
 
 /// Ranges kept before the set is given up: a sender that needs more is not SMC-D, whose sends are
 /// at most four.

@@ -11,7 +11,7 @@ use crate::limits::{FILES_PER_CLIENT, Over};
 use super::file_facts::{FileFacts, FileKey};
 use super::guest_file::GuestFile;
 
-/// Why a map or unmap was refused.
+/// The reason why a map or unmap was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MapError {
     /// The range meets one that is mapped already.
@@ -100,7 +100,7 @@ pub struct Mapping {
     pub readable: bool,
     /// The device may write it.
     pub writable: bool,
-    /// Where it is.
+    /// Its place.
     pub backing: Backing,
 }
 
@@ -415,7 +415,7 @@ impl DmaMap {
 pub struct Fault {
     /// First iova that cannot be accessed.
     pub iova: u64,
-    /// Why.
+    /// The cause.
     pub why: &'static str,
 }
 

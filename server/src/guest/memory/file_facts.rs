@@ -49,7 +49,7 @@ pub struct FileFacts {
     pub stays: bool,
 }
 
-/// Why a descriptor is no memory.
+/// The reason why a descriptor is no memory.
 pub type NoMemory = (&'static str, Errno);
 
 impl FileFacts {
@@ -124,7 +124,7 @@ impl FileFacts {
     }
 }
 
-/// How a descriptor was opened.
+/// The way in which a descriptor was opened.
 struct Access {
     readable: bool,
     writable: bool,

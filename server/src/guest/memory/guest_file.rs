@@ -35,7 +35,7 @@ pub struct GuestFile {
     reach: Reach,
 }
 
-/// How the bytes of a file are reached.
+/// The way in which the bytes of a file are reached.
 #[derive(Debug)]
 enum Reach {
     /// Its pages cannot go away: memory accesses.
@@ -105,7 +105,7 @@ impl GuestFile {
         !matches!(self.reach, Reach::FileIo(_))
     }
 
-    /// Where `len` bytes at `offset` are, if all of them are inside the file.
+    /// The place where `len` bytes at `offset` are, if all of them are inside the file.
     fn place(&self, offset: u64, len: usize) -> Result<Place<'_>, Errno> {
         let end = offset.checked_add(len as u64).ok_or(Errno::FAULT)?;
         let at = usize::try_from(offset).map_err(|_| Errno::FAULT)?;
@@ -247,7 +247,7 @@ impl GuestFile {
     }
 }
 
-/// Where bytes of a file are.
+/// The place where bytes of a file are.
 enum Place<'a> {
     /// In memory that stays.
     Direct(*mut u8),

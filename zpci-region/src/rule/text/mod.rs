@@ -9,7 +9,7 @@ pub(super) mod smcd;
 pub(super) struct Text {
     /// One line for lists.
     pub title: &'static str,
-    /// Why the rule holds, in a paragraph.
+    /// The reason why the rule holds, in a paragraph.
     pub reason: &'static str,
     /// The source of the reason.
     pub source: &'static str,
