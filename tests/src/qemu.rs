@@ -145,6 +145,13 @@ impl Process {
     }
 }
 
+/// Kernel and busybox of a Linux guest for s390x.
+#[track_caller]
+pub fn guest() -> Guest {
+    let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
+    Guest::fetch(&cache).unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// A Linux guest for s390x, with its console.
 #[derive(Debug)]
 pub struct Linux {
@@ -158,21 +165,33 @@ impl Linux {
     /// shell commands of process 1.
     #[track_caller]
     pub fn boot(init: &str, devices: &[String]) -> Self {
-        let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
-        let guest = Guest::fetch(&cache).unwrap_or_else(|e| panic!("{e}"));
+        let guest = guest();
+        let content = Initramfs::new(&guest.busybox).unwrap().init(init);
+        let arguments = devices.iter().flat_map(|device| ["-device", device]);
+        Self::boot_into(&content, 512, "", arguments)
+    }
+
+    /// Boots Debian's kernel into `content` on an emulated machine with `mib` MiB of memory, with more
+    /// words on the kernel's command line and more arguments of QEMU.
+    #[track_caller]
+    pub fn boot_into<'a>(
+        content: &Initramfs,
+        mib: u32,
+        append: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let initramfs = folder.path().join("initramfs");
-        let content = Initramfs::new(&guest.busybox).unwrap().init(init);
         content.write(&initramfs).unwrap();
 
-        let mut qemu = command(Machine::S390x, Memory::Descriptor, 512);
+        let mut qemu = command(Machine::S390x, Memory::Descriptor, mib);
         qemu.args(["-M", "s390-ccw-virtio", "-accel", "tcg", "-cpu", "max"]);
-        qemu.args(["-serial", "stdio", "-kernel"]).arg(guest.kernel);
+        qemu.args(["-serial", "stdio", "-kernel"])
+            .arg(guest().kernel);
         qemu.arg("-initrd").arg(&initramfs);
-        qemu.args(["-append", "console=ttysclp0 panic=-1", "-no-reboot"]);
-        for device in devices {
-            qemu.args(["-device", device]);
-        }
+        let append = format!("console=ttysclp0 panic=-1 {append}");
+        qemu.args(["-append", append.trim_end(), "-no-reboot"]);
+        qemu.args(arguments);
         let process = Process::start(qemu, folder);
         Self {
             process,
@@ -190,7 +209,13 @@ impl Linux {
     /// call; fails after [`BOOT`] with the end of the console.
     #[track_caller]
     pub fn expect(&mut self, marker: &str) -> String {
-        let deadline = Instant::now() + BOOT;
+        self.expect_within(BOOT, marker)
+    }
+
+    /// As [`Linux::expect`], with a patience of its own.
+    #[track_caller]
+    pub fn expect_within(&mut self, patience: Duration, marker: &str) -> String {
+        let deadline = Instant::now() + patience;
         loop {
             if let Some(at) = self.text[self.seen..].find(marker) {
                 let before = self.text[self.seen..self.seen + at].to_owned();
@@ -202,16 +227,16 @@ impl Linux {
                     self.text
                         .push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
                 }
-                Err(reason) => self.missing(marker, reason),
+                Err(reason) => self.missing(marker, patience, reason),
             }
         }
     }
 
     #[track_caller]
-    fn missing(&self, marker: &str, reason: RecvTimeoutError) -> ! {
+    fn missing(&self, marker: &str, patience: Duration, reason: RecvTimeoutError) -> ! {
         let why = match reason {
             RecvTimeoutError::Timeout => {
-                format!("the guest did not print {marker:?} within {BOOT:?}")
+                format!("the guest did not print {marker:?} within {patience:?}")
             }
             RecvTimeoutError::Disconnected => {
                 format!("QEMU ended before the guest printed {marker:?}")
