@@ -64,11 +64,12 @@ const SHELL: [&str; 37] = [
     "until", "wait", "while", ":",
 ];
 /// Scripts that tests run.
-const SCRIPTS: [&str; 4] = [
+const SCRIPTS: [&str; 5] = [
     "fuzz/run",
     "packaging/build",
     "packaging/third-party",
     "tests/container/build.sh",
+    "tests/s390x/std.sh",
 ];
 
 /// The programs on the list of `./test`.
@@ -225,6 +226,7 @@ fn the_test_command_knows_every_program_that_tests_start() {
         "debootstrap",
         "dpkg-deb",
         "flock",
+        "s390x-linux-gnu-strip",
     ] {
         assert!(started.contains_key(sure), "{sure} is not found any more");
     }

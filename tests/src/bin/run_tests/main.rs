@@ -35,7 +35,8 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 const IN_PARTS: &str = "tests/builds";
 /// Programs that take long. They start first, so that none of them runs alone in the end. What waits
 /// for guests stands between what compiles.
-const LONG: [&str; 11] = [
+const LONG: [&str; 12] = [
+    "s390x",
     "builds container",
     "lab",
     "builds fuzz",

@@ -1,0 +1,131 @@
+//! Builds everything for s390x.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::source::Source;
+use crate::toolchain::{TARGET, must_build_std};
+
+/// A test program.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// The crate's folder.
+    pub(crate) folder: PathBuf,
+    /// The file.
+    pub(crate) path: PathBuf,
+}
+
+/// What the build made.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// Test programs by `CRATE/NAME`; unit tests of a library are `CRATE/lib`, of a program
+    /// `CRATE/bin/NAME`.
+    pub(crate) tests: BTreeMap<String, Program>,
+    /// The folder with the other programs.
+    pub(crate) folder: PathBuf,
+    /// The repository that it was built from.
+    pub(crate) source: Source,
+}
+
+/// Says why there is no standard library of Rust for s390x: the tests are skipped then.
+const WITHOUT: &str = "VFIO_USER_ISM_NO_S390X";
+
+/// Builds it once for all tests, or says what is missing. `test` counts as skipped if the caller of the
+/// tests says that it cannot be built.
+#[track_caller]
+pub(crate) fn built(test: &str) -> Option<&'static Built> {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    if let Some(reason) = std::env::var(WITHOUT)
+        .ok()
+        .filter(|reason| !reason.is_empty())
+    {
+        // Past the capture of output: run_tests counts such lines and shows them again.
+        drop(writeln!(std::io::stderr(), "\nskipped: {test}: {reason}"));
+        return None;
+    }
+    let built = BUILT.get_or_init(|| {
+        let build_std = must_build_std();
+        let source = Source::update().expect("a copy of the checkout in the cache folder");
+        let output = cargo(&source, build_std).output().expect("cargo starts");
+        assert!(
+            output.status.success(),
+            "the tests do not build for {TARGET}"
+        );
+        let text = String::from_utf8_lossy(&output.stdout);
+        let messages = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let tests = messages.filter_map(|message| test_program(&message));
+        Built {
+            tests: tests.collect(),
+            folder: source.target.join(TARGET).join("debug"),
+            source,
+        }
+    });
+    Some(built)
+}
+
+fn cargo(source: &Source, build_std: bool) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What the cargo that runs this test says of this package is not for another one.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+    command.args(["test", "--no-run", "--workspace", "--locked"]);
+    command.args(["--message-format", "json-render-diagnostics"]);
+    command.args(["--target", TARGET, "--target-dir"]);
+    command.arg(&source.target);
+    if build_std {
+        command.arg("-Zbuild-std").env("RUSTC_BOOTSTRAP", "1");
+    }
+    let linker = "CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER";
+    command
+        .env(linker, "s390x-linux-gnu-gcc")
+        // Emulated code is slow, and debug information fills the disk.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_INCREMENTAL", "0")
+        .current_dir(&source.repository)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    command
+}
+
+/// The test program that one of cargo's messages tells of.
+fn test_program(message: &Value) -> Option<(String, Program)> {
+    if message["profile"]["test"] != true {
+        return None;
+    }
+    let path = message["executable"].as_str()?.into();
+    let manifest = Path::new(message["manifest_path"].as_str()?);
+    let folder = manifest.parent()?.to_owned();
+    let package = folder.file_name()?.to_str()?;
+    let target = &message["target"];
+    let name = target["name"].as_str()?;
+    let name = match target["kind"][0].as_str()? {
+        "test" => format!("{package}/{name}"),
+        "bin" => format!("{package}/bin/{name}"),
+        _ => format!("{package}/lib"),
+    };
+    Some((name, Program { folder, path }))
+}
+
+/// A copy of a program without symbols.
+#[track_caller]
+pub(crate) fn stripped(program: &Path) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("program");
+    let mut strip = Command::new("s390x-linux-gnu-strip");
+    let status = strip.arg("-o").arg(&copy).arg(program).status();
+    let status = status.expect("strip starts");
+    assert!(status.success(), "{}: {status}", program.display());
+    fs::read(copy).expect("the copy")
+}
