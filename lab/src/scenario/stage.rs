@@ -441,9 +441,13 @@ fn fault_id(listed: &Value) -> &str {
 
 /// The action's name in a scenario file.
 pub(super) fn name_of(action: &Action) -> String {
-    let value = serde_json::to_value(action).unwrap_or_default();
-    let name = value
-        .as_object()
-        .and_then(|object| object.keys().next().cloned());
-    name.unwrap_or_default()
+    match serde_json::to_value(action) {
+        // An action without settings is its name alone.
+        Ok(Value::String(name)) => name,
+        Ok(value) => {
+            let name = value.as_object().and_then(|object| object.keys().next());
+            name.cloned().unwrap_or_default()
+        }
+        Err(error) => error.to_string(),
+    }
 }
