@@ -5,8 +5,10 @@ use std::path::Path;
 /// The beginnings of kernel reports (Linux 6.12 and 7.2: `lib/bug.c`, `kernel/panic.c`,
 /// `kernel/locking/lockdep.c`, `mm/kasan/report.c`, `mm/kmemleak.c`, `kernel/hung_task.c`,
 /// `kernel/rcu/tree_stall.h`, `lib/refcount.c`, `arch/s390/kernel/dumpstack.c`).
-const BEGINNINGS: [&str; 19] = [
+const BEGINNINGS: [&str; 20] = [
     "BUG: ",
+    // lockdep draws a box.
+    "[ BUG: ",
     // The allocator names the cache behind it.
     "BUG ",
     "WARNING: ",
@@ -99,6 +101,7 @@ BUG: KASAN: slab-use-after-free in ism_move+0x1c/0x80
     #[test]
     fn reports_that_name_what_they_found_first_are_found() {
         for said in [
+            "[ BUG: Invalid wait context ]",
             "BUG kmalloc-64 (Tainted: G           O      ): Right Redzone overwritten",
             "specification exception: 0006 ilc:2 [#1] SMP",
             "monitor event: 0040 ilc:2 [#2] SMP",

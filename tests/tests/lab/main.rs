@@ -9,6 +9,7 @@
 //! | `two_guests` | SMC-D between guests, and the death of one |
 //! | `scenarios` | scenarios hold, and a check that fails is told |
 //! | `splats` | the reports of real kernels about planted faults |
+//! | `network` | the side of the network that is QEMU's |
 //! | `linux72` | the driver below the dibs layer |
 //! | `bench` | the measurements come about |
 //! | `zpci_qemu` | a QEMU with the changes of `qemu/`, without any plugin |
@@ -16,6 +17,7 @@
 mod bench;
 mod command_line;
 mod linux72;
+mod network;
 mod one_guest;
 mod recorded;
 mod running;

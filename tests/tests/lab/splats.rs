@@ -115,7 +115,6 @@ fn the_reports_of_the_debug_kernel_are_found() {
         "overflow",
         "shift",
         "leak",
-        "lock-order",
     ];
     let scan = "mount -t debugfs none /sys/kernel/debug; n=0; \
         until dmesg | grep -q 'new suspected memory leaks' || [ $n -eq 60 ]; do \
@@ -129,10 +128,20 @@ fn the_reports_of_the_debug_kernel_are_found() {
             "BUG: KASAN: slab-out-of-bounds in ",
             "UBSAN: shift-out-of-bounds in ",
             "kmemleak: ",
-            "WARNING: possible circular locking dependency detected",
+            "[ BUG: Invalid wait context ]",
         ],
     );
 
-    let ended = planted(&kernel, &commit(&["missing-unlock"]));
-    assert_told(&ended, &["WARNING: lock held when returning to user space"]);
+    for (fault, report) in [
+        (
+            "missing-unlock",
+            "WARNING: lock held when returning to user space",
+        ),
+        (
+            "lock-order",
+            "WARNING: possible circular locking dependency detected",
+        ),
+    ] {
+        assert_told(&planted(&kernel, &commit(&[fault])), &[report]);
+    }
 }
