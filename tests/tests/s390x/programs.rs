@@ -31,7 +31,7 @@ const USER: [&str; 14] = [
 
 /// Programs that serve, map memory, start processes or enter the sandbox: they run on Debian's s390x
 /// kernel, in an emulated machine.
-const KERNEL: [&str; 7] = [
+const KERNEL: [&str; 8] = [
     "server/lib",
     "server/in_memory",
     "server/sandbox",
@@ -39,10 +39,11 @@ const KERNEL: [&str; 7] = [
     "cli/process",
     "tests/foreign",
     "tests/rules",
+    "tests/wire",
 ];
 
 /// Programs that take long there: they run, too, with `VFIO_USER_ISM_S390X=all`.
-const LONG: [&str; 17] = [
+const LONG: [&str; 16] = [
     "doctor/lib",
     "fetch/lib",
     "harness/lib",
@@ -59,7 +60,6 @@ const LONG: [&str; 17] = [
     "tests/intercept",
     "tests/program",
     "tests/view",
-    "tests/wire",
 ];
 
 fn on_kernel() -> Vec<&'static str> {
