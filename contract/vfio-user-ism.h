@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR Apache-2.0 OR MIT */
 /*
- * The layouts that a client of vfio-user-ism uses: what QEMU, or whatever else executes zPCI
- * instructions, sends to the function and gets back. docs/contract.md describes each field.
+ * The layouts that a client of vfio-user-ism uses: what QEMU, or whatever else
+ * executes zPCI instructions, sends to the function and gets back.
+ * docs/contract.md describes each field.
  *
- * Numbers are in the byte order of the host, unless a comment says otherwise: client and server run
- * on one machine. All fields lie at their natural alignment, so no packing is needed.
+ * Numbers are in the byte order of the host, unless a comment says otherwise:
+ * client and server run on one machine. All fields lie at their natural
+ * alignment, so no packing is needed.
  *
- * Sources of the layouts: QEMU docs/interop/vfio-user.rst, Linux include/uapi/linux/vfio.h and
- * vfio_zdev.h, the kernel patch series "zPCI I/O region" (January 2021). VUI_ZPCI_STORE, appended
- * payloads and the register image are this project's own.
+ * Sources of the layouts: QEMU docs/interop/vfio-user.rst, Linux
+ * include/uapi/linux/vfio.h and vfio_zdev.h, the kernel patch series "zPCI I/O
+ * region" (January 2021). VUI_ZPCI_STORE, appended payloads and the register
+ * image are this project's own.
  */
 #ifndef VFIO_USER_ISM_H
 #define VFIO_USER_ISM_H
@@ -40,7 +43,10 @@ struct vui_version {
     uint16_t minor;
 };
 
-/* DEVICE_GET_INFO: the request has the first four fields, the reply all of them. */
+/*
+ * DEVICE_GET_INFO: the request has the first four fields, the reply all of
+ * them.
+ */
 struct vui_device_info {
     uint32_t argsz;
     uint32_t flags;
@@ -75,7 +81,10 @@ struct vui_region_info {
 #define VUI_CONFIG 7
 #define VUI_ZPCI 9
 
-/* Starts every capability; next counts from the start of the info, 0 ends the chain. */
+/*
+ * Starts every capability; next counts from the start of the info, 0 ends the
+ * chain.
+ */
 struct vui_capability {
     uint16_t id;
     uint16_t version;
@@ -93,8 +102,10 @@ struct vui_region_type {
 #define VUI_ZPCI_TYPE 0x80001014
 #define VUI_ZPCI_SUBTYPE 2
 
-/* REGION_READ: the request, and what precedes the bytes in the reply.
- * REGION_WRITE: what precedes the bytes in the request, and the reply. */
+/*
+ * REGION_READ: the request, and what precedes the bytes in the reply.
+ * REGION_WRITE: what precedes the bytes in the request, and the reply.
+ */
 struct vui_access {
     uint64_t offset;
     uint32_t region;
@@ -109,7 +120,10 @@ struct vui_zpci_header {
     uint32_t reserved2;
 };
 
-/* zPCI I/O region, at VUI_ZPCI_REQUEST: write only, always all of it. The write is the instruction. */
+/*
+ * zPCI I/O region, at VUI_ZPCI_REQUEST: write only, always all of it. The write
+ * is the instruction.
+ */
 struct vui_zpci_request {
     uint64_t flags;
     uint64_t gaddr;
@@ -122,7 +136,10 @@ struct vui_zpci_request {
 
 #define VUI_ZPCI_HEADER 0
 #define VUI_ZPCI_REQUEST 16
-/* Behind the request: the payload of a store; after a load, its register image (big endian). */
+/*
+ * Behind the request: the payload of a store; after a load, its register image
+ * (big endian).
+ */
 #define VUI_ZPCI_RESULT 48
 #define VUI_ZPCI_RESULT_SIZE 8
 
@@ -181,7 +198,10 @@ struct vui_zpci_pfip {
 #define VUI_GROUP_REFRESH 0x1
 #define VUI_GROUP_RELAXED 0x2
 
-/* The error field of a reply to an instruction: Linux's numbers on most machines. */
+/*
+ * The error field of a reply to an instruction: Linux's numbers on most
+ * machines.
+ */
 #define VUI_EPERM 1   /* this channel does not take that command or region */
 #define VUI_EIO 5     /* the instruction fails */
 #define VUI_EFAULT 14 /* the place, or the memory at gaddr, cannot be reached */

@@ -151,17 +151,36 @@ fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
     let unprintable = |error: serde_json::Error| ToolFailure::Fetch(error.to_string());
     let cache = args.cache().map_err(failed)?;
     if args.what == FetchWhat::List {
-        let listing = debian_fetch::list(args, &cache).map_err(failed)?;
+        let mut listing = debian_fetch::list(args, &cache).map_err(failed)?;
+        if !args.offline {
+            for tested in qemu_zpci::tested::TESTED {
+                listing.add_zpci_source(tested.version, tested.bytes);
+            }
+        }
         return print(&listing.show(args.format).map_err(unprintable)?);
     }
     if args.source.is_some() && args.what != FetchWhat::QemuZpci {
         let words = "fetch: --source is for qemu-zpci alone: `fetch qemu-zpci --source TREE`";
         return Err(Failure::Usage(words.to_owned()));
     }
+    if !args.qemu_version.is_empty() && args.what != FetchWhat::QemuZpci {
+        let words = "fetch: --qemu-version is for qemu-zpci alone: `fetch qemu-zpci --qemu-version VERSION`";
+        return Err(Failure::Usage(words.to_owned()));
+    }
     let mut summary = debian_fetch::run(args, &cache).map_err(failed)?;
     if args.what == FetchWhat::QemuZpci {
-        let part = qemu_zpci::build::part(&cache, args.source.as_deref());
-        summary.parts.push(part.map_err(ToolFailure::QemuBuild)?);
+        let named = args
+            .qemu_version
+            .iter()
+            .map(|version| Some(version.as_str()));
+        let mut versions: Vec<_> = named.collect();
+        if versions.is_empty() {
+            versions.push(None);
+        }
+        for version in versions {
+            let part = qemu_zpci::build::part(&cache, version, args.source.as_deref());
+            summary.parts.push(part.map_err(ToolFailure::QemuBuild)?);
+        }
     }
     for series in args.lab_kernels() {
         let part =

@@ -8,6 +8,7 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::series::Series;
 use crate::suites::Suites;
+use crate::version::Version;
 
 /// The parts to fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -61,6 +62,9 @@ pub struct FetchArgs {
     /// With qemu-zpci: build this QEMU source, an unpacked tree or a tarball, instead of Debian's. It is left as it is.
     #[arg(long, value_name = "TREE")]
     pub source: Option<PathBuf>,
+    /// With qemu-zpci: the QEMU of this version, such as 11.1 or 10.2.2. May be given several times.
+    #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "source")]
+    pub qemu_version: Vec<String>,
     /// With qemu: for hosts of this architecture, and not for this machine.
     #[arg(long, value_name = "ARCH", value_parser = ["amd64", "arm64", "s390x"])]
     pub arch: Option<String>,
@@ -73,6 +77,13 @@ pub struct FetchArgs {
     /// Format of the result.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+fn version(text: &str) -> Result<String, String> {
+    if Version::is_named_by(text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected two or three numbers, such as 11.1 or 10.2.2".to_owned())
 }
 
 impl FetchArgs {

@@ -52,6 +52,8 @@ enum Kind {
     Qemu,
     Kernel,
     Compiler,
+    /// Source of a QEMU that can be built with the zPCI changes.
+    QemuZpci,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -107,6 +109,18 @@ impl Listing {
             Format::Table => Ok(self.to_string()),
             Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
         }
+    }
+
+    /// Adds a source that `fetch qemu-zpci` can build, though no list need name it.
+    pub fn add_zpci_source(&mut self, version: &str, bytes: u64) {
+        self.available.push(Available {
+            kind: Kind::QemuZpci,
+            series: None,
+            version: version.to_owned(),
+            suite: "tested".to_owned(),
+            bytes,
+            bytes_lab: None,
+        });
     }
 
     fn read(&mut self, args: &FetchArgs, cache: &Cache, workshop: &Workshop) -> Result<(), Error> {
@@ -285,6 +299,10 @@ impl fmt::Display for Listing {
                 "Kernels that could be had (for a guest, for the lab):",
             ),
             (Kind::Qemu, "QEMUs that could be had:"),
+            (
+                Kind::QemuZpci,
+                "Sources of QEMU that qemu-zpci was built from and tested with:",
+            ),
             (Kind::Compiler, "Compilers that could be had:"),
         ] {
             let of_kind = || self.available.iter().filter(|each| each.kind == kind);

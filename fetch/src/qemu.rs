@@ -348,7 +348,7 @@ fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
 }
 
 /// Whether the package version `version` is of the upstream version `wanted`, or of one of its fixes.
-fn is_of(version: &str, wanted: &str) -> bool {
+pub(crate) fn is_of(version: &str, wanted: &str) -> bool {
     Version::of_package(version).is_some_and(|version| {
         let version = version.to_string();
         let rest = version.strip_prefix(wanted);

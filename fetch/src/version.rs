@@ -21,6 +21,14 @@ impl Version {
         micro: 0,
     };
 
+    /// Whether `text` names a version or all fixes of one: two or three numbers, such as `11.1`.
+    #[must_use]
+    pub fn is_named_by(text: &str) -> bool {
+        let parts: Vec<_> = text.split('.').collect();
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        (2..=3).contains(&parts.len()) && parts.iter().all(is_number)
+    }
+
     /// Reads the first line of `qemu-system-* --version`, e.g.
     /// `QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)`.
     #[must_use]

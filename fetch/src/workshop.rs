@@ -13,6 +13,7 @@ use crate::entry::{self, Entry, Package};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::prune;
+use crate::qemu;
 use crate::size;
 use crate::suites::For;
 use crate::version::Version;
@@ -129,13 +130,37 @@ impl Workshop {
         Ok(records.into_iter().map(SourcePackage).collect())
     }
 
-    /// Downloads the upstream tarball of `package` and unpacks it into `folder`.
+    /// The upstream tarball `file` of the source package `name`, which no list need name: its size and
+    /// hash are known.
+    ///
+    /// # Errors
+    /// No mirror is known.
+    pub fn known_source(
+        &self,
+        name: &str,
+        version: &str,
+        file: String,
+        bytes: u64,
+        sha256: &str,
+    ) -> Result<SourcePackage, Error> {
+        let record = self
+            .archive()?
+            .known_tarball(name, version, file, bytes, sha256)?;
+        Ok(SourcePackage(record))
+    }
+
+    /// Downloads the upstream tarball of `package` and unpacks the files that are `wanted` into `folder`.
     ///
     /// # Errors
     /// It cannot be had or unpacked.
-    pub fn unpack_source(&self, package: &SourcePackage, folder: &Path) -> Result<(), Error> {
+    pub fn unpack_source(
+        &self,
+        package: &SourcePackage,
+        folder: &Path,
+        wanted: impl Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
         let archive = self.archive()?;
-        archive.unpack_source(&package.0, folder, &self.progress)?;
+        archive.unpack_source(&package.0, folder, wanted, &self.progress)?;
         self.used.borrow_mut().push(package.0.clone());
         Ok(())
     }
@@ -237,6 +262,12 @@ impl SourcePackage {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.0.version
+    }
+
+    /// Whether it is of the upstream version `wanted`, such as 11.1, or of one of its fixes.
+    #[must_use]
+    pub fn is_of(&self, wanted: &str) -> bool {
+        qemu::is_of(&self.0.version, wanted)
     }
 
     /// The QEMU version, if this is QEMU's source.

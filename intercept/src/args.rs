@@ -88,7 +88,7 @@ Exit codes:
 pub struct Args {
     /// QEMU to test: a path, a version that Debian has, such as 11.1, or zpci [default: $QEMU, the one on PATH, or Debian's].
     ///
-    /// Debian's QEMU is fetched once. zpci is a QEMU with this project's changes; it is built once. Give the flag several times to compare several QEMUs.
+    /// Debian's QEMU is fetched once. zpci is a QEMU with this project's changes, zpci-11.1 that of a version; it is built once. Give the flag several times to compare several QEMUs.
     #[arg(long, value_name = "PATH|VERSION", help_heading = "What to test")]
     pub qemu: Vec<OsString>,
     /// Pass one more argument to QEMU. May be given several times.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 use debian_fetch::Series;
 
+use crate::variant::Variant;
+
 /// How to print figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -101,9 +103,11 @@ pub struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub transfer: u64,
     /// With --bench: measure SMC-D under this QEMU as well, named as for --qemu and with a plugin only if
-    /// it needs one, and tell the ratio. Both are measured in turns.
-    #[arg(long, value_name = "QEMU", requires = "bench")]
-    pub compare: Option<OsString>,
+    /// it needs one, and tell the ratio. Settings may follow it behind commas: moves=WHICH, or
+    /// DRIVER.PROPERTY=VALUE for QEMU's -global. Without a QEMU before the first comma it is the same one.
+    /// May be given several times; all are measured in turns.
+    #[arg(long, value_name = "QEMU[,SETTING]...", requires = "bench")]
+    pub compare: Vec<Variant>,
     /// Record the instructions and leave them to QEMU, instead of forwarding them.
     #[arg(long)]
     pub observe: bool,
@@ -120,7 +124,8 @@ pub struct Args {
         conflicts_with = "observe"
     )]
     pub moves: harness::Moves,
-    /// QEMU: a path, a version that Debian has, such as 11.1, or zpci, which hands block stores over whole and needs no plugin
+    /// QEMU: a path, a version that Debian has, such as 11.1, or zpci, which hands block stores over whole and needs no plugin;
+    /// zpci-11.1 is that of a version
     /// [default: $QEMU, the one on PATH, or Debian's, fetched once].
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<OsString>,

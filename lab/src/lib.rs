@@ -14,7 +14,7 @@
 //! | `scenario` | what guests do, what happens to them, and what must hold afterwards |
 //! | `terminal`, `keys` | a guest's console on this terminal |
 //! | `splat` | finds kernel reports in a console log |
-//! | `bench` | what is measured |
+//! | `bench`, `variant` | what is measured, and beside which other lab |
 //!
 //! Non-goal: emulating the function; that is the server's, which the lab starts.
 
@@ -44,6 +44,7 @@ mod setup;
 mod splat;
 mod switch;
 mod terminal;
+mod variant;
 
 pub use agent::Output;
 pub use args::{Args, Beside, Format};

@@ -17,6 +17,7 @@ use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::say::say;
 use crate::setup::Setup;
+use crate::variant::Variant;
 use crate::{bench, scenario, terminal};
 
 /// Exit status of a lab that a signal ended: this and its number, as shells have it.
@@ -214,8 +215,8 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
             bytes: args.transfer << 20,
         };
         let mut figures = bench::measure(lab, &needs).await?;
-        if let Some(other) = &setup.compared {
-            figures.compared = Some(compare(lab, other, &needs).await?);
+        if !setup.compared.is_empty() {
+            figures.compared = compare(lab, &setup.compared, &needs).await?;
         }
         return print(&figures, args.format);
     }
@@ -230,22 +231,38 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
     guest.run_to(command, stdout, stderr).await
 }
 
-/// Measures SMC-D in `lab` and in one more like it, in turns.
-async fn compare(lab: &Lab, other: &Setup, needs: &Needs<'_>) -> Result<Compared, Error> {
-    let folder = Folder::new(None)?;
-    let mut second = Lab::start(other, &folder).await?;
+/// Measures SMC-D in `lab` and in others like it, in turns.
+async fn compare(
+    lab: &Lab,
+    others: &[(Variant, Setup)],
+    needs: &Needs<'_>,
+) -> Result<Vec<Compared>, Error> {
+    let folders: Vec<_> = others.iter().map(|_| Folder::new(None)).collect();
+    let folders: Vec<_> = folders.into_iter().collect::<Result<_, _>>()?;
+    let mut labs = Vec::new();
     let measured = async {
-        second.ready(other.patience).await?;
-        second.bound().await?;
-        bench::compare(lab, &second, needs).await
+        for ((variant, setup), folder) in others.iter().zip(&folders) {
+            say(format_args!("bench: starting guests for {variant}"));
+            labs.push(Lab::start(setup, folder).await?);
+        }
+        for (lab, (_, setup)) in labs.iter().zip(others) {
+            lab.ready(setup.patience).await?;
+            lab.bound().await?;
+        }
+        bench::compare(lab, &labs, needs).await
     };
     let measured = measured.await;
-    tell_rules(&second.stop().await?);
-    Ok(Compared {
-        qemu: other.recipe.qemu.display().to_string(),
-        plugin: other.plugin.is_some(),
-        rows: measured?,
-    })
+    for lab in &mut labs {
+        tell_rules(&lab.stop().await?);
+    }
+    let told = others.iter().zip(measured?);
+    let compared = told.map(|((variant, setup), rows)| Compared {
+        variant: variant.to_string(),
+        qemu: setup.recipe.qemu.display().to_string(),
+        plugin: setup.plugin.is_some(),
+        rows,
+    });
+    Ok(compared.collect())
 }
 
 fn print(figures: &Figures, format: Format) -> Result<u8, Error> {

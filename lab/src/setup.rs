@@ -16,6 +16,7 @@ use crate::guest::Recipe;
 use crate::kit::{self, KernelChoice, Kit, OwnKernel};
 use crate::qemu::hands_over_whole;
 use crate::say::say;
+use crate::variant::Variant;
 
 /// The parts of a lab.
 #[derive(Debug, Clone)]
@@ -52,8 +53,8 @@ pub struct Setup {
     pub report: Option<PathBuf>,
     /// How long a guest may take to boot.
     pub patience: Duration,
-    /// The same with another QEMU, to compare the measurements with.
-    pub compared: Option<Box<Setup>>,
+    /// Labs with another QEMU or other settings, to compare the measurements with.
+    pub compared: Vec<(Variant, Setup)>,
 }
 
 impl Setup {
@@ -72,10 +73,19 @@ impl Setup {
         let cache = Cache::locate().map_err(Error::NoQemu)?;
         let (first, plugin, accelerator) =
             qemu(args, args.qemu.as_deref(), named, program, &cache)?;
-        let compared = args.compare.as_deref();
-        let compared = compared
-            .map(|other| qemu(args, Some(other), None, program, &cache))
-            .transpose()?;
+        let mut compared = Vec::new();
+        for variant in &args.compare {
+            let found = match variant.qemu.as_deref() {
+                Some(other) => qemu(args, Some(other), None, program, &cache)?,
+                None => (first.clone(), plugin.clone(), accelerator),
+            };
+            if variant.moves.is_some() && found.1.is_none() {
+                let words =
+                    format!("--compare {variant}: this QEMU loads no plugin whose moves wait");
+                return Err(Error::Usage(words));
+            }
+            compared.push((variant, found));
+        }
         let kit = Kit::prepare(&cache, &choice).map_err(Error::Kit)?;
         let plant = if args.plant {
             kit::plant(&cache, &choice).map_err(Error::Kit)?
@@ -111,16 +121,22 @@ impl Setup {
             capture: args.capture.clone(),
             report: args.report.clone(),
             patience: Duration::from_secs(args.timeout),
-            compared: None,
+            compared: Vec::new(),
         };
-        if let Some((qemu, plugin, accelerator)) = compared {
-            let mut other = setup.clone();
-            other.recipe.qemu = qemu;
-            other.recipe.accelerator = accelerator;
-            // What the first lab writes is of the first lab alone.
-            (other.events, other.capture, other.report) = (None, None, None);
-            setup.compared = Some(Box::new(Self { plugin, ..other }));
-        }
+        let others = compared
+            .into_iter()
+            .map(|(variant, (qemu, plugin, accelerator))| {
+                let mut other = setup.clone();
+                other.recipe.qemu = qemu;
+                other.recipe.accelerator = accelerator;
+                other.recipe.extra.extend(variant.arguments());
+                other.moves = variant.moves.unwrap_or(setup.moves);
+                // What the first lab writes is of the first lab alone.
+                (other.events, other.capture, other.report) = (None, None, None);
+                (other.sockets, other.control) = (None, None);
+                (variant.clone(), Self { plugin, ..other })
+            });
+        setup.compared = others.collect();
         Ok(setup)
     }
 }

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
+use debian_fetch::Cache;
 
-use crate::changes::{CHANGES, TESTED};
+use crate::build::{self, BuildError};
+use crate::changes::CHANGES;
 use crate::commits;
+use crate::tested::{self, TESTED};
 use crate::tree::{Tree, TreeError};
 
 /// Arguments of `qemu`.
@@ -27,6 +30,8 @@ enum Command {
     },
     /// List the changes and their reasons.
     Changes,
+    /// Fetch the sources of the tested versions, and see whether the changes fit. Nothing is built.
+    Check,
 }
 
 /// Why nothing was applied.
@@ -35,6 +40,9 @@ pub enum Error {
     /// The tree.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] BuildError),
     /// Git.
     #[error("{0}")]
     Git(String),
@@ -47,6 +55,10 @@ pub enum Error {
 pub fn run(args: &Args) -> Result<String, Error> {
     match &args.command {
         Command::Changes => Ok(list()),
+        Command::Check => {
+            let cache = Cache::locate().map_err(BuildError::from)?;
+            Ok(build::check(&cache)?)
+        }
         Command::Apply { tree, commit } => {
             let tree = Tree::open(tree)?;
             let plan = tree.plan(&CHANGES)?;
@@ -73,8 +85,8 @@ pub fn run(args: &Args) -> Result<String, Error> {
 }
 
 fn verdict(version: &str) -> String {
-    let tested = TESTED.join(", ");
-    if TESTED.contains(&version) {
+    let tested = tested::versions();
+    if TESTED.iter().any(|tested| tested.version == version) {
         format!("QEMU {version}: built and tested with these changes.\n")
     } else {
         format!("QEMU {version}: not tested with these changes (tested: {tested}).\n")
@@ -85,5 +97,5 @@ fn list() -> String {
     let change =
         |change: &crate::changes::Change| format!("{}\n\n{}\n\n", change.subject, change.reason);
     let changes: String = CHANGES.iter().map(change).collect();
-    format!("{changes}Tested with QEMU {}.\n", TESTED.join(", "))
+    format!("{changes}Tested with QEMU {}.\n", tested::versions())
 }

@@ -2,9 +2,6 @@
 
 use crate::source::{How, Place};
 
-/// QEMU versions that were built and tested with these changes.
-pub const TESTED: [&str; 1] = ["10.2.2"];
-
 /// A change, as one commit.
 #[derive(Debug)]
 pub struct Change {
@@ -49,11 +46,11 @@ pub const CHANGES: [Change; 5] = [
     Change {
         subject: "target/s390x: Tell TCG the access exception of an instruction's operand",
         reason: "\
-An instruction whose operand is read by s390_cpu_virt_mem_read() may meet a page
-that is invalid or protected. The exception's code goes to the CPU then, but not
-to tlb_fill_exc, and do_program_interrupt() asserts that both are equal. So a
-guest under TCG can abort its QEMU, for example by PCISTB, MPCIFC or STPCIFC.
-Set tlb_fill_exc and tlb_fill_tec as well.",
+An instruction whose operand is read by s390_cpu_virt_mem_read() may meet
+a page that is invalid or protected. The exception's code goes to the CPU
+then, but not to tlb_fill_exc, and do_program_interrupt() asserts that
+both are equal. So a guest under TCG can abort its QEMU, for example by
+PCISTB, MPCIFC or STPCIFC. Set tlb_fill_exc and tlb_fill_tec as well.",
         files: &[],
         edits: &[edit(
             "target/s390x/mmu_helper.c",
@@ -66,26 +63,26 @@ Set tlb_fill_exc and tlb_fill_tec as well.",
     Change {
         subject: "s390x/pci: Keep the byte order of a block store",
         reason: "\
-PCISTB reads the block as big-endian doublewords and dispatches them in the
-order of the host. On a little-endian host the device gets the bytes of each
-doubleword reversed. PCISTG does not reverse them. Dispatch them as big-endian,
-too.",
+PCISTB reads the block as big-endian doublewords and dispatches them in
+the order of the host. On a little-endian host the device gets the bytes
+of each doubleword reversed. PCISTG does not reverse them. Dispatch them
+as big-endian, too.",
         files: &[],
         edits: &[edit(
             INSTRUCTIONS,
             Some("pcistb_service_call"),
             How::Instead,
-            "MO_64",
-            "MO_64 | MO_BE",
+            "MO_64, MEMTXATTRS_UNSPECIFIED",
+            "MO_64 | MO_BE,\n                                              MEMTXATTRS_UNSPECIFIED",
         )],
     },
     Change {
         subject: "s390x/pci: Refuse accesses to a BAR that does not exist",
         reason: "\
-PCISTB, PCISTG and PCILG look the BAR's memory region up without a check. If the
-function has no such BAR, QEMU follows a null pointer, so a guest can end its
-QEMU. The instructions end in an operand exception then, as for a place outside
-the BAR.",
+PCISTB, PCISTG and PCILG look the BAR's memory region up without a check.
+If the function has no such BAR, QEMU follows a null pointer, so a guest
+can end its QEMU. The instructions end in an operand exception then, as
+for a place outside the BAR.",
         files: &[],
         edits: &[
             edit(
@@ -114,10 +111,11 @@ the BAR.",
     Change {
         subject: "vfio-user: Remove the MSI-X pending bits while their BAR is there",
         reason: "\
-The region of a function's MSI-X pending bits is taken out of its BAR when the
-device object is finalized. The regions are children of the device and were
-finalized before that, so hot-unplug of a function with MSI-X can abort QEMU.
-Take it out when the device is unrealized, and free it when it is finalized.",
+The region of a function's MSI-X pending bits is taken out of its BAR when
+the device object is finalized. The regions are children of the device and
+were finalized before that, so hot-unplug of a function with MSI-X can
+abort QEMU. Take it out when the device is unrealized, and free it when it
+is finalized.",
         files: &[],
         edits: &[
             edit(
@@ -173,16 +171,22 @@ static void vfio_user_pci_exit(PCIDevice *pdev)
     Change {
         subject: "s390x/pci: Hand zPCI accesses of vfio-user functions over whole",
         reason: "\
-QEMU treats a vfio-user function as an emulated one: a PCISTB becomes writes of
-8 bytes in the host's byte order, its length is limited to 128 bytes, and CLP
-says nothing of the function. ISM functions need each block store as one.
+QEMU treats a vfio-user function as an emulated one: a PCISTB becomes
+writes of 8 bytes in the host's byte order, its length is limited to 128
+bytes, and CLP says nothing of the function. ISM functions need each block
+store as one.
 
-For vfio-user functions, take maximum length, alignment rule, PCHID, function
-type, utility string and internal path from the capabilities of DEVICE_GET_INFO.
-Hand each PCISTB to the server whole: through the zPCI I/O region if the server
-offers it, else as one BAR write. The zpci device's property \"stores\" chooses.
-PCILG and PCISTG of 3, 5, 6 and 7 bytes move all their bytes. A function with MSI
-needs no MSI-X.",
+For vfio-user functions, take maximum length, alignment rule, PCHID,
+function type, utility string and internal path from the capabilities of
+DEVICE_GET_INFO. Hand each PCISTB to the server whole: through the zPCI
+I/O region if the server offers it, else as one BAR write. The zpci
+device's property \"stores\" chooses. PCILG and PCISTG of 3, 5, 6 and 7
+bytes move all their bytes. A function with MSI needs no MSI-X.
+
+A store to the region waits for its answer, so that a refusal reaches the
+guest. Stores of ISM functions that will succeed are posted instead, as
+those to hardware are: the server has accepted one to the same target, and
+there was no command since. The property \"posted\" turns that off.",
         files: &[
             (
                 "hw/s390x/s390-pci-vfio-user.c",
@@ -231,7 +235,14 @@ s390x_ss.add(when: 'CONFIG_VFIO_USER',
                 Some("s390_pci_device_properties"),
                 How::Behind,
                 "S390PCIBusDevice, target",
-                "    DEFINE_PROP_STRING(\"stores\", S390PCIBusDevice, vfio_user.stores),",
+                "    DEFINE_PROP_STRING(\"stores\", S390PCIBusDevice, vfio_user.stores),\n    DEFINE_PROP_BOOL(\"posted\", S390PCIBusDevice, vfio_user.posted, true),",
+            ),
+            edit(
+                BUS,
+                Some("s390_pci_device_reset"),
+                How::Before,
+                "switch",
+                "    s390_pci_vfio_user_forget(pbdev);",
             ),
             edit(
                 BUS,
@@ -261,7 +272,8 @@ s390x_ss.add(when: 'CONFIG_VFIO_USER',
                 Some("zpci_write_bar"),
                 How::Before,
                 "io_regions",
-                "    if (s390_pci_vfio_user_takes_length(pbdev, pcias, len)) {
+                "    s390_pci_vfio_user_forget(pbdev);
+    if (s390_pci_vfio_user_takes_length(pbdev, pcias, len)) {
         return s390_pci_vfio_user_store(pbdev, pcias, offset, data, len);
     }",
             ),

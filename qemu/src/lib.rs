@@ -6,7 +6,8 @@
 //! - [`commits`]: the changes as git commits;
 //! - [`args`]: the command line;
 //! - [`build`]: such a QEMU in the cache, built once;
-//! - [`named`]: the QEMU that a `--qemu` means.
+//! - [`named`]: the QEMU that a `--qemu` means;
+//! - [`tested`]: versions that were built and tested, with the hashes of their tarballs.
 //!
 //! The repository holds none of QEMU's text. An edit names a function and an identifier in it.
 //! `tree/` holds the files that become part of QEMU; they are GPL-2.0-or-later.
@@ -18,6 +19,7 @@ pub mod changes;
 pub mod commits;
 pub mod named;
 pub mod source;
+pub mod tested;
 pub mod tree;
 
 pub use args::{Args, Error, run};

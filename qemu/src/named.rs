@@ -4,12 +4,14 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use debian_fetch::{Cache, Machine, Qemu};
+use debian_fetch::{Cache, Machine, Qemu, Version};
 
 use crate::build::{self, BuildError};
 
 /// The word that means the QEMU of [`build`].
 const ZPCI: &str = "zpci";
+/// The same, before a version.
+const ZPCI_OF: &str = "zpci-";
 
 /// The meaning of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub enum Named<'a> {
     Path(&'a Path),
     /// Debian's QEMU of this version, such as `11.1` or `11.1.3`.
     Version(&'a str),
-    /// The QEMU with the changes.
-    Zpci,
+    /// The QEMU with the changes; of this version, such as `11.1`, if one is named.
+    Zpci(Option<&'a str>),
 }
 
 impl<'a> Named<'a> {
@@ -29,9 +31,16 @@ impl<'a> Named<'a> {
         let path = Path::new(word);
         match word.to_str() {
             _ if path.exists() => Self::Path(path),
-            Some(ZPCI) => Self::Zpci,
-            Some(text) if is_version(text) => Self::Version(text),
-            _ => Self::Path(path),
+            Some(ZPCI) => Self::Zpci(None),
+            Some(text) if Version::is_named_by(text) => Self::Version(text),
+            Some(text) => match text
+                .strip_prefix(ZPCI_OF)
+                .filter(|rest| Version::is_named_by(rest))
+            {
+                Some(version) => Self::Zpci(Some(version)),
+                None => Self::Path(path),
+            },
+            None => Self::Path(path),
         }
     }
 
@@ -43,7 +52,7 @@ impl<'a> Named<'a> {
         match self {
             Self::Path(path) => Ok(path.to_owned()),
             Self::Version(version) => Ok(Qemu::of_version(Machine::S390x, version, cache)?.program),
-            Self::Zpci => build::program(cache),
+            Self::Zpci(version) => build::program(cache, version),
         }
     }
 }
@@ -53,15 +62,10 @@ impl fmt::Display for Named<'_> {
         match self {
             Self::Path(path) => path.display().fmt(f),
             Self::Version(version) => f.write_str(version),
-            Self::Zpci => f.write_str(ZPCI),
+            Self::Zpci(None) => f.write_str(ZPCI),
+            Self::Zpci(Some(version)) => write!(f, "{ZPCI_OF}{version}"),
         }
     }
-}
-
-fn is_version(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('.').collect();
-    let number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    (2..=3).contains(&parts.len()) && parts.iter().all(number)
 }
 
 #[cfg(test)]
@@ -75,11 +79,16 @@ mod tests {
         for version in ["11.1", "10.2.2"] {
             assert_eq!(Named::of(OsStr::new(version)), Named::Version(version));
         }
-        assert_eq!(Named::of(OsStr::new("zpci")), Named::Zpci);
+        assert_eq!(Named::of(OsStr::new("zpci")), Named::Zpci(None));
+        let named = Named::of(OsStr::new("zpci-11.1"));
+        assert_eq!(named, Named::Zpci(Some("11.1")));
+        assert_eq!(named.to_string(), "zpci-11.1");
         for path in [
             "11",
             "qemu",
             "./zpci",
+            "zpci-",
+            "zpci-new",
             "/usr/bin/qemu-10.2",
             "build/11.1",
             "11.1.",

@@ -62,6 +62,7 @@ impl Source {
         let insert_at = match place.how {
             How::InsteadOfLine => {
                 self.lines.splice(at..=at, new);
+                self.close_up(at);
                 return Ok(());
             }
             How::Before => at,
@@ -77,6 +78,15 @@ impl Source {
         };
         self.lines.splice(insert_at..insert_at, new);
         Ok(())
+    }
+
+    /// Removes the empty line before `at` if `at` closes a block.
+    fn close_up(&mut self, at: usize) {
+        let closes = self.lines.get(at).is_some_and(|line| line.trim() == "}");
+        let before = at.checked_sub(1).filter(|_| closes);
+        if let Some(before) = before.filter(|b| self.lines[*b].trim().is_empty()) {
+            self.lines.remove(before);
+        }
     }
 
     /// The lines of the definition of `name`: from the one that names it to the one that closes it.

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::changes::Change;
 use crate::source::Source;
 
+/// Licences that a file of ours may be used under elsewhere. What becomes a part of QEMU is under the
+/// GPL alone.
+const OTHER_LICENCES: &str = " OR Apache-2.0 OR MIT";
+
 /// Why a tree is left as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
@@ -93,7 +97,7 @@ impl Tree {
                         file: (*file).to_owned(),
                     });
                 }
-                written.insert((*file).to_owned(), (*text).to_owned());
+                written.insert((*file).to_owned(), text.replace(OTHER_LICENCES, ""));
             }
             for edit in change.edits {
                 if !now.contains_key(edit.file) {

@@ -73,6 +73,25 @@ fn every_edit_lands_where_it_is_meant() {
         header.contains("struct vui_zpci_request"),
         "the contract's header"
     );
+    let ours = CHANGES.iter().flat_map(|change| change.files);
+    for (file, _) in ours {
+        let text = read(root, file);
+        let first = text.lines().next().unwrap_or_default();
+        assert_eq!(
+            first, "/* SPDX-License-Identifier: GPL-2.0-or-later */",
+            "{file}"
+        );
+        // QEMU's style, as its scripts/checkpatch.pl has it.
+        let long = text
+            .lines()
+            .find(|line| line.len() > 80 || line.contains('\t'));
+        assert_eq!(long, None, "{file}");
+    }
+    let teardown = read(root, "hw/vfio-user/pci.c");
+    assert!(
+        teardown.contains("del_subregion(mr, sub);\n}"),
+        "{teardown}"
+    );
 
     let again = Tree::open(root).unwrap().plan(&CHANGES).unwrap_err();
     assert!(matches!(again, TreeError::Applied { .. }), "{again}");
@@ -134,6 +153,11 @@ fn each_change_becomes_a_signed_off_commit() {
     for change in &CHANGES {
         assert!(log.contains(change.subject), "{log}");
     }
+    let long = log.lines().find(|line| line.len() > 76);
+    assert_eq!(
+        long, None,
+        "mailing lists take lines of 76 characters at most"
+    );
     let signed = "Signed-off-by: A Developer <developer@example.org>";
     assert_eq!(log.matches(signed).count(), 5, "{log}");
     assert_eq!(git(&["status", "--porcelain"]), "");

@@ -11,6 +11,8 @@ use crate::progress::Progress;
 
 /// The word in a list of sources that stands in place of an architecture.
 const ARCH: &str = "source";
+/// The suite whose mirror has the pool of all but security updates.
+const POOL: &str = "sid";
 
 impl Archive {
     /// The upstream tarballs of the source package `name` in `suite`, the newest first.
@@ -37,11 +39,39 @@ impl Archive {
         })
     }
 
-    /// Downloads a tarball and unpacks it into `folder`.
+    /// A tarball of Debian's pool whose size and hash are known.
+    pub(crate) fn known_tarball(
+        &self,
+        name: &str,
+        version: &str,
+        file: String,
+        bytes: u64,
+        sha256: &str,
+    ) -> Result<Record, Error> {
+        let base = self.mirrors.of(POOL).map_err(|words| Error::Lists {
+            suite: POOL.to_owned(),
+            words,
+        })?;
+        Ok(Record {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            arch: ARCH.to_owned(),
+            depends: String::new(),
+            provides: String::new(),
+            file,
+            bytes,
+            sha256: sha256.to_owned(),
+            suite: Rc::from("Debian"),
+            base: Rc::from(base),
+        })
+    }
+
+    /// Downloads a tarball and unpacks the files that are `wanted` into `folder`.
     pub(crate) fn unpack_source(
         &self,
         tarball: &Record,
         folder: &Path,
+        wanted: impl Fn(&Path) -> bool,
         progress: &Progress,
     ) -> Result<(), Error> {
         let downloaded = self.download(std::slice::from_ref(tarball), progress);
@@ -50,7 +80,7 @@ impl Archive {
             Trouble::Refused(words) | Trouble::Remote(words) => Error::Packages(words),
         })?;
         let path = self.store.path(&tarball.sha256);
-        match compression::untar_named(&tarball.file, &path, folder, |_| true) {
+        match compression::untar_named(&tarball.file, &path, folder, wanted) {
             Err(Error::Io { source, .. }) if !is_local(&source) => {
                 self.store.forget(&tarball.sha256)?;
                 let package = tarball.title();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::move_cost::{MoveCost, median};
 
 /// Version of the JSON form.
-pub(super) const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 2;
 
 /// Everything that was measured in one run.
 #[derive(Debug, Serialize)]
@@ -27,14 +27,16 @@ pub(crate) struct Figures {
     /// One move beside a bare round trip.
     #[serde(rename = "move")]
     pub cost: MoveCost,
-    /// SMC-D under another QEMU, if one was named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compared: Option<Compared>,
+    /// SMC-D under each other QEMU that was named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compared: Vec<Compared>,
 }
 
-/// SMC-D under two QEMUs, measured in turns.
+/// SMC-D under the first QEMU and another one, measured in turns.
 #[derive(Debug, Serialize)]
 pub(crate) struct Compared {
+    /// The other QEMU and its settings, as the user named them.
+    pub variant: String,
     /// The other QEMU.
     pub qemu: String,
     /// Whether it loads the plugin.
@@ -134,10 +136,11 @@ impl Figures {
             "\none move of 4 KiB: {:.1} µs; bare round trip of such messages: {:.1} µs; ratio {:.2}",
             self.cost.move_us, self.cost.bare_us, self.cost.ratio
         );
-        if let Some(Compared { qemu, plugin, rows }) = &self.compared {
-            let with = if *plugin { "with" } else { "without" };
-            let _ = writeln!(text, "\nbeside {qemu}, {with} the plugin:");
-            for row in rows {
+        for compared in &self.compared {
+            let with = if compared.plugin { "with" } else { "without" };
+            let variant = &compared.variant;
+            let _ = writeln!(text, "\nbeside {variant}, {with} the plugin:");
+            for row in &compared.rows {
                 let Beside { between, path, .. } = row;
                 let _ = writeln!(
                     text,
@@ -184,7 +187,7 @@ mod tests {
                 bare_us: 8.0,
                 ratio: 1.25,
             },
-            compared: None,
+            compared: Vec::new(),
         }
     }
 
@@ -198,18 +201,22 @@ mod tests {
             vec![9.0, 10.0, 90.0],
             vec![25.0, 24.0, 26.0],
         );
-        figures.compared = Some(Compared {
+        figures.compared.push(Compared {
+            variant: "zpci, zpci.stores=bar".into(),
             qemu: "/q".into(),
             plugin: false,
             rows: vec![row],
         });
         let text = figures.to_table();
-        assert!(text.contains("beside /q, without the plugin:"), "{text}");
+        assert!(
+            text.contains("beside zpci, zpci.stores=bar, without the plugin:"),
+            "{text}"
+        );
         let last =
             "two guests  SMC-D over ism          10.0 MB/s, 25.0 MB/s with this QEMU; ratio 2.50\n";
         assert!(text.ends_with(last), "{text}");
         let json: serde_json::Value = serde_json::from_str(&figures.to_json().unwrap()).unwrap();
-        assert_eq!(json["compared"]["rows"][0]["ratio"], 2.5);
+        assert_eq!(json["compared"][0]["rows"][0]["ratio"], 2.5);
     }
 
     #[test]

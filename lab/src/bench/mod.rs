@@ -27,7 +27,7 @@ const TWO: &str = "two guests";
 const SELF: &str = "127.0.0.1";
 /// Guest 1, as guest 0 sees it.
 const OTHER: &str = "10.0.0.2";
-/// The number of turns of two QEMUs.
+/// The number of turns of each QEMU.
 const TURNS: usize = 3;
 
 /// The inputs of a measurement besides the lab.
@@ -94,39 +94,39 @@ pub(crate) async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Err
         rounds: paths::ROUNDS,
         rows,
         cost: cost(lab, needs).await?,
-        compared: None,
+        compared: Vec::new(),
     })
 }
 
-/// Measures SMC-D through the functions of two labs in turns.
+/// Measures SMC-D through the functions of `first` and of `others` in turns; the rows of each of the
+/// others.
 ///
 /// # Errors
 /// As [`measure`].
 pub(crate) async fn compare(
     first: &Lab,
-    second: &Lab,
+    others: &[Lab],
     needs: &Needs<'_>,
-) -> Result<Vec<Beside>, Error> {
-    let mut rows = Vec::new();
+) -> Result<Vec<Vec<Beside>>, Error> {
+    let mut rows: Vec<Vec<Beside>> = others.iter().map(|_| Vec::new()).collect();
     let within = (ONE, smc("SMC-D over ism", 0, SELF));
     let between = (TWO, smc("SMC-D over ism", 1, OTHER));
     let paths = std::iter::once(within).chain((first.guests().len() > 1).then_some(between));
     for (place, path) in paths {
-        say(format_args!("bench: both QEMUs, {place}"));
-        let mut of = Vec::new();
-        // A machine that becomes busier meanwhile is so for both.
+        say(format_args!("bench: all QEMUs in turns, {place}"));
+        let mut of: Vec<Vec<f64>> = vec![Vec::new(); others.len() + 1];
+        // A machine that becomes busier meanwhile is so for all.
         for _ in 0..TURNS {
-            for lab in [first, second] {
-                of.extend(paths::measure(lab, place, &[path], needs.bytes).await?);
+            for (lab, figures) in std::iter::once(first).chain(others).zip(&mut of) {
+                let measured = paths::measure(lab, place, &[path], needs.bytes).await?;
+                figures.extend(measured.iter().map(|row| row.mb_per_s));
             }
         }
-        let figures = |lab: usize| of.iter().skip(lab).step_by(2).map(|row| row.mb_per_s);
-        rows.push(Beside::new(
-            place,
-            path.name,
-            figures(0).collect(),
-            figures(1).collect(),
-        ));
+        let mut of = of.into_iter();
+        let of_first = of.next().unwrap_or_default();
+        for (rows, figures) in rows.iter_mut().zip(of) {
+            rows.push(Beside::new(place, path.name, of_first.clone(), figures));
+        }
     }
     Ok(rows)
 }

@@ -1,8 +1,10 @@
 //! Builds a QEMU with the changes, once, into the cache.
 //!
 //! - `tools`: the compiler and its like, unpacked from Debian's packages;
-//! - `source`: the tree to build: Debian's source package, or one that the user has.
+//! - `source`: the tree to build: Debian's source package, or one that the user has;
+//! - `check`: whether the changes fit the tested versions, without a build.
 
+mod check;
 mod error;
 mod source;
 mod tools;
@@ -19,6 +21,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::changes::CHANGES;
 use crate::tree::{Tree, TreeError};
+pub use check::check;
 pub use error::BuildError;
 use tools::Tools;
 
@@ -46,12 +49,12 @@ const CONFIGURE: [&str; 13] = [
 /// The firmware that every s390x machine loads.
 const FIRMWARE: &str = "s390-ccw.img";
 
-/// The QEMU with the changes, from the cache or built now.
+/// The QEMU with the changes, of `version` if one is named, from the cache or built now.
 ///
 /// # Errors
 /// No source can be had, or none can be built.
-pub fn program(cache: &Cache) -> Result<PathBuf, BuildError> {
-    Ok(started_by(&entry(cache, None)?))
+pub fn program(cache: &Cache, version: Option<&str>) -> Result<PathBuf, BuildError> {
+    Ok(started_by(&entry(cache, version, None)?))
 }
 
 /// The QEMU with the changes, if it is in the cache; asks no network.
@@ -65,10 +68,14 @@ pub fn have(cache: &Cache) -> Option<PathBuf> {
 ///
 /// # Errors
 /// As [`program`].
-pub fn part(cache: &Cache, source: Option<&Path>) -> Result<Part, BuildError> {
+pub fn part(
+    cache: &Cache,
+    version: Option<&str>,
+    source: Option<&Path>,
+) -> Result<Part, BuildError> {
     let entry = match source {
-        Some(source) => entry(&cache.clone().renewed(), Some(source))?,
-        None => entry(cache, None)?,
+        Some(_) => entry(&cache.clone().renewed(), version, source)?,
+        None => entry(cache, version, None)?,
     };
     let version = entry.root().join("version");
     let version = fs::read_to_string(&version).map_err(FetchError::io("read", &version))?;
@@ -91,8 +98,9 @@ fn key() -> String {
     format!("recipe {RECIPE}, changes {hash}")
 }
 
-fn entry(cache: &Cache, own: Option<&Path>) -> Result<Entry, BuildError> {
-    cache.built(ENTRY, &key(), For::Qemu, |workshop| {
+fn entry(cache: &Cache, wanted: Option<&str>, own: Option<&Path>) -> Result<Entry, BuildError> {
+    let name = wanted.map_or_else(|| ENTRY.to_owned(), |wanted| format!("{ENTRY}-{wanted}"));
+    cache.built(&name, &key(), For::Qemu, |workshop| {
         let folder = workshop.folder();
         if folder
             .to_string_lossy()
@@ -100,67 +108,95 @@ fn entry(cache: &Cache, own: Option<&Path>) -> Result<Entry, BuildError> {
         {
             return Err(BuildError::Place(folder.to_path_buf()));
         }
-        let logs = cache.folder().join("logs");
+        let work = Work {
+            workshop,
+            name: &name,
+            logs: cache.folder().join("logs"),
+        };
         if let Some(own) = own {
             let tree = source::own(own, &folder.join("source"))?;
             workshop.set_suite("an own source");
-            return build(workshop, &tree, &logs);
+            return work.build(&tree);
         }
-        let mut tries = workshop.tries("the source of QEMU");
-        for suite in workshop.suites(source::suites()) {
-            let packages = match source::versions(workshop, &suite) {
+        work.first(wanted)
+    })
+}
+
+/// The building of one entry.
+struct Work<'a> {
+    workshop: &'a Workshop,
+    name: &'a str,
+    logs: PathBuf,
+}
+
+impl Work<'_> {
+    /// Builds the first source that works: of the suites' lists the newest one, else a tested one that
+    /// no list names; a version that is wanted is taken from the tested ones first.
+    fn first(&self, wanted: Option<&str>) -> Result<(), BuildError> {
+        let what = wanted.map_or_else(String::new, |wanted| format!(" {wanted}"));
+        let mut tries = self
+            .workshop
+            .tries(format_args!("the source of QEMU{what}"));
+        let mut places = source::places(self.workshop);
+        if wanted.is_some() {
+            places.rotate_right(1);
+        }
+        for place in places {
+            let packages = match source::versions(self.workshop, &place, wanted) {
                 Ok(packages) => packages,
                 Err(error) if error.is_local() => return Err(error.into()),
                 Err(error) => {
-                    tries.failed(&suite, &error);
+                    tries.failed(place.name(), &error);
                     continue;
                 }
             };
             for package in packages {
-                let candidate = format!("{suite}, QEMU {}", package.version());
+                let candidate = format!("{}, QEMU {}", place.name(), package.version());
                 let attempt = || {
-                    let unpacked = folder.join("source");
-                    let tree = source::debian(workshop, &package, &unpacked)?;
-                    build(workshop, &tree, &logs)
+                    let unpacked = self.workshop.folder().join("source");
+                    let tree = source::debian(self.workshop, &package, &unpacked)?;
+                    self.build(&tree)
                 };
                 if tries.attempt(&candidate, attempt)?.is_some() {
-                    workshop.set_suite(&suite);
+                    self.workshop.set_suite(place.name());
                     return Ok(());
                 }
             }
         }
         Err(tries.nothing_left().into())
-    })
-}
-
-/// Changes the tree, builds it, and keeps what is needed to start it.
-fn build(workshop: &Workshop, tree: &Path, logs: &Path) -> Result<(), BuildError> {
-    let version = change(tree)?;
-    workshop.say(format_args!("QEMU {version} has the changes now"));
-    let tools = Tools::unpack(workshop)?;
-    let steps = Steps::new(workshop, Some(tools.programs.clone()), logs, ENTRY, 2)?;
-    let build = workshop.folder().join("build");
-    fs::create_dir_all(&build).map_err(FetchError::io("create", &build))?;
-    steps.begin("configuring QEMU");
-    let mut arguments: Vec<OsString> = vec![tree.join("configure").into()];
-    arguments.extend(CONFIGURE.iter().map(OsString::from));
-    arguments.extend(tools.configure());
-    steps.run_in(&build, "configuring QEMU", "sh", arguments)?;
-    steps.begin("building QEMU");
-    let program = Machine::S390x.program();
-    steps.run_in(&build, "building QEMU", "ninja", [program])?;
-
-    workshop.keep("bin");
-    let kept = keep_qemu(&tools.root, &build.join(program), workshop.folder())?;
-    let root = workshop.root();
-    firmware(tree, &tools.root, &root)?;
-    let file = root.join("version");
-    fs::write(&file, &version).map_err(FetchError::io("write", &file))?;
-    let runs = check_qemu(&kept).map_err(BuildError::Unfit)?;
-    if Version::FIRST_WITH_VFIO_USER > runs {
-        return Err(BuildError::Unfit(format!("it is QEMU {runs}")));
     }
-    Ok(())
+
+    /// Changes the tree, builds it, and keeps what is needed to start it.
+    fn build(&self, tree: &Path) -> Result<(), BuildError> {
+        let workshop = self.workshop;
+        let version = change(tree)?;
+        workshop.say(format_args!("QEMU {version} has the changes now"));
+        let tools = Tools::unpack(workshop, tree)?;
+        let programs = Some(tools.programs.clone());
+        let steps = Steps::new(workshop, programs, &self.logs, self.name, 2)?;
+        let build = workshop.folder().join("build");
+        fs::create_dir_all(&build).map_err(FetchError::io("create", &build))?;
+        steps.begin("configuring QEMU");
+        let mut arguments: Vec<OsString> = vec![tree.join("configure").into()];
+        arguments.extend(CONFIGURE.iter().map(OsString::from));
+        arguments.extend(tools.configure());
+        steps.run_in(&build, "configuring QEMU", "sh", arguments)?;
+        steps.begin("building QEMU");
+        let program = Machine::S390x.program();
+        steps.run_in(&build, "building QEMU", "ninja", [program])?;
+
+        workshop.keep("bin");
+        let kept = keep_qemu(&tools.root, &build.join(program), workshop.folder())?;
+        let root = workshop.root();
+        firmware(tree, &tools.root, &root)?;
+        let file = root.join("version");
+        fs::write(&file, &version).map_err(FetchError::io("write", &file))?;
+        let runs = check_qemu(&kept).map_err(BuildError::Unfit)?;
+        if Version::FIRST_WITH_VFIO_USER > runs {
+            return Err(BuildError::Unfit(format!("it is QEMU {runs}")));
+        }
+        Ok(())
+    }
 }
 
 /// Applies the changes, unless the tree has them, and gives the tree's version.

@@ -6,36 +6,81 @@ use std::path::{Path, PathBuf};
 use debian_fetch::{Error, SourcePackage, Version, Workshop, untar};
 
 use super::error::BuildError;
+use crate::tested::{TESTED, Tested};
 
 /// The source package.
 const PACKAGE: &str = "qemu";
+/// Suites with a source of QEMU 10.1 or later, best first.
+const SUITES: [&str; 4] = ["trixie-backports", "sid", "forky", "experimental"];
+/// Stands in place of a suite for what no list names.
+pub(super) const TESTED_VERSIONS: &str = "tested versions";
 /// How many versions of one suite are tried.
 const VERSIONS: usize = 3;
 /// Folders of a user's tree that are not copied.
 const LEFT_OUT: [&str; 1] = [".git"];
 
-/// The suites with a source of QEMU 10.1 or later, best first.
-pub(super) fn suites() -> Vec<String> {
-    ["trixie-backports", "sid", "forky", "experimental"]
-        .map(str::to_owned)
-        .to_vec()
+/// A place that names source packages.
+pub(super) enum Place {
+    /// The list of a suite.
+    Suite(String),
+    /// The tested versions.
+    Tested,
 }
 
-/// The versions of a suite that can be built, the newest first.
-pub(super) fn versions(workshop: &Workshop, suite: &str) -> Result<Vec<SourcePackage>, Error> {
-    let all = workshop.sources(suite, PACKAGE)?;
+impl Place {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Suite(suite) => suite,
+            Self::Tested => TESTED_VERSIONS,
+        }
+    }
+}
+
+/// The suites with a source of QEMU 10.1 or later, best first, and then the tested versions. If the user
+/// chose suites, those alone.
+pub(super) fn places(workshop: &Workshop) -> Vec<Place> {
+    let known = SUITES.map(str::to_owned).to_vec();
+    let suites = workshop.suites(known.clone());
+    let tested = (suites == known).then_some(Place::Tested);
+    suites.into_iter().map(Place::Suite).chain(tested).collect()
+}
+
+/// Debian's tarball of a tested version.
+pub(super) fn tested(workshop: &Workshop, each: &Tested) -> Result<SourcePackage, Error> {
+    workshop.known_source(PACKAGE, each.debian, each.file(), each.bytes, each.sha256)
+}
+
+/// The versions of a place that can be built, the newest first; those of `wanted` alone, if that is one.
+pub(super) fn versions(
+    workshop: &Workshop,
+    place: &Place,
+    wanted: Option<&str>,
+) -> Result<Vec<SourcePackage>, Error> {
+    let all = match place {
+        Place::Suite(suite) => workshop.sources(suite, PACKAGE)?,
+        Place::Tested => {
+            let tarballs = TESTED.iter().map(|each| tested(workshop, each));
+            tarballs.collect::<Result<_, _>>()?
+        }
+    };
     let newest = all.first().map(|package| package.version().to_owned());
-    let fits = |package: &SourcePackage| package.qemu() >= Some(Version::FIRST_WITH_VFIO_USER);
+    let fits = |package: &SourcePackage| {
+        package.qemu() >= Some(Version::FIRST_WITH_VFIO_USER)
+            && wanted.is_none_or(|wanted| package.is_of(wanted))
+    };
     let new: Vec<_> = all.into_iter().filter(fits).take(VERSIONS).collect();
     if !new.is_empty() {
         return Ok(new);
     }
-    Err(Error::Packages(match newest {
-        Some(version) => format!(
+    Err(Error::Packages(match (newest, wanted) {
+        (Some(version), Some(wanted)) => {
+            format!("its newest source of QEMU is {version}, and none is of {wanted}")
+        }
+        (Some(version), None) => format!(
             "its source of QEMU, {version}, is too old: it needs {} or later",
             Version::FIRST_WITH_VFIO_USER
         ),
-        None => format!("it has no source package {PACKAGE}"),
+        (None, _) => format!("it has no source package {PACKAGE}"),
     }))
 }
 
@@ -46,7 +91,7 @@ pub(super) fn debian(
     folder: &Path,
 ) -> Result<PathBuf, BuildError> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    workshop.unpack_source(package, folder)?;
+    workshop.unpack_source(package, folder, |_| true)?;
     Ok(top(folder)?)
 }
 
@@ -71,7 +116,7 @@ pub(super) fn own(source: &Path, folder: &Path) -> Result<PathBuf, BuildError> {
 }
 
 /// The one folder in `folder`, or `folder` itself.
-fn top(folder: &Path) -> Result<PathBuf, Error> {
+pub(super) fn top(folder: &Path) -> Result<PathBuf, Error> {
     let read = fs::read_dir(folder).map_err(Error::io("read", folder))?;
     let items: Vec<_> = read.filter_map(|item| Some(item.ok()?.path())).collect();
     match items.as_slice() {

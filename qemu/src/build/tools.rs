@@ -12,6 +12,10 @@ use debian_fetch::{
 
 /// Suites whose programs build QEMU: it needs meson 1.5 and Python 3.9.
 const SUITES: [&str; 3] = ["trixie", "forky", "sid"];
+/// QEMU 11.0 and later ask for this package. Debian 13 has it in its backports alone.
+const QMP: &str = "python3-qemu-qmp";
+/// Suites with that package.
+const QMP_SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
 const PACKAGES: [&str; 15] = [
     "gcc",
     "libc6-dev",
@@ -43,12 +47,18 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    /// Unpacks them from the first suite that has them all.
-    pub(super) fn unpack(workshop: &Workshop) -> Result<Self, Error> {
+    /// Unpacks what `tree` is built with, from the first suite that has it all.
+    pub(super) fn unpack(workshop: &Workshop, tree: &Path) -> Result<Self, Error> {
         let root = workshop.folder().join("tools");
-        let wanted = PACKAGES.map(Wanted::any);
+        let mut wanted = PACKAGES.map(Wanted::any).to_vec();
+        let known = if asks_for_qmp(tree) {
+            wanted.push(Wanted::any(QMP));
+            QMP_SUITES
+        } else {
+            SUITES
+        };
+        let known = known.map(str::to_owned).to_vec();
         let mut tries = workshop.tries("what QEMU is built with");
-        let known = SUITES.map(str::to_owned).to_vec();
         for suite in workshop.suites(known) {
             let shelf = workshop.shelf(&suite, native_arch()?);
             let unpacked = shelf.and_then(|shelf| shelf.unpack(&wanted, Closure::Full, &root));
@@ -106,4 +116,11 @@ impl Tools {
         );
         script(&self.programs, "pkg-config", &text).map(drop)
     }
+}
+
+/// Whether the configuration of `tree` stops without the Python package `qemu.qmp`: it is in the group
+/// that is always installed.
+fn asks_for_qmp(tree: &Path) -> bool {
+    let groups = fs::read_to_string(tree.join("pythondeps.toml")).unwrap_or_default();
+    groups.lines().any(|line| line.trim() == "[tooling]")
 }

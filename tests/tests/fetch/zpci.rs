@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use vfio_user_ism_tests::debian_archive::{
     Dummy, DummySource, Fault, NATIVE, Suite, compressed, tar,
 };
-use vfio_user_ism_tests::program::repository;
+use vfio_user_ism_tests::program::{program, repository};
 
-use crate::{Bench, Ended};
+use crate::{Bench, Ended, ended};
 
 /// Stands for the dynamic loader: lists a library, or runs the program it is given, a script.
 const LOADER: &str = "#!/bin/sh\nlib=$2\ncase $3 in\n--list) echo \"libtoy.so.1 => \
@@ -205,6 +206,10 @@ fn a_build_that_fails_shows_its_end_and_its_log() {
         "s390-pci-inst.c:1: error",
         "sid, QEMU 1:10.2.2+ds-1",
         "forky: ",
+        // Debian's mirror may have what no list names.
+        "tested versions, QEMU 1:11.1.1+ds-1",
+        "tested versions, QEMU 1:11.0.3+ds-2",
+        "tested versions, QEMU 1:10.2.2+ds-1",
     ]);
     assert!(
         !ended.stderr.contains("\n      12\n"),
@@ -237,6 +242,116 @@ fn sources_that_are_too_old_are_told() {
         "trixie-backports: its source of QEMU, 1:10.0.2+ds-2, is too old",
         "sid: ",
     ]);
+}
+
+#[test]
+fn a_version_that_is_named_is_the_one_that_is_built() {
+    let bench = good();
+    // The file of a tested version has other bytes than those that were tested.
+    let tested = "pool/main/q/qemu/qemu_10.2.2+ds.orig.tar.xz";
+    bench
+        .archive
+        .put(&format!("/debian/{tested}"), vec![7; 38_669_728]);
+    let of = |version: &str| {
+        bench.run(&[
+            "qemu-zpci",
+            "--qemu-version",
+            version,
+            "--format",
+            "json",
+        ])
+    };
+    let ended = of("10.2");
+    is(&ended, "sid", "10.2.2");
+    for said in [
+        "tested versions, QEMU 1:10.2.2+ds-1: ",
+        "wrong content: its SHA-256 is",
+        "trixie-backports: its newest source of QEMU is 1:11.1.3+ds-1~bpo13+1, and none is of 10.2",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    assert!(bench.entry("qemu-zpci-10.2").exists());
+    // It is there beside the one that has no version of its own.
+    is(&fetched(&bench), "trixie-backports", "11.1.3");
+    let asked = bench.archive.asked("").len();
+    is(&of("10.2"), "sid", "10.2.2");
+    assert_eq!(bench.archive.asked("").len(), asked, "the network is asked");
+
+    let both = bench.run(&[
+        "qemu-zpci",
+        "--qemu-version=10.2",
+        "--qemu-version=11.1.3",
+        "--format=json",
+    ]);
+    let json = both.json();
+    let titles = json["parts"].as_array().unwrap().iter();
+    let titles: Vec<_> = titles.map(|part| part["title"].as_str().unwrap()).collect();
+    let title = |version| format!("QEMU {version} with the zPCI changes");
+    assert_eq!(titles, [title("10.2.2"), title("11.1.3")]);
+
+    of("10.3").failed(&["sid: its newest source of QEMU is 1:10.2.2+ds-1, and none is of 10.3"]);
+    for (words, said) in [
+        (["guest", "--qemu-version=11.1"], "--qemu-version is for qemu-zpci"),
+        (["qemu-zpci", "--qemu-version=new"], "two or three numbers"),
+    ] {
+        let ended = bench.run(&words);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_tested_sources_are_listed_with_their_sizes() {
+    let list = good().run(&["list"]).stdout;
+    let (_, sources) = list.split_once("qemu-zpci was built from").unwrap();
+    for version in ["11.1.1", "11.0.3", "10.2.2"] {
+        let line = sources.lines().find(|line| line.contains(version)).unwrap();
+        assert!(line.contains("MB") && line.ends_with("tested"), "{line}");
+    }
+    let list = good().run(&["list", "--offline"]).stdout;
+    assert!(!list.contains("11.0.3"), "{list}");
+}
+
+#[test]
+fn a_check_of_the_tested_versions_names_the_one_that_cannot_be_had() {
+    let bench = good();
+    let mut command = Command::new(program());
+    command.args(["qemu", "check"]);
+    bench.prepare(&mut command);
+    let ended = ended(command.spawn().unwrap());
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""));
+    let said = "qemu_11.1.1+ds.orig.tar.xz";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert!(!bench.entry("qemu-zpci-check").exists());
+}
+
+#[test]
+fn a_source_that_asks_for_qemus_python_package_is_built_with_it() {
+    let asking = |more: &str| {
+        let files = files("qemu-11.1.3/", "11.1.3", &plain);
+        let groups = ("qemu-11.1.3/pythondeps.toml".to_owned(), more.into(), false);
+        let files: Vec<_> = files.into_iter().chain([groups]).collect();
+        DummySource {
+            name: "qemu".to_owned(),
+            version: "1:11.1.3+ds-1".to_owned(),
+            tarball: compressed(".xz", &tar(&files)),
+        }
+    };
+    let packages = |bench: &Bench| {
+        let ended = fetched(bench);
+        is(&ended, "trixie-backports", "11.1.3");
+        fs::read_to_string(bench.entry("qemu-zpci/stamp.json")).unwrap()
+    };
+    let without = bench(asking("[testdeps]\nqemu.qmp = {}\n"), NINJA);
+    assert!(!packages(&without).contains("qemu-qmp"));
+
+    let mut suite = Suite::new(
+        "trixie-backports",
+        vec![Dummy::new("python3-qemu-qmp", "0.0.6", "native")],
+    );
+    suite.sources = vec![asking("[tooling]\nqemu.qmp = {}\n")];
+    let with = Bench::of(&[suite, Suite::new("trixie", tools(NINJA))]).with("PATH", "/usr/bin:/bin");
+    assert!(packages(&with).contains("python3-qemu-qmp"));
 }
 
 fn write(folder: &Path, version: &str) {

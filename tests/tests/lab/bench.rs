@@ -7,7 +7,12 @@ use super::running::lab;
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn lab_bench_measures_every_path() {
-    let ended = lab(&["--bench", "--transfer", "1", "--format", "json"]);
+    let ended = lab(&[
+        "--bench",
+        "--transfer=1",
+        "--format=json",
+        "--compare=,moves=waited",
+    ]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // No rule is broken, neither by the drivers nor by what is measured beside them.
     assert!(!ended.stderr.contains(": rule "), "{}", ended.stderr);
@@ -46,5 +51,16 @@ fn lab_bench_measures_every_path() {
     }
     for figure in ["move_us", "bare_us", "ratio"] {
         assert!(figures["move"][figure].as_f64() > Some(0.0), "{figures}");
+    }
+    let compared = figures["compared"].as_array().unwrap();
+    assert_eq!(compared.len(), 1);
+    assert_eq!(compared[0]["variant"], "the same QEMU, moves=waited");
+    assert_eq!(compared[0]["plugin"], true);
+    let rows = compared[0]["rows"].as_array().unwrap();
+    let between: Vec<_> = rows.iter().map(|row| &row["between"]).collect();
+    assert_eq!(between, ["one guest", "two guests"]);
+    for row in rows {
+        assert!(row["other_mb_per_s"].as_f64() > Some(0.0), "{row}");
+        assert!(row["ratio"].as_f64() > Some(0.0), "{row}");
     }
 }

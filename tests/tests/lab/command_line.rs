@@ -49,6 +49,15 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
         "expected a number from 1 to 16",
     );
     refused(&["--bench", "--observe"], "cannot be used with");
+    refused(&["--run", "x", "--compare", "zpci"], "--bench");
+    refused(
+        &["--bench", "--compare", "zpci,moves=often"],
+        "moves=often: expected posted, data or waited",
+    );
+    refused(
+        &["--bench", "--compare", "zpci,stores=bar"],
+        "expected moves=WHICH or DRIVER.PROPERTY=VALUE",
+    );
     refused(&["--initrd", "x"], "--kernel");
     refused(&["--memory", "1", "--run", "x"], "128..=65536");
     refused(&["--smp", "0", "--run", "x"], "1..=64");

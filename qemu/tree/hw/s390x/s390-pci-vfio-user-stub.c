@@ -19,6 +19,10 @@ int s390_pci_vfio_user_msi_init(S390PCIBusDevice *pbdev,
     return -1;
 }
 
+void s390_pci_vfio_user_forget(S390PCIBusDevice *pbdev)
+{
+}
+
 bool s390_pci_vfio_user_takes_block(S390PCIBusDevice *pbdev, uint8_t pcias)
 {
     return false;

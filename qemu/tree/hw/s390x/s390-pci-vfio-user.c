@@ -2,14 +2,17 @@
 /*
  * zPCI functions behind a vfio-user server.
  *
- * A zPCI block store (PCISTB) is one transaction of up to 4096 bytes. Some functions (ISM) only
- * work if it arrives as one. This file hands it to the vfio-user server whole, in one of two ways:
+ * A zPCI block store (PCISTB) is one transaction of up to 4096 bytes. Some
+ * functions (ISM) only work if it arrives as one. This file hands it to the
+ * vfio-user server whole, in one of two ways:
  *
  * - as one write of the block to the BAR, which nobody waits for ("bar");
- * - as one write of a request and the block to the zPCI I/O region, whose answer is the end of the
- *   instruction ("region").
+ * - as one write of a request and the block to the zPCI I/O region, whose
+ *   answer is the end of the instruction ("region"). Nobody waits for it if the
+ *   instruction is known to succeed.
  *
- * It also tells the guest's CLP what the server says of the function and its group.
+ * It also tells the guest's CLP what the server says of the function and its
+ * group.
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
@@ -22,7 +25,6 @@
 #include "hw/pci/pci_host.h"
 #include "hw/pci/msi.h"
 #include "hw/s390x/s390-pci-bus.h"
-#include "hw/s390x/s390-pci-clp.h"
 #include "hw/s390x/s390-pci-inst.h"
 #include "hw/vfio/pci.h"
 #include "hw/vfio-user/device.h"
@@ -35,13 +37,22 @@
 #define INFO_MAX 1024
 /* CLP Query PCI Function Group, flag of functions with relaxed block stores. */
 #define CLP_GROUP_RELAXED 0x08
+/*
+ * ISM's BAR of the data space, and the bits of an address there that are the
+ * offset in a buffer.
+ */
+#define ISM_DATA_BAR 0
+#define ISM_OFFSET_BITS 23
 
 static VFIOPCIDevice *function(S390PCIBusDevice *pbdev)
 {
     return VFIO_PCI_DEVICE(pbdev->pdev);
 }
 
-/* Returns the info and its length, without the message header, or NULL with errp set. */
+/*
+ * Returns the info and its length, without the message header, or NULL with
+ * errp set.
+ */
 static uint8_t *device_info(VFIOUserProxy *proxy, size_t *len, Error **errp)
 {
     size_t request = sizeof(VFIOUserHdr) + VUI_DEVICE_REQUEST_SIZE;
@@ -224,8 +235,9 @@ bool s390_pci_vfio_user_plug(S390pciState *s, S390PCIBusDevice *pbdev,
     g_autofree uint8_t *info = NULL;
     size_t len = 0;
 
-    memset((uint8_t *)&pbdev->vfio_user + sizeof(char *), 0,
-           sizeof(pbdev->vfio_user) - sizeof(char *));
+    /* The properties stay. */
+    pbdev->vfio_user.attached = false;
+    s390_pci_vfio_user_forget(pbdev);
     if (!object_dynamic_cast(OBJECT(pbdev->pdev), "vfio-user-pci")) {
         return true;
     }
@@ -301,6 +313,55 @@ static ssize_t write_region(S390PCIBusDevice *pbdev, int region,
                                           post);
 }
 
+/*
+ * The slot for the target of this block store, or NULL if its end cannot be
+ * known.
+ *
+ * Hardware posts block stores and tells of errors later. A store to the region
+ * is posted if it will succeed: the server has accepted a store that reached at
+ * least as far with the same buffer, element and signal flag, and there was no
+ * command since. Only ISM's addresses tell these.
+ */
+static S390PCIVfioUserTarget *target_slot(S390PCIBusDevice *pbdev,
+                                          uint8_t pcias, uint64_t place)
+{
+    uint64_t hash = place * 0x9e3779b97f4a7c15ULL;
+
+    if (!pbdev->vfio_user.posted || pbdev->zpci_fn.pft != ZPCI_PFT_ISM ||
+        pcias != ISM_DATA_BAR) {
+        return NULL;
+    }
+    hash = (hash >> 32) % S390_PCI_VFIO_USER_TARGETS;
+    return &pbdev->vfio_user.accepted[hash];
+}
+
+void s390_pci_vfio_user_forget(S390PCIBusDevice *pbdev)
+{
+    memset(pbdev->vfio_user.accepted, 0, sizeof(pbdev->vfio_user.accepted));
+}
+
+static ssize_t send_to_region(S390PCIBusDevice *pbdev, uint8_t pcias,
+                              uint64_t offset, void *message, size_t size,
+                              uint16_t len)
+{
+    uint64_t place = offset >> ISM_OFFSET_BITS;
+    uint32_t end = (offset & ((1u << ISM_OFFSET_BITS) - 1)) + len;
+    S390PCIVfioUserTarget *slot = target_slot(pbdev, pcias, place);
+    bool same = slot && slot->end && slot->place == place;
+    bool post = same && end <= slot->end;
+    ssize_t sent = write_region(pbdev, pbdev->vfio_user.region,
+                                VUI_ZPCI_REQUEST, message, size, post);
+
+    if (!slot) {
+        s390_pci_vfio_user_forget(pbdev);
+    } else if (sent < 0) {
+        slot->end = 0;
+    } else if (!post) {
+        *slot = (S390PCIVfioUserTarget) { .place = place, .end = end };
+    }
+    return sent;
+}
+
 static ssize_t send_block(S390PCIBusDevice *pbdev, uint8_t pcias,
                           uint64_t offset, uint8_t *block, uint16_t len)
 {
@@ -317,8 +378,8 @@ static ssize_t send_block(S390PCIBusDevice *pbdev, uint8_t pcias,
     }
     memcpy(message, &request, sizeof(request));
     memcpy(message + sizeof(request), block, len);
-    return write_region(pbdev, pbdev->vfio_user.region, VUI_ZPCI_REQUEST,
-                        message, sizeof(request) + len, false);
+    return send_to_region(pbdev, pcias, offset, message, sizeof(request) + len,
+                          len);
 }
 
 int s390_pci_vfio_user_store_block(S390CPU *cpu, S390PCIBusDevice *pbdev,
