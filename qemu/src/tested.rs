@@ -3,8 +3,8 @@
 /// A tested version, and Debian's tarball of it.
 ///
 /// Debian's mirror keeps tarballs that no list names any more. The hashes are from the signed list of
-/// sid (10.2.2) and from the `.dsc` files that Debian's maintainer of QEMU signed (11.0.3 and 11.1.1,
-/// checked with debian-keyring 2026.06.27).
+/// sid (10.2.2) and from the `.dsc` file that Debian's maintainer of QEMU signed (11.1.1, checked with
+/// debian-keyring 2026.06.27).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tested {
     /// As the file VERSION says.
@@ -18,18 +18,12 @@ pub struct Tested {
 }
 
 /// Every tested version, the newest first.
-pub const TESTED: [Tested; 3] = [
+pub const TESTED: [Tested; 2] = [
     Tested {
         version: "11.1.1",
         debian: "1:11.1.1+ds-1",
         bytes: 39_217_980,
         sha256: "0b1376e75dbe3e2fea4e408f8669f88a723f419f36a5b7d74cc6a4cfe07e4f5e",
-    },
-    Tested {
-        version: "11.0.3",
-        debian: "1:11.0.3+ds-2",
-        bytes: 38_828_976,
-        sha256: "62e174790c8f9b44388ef16550ef4820dba87c619cfe2a5596869ef6bef660dd",
     },
     Tested {
         version: "10.2.2",
@@ -69,7 +63,7 @@ mod tests {
         let of = |wanted| TESTED.iter().filter(|each| each.is_of(wanted)).count();
         assert_eq!(
             [of("11.1"), of("11.1.1"), of("11"), of("11.")],
-            [1, 1, 2, 0]
+            [1, 1, 1, 0]
         );
         assert_eq!([of("1"), of("11.1.11"), of("10.2.2.1")], [0, 0, 0]);
     }

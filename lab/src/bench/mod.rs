@@ -116,10 +116,19 @@ pub(crate) async fn compare(
         say(format_args!("bench: all QEMUs in turns, {place}"));
         let mut of: Vec<Vec<f64>> = vec![Vec::new(); others.len() + 1];
         // A machine that becomes busier meanwhile is so for all.
-        for _ in 0..TURNS {
-            for (lab, figures) in std::iter::once(first).chain(others).zip(&mut of) {
+        for turn in 1..=TURNS {
+            let labs = std::iter::once(first).chain(others).zip(&mut of);
+            for (number, (lab, figures)) in labs.enumerate() {
                 let measured = paths::measure(lab, place, &[path], needs.bytes).await?;
-                figures.extend(measured.iter().map(|row| row.mb_per_s));
+                for row in &measured {
+                    say(format_args!(
+                        "bench: {place}, turn {turn} of {TURNS}, QEMU {} of {}: {:.1} MB/s",
+                        number + 1,
+                        others.len() + 1,
+                        row.mb_per_s
+                    ));
+                    figures.push(row.mb_per_s);
+                }
             }
         }
         let mut of = of.into_iter();
