@@ -61,6 +61,8 @@ pub struct Task {
     pub clp: Option<&'static str>,
     /// The moves that end before the server has answered.
     pub moves: Option<Moves>,
+    /// Whether messages go through shared memory.
+    pub ring: bool,
     /// The deliberate defect.
     pub defect: Option<String>,
 }
@@ -99,6 +101,9 @@ impl Plugin {
         if let Some(moves) = task.moves {
             argument.push(format!(",moves={}", moves.name()));
         }
+        if task.ring {
+            argument.push(",ring=on");
+        }
         if let Some(defect) = &task.defect {
             argument.push(option(",break=", Path::new(defect)));
         }
@@ -119,11 +124,12 @@ mod tests {
             forward: vec![("/s,1.insn".into(), 8), ("/t.insn".into(), 9)],
             clp: Some("full"),
             moves: Some(Moves::Posted),
+            ring: true,
             defect: Some("split".to_owned()),
         };
         assert_eq!(
             Plugin("/a,b.so".into()).argument(&task),
-            "file=/a,,b.so,out=/r,forward=/s,,1.insn,fid=8,forward=/t.insn,fid=9,clp=full,moves=posted,break=split"
+            "file=/a,,b.so,out=/r,forward=/s,,1.insn,fid=8,forward=/t.insn,fid=9,clp=full,moves=posted,ring=on,break=split"
         );
         assert_eq!(Plugin("/p".into()).argument(&Task::default()), "file=/p");
     }

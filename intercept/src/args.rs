@@ -140,6 +140,9 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub moves: Option<harness::Moves>,
+    /// Have plugin and servers share a ring in memory beside the instruction channels' sockets.
+    #[arg(long, requires = "forward", help_heading = "What to test")]
+    pub ring: bool,
     /// Give the forwarding plugin a deliberate defect, to see how the report shows it. `list` lists the
     /// defects.
     #[arg(

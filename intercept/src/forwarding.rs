@@ -26,6 +26,7 @@ pub(crate) fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -
         clp: (out.is_none() && !forward.is_empty()).then_some("full"),
         out: out.map(Path::to_owned),
         moves: args.moves.filter(|_| !forward.is_empty()),
+        ring: args.ring && !forward.is_empty(),
         forward,
         defect: args.defect.clone(),
     }

@@ -124,6 +124,9 @@ pub struct Args {
         conflicts_with = "observe"
     )]
     pub moves: harness::Moves,
+    /// Have plugin and server share a ring in memory: a move takes no system call while both are busy.
+    #[arg(long, conflicts_with = "observe")]
+    pub ring: bool,
     /// QEMU: a path, a version that Debian has, such as 11.1, or zpci, which hands block stores over whole and needs no plugin;
     /// zpci-11.1 is that of a version
     /// [default: $QEMU, the one on PATH, or Debian's, fetched once].

@@ -123,6 +123,7 @@ impl Lab {
                 // The guest must know the CHID that all functions of the fabric share.
                 clp: Some("on"),
                 moves: Some(setup.moves),
+                ring: setup.ring,
                 ..Task::default()
             }
         };

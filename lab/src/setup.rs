@@ -29,6 +29,8 @@ pub struct Setup {
     pub observe: bool,
     /// The moves that the plugin posts.
     pub moves: Moves,
+    /// Whether plugin and server share a ring in memory.
+    pub ring: bool,
     /// The guests.
     pub recipe: Recipe,
     /// Functions of each guest.
@@ -99,6 +101,7 @@ impl Setup {
             plugin,
             observe: args.observe,
             moves: args.moves,
+            ring: args.ring,
             recipe: Recipe {
                 accelerator,
                 qemu: first,

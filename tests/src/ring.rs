@@ -38,6 +38,8 @@ pub struct Ring {
     /// The same.
     pub ram: Ram,
     wakes_server: Eventfd,
+    /// How often this side woke the server.
+    pub signals: u64,
     /// The server writes it.
     pub wakes_client: Eventfd,
     sent: u64,
@@ -59,6 +61,7 @@ impl Ring {
             view: View::of(&ram),
             ram,
             wakes_server: Eventfd::new(),
+            signals: 0,
             wakes_client: Eventfd::new(),
             sent: 0,
             taken: 0,
@@ -102,12 +105,13 @@ impl Ring {
     }
 
     /// Wakes the server if it waits for this.
-    pub fn wake_server(&self, what: u64) {
+    pub fn wake_server(&mut self, what: u64) {
         fence(Ordering::SeqCst);
         let waits = self.view.word(SERVER_WAITS);
         if waits.load(Ordering::Relaxed) == what {
             waits.store(0, Ordering::Relaxed);
             self.wakes_server.signal();
+            self.signals += 1;
         }
     }
 
@@ -162,6 +166,13 @@ impl Ring {
     /// Waits to be woken, unless what it waits for is there. False: the server has left.
     #[track_caller]
     fn wait(&self, what: u64, socket: BorrowedFd<'_>, there: impl Fn(&Self) -> bool) -> bool {
+        // The server has its turn before a wait, which would take system calls of both.
+        for _ in 0..100 {
+            if there(self) {
+                return true;
+            }
+            std::thread::yield_now();
+        }
         let waits = self.view.word(CLIENT_WAITS);
         waits.store(what, Ordering::Relaxed);
         fence(Ordering::SeqCst);
