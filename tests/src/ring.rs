@@ -38,8 +38,6 @@ pub struct Ring {
     /// The same.
     pub ram: Ram,
     wakes_server: Eventfd,
-    /// How often this side woke the server.
-    pub signals: u64,
     /// The server writes it.
     pub wakes_client: Eventfd,
     sent: u64,
@@ -61,7 +59,6 @@ impl Ring {
             view: View::of(&ram),
             ram,
             wakes_server: Eventfd::new(),
-            signals: 0,
             wakes_client: Eventfd::new(),
             sent: 0,
             taken: 0,
@@ -105,13 +102,12 @@ impl Ring {
     }
 
     /// Wakes the server if it waits for this.
-    pub fn wake_server(&mut self, what: u64) {
+    pub fn wake_server(&self, what: u64) {
         fence(Ordering::SeqCst);
         let waits = self.view.word(SERVER_WAITS);
         if waits.load(Ordering::Relaxed) == what {
             waits.store(0, Ordering::Relaxed);
             self.wakes_server.signal();
-            self.signals += 1;
         }
     }
 

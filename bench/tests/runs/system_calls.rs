@@ -137,36 +137,3 @@ fn sixteen_signals_at_once_take_one_write_to_an_eventfd() {
     });
     assert!(calls <= most, "{calls} system calls for 16 signals");
 }
-
-/// Through the ring a store takes no system call of its own: those of many are a wake-up of each side.
-#[test]
-#[ignore = "needs strace"]
-fn stores_by_the_ring_take_no_system_call_each() {
-    const STORES: u16 = 64;
-    let daemon = Daemon::start();
-    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
-    let gid = driver.gid();
-    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
-    let mut channel = Client::open_ring(&daemon.channel("ism0"));
-    let request = zpci_request(2, 0, 0, target(token, 0, false, 0), 4096);
-    let body = region_write(ZPCI, 16, &request.raw(&[7; 4096]).0);
-    let one = |id| message(id, command::REGION_WRITE, 0, &body);
-    // A wait, a look for other tasks, and if the client waits how its eventfd is open, and the write.
-    let most = 6.0 + BESIDE;
-    let mut wakes = u64::MAX;
-    let calls = fewest(&daemon, most, || {
-        let before = channel.wire.ring.as_ref().unwrap().signals;
-        for id in 0..STORES {
-            channel.wire.send(&one(id));
-        }
-        for id in 0..STORES {
-            channel.reply_to(id).ok();
-        }
-        wakes = wakes.min(channel.wire.ring.as_ref().unwrap().signals - before);
-    });
-    assert!(calls <= most, "{calls} system calls for {STORES} stores");
-    assert!(
-        wakes <= 2,
-        "the client wakes the server {wakes} times for {STORES} stores"
-    );
-}

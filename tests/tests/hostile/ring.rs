@@ -39,8 +39,8 @@ fn set(client: &Client, offset: u64, value: u64) {
     ring.view.word(offset).store(value, Ordering::SeqCst);
 }
 
-fn wake(client: &mut Client) {
-    client.wire.ring.as_mut().unwrap().wake_server(1);
+fn wake(client: &Client) {
+    client.wire.ring.as_ref().unwrap().wake_server(1);
 }
 
 /// The server has closed the socket.
@@ -83,11 +83,11 @@ fn a_scribbler_loses_its_connection_and_nobody_else_is_disturbed() {
             "connection closed",
         ),
     ] {
-        let mut client = open(&daemon);
+        let client = open(&daemon);
         for (offset, value) in words {
             set(&client, *offset, *value);
         }
-        wake(&mut client);
+        wake(&client);
         is_closed(client);
         eventually("the fault is named", || {
             daemon.stderr().contains(told).then_some(())
