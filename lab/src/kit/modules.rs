@@ -8,11 +8,12 @@ use super::error::KitError;
 use super::module::{self, Module};
 
 /// The modules that a guest loads, in this order. Each comes after the modules that it needs.
-/// Network, serial ports and random numbers first, then what ism and smc stand on.
-pub(super) const WANTED: [&str; 10] = [
+/// Network, serial ports, random numbers and VLANs first, then what ism and smc stand on.
+pub(super) const WANTED: [&str; 11] = [
     "virtio_net",
     "virtio_console",
     "virtio_rng",
+    "8021q",
     "ccwgroup",
     "ib_core",
     "pnet",

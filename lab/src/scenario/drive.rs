@@ -74,7 +74,7 @@ pub(super) fn serve(port: u16, tcp: bool) -> String {
 
 /// Prints what the kernel's threads and programs that are in SMC or ism wait for.
 pub(super) fn stacks() -> String {
-    "for task in /proc/[0-9]*; do stack=$(cat $task/stack 2>/dev/null); case \"$stack\" in \
+    "for task in /proc/[0-9]*/task/*; do stack=$(cat $task/stack 2>/dev/null); case \"$stack\" in \
      *smc_*|*ism_*) echo \"$(cat $task/comm):\" $stack;; esac; done"
         .to_owned()
 }

@@ -101,6 +101,7 @@ pub(crate) struct Place {
 /// The condition that a step waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "StepCondition")]
 pub(crate) enum When {
     /// So many seconds since the scenario began.
     AfterS(f64),
@@ -152,6 +153,7 @@ pub(crate) struct Prints {
 /// The action of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "StepAction")]
 pub(crate) enum Action {
     /// Runs a shell command in a guest.
     Run(Run),

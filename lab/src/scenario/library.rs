@@ -52,7 +52,6 @@ const FILES: &[(&str, &str)] = &files![
     "fault-signal-ieq-fails",
     "fault-unknown-events",
     "fault-unknown-gids",
-    "fault-unreg-dmb-fails",
     "fault-wrong-dmb-bits",
     "four-guests",
     "four-guests-ping",
@@ -61,6 +60,7 @@ const FILES: &[(&str, &str)] = &files![
     "guest-reboots",
     "hot-plug",
     "hot-unplug",
+    "link-goes-down",
     "module-reload",
     "other-function-takes-over",
     "peer-reboots",
@@ -69,6 +69,7 @@ const FILES: &[(&str, &str)] = &files![
     "remove-and-rescan",
     "remove-under-traffic",
     "server-dies",
+    "server-pauses",
     "server-restarts",
     "slot-power",
     "third-guest-dies",
@@ -76,6 +77,7 @@ const FILES: &[(&str, &str)] = &files![
     "two-guests-talk",
     "two-processors",
     "unbind-under-traffic",
+    "vlan",
     "waves-of-connections",
 ];
 
@@ -96,7 +98,9 @@ pub(super) fn all() -> Result<Vec<Scenario>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, all};
+    use super::{FILES, Scenario, all};
+    use serde_json::Value;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_file_is_listed_under_its_name() {
@@ -114,5 +118,44 @@ mod tests {
             assert_eq!(scenario.name, name);
             assert!(scenario.shows.ends_with('.'), "{name}: {}", scenario.shows);
         }
+    }
+
+    /// What the schema names under `definition`: the keys of its objects, and its plain words.
+    fn named(definition: &str) -> BTreeSet<String> {
+        let schema = schemars::schema_for!(Scenario).to_value();
+        let alternatives = schema["$defs"][definition]["oneOf"].as_array().cloned();
+        let mut names = BTreeSet::new();
+        for one in alternatives.unwrap_or_else(|| panic!("{definition}: {schema}")) {
+            let keys = one["properties"].as_object().into_iter();
+            names.extend(keys.flat_map(|keys| keys.keys().cloned()));
+            let words = one["enum"].as_array().into_iter().flatten();
+            names.extend(
+                words
+                    .chain([&one["const"]])
+                    .filter_map(|word| Some(word.as_str()?.to_owned())),
+            );
+        }
+        names
+    }
+
+    #[test]
+    fn every_action_and_condition_is_in_a_scenario() {
+        let (mut actions, mut conditions, mut server) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let name = |value: &Value| match value {
+            Value::String(name) => name.clone(),
+            other => other.as_object().unwrap().keys().next().unwrap().clone(),
+        };
+        for scenario in all().unwrap() {
+            for step in &scenario.steps {
+                let step = serde_json::to_value(step).unwrap();
+                actions.insert(name(&step["do"]));
+                conditions.extend(step.get("when").map(name));
+                server.extend(step["do"]["server"].as_str().map(str::to_owned));
+            }
+        }
+        assert_eq!(actions, named("StepAction"));
+        assert_eq!(conditions, named("StepCondition"));
+        assert_eq!(server, named("ServerAction"));
     }
 }

@@ -61,6 +61,10 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
     refused(&["--initrd", "x"], "--kernel");
     refused(&["--memory", "1", "--run", "x"], "128..=65536");
     refused(&["--smp", "0", "--run", "x"], "1..=64");
+    refused(&["--vlan", "4095", "--run", "x"], "1..=4094");
+    refused(&["--vlan", "5", "--scenario", "all"], "cannot be used with");
+    refused(&["--repeat", "2", "--run", "x"], "--scenario");
+    refused(&["--repeat", "0", "--scenario", "all"], "1..=1000");
     let text = ["--kernel", "/etc/passwd", "--run", "x"];
     refused(&text, "/etc/passwd: this is no s390x kernel image");
 }

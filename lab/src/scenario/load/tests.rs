@@ -90,11 +90,50 @@ fn an_error_names_the_key_and_what_was_expected() {
         |v| v["expect"]["guests_ended"] = json!([3]),
         "expect.guests_ended[0]: guest 3",
     );
+    let vlan =
+        |v: &mut Value| v["steps"][1]["do"] = json!({ "vlan-up": { "guest": 0, "id": 4095 } });
+    refused(vlan, "steps[1].do: VLAN 4095, expected 1 to 4094");
     let again = json!({ "do": { "run": { "guest": 1, "command": "true", "name": "x" } } });
     refused(
         |v| v["steps"].as_array_mut().unwrap().insert(0, again),
         "the name \"x\" is given twice",
     );
+}
+
+#[test]
+fn a_fault_is_checked_before_anything_starts() {
+    #[track_caller]
+    fn wrong(fault: &Value, part: &str) {
+        refused(|v| v["steps"][1]["do"] = json!({ "fault": fault }), part);
+    }
+    wrong(&json!({ "do": "lose-move" }), "missing field `id`");
+    wrong(&json!({ "id": "a", "do": "lose-mov" }), "steps[1].do");
+    wrong(
+        &json!({ "id": "a", "on": { "comand": "REG_DMB" }, "do": "drop-command" }),
+        "comand",
+    );
+    wrong(
+        &json!({ "id": "a", "on": { "function": "ism2" }, "do": "lose-move" }),
+        "steps[1].do.fault.on.function: \"ism2\", expected the name of a function: ism0, ism1",
+    );
+    wrong(
+        &json!({ "id": "a", "when": { "nth": 0 }, "do": "lose-move" }),
+        "steps[1].do.fault.when.nth: 0, expected 1 or more",
+    );
+    wrong(
+        &json!({ "id": "a", "do": { "delay-move": { "ms": 0 } } }),
+        "steps[1].do.fault.do.delay-move.ms: 0",
+    );
+    let inject = |action: &'static str| {
+        move |v: &mut Value| {
+            v["steps"][1]["do"] = json!({ "inject": { "guest": 0, "action": action } });
+        }
+    };
+    scenario(inject("vanish")).unwrap();
+    refused(inject("explode"), "steps[1].do");
+    let part =
+        "steps[1].do.inject.action: lose-move, expected an action that hits a whole function";
+    refused(inject("lose-move"), part);
 }
 
 #[test]
