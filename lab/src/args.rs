@@ -75,7 +75,7 @@ pub struct Args {
     pub scenario: Vec<String>,
     /// Play the scenarios so often. A scenario fails if its results differ in more than times and
     /// counts.
-    #[arg(long, value_name = "N", requires = "scenario", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub repeat: u64,
     /// Draw random scenarios from this seed, the next one and so on. The first that fails is drawn again
     /// by its own seed, shortened and written to shake-SEED.json in --keep's folder or here.

@@ -72,6 +72,10 @@ fn check(args: &Args) -> Result<(), Error> {
     }
     let scenario = !args.scenario.is_empty() || args.shake.is_some();
     let given = args.run.is_some() || args.bench || scenario;
+    if args.repeat > 1 && args.scenario.is_empty() {
+        let text = "--repeat: expected --scenario with it";
+        return Err(Error::Usage(text.to_owned()));
+    }
     if args.junit.is_some() && !scenario {
         let text = "--junit: expected --scenario or --shake with it";
         return Err(Error::Usage(text.to_owned()));
