@@ -180,6 +180,7 @@ impl Model {
             Err(ConnectionError::Malformed(_)) => assert!(self.doomed, "hung up on: {self:?}"),
             Err(ConnectionError::Truncated { .. }) => assert!(cut && !self.doomed, "{self:?}"),
             Err(ConnectionError::Fault) => panic!("there are no faults"),
+            Err(ConnectionError::Ring(error)) => panic!("there is no ring: {error}"),
             Err(ConnectionError::System(error)) => panic!("{error}"),
         }
     }
