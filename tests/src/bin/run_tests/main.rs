@@ -107,7 +107,9 @@ fn run_all(programs: Vec<Program>, arguments: &Arguments) -> Vec<Outcome> {
             let sender = sender.clone();
             let (queue, running) = (&queue, &running);
             scope.spawn(move || {
-                while let Some(program) = lock(queue).pop_front() {
+                // A guard in the loop's condition would be held while the program runs.
+                let next = || lock(queue).pop_front();
+                while let Some(program) = next() {
                     let start = Instant::now();
                     lock(running).push((program.name.clone(), start));
                     let outcome = run(program, arguments);
