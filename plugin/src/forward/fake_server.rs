@@ -262,12 +262,20 @@ impl Read for Wire {
             // Bytes that are no whole word wait until there is room for one.
             let count = end.receive(out).map_err(std::io::Error::other)?;
             if count > 0 && end.must_wake_for_room() {
-                rustix::io::write(&*wakes, &1_u64.to_ne_bytes())?;
+                wake(wakes)?;
             }
             if count > 0 || !Self::wait(&self.stream, end, woken, Wait::Bytes) {
                 return Ok(count);
             }
         }
+    }
+}
+
+/// A counter that is full wakes as well.
+fn wake(wakes: &OwnedFd) -> std::io::Result<()> {
+    match rustix::io::write(wakes, &1_u64.to_ne_bytes()) {
+        Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -279,7 +287,7 @@ impl Write for Wire {
         loop {
             let count = end.send(bytes).map_err(std::io::Error::other)?;
             if count > 0 && end.must_wake() {
-                rustix::io::write(&*wakes, &1_u64.to_ne_bytes())?;
+                wake(wakes)?;
             }
             if count > 0 || !Self::wait(&self.stream, end, woken, Wait::Room) {
                 return Ok(count);

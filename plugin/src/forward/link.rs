@@ -231,6 +231,10 @@ fn wait(
         return Ok(false);
     }
     let left = deadline.saturating_duration_since(Instant::now());
+    // Wake-ups alone are no answer.
+    if left.is_zero() {
+        return Err(ChannelError::Silent(patience));
+    }
     let time = Timespec::try_from(left).map_err(|_| ChannelError::Silent(patience))?;
     let mut fds = [
         PollFd::new(&ring.woken, PollFlags::IN),
@@ -247,7 +251,13 @@ fn wait(
     // The server could have made the eventfd one that waits.
     let mut count = [0; 8];
     let mut parts = [IoSliceMut::new(&mut count)];
-    let _ = preadv2(&ring.woken, &mut parts, u64::MAX, ReadWriteFlags::NOWAIT);
+    let flags = ReadWriteFlags::NOWAIT;
+    if let Err(SystemErrno::NOSYS | SystemErrno::OPNOTSUPP) =
+        preadv2(&ring.woken, &mut parts, u64::MAX, flags)
+    {
+        // Systems before Linux 5.8, and emulators.
+        let _ = rustix::io::read(&ring.woken, &mut count);
+    }
     let mut byte = [0];
     match recv(stream, &mut byte, RecvFlags::DONTWAIT) {
         Ok((0, _)) | Err(SystemErrno::CONNRESET) => Ok(true),
