@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     }
     let before = [age(), processor_time(std::process::id())];
     let start = Instant::now();
-    let outcomes = run_all(programs, &arguments);
+    let outcomes = run_all(programs, &arguments, jobs());
     report(&outcomes, start.elapsed(), before)
 }
 
@@ -94,9 +94,9 @@ fn age() -> Duration {
     Duration::try_from_secs_f64(age).unwrap_or_default()
 }
 
-/// Runs all programs, some at a time.
-fn run_all(programs: Vec<Program>, arguments: &Arguments) -> Vec<Outcome> {
-    let jobs = jobs().min(programs.len().max(1));
+/// Runs all programs, so many at a time.
+fn run_all(programs: Vec<Program>, arguments: &Arguments, jobs: usize) -> Vec<Outcome> {
+    let jobs = jobs.min(programs.len().max(1));
     let all = programs.len();
     eprintln!("== testing: {all} programs, {jobs} at a time");
     let queue = Mutex::new(VecDeque::from(programs));
@@ -256,5 +256,43 @@ fn report(outcomes: &[Outcome], took: Duration, before: [Duration; 2]) -> ExitCo
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_run_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let meeting = folder.path().join("meeting");
+        let made = Command::new("mkfifo").arg(&meeting).status().unwrap();
+        assert!(made.success());
+        // Each of the two ends only if the other one runs meanwhile.
+        let programs = ["echo hello > \"$1\"", "read line < \"$1\""]
+            .iter()
+            .enumerate()
+            .map(|(number, script)| {
+                let mut command = Command::new("timeout");
+                command.args(["60", "sh", "-c", script, "sh"]).arg(&meeting);
+                Program {
+                    name: number.to_string(),
+                    command,
+                    is_doc: true,
+                }
+            })
+            .collect();
+        let arguments = Arguments::parse(std::iter::empty());
+        let outcomes = run_all(programs, &arguments, 2);
+        assert_eq!(outcomes.len(), 2);
+        for outcome in outcomes {
+            assert!(
+                !outcome.is_failure(),
+                "{}: {:?}",
+                outcome.name,
+                outcome.failures()
+            );
+        }
     }
 }
