@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "CMD", conflicts_with_all = ["bench", "console"])]
     pub run: Option<String>,
     /// The guest for --run.
-    #[arg(long, value_name = "N", requires = "run", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "run", conflicts_with_all = ["bench", "scenario", "shake"], default_value_t = 0)]
     pub on: usize,
     /// Give every guest an interface in this VLAN: eth0.ID, with the address 10.1.X.N+1 in guest N, where X
     /// is the remainder of ID by 256.
@@ -82,7 +82,7 @@ pub struct Args {
     #[arg(long, value_name = "SEED", conflicts_with_all = ["scenario", "run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"])]
     pub shake: Option<u64>,
     /// How long --shake begins new scenarios; one is played in any case.
-    #[arg(long, value_name = "N", requires = "shake", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    #[arg(long, value_name = "N", requires = "shake", conflicts_with_all = ["run", "bench", "scenario"], default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000))]
     pub minutes: u64,
     /// Write what came of the scenarios to this file, as JUnit XML.
     #[arg(long, value_name = "FILE")]
@@ -100,7 +100,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// Size of each transfer of --bench, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", conflicts_with_all = ["run", "scenario", "shake"], value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub transfer: u64,
     /// With --bench: measure SMC-D under this QEMU as well, named as for --qemu and with a plugin only if
     /// it needs one, and tell the ratio. Settings may follow it behind commas: moves=WHICH, or

@@ -49,7 +49,14 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
         "expected a number from 1 to 16",
     );
     refused(&["--bench", "--observe"], "cannot be used with");
-    refused(&["--run", "x", "--compare", "zpci"], "--bench");
+    refused(
+        &["--run", "x", "--compare", "zpci"],
+        "--compare: expected --bench with it",
+    );
+    // Each needs an argument that the one before it rules out.
+    refused(&["--run", "x", "--transfer", "5"], "cannot be used with");
+    refused(&["--run", "x", "--minutes", "5"], "cannot be used with");
+    refused(&["--bench", "--on", "0"], "cannot be used with");
     refused(
         &["--bench", "--compare", "zpci,moves=often"],
         "moves=often: expected posted, data or waited",
