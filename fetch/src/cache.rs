@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -72,7 +72,8 @@ impl Cache {
     /// The same cache, in which what was made before this call counts as absent.
     #[must_use]
     pub fn renewed(mut self) -> Self {
-        self.since = Some(SystemTime::now());
+        // The clock of file systems stands still for up to a tick, so it may be behind.
+        self.since = SystemTime::now().checked_sub(Duration::from_millis(20));
         self
     }
 
@@ -190,7 +191,7 @@ mod tests {
             &cache.clone().with_suites(Suites::named("sid")),
             "sid"
         ));
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(50));
         let renewed = cache.clone().renewed();
         assert!(make(&renewed, "sid"));
         assert!(!make(&renewed, "sid"));

@@ -10,7 +10,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::host::Platform;
 use crate::suites::For;
-use crate::version::Version;
+use crate::version::{Version, is_of};
 use crate::workshop::{Wanted, Workshop};
 use crate::{host, prune, suites, wrapper};
 
@@ -344,15 +344,6 @@ fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
         program: entry.folder().join(BIN).join(machine.program()),
         version,
         origin: Origin::Cache,
-    })
-}
-
-/// Whether the package version `version` is of the upstream version `wanted`, or of one of its fixes.
-pub(crate) fn is_of(version: &str, wanted: &str) -> bool {
-    Version::of_package(version).is_some_and(|version| {
-        let version = version.to_string();
-        let rest = version.strip_prefix(wanted);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })
 }
 

@@ -62,6 +62,15 @@ impl fmt::Display for Version {
     }
 }
 
+/// Whether the package version `version` is of the upstream version `wanted`, or of one of its fixes.
+pub(crate) fn is_of(version: &str, wanted: &str) -> bool {
+    Version::of_package(version).is_some_and(|version| {
+        let version = version.to_string();
+        let rest = version.strip_prefix(wanted);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,10 +13,9 @@ use crate::entry::{self, Entry, Package};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::prune;
-use crate::qemu;
 use crate::size;
 use crate::suites::For;
-use crate::version::Version;
+use crate::version::{self, Version};
 
 /// The reason why an attempt with a candidate failed.
 pub trait Fault: Display + From<Error> {
@@ -267,7 +266,7 @@ impl SourcePackage {
     /// Whether it is of the upstream version `wanted`, such as 11.1, or of one of its fixes.
     #[must_use]
     pub fn is_of(&self, wanted: &str) -> bool {
-        qemu::is_of(&self.0.version, wanted)
+        version::is_of(&self.0.version, wanted)
     }
 
     /// The QEMU version, if this is QEMU's source.

@@ -30,8 +30,8 @@ fn while_moving(rounds: u32, via: Via, attack: impl Fn(&mut Driver, u32, &Daemon
         guest.ram.write(guard, &[GUARD; 4096]);
     }
     let before = open_files(&daemon);
-    let enough = AtomicBool::new(false);
-    let (enough, daemon_ref) = (&enough, &daemon);
+    let (begun, enough) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (begun, enough, daemon_ref) = (&begun, &enough, &daemon);
     thread::scope(|threads| {
         let stores = threads.spawn(move || {
             let (mut taken, mut refused) = (0_u32, 0_u32);
@@ -45,9 +45,13 @@ fn while_moving(rounds: u32, via: Via, attack: impl Fn(&mut Driver, u32, &Daemon
                     Some(EIO) => refused += 1,
                     other => panic!("{other:?}"),
                 }
+                begun.store(true, Ordering::Relaxed);
             }
             (sender, taken, refused)
         });
+        while !begun.load(Ordering::Relaxed) && !stores.is_finished() {
+            thread::yield_now();
+        }
         for round in 0..rounds {
             attack(&mut guest, round, daemon_ref);
         }
