@@ -7,7 +7,8 @@ use std::path::Path;
 use debian_fetch::{Cache, Error as FetchError, For, Workshop};
 
 use super::error::BuildError;
-use super::{key, source};
+use super::key::key;
+use super::source;
 use crate::changes::CHANGES;
 use crate::tested::{TESTED, Tested};
 use crate::tree::Tree;

@@ -6,6 +6,7 @@
 
 mod check;
 mod error;
+mod key;
 mod source;
 mod tools;
 
@@ -17,18 +18,16 @@ use debian_fetch::{
     Cache, Entry, Error as FetchError, For, Machine, Part, Source, Steps, Version, Workshop,
     check_qemu, keep_qemu,
 };
-use ring::digest::{SHA256, digest};
 
 use crate::changes::CHANGES;
 use crate::tree::{Tree, TreeError};
 pub use check::check;
 pub use error::BuildError;
+use key::key;
 use tools::Tools;
 
 /// The entry in the cache, and the word that names this QEMU on a command line.
 const ENTRY: &str = "qemu-zpci";
-/// Raise it when the same source becomes another QEMU.
-const RECIPE: u32 = 1;
 /// The configuration: one machine, and as little as possible of the rest.
 const CONFIGURE: [&str; 13] = [
     "--target-list=s390x-softmmu",
@@ -88,14 +87,6 @@ pub fn part(
 
 fn started_by(entry: &Entry) -> PathBuf {
     entry.folder().join("bin").join(Machine::S390x.program())
-}
-
-/// The key of the entry: another recipe or other changes make another QEMU.
-fn key() -> String {
-    let all = format!("{CHANGES:?}");
-    let hash = digest(&SHA256, all.as_bytes());
-    let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    format!("recipe {RECIPE}, changes {hash}")
 }
 
 fn entry(cache: &Cache, wanted: Option<&str>, own: Option<&Path>) -> Result<Entry, BuildError> {

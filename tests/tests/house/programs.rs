@@ -34,6 +34,7 @@ const EVERYWHERE: [&str; 44] = [
     "ls",
     "md5sum",
     "mkdir",
+    "mkfifo",
     "mktemp",
     "mv",
     "pwd",
