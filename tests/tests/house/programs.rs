@@ -10,7 +10,7 @@ use std::process::Command;
 use vfio_user_ism_tests::program::repository;
 
 /// What a machine that runs `./test` and compiles Rust has: a shell, coreutils, grep, Rust.
-const EVERYWHERE: [&str; 44] = [
+const EVERYWHERE: [&str; 45] = [
     "awk",
     "basename",
     "bash",
