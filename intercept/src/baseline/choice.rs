@@ -3,7 +3,7 @@
 use super::file::{Baseline, BaselineError};
 use std::path::{Path, PathBuf};
 
-/// What `--baseline` names.
+/// The argument of `--baseline`: a file, or a folder of files.
 #[derive(Debug)]
 pub(crate) enum Baselines {
     /// A file.
@@ -16,7 +16,7 @@ pub(crate) enum Baselines {
     },
 }
 
-/// What a host's description says of its byte order: the word in front of `-endian`.
+/// The byte order in a host's description: the word in front of `-endian`.
 fn order(host: &str) -> Option<&str> {
     let before = host.strip_suffix("-endian")?;
     before.rsplit([' ', ',']).next()

@@ -47,7 +47,7 @@ const CHECKS: [&str; 9] = [
 /// After so many seconds a kernel reports a stall of RCU; this one has a value.
 const STALL: &str = "RCU_CPU_STALL_TIMEOUT";
 
-/// What is wrong with `config`, the text of a kernel's `.config`: a line for each option. `dibs` tells whether this
+/// Lists the faults of `config`, the text of a kernel's `.config`: a line for each option. `dibs` tells whether this
 /// series of kernels has the dibs layer.
 pub(super) fn wrong(config: &str, dibs: bool) -> Vec<String> {
     let value = |name: &str| {

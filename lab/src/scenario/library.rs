@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// What the schema names under `definition`: the keys of its objects, and its plain words.
+    /// The names that the schema has under `definition`: the keys of its objects, and its plain words.
     fn named(definition: &str) -> BTreeSet<String> {
         let schema = schemars::schema_for!(Scenario).to_value();
         let alternatives = schema["$defs"][definition]["oneOf"].as_array().cloned();

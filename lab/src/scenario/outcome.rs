@@ -40,7 +40,7 @@ impl Outcome {
         }
     }
 
-    /// What must be equal in every run: all but times and the counts that depend on them.
+    /// The part of a result that is equal in every run: all but times and the counts that depend on them.
     fn settled(&self) -> String {
         let verdict = if self.passed { "passed" } else { "failed" };
         let functions = self.functions.iter().map(Carriage::settled);
