@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::memory::{Eventfd, Ram};
 use crate::ring::{self, Ring};
-use crate::wire::{Bytes, Message, NO_REPLY, Wire, message};
+use crate::wire::{Bytes, Message, NO_REPLY, Wire, eventually, message};
 
 /// Command numbers.
 #[allow(missing_docs, reason = "named as in the protocol document")]
@@ -140,17 +140,23 @@ impl Client {
         client
     }
 
-    /// Connects to an instruction channel and has its messages go through a ring.
+    /// Connects to an instruction channel as soon as its last client is forgotten, and has the messages
+    /// go through a ring.
     #[track_caller]
     pub fn open_ring(path: &Path) -> Self {
-        let mut client = Self::connect(path);
-        let ring = Ring::new();
-        let body = version(0, 0, ring::PROPOSAL);
-        let answer = client.request_with(command::VERSION, body, &ring.fds());
-        let answer = String::from_utf8(answer.ok()).unwrap();
-        assert!(answer.contains(r#""ring":{"layout":1}"#), "{answer}");
-        client.wire.ring = Some(ring);
-        client
+        eventually("the channel is free", || {
+            let mut client = Self::connect(path);
+            let ring = Ring::new();
+            let body = version(0, 0, ring::PROPOSAL);
+            let answer = client.request_with(command::VERSION, body, &ring.fds());
+            if answer.errno().is_some() {
+                return None;
+            }
+            let answer = String::from_utf8(answer.ok()).unwrap();
+            assert!(answer.contains(r#""ring":{"layout":1}"#), "{answer}");
+            client.wire.ring = Some(ring);
+            Some(client)
+        })
     }
 
     /// Sends a command without waiting; returns its id.

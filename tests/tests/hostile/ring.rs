@@ -19,19 +19,9 @@ fn daemon() -> Daemon {
     Daemon::with_arguments(&["--profile", profile.to_str().unwrap()])
 }
 
-/// A client with a ring, let in as soon as the one before is forgotten.
 #[track_caller]
 fn open(daemon: &Daemon) -> Client {
-    eventually("the channel is free", || {
-        let mut client = Client::connect(&daemon.channel("ism0"));
-        let ring = Ring::new();
-        let body = version(0, 0, PROPOSAL);
-        let answer = client.request_with(command::VERSION, body, &ring.fds());
-        answer.errno().is_none().then(|| {
-            client.wire.ring = Some(ring);
-            client
-        })
-    })
+    Client::open_ring(&daemon.channel("ism0"))
 }
 
 fn set(client: &Client, offset: u64, value: u64) {

@@ -265,16 +265,7 @@ fn what_is_no_ring_is_refused_and_the_socket_carries_on() {
 fn a_client_that_leaves_is_noticed_and_the_next_one_has_a_ring_of_its_own() {
     let daemon = Daemon::start();
     for _ in 0..5 {
-        let mut client = eventually("the channel is free", || {
-            let mut client = Client::connect(&daemon.channel("ism0"));
-            let ring = Ring::new();
-            let body = version(0, 0, PROPOSAL);
-            let answer = client.request_with(command::VERSION, body, &ring.fds());
-            answer.errno().is_none().then(|| {
-                client.wire.ring = Some(ring);
-                client
-            })
-        });
+        let mut client = open(&daemon);
         assert_eq!(client.read(ZPCI, 0, 8).data().len(), 8);
         // Half a message, and gone.
         let bytes = store(1, 0, &[0; 64]);
