@@ -2,12 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Seal};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::suites::{For, Suites};
@@ -20,8 +19,8 @@ use crate::suites::{For, Suites};
 pub struct Cache {
     folder: PathBuf,
     suites: Suites,
-    /// Entries that are older count as absent.
-    since: Option<SystemTime>,
+    /// Entries that count as absent.
+    stale: Vec<Seal>,
 }
 
 impl Cache {
@@ -52,7 +51,7 @@ impl Cache {
         Self {
             folder: folder.into(),
             suites: Suites::default(),
-            since: None,
+            stale: Vec::new(),
         }
     }
 
@@ -72,8 +71,7 @@ impl Cache {
     /// The same cache, in which what was made before this call counts as absent.
     #[must_use]
     pub fn renewed(mut self) -> Self {
-        // The clock of file systems stands still for up to a tick, so it may be behind.
-        self.since = SystemTime::now().checked_sub(Duration::from_millis(20));
+        self.stale = self.entries().iter().filter_map(Entry::seal_of).collect();
         self
     }
 
@@ -84,7 +82,9 @@ impl Cache {
         let entry = Entry::open(&self.entry_folder(name), key)?;
         let chosen = self.suites.chosen(what);
         let fits = chosen.is_none_or(|chosen| chosen.iter().any(|suite| suite == entry.suite()));
-        let fresh = self.since.is_none_or(|since| entry.made() >= Some(since));
+        let fresh = entry
+            .seal_of()
+            .is_some_and(|seal| !self.stale.contains(&seal));
         (fits && fresh).then_some(entry)
     }
 
@@ -191,7 +191,6 @@ mod tests {
             &cache.clone().with_suites(Suites::named("sid")),
             "sid"
         ));
-        std::thread::sleep(Duration::from_millis(50));
         let renewed = cache.clone().renewed();
         assert!(make(&renewed, "sid"));
         assert!(!make(&renewed, "sid"));

@@ -1,6 +1,7 @@
 //! A finished entry of the cache, and the stamp that says what is in it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -46,6 +47,12 @@ pub struct Entry {
     suite: String,
     fetched_now: bool,
 }
+
+/// Inode and time of an entry's stamp. The time alone would not do: file systems count it in ticks of some
+/// milliseconds, and clocks are set back. The inode differs from that of the entry that is replaced, as that
+/// one is still there when the new stamp is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seal(u64, SystemTime);
 
 impl Entry {
     /// The entry's folder in the cache.
@@ -151,9 +158,10 @@ impl Entry {
         Ok(stamp.entry(folder, true))
     }
 
-    /// The time when it was sealed.
-    pub(crate) fn made(&self) -> Option<SystemTime> {
-        fs::metadata(self.folder.join(STAMP)).ok()?.modified().ok()
+    /// Tells it from an entry that was sealed earlier or later in the same place.
+    pub(crate) fn seal_of(&self) -> Option<Seal> {
+        let data = fs::metadata(self.folder.join(STAMP)).ok()?;
+        Some(Seal(data.ino(), data.modified().ok()?))
     }
 }
 
