@@ -9,7 +9,7 @@ use vfio_user_ism_server::client::channel;
 use vfio_user_ism_server::hub::Hub;
 use vfio_user_ism_server::listen::descriptor;
 
-use crate::run::Failure;
+use crate::failure::{Failure, system};
 
 /// The file that holds the QEMU plugin.
 pub(crate) const PLUGIN: &str = "libvfio_user_ism_plugin.so";
@@ -53,14 +53,11 @@ impl Ready {
 
 /// Prints the arguments and tells readiness.
 pub(crate) fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Failure> {
-    crate::run::print(arguments)?;
+    crate::output::print(arguments)?;
     let _ = std::io::stdout().flush();
     tracing::info!("ready");
     if let Some(ready) = ready {
-        ready.tell().map_err(|source| Failure::System {
-            what: "cannot write to --ready-fd".to_owned(),
-            source,
-        })?;
+        ready.tell().map_err(system("cannot write to --ready-fd"))?;
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ use vfio_user_ism_server::limits;
 use vfio_user_ism_server::sandbox;
 use zpci_region::Severity;
 
+use crate::logging::LogFormat;
+
 /// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
 #[derive(Debug, Parser)]
 #[command(
@@ -205,16 +207,6 @@ fn fail_on() -> impl TypedValueParser<Value = Severity> {
         "reject" => Severity::Reject,
         _ => Severity::Off,
     })
-}
-
-/// Format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 use vfio_user_ism_server::control;
 
-use crate::run::{Failure, VIOLATIONS, pretty, print};
+use crate::failure::{Failure, VIOLATIONS, system};
+use crate::output::{pretty, print};
 
 /// The time that the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -233,9 +234,4 @@ impl Server {
             }
         }
     }
-}
-
-fn system(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
-    let what = what.to_owned();
-    move |source| Failure::System { what, source }
 }

@@ -4,8 +4,11 @@
 mod announce;
 mod args;
 mod capabilities;
+mod chosen;
 mod ctl;
+mod failure;
 mod logging;
+mod output;
 #[cfg(feature = "tools")]
 mod replay;
 mod rules_list;

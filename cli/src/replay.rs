@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use vfio_user_ism_server::{Request, ServeConfig, Server, SocketChoice, sandbox};
 use vfio_user_ism_view::replay::{self, Outcome, ReplayArgs};
 
-use crate::args::LogFormat;
-use crate::logging;
-use crate::run::{Failure, VIOLATIONS, plan, print};
-use crate::tools::ToolFailure;
+use crate::chosen::plan;
+use crate::failure::{Failure, ToolFailure, VIOLATIONS, system};
+use crate::logging::{self, LogFormat};
+use crate::output::print;
 
 /// Plays a capture and prints what differs: exit status 1 if anything does.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
@@ -31,12 +31,6 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
 
 /// Plays against functions of a profile, served by threads of this process.
 fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
-    let system = |what: &'static str| {
-        move |source| Failure::System {
-            what: what.to_owned(),
-            source,
-        }
-    };
     let folder = tempfile::tempdir().map_err(system("cannot make a folder for sockets"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,9 +58,8 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
     });
     let served = runtime.block_on(server.serve(requests));
     served.map_err(system("cannot serve"))?;
-    let outcome = playing.join().map_err(|_| Failure::System {
-        what: "the thread that plays the capture ended".to_owned(),
-        source: std::io::ErrorKind::Other.into(),
+    let outcome = playing.join().map_err(|_| {
+        system("the thread that plays the capture ended")(std::io::ErrorKind::Other.into())
     })?;
     server.end().map_err(Failure::Report)?;
     Ok(outcome.map_err(ToolFailure::Replay)?)

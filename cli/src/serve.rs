@@ -12,7 +12,9 @@ use zpci_region::Severity;
 
 use crate::announce::{self, Ready};
 use crate::args::ServeArgs;
-use crate::run::{Failure, VIOLATIONS, plan, pretty, print};
+use crate::chosen::plan;
+use crate::failure::{Failure, VIOLATIONS, system};
+use crate::output::{pretty, print};
 use crate::{capabilities, logging};
 
 /// Serves until a signal, or until the last client that came by descriptor has left.
@@ -86,11 +88,6 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
 
 fn on(kind: SignalKind, what: &str) -> Result<Signal, Failure> {
     signal(kind).map_err(system(what))
-}
-
-fn system(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
-    let what = what.to_owned();
-    move |source| Failure::System { what, source }
 }
 
 /// The sockets that the flags name, or that systemd passed.

@@ -9,9 +9,10 @@ use debian_fetch::{FetchArgs, FetchWhat};
 use lab::KernelChoice;
 use vfio_user_ism_view::replay::ReplayArgs;
 
-use crate::args::LogFormat;
-use crate::run::{CANNOT_START, Failure, USAGE, VIOLATIONS, print};
-use crate::{logging, replay};
+use crate::failure::{Failure, ToolFailure, VIOLATIONS, system};
+use crate::logging::{self, LogFormat};
+use crate::output::print;
+use crate::replay;
 
 /// A command beside the server.
 #[derive(Debug, Subcommand)]
@@ -46,59 +47,6 @@ pub(crate) enum Tool {
     },
 }
 
-/// Why one of these commands ends without having done its work.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ToolFailure {
-    /// The interception test could not be run.
-    #[error("intercept")]
-    Intercept(#[source] Box<intercept::Error>, u8),
-    /// The lab could not be run.
-    #[error("lab")]
-    Lab(#[source] Box<lab::Error>),
-    /// The capture cannot be played.
-    #[error("replay")]
-    Replay(#[source] vfio_user_ism_view::replay::ReplayError),
-    /// The session cannot be shown.
-    #[error("view")]
-    View(#[source] vfio_user_ism_view::Error),
-    /// The lab's modules could not be built.
-    #[error("fetch")]
-    Kit(#[source] lab::KitError),
-    /// QEMU could not be built.
-    #[error("fetch")]
-    QemuBuild(#[source] qemu_zpci::BuildError),
-    /// The changes cannot be applied to a QEMU tree.
-    #[error("qemu")]
-    Qemu(#[source] qemu_zpci::Error),
-    /// Fetching failed.
-    #[error("fetch: {0}")]
-    Fetch(String),
-}
-
-impl ToolFailure {
-    /// Where to look next, for a failure that may come from what this machine lacks.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        let lacks = match self {
-            Self::Intercept(error, _) => !error.is_usage(),
-            Self::Lab(error) => !error.is_usage(),
-            Self::Kit(_) | Self::QemuBuild(_) | Self::Fetch(_) => true,
-            _ => false,
-        };
-        lacks.then_some("`vfio-user-ism doctor` says what this machine lacks")
-    }
-
-    /// Exit code of this failure.
-    pub(crate) fn code(&self) -> u8 {
-        match self {
-            Self::Intercept(error, _) if error.is_usage() => USAGE,
-            Self::Intercept(_, cannot_run) => *cannot_run,
-            Self::Lab(error) if error.is_usage() => USAGE,
-            Self::View(error) if error.is_usage() => USAGE,
-            _ => CANNOT_START,
-        }
-    }
-}
-
 /// Carries out one of these commands.
 pub(crate) fn run(tool: Tool) -> Result<ExitCode, Failure> {
     match tool {
@@ -124,10 +72,7 @@ pub(crate) fn run(tool: Tool) -> Result<ExitCode, Failure> {
 }
 
 fn own_path() -> Result<PathBuf, Failure> {
-    std::env::current_exe().map_err(|source| Failure::System {
-        what: "cannot tell this program's own path".to_owned(),
-        source,
-    })
+    std::env::current_exe().map_err(system("cannot tell this program's own path"))
 }
 
 fn lab(args: &lab::Args) -> Result<ExitCode, Failure> {

@@ -11,16 +11,20 @@ use std::path::{Path, PathBuf};
 use vfio_user_ism_tests::program::repository;
 
 /// Folders of crates whose files are checked.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 17] = [
+    "bench",
     "capture",
+    "cli",
     "doctor",
     "fetch",
+    "fuzz",
     "harness",
     "intercept",
     "ism",
     "lab",
     "protocol",
     "qemu",
+    "ring",
     "s390x-asm",
     "server",
     "view",
