@@ -9,6 +9,7 @@
 //!   forwarded instruction, each replaced by a wrong one; [`interception`] runs the steps;
 //! - [`refusals`], [`controls`], [`calls`]: instructions that QEMU executes, changed before, after, or
 //!   instead, with what they share in [`executed`];
+//! - [`wire`], [`undo`]: what defects are made of: the way to the server, and changed operands;
 //! - [`stop`]: QEMU crashes or hangs at a chosen instruction.
 
 pub(crate) mod blocks;
@@ -25,6 +26,8 @@ pub(crate) mod pieces;
 pub(crate) mod refusals;
 pub(crate) mod stop;
 pub(crate) mod stores;
+pub(crate) mod undo;
+pub(crate) mod wire;
 
 use hook::Defect;
 use serde_json::json;

@@ -14,10 +14,12 @@ use crate::ffi::{API_VERSION, Api, Info};
 use crate::forward::Forwarder;
 use crate::journal::Journal;
 use crate::observe::Discontinuity;
-use crate::plugin::{CodeCallbacks, Flow, Plugin, report};
-use crate::qemu::{Block, Callbacks, Qemu, is_exception};
+use crate::plugin::{CodeCallbacks, Flow, Plugin};
+use crate::qemu::block::Block;
+use crate::qemu::{Callbacks, Qemu, is_exception};
 use crate::qemu_info::QemuInfo;
 use crate::records::Records;
+use crate::report::report;
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Carries out, in QEMU's place, the instructions that access our functions' memory.
 //!
+//! - [`settings`]: what the user chose;
 //! - [`handles`]: which of the guest's handles are ours; [`clp`]: what the guest is told of them;
 //! - [`access`]: an instruction with its registers; [`check`]: may it be put to the function?
 //! - [`message`], [`channel`], [`link`], [`facts`]: the server's instruction channel; [`posted`]: moves that do
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use vfio_user_protocol::Errno;
 
-use crate::args::{Clp, Forward, Moves};
 use crate::cpu::{Cpu, GuestCpu, PSW_DAT, effective_address};
 use crate::decode::Instruction;
 use crate::observe::Site;
@@ -24,6 +24,7 @@ use crate::record::{Hex, Record};
 
 pub(crate) mod access;
 pub(crate) mod channel;
+pub(crate) mod channel_error;
 pub(crate) mod check;
 pub(crate) mod clp;
 pub(crate) mod ending;
@@ -35,15 +36,18 @@ pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod posted;
 pub(crate) mod recovery;
+pub(crate) mod settings;
 pub(crate) mod translation;
 
 use access::{Access, Operand, PSW_PROBLEM, request_register};
-use channel::{Answer, Channel, ChannelError, ErrorState};
+use channel::{Answer, Channel, ErrorState};
+use channel_error::ChannelError;
 use ending::{Ending, OPERAND};
 use facts::FunctionFacts;
 use handles::{Handles, Subject};
 use message::Op;
 use posted::Target;
+use settings::{Clp, Forward, Moves};
 
 /// How long a server may take to answer; the guest's vCPU waits as long.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@
 //!   [`cpu`];
 //! - [`forward`]: what is carried out here: checks, the server's instruction channel, endings;
 //! - [`defects`]: deliberate ones, for tests of `intercept`;
-//! - [`record`], [`journal`], [`records`]: the lines, the file, and how the two end;
+//! - [`record`], [`journal`], [`records`]: the lines, the file, and how the two end; [`report`]: messages on stderr;
 //! - [`plugin`]: one state for the process, fed by [`entry`], the callbacks that QEMU makes;
 //! - [`qemu`], [`ffi`]: QEMU's objects made safe, and its interface as C has it; with [`entry`]
 //!   the only modules with unsafe code.
@@ -42,4 +42,5 @@ mod qemu;
 mod qemu_info;
 mod record;
 mod records;
+mod report;
 mod sites;

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The plugin's state and what it does in each callback.
 
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::write_logical;
 use crate::decode::Instruction;
 use crate::defects::Break;
-use crate::defects::hook::Ended;
 use crate::defects::interception::Broken;
+use crate::defects::undo::Ended;
 use crate::ffi::VcpuCallback;
 use crate::forward::{Done, Forwarder};
 use crate::observe::{Discontinuity, Observer, Site};
 use crate::operands::read_operands;
-use crate::qemu::{Access, Block, Flag, Qemu, QemuCpu, Registers, Scratch};
+use crate::qemu::block::{Access, Block};
+use crate::qemu::vcpu::{QemuCpu, Registers, Scratch};
+use crate::qemu::{Flag, Qemu};
 use crate::qemu_info::QemuInfo;
 use crate::record::{Hex, HexBytes, Operands, Record};
 use crate::records::Records;
+use crate::report::report;
 use crate::sites::Sites;
 
 /// Logical processor of the CLP calls about functions.
@@ -127,10 +129,8 @@ impl Plugin {
 
     /// A vCPU came up, or came back.
     pub(crate) fn vcpu_init(&self, index: u32) {
-        let parts = self
-            .qemu
-            .registers()
-            .and_then(|registers| Ok((registers, self.qemu.scratch()?)));
+        let parts = Registers::of_this_vcpu(&self.qemu)
+            .and_then(|registers| Ok((registers, Scratch::new(&self.qemu)?)));
         match (self.vcpu(index), parts) {
             (Some(mut vcpu), Ok((registers, scratch))) => {
                 let observer = vcpu.take().map(|vcpu| vcpu.observer).unwrap_or_default();
@@ -376,9 +376,4 @@ impl Plugin {
             records.note(problem);
         }
     }
-}
-
-/// Says something on stderr, which QEMU shares with us and may have closed.
-pub(crate) fn report(message: &str) {
-    let _ = writeln!(io::stderr(), "vfio-user-ism-plugin: {message}");
 }

@@ -2,15 +2,11 @@
 //! Safe faces of QEMU's objects, for use inside its callbacks.
 
 use std::ffi::{c_int, c_uint};
-use std::ptr::NonNull;
 
-use crate::ffi::{self, Api, Array, RegisterDescriptor, ScoreboardU64};
+use crate::ffi::{self, Api, ScoreboardU64};
 
-mod block;
-mod vcpu;
-
-pub(crate) use block::{Access, Block};
-pub(crate) use vcpu::{QemuCpu, Registers, Scratch};
+pub(crate) mod block;
+pub(crate) mod vcpu;
 
 /// The QEMU process.
 #[derive(Clone, Copy, Debug)]
@@ -81,55 +77,15 @@ impl Qemu {
         unsafe { (self.api.qemu_plugin_u64_set)(flag.0, vcpu, u64::from(on)) }
     }
 
-    /// Finds the registers of the calling vCPU; only valid in its own callbacks.
-    ///
-    /// # Errors
-    /// Names the first register that QEMU does not offer.
-    pub(crate) fn registers(&self) -> Result<Registers, String> {
-        // SAFETY: called in a vCPU's context; the caller owns the array.
-        let array = unsafe { (self.api.qemu_plugin_get_registers)() };
-        let array = NonNull::new(array).ok_or("QEMU has no register list for this vCPU")?;
-        // SAFETY: a GArray of descriptors, alive until freed below.
-        let descriptors = unsafe { elements::<RegisterDescriptor>(array.as_ref()) };
-        let registers = Registers::find(descriptors);
-        // SAFETY: the array is ours, and what was kept of it are handles, not elements.
-        unsafe { (self.api.g_array_free)(array.as_ptr(), 1) };
-        registers
-    }
-
-    /// Makes the byte array through which the values of a vCPU travel.
-    ///
-    /// # Errors
-    /// GLib gave none.
-    pub(crate) fn scratch(&self) -> Result<Scratch, String> {
-        // SAFETY: makes a new, empty array.
-        let array = unsafe { (self.api.g_byte_array_new)() };
-        NonNull::new(array)
-            .map(|array| Scratch::new(self.api, array))
-            .ok_or_else(|| "GLib has no byte array".to_owned())
-    }
-
     /// Resumes the calling vCPU at `address`. Does not return.
     ///
     /// # Safety
-    /// Called in a callback registered with [`Access::Divert`]. QEMU jumps out of it: no frame
+    /// Called in a callback registered with [`block::Access::Divert`]. QEMU jumps out of it: no frame
     /// between there and here may hold a lock or a value with a destructor, or catch unwinding.
     pub(crate) unsafe fn resume_at(&self, address: u64) {
         // SAFETY: promised by the caller.
         unsafe { (self.api.qemu_plugin_set_pc)(address) }
     }
-}
-
-/// Elements of a GLib array.
-///
-/// # Safety
-/// `array` holds `len` elements of type `T`, or none.
-unsafe fn elements<T>(array: &Array) -> &[T] {
-    if array.data.is_null() || array.len == 0 {
-        return &[];
-    }
-    // SAFETY: promised by the caller; GLib aligns its memory for any type.
-    unsafe { std::slice::from_raw_parts(array.data.cast::<T>(), array.len as usize) }
 }
 
 /// Kind of discontinuity as QEMU numbers it.

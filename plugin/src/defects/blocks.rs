@@ -2,11 +2,10 @@
 //! Blocks of guest memory that are fetched wrongly.
 
 use super::hook::{Defect, Hook};
-use super::interception::block;
 use crate::cpu::{GuestCpu, PSW_DAT, read_logical, read_real};
 use crate::forward::access::PSW_SPACE;
 use crate::forward::ending::{ADDRESSING, OPERAND, ProgramException, SPECIFICATION};
-use crate::forward::translation::translate;
+use crate::forward::translation::{append_block, translate};
 
 type Fetched = Result<Vec<u8>, ProgramException>;
 
@@ -176,6 +175,20 @@ pub(crate) const DEFECTS: &[Defect] = &[
         hook: Hook::Block(|cpu, source, length, _| in_primary_space(cpu, source, length)),
     },
 ];
+
+/// The bytes of a block, or the exception that ends the instruction.
+///
+/// # Errors
+/// The exception of the first page that cannot be read.
+pub(crate) fn block(
+    cpu: &dyn GuestCpu,
+    source: u64,
+    length: usize,
+) -> Result<Vec<u8>, ProgramException> {
+    let mut bytes = Vec::with_capacity(length);
+    append_block(cpu, source, length, &mut bytes)?;
+    Ok(bytes)
+}
 
 fn at_in_page(source: u64) -> usize {
     (source % PAGE as u64) as usize

@@ -3,7 +3,8 @@
 //!
 //! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`.
 
-use super::hook::{Defect, Ended, Hook};
+use super::hook::{Defect, Hook};
+use super::undo::Ended;
 use crate::cpu::{GuestCpu, read_logical, write_logical};
 use crate::decode::Instruction;
 use crate::forward::access::PSW_PROBLEM;

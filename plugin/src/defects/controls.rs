@@ -5,7 +5,8 @@ use super::executed::{
     block_address, change_block, instruction, of, operation, problem, recode, restatus, set_status,
     stored,
 };
-use super::hook::{Defect, Ended, Hook};
+use super::hook::{Defect, Hook};
+use super::undo::Ended;
 use crate::cpu::{Cpu, read_logical};
 use crate::decode::Instruction;
 use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The common part of defects in instructions that QEMU executes.
 
-use super::hook::{Ended, Undo};
+use super::undo::{Ended, Undo};
 use crate::cpu::{
     Cpu, GuestCpu, effective_address, read_logical, with_condition_code, write_logical,
 };

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A defect: a name, and the step of the interception that it replaces.
 
-use std::collections::HashMap;
-
+use super::undo::{Ended, Undo};
+use super::wire::{Memory, Wire};
 use crate::cpu::{Cpu, GuestCpu};
 use crate::decode::Instruction;
 use crate::forward::Forwarder;
 use crate::forward::access::Access;
-use crate::forward::channel::{Channel, ChannelError};
+use crate::forward::channel_error::ChannelError;
 use crate::forward::ending::{Ending, ProgramException};
 use crate::forward::facts::FunctionFacts;
-use crate::forward::message::{Op, Place};
 use crate::observe::Site;
 use crate::record::Record;
 
@@ -65,53 +64,4 @@ pub(crate) enum Hook {
     Before(fn(&mut dyn GuestCpu, &Site, &mut Undo)),
     /// Changes what such an instruction left in the guest.
     After(fn(&mut dyn GuestCpu, &Record, Ended)),
-}
-
-/// How the guest got to the point where the outcome of an instruction is seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// It is at the next instruction; registers and PSW are its own.
-    Here,
-    /// It is in the handler of an exception or interruption.
-    InHandler,
-}
-
-/// The operands to restore after QEMU has executed an instruction with changed operands.
-#[derive(Debug, Default)]
-pub(crate) struct Undo {
-    pub(super) registers: Vec<(crate::decode::Gpr, u64)>,
-    pub(super) memory: Vec<(u64, Vec<u8>)>,
-}
-
-/// The state that a defect keeps from one instruction to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// The block before this one.
-    pub(super) block: Vec<u8>,
-    /// A store that is held back.
-    pub(super) held: Option<Held>,
-    /// Values loaded, by address space and offset.
-    pub(super) loaded: HashMap<(u8, u64), u64>,
-    /// Instructions carried out.
-    pub(super) count: u64,
-    /// Of an instruction that QEMU executes now.
-    pub(super) undo: Undo,
-}
-
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) function: usize,
-    pub(super) op: Op,
-    pub(super) place: Place,
-    pub(super) bytes: Vec<u8>,
-    /// Instructions that it waits for beyond the next one.
-    pub(super) late: u32,
-}
-
-/// The way to one function's server.
-#[derive(Debug)]
-pub(crate) struct Wire<'a> {
-    pub(super) function: usize,
-    pub(super) channel: &'a mut Channel,
-    pub(super) memory: &'a mut Memory,
 }

@@ -5,21 +5,22 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Break;
-use super::hook::{Defect, Ended, Held, Hook, Memory, Undo, Wire};
-use crate::cpu::{Cpu, GuestCpu, read_logical, write_logical};
+use super::blocks::block;
+use super::hook::{Defect, Hook};
+use super::undo::Ended;
+use super::wire::{Memory, Wire};
+use crate::cpu::{Cpu, GuestCpu};
 use crate::decode::Gpr;
 use crate::forward::access::{Access, Operand, request_register};
-use crate::forward::channel::{Answer, ChannelError};
+use crate::forward::channel::Answer;
+use crate::forward::channel_error::ChannelError;
 use crate::forward::check::check;
-use crate::forward::ending::{Ending, ProgramException};
-use crate::forward::message::{Op, Place, begin_store, load};
-use crate::forward::{Done, FORWARDED_BARS, Forwarder, refused, stored, translation};
+use crate::forward::ending::Ending;
+use crate::forward::message::Op;
+use crate::forward::{Done, FORWARDED_BARS, Forwarder, refused, stored};
 use crate::observe::Site;
 use crate::operands::read_operands;
 use crate::record::Record;
-
-/// Status in the register of an instruction that did not succeed.
-const STATUS: u64 = 0xFF00_0000;
 
 /// An interception with one defect.
 #[derive(Debug)]
@@ -208,106 +209,6 @@ impl Broken {
             });
         }
     }
-}
-
-impl Wire<'_> {
-    /// Sends a store.
-    ///
-    /// # Errors
-    /// The channel is of no more use.
-    pub(crate) fn store(
-        &mut self,
-        op: Op,
-        place: Place,
-        bytes: &[u8],
-    ) -> Result<Answer<()>, ChannelError> {
-        let id = self.channel.take_ids(1);
-        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        let mut message = Vec::new();
-        begin_store(&mut message, id, op, Place { length, ..place });
-        message.extend_from_slice(bytes);
-        self.channel.store(id, &message)
-    }
-
-    /// Sends a load; gives the register.
-    ///
-    /// # Errors
-    /// As of [`Wire::store`].
-    pub(crate) fn load(&mut self, place: Place) -> Result<Answer<u64>, ChannelError> {
-        let id = self.channel.take_ids(2);
-        let mut messages = Vec::new();
-        load(&mut messages, id, place);
-        self.channel.load(id, &messages)
-    }
-
-    /// Holds a store back: to the next instruction, or `late` instructions longer.
-    pub(crate) fn hold(&mut self, access: &Access, bytes: &[u8], late: u32) {
-        self.memory.held = Some(Held {
-            function: self.function,
-            op: access.op,
-            place: access.place,
-            bytes: bytes.to_vec(),
-            late,
-        });
-    }
-
-    /// Sends what was held back.
-    ///
-    /// # Errors
-    /// As of [`Wire::store`].
-    pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
-        if let Some(held) = self.memory.held.take() {
-            // The guest was told long ago that it worked.
-            let _ = self.store(held.op, held.place, &held.bytes)?;
-        }
-        Ok(())
-    }
-}
-
-impl Undo {
-    /// Changes a register until the instruction has ended.
-    pub(crate) fn register(&mut self, cpu: &mut dyn GuestCpu, register: Gpr, value: u64) {
-        if let Some(before) = cpu.gpr(register) {
-            self.registers.push((register, before));
-            cpu.set_gpr(register, value);
-        }
-    }
-
-    /// Changes guest memory at a logical address until the instruction has ended.
-    pub(crate) fn memory(&mut self, cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) {
-        if let Some(before) = read_logical(cpu, address, bytes.len()) {
-            self.memory.push((address, before));
-            write_logical(cpu, address, bytes);
-        }
-    }
-
-    fn restore(self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
-        for (register, before) in self.registers {
-            // A status that the instruction left there stays.
-            let status = match (ended, record.result.status) {
-                (Ended::Here, Some(_)) => cpu.gpr(register).unwrap_or_default() & STATUS,
-                _ => before & STATUS,
-            };
-            cpu.set_gpr(register, before & !STATUS | status);
-        }
-        for (address, before) in self.memory {
-            write_logical(cpu, address, &before);
-        }
-    }
-}
-
-/// The bytes of a block, or the exception that ends the instruction.
-///
-/// # Errors
-/// The exception of the first page that cannot be read.
-pub(crate) fn block(
-    cpu: &dyn GuestCpu,
-    source: u64,
-    length: usize,
-) -> Result<Vec<u8>, ProgramException> {
-    let mut bytes = Vec::with_capacity(length);
-    translation::append_block(cpu, source, length, &mut bytes)?;
-    Ok(bytes)
 }
 
 /// The low bytes of a register, as many as `length`, big endian.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Loads that ask for something else, or put something else into the register.
 
-use super::hook::{Defect, Hook, Wire};
+use super::hook::{Defect, Hook};
+use super::wire::Wire;
 use crate::decode::Gpr;
 use crate::forward::access::{Access, Operand};
-use crate::forward::channel::{Answer, ChannelError};
+use crate::forward::channel::Answer;
+use crate::forward::channel_error::ChannelError;
 use crate::forward::ending::Ending;
 use crate::forward::message::Place;
 use crate::forward::refused;

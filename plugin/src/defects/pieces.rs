@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Blocks that are sent in pieces.
 
-use super::hook::{Defect, Hook, Wire};
+use super::hook::{Defect, Hook};
+use super::wire::Wire;
 use crate::forward::access::{Access, Operand};
-use crate::forward::channel::ChannelError;
+use crate::forward::channel_error::ChannelError;
 use crate::forward::ending::Ending;
 use crate::forward::message::{Op, Place};
 use crate::forward::stored;

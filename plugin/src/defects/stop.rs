@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::plugin::report;
 use crate::record::{Hex, Operands};
+use crate::report::report;
 
 /// The forms of these defects, for `break=list`.
 pub(crate) const HELP: &str = "  \

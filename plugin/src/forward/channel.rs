@@ -5,17 +5,16 @@
 //! A posted move is a question whose answer is read later, before the next question that is not one.
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use thiserror::Error;
 use vfio_user_protocol::message::{DeviceInfo, RegionInfo, Reply, Request, Version};
 use vfio_user_protocol::{Errno, Frame, Limits, Next, next_frame};
 use vfio_user_ring::layout::{LAYOUT, WORD};
 use zpci_region::request::{ABI_LEN, REGION_INDEX};
 
+use super::channel_error::ChannelError;
 use super::facts::FunctionFacts;
 use super::link::{Link, Ring};
 use super::posted::{Accepted, Target};
@@ -29,39 +28,6 @@ const BARS: u32 = 6;
 const UNDER_WAY: usize = 64;
 /// The channel looks for answers after so many posted moves.
 const LOOK_EVERY: usize = 16;
-
-/// Why a channel is of no use, or of no more use.
-#[derive(Debug, Error)]
-pub(crate) enum ChannelError {
-    /// Nobody there.
-    #[error("cannot connect: {0}")]
-    Connect(io::Error),
-    /// The socket failed.
-    #[error("the socket failed: {0}")]
-    Socket(io::Error),
-    /// The server closed the connection.
-    #[error("the server closed the connection")]
-    Closed,
-    /// No answer in time.
-    #[error("the server did not answer within {0:?}")]
-    Silent(Duration),
-    /// An answer that is none.
-    #[error("the server's answer makes no sense: {0}")]
-    Nonsense(String),
-    /// The ring was scribbled over.
-    #[error("the server broke the ring: {0}")]
-    Ring(#[from] vfio_user_ring::Fault),
-    /// The server does not offer what is needed.
-    #[error("the server refused {what}: {errno}")]
-    Refused {
-        what: &'static str,
-        /// Its answer.
-        errno: Errno,
-    },
-    /// The device info lacks something.
-    #[error("the server's function cannot be used: {0}")]
-    Unusable(String),
-}
 
 /// The server's answer: carried out, or refused with an errno.
 pub(crate) type Answer<T> = Result<T, Errno>;

@@ -4,7 +4,7 @@
 //! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`. A handle has its enable bit
 //! while the function is enabled; the rest stays as long as the function is plugged.
 
-use crate::args::Selector;
+use super::settings::Selector;
 
 /// Command codes.
 const LIST: u16 = 2;

@@ -16,7 +16,7 @@ use rustix::io::{Errno as SystemErrno, ReadWriteFlags, preadv2};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use vfio_user_ring::{End, Mapping, Side, Wait};
 
-use super::channel::ChannelError;
+use super::channel_error::ChannelError;
 
 /// How long this side looks for bytes before it waits for them. An answer takes about as long as waking
 /// a thread that waits for one.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::access::Access;
 use super::message::Op;
-use crate::args::Moves;
+use super::settings::Moves;
 
 /// The BAR of the data space.
 const DATA_BAR: u8 = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 use super::fake_server::{FakeServer, REGISTER, Reaction};
 use super::*;
-use crate::args::Selector;
 use crate::cpu::fake::{FakeCpu, PSW_64_DAT};
 use crate::cpu::with_condition_code;
+use crate::forward::settings::Selector;
 use ending::{ADDRESSING, SPECIFICATION};
 
 const AT: u64 = 0x1_0000;

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_uint, c_void};
 use std::ptr::NonNull;
 
-use super::{Qemu, elements};
+use super::Qemu;
 use crate::cpu::{Cpu, GuestCpu};
 use crate::decode::Gpr;
 use crate::ffi::{self, Api, Array, RegisterDescriptor};
@@ -25,7 +25,23 @@ pub(crate) struct Registers {
 }
 
 impl Registers {
-    pub(super) fn find(descriptors: &[RegisterDescriptor]) -> Result<Self, String> {
+    /// Finds the registers of the calling vCPU; only valid in its own callbacks.
+    ///
+    /// # Errors
+    /// Names the first register that QEMU does not offer.
+    pub(crate) fn of_this_vcpu(qemu: &Qemu) -> Result<Self, String> {
+        // SAFETY: called in a vCPU's context; the caller owns the array.
+        let array = unsafe { (qemu.api.qemu_plugin_get_registers)() };
+        let array = NonNull::new(array).ok_or("QEMU has no register list for this vCPU")?;
+        // SAFETY: a GArray of descriptors, alive until freed below.
+        let descriptors = unsafe { elements::<RegisterDescriptor>(array.as_ref()) };
+        let registers = Self::find(descriptors);
+        // SAFETY: the array is ours, and what was kept of it are handles, not elements.
+        unsafe { (qemu.api.g_array_free)(array.as_ptr(), 1) };
+        registers
+    }
+
+    fn find(descriptors: &[RegisterDescriptor]) -> Result<Self, String> {
         let find = |wanted: &str| {
             descriptors
                 .iter()
@@ -62,8 +78,17 @@ pub(crate) struct Scratch {
 unsafe impl Send for Scratch {}
 
 impl Scratch {
-    pub(super) const fn new(api: Api, array: NonNull<Array>) -> Self {
-        Self { api, array }
+    /// Makes the byte array through which the values of a vCPU travel.
+    ///
+    /// # Errors
+    /// GLib gave none.
+    pub(crate) fn new(qemu: &Qemu) -> Result<Self, String> {
+        let api = qemu.api;
+        // SAFETY: makes a new, empty array.
+        let array = unsafe { (api.g_byte_array_new)() };
+        NonNull::new(array)
+            .map(|array| Self { api, array })
+            .ok_or_else(|| "GLib has no byte array".to_owned())
     }
 
     /// Empties the array, has `fill` put bytes into it, and shows them to `take`.
@@ -104,6 +129,18 @@ impl Drop for Scratch {
         // SAFETY: the array is ours and not used again.
         unsafe { (self.api.g_byte_array_free)(self.array.as_ptr(), 1) };
     }
+}
+
+/// Elements of a GLib array.
+///
+/// # Safety
+/// `array` holds `len` elements of type `T`, or none.
+unsafe fn elements<T>(array: &Array) -> &[T] {
+    if array.data.is_null() || array.len == 0 {
+        return &[];
+    }
+    // SAFETY: promised by the caller; GLib aligns its memory for any type.
+    unsafe { std::slice::from_raw_parts(array.data.cast::<T>(), array.len as usize) }
 }
 
 /// The vCPU of the running callback.

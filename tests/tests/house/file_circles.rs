@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use vfio_user_ism_tests::program::repository;
 
 /// Folders of crates whose files are checked.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 18] = [
     "bench",
     "capture",
     "cli",
@@ -22,6 +22,7 @@ const CRATES: [&str; 17] = [
     "intercept",
     "ism",
     "lab",
+    "plugin",
     "protocol",
     "qemu",
     "ring",
