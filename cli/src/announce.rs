@@ -1,4 +1,4 @@
-//! Tells the user that clients can connect: the arguments to paste, and readiness.
+//! Tells the user that clients can connect: prints QEMU's arguments and writes to `--ready-fd`.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -14,13 +14,13 @@ use crate::failure::{Failure, system};
 /// The file that holds the QEMU plugin.
 pub(crate) const PLUGIN: &str = "libvfio_user_ism_plugin.so";
 
-/// The output that tells readiness.
+/// The descriptor of `--ready-fd`.
 pub(crate) enum Ready {
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
-    /// A descriptor that is closed after that.
+    /// Another descriptor, which is closed after the write.
     Descriptor(OwnedFd),
 }
 
@@ -51,7 +51,7 @@ impl Ready {
     }
 }
 
-/// Prints the arguments and tells readiness.
+/// Prints the arguments, then writes to `--ready-fd`.
 pub(crate) fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Failure> {
     crate::output::print(arguments)?;
     let _ = std::io::stdout().flush();
@@ -62,8 +62,8 @@ pub(crate) fn announce(arguments: &str, ready: Option<Ready>) -> Result<(), Fail
     Ok(())
 }
 
-/// The arguments for QEMU, for every function whose socket has a path: the device, and the plugin
-/// that forwards to the function's instruction channel.
+/// QEMU's arguments for every function whose socket has a path: the device, and the plugin that forwards to
+/// the function's instruction channel.
 pub(crate) fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
     let program = std::env::current_exe().ok();
     let folder = program.as_deref().and_then(Path::parent);
@@ -75,7 +75,7 @@ pub(crate) fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
             "id": function.plan().config.name,
             "socket": { "type": "unix", "path": path.display().to_string() },
         });
-        // Single quotes protect the JSON in a shell; one inside the path is closed and escaped.
+        // Single quotes protect the JSON in a shell. A quote inside the path ends the string, so it is escaped.
         let quoted = device.to_string().replace('\'', r"'\''");
         text.push_str(&format!("-device '{quoted}'\n"));
         let plugin = plugin_argument(&channel::socket_path(path), folder);
@@ -84,13 +84,13 @@ pub(crate) fn arguments(hub: &Arc<Hub>, paths: &[Option<PathBuf>]) -> String {
     text
 }
 
-/// The argument that has QEMU load the plugin and forward instructions to the channel at `socket`,
-/// ready for a shell. The plugin is named with its folder if it lies in `folder`.
+/// QEMU's argument that loads the plugin and forwards instructions to the channel at `socket`, quoted for a
+/// shell. It names the plugin with its folder if the plugin lies in `folder`.
 fn plugin_argument(socket: &Path, folder: Option<&Path>) -> String {
     let beside = folder.map(|folder| folder.join(PLUGIN));
     let plugin = beside.filter(|path| path.is_file());
     let plugin = plugin.unwrap_or_else(|| PLUGIN.into());
-    // QEMU takes a doubled comma for one that separates nothing.
+    // In QEMU's options, a doubled comma is one comma of the value.
     let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
     let value = format!("file={},forward={}", escaped(&plugin), escaped(socket));
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,=:@%".contains(&byte);

@@ -11,15 +11,54 @@ use zpci_region::Severity;
 
 use crate::logging::LogFormat;
 
-/// Emulated ISM function (1014:04ed) for QEMU's vfio-user-pci, with every store checked.
+const SERVE: &str = "Serving";
+const RECORD: &str = "Records";
+const RESULT: &str = "Result";
+
+const EXAMPLES: &str = "\
+Examples:
+  Test how a QEMU carries out zPCI instructions:
+    vfio-user-ism intercept --qemu build/qemu-system-s390x --html report.html
+  Boot two Linux guests with ISM functions:
+    vfio-user-ism lab --guests 2
+  Serve one function to a QEMU; the program prints QEMU's arguments:
+    vfio-user-ism --socket-path /tmp/ism.sock
+  Look up a rule that the log names:
+    vfio-user-ism explain split-block-store";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  Serve one function, and fail if a guest breaks a rule:
+    vfio-user-ism serve --socket-path /tmp/ism.sock --fail-on warn
+  Serve every function of a profile, and record everything:
+    vfio-user-ism serve --profile configs/pair.json --socket-dir /tmp/ism \\
+      --events events.jsonl --capture session.pcapng
+
+Signals:
+  SIGINT, SIGTERM  write the report and end
+  SIGUSR1          write the report
+  SIGUSR2          put every function into its error state
+
+Exit status:
+  0  the server ended without a violation that --fail-on counts
+  1  a violation of at least the severity of --fail-on happened
+  2  the command line or the profile is wrong
+  3  the server could not start";
+
+/// Test IBM Z PCI (zPCI) without IBM Z: an emulated ISM function (1014:04ed), and tools around it.
+///
+/// ISM (Internal Shared Memory) is the PCI function by which two Linux systems on one IBM Z machine write into
+/// each other's memory. Without a command, the program serves ISM functions to QEMU's vfio-user-pci device,
+/// and checks every store of the guest against named rules.
 #[derive(Debug, Parser)]
 #[command(
     name = "vfio-user-ism",
     version,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    after_long_help = EXAMPLES
 )]
 pub(crate) struct Cli {
-    /// The command. Without one, the program serves.
+    /// The command. Without one, the program acts as `serve`.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Flags of `serve`.
@@ -31,49 +70,49 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the functions of a profile. This is the default command.
+    #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
-    /// List the rules.
+    /// List the rules that every access is checked against.
     Rules {
-        /// How to print them.
+        /// Form of the list.
         #[arg(long, value_enum, default_value_t)]
         format: ListFormat,
         /// Show the severities of this profile instead of the defaults.
         #[arg(long, value_name = "FILE")]
         profile: Option<PathBuf>,
     },
-    /// Explain one rule: what it checks, why, and the source.
+    /// Explain one rule: the check, the reason and the source.
     Explain {
-        /// Id of the rule, e.g. `split-block-store`.
+        /// Id of the rule, for example `split-block-store`. `rules` lists all ids.
         id: String,
     },
-    /// Check or show profiles.
+    /// Check or print profiles. A profile is a JSON file that describes the functions of a server.
     #[command(subcommand)]
     Profile(ProfileCommand),
-    /// Describe the event file that `--events` writes.
+    /// Print the schema of the event file that `serve --events` writes.
     #[command(subcommand)]
     Events(EventsCommand),
-    /// Change a running server (`serve --control SOCKET`): set and clear faults, inject one at once,
-    /// list functions and counts, follow its events.
+    /// Ask and change a running server (`serve --control SOCKET`): its functions, counts, events and faults.
     Ctl(crate::ctl::Args),
     /// A command beside the server.
     #[cfg(feature = "tools")]
     #[command(flatten)]
     Tool(crate::tools::Tool),
-    /// Print the completion script of a shell
+    /// Print the completion script for a shell.
     #[command(hide = true)]
     Completions {
-        /// Shell that will read the script.
+        /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages to a folder
+    /// Write the manual pages to a folder.
     #[command(hide = true)]
     Man {
-        /// Folder for the pages. It is made if need be.
+        /// Folder for the pages. The program makes it if it does not exist.
         folder: PathBuf,
     },
 }
 
-/// How to print a list.
+/// Form of a list.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum ListFormat {
     /// A table for people.
@@ -83,19 +122,19 @@ pub(crate) enum ListFormat {
     Json,
 }
 
-/// Profile commands.
+/// Commands about profiles.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfileCommand {
-    /// Check a profile file. The exit status is 0 for a usable one, 2 for any other.
+    /// Check a profile file. The exit status is 0 if the profile is usable, and 2 if it is not.
     Check {
         /// Profile file to check.
         file: PathBuf,
     },
     /// Print the JSON schema of profiles.
     Schema,
-    /// Print a profile with every default filled in. Without FILE, print the built-in one.
+    /// Print a profile with every default filled in.
     Show {
-        /// Profile file to print.
+        /// Profile file to print [default: the built-in profile `ism`].
         file: Option<PathBuf>,
     },
 }
@@ -103,7 +142,7 @@ pub(crate) enum ProfileCommand {
 /// Commands about the event file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventsCommand {
-    /// Print the JSON schema of a line of the event file.
+    /// Print the JSON schema of one line of the event file.
     Schema,
 }
 
@@ -114,76 +153,83 @@ const MAX_POLL_US: u64 = 100_000;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Device profile (JSON) [default: the built-in profile `ism`].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = SERVE)]
     pub profile: Option<PathBuf>,
-    /// Listen on this UNIX socket (a profile with one function), and on PATH.insn for its
-    /// instruction channel.
-    #[arg(long, value_name = "PATH", group = "socket")]
+    /// Listen on this UNIX socket. The profile must have one function.
+    ///
+    /// The function's instruction channel listens on PATH.insn. QEMU's plugin connects there.
+    #[arg(long, value_name = "PATH", group = "socket", help_heading = SERVE)]
     pub socket_path: Option<PathBuf>,
-    /// Listen on DIR/NAME.sock for every function of the profile, and on DIR/NAME.sock.insn for its
-    /// instruction channel.
-    #[arg(long, value_name = "DIR", group = "socket")]
+    /// Listen on DIR/NAME.sock for every function of the profile.
+    ///
+    /// A function's instruction channel listens on DIR/NAME.sock.insn.
+    #[arg(long, value_name = "DIR", group = "socket", help_heading = SERVE)]
     pub socket_dir: Option<PathBuf>,
     /// Serve this descriptor: a listening or a connected UNIX socket.
-    #[arg(long, value_name = "N", group = "socket")]
+    #[arg(long, value_name = "N", group = "socket", help_heading = SERVE)]
     pub fd: Option<i32>,
     /// Also serve the instruction channel on this descriptor: a listening or a connected UNIX socket.
-    #[arg(long, value_name = "N", requires = "fd", conflicts_with_all = ["socket_path", "socket_dir"])]
+    #[arg(long, value_name = "N", requires = "fd", conflicts_with_all = ["socket_path", "socket_dir"],
+          help_heading = SERVE)]
     pub insn_fd: Option<i32>,
-    /// Write every access, command and violation to this file, as JSON Lines.
-    #[arg(long, value_name = "FILE")]
-    pub events: Option<PathBuf>,
-    /// Stop writing events when the file has this many bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES)]
-    pub events_limit: u64,
-    /// Write every message of every client to this file, as pcapng for Wireshark and `replay`.
-    #[arg(long, value_name = "FILE")]
-    pub capture: Option<PathBuf>,
-    /// Keep at most this many bytes of each message in the capture. The header takes 16.
-    #[arg(long, value_name = "BYTES", requires = "capture")]
-    pub capture_bytes: Option<u32>,
-    /// Stop capturing when the file has this many bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES)]
-    pub capture_limit: u64,
-    /// Write totals by rule, path and function to this file at exit, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-    /// Answer on this UNIX socket with the totals, as Prometheus text over HTTP.
-    #[arg(long, value_name = "SOCKET")]
-    pub metrics: Option<PathBuf>,
+    /// Write "ready\n" to this descriptor once clients can connect, then close it.
+    #[arg(long, value_name = "N", help_heading = SERVE)]
+    pub ready_fd: Option<i32>,
     /// Take commands on this UNIX socket, for example from `ctl`: set and clear faults while guests
     /// run.
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", help_heading = SERVE)]
     pub control: Option<PathBuf>,
-    /// Exit with status 1 after a violation of at least this severity.
-    #[arg(long, value_name = "SEVERITY", value_parser = fail_on(), default_value = "never")]
-    pub fail_on: Severity,
-    /// Write "ready\n" to this descriptor, and close it, once clients can connect.
-    #[arg(long, value_name = "N")]
-    pub ready_fd: Option<i32>,
     /// Drop every right that serving does not need, before the first client connects.
-    #[arg(long, value_enum, value_name = "MODE", default_value_t)]
+    #[arg(long, value_enum, value_name = "MODE", default_value_t, help_heading = SERVE)]
     pub sandbox: SandboxMode,
-    /// After each message, poll for the next one for at most this many microseconds. Answers come
-    /// sooner, but a busy client occupies a processor. 0 never polls.
+    /// After each message, poll for the next one for at most this many microseconds. 0 never polls.
+    ///
+    /// Polling makes answers come sooner, but a busy client then occupies a processor.
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 0,
-          value_parser = clap::value_parser!(u64).range(..=MAX_POLL_US))]
+          value_parser = clap::value_parser!(u64).range(..=MAX_POLL_US), help_heading = SERVE)]
     pub poll_us: u64,
-    /// Print what this program can do, as JSON, and exit.
-    #[arg(long)]
-    pub print_capabilities: bool,
-    /// Format of log lines on stderr.
-    #[arg(long, value_enum, default_value_t)]
+
+    /// Write every access, command and violation to this file, as JSON Lines.
+    #[arg(long, value_name = "FILE", help_heading = RECORD)]
+    pub events: Option<PathBuf>,
+    /// Stop writing events when the file has this many bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES, help_heading = RECORD)]
+    pub events_limit: u64,
+    /// Write every message of every client to this file, as pcapng for Wireshark and `replay`.
+    #[arg(long, value_name = "FILE", help_heading = RECORD)]
+    pub capture: Option<PathBuf>,
+    /// Keep at most this many bytes of each message in the capture. The header takes 16 [default: all].
+    #[arg(long, value_name = "BYTES", requires = "capture", help_heading = RECORD)]
+    pub capture_bytes: Option<u32>,
+    /// Stop capturing when the file has this many bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = limits::EVENTS_BYTES, help_heading = RECORD)]
+    pub capture_limit: u64,
+    /// Write totals by rule, path and function to this file at exit, as JSON.
+    #[arg(long, value_name = "FILE", help_heading = RECORD)]
+    pub report: Option<PathBuf>,
+    /// Answer on this UNIX socket with the totals, as Prometheus text over HTTP.
+    #[arg(long, value_name = "SOCKET", help_heading = RECORD)]
+    pub metrics: Option<PathBuf>,
+    /// Format of the log lines on stderr.
+    #[arg(long, value_enum, default_value_t, help_heading = RECORD)]
     pub log_format: LogFormat,
+
+    /// Exit with status 1 after a violation of at least this severity.
+    #[arg(long, value_name = "SEVERITY", value_parser = fail_on(), default_value = "never",
+          help_heading = RESULT)]
+    pub fail_on: Severity,
+    /// Print the abilities of this program as JSON, and exit.
+    #[arg(long, help_heading = RESULT)]
+    pub print_capabilities: bool,
 }
 
-/// Whether to drop the rights that serving does not need.
+/// Protections of the host against the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SandboxMode {
     /// Use every protection that the kernel has.
     #[default]
     On,
-    /// Use all protections, or do not start.
+    /// Use all protections. If the kernel lacks one, do not start.
     Required,
     /// Use no protection. For debuggers, sanitizers and valgrind.
     Off,

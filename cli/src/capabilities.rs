@@ -11,7 +11,7 @@ use vfio_user_ism_server::{profile, record};
 
 use crate::announce::PLUGIN;
 
-/// The answer to `--print-capabilities`.
+/// The JSON that `--print-capabilities` prints.
 pub(crate) fn capabilities() -> Value {
     json!({
         "type": "vfio-user",

@@ -13,11 +13,25 @@ use vfio_user_ism_server::control;
 use crate::failure::{Failure, VIOLATIONS, system};
 use crate::output::{pretty, print};
 
-/// The time that the server may take to answer.
+/// Longest time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const EXAMPLES: &str = "\
+Examples:
+  vfio-user-ism --socket-path /tmp/ism.sock --control /tmp/ctl.sock &
+  vfio-user-ism ctl /tmp/ctl.sock functions
+  vfio-user-ism ctl /tmp/ctl.sock inject ism0 error-state
+  vfio-user-ism ctl /tmp/ctl.sock events
+
+Exit status:
+  0  the server did what it was asked
+  1  the server refused; the reason is on stderr
+  2  the command line is wrong
+  3  the server cannot be reached";
 
 /// Flags of `ctl`.
 #[derive(Clone, Debug, ClapArgs)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The server's control socket (`serve --control SOCKET`). `schema` needs no server: give `-`.
     socket: PathBuf,
@@ -27,27 +41,27 @@ pub(crate) struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Request {
-    /// List the functions: GID, condition, clients, DMBs.
+    /// List the functions: GID, condition, clients, DMBs (buffers that other functions write into).
     Functions,
-    /// List the faults in force, with how often each had a chance and was injected.
+    /// List the faults in force. Each has two counts: its chances, and its injections.
     Faults,
-    /// Add a fault, or put it in the place of the one with its id.
+    /// Add a fault. It replaces a fault with the same id.
     Set {
-        /// The fault, as JSON; `-` reads it from stdin. docs/faults.md has all kinds.
+        /// The fault, as JSON. `-` reads it from stdin. docs/faults.md lists all kinds.
         fault: String,
     },
-    /// Remove a fault, or all of them.
+    /// Remove one fault, or all faults.
     Clear {
-        /// Its id.
+        /// Id of the fault [default: all].
         id: Option<String>,
     },
-    /// Inject an action at once.
+    /// Inject one action now.
     Inject {
         /// Name of the function.
         function: String,
-        /// The action: a name, or JSON as behind a fault's `do`.
+        /// The action: a name, or JSON as in a fault's `do`.
         action: String,
-        /// Name of the other function.
+        /// Name of the other function, for actions that need one.
         #[arg(long, value_name = "FUNCTION")]
         peer: Option<String>,
     },
@@ -57,9 +71,9 @@ enum Request {
     Counts,
     /// Print the metrics, as Prometheus text.
     Metrics,
-    /// Print events as they come, one JSON object a line, until the server ends.
+    /// Print events as they happen, one JSON object on each line, until the server ends.
     Events,
-    /// Send JSON requests from stdin, one a line, and print the answers.
+    /// Send JSON requests from stdin, one on each line, and print the answers.
     Raw,
     /// Print the JSON schema of a request.
     Schema,
@@ -148,16 +162,16 @@ fn counts(report: &Value) -> Value {
     })
 }
 
-/// The server did not do what it was asked: exit status 1.
+/// Prints the server's reason for refusing a request. The exit status is 1.
 fn refused(answer: &Value) -> Result<ExitCode, Failure> {
     let why = answer["error"]
         .as_str()
-        .unwrap_or("the answer makes no sense");
+        .unwrap_or("the server refused without a reason");
     let _ = writeln!(std::io::stderr(), "vfio-user-ism: ctl: {why}");
     Ok(ExitCode::from(VIOLATIONS))
 }
 
-/// Sends lines of stdin; exit status 1 if any answer was an error.
+/// Sends the lines of stdin as requests. The exit status is 1 if any answer is an error.
 fn raw(args: &Args) -> Result<ExitCode, Failure> {
     let mut server = Server::connect(args)?;
     let mut good = true;
@@ -173,7 +187,7 @@ fn raw(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if good { 0 } else { VIOLATIONS }))
 }
 
-/// A running server.
+/// A connection to a running server.
 struct Server {
     stream: BufReader<UnixStream>,
 }
@@ -209,7 +223,7 @@ impl Server {
             .map_err(|error| system("the server's answer is not JSON")(error.into()))
     }
 
-    /// Prints events until the server ends or nobody reads them.
+    /// Prints events until the server ends or stdout is closed.
     fn events(&mut self) -> Result<ExitCode, Failure> {
         let forever = self.stream.get_ref().set_read_timeout(None);
         forever.map_err(system("cannot set a timeout"))?;

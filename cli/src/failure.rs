@@ -1,5 +1,6 @@
-//! Why the program ends without having done its work, and its exit codes: 0 clean, 1 violations at
-//! or above `--fail-on`, 2 usage or profile, 3 cannot start.
+//! The reasons why the program fails, and its exit codes.
+//!
+//! 0 is success, 1 violations at or above `--fail-on`, 2 a wrong command line or profile, 3 a failed start.
 
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ pub(crate) const USAGE: u8 = 2;
 /// Exit code when the server cannot start.
 pub(crate) const CANNOT_START: u8 = 3;
 
-/// The three uses, for somebody who starts the program bare.
+/// The three uses. A start without arguments prints them.
 #[cfg(feature = "tools")]
 const USES: &str = "\
 Test a QEMU:     vfio-user-ism intercept --qemu PATH
@@ -30,12 +31,12 @@ Start a server:  vfio-user-ism --socket-path /tmp/ism.sock
 
 `vfio-user-ism --help` lists all commands.";
 
-/// Why the program ends without having done its work.
+/// A reason why the program failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("profile")]
     Profile(#[from] ProfileError),
-    /// The command line.
+    /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
     /// No socket was named or passed.
@@ -46,7 +47,7 @@ pub(crate) enum Failure {
     /// No command and no socket was named.
     #[error("expected a command or a socket\n\n{USES}")]
     NoCommand,
-    /// A socket that was passed cannot be taken over.
+    /// A passed socket cannot be used.
     #[error("cannot start")]
     Listen(#[source] ListenError),
     /// The server did not start.
@@ -54,7 +55,7 @@ pub(crate) enum Failure {
     Start(StartError),
     #[error("cannot write the report")]
     Report(#[source] ReportError),
-    /// Anything else of the system.
+    /// Another system call failed.
     #[error("{what}")]
     System {
         /// The attempted action.
@@ -70,7 +71,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Where to look next, for a failure that may come from what this machine lacks.
+    /// Advice for a failure that may come from a gap of this machine.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             #[cfg(feature = "tools")]
@@ -99,20 +100,20 @@ pub(crate) fn system(what: &str) -> impl FnOnce(std::io::Error) -> Failure {
     move |source| Failure::System { what, source }
 }
 
-/// Why a command beside the server ends without having done its work.
+/// A reason why a command beside the server failed.
 #[cfg(feature = "tools")]
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolFailure {
-    /// The interception test could not be run.
+    /// The interception test could not run. The number is the exit code.
     #[error("intercept")]
     Intercept(#[source] Box<intercept::Error>, u8),
-    /// The lab could not be run.
+    /// The lab could not run.
     #[error("lab")]
     Lab(#[source] Box<lab::Error>),
-    /// The capture cannot be played.
+    /// The capture could not be replayed.
     #[error("replay")]
     Replay(#[source] vfio_user_ism_view::replay::ReplayError),
-    /// The session cannot be shown.
+    /// The session could not be shown.
     #[error("view")]
     View(#[source] vfio_user_ism_view::Error),
     /// The lab's modules could not be built.
@@ -121,7 +122,7 @@ pub(crate) enum ToolFailure {
     /// QEMU could not be built.
     #[error("fetch")]
     QemuBuild(#[source] qemu_zpci::BuildError),
-    /// The changes cannot be applied to a QEMU tree.
+    /// The changes could not be applied to a QEMU tree.
     #[error("qemu")]
     Qemu(#[source] qemu_zpci::Error),
     /// Fetching failed.
@@ -131,7 +132,7 @@ pub(crate) enum ToolFailure {
 
 #[cfg(feature = "tools")]
 impl ToolFailure {
-    /// Where to look next, for a failure that may come from what this machine lacks.
+    /// Advice for a failure that may come from a gap of this machine.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         let lacks = match self {
             Self::Intercept(error, _) => !error.is_usage(),

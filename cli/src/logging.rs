@@ -1,4 +1,4 @@
-//! Log lines on stderr: `RUST_LOG` says which, `info` without.
+//! Log lines on stderr. `RUST_LOG` selects the levels; the default is `info`.
 
 use std::io::IsTerminal;
 
@@ -15,7 +15,7 @@ pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object on each line.
     Json,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn start(format: LogFormat) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        // It would print to stderr, and panic, when stderr itself cannot be written.
+        // An error message about stderr would go to stderr, and panic.
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry()
         .with(filter)

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             if let Some(hint) = failure.hint() {
                 text.push_str(&format!("vfio-user-ism: {hint}\n"));
             }
-            // The exit code tells as well, should nobody read stderr.
+            // If stderr is closed, the exit code still tells.
             let _ = std::io::stderr().write_all(text.as_bytes());
             failure.code()
         }

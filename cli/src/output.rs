@@ -1,4 +1,4 @@
-//! What the program prints to stdout.
+//! Output on stdout.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ pub(crate) fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
-/// Prints to stdout; a reader that went away is no failure.
+/// Prints to stdout. A closed pipe is no failure.
 pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

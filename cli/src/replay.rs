@@ -1,4 +1,4 @@
-//! `replay`: against a server that runs, or against functions in this process.
+//! `replay`: against a running server, or against functions in this process.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::failure::{Failure, ToolFailure, VIOLATIONS, system};
 use crate::logging::{self, LogFormat};
 use crate::output::print;
 
-/// Plays a capture and prints what differs: exit status 1 if anything does.
+/// Replays a capture and prints the differences. The exit status is 1 if there are any.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let outcome = match &args.to {
         Some(to) => replay::replay(&args.file, to).map_err(ToolFailure::Replay)?,
@@ -29,7 +29,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Plays against functions of a profile, served by threads of this process.
+/// Replays against functions of a profile, which threads of this process serve.
 fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
     let folder = tempfile::tempdir().map_err(system("cannot make a folder for sockets"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -44,7 +44,7 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
         report: None,
         metrics: None,
         control: None,
-        // The capture is still to be read, and this process ends with it.
+        // This process must still read the capture.
         sandbox: sandbox::Mode::Off,
         poll: Duration::ZERO,
     };
@@ -59,7 +59,7 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
     let served = runtime.block_on(server.serve(requests));
     served.map_err(system("cannot serve"))?;
     let outcome = playing.join().map_err(|_| {
-        system("the thread that plays the capture ended")(std::io::ErrorKind::Other.into())
+        system("the thread that replays the capture failed")(std::io::ErrorKind::Other.into())
     })?;
     server.end().map_err(Failure::Report)?;
     Ok(outcome.map_err(ToolFailure::Replay)?)

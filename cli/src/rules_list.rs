@@ -43,16 +43,16 @@ pub(crate) fn list(rules: &RuleSet, format: ListFormat) -> String {
     }
 }
 
-/// One rule, told.
+/// The text about one rule. None if no rule has this id.
 pub(crate) fn explain(id: &str) -> Option<String> {
     let info = Rule::from_id(id)?.info();
-    let carried_out = if info.always_fails {
-        "An access that breaks it cannot be carried out and fails whatever the severity.\n"
+    let always_fails = if info.always_fails {
+        "An access that breaks it cannot be carried out. It fails at every severity.\n"
     } else {
         ""
     };
     Some(format!(
-        "{}: {}\n\nGroup {}, severity {} unless the profile says otherwise.\n{carried_out}\n{}\n\nSource: {}\n",
+        "{}: {}\n\nGroup {}, severity {} unless the profile says otherwise.\n{always_fails}\n{}\n\nSource: {}\n",
         info.id,
         info.title,
         info.group.name(),
@@ -62,7 +62,7 @@ pub(crate) fn explain(id: &str) -> Option<String> {
     ))
 }
 
-/// The rule whose id is most like `id`.
+/// The id of a rule that is most like `id`.
 pub(crate) fn nearest(id: &str) -> &'static str {
     CATALOGUE
         .iter()

@@ -17,15 +17,14 @@ use crate::failure::{Failure, VIOLATIONS, system};
 use crate::output::{pretty, print};
 use crate::{capabilities, logging};
 
-/// Serves until a signal, or until the last client that came by descriptor has left.
+/// Serves until a signal arrives, or until the last client of a passed descriptor leaves.
 pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     if args.print_capabilities {
         return print(&pretty(&capabilities::capabilities()));
     }
     logging::start(args.log_format);
     let plan = plan(args.profile.as_deref())?;
-    // Take passed descriptors before this process opens any: a number that was not passed must
-    // not hit one of our own.
+    // Take passed descriptors before this process opens its own: a wrong number must not hit one of ours.
     let ready = args.ready_fd.map(Ready::new).transpose()?;
     let config = ServeConfig {
         sockets: sockets(args, &plan)?,
@@ -45,7 +44,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         sandbox: args.sandbox.into(),
         poll: Duration::from_micros(args.poll_us),
     };
-    // This thread waits for signals, those of the functions for clients.
+    // This thread waits for signals. Each function has its own thread for its clients.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -90,7 +89,7 @@ fn on(kind: SignalKind, what: &str) -> Result<Signal, Failure> {
     signal(kind).map_err(system(what))
 }
 
-/// The sockets that the flags name, or that systemd passed.
+/// The sockets from the flags or from systemd.
 fn sockets(args: &ServeArgs, plan: &Plan) -> Result<SocketChoice, Failure> {
     let functions = plan.functions.len();
     let activated = listen::from_systemd(functions).map_err(Failure::Listen)?;

@@ -16,7 +16,7 @@ pub(crate) fn completions(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// Writes a page for the program and for each command to `folder`, which is made if need be.
+/// Writes a page for the program and for each command to `folder`. Makes the folder if it does not exist.
 ///
 /// # Errors
 /// When a file cannot be written.

@@ -1,5 +1,6 @@
 //! The commands beside the server: they test a QEMU, boot guests, fetch, and show recorded sessions.
-//! Without the feature `tools` the program has none of them, and needs far fewer crates.
+//!
+//! A program without the feature `tools` has none of them. It needs far fewer crates.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,21 +18,23 @@ use crate::replay;
 /// A command beside the server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Test how a QEMU intercepts zPCI instructions: boot a probe guest, and compare what the guest
-    /// executed with what the device saw.
+    /// Test how a QEMU carries out zPCI instructions.
+    ///
+    /// A small probe guest executes some hundred zPCI instructions. The report compares what the guest executed
+    /// with what the device saw.
     Intercept(Box<intercept::Args>),
-    /// Boot Linux guests on one fabric, with a network between them. Open a console, run a command,
-    /// play scenarios or measure.
+    /// Boot Linux guests with ISM functions on one fabric, and with a network between them.
+    ///
+    /// The lab opens a guest's console, runs a command, plays scenarios, or measures. It fetches QEMU, a kernel
+    /// and a compiler from Debian once, which takes minutes.
     Lab(Box<lab::Args>),
-    /// Check this machine for the needs of the server, `intercept` and `lab`, and name a remedy for
-    /// each gap
+    /// Check whether the server, `intercept` and `lab` can run on this machine. Name a remedy for each gap.
     Doctor(doctor::Args),
-    /// Show recorded sessions: as a page with a sequence diagram, as a Perfetto trace, or live in the
-    /// terminal.
+    /// Show a recorded session: as a page with a sequence diagram, as a Perfetto trace, or live in the terminal.
     View(vfio_user_ism_view::Args),
-    /// Play the client's side of a capture against a server, and say where the answers differ.
+    /// Send a captured client's messages to a server again, and print where the answers differ.
     Replay(ReplayArgs),
-    /// Change a QEMU source tree so that it hands zPCI accesses to vfio-user functions whole.
+    /// Change a QEMU source tree so that it hands zPCI accesses to vfio-user functions in one piece.
     Qemu(qemu_zpci::Args),
     /// Fetch QEMU and guest parts from Debian into the cache folder, and build the lab's modules.
     Fetch(debian_fetch::FetchArgs),

@@ -13,29 +13,29 @@ use crate::version::Version;
 /// The parts to fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum FetchWhat {
-    /// `qemu-system-s390x` and `qemu-system-x86_64`, unless a new enough one is on PATH.
+    /// `qemu-system-s390x` and `qemu-system-x86_64`. One that is on PATH and new enough is used instead.
     Qemu,
-    /// A `qemu-system-s390x` that hands zPCI accesses over whole, built from Debian's source.
+    /// A `qemu-system-s390x` that hands zPCI accesses over in one piece, built from Debian's source.
     QemuZpci,
     /// An s390x kernel and busybox.
     Guest,
-    /// The lab's kernel. Its ism and smc modules are built on this machine.
+    /// The lab's kernel. This machine builds its ism and smc modules.
     Lab,
     /// The same as `lab --kernel 7.2`.
     #[value(name = "lab-7.2", hide = true)]
     Lab72,
-    /// A kernel for the lab with lockdep, KASAN and kmemleak, and with ism and smc built in. It is built
-    /// from Debian's source on this machine.
+    /// A kernel for the lab with lockdep, KASAN and kmemleak, and with ism and smc built in. This machine
+    /// builds it from Debian's source.
     LabDebug,
     /// QEMU, a guest, and the lab's Linux 6.12 and 7.2, but not qemu-zpci and lab-debug.
     #[default]
     All,
-    /// Fetch nothing. Show the entries of the cache, and the parts that could be fetched, with source
-    /// and size.
+    /// Fetch nothing. Show the entries of the cache, and the parts that can be fetched, with source and
+    /// size.
     List,
 }
 
-/// Format of the result.
+/// Form of the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Lines for people.
@@ -45,36 +45,53 @@ pub enum Format {
     Json,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  Fetch everything that the tests need (about 700 MB):
+    vfio-user-ism fetch
+  Fetch QEMU only:
+    vfio-user-ism fetch qemu
+  Fetch the newest kernel for the lab:
+    vfio-user-ism fetch lab --kernel newest
+  Build a QEMU with this project's changes from your own source:
+    vfio-user-ism fetch qemu-zpci --source ~/qemu
+  Show the cache, without the network:
+    vfio-user-ism fetch list --offline
+
+The cache folder is $VFIO_USER_ISM_CACHE, or vfio-user-ism in $XDG_CACHE_HOME or ~/.cache.";
+
 /// Flags of `fetch`.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct FetchArgs {
     /// The parts to fetch.
     #[arg(value_enum, default_value_t)]
     pub what: FetchWhat,
-    /// Series of the guest's or lab's kernel: 6.12, 7.2, another, or newest. May be given several
+    /// Series of the kernel for the guest or the lab: 6.12, 7.2, another, or newest. May be given several
     /// times.
     #[arg(long, value_name = "SERIES")]
     pub kernel: Vec<Series>,
-    /// Debian suites for everything, best first, e.g. trixie-backports,sid [default:
-    /// $VFIO_USER_ISM_SUITES, or the suites that are known to have the part].
+    /// Debian suites to fetch from, the best one first, for example trixie-backports,sid [default:
+    /// $VFIO_USER_ISM_SUITES, or for each part the suites that are known to have it].
     #[arg(long, value_name = "SUITES")]
     pub suites: Option<String>,
-    /// With qemu-zpci: build this QEMU source, an unpacked tree or a tarball, instead of Debian's. It is left as it is.
+    /// With qemu-zpci: build this QEMU source, an unpacked tree or a tarball, instead of Debian's. The source
+    /// stays unchanged.
     #[arg(long, value_name = "TREE")]
     pub source: Option<PathBuf>,
-    /// With qemu-zpci: the QEMU of this version, such as 11.1 or 10.2.2. May be given several times.
+    /// With qemu-zpci: build this version of QEMU, such as 11.1 or 10.2.2. May be given several times.
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "source")]
     pub qemu_version: Vec<String>,
-    /// With qemu: for hosts of this architecture, and not for this machine.
+    /// With qemu: fetch the programs for hosts of this architecture instead of this machine's.
     #[arg(long, value_name = "ARCH", value_parser = ["amd64", "arm64", "s390x"])]
     pub arch: Option<String>,
-    /// Fetch anew what the cache holds.
+    /// Fetch the parts again, even if the cache holds them.
     #[arg(long)]
     pub renew: bool,
-    /// With list: show only the cache, and do not use the network.
+    /// With list: show only the cache. Do not use the network.
     #[arg(long)]
     pub offline: bool,
-    /// Format of the result.
+    /// Form of the result.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
@@ -87,7 +104,7 @@ fn version(text: &str) -> Result<String, String> {
 }
 
 impl FetchArgs {
-    /// The cache, as the flags want it.
+    /// The cache with the suites and the renewal that the flags ask for.
     ///
     /// # Errors
     /// As [`Cache::locate`].
@@ -97,7 +114,7 @@ impl FetchArgs {
         Ok(if self.renew { cache.renewed() } else { cache })
     }
 
-    /// The series of the lab's kernels that are wanted.
+    /// The series of the lab's kernels to fetch.
     #[must_use]
     pub fn lab_kernels(&self) -> Vec<Series> {
         let known: &[Series] = match self.what {

@@ -9,10 +9,10 @@ use thiserror::Error;
 /// The accelerator that the user asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Accel {
-    /// KVM on an s390x host whose /dev/kvm can be opened, unless a plugin is loaded; else software emulation.
+    /// KVM if this is an s390x host with a usable /dev/kvm and QEMU loads no plugin. Otherwise software emulation.
     #[default]
     Auto,
-    /// KVM. QEMU loads no plugin then.
+    /// KVM. QEMU then loads no plugin.
     Kvm,
     /// QEMU's software emulation.
     Tcg,

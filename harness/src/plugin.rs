@@ -30,12 +30,12 @@ pub struct Plugin(PathBuf);
 /// The moves that the plugin posts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Moves {
-    /// All of them.
+    /// All moves.
     #[default]
     Posted,
-    /// Those that do not signal.
+    /// Moves without a signal.
     Data,
-    /// None: each waits for the server's answer.
+    /// No move: each waits for the server's answer.
     Waited,
 }
 

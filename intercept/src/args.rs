@@ -7,7 +7,7 @@ use harness::Accel;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// How to print the report.
+/// Form of the report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A table for people.
@@ -21,12 +21,12 @@ pub enum Format {
     Junit,
 }
 
-/// The model to measure against.
+/// Kind of function that the report assumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Expect {
-    /// The function takes block stores of any alignment.
+    /// The function accepts block stores of any alignment.
     Relaxed,
-    /// The function takes only aligned multiples of 8.
+    /// The function accepts only aligned block stores whose length is a multiple of 8.
     Strict,
 }
 
@@ -51,14 +51,14 @@ impl From<Expect> for Model {
     }
 }
 
-/// Which results make the exit code 1.
+/// Results that make the exit code 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
     /// A case that differs from the baseline in any way.
     Changed,
     /// A case that is worse than in the baseline.
     Worse,
-    /// A case that is not as it should be, whatever the baseline says.
+    /// A case that is not as it should be, even if the baseline has it.
     Any,
 }
 
@@ -86,9 +86,11 @@ Exit codes:
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// QEMU to test: a path, a version that Debian has, such as 11.1, or zpci [default: $QEMU, the one on PATH, or Debian's].
+    /// QEMU to test: a path, a version that Debian has, such as 11.1, or zpci [default: $QEMU, the one on PATH,
+    /// or Debian's].
     ///
-    /// Debian's QEMU is fetched once. zpci is a QEMU with this project's changes, zpci-11.1 that of a version; it is built once. Give the flag several times to compare several QEMUs.
+    /// Debian's QEMU is fetched once. zpci is a QEMU with this project's changes. It is built once. zpci-11.1
+    /// names a version of it. Give the flag several times to compare several QEMUs.
     #[arg(long, value_name = "PATH|VERSION", help_heading = "What to test")]
     pub qemu: Vec<OsString>,
     /// Pass one more argument to QEMU. May be given several times.
@@ -99,11 +101,12 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub qemu_arg: Vec<OsString>,
-    /// Run the cases in access-register mode, too. They run without asking under KVM. The software emulation
-    /// of QEMU up to 11.1 aborts when a guest enters that mode.
+    /// Run the cases in access-register mode, too. Under KVM they always run.
+    ///
+    /// Under software emulation, QEMU up to 11.1 aborts when a guest enters that mode.
     #[arg(long, conflicts_with = "replay", help_heading = "What to test")]
     pub access_registers: bool,
-    /// What executes the guest: KVM, on an s390x host, or QEMU's software emulation.
+    /// Execute the guest with KVM (on an s390x host) or with QEMU's software emulation.
     #[arg(
         long,
         value_enum,
@@ -116,11 +119,12 @@ pub struct Args {
     /// Profile of the function (JSON, one function) [default: the server's built-in one].
     #[arg(long, value_name = "FILE", help_heading = "What to test")]
     pub profile: Option<PathBuf>,
-    /// Kind of function to measure against [default: the kind in the profile].
+    /// Kind of function that the report assumes [default: the kind in the profile].
     #[arg(long, value_enum, help_heading = "What to test")]
     pub expect: Option<Expect>,
-    /// Let the plugin carry the function's loads and stores past QEMU to the device. The value names
-    /// the plugin, as for --plugin.
+    /// Let the plugin carry the function's loads and stores past QEMU to the device.
+    ///
+    /// The value is the plugin's file [default: libvfio_user_ism_plugin.so beside this program].
     #[arg(
         long,
         value_name = "FILE",
@@ -130,7 +134,7 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub forward: Option<Option<PathBuf>>,
-    /// Moves that end before the device has answered, if their outcome is known [default: none].
+    /// The moves that end before the device answers, if their outcome is known [default: none].
     #[arg(
         long,
         value_enum,
@@ -140,11 +144,11 @@ pub struct Args {
         help_heading = "What to test"
     )]
     pub moves: Option<harness::Moves>,
-    /// Have plugin and servers share a ring in memory beside the instruction channels' sockets.
+    /// Have plugin and servers share a ring in memory beside the sockets of the instruction channels.
     #[arg(long, requires = "forward", help_heading = "What to test")]
     pub ring: bool,
-    /// Give the forwarding plugin a deliberate defect, to see how the report shows it. `list` lists the
-    /// defects.
+    /// Give the forwarding plugin a deliberate defect, to see how the report shows it. The value `list` lists
+    /// all defects.
     #[arg(
         long = "break",
         value_name = "NAME",
@@ -178,9 +182,10 @@ pub struct Args {
         help_heading = "What to execute"
     )]
     pub seed: u64,
-    /// Keep only these cases: a name or group, with * and ? for any characters, or a verdict. May be given several times.
+    /// Keep only these cases: a name or a group, with * and ? as wildcards, or a verdict. May be given several
+    /// times.
     ///
-    /// Names and groups choose what is executed. A verdict chooses what is reported, after the run.
+    /// Names and groups select the cases to execute. A verdict selects the cases to report after the run.
     #[arg(long, value_name = "SELECTOR", help_heading = "What to execute")]
     pub only: Vec<String>,
     /// Leave out these cases; the value is as for --only.
@@ -251,21 +256,24 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub tap: Option<PathBuf>,
 
-    /// Compare with this earlier JSON report or baseline. Of a folder of them the run takes the one that
-    /// comes from a host of its byte order, and from its QEMU if there is one.
+    /// Compare with this earlier JSON report or baseline, or with one from this folder.
+    ///
+    /// From a folder, the run takes a baseline of its own byte order, and of its own QEMU version if there is
+    /// one.
     #[arg(long, value_name = "FILE|FOLDER", help_heading = "Comparing")]
     pub baseline: Option<PathBuf>,
     /// Write the --baseline file instead of comparing with it.
     #[arg(long, requires = "baseline", help_heading = "Comparing")]
     pub write_baseline: bool,
-    /// Result that makes the exit code 1 [default: changed with --baseline, else any].
+    /// Results that make the exit code 1 [default: changed with --baseline, else any].
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Comparing")]
     pub fail_on: Option<FailOn>,
 
-    /// Write everything that is needed to judge this run again.
+    /// Write this run to a file, for --replay.
     #[arg(long, value_name = "FILE", help_heading = "Files of the run")]
     pub record: Option<PathBuf>,
-    /// Keep logs, events, probe and memory dump in this folder. A run that fails keeps logs and events anyway.
+    /// Keep logs, events, the probe and the memory dump in this folder. A run that fails always keeps its logs
+    /// and events.
     #[arg(long, value_name = "DIR", help_heading = "Files of the run")]
     pub keep: Option<PathBuf>,
 
@@ -280,7 +288,8 @@ pub struct Args {
     /// Skip the second run, which tries block stores of every length when some fail.
     #[arg(long, help_heading = "Limits and exit code")]
     pub quick: bool,
-    /// Exit code if the test cannot take place: no QEMU, no device, no firmware. `git bisect run` takes 125 for that.
+    /// Exit code if the test cannot take place: no QEMU, no device, no firmware. 125 makes `git bisect run` skip
+    /// the commit.
     #[arg(
         long,
         value_name = "N",

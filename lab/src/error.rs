@@ -1,4 +1,4 @@
-//! The reason why there is no lab, or no more.
+//! The reasons why a lab cannot start or go on.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,24 +9,23 @@ use thiserror::Error as ThisError;
 
 use crate::kit::KitError;
 
-/// The reason why the lab ends without having done its work. [`Error::is_usage`] tells a mistake of the user
-/// from trouble with the run.
+/// The reason why the lab failed. [`Error::is_usage`] is true for a mistake of the user.
 #[derive(Debug, ThisError)]
 pub enum Error {
-    /// The command line, or what it names.
+    /// The command line, or a file that it names, is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The accelerator.
+    /// The accelerator of `--accel` cannot be used.
     #[error(transparent)]
     Accel(harness::AccelError),
     /// There is no QEMU.
-    #[error("no QEMU")]
+    #[error("cannot find or fetch a QEMU")]
     NoQemu(#[source] debian_fetch::Error),
-    /// The QEMU that was named by a word can be neither fetched nor built.
-    #[error("no QEMU")]
+    /// The QEMU that a word names cannot be fetched or built.
+    #[error("cannot fetch or build the QEMU")]
     NoNamedQemu(#[source] qemu_zpci::BuildError),
-    /// The guest's parts cannot be had.
-    #[error("the guest's parts")]
+    /// The guest's kernel, modules or programs cannot be fetched or built.
+    #[error("cannot prepare the guest's kernel and programs")]
     Kit(#[source] KitError),
     /// The plugin is not where it should be.
     #[error(transparent)]
@@ -49,7 +48,7 @@ pub enum Error {
     Server {
         /// The event.
         how: String,
-        /// Its last words.
+        /// The last lines of its log.
         words: String,
     },
     /// The server refused a request on its control socket.
@@ -61,24 +60,24 @@ pub enum Error {
     /// A guest failed.
     #[error("guest {guest}: {how}{words}")]
     Guest {
-        /// Its number.
+        /// Number of the guest.
         guest: usize,
         /// The event.
         how: String,
-        /// The last words of QEMU and of the guest's console, each below a heading; may be empty.
+        /// The last lines of QEMU's log and of the guest's console, each below a heading. May be empty.
         words: String,
     },
-    /// A file or folder of the run.
+    /// A file or folder of the run cannot be used.
     #[error("cannot {action} {}", path.display())]
     File {
         /// The attempted action.
         action: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
-    /// Anything else of the system.
+    /// Another system call failed.
     #[error("cannot {what}")]
     System {
         /// The attempted action.
@@ -104,7 +103,7 @@ impl Error {
         move |source| Self::System { what, source }
     }
 
-    /// Whether the user asked for something that cannot be had.
+    /// Whether the user made a mistake.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {

@@ -11,8 +11,18 @@ use crate::commits;
 use crate::tested::{self, TESTED};
 use crate::tree::{Tree, TreeError};
 
+const EXAMPLES: &str = "\
+Examples:
+  Change an unpacked source tree:
+    vfio-user-ism qemu apply ~/qemu-11.1.1
+  Make commits in a git clone:
+    vfio-user-ism qemu apply --commit ~/qemu
+  Build such a QEMU without a source tree of your own:
+    vfio-user-ism fetch qemu-zpci";
+
 /// Arguments of `qemu`.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -20,7 +30,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Apply the zPCI changes to a QEMU source tree, unpacked or git. An unknown tree stays unchanged.
+    /// Apply the zPCI changes to a QEMU source tree. A tree that they do not fit stays unchanged.
     Apply {
         /// Unpacked QEMU source, or a git clone of it.
         tree: PathBuf,
@@ -30,25 +40,25 @@ enum Command {
     },
     /// List the changes and their reasons.
     Changes,
-    /// Fetch the sources of the tested versions, and see whether the changes fit. Nothing is built.
+    /// Fetch the sources of the tested versions, and check whether the changes fit. Build nothing.
     Check,
 }
 
 /// Why nothing was applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The tree.
+    /// The tree cannot be read, changed or written.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// A source.
+    /// A source cannot be fetched, or the changes do not fit it.
     #[error(transparent)]
     Source(#[from] BuildError),
-    /// Git.
+    /// Git failed.
     #[error("{0}")]
     Git(String),
 }
 
-/// Carries the command out. Returns the text for standard output.
+/// Carries out the command. Returns the text for standard output.
 ///
 /// # Errors
 /// See [`Error`].

@@ -25,16 +25,30 @@ pub use steps::Step;
 /// Differences after which nothing more is compared.
 const MOST: usize = 20;
 
+const EXAMPLES: &str = "\
+Examples:
+  Replay against functions of a profile, in this process:
+    vfio-user-ism replay session.pcapng --profile configs/pair.json
+  Replay against a running server:
+    vfio-user-ism replay session.pcapng --to /tmp/ism.sock
+
+Exit status:
+  0  all answers are equal
+  1  an answer differs
+  2  the command line is wrong
+  3  the capture cannot be read, or the server cannot be reached";
+
 /// Flags of `replay`.
 #[derive(Clone, Debug, ClapArgs)]
+#[command(after_long_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// The capture of a server (`--capture`).
+    /// Capture file of a server (`serve --capture`).
     pub file: PathBuf,
-    /// Play against the server with this socket, or with sockets NAME.sock in this folder.
-    #[arg(long, value_name = "SOCKET")]
+    /// Replay against the server at this socket, or at the sockets NAME.sock in this folder.
+    #[arg(long, value_name = "SOCKET|DIR")]
     pub to: Option<PathBuf>,
-    /// Play against functions of this profile in this process; without this and `--to`, against
-    /// those of the built-in one.
+    /// Replay against functions of this profile, in this process [default: the built-in profile, unless --to
+    /// is given].
     #[arg(long, value_name = "FILE", conflicts_with = "to")]
     pub profile: Option<PathBuf>,
 }
