@@ -10,8 +10,9 @@ use std::time::Duration;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use vfio_user_ism_tests::Eventfd;
 use vfio_user_ism_tests::client::{QEMU, command, version};
+use vfio_user_ism_tests::patience::{PATIENCE, eventually};
 use vfio_user_ism_tests::ring::PROPOSAL;
-use vfio_user_ism_tests::wire::{HEADER, PATIENCE, eventually, message, u32_at};
+use vfio_user_ism_tests::wire::{HEADER, message, u32_at};
 use vfio_user_ring::{End, Mapping, Side};
 
 use crate::bare;

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use crate::memory::{Eventfd, Ram};
+use crate::patience::eventually;
 use crate::ring::{self, Ring};
-use crate::wire::{Bytes, Message, NO_REPLY, Wire, eventually, message};
+use crate::wire::{Bytes, Message, NO_REPLY, Wire, message};
 
 /// Command numbers.
 #[allow(missing_docs, reason = "named as in the protocol document")]

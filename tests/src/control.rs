@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::wire::PATIENCE;
+use crate::patience::PATIENCE;
 
 /// A connection to the control socket.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::patience::{eventually, wait};
 use crate::program::{Ended, Killed, command, profile};
-use crate::wire::{eventually, wait};
 
 /// A running server with a folder of its own; killed when dropped.
 #[derive(Debug)]

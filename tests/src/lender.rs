@@ -1,9 +1,10 @@
 //! A client that lends memory without a descriptor, and answers DMA_READ and DMA_WRITE itself.
 
-use crate::client::command;
+use crate::client::{Client, command};
+use crate::daemon::Daemon;
 use crate::driver::{FIRST_INDEX, code, dmb, header};
-use crate::wire::{u32_at, u64_at};
-use crate::{Bytes, Client, Daemon, Eventfd, Message};
+use crate::memory::Eventfd;
+use crate::wire::{Bytes, Message, u32_at, u64_at};
 
 /// Where the memory is lent.
 pub const IOVA: u64 = 0x1_0000_0000;

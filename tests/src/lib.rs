@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`wire`] | messages as bytes, over a UNIX socket with descriptors |
 //! | [`client`] | the requests of the protocol |
+//! | [`patience`] | waiting that fails a test instead of hanging it |
 //! | [`memory`] | guest RAM in a memfd, eventfds |
 //! | [`lender`] | a client that lends memory without a descriptor |
 //! | [`driver`] | an ISM driver: commands, buffers, data moves |
@@ -34,6 +35,7 @@ pub mod debian_archive;
 pub mod driver;
 pub mod lender;
 pub mod memory;
+pub mod patience;
 #[cfg(feature = "machines")]
 pub mod plug;
 pub mod program;

@@ -10,7 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-use crate::wire::{PATIENCE, wait};
+use crate::patience::{PATIENCE, wait};
 
 /// Guest RAM: a memfd, read and written through its descriptor.
 #[derive(Debug)]

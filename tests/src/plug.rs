@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::patience::PATIENCE;
 use crate::qemu::Memory;
 use crate::qtest::{Qtest, SLOT, machine};
-use crate::wire::PATIENCE;
 
 const EJECT: u16 = 0xae08;
 

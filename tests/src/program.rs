@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use crate::wire::within;
+use crate::patience::within;
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use debian_fetch::{Cache, Guest, Initramfs, Machine, Qemu};
 use tempfile::TempDir;
 
+use crate::patience::eventually;
 use crate::program::Killed;
-use crate::wire::eventually;
 
 /// A guest that takes longer to boot fails a test. It takes 5 s on an idle machine.
 pub const BOOT: Duration = Duration::from_secs(900);

@@ -9,8 +9,8 @@ use std::time::Instant;
 use debian_fetch::Machine;
 use tempfile::TempDir;
 
+use crate::patience::PATIENCE;
 use crate::qemu::{self, Memory, Process};
-use crate::wire::PATIENCE;
 
 /// Bytes of the machine's RAM, from address 0.
 pub const RAM_LEN: u64 = 64 << 20;

@@ -7,7 +7,7 @@ use std::sync::atomic::{Ordering, fence};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::memory::{Eventfd, Ram, View};
-use crate::wire::{PATIENCE, wait};
+use crate::patience::{PATIENCE, wait};
 
 /// What a client proposes that has a ring.
 pub const PROPOSAL: &str = r#"{"capabilities":{"ring":{"layout":1}}}"#;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::wire::PATIENCE;
+use crate::patience::PATIENCE;
 
 /// Keeps others that ask for it from running: a test that looks at memory without a pause leaves a
 /// processor to the server if it is the only one.

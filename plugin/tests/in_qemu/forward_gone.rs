@@ -31,7 +31,7 @@ fn without_server(act: impl FnOnce(&Daemon) + Send) {
     let server = Daemon::start();
     let run = std::thread::scope(|scope| {
         scope.spawn(|| {
-            vfio_user_ism_tests::wire::eventually("the guest stores", || {
+            vfio_user_ism_tests::patience::eventually("the guest stores", || {
                 (stores(&server).len() > 20).then_some(())
             });
             act(&server);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Choice;
+use super::choice::Choice;
 use crate::client::{CONFIG, Client, access, command, dma_map, irq, region_write, set_irqs};
 use crate::memory::{Eventfd, Ram};
 use crate::wire::{NO_REPLY, message};

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::Daemon;
-use crate::wire::{PATIENCE, eventually};
+use crate::daemon::Daemon;
+use crate::patience::{PATIENCE, eventually};
 use scenario::Stage;
 
 /// What is to be run.

@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use super::Choice;
 use super::chaos;
+use super::choice::Choice;
 use crate::client::{Client, QEMU, ZPCI, command, version};
 use crate::driver::{DMB, Driver, FIRST_INDEX, IOVA, Via, code, dmb, target, zpci_request};
 use crate::memory::Ram;
-use crate::wire::{Bytes, eventually};
+use crate::patience::eventually;
+use crate::wire::Bytes;
 
 /// What all clients know of each other.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, SBA, code, dmb, target};
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::threads::{SetAtEnd, alone};
-use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Daemon, Driver, Via, View};
 
 /// Whether all bytes of a doubleword are equal.

@@ -155,7 +155,7 @@ fn only_the_admitted_function_writes() {
 fn a_move_to_a_guest_that_has_gone_fails() {
     let mut pair = Pair::new(Via::Bar, FIRST_INDEX);
     drop(pair.receiver);
-    vfio_user_ism_tests::wire::eventually("the receiver is gone", || {
+    vfio_user_ism_tests::patience::eventually("the receiver is gone", || {
         let events = pair.daemon.events();
         events
             .iter()

@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb, header, target};
 use vfio_user_ism_tests::errno::EIO;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::threads::SetAtEnd;
-use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 /// A guest in a process of its own; killed when dropped.

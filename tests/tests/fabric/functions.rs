@@ -3,7 +3,7 @@
 use vfio_user_ism_tests::client::command;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb, target};
 use vfio_user_ism_tests::errno::EIO;
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 const NAMES: [&str; 4] = ["ism0", "ism1", "ism2", "ism3"];

@@ -97,7 +97,7 @@ fn a_guest_that_has_gone_is_not_reachable() {
     let (mut one, mut two) = pair(&daemon);
     let other = two.gid();
     drop(two);
-    vfio_user_ism_tests::wire::eventually("the other is gone", || {
+    vfio_user_ism_tests::patience::eventually("the other is gone", || {
         (!reaches(&mut one, other, None)).then_some(())
     });
     let mut back = Driver::attach(&daemon.socket("ism1"), Via::Bar);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, SBA, target};
 use vfio_user_ism_tests::errno::{EFAULT, EINVAL, EIO};
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Driver, Message};
 
 use crate::setup::{Pair, recorded};

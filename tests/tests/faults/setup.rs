@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use vfio_user_ism_tests::daemon::Stopped;
 use vfio_user_ism_tests::driver::{FIRST_INDEX, header};
-use vfio_user_ism_tests::wire::{Message, eventually};
+use vfio_user_ism_tests::patience::eventually;
+use vfio_user_ism_tests::wire::Message;
 use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
 
 /// GIDs of the two functions.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vfio_user_ism_tests::client::command;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, code, dmb, pcilg, target};
 use vfio_user_ism_tests::errno::EIO;
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Bytes, Client, Driver, Via};
 
 use crate::setup::{GIDS, Pair, start};

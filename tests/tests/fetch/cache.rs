@@ -4,8 +4,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use vfio_user_ism_tests::debian_archive::Fault;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::program;
-use vfio_user_ism_tests::wire::eventually;
 
 use crate::{ended, is_best, whole};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vfio_user_ism_tests::Client;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::program;
-use vfio_user_ism_tests::wire::eventually;
 
 use crate::{ended, is_best, whole};
 

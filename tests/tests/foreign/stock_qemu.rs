@@ -2,7 +2,7 @@
 //! stores: it follows neither contract, and is served all the same.
 
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, code, dmb, header, target};
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 /// One block store, cut.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, target};
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
 
 /// A server with a control socket, and a driver that must notice nothing.

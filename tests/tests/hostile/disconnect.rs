@@ -4,7 +4,7 @@ use vfio_user_ism_tests::client::irq::{MSI, NONE, TRIGGER};
 use vfio_user_ism_tests::client::{CONFIG, QEMU, command, set_irqs, version};
 use vfio_user_ism_tests::driver::{FIRST_INDEX, IOVA, RAM_LEN, code, target};
 use vfio_user_ism_tests::errno::{EBUSY, EIO};
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
 #[test]

@@ -11,7 +11,8 @@ use vfio_user_ism_tests::client::{
 };
 use vfio_user_ism_tests::driver::IOVA;
 use vfio_user_ism_tests::errno::EINVAL;
-use vfio_user_ism_tests::wire::{Wire, eventually, message};
+use vfio_user_ism_tests::patience::eventually;
+use vfio_user_ism_tests::wire::{Wire, message};
 use vfio_user_ism_tests::{Client, Daemon, Eventfd, Ram};
 
 fn open_files(daemon: &Daemon) -> usize {

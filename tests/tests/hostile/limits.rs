@@ -212,7 +212,7 @@ fn many_second_clients_that_say_nothing_take_nothing() {
         .collect();
     first.reset();
     // Nine are waited for at most, the rest is hung up on as it comes.
-    vfio_user_ism_tests::wire::eventually("they are hung up on", || {
+    vfio_user_ism_tests::patience::eventually("they are hung up on", || {
         (open() <= before + 9).then_some(())
     });
     for mut each in idle {

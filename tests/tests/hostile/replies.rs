@@ -121,7 +121,7 @@ fn a_reply_of_the_wrong_size_or_place_ends_the_move_and_nothing_else() {
         // The client's layout is learnt anew by a client that comes anew.
         guest.client.reset();
         drop(guest);
-        vfio_user_ism_tests::wire::eventually("ism0 is free", || {
+        vfio_user_ism_tests::patience::eventually("ism0 is free", || {
             let left = daemon
                 .events()
                 .into_iter()

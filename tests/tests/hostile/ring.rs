@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{FallocateFlags, fallocate};
 use vfio_user_ism_tests::client::{CONFIG, ZPCI, access, command, version};
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::profile;
 use vfio_user_ism_tests::ring::{
     CLIENT_WAITS, LEN, PROPOSAL, REPLY_HEAD, REPLY_TAIL, REQUEST_TAIL, REQUESTS, Ring, SERVER_WAITS,
 };
-use vfio_user_ism_tests::wire::{eventually, message};
+use vfio_user_ism_tests::wire::message;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
 
 fn daemon() -> Daemon {

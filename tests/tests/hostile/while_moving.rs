@@ -146,7 +146,7 @@ fn the_client_leaves_and_comes_back() {
             std::os::unix::net::UnixStream::pair().unwrap().0,
         ));
         drop(std::mem::replace(&mut guest.client, left));
-        guest.client = vfio_user_ism_tests::wire::eventually("ism0 is free", || {
+        guest.client = vfio_user_ism_tests::patience::eventually("ism0 is free", || {
             let mut next = Client::connect(&socket);
             let hello = vfio_user_ism_tests::client::version(0, 0, "{}");
             let reply = next.request(command::VERSION, hello);

@@ -29,7 +29,7 @@ const IMPURE: [&str; 7] = [
 
 /// `cargo metadata` for this platform; it asks no network for what the build needed anyway.
 #[track_caller]
-fn metadata() -> Value {
+pub(crate) fn metadata() -> Value {
     let run = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command
@@ -64,12 +64,12 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
         .unwrap_or_else(|| panic!("cargo metadata has no list {key}"))
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
 /// Packages that a build for this platform needs, tests included.
-fn packages(metadata: &Value) -> Vec<&Value> {
+pub(crate) fn packages(metadata: &Value) -> Vec<&Value> {
     let used: BTreeSet<&str> = list(&metadata["resolve"], "nodes")
         .iter()
         .map(|node| text(node, "id"))
@@ -79,7 +79,7 @@ fn packages(metadata: &Value) -> Vec<&Value> {
         .collect()
 }
 
-fn is_ours(package: &Value) -> bool {
+pub(crate) fn is_ours(package: &Value) -> bool {
     package["source"].is_null()
 }
 

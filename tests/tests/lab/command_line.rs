@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use vfio_user_ism_tests::patience::within;
 use vfio_user_ism_tests::program;
 use vfio_user_ism_tests::qemu::Process;
-use vfio_user_ism_tests::wire::within;
 
 use super::running::{PATIENCE, lab};
 

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
-use vfio_user_ism_tests::wire::eventually;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via, program};
 
 /// Asks for a report and waits for it.

@@ -10,8 +10,9 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command as number, version};
 use vfio_user_ism_tests::errno::EPERM;
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::{command, finish, profile, program, run};
-use vfio_user_ism_tests::wire::{Wire, eventually};
+use vfio_user_ism_tests::wire::Wire;
 use vfio_user_ism_tests::{Client, Daemon};
 
 /// The server behind a shell that moves its standard input to descriptor 3, so that this process

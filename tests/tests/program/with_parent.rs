@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::{command, program, run};
-use vfio_user_ism_tests::wire::eventually;
 
 fn runs(pid: u32) -> bool {
     // What has ended and was not waited for is a zombie.

@@ -4,10 +4,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use vfio_user_ism_tests::driver::{FIRST_INDEX, code, dmb, target};
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::plug::Plug;
 use vfio_user_ism_tests::qemu::Memory;
 use vfio_user_ism_tests::qtest::{COMMAND_BAR, DATA_BAR, MSIX_BAR, Qtest};
-use vfio_user_ism_tests::wire::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon};
 
 const GID: u64 = 0x1500_0000_0000_0001;

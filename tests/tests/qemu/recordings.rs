@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use vfio_user_ism_tests::driver::{FIRST_INDEX, code, dmb, target};
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::repository;
 use vfio_user_ism_tests::qemu::{self, Linux, Memory};
 use vfio_user_ism_tests::qtest::{COMMAND_BAR, DATA_BAR, MSIX_BAR, Qtest};
 use vfio_user_ism_tests::relay::{Heard, Relay};
-use vfio_user_ism_tests::wire::{eventually, u32_at};
+use vfio_user_ism_tests::wire::u32_at;
 use vfio_user_ism_tests::{Bytes, Daemon};
 
 const GID: u64 = 0x1500_0000_0000_0001;

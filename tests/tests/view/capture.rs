@@ -220,7 +220,7 @@ fn the_capture_is_there_when_a_client_has_left_and_ends_at_its_limit() {
     let daemon = Daemon::with_arguments(&arguments);
     drop(daemon.client());
     daemon.wait_until_free();
-    vfio_user_ism_tests::wire::eventually("the capture", || {
+    vfio_user_ism_tests::patience::eventually("the capture", || {
         let (_, packets) = read(&std::fs::read(&capture).ok()?);
         (packets.last()?.kind == 3).then_some(())
     });

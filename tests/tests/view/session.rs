@@ -187,7 +187,7 @@ pub(crate) fn every_kind(daemon: &Daemon) {
 /// A client of a function that another one has just left.
 fn open_when_free(daemon: &Daemon, function: &str) -> Client {
     let socket = daemon.socket(function);
-    vfio_user_ism_tests::wire::eventually("the function is free", || {
+    vfio_user_ism_tests::patience::eventually("the function is free", || {
         let mut client = Client::connect(&socket);
         let reply = client.request(command::VERSION, version(0, 0, QEMU));
         reply.errno().is_none().then_some(client)
@@ -198,7 +198,7 @@ fn open_when_free(daemon: &Daemon, function: &str) -> Client {
 pub(crate) fn twin(daemon: &Daemon) {
     let socket = daemon.socket("ism0");
     let text = r#"{"capabilities":{"twin_socket":{"supported":true}}}"#;
-    let (client, twin) = vfio_user_ism_tests::wire::eventually("the function is free", || {
+    let (client, twin) = vfio_user_ism_tests::patience::eventually("the function is free", || {
         let mut client = Client::connect(&socket);
         let mut reply = client.request(command::VERSION, version(0, 0, text));
         reply

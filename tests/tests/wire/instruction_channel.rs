@@ -9,7 +9,8 @@ use vfio_user_ism_tests::driver::{
     DMB, FIRST_INDEX, IOVA, RAM_LEN, SBA, channel, code, header, pcilg, target, zpci_request,
 };
 use vfio_user_ism_tests::errno::{EBUSY, EINVAL, EIO, ENXIO, EPERM};
-use vfio_user_ism_tests::wire::{eventually, message, u32_at, u64_at};
+use vfio_user_ism_tests::patience::eventually;
+use vfio_user_ism_tests::wire::{message, u32_at, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Ram, Via};
 
 /// A client of the channel of `ism0`, past VERSION.

@@ -8,8 +8,9 @@ use serde_json::Value;
 use vfio_user_ism_tests::client::{CONFIG, ZPCI, access, command, region_write, version};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, SBA, code, pcilg, target, zpci_request};
 use vfio_user_ism_tests::errno::{EINVAL, EIO, EPERM};
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::ring::{LEN, PROPOSAL, Ring, SERVER_WAITS};
-use vfio_user_ism_tests::wire::{eventually, message};
+use vfio_user_ism_tests::wire::message;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
 fn open(daemon: &Daemon) -> Client {
