@@ -24,7 +24,7 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
             function.msix.write(store.offset, store.data);
             Ok(())
         }
-        // The shape rules have refused every other one.
+        // The shape rules have refused every other BAR.
         _ => Err(invalid(format!("there is no BAR {}", store.pcias))),
     }
 }
@@ -61,9 +61,9 @@ pub(crate) fn load(
     Ok(())
 }
 
-/// Whether an access is one of 0 bytes to a BAR that is there, which is no access and succeeds
-/// (as in Linux 7.2 `drivers/vfio/pci/ism/main.c`). A request through the zPCI I/O region names an
-/// instruction, and there is none of 0 bytes.
+/// True for an access of 0 bytes to a BAR that exists. Such an access does nothing and succeeds (as in Linux
+/// 7.2 `drivers/vfio/pci/ism/main.c`). A request through the zPCI I/O region names an instruction, and no
+/// instruction has 0 bytes.
 fn is_nothing(function: &Function, place: Place) -> bool {
     place.len == 0 && place.path.is_bar() && function.config.bar_size(place.pcias).is_some()
 }

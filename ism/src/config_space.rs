@@ -1,8 +1,8 @@
-//! PCI configuration space: 256 bytes, little-endian as PCI has it.
+//! PCI configuration space: 256 bytes, little-endian as PCI defines it.
 //!
-//! Identity from Linux 6.12 `drivers/s390/net/ism_drv.c`; offsets from `pci_regs.h`. The class code
-//! is 0 and there is no revision unless configured otherwise: Linux shows a real function so
-//! (`lspci` prints "Class 0000"). The rest is not public: subsystem ids are this emulator's choice.
+//! Linux 6.12 `drivers/s390/net/ism_drv.c` defines the identity, `pci_regs.h` the offsets. Class code and
+//! revision are 0 unless configured otherwise, because Linux shows a real function this way (`lspci` prints
+//! "Class 0000"). The rest is not public: this emulator chose the subsystem ids.
 
 /// Bytes of configuration space.
 pub(crate) const CONFIG_LEN: usize = 256;
@@ -22,9 +22,9 @@ const INTERRUPT_LINE: usize = 0x3c;
 const MSI: usize = 0x40;
 const MSIX: usize = 0x50;
 
-/// Memory space, bus master, INTx disable.
+/// Writable bits: memory space, bus master, INTx disable.
 const COMMAND_WRITABLE: u16 = 0x0406;
-/// Capability list present. The other bits are write-one-to-clear and never set.
+/// Capability list present. The other bits are write-one-to-clear, and the device never sets them.
 const STATUS_VALUE: u16 = 0x0010;
 const BAR_64BIT: u8 = 0x04;
 const MSI_ID: u8 = 0x05;
@@ -42,13 +42,13 @@ pub(crate) const MSIX_PENDING: u32 = 0x800;
     "{len} bytes at {offset:#x} of configuration space, expected at most {CONFIG_LEN:#x} in all"
 )]
 pub struct ConfigError {
-    /// First byte of the access.
+    /// Offset of the first byte.
     pub offset: u64,
-    /// Bytes of the access.
+    /// Number of bytes.
     pub len: usize,
 }
 
-/// Configuration space: what it holds, and which bits a write changes.
+/// Configuration space: its bytes, and the bits that a write can change.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigSpace {
     value: [u8; CONFIG_LEN],
@@ -57,8 +57,9 @@ pub(crate) struct ConfigSpace {
 }
 
 impl ConfigSpace {
-    /// As after power-on. The low 24 bits of `class` are the class code. `bars` are number and size of the 64-bit memory BARs, sizes being
-    /// powers of two of at least 16; the MSI-X BAR is given if the function has that capability.
+    /// Creates the state after power-on. The low 24 bits of `class` are the class code. `bars` lists number
+    /// and size of the 64-bit memory BARs; a size is a power of two of at least 16. `msix_bar` names the
+    /// MSI-X BAR if the function has that capability.
     pub(crate) fn new(class: u32, bars: &[(u8, u64)], msix_bar: Option<u8>) -> Self {
         let mut space = Self {
             value: [0; CONFIG_LEN],
@@ -93,7 +94,7 @@ impl ConfigSpace {
         self.put(CAPABILITIES, &[at]);
         self.put(MSI, &[MSI_ID, next]);
         self.put(MSI + 2, &MSI_64BIT.to_le_bytes());
-        // One vector: of the control word only "enable" can be set.
+        // One vector: only the "enable" bit of the control word can be set.
         self.allow(MSI + 2, &[0x01]);
         self.allow(MSI + 4, &0xffff_ffff_ffff_fffc_u64.to_le_bytes());
         self.allow(MSI + 12, &[0xff, 0xff]);
@@ -101,7 +102,7 @@ impl ConfigSpace {
 
     fn add_msix(&mut self, bar: u8) {
         self.put(MSIX, &[MSIX_ID, 0]);
-        // Table size field 0: one vector. Enable and function mask can be set.
+        // Table size field 0 means one vector. Enable and function mask can be set.
         self.allow(MSIX + 2, &0xc000_u16.to_le_bytes());
         self.put(MSIX + 4, &(MSIX_TABLE | u32::from(bar)).to_le_bytes());
         self.put(MSIX + 8, &(MSIX_PENDING | u32::from(bar)).to_le_bytes());
@@ -119,7 +120,7 @@ impl ConfigSpace {
         }
     }
 
-    /// Reads any bytes of it.
+    /// Reads bytes at any offset and of any length inside the 256.
     pub(crate) fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), ConfigError> {
         let at = locate(offset, out.len())?;
         for (slot, byte) in out.iter_mut().zip(self.value.iter().skip(at)) {
@@ -128,7 +129,7 @@ impl ConfigSpace {
         Ok(())
     }
 
-    /// Writes any bytes of it; read-only bits stay as they are.
+    /// Writes bytes at any offset; read-only bits keep their value.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), ConfigError> {
         let at = locate(offset, data.len())?;
         let slots = self.value.iter_mut().zip(&self.writable).skip(at);
@@ -138,13 +139,13 @@ impl ConfigSpace {
         Ok(())
     }
 
-    /// Back to the state after power-on.
+    /// Restores the state after power-on.
     pub(crate) fn reset(&mut self) {
         self.value = self.initial;
     }
 }
 
-/// The position of an access that lies wholly inside.
+/// Returns the position of an access, or an error if it does not lie inside configuration space.
 fn locate(offset: u64, len: usize) -> Result<usize, ConfigError> {
     usize::try_from(offset)
         .ok()

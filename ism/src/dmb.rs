@@ -7,23 +7,23 @@ use zpci_region::access::PAGE;
 use crate::id::FunctionId;
 use crate::layout::DMB_MAX_LEN;
 
-/// One registered direct memory buffer.
+/// One registered direct memory buffer (DMB).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dmb {
     /// The function that owns the memory.
     pub owner: FunctionId,
-    /// GID of the only function that may write into it.
+    /// GID of the only function that may write into the DMB.
     pub rgid: u64,
-    /// First byte, in the owner's DMA address space.
+    /// First address, in the owner's DMA address space.
     pub iova: u64,
-    /// Bytes.
+    /// Length in bytes.
     pub len: u32,
-    /// Its bit and mask in the owner's SBA.
+    /// Index of its bit and its mask in the owner's SBA.
     pub index: u32,
 }
 
 impl Dmb {
-    /// Whether memory of this address and length does for a DMB.
+    /// True if memory of this address and length can be a DMB.
     pub(crate) fn fits(iova: u64, len: u32) -> bool {
         (1..=DMB_MAX_LEN).contains(&len)
             && iova.is_multiple_of(PAGE)
@@ -33,23 +33,23 @@ impl Dmb {
 
 /// Every DMB of the fabric.
 ///
-/// Tokens are unique in the fabric: low 32 bits zero (the driver ORs element, flag and offset
-/// into them, Linux 6.12 `ISM_CREATE_REQ`), never zero, and such that every offset below them
-/// lies in the data BAR of every function. They begin at 13/16 of the smallest data BAR, which is
-/// 0xd000_0000_0000 in one of 256 TiB, and go round: nobody takes them for an address of guest
-/// memory, which begins at 4 GiB (`sdma`) on s390. A token given back is reused as late as
-/// possible, so that a late store to it is noticed.
+/// Tokens are unique in the fabric and never zero. Their low 32 bits are zero, because the driver ORs
+/// element, flag and offset into them (Linux 6.12 `ISM_CREATE_REQ`), and every offset made of a token lies in
+/// the data BAR of every function. Tokens begin at 13/16 of the smallest data BAR, which is 0xd000_0000_0000
+/// in one of 256 TiB, and wrap around. So no token looks like an address of guest memory, which begins at 4
+/// GiB (`sdma`) on s390. A returned token is reused as late as possible, so that a late store to it is
+/// noticed.
 #[derive(Clone, Debug)]
 pub(crate) struct DmbTable {
     dmbs: BTreeMap<u64, Dmb>,
     /// The upper halves of tokens are 1..=numbers.
     numbers: u64,
-    /// Upper halves passed since the first one, in the order of [`Self::number`].
+    /// Number of upper halves given out so far, in the order of [`Self::number`].
     passed: u64,
 }
 
 impl DmbTable {
-    /// An empty table whose tokens fit a data BAR of `bar_size` bytes.
+    /// Creates an empty table whose tokens fit a data BAR of `bar_size` bytes.
     pub(crate) fn new(bar_size: u64) -> Self {
         Self {
             dmbs: BTreeMap::new(),
@@ -58,14 +58,14 @@ impl DmbTable {
         }
     }
 
-    /// The upper half of a token at a position in the order in which they are given.
+    /// Returns the upper half of the token at a position in the sequence of tokens.
     fn number(&self, position: u64) -> u64 {
         let first = self.numbers.saturating_add(1) * 13 / 16;
         let ahead = first.saturating_sub(1).saturating_add(position);
         1 + ahead % self.numbers.max(1)
     }
 
-    /// Enters a DMB. Returns its token; `None` if all are in use.
+    /// Adds a DMB and returns its token; `None` if all tokens are in use.
     pub(crate) fn insert(&mut self, dmb: Dmb) -> Option<u64> {
         let (position, token) = (self.passed..)
             .take(usize::try_from(self.numbers).unwrap_or(usize::MAX))
@@ -76,7 +76,7 @@ impl DmbTable {
         Some(token)
     }
 
-    /// Whether this is a token, in use or given back.
+    /// True if this is a token of the table, in use or returned.
     pub(crate) fn gave(&self, token: u64) -> bool {
         let number = token >> 32;
         if token & 0xffff_ffff != 0 || !(1..=self.numbers).contains(&number) {
@@ -87,17 +87,17 @@ impl DmbTable {
         (number + round).saturating_sub(first) < self.passed
     }
 
-    /// The DMB of `token`.
+    /// Returns the DMB of `token`.
     pub(crate) fn get(&self, token: u64) -> Option<&Dmb> {
         self.dmbs.get(&token)
     }
 
-    /// Forgets the DMB of `token`.
+    /// Removes the DMB of `token`.
     pub(crate) fn remove(&mut self, token: u64) -> Option<Dmb> {
         self.dmbs.remove(&token)
     }
 
-    /// Forgets all DMBs of `owner` and returns their tokens.
+    /// Removes all DMBs of `owner` and returns their tokens.
     pub(crate) fn remove_owned(&mut self, owner: FunctionId) -> Vec<u64> {
         let owned = |dmb: &Dmb| dmb.owner == owner;
         let tokens: Vec<u64> = self
@@ -110,7 +110,7 @@ impl DmbTable {
         tokens
     }
 
-    /// The DMB with `index` in the SBA of `owner`.
+    /// Returns the DMB that has `index` in the SBA of `owner`.
     pub(crate) fn at_index(&self, owner: FunctionId, index: u32) -> Option<u64> {
         self.dmbs
             .iter()
@@ -118,7 +118,7 @@ impl DmbTable {
             .map(|(token, _)| *token)
     }
 
-    /// Every DMB with its token.
+    /// Iterates over every token and its DMB.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Dmb)> {
         self.dmbs.iter().map(|(token, dmb)| (*token, dmb))
     }

@@ -1,13 +1,13 @@
 //! Events and the event queue.
 //!
-//! Delivery, in the order in which a receiver may look (Linux 6.12 `ism_handle_event` and its
-//! interrupt handler): entry, index in the queue's header, event bit, summary bit, interrupt.
+//! The device delivers an event in the order in which a receiver may look (Linux 6.12 `ism_handle_event` and
+//! its interrupt handler): entry, index in the queue's header, event bit, summary bit, interrupt.
 //!
-//! The header's index is the slot just written plus one: 0 only before the first event, then 1 to
-//! 15, and after 15 comes 1. The receiver returns no index of its own, and the device does not
-//! read guest memory, so it cannot know how many events are unread: a receiver that lets 15
-//! events pile up takes them for none, and later ones overwrite the oldest. The time field holds
-//! the number of the event since the queue was registered, as there is no clock here.
+//! The header's index is the slot just written plus one: 0 only before the first event, then 1 to 15, and
+//! then 1 again. The receiver returns no index, and the device does not read guest memory, so the device
+//! cannot know how many events are unread. A receiver that lets 15 events pile up sees none of them, and
+//! later events overwrite the oldest. The time field holds the number of the event since the queue was
+//! registered, because the device has no clock.
 
 use crate::command::response::ResponseCode;
 use crate::fault::action::Action;
@@ -21,12 +21,12 @@ use crate::turn::Turn;
 
 /// Event type: something happened to a function (GID).
 const DEVICE: u32 = 1;
-/// Event type: sent by software.
+/// Event type: software sent it.
 const SOFTWARE: u32 = 2;
 /// Code of a device event: the GID is disabled (Linux 7.2 `ism.h`).
 const GID_DISABLED: u32 = 0x07;
 
-/// An event on its way.
+/// An event before its delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     kind: u32,
@@ -37,7 +37,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// The function with `gid` cannot be talked to any more.
+    /// Creates the event that reports the function with `gid` as gone.
     pub(crate) fn gid_disabled(gid: u64) -> Self {
         Self {
             kind: DEVICE,
@@ -48,7 +48,7 @@ impl Event {
         }
     }
 
-    /// A device event about the function with `gid`.
+    /// Creates a device event about the function with `gid`.
     pub(crate) fn device(gid: u64, code: u32, trigger: bool) -> Self {
         Self {
             code,
@@ -57,7 +57,7 @@ impl Event {
         }
     }
 
-    /// An event of any type.
+    /// Creates an event of any type.
     pub(crate) fn of_type(kind: u32, code: u32, token: u64, info: u64, trigger: bool) -> Self {
         Self {
             kind,
@@ -68,7 +68,7 @@ impl Event {
         }
     }
 
-    /// Sent by the driver of the function with GID `sender`.
+    /// Creates an event that the driver of the function with GID `sender` sends.
     pub(crate) fn software(sender: u64, code: u32, info: u64, trigger: bool) -> Self {
         Self {
             kind: SOFTWARE,
@@ -95,7 +95,7 @@ impl Event {
         entry
     }
 
-    /// Puts it into the queue of `to`, whole or not at all, and tells the observer.
+    /// Puts the event into the queue of `to`, whole or not at all, and informs the observer.
     pub(crate) fn deliver(self, turn: &mut Turn<'_>, to: FunctionId) -> Result<(), ResponseCode> {
         if turn.state.faults.is_empty() {
             return self.deliver_as_is(turn, to);
@@ -110,7 +110,7 @@ impl Event {
         }
     }
 
-    /// As [`Self::deliver`], with a fault.
+    /// Like [`Self::deliver`], with a fault.
     fn misdeliver(
         mut self,
         turn: &mut Turn<'_>,
@@ -134,7 +134,7 @@ impl Event {
         self.deliver_as_is(turn, to)
     }
 
-    /// As [`Self::deliver`], without faults.
+    /// Like [`Self::deliver`], without faults.
     pub(crate) fn deliver_as_is(
         self,
         turn: &mut Turn<'_>,
@@ -185,12 +185,12 @@ impl Event {
     }
 }
 
-/// Sends a GID event about the function whose turn it is to every function that it shares a DMB
-/// with, once: they part.
+/// Sends a GID event about the current function, once, to every function that shares a DMB with it. The
+/// relations end with that.
 pub(crate) fn tell_peers(turn: &mut Turn<'_>) {
     let event = Event::gid_disabled(turn.own().config.gid);
     for peer in turn.state.part(turn.id) {
-        // A peer without a queue, or without its memory, misses it. The observer is told.
+        // A peer without a queue, or with unreachable memory, misses the event. The observer learns of it.
         let _ = event.deliver(turn, peer);
     }
 }

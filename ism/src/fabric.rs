@@ -1,4 +1,4 @@
-//! The fabric: several functions that can write into each other's buffers and signal each other.
+//! The fabric: functions that can write into each other's buffers and signal each other.
 
 use zpci_region::access::{Failure, Load, Store};
 use zpci_region::judgement::Refusal;
@@ -23,44 +23,44 @@ use crate::record::DeviceObserver;
 use crate::state::State;
 use crate::turn::Turn;
 
-/// Smallest data BAR: one token bit, which is bit 32.
+/// Smallest data BAR: room for one bit of tokens, bit 32.
 const DATA_BAR_MIN: u64 = 1 << 33;
 
 /// An error in the configurations of a fabric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages tell")]
 pub enum FabricError {
-    /// GID 0 means "no GID" to drivers.
+    /// A function has GID 0, which means "no GID" to drivers.
     #[error("function {name}: GID 0, expected another value")]
     ZeroGid { name: String },
-    /// GIDs are addresses.
+    /// Two functions have one GID. GIDs are addresses.
     #[error("functions {first} and {second}: both have GID {gid:#x}, expected different ones")]
     DuplicateGid {
         first: String,
         second: String,
         gid: u64,
     },
-    /// Names identify functions in reports.
+    /// Two functions have one name. Names identify functions in reports.
     #[error("two functions are called {name}, expected different names")]
     DuplicateName { name: String },
-    /// Tokens stand in bits 32 and up of an offset into the data BAR.
+    /// A data BAR has an unsuitable size. Tokens occupy bits 32 and up of an offset into it.
     #[error(
         "function {name}: data BAR of {size:#x} bytes, expected a power of two from 2^33 to 2^48"
     )]
     DataBarSize { name: String, size: u64 },
 }
 
-/// The functions of one machine that share a CHID.
+/// The functions of one machine that share a channel id (CHID).
 ///
-/// Pure and deterministic: what it asks of its surroundings goes through [`Host`], what it has to
-/// tell through [`DeviceObserver`], both arguments of every call.
+/// The fabric is pure and deterministic. Its calls take two arguments for the outside world: a [`Host`],
+/// through which the fabric reaches guest memory, and a [`DeviceObserver`], which receives its reports.
 #[derive(Clone, Debug)]
 pub struct Fabric {
     state: State,
 }
 
 impl Fabric {
-    /// Makes functions with ids 0, 1, ... in the order given.
+    /// Creates functions with the ids 0, 1, ... in the order given.
     pub fn new(configs: Vec<FunctionConfig>) -> Result<Self, FabricError> {
         for (at, config) in configs.iter().enumerate() {
             check(config, configs.get(..at).unwrap_or_default())?;
@@ -75,7 +75,7 @@ impl Fabric {
 
     /// Carries out a store into a BAR, with every command, move and event that it causes.
     ///
-    /// `Err` means that it had no effect: a rule rejects it or it cannot be carried out.
+    /// An `Err` means that the store had no effect: a rule rejects it, or it cannot be carried out.
     pub fn store(
         &mut self,
         id: FunctionId,
@@ -87,11 +87,10 @@ impl Fabric {
         access::store(&mut turn, store)
     }
 
-    /// Carries out a load from a BAR into `out`, `load.len` bytes in the order in which the guest
-    /// would find them in memory.
+    /// Carries out a load from a BAR into `out`: `load.len` bytes in the order of guest memory.
     ///
-    /// A long load through a BAR stands for naturally aligned pieces of 8, 4, 2 and 1 bytes; as
-    /// loads change no memory, the bytes are the same.
+    /// A long load through a BAR stands for naturally aligned pieces of 8, 4, 2 and 1 bytes. Loads change no
+    /// memory, so the bytes are the same.
     pub fn load(
         &mut self,
         id: FunctionId,
@@ -103,7 +102,7 @@ impl Fabric {
         access::load(function.ok_or_else(|| absent(id))?, load, out, observer)
     }
 
-    /// Reads configuration space; any bytes inside its 256.
+    /// Reads configuration space, at any offset and length inside its 256 bytes.
     pub fn config_read(
         &self,
         id: FunctionId,
@@ -115,7 +114,7 @@ impl Fabric {
         function.space.read(offset, out)
     }
 
-    /// Writes configuration space; read-only bits ignore it.
+    /// Writes configuration space. Read-only bits keep their value.
     pub fn config_write(
         &mut self,
         id: FunctionId,
@@ -131,8 +130,8 @@ impl Fabric {
         function.space.write(offset, data)
     }
 
-    /// Resets a function: registrations, DMBs, VLANs, command window and configuration space are
-    /// as after power-on. Peers that share a DMB with it get a GID event.
+    /// Resets a function: registrations, DMBs, VLANs, command window and configuration space return to the
+    /// state after power-on. Peers that share a DMB with the function get a GID event.
     pub fn reset(
         &mut self,
         id: FunctionId,
@@ -152,8 +151,8 @@ impl Fabric {
         }
     }
 
-    /// The client of a function went away. Its state stays for the next one; peers that share a
-    /// DMB with it get a GID event, and do not find it reachable until something is heard of it.
+    /// Records that the client of a function went away. The function's state stays for the next client. Peers
+    /// that share a DMB with the function get a GID event, and cannot reach it until its next access.
     pub fn detach(
         &mut self,
         id: FunctionId,
@@ -167,48 +166,47 @@ impl Fabric {
         }
     }
 
-    /// Ends a run of pieces that might have gone on, and reports it: the function was idle.
+    /// Ends and reports an open run of pieces, because the function was idle.
     pub fn settle(&mut self, id: FunctionId, observer: &mut dyn DeviceObserver) {
         if self.state.contains(id) {
             self.state[id].shape.settle(observer);
         }
     }
 
-    /// Whether [`settle`](Self::settle) is due when nothing more is to come.
+    /// True if a run of pieces is open, so that [`settle`](Self::settle) is due.
     pub fn has_open_run(&self, id: FunctionId) -> bool {
         self.get(id).is_some_and(|f| f.shape.has_open_run())
     }
 
-    /// Adds a fault behind the others, or puts it in the place of the one with its id: its counters
-    /// begin anew.
+    /// Adds a fault after the others, or replaces the one with its id and resets that one's counters.
     pub fn set_fault(&mut self, fault: Fault) -> Result<(), FaultError> {
         let names = self.state.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.state.faults.set(fault, &names)
     }
 
-    /// Removes the fault with this id, or all. Returns how many there were.
+    /// Removes the fault with this id, or all faults. Returns how many it removed.
     pub fn clear_faults(&mut self, id: Option<&str>) -> usize {
         self.state.faults.clear(id)
     }
 
-    /// The faults, in the order in which they are asked.
+    /// The faults, in the order in which they get a chance to act.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         self.state.faults.iter()
     }
 
-    /// The counters of every fault at every function where it had a chance.
+    /// The counters of every fault at every function where the fault had a chance to act.
     pub fn fault_counts(&self) -> impl Iterator<Item = FaultCount> {
         self.state.faults.counts()
     }
 
-    /// Whether any fault acts on vfio-user messages or delays their replies.
+    /// True if any fault acts on vfio-user messages or delays their replies.
     pub fn has_faults(&self) -> bool {
         !self.state.faults.is_empty()
     }
 
-    /// The fault at a vfio-user message of a function, if one takes this chance. What it does is up
-    /// to the caller, except for what hits a whole function.
+    /// Returns the fault that acts on a vfio-user message of a function, if one does. The caller carries it
+    /// out, except for actions that hit a whole function.
     pub fn message_fault(
         &mut self,
         id: FunctionId,
@@ -229,7 +227,7 @@ impl Fabric {
         Some(action)
     }
 
-    /// Injects an action at once; `peer` is the other function.
+    /// Carries out an action at once; `peer` is the other function.
     pub fn inject(
         &mut self,
         id: FunctionId,
@@ -253,7 +251,7 @@ impl Fabric {
         Ok(())
     }
 
-    /// Carries out what a fault put off ([`Order::Later`](crate::fault::Order::Later)).
+    /// Carries out the work that a fault delayed ([`Order::Later`](crate::fault::Order::Later)).
     pub fn late(
         &mut self,
         Later(due): Later,
@@ -286,7 +284,7 @@ impl Fabric {
         }
     }
 
-    /// The function that a late action of a fault belongs to.
+    /// Returns the function to which a delayed action of a fault belongs.
     pub fn late_function(Later(due): &Later) -> FunctionId {
         match due {
             Due::Move { writer, .. } => *writer,
@@ -294,22 +292,22 @@ impl Fabric {
         }
     }
 
-    /// Every function's id, in order.
+    /// The ids of all functions, in order.
     pub fn ids(&self) -> impl Iterator<Item = FunctionId> + use<> {
         self.state.ids()
     }
 
-    /// The configuration of a function.
+    /// Returns the configuration of a function.
     pub fn config(&self, id: FunctionId) -> Option<&FunctionConfig> {
         self.get(id).map(|function| &function.config)
     }
 
-    /// A function as it is now.
+    /// Returns the present state of a function.
     pub fn function(&self, id: FunctionId) -> Option<FunctionInfo> {
         self.state.contains(id).then(|| self.state.info(id))
     }
 
-    /// Registered DMBs with their tokens.
+    /// Every registered DMB with its token.
     pub fn dmbs(&self) -> impl Iterator<Item = (u64, &Dmb)> {
         self.state.dmbs.iter()
     }
@@ -333,7 +331,7 @@ impl Fabric {
     }
 }
 
-/// The refusal of an access to a function that is not on the fabric.
+/// Builds the refusal of an access to a function that is not on the fabric.
 fn absent(id: FunctionId) -> Refusal {
     Refusal {
         failure: Failure::NoDevice,

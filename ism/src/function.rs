@@ -18,26 +18,26 @@ use crate::msix::MsixTable;
 /// The configuration of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionConfig {
-    /// Name for errors and reports; unique in the fabric.
+    /// Name in errors and reports, unique in the fabric.
     pub name: String,
-    /// GID: not zero, unique in the fabric.
+    /// GID of the function: not zero, unique in the fabric.
     pub gid: u64,
-    /// Its CLP facts. The device uses `maxstbl`, `relaxed` and the DMA window.
+    /// The facts that CLP reports. The device uses `maxstbl`, `relaxed` and the DMA window.
     pub clp: ClpFacts,
-    /// The ways of storing that a well-behaved client uses.
+    /// The ways of storing that the profile allows a client.
     pub contracts: Contracts,
     /// Severity of every rule.
     pub rules: RuleSet,
-    /// Whether the function has an MSI-X capability, with its table in BAR 4, besides MSI.
+    /// True if the function has an MSI-X capability besides MSI. Its table is in BAR 4.
     pub msix: bool,
-    /// Class code: base class, sub-class and interface in bits 23..0. The real one has 0.
+    /// Class code: base class, sub-class and interface in bits 23..0. The real function has 0.
     pub class: u32,
     /// Size of BAR 0 in bytes: a power of two from 2^33 (tokens start at bit 32) to 2^48.
     pub data_bar_size: u64,
 }
 
 impl FunctionConfig {
-    /// A relaxed function like the real one, except that it has MSI-X too.
+    /// Creates a relaxed function like the real one, except that it also has MSI-X.
     pub fn new(name: impl Into<String>, gid: u64) -> Self {
         Self {
             name: name.into(),
@@ -54,8 +54,7 @@ impl FunctionConfig {
         }
     }
 
-    /// Size of BAR `bar` in bytes; `None` for one that does not exist or is the upper half of
-    /// another.
+    /// Size of BAR `bar` in bytes; `None` if the BAR does not exist or is the upper half of another.
     pub fn bar_size(&self, bar: u8) -> Option<u64> {
         match bar {
             DATA_BAR => Some(self.data_bar_size),
@@ -96,7 +95,7 @@ impl FunctionConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventQueue {
     pub iova: u64,
-    /// Events put into it since it was registered.
+    /// Number of events since the queue was registered.
     pub events: u64,
 }
 
@@ -112,19 +111,19 @@ pub(crate) struct Registrations {
 /// Totals since the fabric was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Commands answered.
+    /// Number of commands that were answered.
     pub commands: u64,
-    /// Of those, with a response code other than 0.
+    /// Number of those with a response code other than 0.
     pub failed_commands: u64,
-    /// Stores of this function into DMBs.
+    /// Number of this function's stores into DMBs.
     pub moves: u64,
-    /// Bytes of them.
+    /// Bytes of those stores.
     pub moved_bytes: u64,
-    /// Of the moves, with the signal flag.
+    /// Number of those stores with the signal flag.
     pub signals: u64,
-    /// Events put into this function's queue.
+    /// Number of events in this function's queue since the fabric was created.
     pub events: u64,
-    /// Interrupts raised to this function.
+    /// Number of interrupts of this function.
     pub interrupts: u64,
 }
 
@@ -137,11 +136,11 @@ pub(crate) struct Function {
     pub shape: ShapeChecker,
     pub window: Window,
     pub registered: Registrations,
-    /// `None` if their rules are off.
+    /// `None` if the rules about moves are off.
     pub moves: Option<MoveOrder>,
     pub smcd: Option<SmcdOrder>,
     pub totals: Totals,
-    /// Its client went away, and no access came since.
+    /// True if the client went away and no access came since.
     pub gone: bool,
 }
 
@@ -183,29 +182,29 @@ impl Function {
     }
 }
 
-/// A function as reports show it.
+/// The state of a function, as reports show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionInfo {
-    /// Position in the fabric.
+    /// Position of the function in the fabric.
     pub id: FunctionId,
-    /// Its name.
+    /// Name of the function, unique in the fabric.
     pub name: String,
-    /// Its GID.
+    /// GID of the function.
     pub gid: u64,
-    /// Address of its SBA, if registered.
+    /// Address of the SBA, if registered.
     pub sba: Option<u64>,
-    /// Address of its event queue, if registered.
+    /// Address of the event queue, if registered.
     pub ieq: Option<u64>,
-    /// DMBs that it registered.
+    /// Number of DMBs that the function registered.
     pub dmbs_owned: usize,
-    /// DMBs that it may write into.
+    /// Number of DMBs that the function may write into.
     pub dmbs_used: usize,
-    /// VLAN ids it is a member of, ascending.
+    /// VLANs of which the function is a member, in ascending order.
     pub vlans: Vec<u16>,
-    /// Whether it talks inside VLANs only (SET_VLAN).
+    /// True if SET_VLAN limits the function to VLANs.
     pub vlan_required: bool,
-    /// Whether a response waits whose header nobody has loaded.
+    /// True if nobody has loaded the header of the last response yet.
     pub response_pending: bool,
-    /// Totals since the fabric was made.
+    /// Totals since the fabric was created.
     pub totals: Totals,
 }

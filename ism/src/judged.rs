@@ -1,4 +1,4 @@
-//! For tests: the rules that a judgement finds broken.
+//! Test support: the rules that a judgement finds broken.
 
 use zpci_region::rule::catalogue::CATALOGUE;
 use zpci_region::{Judgement, Observer, Path, Place, RuleSet, Severity, Violation};
@@ -11,7 +11,7 @@ impl Observer for Seen {
     }
 }
 
-/// Ids of the rules that `judge` finds broken, all rules being on.
+/// Returns the ids of the rules that `judge` finds broken, with all rules on.
 pub(crate) fn broken(judge: impl FnOnce(&mut Judgement<'_>)) -> Vec<&'static str> {
     let mut rules = RuleSet::default();
     for info in &CATALOGUE {

@@ -1,7 +1,7 @@
 //! Offsets, sizes and big-endian structures that the function shares with its driver.
 //!
-//! Everything is in the byte order of a big-endian (s390) machine. Sources: Linux 6.12
-//! `drivers/s390/net/ism.h` for layouts, `ism_drv.c` for how they are used.
+//! All values are big-endian (s390). Sources: Linux 6.12 `drivers/s390/net/ism.h` for the layouts,
+//! `ism_drv.c` for their use.
 
 /// The BAR of the data space: moves into DMBs.
 pub(crate) const DATA_BAR: u8 = 0;
@@ -10,8 +10,8 @@ pub(crate) const COMMAND_BAR: u8 = 2;
 /// The BAR of the MSI-X table, on functions that have one.
 pub(crate) const MSIX_BAR: u8 = 4;
 
-/// Size of the data BAR unless configured otherwise: 256 TiB, as the real one
-/// (Linux 7.2 `drivers/vfio/pci/ism/main.c`).
+/// Size of the data BAR unless configured otherwise: 256 TiB, like the real one (Linux 7.2
+/// `drivers/vfio/pci/ism/main.c`).
 pub(crate) const DATA_BAR_SIZE: u64 = 1 << 48;
 /// Size of the command BAR in bytes. No source states it; drivers use offsets 0 to 199.
 pub const COMMAND_BAR_SIZE: u64 = 4096;
@@ -32,21 +32,21 @@ pub(crate) const SBA_INDEXES: std::ops::RangeInclusive<u32> = 32..=1919;
 const SBA_BITS: u64 = 4;
 const SBA_MASKS: u64 = 256;
 
-/// Offset in the SBA of the byte with the bit of DMB `index`, and that bit.
+/// Returns the SBA offset of the byte with the bit of DMB `index`, and that bit.
 pub(crate) fn dmb_bit(index: u32) -> (u64, u8) {
     (SBA_BITS + u64::from(index / 8), 0x80 >> (index % 8))
 }
 
-/// Offset in the SBA of the 16-bit element mask of DMB `index`.
+/// Returns the SBA offset of the 16-bit element mask of DMB `index`.
 pub(crate) fn dmb_mask(index: u32) -> u64 {
     SBA_MASKS + 2 * u64::from(index)
 }
 
-/// The bit of `element` in the element mask, MSB first as everywhere else in the SBA; none for
-/// an element above 15.
+/// Returns the bit of `element` in the element mask, MSB first as everywhere in the SBA; 0 for an element
+/// above 15.
 ///
-/// No source settles the order (the in-kernel loopback rotates 0x1000 instead), and SMC ignores
-/// the mask: Linux 6.12 `net/smc/smc_ism.c`.
+/// No source settles the order (the in-kernel loopback rotates 0x1000 instead), and SMC ignores the mask
+/// (Linux 6.12 `net/smc/smc_ism.c`).
 pub(crate) fn element_bit(element: u8) -> u16 {
     0x8000_u16.checked_shr(u32::from(element)).unwrap_or(0)
 }
@@ -58,7 +58,7 @@ pub(crate) const IEQ_ENTRIES: u64 = 15;
 /// Bytes of one entry: u32 type, u32 code, u64 token, u64 time, u64 info.
 pub(crate) const IEQ_ENTRY_LEN: usize = 32;
 
-/// Offset of entry `slot` in the event queue.
+/// Returns the offset of entry `slot` in the event queue.
 pub(crate) fn ieq_entry(slot: u64) -> u64 {
     32 + slot * 32
 }
@@ -68,26 +68,26 @@ pub(crate) const DMB_MAX_LEN: u32 = 1 << 20;
 /// DMBs must not cross a multiple of this (the driver's DMA boundary mask).
 pub(crate) const DMB_BOUNDARY: u64 = 1 << 20;
 
-/// The VLAN id by which a driver tells that it is SMC-D v2 capable.
+/// The VLAN id with which a driver announces that it supports SMC-D v2.
 pub(crate) const VLAN_V2: u32 = 0x1fff;
-/// VLAN ids that QUERY_INFO has room for.
+/// Number of VLAN ids that QUERY_INFO has room for.
 pub(crate) const VLAN_MAX: usize = 64;
 
 /// The fields in the offset of a store into the data BAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataAddress {
-    /// Bits 63..32, in place: the token.
+    /// The token: bits 63..32, not shifted.
     pub token: u64,
-    /// Bits 31..24: the element index.
+    /// The element index: bits 31..24.
     pub element: u8,
-    /// Bit 23: the signal flag.
+    /// The signal flag: bit 23.
     pub signal: bool,
-    /// Bits 22..0: byte offset in the DMB.
+    /// The byte offset in the DMB: bits 22..0.
     pub offset: u32,
 }
 
 impl DataAddress {
-    /// Decodes an offset (Linux 6.12 `ISM_CREATE_REQ`).
+    /// Decodes an offset into the data BAR (Linux 6.12 `ISM_CREATE_REQ`).
     pub fn decode(offset: u64) -> Self {
         let [.., element, _, _, _] = offset.to_be_bytes();
         Self {
@@ -99,7 +99,7 @@ impl DataAddress {
     }
 }
 
-/// Reads big-endian fields. Absent bytes read as zero; callers check lengths before.
+/// Reads big-endian fields. Missing bytes read as zero; callers check lengths before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a>(pub &'a [u8]);
 

@@ -1,10 +1,9 @@
 //! The ISM device: Internal Shared Memory, PCI 1014:04ed, as its drivers see it.
 //!
-//! A [`Fabric`] holds the functions of one machine. A function registers direct memory buffers
-//! (DMBs) of its guest, lets one peer write into each, and is signalled through a page of summary
-//! bits (SBA) and an event queue (IEQ). There is no public ISM architecture document, so the device
-//! does what the Linux drivers need and rely on. Where they leave room, the code documents its
-//! choice.
+//! A [`Fabric`] holds the functions of one machine. A function registers direct memory buffers (DMBs) of its
+//! guest, lets one peer write into each, and gets signals through a page of summary bits (SBA) and an event
+//! queue (IEQ). There is no public architecture document of ISM, so the device does what the Linux drivers
+//! rely on. Where they leave a choice, the code documents the choice.
 //!
 //! - `fabric`: the entry points; `state`: the data of a fabric, and queries on it;
 //! - `turn`: everything that one access may touch;
@@ -17,7 +16,7 @@
 //! - `layout`: offsets and structures shared with drivers;
 //! - `host`, `record`: the interfaces to guest memory and interrupts, and to the observer.
 //!
-//! The crate is pure: no socket, clock, runtime or unsafe code; the same calls give the same
+//! The crate is pure: it has no socket, clock, runtime or unsafe code, and the same calls give the same
 //! results.
 //!
 //! Non-goal: the crate does not read guest memory, and it knows no client, connection or message.

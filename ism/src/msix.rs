@@ -1,18 +1,18 @@
 //! The MSI-X table behind BAR 4: storage only.
 //!
-//! Clients such as QEMU keep the table themselves and hand over descriptors; a client that does
-//! write it finds its bytes again. Little-endian, as PCI has it.
+//! Clients such as QEMU keep the table themselves and pass descriptors to the server. A client that writes
+//! the table reads the same bytes back. Little-endian, as PCI defines it.
 
 use crate::config_space::MSIX_TABLE;
 
-/// One entry: u64 address, u32 data, u32 vector control.
+/// Bytes of one entry: u64 address, u32 data, u32 vector control.
 const ENTRY_LEN: usize = 16;
-/// Bits of an entry that can be written: address without its low two bits, data, mask bit.
+/// Writable bits of an entry: address without its low two bits, data, mask bit.
 const WRITABLE: u128 = 0x0000_0001_ffff_ffff_ffff_ffff_ffff_fffc;
-/// After reset the vector is masked.
+/// State of an entry after reset: the vector is masked.
 const INITIAL: u128 = 0x0000_0001 << 96;
 
-/// The table of the one vector. Its pending bits are never set.
+/// The table with its one vector. The pending bits are never set.
 #[derive(Clone, Debug)]
 pub(crate) struct MsixTable {
     entry: [u8; ENTRY_LEN],
@@ -27,7 +27,7 @@ impl Default for MsixTable {
 }
 
 impl MsixTable {
-    /// Reads bytes of the BAR; outside the table they are zero.
+    /// Reads bytes of the BAR; bytes outside the table are zero.
     pub(crate) fn read(&self, offset: u64, out: &mut [u8]) {
         for (at, slot) in (offset..).zip(out) {
             *slot = position(at)
@@ -37,7 +37,7 @@ impl MsixTable {
         }
     }
 
-    /// Writes bytes of the BAR; outside the table nothing changes.
+    /// Writes bytes of the BAR; a write outside the table has no effect.
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) {
         let writable = WRITABLE.to_le_bytes();
         for (at, byte) in (offset..).zip(data) {

@@ -10,14 +10,14 @@ use crate::id::FunctionId;
 pub struct CommandRecord<'a> {
     /// The function that issued it.
     pub function: FunctionId,
-    /// Command code.
+    /// The command code.
     pub code: u32,
-    /// Its name, `UNKNOWN` for a code that ISM does not have.
+    /// The command's name; `UNKNOWN` for a code that ISM does not have.
     pub name: &'static str,
-    /// The request as the device took it: header, and as much payload as it announced (at most
-    /// 256 bytes in all). Big-endian.
+    /// The request as the device took it, big-endian: the header, and as much payload as it announced (at
+    /// most 256 bytes in all).
     pub request: &'a [u8],
-    /// Response code; see [`ResponseCode`](crate::ResponseCode).
+    /// The response code; see [`ResponseCode`](crate::ResponseCode).
     pub response_code: u16,
     /// The response, big-endian: 8, 16 or 200 bytes.
     pub response: &'a [u8],
@@ -30,17 +30,17 @@ pub struct MoveRecord {
     pub function: FunctionId,
     /// The function that owns the memory.
     pub owner: FunctionId,
-    /// Token of the DMB.
+    /// Token of the DMB that was written.
     pub token: u64,
-    /// First byte in the DMB.
+    /// Offset of the first byte in the DMB.
     pub offset: u32,
-    /// Bytes written.
+    /// Number of bytes written.
     pub len: usize,
-    /// Element index.
+    /// The element index of the move.
     pub element: u8,
-    /// Whether the store carried the signal flag.
+    /// True if the store carried the signal flag.
     pub signal: bool,
-    /// Whether the owner was signalled: it was asked for, and the owner has an SBA.
+    /// True if the device signalled the owner: the store asked for it, and the owner has an SBA.
     pub signalled: bool,
 }
 
@@ -49,21 +49,21 @@ pub struct MoveRecord {
 pub struct EventRecord {
     /// The function that caused it.
     pub from: FunctionId,
-    /// The function whose queue it is for.
+    /// The function whose queue is to receive it.
     pub to: FunctionId,
-    /// 0 buffer, 1 device, 2 software.
+    /// The type: 0 buffer, 1 device, 2 software.
     pub event_type: u32,
-    /// Code within the type.
+    /// The code within the type.
     pub code: u32,
-    /// Token or GID, by type.
+    /// A token or a GID, depending on the type.
     pub token: u64,
-    /// Free for the sender of a software event.
+    /// Eight bytes that the sender of a software event chooses.
     pub info: u64,
-    /// Whether it reached the queue: the receiver has one, and its memory can be written.
+    /// True if the event reached the queue: the receiver has one, and its memory can be written.
     pub delivered: bool,
 }
 
-/// Told of violations, commands, moves and events, in the order in which they happen.
+/// Receives violations, commands, moves and events, in the order in which they happen.
 pub trait DeviceObserver: Observer {
     /// A command was answered.
     fn command(&mut self, record: &CommandRecord<'_>);

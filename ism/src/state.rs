@@ -10,12 +10,12 @@ use crate::id::FunctionId;
 
 /// Functions, DMBs, and the pairs of functions that share one.
 ///
-/// Functions never leave, so an id that [`State::contains`] stays good.
+/// Functions are never removed, so an id that [`State::contains`] accepts stays valid.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     functions: Vec<Function>,
     pub dmbs: DmbTable,
-    /// Pairs, lower id first, of functions joined by a DMB since either last went away.
+    /// Pairs of functions, lower id first, that have shared a DMB since either last went away.
     relations: BTreeSet<(FunctionId, FunctionId)>,
     pub faults: Faults,
 }
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// Whether there is a function of this id.
+    /// True if a function has this id.
     pub(crate) fn contains(&self, id: FunctionId) -> bool {
         id.0 < self.functions.len()
     }
@@ -58,18 +58,18 @@ impl State {
         at.map(FunctionId)
     }
 
-    /// Names of all functions.
+    /// The names of all functions.
     pub(crate) fn names(&self) -> Vec<String> {
         let names = self.functions.iter().map(|f| f.config.name.clone());
         names.collect()
     }
 
-    /// Name of a function, for messages.
+    /// Returns the name of a function, for messages.
     pub(crate) fn name(&self, id: FunctionId) -> &str {
         &self[id].config.name
     }
 
-    /// The addresses of everything that is registered: DMBs, SBAs, event queues.
+    /// The addresses of all registered memory: DMBs, SBAs, event queues.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = u64> {
         let queues = self.functions.iter().flat_map(|function| {
             let registered = &function.registered;
@@ -79,7 +79,7 @@ impl State {
         dmbs.chain(queues.flatten())
     }
 
-    /// The function as reports show it.
+    /// Returns the state of a function as reports show it.
     pub(crate) fn info(&self, id: FunctionId) -> FunctionInfo {
         let function = &self[id];
         let gid = function.config.gid;
@@ -99,16 +99,16 @@ impl State {
         }
     }
 
-    /// Enters a DMB, and notes that owner and writer have to do with each other. Returns its
-    /// token; `None` if all are in use.
+    /// Adds a DMB, and records that its owner and its writer are related. Returns its token; `None` if all
+    /// tokens are in use.
     pub(crate) fn enter(&mut self, dmb: Dmb) -> Option<u64> {
         let token = self.dmbs.insert(dmb)?;
         self.relations.extend(self.between(&dmb));
         Some(token)
     }
 
-    /// Forgets a DMB and what functions did to it; owner and writer part if it was the last
-    /// between them.
+    /// Removes a DMB and the record of moves into it. If it was the last DMB between owner and writer, their
+    /// relation ends.
     pub(crate) fn leave(&mut self, token: u64) {
         let Some(gone) = self.dmbs.remove(token) else {
             return;
@@ -124,8 +124,8 @@ impl State {
         }
     }
 
-    /// Puts a function back to the state after power-on, without its DMBs. Peers stay related
-    /// until they are told: [`Self::part`].
+    /// Puts a function back to the state after power-on, without its DMBs. Its relations stay until its peers
+    /// are informed: [`Self::part`].
     pub(crate) fn reset(&mut self, id: FunctionId) {
         for token in self.dmbs.remove_owned(id) {
             self.forget(token);
@@ -133,7 +133,7 @@ impl State {
         self[id].reset();
     }
 
-    /// Ends every relation of a function; returns its former peers.
+    /// Ends every relation of a function. Returns its former peers.
     pub(crate) fn part(&mut self, id: FunctionId) -> Vec<FunctionId> {
         let mut peers = Vec::new();
         self.relations.retain(|&(a, b)| {
@@ -153,7 +153,7 @@ impl State {
         }
     }
 
-    /// Owner and writer of a DMB, if they are two functions of the fabric; lower id first.
+    /// Returns owner and writer of a DMB, lower id first, if they are two functions of the fabric.
     fn between(&self, dmb: &Dmb) -> Option<(FunctionId, FunctionId)> {
         let (owner, writer) = (dmb.owner, self.by_gid(dmb.rgid)?);
         (owner != writer).then(|| (owner.min(writer), owner.max(writer)))

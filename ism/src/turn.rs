@@ -10,23 +10,23 @@ use crate::id::FunctionId;
 use crate::record::DeviceObserver;
 use crate::state::State;
 
-/// One access, reset or departure of one function: the state that it may change, its
-/// surroundings, and who is told.
+/// One access, reset or departure of one function: the state that it may change, its surroundings, and its
+/// observer.
 pub(crate) struct Turn<'a> {
     pub state: &'a mut State,
-    /// The function whose turn it is. The state contains it.
+    /// The function that has the turn. The state contains it.
     pub id: FunctionId,
     pub host: &'a mut dyn Host,
     pub observer: &'a mut dyn DeviceObserver,
 }
 
 impl Turn<'_> {
-    /// The function whose turn it is.
+    /// Returns the function that has the turn.
     pub(crate) fn own(&mut self) -> &mut Function {
         &mut self.state[self.id]
     }
 
-    /// The fault that takes this chance, if there is one. The observer is told.
+    /// Returns the fault that takes this chance, if there is one. Informs the observer.
     pub(crate) fn fault(&mut self, chance: &Chance<'_>) -> Option<Action> {
         let observer = &mut *self.observer;
         self.state
@@ -34,8 +34,8 @@ impl Turn<'_> {
             .draw(chance, |record| observer.fault(record))
     }
 
-    /// Raises the interrupt of `to` if `interrupt` says so, and tells the observer; or leaves both
-    /// to the host, if not everything that was written has arrived.
+    /// Raises the interrupt of `to` if `interrupt` is true, and informs the observer. If not all writes have
+    /// arrived, it leaves both to the host.
     pub(crate) fn delivered(&mut self, to: FunctionId, interrupt: bool, record: DeliveryRecord) {
         let mut times = u32::from(interrupt);
         if interrupt && !self.state.faults.is_empty() {
@@ -43,11 +43,11 @@ impl Turn<'_> {
         }
         let vector = (times > 0).then_some(VECTOR);
         if self.host.defer(&Delivery { to, vector, record }) {
-            // The host raises one, and the others soon after it.
+            // The host raises one of them; the rest follow soon.
             self.interrupt_later(to, times.saturating_sub(1), 1, 0);
             return;
         }
-        // An event is in its queue before its interrupt is raised; a move is done with it.
+        // An event enters its queue before its interrupt; a move is complete after its interrupt.
         if let DeliveryRecord::Event(record) = &record {
             self.observer.event(record);
         }
@@ -59,7 +59,7 @@ impl Turn<'_> {
         }
     }
 
-    /// The number of times that an interrupt which is due is raised now.
+    /// Returns how many times a due interrupt is raised now.
     fn interrupts(&mut self, to: FunctionId) -> u32 {
         let chance = Chance::at(Site::Interrupt, to, Some(self.id));
         match self.fault(&chance) {
@@ -73,7 +73,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Has the host raise interrupts after `ms` milliseconds, and `interval_ms` between two.
+    /// Makes the host raise interrupts after `ms` milliseconds, with `interval_ms` between two.
     pub(crate) fn interrupt_later(
         &mut self,
         to: FunctionId,

@@ -1,15 +1,15 @@
-//! Commands as values.
+//! Commands as typed values.
 
 use super::table::Command;
 use crate::layout::Fields;
 
-/// The memory and the writer that REG_DMB names.
+/// The memory and the permitted writer that REG_DMB names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Buffer {
     pub iova: u64,
     pub len: u32,
     pub index: u32,
-    /// GID of the writer.
+    /// GID of the function that may write into the buffer.
     pub rgid: u64,
 }
 
@@ -35,17 +35,16 @@ pub(crate) enum Call {
 /// The event that SIGNAL_IEQ sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
-    /// GID of the receiver.
+    /// GID of the receiving function.
     pub gid: u64,
-    /// Whether the receiver is interrupted now.
+    /// True if the event interrupts the receiver at once.
     pub trigger: bool,
     pub code: u32,
     pub info: u64,
 }
 
 impl Call {
-    /// Reads the operands of a whole request, header included (Linux 6.12
-    /// `drivers/s390/net/ism.h`).
+    /// Reads the operands of a complete request, header included (Linux 6.12 `drivers/s390/net/ism.h`).
     pub(crate) fn parse(command: Command, request: Fields<'_>) -> Self {
         let (u32, u64) = (|at| request.u32(at), |at| request.u64(at));
         match command {
@@ -64,7 +63,7 @@ impl Call {
                 gid: u64(8),
                 vlan: (u32(16) != 0).then(|| u32(20)),
             },
-            // The VLAN at 24 and 28 is not looked at: SMC fills in the id and leaves it invalid.
+            // The VLAN at 24 and 28 is ignored: SMC fills in the id and marks it invalid.
             Command::RegDmb => Call::RegDmb(Buffer {
                 iova: u64(8),
                 len: u32(16),

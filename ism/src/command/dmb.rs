@@ -1,4 +1,4 @@
-//! REG_DMB and UNREG_DMB.
+//! The commands REG_DMB and UNREG_DMB.
 
 use super::call::Buffer;
 use super::response::{Outcome, Payload, ResponseCode};
@@ -6,7 +6,8 @@ use crate::dmb::Dmb;
 use crate::layout::SBA_INDEXES;
 use crate::turn::Turn;
 
-/// REG_DMB. The response carries the token. Memory that crosses a MiB is taken; the rule tells.
+/// Carries out REG_DMB. The response carries the token. The command also accepts memory that crosses a MiB
+/// boundary: only the rule `bad-dmb-memory` reports that.
 pub(crate) fn register(turn: &mut Turn<'_>, buffer: Buffer) -> Outcome {
     let Buffer {
         iova,
@@ -36,8 +37,8 @@ pub(crate) fn register(turn: &mut Turn<'_>, buffer: Buffer) -> Outcome {
     Ok(Payload::default().u64(token))
 }
 
-/// UNREG_DMB. An unknown token succeeds: to a driver any failure means that the memory is still
-/// in use, and it would keep it for ever.
+/// Carries out UNREG_DMB. An unknown token succeeds: a driver takes any failure to mean that the memory is
+/// still in use, and would keep the memory for ever.
 pub(crate) fn unregister(turn: &mut Turn<'_>, token: u64) -> Outcome {
     let dmb = turn.state.dmbs.get(token);
     if dmb.is_some_and(|dmb| dmb.owner != turn.id) {

@@ -14,7 +14,7 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     let function = &state[turn.id];
     let mut judgement = Judgement::new(&function.config.rules, turn.observer, store);
     order::store(&function.window, store, &mut judgement);
-    // The window changes only when nothing refuses the store.
+    // The window changes only if nothing refuses the store.
     let request = function.window.with(store.offset, store.data);
     let parsed = request.is_complete().then(|| request.parse());
     if let Some(parsed) = &parsed {
@@ -48,7 +48,7 @@ fn run(turn: &mut Turn<'_>, call: Call) -> Outcome {
         Call::UnregSba => queues::unregister_sba(turn),
         Call::RegIeq { iova, len } => queues::register_ieq(turn, iova, len),
         Call::UnregIeq => {
-            // Succeeds without one, too: drivers keep the page if a teardown fails.
+            // UNREG_IEQ succeeds without an event queue too: a driver keeps the page if a teardown fails.
             turn.own().registered.ieq = None;
             done
         }

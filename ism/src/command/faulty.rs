@@ -1,4 +1,4 @@
-//! Commands at which a fault is injected.
+//! Commands into which a fault is injected.
 
 use zpci_region::judgement::Refusal;
 
@@ -17,7 +17,7 @@ use crate::record::CommandRecord;
 use crate::state::State;
 use crate::turn::Turn;
 
-/// The facts about a command that a fault can match.
+/// Describes a command by the facts that a fault can match.
 pub(super) fn chance(
     state: &State,
     id: FunctionId,
@@ -46,7 +46,7 @@ pub(super) fn chance(
     chance
 }
 
-/// Carries out a command with a fault. `run` is the command itself.
+/// Carries out a command with a fault. `run` carries out the command itself.
 pub(super) fn store(
     turn: &mut Turn<'_>,
     request: &Request,
@@ -107,14 +107,14 @@ pub(super) fn store(
     Ok(())
 }
 
-/// The code and the bytes of a response.
+/// Splits an outcome into the code and the bytes of the response.
 fn response(command: u32, outcome: Outcome) -> (u16, Vec<u8>) {
     let code = outcome.as_ref().err().copied();
     let code = code.unwrap_or(ResponseCode::Success).value();
     (code, image(command, outcome))
 }
 
-/// Gives the response and tells the observer.
+/// Stores the response in the window and informs the observer.
 pub(super) fn answer(turn: &mut Turn<'_>, request: &Request, code: u16, image: &[u8]) {
     let function = turn.own();
     let starved = code == ResponseCode::MissingPayload.value();

@@ -4,12 +4,12 @@ use super::response::Payload;
 use crate::layout::{DMB_MAX_LEN, IEQ_LEN, VLAN_MAX};
 use crate::turn::Turn;
 
-/// Version that QUERY_INFO reports. Drivers only log it; no source says what hardware reports.
+/// The version that QUERY_INFO reports. Drivers only log it; no source says what hardware reports.
 const VERSION: u32 = 1;
-/// State that QUERY_INFO reports: operational. As with the version, only logged.
+/// The state that QUERY_INFO reports: operational. Drivers only log it, like the version.
 const OPERATIONAL: u64 = 1;
 
-/// QUERY_INFO: 192 bytes behind the header, see `ism_qi` in the driver.
+/// Builds the answer to QUERY_INFO: the 192 bytes after the header (`ism_qi` in the driver).
 pub(crate) fn query(turn: &Turn<'_>) -> Payload {
     let info = turn.state.info(turn.id);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

@@ -9,7 +9,7 @@ use crate::id::FunctionId;
 use crate::layout::{DMB_BOUNDARY, IEQ_LEN, SBA_INDEXES, SBA_LEN};
 use crate::state::State;
 
-/// Judges a command of function `id`.
+/// Judges a command of the function `id` by all rules about operands.
 pub(crate) fn call(state: &State, id: FunctionId, call: Call, judgement: &mut Judgement<'_>) {
     match call {
         Call::RegSba { iova } => {
@@ -30,7 +30,7 @@ pub(crate) fn call(state: &State, id: FunctionId, call: Call, judgement: &mut Ju
     }
 }
 
-/// Judges the address of memory to be registered: command, iova and bytes.
+/// Judges memory that a command registers: name of the command, first address, number of bytes.
 fn address(
     state: &State,
     id: FunctionId,

@@ -1,9 +1,9 @@
 //! Commands: the window in BAR 2, the table of commands, and one file per family.
 //!
-//! A store goes through [`doorbell`]: [`window`] gathers the request, [`request`] parses it,
-//! [`order`] judges how it came, [`judge`] what it asks for, and a family carries it out. A
-//! command runs inside the store that completes its header, because drivers load the response
-//! without waiting (Linux 6.12 `ism_cmd`).
+//! A store goes through [`doorbell`]: [`window`] gathers the request, [`request`] parses it, [`order`] judges
+//! the order of its stores, [`judge`] judges its operands, and the module of its family carries it out. A
+//! command runs inside the store that completes its header, because drivers load the response without waiting
+//! (Linux 6.12 `ism_cmd`).
 
 pub(crate) mod call;
 pub(crate) mod doorbell;

@@ -1,8 +1,8 @@
-//! Order of the stores and loads that make up a command.
+//! Rules about the order of the stores and loads that make up a command.
 //!
-//! Two drivers that use the window at once interleave the accesses of two commands. The first
-//! access of the later command then comes while the earlier one is under way, and what it breaks
-//! depends on the phase of the earlier one ([`window`](super::window)):
+//! Two drivers that use the window at once interleave the accesses of two commands. The first access of the
+//! later command then comes while the earlier command is in progress. The phase of the earlier command
+//! ([`window`](super::window)) decides which rule that access breaks:
 //!
 //! | phase | payload | header |
 //! |---|---|---|
@@ -10,10 +10,11 @@
 //! | Answered | `command-overlap` | `command-overlap` |
 //! | HalfRead | `response-half-read` | `response-half-read` |
 //!
-//! While a fault hides the response, the driver cannot do right, so nothing is judged.
+//! While a fault hides the response, the driver cannot act correctly, so the rules judge nothing.
 //!
-//! A header cannot take over a payload without a trace: a command with payload has stored its own
-//! before. So every interleaving breaks a rule, which a test shows for all pairs of commands.
+//! A header cannot take over the payload of another command unnoticed, because a command with payload has
+//! stored its own payload before. So every interleaving breaks a rule. A test shows this for all pairs of
+//! commands.
 
 use zpci_region::access::{Load, Store};
 use zpci_region::{Judgement, Rule};
@@ -25,7 +26,7 @@ use crate::layout::{Fields, HEADER_LEN};
 
 const HEADER: u64 = HEADER_LEN as u64;
 
-/// Judges a store into the window by itself and by what came before it.
+/// Judges a store into the window, by itself and by the accesses before it.
 pub(crate) fn store(window: &Window, store: &Store<'_>, judgement: &mut Judgement<'_>) {
     let (start, len) = (store.offset, store.data.len());
     let end = start.saturating_add(len as u64);
@@ -58,7 +59,7 @@ pub(crate) fn store(window: &Window, store: &Store<'_>, judgement: &mut Judgemen
     }
 }
 
-/// Judges payload that is stored while other payload waits for its header.
+/// Judges a payload that is stored while another payload waits for its header.
 fn payload(request: &Request, start: u64, end: u64, judgement: &mut Judgement<'_>) {
     let (covered, left) = request.payload_covered(start, end);
     match (covered, left) {
@@ -91,7 +92,7 @@ pub(crate) fn header(
         Ok(Whole { extra: 0, .. }) => {}
         Ok(Whole { command, extra, .. }) => judgement.broken(Rule::BadCommandLength, || {
             let (name, payload) = (command.name(), payload(command));
-            format!("{name} with {extra} bytes stored behind its payload: expected {payload} bytes of payload")
+            format!("{name} with {extra} bytes stored after its payload: expected {payload} bytes of payload")
         }),
         Err(Fault::Unknown) => judgement.broken(Rule::UnknownCommand, || unknown(request)),
         Err(Fault::Length(command)) => judgement.broken(Rule::BadCommandLength, || {
@@ -111,8 +112,8 @@ pub(crate) fn header(
     }
 }
 
-/// The detail for an unknown code. A client of the other byte order reverses each doubleword, so
-/// the detail names the command that the reversed header has.
+/// Describes an unknown command code. A client of the other byte order reverses each doubleword, so the text
+/// also names the command that the reversed header has.
 fn unknown(request: &Request) -> String {
     let code = request.command();
     let mut reversed = request.header();
@@ -120,7 +121,7 @@ fn unknown(request: &Request) -> String {
     let fields = Fields(&reversed);
     match Command::from_code(fields.u32(0)) {
         Some(command) if usize::from(fields.u16(6)) == command.request_len() => format!(
-            "command {code:#x} is not known; with its 8 bytes reversed the header is {}: expected bytes in the order of guest memory",
+            "command {code:#x} is not known; with its 8 bytes reversed the header is {}: expected the bytes in the order of guest memory",
             command.name()
         ),
         _ => format!("command {code:#x} is not known: expected one of the fourteen"),
@@ -132,7 +133,7 @@ pub(crate) fn load(window: &Window, load: &Load, judgement: &mut Judgement<'_>) 
     let (start, len) = (load.offset, load.len);
     if !window.ran() || !window.request().is_empty() {
         let why = if window.ran() {
-            "a new request was begun and its header is not stored"
+            "the guest has begun a new request and has not stored its header"
         } else {
             "no command ran"
         };

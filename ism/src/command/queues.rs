@@ -1,4 +1,4 @@
-//! REG_SBA, UNREG_SBA and REG_IEQ: the page of summary bits, and the event queue.
+//! The commands REG_SBA, UNREG_SBA and REG_IEQ, for the page of summary bits and the event queue.
 
 use zpci_region::access::PAGE;
 
@@ -8,7 +8,7 @@ use crate::function::EventQueue;
 use crate::layout::{IEQ_LEN, SBA_LEN};
 use crate::turn::Turn;
 
-/// REG_SBA.
+/// Carries out REG_SBA.
 pub(crate) fn register_sba(turn: &mut Turn<'_>, iova: u64) -> Outcome {
     let registered = &mut turn.state[turn.id].registered;
     if registered.sba.is_some() {
@@ -24,8 +24,8 @@ pub(crate) fn register_sba(turn: &mut Turn<'_>, iova: u64) -> Outcome {
     Ok(Payload::default())
 }
 
-/// UNREG_SBA. Succeeds without one, too: drivers keep the page if a teardown fails. Without
-/// summary bits the function cannot be signalled any more, so its peers are told.
+/// Carries out UNREG_SBA. The command succeeds without an SBA too: a driver keeps the page if a teardown
+/// fails. Without summary bits nobody can signal the function any more, so its peers get an event.
 pub(crate) fn unregister_sba(turn: &mut Turn<'_>) -> Outcome {
     if turn.own().registered.sba.take().is_some() {
         tell_peers(turn);
@@ -33,8 +33,7 @@ pub(crate) fn unregister_sba(turn: &mut Turn<'_>) -> Outcome {
     Ok(Payload::default())
 }
 
-/// REG_IEQ. The queue must have room for a header and 15 entries: fewer bytes would not hold what
-/// the function writes.
+/// Carries out REG_IEQ. The queue must hold a header and 15 entries; the function writes all of them.
 pub(crate) fn register_ieq(turn: &mut Turn<'_>, iova: u64, len: u64) -> Outcome {
     let registered = &mut turn.state[turn.id].registered;
     if registered.ieq.is_some() {

@@ -1,32 +1,32 @@
-//! The bytes of a request, and the command that they make.
+//! The bytes of a request, and their conversion into a command.
 
 use super::call::Call;
 use super::response::ResponseCode;
 use super::table::Command;
 use crate::layout::{Fields, HEADER_LEN};
 
-/// Bytes of a request that the window keeps; stores behind them are dropped.
+/// Bytes of a request that the window keeps. Stores after them are dropped.
 pub(crate) const REQUEST_LEN: usize = 256;
 
-/// A request that can be run.
+/// A complete request, ready to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Whole {
     pub command: Command,
     pub call: Call,
-    /// Bytes stored behind its payload.
+    /// Bytes stored after the payload.
     pub extra: usize,
 }
 
-/// The reason why a request cannot be run.
+/// The reason why a request cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The code is none of the fourteen.
     Unknown,
-    /// The length is not the command's.
+    /// The header has a length other than the command's.
     Length(Command),
-    /// The end of the payload is missing; so many bytes of it are there.
+    /// The end of the payload is missing; the number is how many bytes of it were stored.
     Short(Command, usize),
-    /// The payload is missing from this offset on, though later bytes are there.
+    /// The payload is missing from this offset on, but later bytes were stored.
     Gap(Command, usize),
 }
 
@@ -40,7 +40,7 @@ impl Fault {
     }
 }
 
-/// The bytes stored since the last doorbell.
+/// The bytes stored since the last command started.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     bytes: [u8; REQUEST_LEN],
@@ -80,17 +80,17 @@ impl Request {
         self.fields().u16(4)
     }
 
-    /// Bytes that the header announces, itself included.
+    /// Number of bytes that the header announces, header included.
     pub(crate) fn len(&self) -> usize {
         usize::from(self.fields().u16(6))
     }
 
-    /// The first 8 bytes.
+    /// The first 8 bytes: command, reserved bytes and length, big-endian.
     pub(crate) fn header(&self) -> [u8; HEADER_LEN] {
         self.fields().u64(0).to_be_bytes()
     }
 
-    /// Header and announced payload, at most [`REQUEST_LEN`] bytes.
+    /// The header and the announced payload, at most [`REQUEST_LEN`] bytes.
     pub(crate) fn announced(&self) -> &[u8] {
         let len = self.len().clamp(HEADER_LEN, REQUEST_LEN);
         self.bytes.get(..len).unwrap_or(&self.bytes)
@@ -101,7 +101,7 @@ impl Request {
         self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
     }
 
-    /// Numbers of stored payload bytes inside and outside of `start..end`.
+    /// Counts the stored payload bytes inside and outside of `start..end`.
     pub(crate) fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
         let stored = (0_u64..).zip(&self.written).skip(HEADER_LEN);
         let stored = stored.filter(|(_, written)| **written);
@@ -114,12 +114,12 @@ impl Request {
         !self.written.contains(&true)
     }
 
-    /// Whether its header is complete: it is to be run.
+    /// True if all bytes of the header were stored, so that the request runs.
     pub(crate) fn is_complete(&self) -> bool {
         self.header_written() == HEADER_LEN
     }
 
-    /// Understands a request whose header is complete.
+    /// Parses a request whose header is complete.
     pub(crate) fn parse(&self) -> Result<Whole, Fault> {
         let command = Command::from_code(self.command()).ok_or(Fault::Unknown)?;
         if self.len() != command.request_len() {

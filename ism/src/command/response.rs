@@ -1,40 +1,40 @@
-//! Responses and their codes.
+//! Responses of commands, and their codes.
 
 use crate::layout::HEADER_LEN;
 
-/// Response codes.
+/// Response codes of commands.
 ///
-/// 0 is success and 0xffff means, to Linux, that no response arrived: its driver plants that value
-/// before it loads. No public source names any other code, so **the rest is this emulator's
-/// choice**; to every known driver any of them is plainly a failure.
+/// 0 is success. 0xffff tells Linux that no response arrived: its driver writes that value before it loads.
+/// No public source names any other code, so **the rest is this emulator's choice**. Every known driver
+/// treats each of them as a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum ResponseCode {
-    /// Done.
+    /// The command succeeded.
     Success = 0,
-    /// No command ran since reset: there is nothing to respond to.
+    /// No command ran since the reset, so there is no response.
     NoCommand = 0x0001,
     /// The code is none of the fourteen.
     UnknownCommand = 0x0002,
-    /// The header's length is not the command's.
+    /// The header has a length other than the command's.
     BadLength = 0x0003,
-    /// Bytes of the payload were not stored before the header.
+    /// The guest stored the header before all bytes of the payload.
     MissingPayload = 0x0004,
-    /// A field has a value that it cannot have.
+    /// A field has an invalid value.
     BadValue = 0x0005,
-    /// There is one already (SBA, event queue).
+    /// The function has an SBA or an event queue already.
     AlreadyRegistered = 0x0006,
-    /// The index in the SBA belongs to another DMB.
+    /// Another DMB has this index in the SBA.
     IndexInUse = 0x0007,
-    /// Memory that is not mapped for the function, or that it cannot write.
+    /// The memory is not mapped for the function, or the function cannot write it.
     MemoryNotReachable = 0x0008,
     /// No function of the fabric has this GID.
     NoSuchFunction = 0x0009,
-    /// The function exists and cannot be talked to: wrong VLAN, or its guest is gone.
+    /// The function exists but cannot be reached: its VLAN differs, or its guest is gone.
     NotReachable = 0x000a,
-    /// The receiver has no event queue, or no SBA to announce the event in.
+    /// The receiver has no event queue, or no SBA to announce the event.
     NoEventQueue = 0x000b,
-    /// No room for another one (DMBs, VLAN ids).
+    /// The function has no room for another DMB or VLAN id.
     NoResources = 0x000c,
     /// The DMB belongs to another function.
     NotOwned = 0x000d,
@@ -43,16 +43,16 @@ pub enum ResponseCode {
 }
 
 impl ResponseCode {
-    /// The number in the response header.
+    /// The number in the response header (u16, big-endian there).
     pub const fn value(self) -> u16 {
         self as u16
     }
 }
 
-/// The bytes behind a successful response's header, or why the command failed.
+/// The bytes after the header of a successful response, or the code of the failure.
 pub(crate) type Outcome = Result<Payload, ResponseCode>;
 
-/// The bytes behind a response's header: 0, 8 or 192, as drivers expect for the command.
+/// The bytes after a response's header: 0, 8 or 192, as drivers expect for the command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Payload(Vec<u8>);
 
@@ -73,13 +73,13 @@ impl Payload {
     }
 }
 
-/// Header and payload as the driver loads them.
+/// Header and payload of a response, as the driver loads them.
 pub(crate) fn image(command: u32, outcome: Outcome) -> Vec<u8> {
     let (code, payload) = match outcome {
         Ok(payload) => (ResponseCode::Success, payload.0),
         Err(code) => (code, Vec::new()),
     };
-    // Payloads are built from a fixed number of fields, 192 bytes at most.
+    // A payload has a fixed number of fields and at most 192 bytes.
     let len = u16::try_from(HEADER_LEN + payload.len()).unwrap_or(u16::MAX);
     let mut image = Vec::with_capacity(usize::from(len));
     image.extend(command.to_be_bytes());
@@ -89,8 +89,8 @@ pub(crate) fn image(command: u32, outcome: Outcome) -> Vec<u8> {
     image
 }
 
-/// As [`image`], with a code of choice. The payload of a command that succeeded stays only behind
-/// the code of success.
+/// Like [`image`], with any response code. The payload of a successful command stays only if the code is the
+/// one of success.
 pub(crate) fn image_with_code(command: u32, code: u16, outcome: Outcome) -> Vec<u8> {
     let outcome = outcome
         .ok()

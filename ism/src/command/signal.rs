@@ -5,10 +5,10 @@ use super::response::{Outcome, Payload, ResponseCode};
 use crate::event::Event;
 use crate::turn::Turn;
 
-/// SIGNAL_IEQ.
+/// Carries out SIGNAL_IEQ.
 ///
-/// The token of the event is the sender's GID, because the receiver answers to it (Linux 6.12 `smc_ism.c`). Without
-/// the trigger the event waits in the queue, its bits set, for the next interrupt.
+/// The token of the event is the sender's GID, because the receiver answers to it (Linux 6.12 `smc_ism.c`).
+/// Without the trigger flag, the event waits in the queue with its bits set, until the next interrupt.
 pub(crate) fn send(turn: &mut Turn<'_>, signal: Signal) -> Outcome {
     let to = turn.state.by_gid(signal.gid);
     let to = to.ok_or(ResponseCode::NoSuchFunction)?;

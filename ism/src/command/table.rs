@@ -14,7 +14,7 @@ macro_rules! commands {
             /// Every command, by ascending code.
             pub const ALL: &'static [Command] = &[$(Command::$command),*];
 
-            /// The command of this code.
+            /// Returns the command with this code, if there is one.
             pub const fn from_code(code: u32) -> Option<Self> {
                 match code {
                     $($code => Some(Command::$command),)*
@@ -22,17 +22,17 @@ macro_rules! commands {
                 }
             }
 
-            /// Its code.
+            /// The command's code in a request header.
             pub const fn code(self) -> u32 {
                 match self { $(Command::$command => $code),* }
             }
 
-            /// Its name in the driver, without prefix.
+            /// The command's name in the driver, without its prefix.
             pub const fn name(self) -> &'static str {
                 match self { $(Command::$command => $name),* }
             }
 
-            /// Bytes of its request, header included.
+            /// Length of the command's request in bytes, header included.
             pub const fn request_len(self) -> usize {
                 match self { $(Command::$command => $request),* }
             }

@@ -1,15 +1,15 @@
-//! ADD_VLAN_ID, DEL_VLAN_ID and QUERY_RGID: members of VLANs, and reachable functions.
+//! The commands ADD_VLAN_ID, DEL_VLAN_ID and QUERY_RGID: VLAN membership and reachable functions.
 //!
-//! No public source says what SET_VLAN does on hardware, and no driver calls it. Here it
-//! demands a VLAN: QUERY_RGID then finds no function reachable outside of one. RESET_VLAN ends the
-//! demand. The memberships stay.
+//! No public source says what SET_VLAN does on hardware, and no driver calls it. In this emulator, a function
+//! that has called SET_VLAN reaches other functions only inside a VLAN, as QUERY_RGID reports. RESET_VLAN
+//! ends that. The memberships stay.
 
 use super::response::{Outcome, Payload, ResponseCode};
 use crate::function::Function;
 use crate::layout::{VLAN_MAX, VLAN_V2};
 use crate::turn::Turn;
 
-/// A VLAN id: 12 bits, or 0x1fff by which drivers ask for SMC-D v2.
+/// Checks a VLAN id: 12 bits, or 0x1fff, with which drivers ask for SMC-D v2.
 fn vlan_id(id: u64) -> Result<u16, ResponseCode> {
     u16::try_from(id)
         .ok()
@@ -17,7 +17,7 @@ fn vlan_id(id: u64) -> Result<u16, ResponseCode> {
         .ok_or(ResponseCode::BadValue)
 }
 
-/// ADD_VLAN_ID. A member may join again (Linux 7.2 never leaves 0x1fff).
+/// Carries out ADD_VLAN_ID. A member may join again (Linux 7.2 never leaves 0x1fff).
 pub(crate) fn add(turn: &mut Turn<'_>, id: u64) -> Outcome {
     let id = vlan_id(id)?;
     let vlans = &mut turn.own().registered.vlans;
@@ -28,7 +28,7 @@ pub(crate) fn add(turn: &mut Turn<'_>, id: u64) -> Outcome {
     Ok(Payload::default())
 }
 
-/// DEL_VLAN_ID.
+/// Carries out DEL_VLAN_ID.
 pub(crate) fn delete(turn: &mut Turn<'_>, id: u64) -> Outcome {
     let id = vlan_id(id)?;
     match turn.own().registered.vlans.remove(&id) {
@@ -37,11 +37,11 @@ pub(crate) fn delete(turn: &mut Turn<'_>, id: u64) -> Outcome {
     }
 }
 
-/// QUERY_RGID: can this function talk to the one with this GID?
+/// Carries out QUERY_RGID: can this function reach the one with this GID?
 ///
-/// A function is reachable when it is on the fabric and its guest is not gone. With a VLAN, both
-/// have to be members of it, 0x1fff included: that is how SMC-D v2 asks, and both drivers have
-/// joined it by then. Without one, neither may have been told to talk in VLANs only.
+/// A function is reachable if it is on the fabric and its guest is there. If the request names a VLAN, both
+/// functions must be members of it, 0x1fff included: SMC-D v2 asks for that one, and both drivers have joined
+/// it by then. If the request names none, SET_VLAN must be active on neither function.
 pub(crate) fn query_rgid(turn: &Turn<'_>, gid: u64, vlan: Option<u32>) -> Outcome {
     let peer = turn.state.by_gid(gid);
     let peer = &turn.state[peer.ok_or(ResponseCode::NoSuchFunction)?];

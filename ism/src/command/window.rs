@@ -1,10 +1,10 @@
-//! The command window in BAR 2: request bytes coming in, response bytes going out.
+//! The command window in BAR 2: request bytes come in, response bytes go out.
 //!
-//! Requests and responses share offsets but not memory: stores fill the request, loads read the
-//! last response. A request may come in any pieces. It starts when the last of its 8 header bytes
-//! arrives, and nothing of it is left for the next one.
+//! Requests and responses share offsets but not memory: stores fill the request, loads read the last
+//! response. A request may come in any pieces. It starts when the last of its 8 header bytes arrives. The
+//! next request starts empty.
 //!
-//! The life of a command, as one driver at a time leads it (Linux 6.12 `ism_cmd`):
+//! The phases of a command, if one driver at a time uses the window (Linux 6.12 `ism_cmd`):
 //!
 //! ```text
 //!             store of payload                 store that completes the header
@@ -17,8 +17,8 @@
 //!    (a response that is only a header is read whole at once)
 //! ```
 //!
-//! Any other access breaks a rule ([`order`](super::order)) and is carried out all the same: a
-//! store leads to Gathering or Answered from everywhere, and a load never loses anything.
+//! Any other access breaks a rule ([`order`](super::order)), but the window carries it out: a store leads to
+//! Gathering or Answered from every phase, and a load never loses anything.
 
 use super::request::Request;
 use super::response::{ResponseCode, image};
@@ -26,23 +26,23 @@ use super::response::{ResponseCode, image};
 /// The phase of the current command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The last response was read whole, or nothing ran since reset.
+    /// The driver read the whole last response, or no command ran since the reset.
     Idle,
-    /// Bytes of a request are there; its header is not complete.
+    /// The driver has stored bytes of a request, but not its whole header.
     Gathering,
-    /// The command ran, and the header of its response was not loaded.
+    /// The command ran, and the driver has not loaded the header of its response.
     Answered {
-        /// It ran without all of its payload.
+        /// True if the command ran without all of its payload.
         starved: bool,
     },
-    /// The header of the response was loaded, and so many bytes without a gap in all.
+    /// The driver loaded the header of the response and the bytes after it without a gap, but not all.
     HalfRead {
-        /// Bytes from the start of the response.
+        /// Number of bytes loaded, from the start of the response.
         loaded: usize,
     },
     /// The command ran, and a fault hides its response.
     Hidden {
-        /// Loads of the header until it comes; `None` is never.
+        /// Number of loads of the header until the response appears; `None` hides it for ever.
         loads: Option<u32>,
     },
 }
@@ -52,9 +52,9 @@ pub(crate) enum Phase {
 pub(crate) struct Window {
     request: Request,
     response: Vec<u8>,
-    /// The response while a fault hides it.
+    /// The real response, while a fault hides it.
     hidden: Vec<u8>,
-    /// A command ran since reset.
+    /// True if a command ran since the reset.
     ran: bool,
     phase: Phase,
 }
@@ -72,20 +72,20 @@ impl Default for Window {
 }
 
 impl Window {
-    /// The request as it would be with these bytes stored.
+    /// Returns a copy of the request with these bytes stored.
     pub(crate) fn with(&self, offset: u64, data: &[u8]) -> Request {
         let mut request = self.request.clone();
         request.put(offset, data);
         request
     }
 
-    /// The request as it is.
+    /// The request in its present state.
     pub(crate) fn request(&self) -> &Request {
         &self.request
     }
 
-    /// Keeps a request that bytes were stored into. Of a complete one nothing is kept: it runs
-    /// now, and [`Self::answer`] follows.
+    /// Keeps a request after a store. A complete request is not kept: it runs now, and [`Self::answer`]
+    /// follows.
     pub(crate) fn keep(&mut self, request: &Request) {
         self.phase = Phase::Gathering;
         self.request = match request.is_complete() {
@@ -94,7 +94,7 @@ impl Window {
         };
     }
 
-    /// Takes stored bytes, with nothing to refuse them. Returns the request if it is complete now.
+    /// Stores bytes without any check. Returns the request if it is complete now.
     #[cfg(test)]
     pub(crate) fn store(&mut self, offset: u64, data: &[u8]) -> Option<Request> {
         let request = self.with(offset, data);
@@ -102,26 +102,26 @@ impl Window {
         request.is_complete().then_some(request)
     }
 
-    /// Takes the response to the request that ran last.
+    /// Sets the response of the request that ran last.
     pub(crate) fn answer(&mut self, response: Vec<u8>, starved: bool) {
         self.response = response;
         self.ran = true;
         self.phase = Phase::Answered { starved };
     }
 
-    /// The request ran without an answer: the response before it is there as if it were the new one.
+    /// Handles a request that ran without an answer: the previous response stays in place of a new one.
     pub(crate) fn keep_answer(&mut self) {
         self.ran = true;
         self.phase = Phase::Answered { starved: false };
     }
 
-    /// Hides the response behind other bytes, until its header has been loaded so often.
+    /// Hides the response behind other bytes until its header has been loaded `loads` times.
     pub(crate) fn hide(&mut self, blank: Vec<u8>, loads: Option<u32>) {
         self.hidden = std::mem::replace(&mut self.response, blank);
         self.phase = Phase::Hidden { loads };
     }
 
-    /// Reads the response; behind its end there are zeros.
+    /// Reads the response; the bytes after its end are zero.
     pub(crate) fn read(&self, offset: u64, out: &mut [u8]) {
         let rest = usize::try_from(offset)
             .ok()
@@ -133,7 +133,7 @@ impl Window {
         }
     }
 
-    /// Notes that a load was carried out.
+    /// Records a load that was carried out.
     pub(crate) fn loaded(&mut self, offset: u64, len: usize) {
         let before = match self.phase {
             Phase::Answered { .. } => 0,
@@ -180,12 +180,12 @@ impl Window {
         self.response.len()
     }
 
-    /// Whether a command ran since reset.
+    /// True if a command ran since the reset.
     pub(crate) fn ran(&self) -> bool {
         self.ran
     }
 
-    /// Whether the header of a response was not loaded yet.
+    /// True if the header of the last response was not loaded yet.
     pub(crate) fn unread(&self) -> bool {
         matches!(self.phase, Phase::Answered { .. } | Phase::Hidden { .. })
     }

@@ -1,4 +1,4 @@
-//! Moves at which a fault is injected, and moves that come late.
+//! Moves into which a fault is injected, and delayed moves.
 
 use zpci_region::access::Failure;
 use zpci_region::judgement::Refusal;
@@ -22,7 +22,7 @@ pub(super) fn carry_out(
         Access::Lost => return Ok(()),
         Access::Fails => return Err(whole::failed()),
     }
-    // The owner may just have lost its DMBs.
+    // The fault may have just removed the owner's DMBs.
     if turn.state.dmbs.get(moved.address.token).is_none() {
         return Ok(());
     }
@@ -86,7 +86,7 @@ fn later(turn: &mut Turn<'_>, moved: &Moved<'_>, ms: u32, signal: bool) {
     turn.host.order(Order::Later(ms, Later(due)));
 }
 
-/// Carries out what is left of a move. Nothing comes of it if its DMB is gone.
+/// Carries out the delayed part of a move. It does nothing if the DMB is gone.
 pub(crate) fn late(turn: &mut Turn<'_>, address: DataAddress, data: &[u8], signal: bool) {
     let Some(dmb) = turn.state.dmbs.get(address.token).copied() else {
         return;
@@ -98,7 +98,7 @@ pub(crate) fn late(turn: &mut Turn<'_>, address: DataAddress, data: &[u8], signa
         sba,
         data,
     };
-    // Nobody waits for an answer any more.
+    // Nobody waits for the result any more.
     let _ = moved.carry_out(turn);
 }
 

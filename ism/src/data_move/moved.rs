@@ -1,4 +1,4 @@
-//! A move that nothing refuses, and how it reaches the owner's memory.
+//! Carries out a move that no rule refuses, in the memory of the DMB's owner.
 
 use zpci_region::access::Failure;
 use zpci_region::judgement::Refusal;
@@ -12,12 +12,12 @@ use crate::layout::{DataAddress, SBA_SUMMARY, dmb_bit, dmb_mask, element_bit};
 use crate::record::MoveRecord;
 use crate::turn::Turn;
 
-/// A move that nothing refuses.
+/// A move that no rule refuses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moved<'a> {
     pub dmb: Dmb,
     pub address: DataAddress,
-    /// The owner's SBA, if it is to be signalled.
+    /// Address of the owner's SBA, if the move signals the owner.
     pub sba: Option<u64>,
     pub data: &'a [u8],
 }
@@ -27,14 +27,14 @@ pub(super) struct Moved<'a> {
 pub(super) struct Bits {
     /// SBA index of the element mask, if a bit of it is set.
     pub mask: Option<u32>,
-    /// SBA index of the DMB bit.
+    /// SBA index of the DMB bit, if it is set.
     pub dmb: Option<u32>,
-    /// Whether the summary bit is set.
+    /// True if the summary bit is set.
     pub summary: bool,
 }
 
 impl Bits {
-    /// All bits, for the DMB with this index.
+    /// Selects all bits for the DMB with this index.
     pub(super) fn all(index: u32) -> Self {
         Self {
             mask: Some(index),
@@ -45,7 +45,7 @@ impl Bits {
 }
 
 impl Moved<'_> {
-    /// The move as a fault sees it.
+    /// Describes the move by the facts that a fault can match.
     pub(super) fn chance(&self, writer: FunctionId) -> Chance<'static> {
         Chance {
             token: Some(self.address.token),
@@ -55,12 +55,12 @@ impl Moved<'_> {
         }
     }
 
-    /// Writes data and bits, whole or not at all, and signals.
+    /// Writes data and bits, all of them or none, and signals the owner.
     pub(super) fn carry_out(&self, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         self.write(turn, self.data, Bits::all(self.dmb.index))
     }
 
-    /// As [`Self::carry_out`], with other data and bits.
+    /// Like [`Self::carry_out`], with other data and other bits.
     pub(super) fn write(
         &self,
         turn: &mut Turn<'_>,
@@ -76,7 +76,7 @@ impl Moved<'_> {
         Ok(())
     }
 
-    /// The record of the move, of which `len` bytes arrive.
+    /// Builds the record of the move, of which `len` bytes arrive.
     fn record(&self, function: FunctionId, len: usize) -> MoveRecord {
         let address = self.address;
         MoveRecord {
@@ -97,7 +97,7 @@ impl Moved<'_> {
     }
 }
 
-/// Writes data and bits; checks first that all of them can be written.
+/// Writes data and bits, after a check that all of them can be written.
 fn write(
     host: &mut dyn Host,
     moved: &Moved<'_>,
@@ -108,11 +108,11 @@ fn write(
         dmb, address, sba, ..
     } = moved;
     let owner = dmb.owner;
-    // Inside the DMB, whose end does not overflow.
+    // The range lies inside the DMB, so the addition does not overflow.
     let target = dmb.iova.wrapping_add(u64::from(address.offset));
     host.check_writable(owner, target, data.len())?;
     if let Some(sba) = *sba {
-        // The SBA is one aligned page: what can be written of it can be written in whole.
+        // The SBA is one aligned page: if one byte can be written, all can.
         host.check_bits(owner, sba, 1)?;
     }
     host.write(owner, target, data)?;

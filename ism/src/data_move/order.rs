@@ -1,16 +1,16 @@
-//! Order of data moves.
+//! Rules about the order of data moves.
 //!
-//! Moves are not delimited, so order is judged by neighbourhood. Per writer and token, a store is
-//! compared with the one right before it:
+//! Nothing marks the start of a move, so the rules compare neighbouring stores. For each writer and token,
+//! they compare a store with the one right before it:
 //!
-//! - `data-after-signal`: the store before, or the last of a row of these violations, carried the
-//!   signal flag, and this one adjoins the bytes so signalled, above or below. Exempt is a store
-//!   without the flag at offset 32 after `0..32` was signalled: SMC-D's message area ends there
-//!   and its data begins (Linux 6.12 `net/smc/smc_tx.c`).
-//! - `descending-pieces`: this store ends where the one before started, and neither that one was
-//!   a signal nor is this one the signalled message `0..32`.
+//! - `data-after-signal`: the store before, or the last of a row of these violations, carried the signal
+//!   flag, and this store adjoins the signalled bytes, above or below. Exempt is a store without the flag at
+//!   offset 32 after `0..32` was signalled: SMC-D's message area ends there and its data begins (Linux 6.12
+//!   `net/smc/smc_tx.c`).
+//! - `descending-pieces`: this store ends where the one before started, the one before had no signal flag,
+//!   and this store is not the signalled message `0..32`.
 //!
-//! So a 32-byte message at 0 after data at 32, and data anywhere after a message, are no matter.
+//! So a 32-byte message at 0 after data at 32 breaks no rule, nor does data anywhere after a message.
 
 use std::collections::BTreeMap;
 
@@ -41,13 +41,13 @@ impl Piece {
         }
     }
 
-    /// Whether it is the message area, signalled.
+    /// True if the store is a signalled message area.
     pub(crate) fn is_message(&self) -> bool {
         self.signal && self.start == 0 && self.end == MESSAGE_LEN
     }
 }
 
-/// Bytes that were signalled last.
+/// The range of bytes that was signalled last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Signalled {
     start: u64,
@@ -79,14 +79,14 @@ pub(crate) struct MoveOrder {
 }
 
 impl MoveOrder {
-    /// Creates one that has seen no move; `None` if both rules are off.
+    /// Creates the state before any move; `None` if both rules are off.
     pub(crate) fn watching(rules: &RuleSet) -> Option<Self> {
         let mut both = [Rule::DataAfterSignal, Rule::DescendingPieces].into_iter();
         both.any(|rule| rules.severity(rule) != Severity::Off)
             .then(Self::default)
     }
 
-    /// Compares a store with the one before it.
+    /// Compares a store with the previous one.
     pub(crate) fn judge(&self, piece: Piece, judgement: &mut Judgement<'_>) {
         let Some(track) = self.tracks.get(&piece.token) else {
             return;
@@ -130,7 +130,7 @@ impl MoveOrder {
         self.tracks.insert(piece.token, track);
     }
 
-    /// Forgets a DMB that is no more.
+    /// Forgets a DMB that was unregistered.
     pub(crate) fn forget(&mut self, token: u64) {
         self.tracks.remove(&token);
     }

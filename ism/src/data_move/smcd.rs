@@ -1,18 +1,20 @@
-//! Opt-in rules about the bytes that SMC-D puts into a DMB (Linux 6.12 `net/smc/smc_cdc.h`, `smc_cdc.c`, `smc_tx.c`).
+//! Optional rules about the bytes that SMC-D puts into a DMB (Linux 6.12 `net/smc/smc_cdc.h`, `smc_cdc.c`,
+//! `smc_tx.c`).
 //!
-//! A DMB is a 32-byte message area and a ring of the rest. One send is data in the ring without
-//! the signal flag, then the 32-byte CDC message at 0 with it. The message's producer cursor says
-//! how far the ring is filled, its consumer cursor how far the sender has emptied its own.
+//! A DMB consists of a 32-byte message area and a ring. To send, SMC-D stores data in the ring without the
+//! signal flag, and then the 32-byte CDC message at offset 0 with the flag. The message's producer cursor
+//! says how far the sender has filled this ring; its consumer cursor says how far the sender has emptied its
+//! own ring.
 //!
-//! DMBs outlive connections: SMC recycles them and starts again with cursors of zero, and nothing
-//! tells the device. The rules assume a new connection
+//! A DMB outlives its connections: SMC uses it again with cursors that start at zero, and does not inform the
+//! device. The rules assume a new connection
 //!
 //! - after a message with the closed or abort flag: when data is stored at the start of the ring,
 //!   or a cursor of the next message runs backwards;
 //! - without such a message: when the producer cursor is back at zero, or when the consumer cursor
 //!   is zero and the producer cursor counts exactly the bytes stored from the start of the ring.
 //!
-//! So they miss a cursor that runs backwards to just there.
+//! So the rules miss a cursor that runs backwards to exactly such a position.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +32,13 @@ mod ring;
 pub(crate) use connection::{Connection, Other};
 use message::Message;
 
-/// Size of the ring in a DMB, in bytes.
+/// Returns the size of the ring in a DMB, in bytes.
 fn ring(dmb: &Dmb) -> u64 {
     u64::from(dmb.len).saturating_sub(MESSAGE_LEN)
 }
 
 impl Other {
-    /// The DMB of `token`, whose writer has told what `told` has seen of it.
+    /// Describes the DMB of `token`; `told` holds the messages of its writer, if they are watched.
     pub(crate) fn new(dmb: &Dmb, told: Option<&SmcdOrder>, token: u64) -> Self {
         let cursors = |told: &SmcdOrder| {
             let known = told.connections.get(&token);
@@ -49,22 +51,22 @@ impl Other {
     }
 }
 
-/// The connections on which one function sends, by DMB.
+/// The connections on which one function sends, by token of the DMB.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SmcdOrder {
     connections: BTreeMap<u64, Connection>,
 }
 
 impl SmcdOrder {
-    /// With no connection yet; `None` if every rule of the group is off.
+    /// Creates the state before any connection; `None` if every rule of the group is off.
     pub(crate) fn watching(rules: &RuleSet) -> Option<Self> {
         let mut group = CATALOGUE.iter().filter(|info| info.group == Group::Smcd);
         let on = |info: &RuleInfo| rules.severity(info.rule) != Severity::Off;
         group.any(on).then(Self::default)
     }
 
-    /// Judges a store; returns the state to keep if it is carried out. `others` are the DMBs of
-    /// the other direction, asked for only if the store is a message.
+    /// Judges a store. Returns the state to keep if the store is carried out. `others` lists the DMBs of the
+    /// other direction; it is called only if the store is a message.
     pub(crate) fn judge(
         &self,
         dmb: &Dmb,
@@ -96,7 +98,7 @@ impl SmcdOrder {
         self.connections.insert(token, connection);
     }
 
-    /// Forgets a DMB that is no more.
+    /// Forgets a DMB that was unregistered.
     pub(crate) fn forget(&mut self, token: u64) {
         self.connections.remove(&token);
     }

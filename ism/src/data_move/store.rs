@@ -1,8 +1,8 @@
 //! Data moves: a store into BAR 0 writes into a DMB, perhaps another guest's, and may signal it.
 //!
-//! A store is carried out whole or not at all, in the order in which the receiver may look: data,
-//! element mask, DMB bit, summary bit, interrupt (Linux 6.12 clears the summary bit first, then
-//! scans DMB bits, then reads the mask).
+//! A store is carried out whole or not at all, in the order in which the receiver may look: data, element
+//! mask, DMB bit, summary bit, interrupt. (Linux 6.12 clears the summary bit first, then scans the DMB bits,
+//! then reads the mask.)
 
 use zpci_region::Rule;
 use zpci_region::access::Store;
@@ -66,7 +66,7 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
         None => moved.carry_out(turn)?,
         Some(action) => faulty::carry_out(turn, &moved, action)?,
     }
-    // What follows is about the client, which made this move whatever became of it.
+    // The state below describes the client, which issued this move whatever its outcome.
     let function = turn.own();
     if let Some(moves) = &mut function.moves {
         moves.note(piece);
@@ -81,7 +81,7 @@ pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusa
     Ok(())
 }
 
-/// The DMBs through which `owner` may answer what `writer` sends it.
+/// Lists the DMBs through which `owner` may answer the messages of `writer`.
 fn others(state: &State, writer: FunctionId, owner: FunctionId) -> Vec<Other> {
     let peer = &state[owner];
     state

@@ -8,7 +8,7 @@ use crate::id::FunctionId;
 use crate::layout::DataAddress;
 use crate::state::State;
 
-/// The DMB of a move to `offset` of the data BAR by function `id`, if it takes all `len` bytes
+/// Finds the DMB of a move of function `id` to `offset` of the data BAR, if the DMB accepts all `len` bytes
 /// from this function.
 pub(crate) fn find(
     state: &State,
@@ -23,7 +23,7 @@ pub(crate) fn find(
         judgement.broken(Rule::UnknownDmb, || {
             format!("store of {len} bytes for the token {token:#x}: there is no such DMB")
         });
-        // The driver ORs element, flag and offset into what it takes for a token.
+        // The driver ORs element, flag and offset into the value that it believes to be a token.
         let made_of =
             |iova: &u64| *iova != 0 && iova >> 32 == offset >> 32 && offset & iova == *iova;
         if let Some(iova) = state.addresses().filter(made_of).max() {

@@ -1,4 +1,4 @@
-//! Every kind of fault.
+//! The actions that a fault can carry out.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,30 +7,30 @@ use super::site::Site;
 
 /// Longest delay, in milliseconds: longer than any client waits.
 pub(crate) const MAX_MS: u32 = 600_000;
-/// Most repetitions.
+/// Largest number of repetitions.
 pub(crate) const MAX_TIMES: u32 = 10_000;
 
-/// Whom a fault hits.
+/// The function that a fault hits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
-    /// The function whose access it is.
+    /// The function that makes the access.
     #[default]
     Function,
-    /// The other one. Without another one, nobody.
+    /// The other function. Nobody, if there is no other function.
     Peer,
 }
 
-/// When a fault that hits a whole function does so.
+/// The moment at which a fault hits a whole function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Moment {
-    /// Before the access is carried out.
+    /// Before the access.
     #[default]
     Before,
-    /// Once it has been carried out.
+    /// After the access.
     After,
 }
 
@@ -38,17 +38,17 @@ pub enum Moment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum MoveErrno {
-    /// 5: the instruction ends with a condition code.
+    /// EIO (5): the instruction ends with a condition code.
     #[default]
     #[serde(rename = "EIO")]
     Eio,
-    /// 14: the memory cannot be reached.
+    /// EFAULT (14): the memory cannot be reached.
     #[serde(rename = "EFAULT")]
     Efault,
-    /// 19: there is no such function.
+    /// ENODEV (19): the function does not exist.
     #[serde(rename = "ENODEV")]
     Enodev,
-    /// 22: the request makes no sense.
+    /// EINVAL (22): the request is invalid.
     #[serde(rename = "EINVAL")]
     Einval,
 }
@@ -61,22 +61,22 @@ const fn thousand() -> u32 {
     1000
 }
 
-/// GID disabled, the code with which a function leaves.
+/// The code "GID disabled", with which a function leaves.
 const fn gid_disabled() -> u32 {
     7
 }
 
-/// A violation that this kind of fault may cause.
+/// The violations that a kind of fault may cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// None: what the client knows and what the device holds still agree.
+    /// No violation: client and device still agree.
     Nothing,
-    /// Of rules about moves, by either function.
+    /// Violations of rules about moves, by either function.
     Moves,
-    /// Of any rule by the function that is hit, and of rules about moves by the other one: device
-    /// and driver no longer agree on what is registered.
+    /// Violations of any rule by the function that is hit, and of rules about moves by the other function:
+    /// device and driver no longer agree on the registrations.
     Anything,
-    /// Of any rule, by any function of the fabric.
+    /// Violations of any rule, by any function of the fabric.
     Everyone,
 }
 
@@ -100,20 +100,20 @@ macro_rules! actions {
         }
 
         impl Action {
-            /// Every name.
+            /// The names of all actions.
             pub const NAMES: &'static [&'static str] = &[$($kind),*];
 
-            /// Its name in profiles, events and reports.
+            /// The action's name in profiles, events and reports.
             pub const fn name(&self) -> &'static str {
                 match self { $(Action::$name { .. } => $kind),* }
             }
 
-            /// The places where it can act.
+            /// The places where the action can occur.
             pub(crate) const fn sites(&self) -> &'static [Site] {
                 match self { $(Action::$name { .. } => $sites),* }
             }
 
-            /// The violations that it may cause.
+            /// The violations that the action may cause.
             pub const fn blame(&self) -> Blame {
                 match self { $(Action::$name { .. } => Blame::$blame),* }
             }
@@ -126,38 +126,38 @@ const MOVE: &[Site] = &[Site::Move];
 const EVENT: &[Site] = &[Site::Event];
 const INTERRUPT: &[Site] = &[Site::Interrupt];
 const MESSAGE: &[Site] = &[Site::Message];
-/// The places where the device acts as a whole. An action of these can be injected at once, too.
+/// The places at which the whole function can be hit. Actions with these places can also be injected at once.
 const ANYWHERE: &[Site] = &[Site::Command, Site::Move, Site::Reset];
 
 actions! {
-    /// The command is answered with this code.
+    /// The response of the command has this code.
     Respond "respond" COMMAND Anything {
         /// The response code, 0 to 0xffff.
         code: u16,
-        /// Whether the command is carried out all the same.
+        /// True if the command is carried out all the same.
         #[serde(default)]
         carried_out: bool,
     }
-    /// The reply to the store that starts the command, and every one behind it, waits.
+    /// The reply to the store that starts the command is delayed, and so is every later reply.
     LateResponse "late-response" COMMAND Nothing {
-        /// Milliseconds.
+        /// Delay in milliseconds.
         ms: u32,
     }
     /// The command is carried out, and its response reads as one repeated byte.
     EmptyResponse "empty-response" COMMAND Anything {
-        /// The response comes after so many loads of its header; without, never.
+        /// Number of loads of the header after which the response appears. Default: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         loads: Option<u32>,
-        /// The byte. Default 0.
+        /// The byte that the response consists of. Default 0.
         #[serde(default)]
         byte: u8,
     }
-    /// The length in the response's header is this one.
+    /// The response's header has this length.
     ResponseLength "response-length" COMMAND Anything {
         /// The length, 0 to 0xffff.
         length: u16,
     }
-    /// The command is neither carried out nor answered: the response before it stays.
+    /// The command is neither carried out nor answered: the previous response stays.
     DropCommand "drop-command" COMMAND Anything {}
     /// The move is refused and has no effect.
     RefuseMove "refuse-move" MOVE Nothing {
@@ -165,62 +165,62 @@ actions! {
         #[serde(default)]
         errno: MoveErrno,
     }
-    /// The move is lost, with its signal.
+    /// The move and its signal are lost.
     LoseMove "lose-move" MOVE Moves {
-        /// Whether the store fails (EIO), too.
+        /// True if the store also fails, with EIO.
         #[serde(default)]
         error: bool,
     }
-    /// The move, with its signal, is carried out later. Moves behind it overtake it.
+    /// The move and its signal are carried out later. Later moves overtake it.
     DelayMove "delay-move" MOVE Moves {
-        /// Milliseconds.
+        /// Delay in milliseconds.
         ms: u32,
     }
-    /// The signal comes first, and the bytes come later.
+    /// The signal comes first, the bytes later.
     LateData "late-data" MOVE Moves {
-        /// Milliseconds. With 0, straight after the interrupt.
+        /// Delay in milliseconds. With 0, the bytes come straight after the interrupt.
         #[serde(default)]
         ms: u32,
     }
-    /// The signal comes, the bytes do not.
+    /// The signal arrives, the bytes do not.
     LoseData "lose-data" MOVE Moves {}
-    /// Only the first bytes arrive; the signal comes.
+    /// Only the first bytes arrive, and then the signal.
     CutData "cut-data" MOVE Moves {
-        /// Bytes that arrive.
+        /// Number of bytes that arrive.
         length: u32,
     }
-    /// The bit in the element mask is not set.
+    /// The device does not set the bit in the element mask.
     LoseMaskBit "lose-mask-bit" MOVE Moves {}
-    /// The bit of the DMB is not set.
+    /// The device does not set the bit of the DMB.
     LoseDmbBit "lose-dmb-bit" MOVE Moves {}
-    /// The summary bit is not set.
+    /// The device does not set the summary bit.
     LoseSummaryBit "lose-summary-bit" MOVE Moves {}
-    /// The bits of another DMB are set: element mask and DMB bit.
+    /// The device sets element mask and DMB bit of another DMB.
     WrongDmbBit "wrong-dmb-bit" MOVE Moves {
-        /// Its SBA index; without, the neighbour's (the last bit of the index inverted).
+        /// SBA index of that DMB. Default: the neighbour's (the last bit of the index inverted).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         index: Option<u32>,
     }
-    /// The signal comes again: bits and interrupt.
+    /// The device repeats the signal: bits and interrupt.
     RepeatSignal "repeat-signal" MOVE Moves {
-        /// So often more.
+        /// Number of repetitions.
         #[serde(default = "one")]
         times: u32,
     }
-    /// The interrupt is not raised.
+    /// The device does not raise the interrupt.
     LoseInterrupt "lose-interrupt" INTERRUPT Nothing {}
-    /// The interrupt is raised again.
+    /// The device raises the interrupt again.
     RepeatInterrupt "repeat-interrupt" INTERRUPT Nothing {
-        /// So often more.
+        /// Number of repetitions.
         #[serde(default = "one")]
         times: u32,
     }
-    /// The interrupt is raised later.
+    /// The device raises the interrupt later.
     DelayInterrupt "delay-interrupt" INTERRUPT Nothing {
-        /// Milliseconds.
+        /// Delay in milliseconds.
         ms: u32,
     }
-    /// The event is lost; its sender does not learn of it.
+    /// The event is lost, and its sender does not learn of it.
     LoseEvent "lose-event" EVENT Moves {}
     /// The queue counts as full: the event is lost, and SIGNAL_IEQ fails with code 0x000c.
     FullQueue "full-queue" EVENT Moves {}
@@ -228,129 +228,129 @@ actions! {
     OverwriteEvent "overwrite-event" EVENT Moves {}
     /// The event has another type or code.
     ChangeEvent "change-event" EVENT Moves {
-        /// The type; the event's own without.
+        /// The type. Default: the event's own.
         #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
         event_type: Option<u32>,
-        /// The code; the event's own without.
+        /// The code. Default: the event's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<u32>,
     }
-    /// An interrupt for which nothing happened.
+    /// The device raises an interrupt for which nothing happened.
     SpuriousInterrupt "spurious-interrupt" ANYWHERE Nothing {
-        /// Who gets it.
+        /// The function that gets it.
         #[serde(default)]
         who: Who,
     }
-    /// Many interrupts for which nothing happened.
+    /// The device raises many interrupts for which nothing happened.
     InterruptStorm "interrupt-storm" ANYWHERE Nothing {
-        /// How many. Default 1000.
+        /// Number of interrupts. Default 1000.
         #[serde(default = "thousand")]
         times: u32,
-        /// Milliseconds between two. With 0, all at once.
+        /// Milliseconds between two interrupts. With 0, all come at once.
         #[serde(default)]
         interval_ms: u32,
-        /// Who gets them.
+        /// The function that gets them.
         #[serde(default)]
         who: Who,
     }
-    /// GID events, one interrupt for all of them.
+    /// The device sends GID events, with one interrupt for all of them.
     GidEvent "gid-event" ANYWHERE Moves {
-        /// The GID; without, that of the other function.
+        /// The GID. Default: that of the other function.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gid: Option<Hex64>,
-        /// The code. Default 7, the GID is disabled.
+        /// The code. Default 7: the GID is disabled.
         #[serde(default = "gid_disabled")]
         code: u32,
-        /// How many.
+        /// Number of events.
         #[serde(default = "one")]
         times: u32,
-        /// Who gets them.
+        /// The function that gets them.
         #[serde(default)]
         who: Who,
     }
-    /// Events of any type, one interrupt for all of them. Of 15 unread ones a driver sees none, and
-    /// more overwrite the oldest.
+    /// The device sends events of any type, with one interrupt for all of them. A driver with 15 unread
+    /// events sees none of them, and more events overwrite the oldest.
     QueueEvent "queue-event" ANYWHERE Moves {
-        /// The type.
+        /// The type of the events.
         #[serde(rename = "type")]
         event_type: u32,
-        /// The code.
+        /// The code of the events.
         #[serde(default)]
         code: u32,
-        /// The token.
+        /// The token of the events.
         #[serde(default = "zero")]
         token: Hex64,
-        /// The info.
+        /// The info field of the events.
         #[serde(default = "zero")]
         info: Hex64,
-        /// How many.
+        /// Number of events.
         #[serde(default = "one")]
         times: u32,
-        /// Who gets them.
+        /// The function that gets them.
         #[serde(default)]
         who: Who,
     }
-    /// The function enters the error state, until it is reset: loads and stores fail, and the
-    /// error interrupt tells its client.
+    /// The function enters the error state until a reset: loads and stores fail, and the error interrupt
+    /// informs its client.
     ErrorState "error-state" ANYWHERE Anything {
-        /// Who.
+        /// The function that is hit.
         #[serde(default)]
         who: Who,
-        /// Whether the access at which it happens is carried out.
+        /// The moment of the action: before or after the access.
         #[serde(default)]
         moment: Moment,
     }
-    /// The function is gone without a word: loads read ones, stores are lost, its registrations
-    /// are forgotten and nobody is told, until it comes back or has a new client.
+    /// The function disappears without notice: loads read ones, stores are lost, and its registrations are
+    /// forgotten without an event, until it comes back or has a new client.
     Vanish "vanish" ANYWHERE Everyone {
-        /// Who.
+        /// The function that is hit.
         #[serde(default)]
         who: Who,
-        /// Whether the access at which it happens is carried out.
+        /// The moment of the action: before or after the access.
         #[serde(default)]
         moment: Moment,
     }
-    /// The function is as after power-on, out of the error state, and no longer gone. Its peers get
-    /// a GID event if they share a DMB with it.
+    /// The function returns to the state after power-on: out of the error state, and present again. Its peers
+    /// get a GID event if they share a DMB with it.
     ComeBack "come-back" ANYWHERE Everyone {
-        /// Its GID from now on; without, the one it has.
+        /// Its new GID. Default: the old one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gid: Option<Hex64>,
-        /// Who.
+        /// The function that is hit.
         #[serde(default)]
         who: Who,
     }
-    /// The connections of the function's clients close.
+    /// The server closes the connections of the function's clients.
     CloseConnection "close-connection" ANYWHERE_AND_MESSAGE Moves {
-        /// Who.
+        /// The function that is hit.
         #[serde(default)]
         who: Who,
-        /// Whether the access at which it happens is carried out.
+        /// The moment of the action: before or after the access.
         #[serde(default)]
         moment: Moment,
     }
-    /// As if the server ended and started again: every connection closes, every function is as
-    /// after power-on, and nobody is answered for a while.
+    /// The server acts as if it ended and started again: every connection closes, every function returns to
+    /// the state after power-on, and nobody gets an answer for a while.
     Restart "restart" ANYWHERE_AND_MESSAGE Everyone {
         /// Milliseconds without an answer. Default 1000.
         #[serde(default = "thousand")]
         ms: u32,
     }
-    /// The reply, and every one behind it, comes late.
+    /// The reply is delayed, and so is every later reply.
     DelayReply "delay-reply" MESSAGE Nothing {
-        /// Milliseconds.
+        /// Delay in milliseconds.
         ms: u32,
     }
-    /// The reply never comes.
+    /// The server never sends the reply.
     LoseReply "lose-reply" MESSAGE Nothing {}
-    /// Only the first bytes of the reply come, and the connection closes.
+    /// The server sends only the first bytes of the reply and closes the connection.
     CutReply "cut-reply" MESSAGE Nothing {
-        /// Bytes that come.
+        /// Number of bytes that the server sends.
         bytes: u32,
     }
 }
 
-/// As [`ANYWHERE`], and in the middle of a message.
+/// The places of [`ANYWHERE`], and the middle of a message.
 const ANYWHERE_AND_MESSAGE: &[Site] = &[Site::Command, Site::Move, Site::Reset, Site::Message];
 
 const fn zero() -> Hex64 {
@@ -358,12 +358,12 @@ const fn zero() -> Hex64 {
 }
 
 impl Action {
-    /// Whether it can be injected at once, without an access.
+    /// True if the action can be injected at once, without an access.
     pub fn is_for_now(&self) -> bool {
         self.sites().contains(&Site::Reset)
     }
 
-    /// Whom it hits.
+    /// The function that the action hits.
     pub(crate) fn who(&self) -> Who {
         match *self {
             Action::SpuriousInterrupt { who }
@@ -378,7 +378,7 @@ impl Action {
         }
     }
 
-    /// A parameter that is out of its range: its name, and what is wrong.
+    /// Returns the name of a parameter that is out of its range, and the error.
     pub(crate) fn problem(&self) -> Option<(&'static str, String)> {
         let within = |name, value: u32, least: u32, most: u32| {
             let out = !(least..=most).contains(&value);

@@ -7,7 +7,7 @@ use super::random::Random;
 use super::site::Site;
 use crate::id::FunctionId;
 
-/// One chance for a fault: a function gets to a place where faults may act.
+/// One chance for a fault: a function reaches a place where faults may act.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chance<'a> {
     pub site: Site,
@@ -22,7 +22,7 @@ pub(crate) struct Chance<'a> {
 }
 
 impl Chance<'_> {
-    /// A chance of which nothing but the place and the functions is known.
+    /// Creates a chance of which only the place and the functions are known.
     pub(crate) fn at(site: Site, function: FunctionId, peer: Option<FunctionId>) -> Self {
         Self {
             site,
@@ -41,20 +41,20 @@ impl Chance<'_> {
 /// A fault that was injected, for the observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultRecord<'a> {
-    /// The function at whose access it was.
+    /// The function that made the access.
     pub function: FunctionId,
     /// The other function, if there is one.
     pub peer: Option<FunctionId>,
-    /// Id of the fault; `now` for one that was injected at once.
+    /// Id of the fault; `now` for an action that was injected at once.
     pub id: &'a str,
-    /// The action.
+    /// The action that was carried out.
     pub action: Action,
-    /// How often this fault was injected at this function so far, this time included.
+    /// Number of times that this fault hit this function so far, this time included.
     pub number: u64,
 }
 
 impl FaultRecord<'_> {
-    /// The function that is hit.
+    /// Returns the function that is hit.
     pub fn target(&self) -> Option<FunctionId> {
         match self.action.who() {
             Who::Function => Some(self.function),
@@ -62,26 +62,26 @@ impl FaultRecord<'_> {
         }
     }
 
-    /// The violations that it may cause.
+    /// The violations that the action may cause.
     pub fn blame(&self) -> Blame {
         self.action.blame()
     }
 }
 
-/// How often a fault had a chance at one function, and took it.
+/// The numbers of chances and hits of a fault at one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultCount {
     /// Id of the fault.
     pub id: String,
-    /// The function.
+    /// The function of these counters.
     pub function: FunctionId,
-    /// Chances that it had.
+    /// Number of chances.
     pub chances: u64,
-    /// Times that it was injected.
+    /// Number of times that the fault was injected.
     pub injected: u64,
 }
 
-/// A fault's counters and random numbers at one function.
+/// Counters and random numbers of a fault at one function.
 #[derive(Clone, Debug)]
 struct Progress {
     chances: u64,
@@ -93,7 +93,7 @@ struct Progress {
 struct Armed {
     fault: Fault,
     meant: Meant,
-    /// By function.
+    /// The progress at each function, by function id.
     progress: Vec<Progress>,
 }
 
@@ -130,7 +130,7 @@ impl Armed {
             && same(on.message.as_deref(), chance.message)
     }
 
-    /// Counts a chance; whether it is taken.
+    /// Counts a chance. Returns true if the fault takes it.
     fn takes(&mut self, function: FunctionId) -> bool {
         let when = self.fault.when;
         let Some(progress) = self.progress.get_mut(function.0) else {
@@ -151,18 +151,18 @@ impl Armed {
     }
 }
 
-/// All faults of a fabric. While there are none, accesses look at nothing else.
+/// All faults of a fabric. Without faults, an access checks nothing else.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults(Vec<Armed>);
 
 impl Faults {
-    /// Whether there are none.
+    /// True if there are no faults.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds a fault behind the others, or puts it in the place of the one with its id.
+    /// Adds a fault after the others, or replaces the one with its id.
     pub(crate) fn set(&mut self, fault: Fault, names: &[&str]) -> Result<(), FaultError> {
         let armed = Armed::new(fault, names)?;
         let all = &mut self.0;
@@ -176,7 +176,7 @@ impl Faults {
         Ok(())
     }
 
-    /// Removes the fault with this id, or all. Returns how many there were.
+    /// Removes the fault with this id, or all faults. Returns how many it removed.
     pub(crate) fn clear(&mut self, id: Option<&str>) -> usize {
         let before = self.0.len();
         self.0
@@ -184,12 +184,12 @@ impl Faults {
         before - self.0.len()
     }
 
-    /// The faults, in the order in which they are asked.
+    /// The faults, in the order in which they get a chance to act.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter().map(|armed| &armed.fault)
     }
 
-    /// The counters of every fault at every function where it had a chance.
+    /// The counters of every fault at every function where the fault had a chance to act.
     pub(crate) fn counts(&self) -> impl Iterator<Item = FaultCount> {
         self.0.iter().flat_map(|armed| {
             let progress = armed.progress.iter().enumerate();
@@ -203,13 +203,13 @@ impl Faults {
         })
     }
 
-    /// Whether any fault acts at this place.
+    /// True if any fault acts at this place.
     pub(crate) fn any_at(&self, site: Site) -> bool {
         self.0.iter().any(|armed| armed.meant.site == site)
     }
 
-    /// The fault that takes this chance: every one that matches counts it, and the first that
-    /// wants it gets it. `told` hears of it.
+    /// Returns the fault that takes this chance. Every fault that matches counts the chance, and the first
+    /// one that wants it takes it. `told` is informed.
     pub(crate) fn draw(
         &mut self,
         chance: &Chance<'_>,

@@ -1,4 +1,4 @@
-//! A written fault becomes one that is ready to act.
+//! Checks a fault as written and converts it into one that can act.
 
 use super::action::{Action, Who};
 use super::plan::Fault;
@@ -6,13 +6,13 @@ use super::site::Site;
 use crate::command::table::Command;
 use crate::id::FunctionId;
 
-/// A fault that cannot be used.
+/// An error in a fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct FaultError {
     /// Path of the key inside the fault, e.g. `on.command`.
     pub key: String,
-    /// The fault, and the expected value.
+    /// The error, and the expected value.
     pub problem: String,
 }
 
@@ -25,12 +25,12 @@ impl FaultError {
     }
 }
 
-/// Checks a fault on a fabric with functions of these names.
+/// Checks a fault on a fabric whose functions have these names.
 pub fn check(fault: &Fault, names: &[&str]) -> Result<(), FaultError> {
     meant(fault, names).map(|_| ())
 }
 
-/// A fault as meant, with names resolved.
+/// A checked fault, with names resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Meant {
     pub site: Site,
@@ -39,7 +39,7 @@ pub(super) struct Meant {
     pub command: Option<u32>,
 }
 
-/// Checks a fault on a fabric with functions of these names.
+/// Converts a fault on a fabric whose functions have these names.
 pub(super) fn meant(fault: &Fault, names: &[&str]) -> Result<Meant, FaultError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if !(1..=64).contains(&fault.id.len()) || !fault.id.bytes().all(plain) {
@@ -51,7 +51,7 @@ pub(super) fn meant(fault: &Fault, names: &[&str]) -> Result<Meant, FaultError> 
     }
     when(fault)?;
     if fault.limit == Some(0) {
-        return Err(FaultError::new("limit", "0, expected 1 or more"));
+        return Err(FaultError::new("limit", "0, expected at least 1"));
     }
     if let Some((name, problem)) = fault.action.problem() {
         let key = format!("do.{}.{name}", fault.action.name());
@@ -115,7 +115,7 @@ fn when(fault: &Fault) -> Result<(), FaultError> {
     }
     for (key, value) in [("when.nth", when.nth), ("when.every", when.every)] {
         if value == Some(0) {
-            return Err(FaultError::new(key, "0, expected 1 or more"));
+            return Err(FaultError::new(key, "0, expected at least 1"));
         }
     }
     match when.probability {
@@ -131,8 +131,8 @@ fn when(fault: &Fault) -> Result<(), FaultError> {
     }
 }
 
-/// The place where a fault acts: the only one of its action, the one that is named, or the one that
-/// a key of `on` belongs to alone.
+/// Returns the place where a fault acts: the only place of its action, the place that `at` names, or the only
+/// place to which a key of `on` belongs.
 fn site(fault: &Fault) -> Result<Site, FaultError> {
     let (action, on) = (&fault.action, &fault.on);
     let possible = action.sites();
@@ -175,7 +175,7 @@ fn site(fault: &Fault) -> Result<Site, FaultError> {
     }
 }
 
-/// A command by name or code.
+/// Parses a command by name or code.
 fn command(text: &str) -> Result<u32, FaultError> {
     let named = Command::ALL.iter().find(|command| command.name() == text);
     let code = text.strip_prefix("0x");
@@ -204,7 +204,7 @@ fn listed(names: &[&str]) -> String {
     shown
 }
 
-/// Checks an action that is injected at once.
+/// Checks an action that is to be injected at once.
 pub(crate) fn for_now(action: &Action) -> Result<(), FaultError> {
     if let Some((name, problem)) = action.problem() {
         return Err(FaultError::new(

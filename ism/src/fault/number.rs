@@ -1,4 +1,4 @@
-//! 64-bit numbers that JSON holds as text: JSON's own numbers lose bits above 2^53 in many readers.
+//! 64-bit numbers that JSON holds as text, because many readers of JSON numbers lose bits above 2^53.
 
 use std::fmt;
 

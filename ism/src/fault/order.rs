@@ -3,12 +3,12 @@
 use crate::id::FunctionId;
 use crate::layout::DataAddress;
 
-/// Something that a fault wants of the server, carried out once the access is over.
+/// An action that a fault requests of the server. The server carries it out once the access is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Hand this back to [`Fabric::late`](crate::Fabric::late) after so many milliseconds.
+    /// Call [`Fabric::late`](crate::Fabric::late) with this work after so many milliseconds.
     Later(u32, Later),
-    /// The reply to the message under way, and all behind it, wait so many milliseconds.
+    /// Delay the reply to the current message, and all later replies, by so many milliseconds.
     Hold(FunctionId, u32),
     /// The function enters the error state.
     Fail(FunctionId),
@@ -16,18 +16,18 @@ pub enum Order {
     Vanish(FunctionId),
     /// The function works again, in the state after power-on.
     ComeBack(FunctionId),
-    /// Its clients' connections close.
+    /// Close the connections of the function's clients.
     Close(FunctionId),
-    /// Every connection closes, every function is as after power-on, and nobody is accepted for so
+    /// Close every connection, put every function back to the state after power-on, and accept nobody for so
     /// many milliseconds.
     Restart(u32),
 }
 
-/// Part of an access that is carried out later.
+/// A part of an access that is carried out later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Later(pub(crate) Due);
 
-/// The work that is due later.
+/// The delayed work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// A move, or only its data.
@@ -35,10 +35,10 @@ pub(crate) enum Due {
         writer: FunctionId,
         address: DataAddress,
         data: Vec<u8>,
-        /// Whether its signal comes now, too.
+        /// True if the signal also comes now.
         signal: bool,
     },
-    /// Interrupts, so many milliseconds apart.
+    /// Interrupts, with so many milliseconds between two of them.
     Interrupts {
         to: FunctionId,
         times: u32,

@@ -1,4 +1,4 @@
-//! A fault as profiles and the control socket write it.
+//! A fault as it stands in a profile or in a request on the control socket.
 
 use std::fmt;
 
@@ -15,16 +15,15 @@ use super::site::Site;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Name in events, reports and on the control socket: 1 to 64 letters, digits, `-`, `_`;
-    /// unique.
+    /// Unique name in events, reports and on the control socket: 1 to 64 letters, digits, `-`, `_`.
     pub id: String,
-    /// Where it may act. Without, everywhere that its action allows.
+    /// Where the fault may act. Default: everywhere that its action allows.
     #[serde(default, skip_serializing_if = "On::is_everywhere")]
     pub on: On,
-    /// Which of the chances it takes. Without, every one.
+    /// Which of its chances the fault takes. Default: every one.
     #[serde(default, skip_serializing_if = "When::is_always")]
     pub when: When,
-    /// It acts so often at most, for each function.
+    /// The largest number of times that the fault acts, for each function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// The action: its name, or an object with its name as the only key and its parameters as the value.
@@ -38,29 +37,29 @@ pub struct Fault {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct On {
-    /// The place. Without, the action or another key tells.
+    /// The place. Default: the place that the action or another key implies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Site>,
-    /// Name of the function that gets there.
+    /// Name of the function that reaches the place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
-    /// Name of the other function: the one whose GID a command or its DMB names, the owner of the
-    /// DMB of a move, the cause of an event or an interrupt.
+    /// Name of the other function. For a command, the function whose GID the command or its DMB names; for a
+    /// move, the owner of the DMB; for an event or an interrupt, the function that causes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// A command, by name (`REG_DMB`) or code (`0x0a`).
+    /// Name (`REG_DMB`) or code (`0x0a`) of a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Token of the DMB, of a move or of UNREG_DMB.
+    /// Token of the DMB of a move or of UNREG_DMB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<Hex64>,
-    /// SBA index of the DMB, of a move, of REG_DMB or of UNREG_DMB.
+    /// SBA index of the DMB of a move, of REG_DMB or of UNREG_DMB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
-    /// Whether a move carries the signal flag.
+    /// True for moves with the signal flag, false for moves without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<bool>,
-    /// Type of an event.
+    /// Type of an event: 0 buffer, 1 device, 2 software.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_type: Option<u32>,
     /// Name of a vfio-user command, e.g. `REGION_READ`.
@@ -73,7 +72,7 @@ impl On {
         *self == Self::default()
     }
 
-    /// The keys that are given, beside `at` and `function`.
+    /// The keys that are given, except `at` and `function`.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
         let given = [
             ("peer", self.peer.is_some()),
@@ -90,21 +89,21 @@ impl On {
     }
 }
 
-/// Which chances a fault takes; each function's are counted apart. Without any key, every one.
+/// Which chances a fault takes, counted separately for each function. Default: every one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
-    /// The chance of this number only, from 1.
+    /// Only the chance with this number, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
-    /// Every chance whose number is a multiple of this one.
+    /// Every chance whose number is a multiple of this number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// Each chance with this probability, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
-    /// Seed for `probability`. Default 0.
+    /// Seed of the random numbers for `probability`. Default 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }
@@ -115,7 +114,7 @@ impl When {
     }
 }
 
-/// Reads an action: `"name"` stands for `{"name": {}}`.
+/// Reads an action: `"name"` is short for `{"name": {}}`.
 pub fn deserialize_action<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Action, D::Error> {
     deserializer.deserialize_any(NameOrObject)
 }
@@ -147,7 +146,7 @@ impl<'de> Visitor<'de> for NameOrObject {
     }
 }
 
-/// No parameters.
+/// An action without parameters.
 struct Parameters<'de, I: Iterator<Item = (&'static str, bool)>, E>(MapDeserializer<'de, I, E>);
 
 impl<'de, I, E> de::IntoDeserializer<'de, E> for Parameters<'de, I, E>

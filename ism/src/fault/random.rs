@@ -1,8 +1,7 @@
 //! The random numbers behind `probability`.
 //!
-//! Each fault has one sequence for each function. It depends on the fault's seed and id and on the
-//! function's name alone, so neither the order of the functions nor their accesses to each other
-//! change what a function gets.
+//! Each fault has one sequence for each function. The sequence depends only on the fault's seed and id and on
+//! the function's name. So neither the order of the functions nor their accesses to each other change it.
 
 /// A sequence of 64-bit numbers: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
 /// number generators", 2014).
@@ -10,7 +9,7 @@
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The sequence of these three.
+    /// Creates the sequence for this seed, fault and function.
     pub(super) fn new(seed: u64, id: &str, function: &str) -> Self {
         let start = mix(seed ^ hash(id));
         Self(mix(start ^ hash(function)))
@@ -21,9 +20,9 @@ impl Random {
         mix(self.0)
     }
 
-    /// Whether a thing of this probability happens. Takes one number.
+    /// Returns true with this probability. Takes one number of the sequence.
     pub(super) fn happens(&mut self, probability: f64) -> bool {
-        // 53 bits are what an f64 holds exactly: below 2^53, both conversions lose nothing.
+        // An f64 holds 53 bits exactly, so both conversions lose nothing below 2^53.
         let drawn = (self.next() >> 11) as f64;
         drawn < probability * (1_u64 << 53) as f64
     }
@@ -35,7 +34,7 @@ fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// FNV-1a of a text.
+/// Computes the FNV-1a hash of a text.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

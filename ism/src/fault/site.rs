@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A place where a fault may act. Each time that a function gets there is one chance.
+/// A place where a fault may act. Each time that a function reaches it is one chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -22,7 +22,7 @@ pub enum Site {
 }
 
 impl Site {
-    /// Its name in profiles.
+    /// The place's name in profiles.
     pub const fn name(self) -> &'static str {
         match self {
             Site::Command => "command",
@@ -34,7 +34,7 @@ impl Site {
         }
     }
 
-    /// The keys of `on` that tell chances at this place apart, beside `at` and `function`.
+    /// The keys of `on` that distinguish chances at this place, except `at` and `function`.
     pub(crate) const fn keys(self) -> &'static [&'static str] {
         match self {
             Site::Command => &["peer", "command", "token", "index"],

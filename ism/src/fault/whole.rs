@@ -1,4 +1,4 @@
-//! Actions that hit a whole function: at an access, or at once.
+//! Actions that hit a whole function, at an access or at once.
 
 use zpci_region::access::Failure;
 use zpci_region::judgement::Refusal;
@@ -9,18 +9,18 @@ use crate::event::{Event, tell_peers};
 use crate::id::FunctionId;
 use crate::turn::Turn;
 
-/// The outcome of the access at which an action hits a function.
+/// The outcome of an access at which an action hits the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// It is carried out; [`after`] follows.
+    /// The access is carried out; [`after`] follows.
     GoesOn,
-    /// It is lost, and its client does not learn of it.
+    /// The access is lost, and its client does not learn of it.
     Lost,
-    /// It fails, because the function is in the error state.
+    /// The access fails, because the function is in the error state.
     Fails,
 }
 
-/// The refusal of an access to a function that entered the error state meanwhile.
+/// Builds the refusal of an access to a function that has just entered the error state.
 pub(crate) fn failed() -> Refusal {
     Refusal {
         failure: Failure::Io,
@@ -29,7 +29,7 @@ pub(crate) fn failed() -> Refusal {
     }
 }
 
-/// Carries out what comes before the access; `peer` is the other function.
+/// Carries out the part that comes before the access; `peer` is the other function.
 pub(crate) fn before(turn: &mut Turn<'_>, action: Action, peer: Option<FunctionId>) -> Access {
     let own = action.who() == Who::Function;
     match action {
@@ -53,7 +53,7 @@ pub(crate) fn before(turn: &mut Turn<'_>, action: Action, peer: Option<FunctionI
     }
 }
 
-/// Carries out what comes after the access.
+/// Carries out the part that comes after the access.
 pub(crate) fn after(turn: &mut Turn<'_>, action: Action, peer: Option<FunctionId>) {
     match action {
         Action::ErrorState { moment, .. }
@@ -65,7 +65,7 @@ pub(crate) fn after(turn: &mut Turn<'_>, action: Action, peer: Option<FunctionId
     }
 }
 
-/// Carries out an action that hits a whole function. Others do nothing here.
+/// Carries out an action that hits a whole function. Any other action does nothing here.
 pub(crate) fn hit(turn: &mut Turn<'_>, action: Action, peer: Option<FunctionId>) {
     let (target, other) = match action.who() {
         Who::Function => (Some(turn.id), peer),
@@ -106,7 +106,7 @@ pub(crate) fn hit(turn: &mut Turn<'_>, action: Action, peer: Option<FunctionId>)
         }),
         Action::ErrorState { .. } => turn.host.order(Order::Fail(target)),
         Action::Vanish { .. } => {
-            // Nobody is told: relations end without events.
+            // Relations end without events: nobody is informed.
             turn.state.reset(target);
             turn.state.part(target);
             turn.state[target].gone = true;
@@ -132,8 +132,8 @@ fn events(turn: &mut Turn<'_>, to: FunctionId, times: u32, event: impl Fn(bool) 
     }
 }
 
-/// The function is as after power-on, perhaps with another GID. A GID that another function has is
-/// not taken: the function keeps its own.
+/// Puts a function back to the state after power-on, perhaps with another GID. If another function has that
+/// GID, the function keeps its own.
 fn come_back(turn: &mut Turn<'_>, target: FunctionId, gid: Option<u64>) {
     let id = std::mem::replace(&mut turn.id, target);
     turn.state.reset(target);

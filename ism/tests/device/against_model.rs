@@ -1,5 +1,5 @@
-//! Random drivers on the real device and on the [model](crate::model): the same answers, the same
-//! memory, the same interrupts, after every step.
+//! Random drivers use the real device and the [model](crate::model). After every step, both give the same
+//! answers, memory and interrupts.
 
 use std::collections::BTreeSet;
 
@@ -12,25 +12,25 @@ use crate::model::{Answer, Model, Ram};
 
 const FUNCTIONS: usize = 3;
 const MIB: u64 = 1 << 20;
-/// Windows of memory: page of bits and queue in the first, a buffer in each other.
+/// Number of memory windows: page of bits and queue in the first, one buffer in each other.
 const WINDOWS: u64 = 5;
 
 #[derive(Clone, Debug)]
 enum Step {
     Command(Vec<u8>),
-    /// A token by age, or one that is not there.
+    /// Unregisters the token with this age, or one that does not exist.
     Unregister(usize),
-    /// Token, element, signal, offset, length, first byte.
+    /// Moves data: token, element, signal, offset, length, first byte.
     Move(usize, u8, bool, u32, usize, u8),
-    /// The same, by the function that may.
+    /// Moves data, like `Move`, but by the function that may write.
     ProperMove(usize, u8, bool, u32, usize, u8),
-    /// So many bytes up to the end of a buffer, or one past it.
+    /// Moves so many bytes up to the end of a buffer, or one byte further.
     Edge(usize, u32, bool),
-    /// So many events for the function with this GID: more than its queue holds.
+    /// Sends so many events to the function with this GID: more than its queue holds.
     Burst(u64, usize),
-    /// A window of memory goes, or comes back.
+    /// Removes a window of memory, or restores it.
     Toggle(u64),
-    /// The interrupt handler runs.
+    /// Runs the interrupt handler.
     Handle,
     Detach,
     Reset,
@@ -40,7 +40,7 @@ fn gid() -> impl Strategy<Value = u64> {
     prop_oneof![9 => prop::sample::select(GIDS.to_vec()), 1 => Just(0x99)]
 }
 
-/// A page in one of the windows; now and then anywhere, or no page.
+/// Chooses a page in one of the windows; sometimes anywhere, or an address that is no page.
 fn page() -> impl Strategy<Value = u64> {
     prop_oneof![
         9 => (1..=WINDOWS, 0..3_u64).prop_map(|(window, page)| window * MIB + page * 4096),
@@ -105,13 +105,13 @@ fn step() -> impl Strategy<Value = (usize, Step)> {
     (0..FUNCTIONS, what)
 }
 
-/// Both devices, and the memory of the real one's guests.
+/// Both devices, and the memory of the real device's guests.
 struct Both {
     real: Machine,
     model: Model,
     ram: Ram,
     interrupts: Vec<usize>,
-    /// Tokens ever given, the latest last.
+    /// All tokens that the device gave, the latest last.
     tokens: Vec<u64>,
     missing: BTreeSet<(usize, u64)>,
 }
@@ -241,7 +241,7 @@ impl Both {
                     ..
                 } = &mut self.real;
                 fabric.reset(id, guests, seen);
-                // Nothing ran since: a response all the same, and one that fails.
+                // No command ran, but loads get a response all the same: one with an error.
                 self.model.heard(f);
                 let header = self.real.load(f, 2, 0, 8).unwrap();
                 prop_assert_eq!(&header[6..], [0, 8]);
@@ -251,7 +251,7 @@ impl Both {
         self.compare()
     }
 
-    /// Who may write into a buffer (`f` if nobody may), its token and its length.
+    /// Returns the function that may write into a buffer (`f` if nobody may), the token and the length.
     fn writer(&self, age: usize, f: usize) -> (usize, u64, u32) {
         let token = self.token(age);
         let Some(buffer) = self.model.buffers.get(&token) else {
@@ -301,7 +301,7 @@ proptest! {
     }
 }
 
-/// The steps reach what they are to compare: otherwise two idle devices would agree.
+/// The random steps cover what they compare: otherwise two idle devices would agree.
 #[test]
 #[cfg_attr(miri, ignore = "too many steps for Miri")]
 fn random_steps_reach_moves_signals_events_and_failures() {
@@ -339,7 +339,7 @@ fn random_steps_reach_moves_signals_events_and_failures() {
         events > 300 && departures > 30,
         "{events} events, {departures} departures"
     );
-    // Codes 1 and 4 need requests that are not whole; 12 takes 65 VLANs.
+    // Codes 1 and 4 need incomplete requests; code 12 takes 65 VLANs.
     let expected = BTreeSet::from([0, 2, 3, 5, 6, 7, 8, 9, 10, 11, 13, 14]);
     assert_eq!(failures, expected);
 }

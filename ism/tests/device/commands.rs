@@ -1,4 +1,4 @@
-//! Each of the fourteen commands, and what it is answered with.
+//! Tests of the fourteen commands and their responses.
 
 use ism::ResponseCode;
 use zpci_region::Path;

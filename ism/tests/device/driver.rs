@@ -1,4 +1,4 @@
-//! A driver that issues accesses as Linux 6.12 does, and knows the layouts by itself.
+//! A driver that issues accesses as Linux 6.12 does. It has its own copy of the layouts.
 
 use ism::{Fabric, FunctionConfig, FunctionId, FunctionInfo};
 use zpci_region::{Instruction, Load, Path, Refusal, Rule, Severity, Store};
@@ -14,7 +14,7 @@ pub(crate) const SBA: u64 = 0x1_0000_0000;
 pub(crate) const IEQ: u64 = 0x1_0000_1000;
 pub(crate) const DMB: u64 = 0x2_0000_0000;
 
-/// A fabric, its guests, and what was seen.
+/// A fabric, its guests, and the records of their observer.
 pub(crate) struct Machine {
     pub fabric: Fabric,
     pub guests: Guests,
@@ -22,7 +22,7 @@ pub(crate) struct Machine {
     pub path: Path,
 }
 
-/// A request: command code, and payload of the fields' bytes.
+/// Builds a request from a command code and the fields of its payload.
 pub(crate) fn request(code: u32, payload: &[&[u8]]) -> Vec<u8> {
     let payload = payload.concat();
     let len = u16::try_from(8 + payload.len()).unwrap();
@@ -38,7 +38,7 @@ impl Machine {
         Self::with(functions, |_| {})
     }
 
-    /// As [`Self::new`], with every configuration changed.
+    /// Like [`Self::new`], with a change to every configuration.
     pub(crate) fn with(functions: usize, change: impl Fn(&mut FunctionConfig)) -> Self {
         let configs = GIDS.iter().take(functions).enumerate().map(|(n, gid)| {
             let mut config = FunctionConfig::new(format!("ism{n}"), *gid);
@@ -53,7 +53,7 @@ impl Machine {
         }
     }
 
-    /// A machine on which `rules` have this severity.
+    /// Creates a machine on which `rules` have this severity.
     pub(crate) fn with_rules(functions: usize, rules: &[Rule], severity: Severity) -> Self {
         Self::with(functions, |config| {
             for rule in rules {
@@ -101,7 +101,7 @@ impl Machine {
         Ok(out)
     }
 
-    /// Issues a command: payload, header, response header, rest of the response. Returns the
+    /// Issues a command in four steps: payload, header, response header, rest of the response. Returns the
     /// response code and the bytes after the header.
     pub(crate) fn command(&mut self, f: usize, request: &[u8]) -> (u16, Vec<u8>) {
         let (header, payload) = request.split_at(8);
@@ -123,14 +123,14 @@ impl Machine {
         (code, rest)
     }
 
-    /// A command that is to succeed; returns the bytes after the response header.
+    /// Issues a command that must succeed. Returns the bytes after the response header.
     pub(crate) fn done(&mut self, f: usize, request: &[u8]) -> Vec<u8> {
         let (code, rest) = self.command(f, request);
         assert_eq!(code, 0, "{request:x?}");
         rest
     }
 
-    /// Registers SBA and event queue.
+    /// Registers the SBA and the event queue.
     pub(crate) fn probe(&mut self, f: usize) {
         self.done(f, &request(1, &[&SBA.to_be_bytes()]));
         self.done(
@@ -139,7 +139,7 @@ impl Machine {
         );
     }
 
-    /// Registers a DMB at `DMB + index MiB` for the function with GID `rgid`; returns its token.
+    /// Registers a DMB at `DMB + index MiB` for the function with GID `rgid`. Returns its token.
     pub(crate) fn reg_dmb(&mut self, f: usize, index: u32, len: u32, rgid: u64) -> u64 {
         let iova = DMB + (u64::from(index) << 20);
         let rest = self.done(f, &reg_dmb(iova, len, index, rgid));
@@ -150,7 +150,7 @@ impl Machine {
         self.fabric.function(FunctionId(f)).unwrap()
     }
 
-    /// Ends a run of pieces, and returns the rules broken since the last call.
+    /// Ends a run of pieces. Returns the rules broken since the last call.
     pub(crate) fn broken(&mut self) -> Vec<&'static str> {
         for id in self.fabric.ids() {
             self.fabric.settle(id, &mut self.seen);
@@ -159,7 +159,7 @@ impl Machine {
     }
 }
 
-/// A REG_DMB request as SMC sends it: a VLAN id, and no VLAN.
+/// Builds a REG_DMB request as SMC sends it: a VLAN id that is marked invalid.
 pub(crate) fn reg_dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
     request(
         0x0a,
@@ -199,7 +199,7 @@ pub(crate) fn signal_ieq(rgid: u64, trigger: u32, code: u32, info: u64) -> Vec<u
     )
 }
 
-/// The offset of a data store.
+/// Builds the offset of a data store.
 pub(crate) fn target(token: u64, element: u8, signal: bool, offset: u32) -> u64 {
     token | u64::from(element) << 24 | u64::from(signal) << 23 | u64::from(offset)
 }

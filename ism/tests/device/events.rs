@@ -1,11 +1,11 @@
-//! The event queue: entries, index, order of delivery, and who is told of what.
+//! Tests of the event queue: entries, index, order of delivery, and who receives which event.
 
 use ism::FunctionId;
 
 use crate::driver::{GIDS, IEQ, Machine, SBA, request, signal_ieq};
 use crate::guests::Op;
 
-/// An entry as the receiver finds it.
+/// Builds an entry as the receiver finds it.
 fn entry(kind: u32, code: u32, token: u64, time: u64, info: u64) -> Vec<u8> {
     let mut entry = kind.to_be_bytes().to_vec();
     entry.extend(code.to_be_bytes());
@@ -70,7 +70,7 @@ fn the_index_runs_to_15_and_then_to_1() {
             panic!("{log:?}")
         };
         assert_eq!(bytes[24..], n.to_be_bytes());
-        // The loop of the Linux driver has to end after this one entry.
+        // The loop of the Linux driver must end after this one entry.
         let mut handled = Vec::new();
         while driver + 1 != i64::try_from(expected).unwrap() {
             driver += 1;

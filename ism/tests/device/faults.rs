@@ -1,4 +1,4 @@
-//! Faults by the pure device: the same accesses of a function have the same faults.
+//! Tests of faults in the pure device: the same accesses of a function meet the same faults.
 
 use ism::FunctionId;
 use ism::fault::{Fault, FaultRecord};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::driver::{GIDS, Machine, request};
 use crate::guests::{Guests, Seen};
 
-/// An observer that keeps which fault came when.
+/// An observer that records each fault with its time.
 #[derive(Default)]
 struct Faults {
     seen: Seen,
@@ -22,7 +22,7 @@ impl zpci_region::Observer for Faults {
 
 impl ism::DeviceObserver for Faults {
     fn command(&mut self, record: &ism::CommandRecord<'_>) {
-        // The length in the header may be a lie here.
+        // A fault may have falsified the length in the header.
         let _ = record;
     }
     fn data_move(&mut self, record: &ism::MoveRecord) {
@@ -49,7 +49,7 @@ fn fault(text: &str) -> Fault {
     serde_json::from_str(text).unwrap()
 }
 
-/// A command that each function may issue at any time, by number.
+/// Returns the command with this number, which each function may issue at any time.
 fn command(number: u8, function: usize) -> Vec<u8> {
     let peer = GIDS[1 - function].to_be_bytes();
     match number % 5 {
@@ -61,7 +61,7 @@ fn command(number: u8, function: usize) -> Vec<u8> {
     }
 }
 
-/// The faults and the responses of each function for this sequence of accesses.
+/// Returns the faults and the responses of each function for this sequence of accesses.
 fn run(faults: &[Fault], accesses: &[(usize, u8)]) -> [Vec<String>; 2] {
     let mut machine = Machine::new(2);
     machine.probe(0);
@@ -102,7 +102,7 @@ fn run(faults: &[Fault], accesses: &[(usize, u8)]) -> [Vec<String>; 2] {
     outcome
 }
 
-/// Faults that depend on nothing but the function's own commands.
+/// Creates faults that depend only on the function's own commands.
 fn faults(seed: u64, every: u64, nth: u64) -> Vec<Fault> {
     vec![
         fault(&format!(
@@ -128,8 +128,8 @@ proptest! {
         let faults = faults(seed, every, nth);
         let first = run(&faults, &accesses);
         prop_assert_eq!(&run(&faults, &accesses), &first);
-        // One function after the other, each in its own order. What one does to the other (a VLAN
-        // that it demands) is no fault, so only the faults are compared.
+        // One function runs after the other, each in its own order. An effect on the other function (a VLAN
+        // that it demands) is no fault, so the test compares only the faults.
         let mut parted = accesses.clone();
         parted.sort_by_key(|(function, _)| *function);
         let told = |outcome: [Vec<String>; 2]| {

@@ -1,9 +1,9 @@
-//! Guest memory and interrupts that only log what the device does, in order.
+//! Guest memory and interrupts that log the actions of the device, in order.
 
 use ism::{CommandRecord, DeviceObserver, EventRecord, FunctionId, Host, MemoryError, MoveRecord};
 use zpci_region::{Observer, Violation};
 
-/// One thing the device did to a guest.
+/// One action of the device on a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Write(usize, u64, Vec<u8>),
@@ -12,7 +12,7 @@ pub(crate) enum Op {
     Interrupt(usize),
 }
 
-/// All of memory can be written, except what is named.
+/// Guests whose memory can be written, except in `holes`.
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
     pub log: Vec<Op>,
@@ -68,11 +68,11 @@ impl Host for Guests {
     }
 }
 
-/// Everything that was told.
+/// Everything that the observer received.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub violations: Vec<Violation>,
-    /// Name, response code, length of the request.
+    /// Name, response code and request length of each command.
     pub commands: Vec<(&'static str, u16, usize)>,
     pub moves: Vec<MoveRecord>,
     pub events: Vec<EventRecord>,
@@ -80,7 +80,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Ids of the rules broken since the last call.
+    /// Returns the ids of the rules broken since the last call.
     pub(crate) fn rules(&mut self) -> Vec<&'static str> {
         let taken = std::mem::take(&mut self.violations);
         taken.iter().map(|violation| violation.rule.id()).collect()

@@ -1,5 +1,5 @@
-//! Two processors in the driver's command function without a lock: every interleaving of the
-//! accesses of two commands breaks a rule, unless it is one command after the other.
+//! Two processors run the driver's command function without a lock: every interleaving of the accesses of two
+//! commands breaks a rule, unless one command follows the other.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use zpci_region::Path;
 
 use crate::driver::{DMB, GIDS, IEQ, Machine, SBA, query_rgid, reg_dmb, request, signal_ieq};
 
-/// The rules about order that interleaved commands break. What a command asks for is another
-/// matter, although a mix of two payloads often asks for nonsense.
+/// The rules about order that interleaved commands break. Rules about operands are excluded, although a mix
+/// of two payloads often has nonsensical operands.
 const ORDER: [&str; 9] = [
     "payload-overwritten",
     "payload-mixed",
@@ -28,8 +28,8 @@ enum Access {
     Load(u64, usize),
 }
 
-/// The accesses of a command whose response has `response` bytes: payload in pieces of `piece`
-/// bytes, header, response header, rest of the response in pieces of `piece` bytes.
+/// Lists the accesses of a command whose response has `response` bytes: payload in pieces of `piece` bytes,
+/// header, response header, rest of the response in pieces of `piece` bytes.
 fn accesses(request: &[u8], response: u64, piece: usize) -> Vec<Access> {
     let (header, payload) = request.split_at(8);
     let mut accesses = Vec::new();
@@ -45,7 +45,7 @@ fn accesses(request: &[u8], response: u64, piece: usize) -> Vec<Access> {
     accesses
 }
 
-/// Every way to lay two sequences into one; `true` is an access of the first.
+/// Lists every way to merge two sequences; `true` is an access of the first.
 fn interleavings(first: usize, second: usize) -> Vec<Vec<bool>> {
     let mut all = Vec::new();
     let mut open = vec![(Vec::new(), first, second)];
@@ -64,8 +64,7 @@ fn interleavings(first: usize, second: usize) -> Vec<Vec<bool>> {
     all
 }
 
-/// One command for each shape that a command can have, with the length of its response. A DMB gets
-/// this index.
+/// Returns one command of each shape with the length of its response. `index` is the SBA index of the DMB.
 fn commands(index: u32) -> Vec<(Vec<u8>, u64)> {
     vec![
         (request(3, &[]), 16),
@@ -80,7 +79,7 @@ fn commands(index: u32) -> Vec<(Vec<u8>, u64)> {
     ]
 }
 
-/// The rules about order that a sequence breaks on a function with an SBA.
+/// Returns the rules about order that a sequence breaks on a function with an SBA.
 fn broken(sequence: &[Access]) -> Vec<&'static str> {
     let mut machine = Machine::new(1);
     machine.path = Path::Region;
@@ -93,7 +92,7 @@ fn broken(sequence: &[Access]) -> Vec<&'static str> {
         match access {
             Access::Store(offset, data) => machine.store(0, 2, *offset, data).unwrap(),
             Access::Load(offset, len) => {
-                // A region load is one register.
+                // A region load loads one register.
                 for at in (*offset..offset + *len as u64).step_by(8) {
                     machine.load(0, 2, at, 8).unwrap();
                 }
@@ -110,7 +109,7 @@ fn every_interleaving_of_two_commands_breaks_a_rule() {
     for piece in [192, 8] {
         for (a, a_response) in commands(32) {
             for (b, b_response) in commands(33) {
-                // 24 pieces of QUERY_INFO interleave in too many ways to try, and alike.
+                // 24 pieces of QUERY_INFO interleave in too many similar ways to try all.
                 if piece == 8 && a_response + b_response > 32 {
                     continue;
                 }
@@ -141,7 +140,7 @@ fn every_interleaving_of_two_commands_breaks_a_rule() {
     }
 }
 
-/// Clones what `next` yields.
+/// Clones the next item of `next`.
 fn next_of<'a>(
     mut next: impl FnMut(bool) -> Option<&'a Access>,
 ) -> impl FnMut(bool) -> Option<Access> {

@@ -1,4 +1,4 @@
-//! The sequences of the Linux drivers break no rule.
+//! Tests that the sequences of the Linux drivers break no rule.
 
 use zpci_region::rule::Group;
 use zpci_region::rule::catalogue::CATALOGUE;
@@ -20,7 +20,7 @@ fn machines() -> impl Iterator<Item = Machine> {
     })
 }
 
-/// Probe of Linux 6.12.
+/// Does what the probe function of Linux 6.12 does.
 fn probe_612(machine: &mut Machine, f: usize) {
     machine.done(f, &request(1, &[&SBA.to_be_bytes()]));
     machine.done(
@@ -32,7 +32,7 @@ fn probe_612(machine: &mut Machine, f: usize) {
     machine.done(f, &request(8, &[]));
 }
 
-/// Probe of Linux 7.2.
+/// Does what the probe function of Linux 7.2 does.
 fn probe_72(machine: &mut Machine, f: usize) {
     machine.done(f, &request(1, &[&SBA.to_be_bytes()]));
     machine.done(
@@ -65,7 +65,7 @@ impl Sender {
         }
     }
 
-    /// The move of the driver: pieces that end at page boundaries.
+    /// Moves data as the driver does: in pieces that end at page boundaries.
     fn data_move(&self, machine: &mut Machine, offset: u32, len: u32) {
         let end = offset + len;
         let mut at = offset;

@@ -1,4 +1,4 @@
-//! The device from outside: a driver that knows bytes, and guests that keep a log.
+//! Tests of the device from outside: a driver that knows only bytes, and guests that keep a log.
 
 mod against_model;
 mod commands;

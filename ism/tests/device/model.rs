@@ -1,6 +1,6 @@
-//! A second, simple device: what every command, move and departure should do, to answers, memory
-//! and interrupts. Written from the drivers' side (Linux 6.12 `drivers/s390/net/ism_drv.c` and
-//! `ism.h`) and from what the emulator documents where those leave room; it shares no code with it.
+//! A second, simple device. It says how every command, move and departure should change answers, memory and
+//! interrupts. It follows the drivers (Linux 6.12 `drivers/s390/net/ism_drv.c` and `ism.h`) and, where they
+//! leave a choice, the documents of the emulator. It shares no code with the emulator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,17 +19,17 @@ pub(crate) struct Buffer {
     pub writer: u64,
 }
 
-/// How a command should be answered.
+/// The expected response to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// With code 0 and this payload.
+    /// Success (code 0), with this payload.
     Done(Vec<u8>),
-    /// With code 0 and a new token for this buffer.
+    /// Success (code 0), with a new token for this buffer.
     Token(Buffer),
-    /// With code 0 and QUERY_INFO's 192 bytes, of which the first 4 (version) and 8 to 15 (state)
-    /// are free, and VLAN ids may come in any order.
+    /// Success (code 0), with QUERY_INFO's 192 bytes. The first 4 (version) and bytes 8 to 15 (state) may
+    /// have any value, and VLAN ids may come in any order.
     Info { head: Vec<u8>, vlans: BTreeSet<u16> },
-    /// With one of these codes: which of several faults is named is open.
+    /// Failure with one of these codes: a command with several errors may report any of them.
     Fails(Vec<u16>),
 }
 
@@ -42,16 +42,16 @@ struct Function {
     vlans: BTreeSet<u16>,
     vlan_only: bool,
     gone: bool,
-    /// Iovas that are not there: windows of 1 MiB by number.
+    /// Memory that is missing: windows of 1 MiB, by number.
     missing: BTreeSet<u64>,
 }
 
-/// Every function, and what is between them.
+/// Every function, and the relations between functions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     functions: Vec<Function>,
     pub buffers: BTreeMap<u64, Buffer>,
-    /// Pairs that share, or shared, a buffer and did not part since.
+    /// Pairs that share a buffer, or shared one and have not parted since.
     partners: BTreeSet<(usize, usize)>,
     pub ram: Ram,
     pub interrupts: Vec<usize>,
@@ -67,7 +67,7 @@ fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-/// The codes that apply, or success.
+/// Returns the codes of the errors that apply, or success.
 fn verdict(faults: &[(bool, u16)], done: Answer) -> Answer {
     let codes: Vec<u16> = faults
         .iter()
@@ -94,7 +94,7 @@ impl Model {
         }
     }
 
-    /// Whether `len` bytes are there.
+    /// True if `len` bytes of memory exist.
     fn there(&self, f: usize, iova: u64, len: u64) -> bool {
         let Some(end) = iova.checked_add(len) else {
             return false;
@@ -105,7 +105,7 @@ impl Model {
             .any(|window| iova < (window + 1) * MIB && window * MIB < end)
     }
 
-    /// Takes a window of memory away, or brings it back.
+    /// Removes a window of memory, or restores it.
     pub(crate) fn toggle(&mut self, f: usize, window: u64) {
         let missing = &mut self.functions[f].missing;
         if !missing.remove(&window) {
@@ -117,12 +117,12 @@ impl Model {
         self.functions.iter().position(|f| f.gid == gid)
     }
 
-    /// An access by the function: its guest is alive.
+    /// Records an access by the function: its guest is alive.
     pub(crate) fn heard(&mut self, f: usize) {
         self.functions[f].gone = false;
     }
 
-    /// A whole and well-formed request, header included.
+    /// Runs a complete and well-formed request, header included.
     pub(crate) fn command(&mut self, f: usize, request: &[u8]) -> Answer {
         self.heard(f);
         let (code, payload) = (be32(request, 0), request.len() - 8);
@@ -271,7 +271,7 @@ impl Model {
         verdict(&faults, Answer::Token(buffer))
     }
 
-    /// The device gave this token for a buffer.
+    /// Records the token that the device gave for a buffer.
     pub(crate) fn took(&mut self, token: u64, buffer: Buffer) {
         self.buffers.insert(token, buffer);
         if let Some(writer) = self.by_gid(buffer.writer)
@@ -306,14 +306,14 @@ impl Model {
         Answer::Done(Vec::new())
     }
 
-    /// The driver's interrupt handler clears its page of bits.
+    /// Clears the page of bits, as the driver's interrupt handler does.
     pub(crate) fn handle(&mut self, f: usize) -> Option<u64> {
         let bits = self.functions[f].bits?;
         self.ram.clear(f, bits, 4096);
         Some(bits)
     }
 
-    /// Tells every partner that a function cannot be talked to any more, once.
+    /// Informs every partner, once, that a function is gone.
     fn part(&mut self, f: usize) {
         let partners = std::mem::take(&mut self.partners);
         for (a, b) in partners {
@@ -329,13 +329,13 @@ impl Model {
         }
     }
 
-    /// The client goes.
+    /// Handles the departure of the client.
     pub(crate) fn detach(&mut self, f: usize) {
         self.functions[f].gone = true;
         self.part(f);
     }
 
-    /// DEVICE_RESET.
+    /// Handles DEVICE_RESET.
     pub(crate) fn reset(&mut self, f: usize) {
         self.buffers.retain(|_, buffer| buffer.owner != f);
         let old = &self.functions[f];

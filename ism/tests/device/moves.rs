@@ -1,4 +1,4 @@
-//! Data moves: where the bytes go, in which order, and what cannot be carried out.
+//! Tests of data moves: destination, order, and moves that cannot be carried out.
 
 use ism::FunctionId;
 use zpci_region::{Failure, Path, Rule, Severity};
@@ -6,7 +6,7 @@ use zpci_region::{Failure, Path, Rule, Severity};
 use crate::driver::{DMB, GIDS, Machine, SBA, request, target};
 use crate::guests::Op;
 
-/// Two probed functions; a DMB of function 1, index 40, 16 KiB, for function 0.
+/// Creates two probed functions, and a DMB of function 1 (index 40, 16 KiB) for function 0.
 fn pair() -> (Machine, u64) {
     let mut machine = Machine::new(2);
     machine.probe(0);

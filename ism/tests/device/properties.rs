@@ -1,5 +1,5 @@
-//! Whatever a client does: no panic, a response of valid length, well-formed tokens, no state
-//! change by a refused store.
+//! Property tests: whatever a client does, the device does not panic, responses have valid lengths, tokens
+//! are well-formed, and a refused store changes no state.
 
 use ism::FunctionId;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ enum Access {
     Detach(usize),
 }
 
-/// Values that commands care about, besides any others.
+/// Chooses a value that commands treat specially, or any other value.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![
         Just(SBA),
@@ -99,7 +99,7 @@ fn run(machine: &mut Machine, access: &Access) {
 
 fn check(machine: &mut Machine) -> Result<(), TestCaseError> {
     for f in 0..2 {
-        // The driver of Linux overruns its stack for any other length.
+        // The Linux driver overruns its stack for any other length.
         let mut image = [0; 8];
         let load = zpci_region::Load {
             path: Path::Bar,

@@ -1,4 +1,4 @@
-//! Tests of the state after a reset and after a lost client, and of who is told.
+//! Tests of the state after a reset and after the loss of a client, and of the events to peers.
 
 use ism::{FunctionId, ResponseCode};
 use zpci_region::Path;
@@ -18,7 +18,7 @@ fn detach(machine: &mut Machine, f: usize) {
         .detach(FunctionId(f), &mut machine.guests, &mut machine.seen);
 }
 
-/// Who was told that the GID of `f` is gone, in order.
+/// Returns the functions that were informed that the GID of `f` is gone, in order.
 fn told(machine: &mut Machine, f: usize) -> Vec<usize> {
     let events = std::mem::take(&mut machine.seen.events);
     for event in &events {
@@ -28,7 +28,7 @@ fn told(machine: &mut Machine, f: usize) -> Vec<usize> {
     events.iter().map(|event| event.to.0).collect()
 }
 
-/// Three probed functions; 0 owns a buffer for 1, 2 owns one for 0.
+/// Creates three probed functions; 0 owns a buffer for 1, 2 owns one for 0.
 fn three() -> (Machine, u64) {
     let mut machine = Machine::new(3);
     for f in 0..3 {

@@ -1,4 +1,5 @@
-//! Every order rule through the device: what trips it, what comes close, and what `reject` does.
+//! Tests of every order rule through the device: accesses that break it, accesses that come close, and the
+//! effect of `reject`.
 
 use ism::FunctionConfig;
 use zpci_region::{Failure, Rule, Severity};
@@ -9,7 +10,7 @@ const NOTHING: [&str; 0] = [];
 /// The token of the first DMB on a fabric of functions with a data BAR of 256 TiB.
 const FIRST_TOKEN: u64 = 0xd000_0000_0000;
 
-/// A machine with functions 0 and 1 probed and a 16 KiB DMB of 1 for 0.
+/// Creates a machine with probed functions 0 and 1 and a 16 KiB DMB of 1 for 0.
 fn pair(rule: Rule, severity: Severity) -> (Machine, u64) {
     let mut machine = Machine::with_rules(2, &[rule], severity);
     machine.probe(0);
@@ -19,8 +20,8 @@ fn pair(rule: Rule, severity: Severity) -> (Machine, u64) {
     (machine, token)
 }
 
-/// The last of some stores breaks the rule: told under warn; refused, told and without effect
-/// under reject.
+/// Checks that the last of some stores breaks the rule. Under `warn` the store is reported; under `reject` it
+/// is also refused and has no effect.
 fn last_store_breaks(rule: Rule, stores: &[(u8, u64, Vec<u8>)]) {
     let (last, before) = stores.split_last().unwrap();
     let (mut machine, token) = pair(rule, Severity::Warn);
@@ -56,7 +57,7 @@ fn last_store_breaks(rule: Rule, stores: &[(u8, u64, Vec<u8>)]) {
     assert!(machine.guests.log.is_empty());
 }
 
-/// The response, read where no judgement depends on it.
+/// Reads the response by a path that no rule judges.
 fn image(machine: &mut Machine) -> Vec<u8> {
     let bytes = machine.load(0, 2, 8, 8).unwrap();
     machine.seen.rules();
@@ -181,7 +182,7 @@ fn response_before_command_and_overread() {
     }
 }
 
-/// A command that breaks a rule is answered anyway under warn, and not carried out under reject.
+/// Checks a command that breaks a rule: under `warn` it gets a response, under `reject` it does not run.
 fn command_breaks(rule: Rule, prepare: impl Fn(&mut Machine), request: &[u8], answer: u16) {
     let mut machine = Machine::with_rules(2, &[rule], Severity::Warn);
     prepare(&mut machine);
@@ -354,7 +355,7 @@ fn token_as_address() {
     };
     let ieq = request(2, &[&token, &512_u64.to_be_bytes()]);
     command_breaks(Rule::TokenAsAddress, no_ieq, &ieq, 0);
-    // Beside a token, and what would be the next one.
+    // Next to a token, and at the value of the next token.
     let mut machine = Machine::new(1);
     dmb(&mut machine);
     machine.done(0, &reg_dmb(FIRST_TOKEN + 4096, 4096, 51, 1));
@@ -401,7 +402,8 @@ fn outside_dma_window() {
 fn address_as_token() {
     for address in [DMB + (40 << 20), SBA, IEQ] {
         let (mut machine, _) = pair(Rule::AddressAsToken, Severity::Warn);
-        // As the driver makes it: element, flag and offset ORed into what it takes for a token.
+        // This is how the driver builds the offset: it ORs element, flag and offset into the value that it
+        // believes to be a token.
         for fields in [0, 1 << 23, 5 << 24 | 64] {
             machine.store(0, 0, address | fields, &[0; 8]).unwrap_err();
             assert_eq!(machine.seen.rules(), ["unknown-dmb", "address-as-token"]);
@@ -516,7 +518,7 @@ fn smcd_rules_under_reject_keep_the_sender_s_state() {
     assert_eq!(machine.info(0).totals.moves, 0);
 }
 
-/// A CDC message: counts of producer and consumer in their first round.
+/// Builds a CDC message with these producer and consumer counts, both in their first round.
 fn cdc(producer: u32, consumer: u32) -> [u8; 32] {
     let mut message = [0; 32];
     message[0] = 0xfe;
@@ -539,7 +541,7 @@ fn smcd_cursors_are_held_against_the_other_direction() {
         machine.probe(1);
         let to_1 = machine.reg_dmb(1, 40, 16384, GIDS[0]);
         let to_0 = machine.reg_dmb(0, 41, 4096, GIDS[1]);
-        // Not of this direction: 1 may not write it.
+        // This DMB belongs to the other direction: 1 may not write it.
         machine.reg_dmb(0, 42, 65536, GIDS[2]);
         let data = target(to_0, 0, false, 32);
         machine.store(1, 0, data, &[1; 100]).unwrap();

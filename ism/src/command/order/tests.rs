@@ -148,10 +148,10 @@ fn a_payload_over_one_that_waits_for_its_header_is_told() {
     assert_eq!(judged(&with_payload(16), 8, &[0; 8]), mixed);
     assert_eq!(judged(&with_payload(16), 16, &[0; 8]), mixed);
     assert_eq!(judged(&with_payload(16), 23, &[0; 8]), mixed);
-    // The next piece of the same payload.
+    // This piece continues the same payload.
     assert!(judged(&with_payload(8), 16, &[0; 8]).is_empty());
     assert!(judged(&with_payload(8), 100, &[0; 8]).is_empty());
-    // A store over header and payload is judged for both.
+    // Both rules apply to a store that covers header and payload.
     let mut both = HEADER_16.to_vec();
     both.extend([0; 8]);
     assert_eq!(

@@ -12,7 +12,7 @@ fn piece(range: std::ops::Range<u64>, signal: bool) -> Piece {
     }
 }
 
-/// The rules that each store of a sequence breaks; `true` is the signal flag.
+/// Returns the rules that each store of a sequence breaks; `true` is the signal flag.
 fn judged(stores: &[(std::ops::Range<u64>, bool)]) -> Vec<Vec<&'static str>> {
     let mut order = MoveOrder::default();
     stores

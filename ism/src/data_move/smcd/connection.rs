@@ -1,4 +1,4 @@
-//! One direction of a connection: the data and the messages of its sender.
+//! One direction of a connection: the data and messages of its sender.
 
 use zpci_region::{Judgement, Rule};
 
@@ -6,13 +6,13 @@ use super::super::order::MESSAGE_LEN;
 use super::message::{Cursor, Message, flag, state};
 use super::ring::Stored;
 
-/// A DMB of the other direction: its ring, and the cursors that its writer has announced. The
-/// device does not know which two DMBs make a connection, so it compares with all that may.
+/// A DMB of the other direction: its ring, and the cursors that its writer has announced. The device does not
+/// know which two DMBs make a connection, so the rules compare with every candidate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Other {
     /// Size of the ring in bytes.
     pub(super) ring: u64,
-    /// The writer's last cursors; `None` if nobody watches its messages.
+    /// The writer's last cursors; `None` if its messages are not watched.
     pub(super) told: Option<Cursors>,
 }
 
@@ -23,14 +23,14 @@ pub(super) struct Cursors {
     pub consumer: Cursor,
 }
 
-/// One direction of a connection, as its sender has told it.
+/// One direction of a connection, from the messages of its sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Connection {
     pub(super) cursors: Cursors,
     stored: Stored,
     /// Producer flags of the last message.
     flags: u8,
-    /// The producer cursor has moved.
+    /// True if the producer cursor has moved.
     sent: bool,
     done: bool,
     ended: bool,
@@ -49,7 +49,7 @@ impl Connection {
         }
     }
 
-    /// Judges data stored at `start..end` of the DMB; returns the state afterwards.
+    /// Judges data stored at `start..end` of the DMB. Returns the new state.
     pub(crate) fn store(mut self, start: u64, end: u64, judgement: &mut Judgement<'_>) -> Self {
         if start < MESSAGE_LEN {
             judgement.broken(Rule::CdcDataBelowRing, || {
@@ -73,7 +73,7 @@ impl Connection {
         self
     }
 
-    /// Judges a message into a ring of this size; returns the state afterwards.
+    /// Judges a message into a ring of this size. Returns the new state.
     pub(super) fn message(
         mut self,
         message: Message,
@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Whether the message belongs to a new connection in a recycled DMB.
+    /// True if the message belongs to a new connection in a reused DMB.
     fn starts_again(&self, message: Message) -> bool {
         let Message {
             producer, consumer, ..
@@ -160,7 +160,7 @@ impl Connection {
         }
     }
 
-    /// The fault in the step from the old producer cursor to the new one, if there is one.
+    /// Describes the error in the step from the old producer cursor to the new one, if there is one.
     fn mismatch(&self, message: Message, ring: u64) -> Option<String> {
         let (before, after) = (self.cursors.producer, message.producer);
         let (old, new) = (u64::from(before.count), u64::from(after.count));
@@ -180,7 +180,7 @@ impl Connection {
             .find(|(from, to)| !self.stored.covers(*from, *to))
         {
             return Some(format!(
-                "of the bytes {from}..{to} not all were stored since the last message"
+                "not all of the bytes {from}..{to} were stored since the last message"
             ));
         }
         let announced: u64 = parts
@@ -188,7 +188,7 @@ impl Connection {
             .map(|(from, to)| to.saturating_sub(*from))
             .sum();
         let stored = self.stored.total();
-        // After an abort, what was stored may stay unannounced.
+        // An abort may leave stored bytes unannounced.
         (stored != announced && !message.aborts()).then(|| {
             format!("{stored} bytes were stored since the last message, expected {announced}")
         })
@@ -251,7 +251,8 @@ impl Connection {
         }
         if set(flag::UPDATE_REQUESTED) && !moves && !self.sent {
             judgement.broken(Rule::CdcFlagImplausible, || {
-                "a consumer cursor update requested before any data: expected data first".to_owned()
+                "a consumer cursor update was requested before any data: expected data first"
+                    .to_owned()
             });
         }
         let urgent = if set(flag::URGENT_PRESENT) && !moves {
@@ -265,7 +266,7 @@ impl Connection {
             && !set(flag::URGENT_PENDING)
         {
             Some(
-                "urgent data no longer pending, and none was present: expected a message with it first",
+                "urgent data is no longer pending, but none was present: expected a message with urgent data present first",
             )
         } else {
             None

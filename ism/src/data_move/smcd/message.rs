@@ -15,7 +15,7 @@ use crate::layout::Fields;
 
 const TYPE: u8 = 0xfe;
 
-/// Producer flags.
+/// Producer flags of a CDC message.
 pub(super) mod flag {
     pub(crate) const WRITE_BLOCKED: u8 = 0x80;
     pub(crate) const URGENT_PENDING: u8 = 0x40;
@@ -24,7 +24,7 @@ pub(super) mod flag {
     pub(crate) const ALL: u8 = WRITE_BLOCKED | URGENT_PENDING | URGENT_PRESENT | UPDATE_REQUESTED;
 }
 
-/// Connection state flags.
+/// Connection state flags of a CDC message.
 pub(super) mod state {
     pub(crate) const DONE_WRITING: u8 = 0x80;
     pub(crate) const CLOSED: u8 = 0x40;
@@ -32,7 +32,7 @@ pub(super) mod state {
     pub(crate) const ALL: u8 = DONE_WRITING | CLOSED | ABORT;
 }
 
-/// A position in a ring, and how often the ring's end was passed.
+/// A position in a ring, and how often the cursor has passed the ring's end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub wrap: u16,
@@ -42,7 +42,7 @@ pub(super) struct Cursor {
 impl Cursor {
     pub(super) const ZERO: Self = Self { wrap: 0, count: 0 };
 
-    /// Whether it lies behind `old`; wraps are counted modulo 2^16.
+    /// True if this cursor is behind `old`; wraps are counted modulo 2^16.
     pub(super) fn is_before(self, old: Self) -> bool {
         match self.wrap.wrapping_sub(old.wrap) {
             0 => self.count < old.count,
@@ -50,7 +50,7 @@ impl Cursor {
         }
     }
 
-    /// Whether it lies more than one round ahead of `old`, whatever the size of the ring.
+    /// True if this cursor is more than one round ahead of `old`, for any size of the ring.
     pub(super) fn jumps(self, old: Self) -> bool {
         match self.wrap.wrapping_sub(old.wrap) {
             0 => false,
@@ -59,7 +59,7 @@ impl Cursor {
         }
     }
 
-    /// Bytes from `old` to here in a ring of this size; `None` if it lies behind `old`.
+    /// Returns the bytes from `old` to here in a ring of this size; `None` if this cursor is behind `old`.
     pub(super) fn distance(self, old: Self, ring: u64) -> Option<u64> {
         let rounds = u64::from(self.wrap.wrapping_sub(old.wrap));
         let ahead = rounds
@@ -75,16 +75,16 @@ impl std::fmt::Display for Cursor {
     }
 }
 
-/// A CDC message.
+/// A CDC message of SMC-D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub producer: Cursor,
     pub consumer: Cursor,
-    /// Bytes 14 and 15.
+    /// Bytes 14 and 15, which no receiver reads.
     pub unread: u16,
-    /// Producer flags.
+    /// Producer flags (byte 22).
     pub flags: u8,
-    /// Connection state flags.
+    /// Connection state flags (byte 23).
     pub state: u8,
 }
 
@@ -107,7 +107,7 @@ impl Message {
         })
     }
 
-    /// Whether the connection ends with it in this direction.
+    /// True if the message ends the connection in this direction.
     pub(super) fn ends(&self) -> bool {
         self.state & (state::CLOSED | state::ABORT) != 0
     }

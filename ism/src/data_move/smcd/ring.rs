@@ -1,10 +1,10 @@
-//! The bytes of a ring that were stored.
+//! The set of bytes in a ring that were stored.
 
-/// Ranges kept before the set is given up: a sender that needs more is not SMC-D, whose sends are
-/// at most four.
+/// Largest number of ranges. The set is given up beyond it: a sender that needs more is not SMC-D, which
+/// needs at most four for one send.
 const MAX_RANGES: usize = 64;
 
-/// A set of byte ranges, ascending, not touching.
+/// A set of byte ranges, in ascending order, that do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
     ranges: Vec<(u64, u64)>,
@@ -12,7 +12,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Adds `from..to`.
+    /// Adds the range `from..to`.
     pub(super) fn add(&mut self, from: u64, to: u64) {
         if from >= to || self.unknown {
             return;
@@ -34,12 +34,12 @@ impl Stored {
         }
     }
 
-    /// Whether it had too many ranges to be kept.
+    /// True if the set had too many ranges and was given up.
     pub(super) fn is_unknown(&self) -> bool {
         self.unknown
     }
 
-    /// Whether every byte of `from..to` is in it.
+    /// True if the set contains every byte of `from..to`.
     pub(super) fn covers(&self, from: u64, to: u64) -> bool {
         from >= to
             || self
@@ -48,12 +48,12 @@ impl Stored {
                 .any(|range| range.0 <= from && to <= range.1)
     }
 
-    /// Whether it is `from..to` and nothing else.
+    /// True if the set is exactly `from..to`.
     pub(super) fn is_exactly(&self, from: u64, to: u64) -> bool {
         self.ranges == [(from, to)]
     }
 
-    /// Number of bytes in it.
+    /// Number of bytes in the set.
     pub(super) fn total(&self) -> u64 {
         self.ranges
             .iter()

@@ -35,8 +35,8 @@ impl Sender {
         }
     }
 
-    /// With DMBs of this size for the other direction, and what their writer told: producer and
-    /// consumer cursor.
+    /// Creates DMBs of this size for the other direction, with the producer and consumer cursors that their
+    /// writer has announced.
     fn with_others(told: &[[(u16, u32); 2]]) -> Self {
         let cursor = |(wrap, count)| Cursor { wrap, count };
         let other = |[producer, consumer]: &[_; 2]| Other {
@@ -68,7 +68,7 @@ impl Sender {
         self
     }
 
-    /// Stores `ring` bytes of the ring.
+    /// Stores the range `ring` of the ring.
     fn data(&mut self, ring: std::ops::Range<u64>) -> &mut Self {
         let len = usize::try_from(ring.end - ring.start).unwrap();
         self.store(32 + ring.start, &vec![7; len], false)
@@ -79,7 +79,7 @@ impl Sender {
         self.store(0, &message, true)
     }
 
-    /// A message with producer flags, and changed further.
+    /// Sends a message with producer flags and further changes.
     fn flags(
         &mut self,
         producer: (u16, u32),
@@ -198,7 +198,8 @@ fn the_producer_moves_by_the_bytes_stored() {
         .data(0..RING)
         .cdc((2, 0), (0, 0), 0)
         .breaks(told);
-    // Stored before the message before: not announced by it, and not stored since.
+    // This was stored before the previous message: that message did not announce it, and nothing was stored
+    // since.
     Sender::new()
         .data(0..200)
         .cdc((0, 100), (0, 0), 0)
@@ -251,7 +252,7 @@ fn nothing_is_stored_after_the_end() {
     sender.breaks(&["cdc-data-after-done"]);
     let mut sender = Sender::new();
     sender.data(0..100).cdc((0, 100), (0, 0), 0xc0);
-    // The start of the ring: a new connection.
+    // Data at the start of the ring begins a new connection.
     sender.data(0..100).breaks(&[]);
 }
 
@@ -309,7 +310,7 @@ fn a_sender_that_is_done_stays_done() {
     sender
         .cdc((0, 100), (0, 5), 0)
         .breaks(&["cdc-state-cleared"]);
-    // A new connection in the same DMB, after the end and without one.
+    // A new connection starts in the same DMB, once after the end of the old one and once without it.
     let mut sender = Sender::new();
     sender.data(0..100).cdc((0, 100), (0, 0), 0xc0);
     sender.cdc((0, 0), (0, 5), 0).breaks(&[]);
@@ -346,7 +347,7 @@ fn the_consumer_cursor_lies_in_a_ring_of_its_sender() {
     Sender::with_others(far)
         .cdc((0, 0), (0, ring), 0)
         .breaks(&["cdc-consumer-outside"]);
-    // No DMB in the other direction: nothing can be consumed.
+    // Without a DMB in the other direction, nothing can be consumed.
     let mut sender = Sender::with_others(&[]);
     sender.cdc((0, 0), (0, 0), 0).breaks(&[]);
     sender
@@ -365,7 +366,7 @@ fn the_consumer_follows_a_producer() {
         .cdc((0, 0), (0, 101), 0)
         .breaks(told);
     Sender::with_others(one).cdc((0, 0), (1, 0), 0).breaks(told);
-    // Another connection of the two functions may be meant.
+    // The message may belong to another connection of the two functions.
     let two = &[[(0, 100), (0, 0)], [(0, 500), (0, 0)]];
     Sender::with_others(two)
         .cdc((0, 0), (0, 500), 0)
@@ -389,11 +390,11 @@ fn the_producer_is_one_ring_ahead_of_the_consumer_at_most() {
     sent((0, 100), 100).breaks(&[]);
     sent((0, 100), 101).breaks(told);
     sent((1, 0), 101).breaks(&[]);
-    // A consumer ahead of the producer is of another connection, too.
+    // A consumer cursor ahead of the producer belongs to another connection too.
     sent((1, 102), 101).breaks(told);
-    // A message without data is not told again.
+    // A message without data is not reported again.
     sent((0, 0), 1).cdc((1, 1), (0, 0), 0).breaks(told);
-    // If the receiver's messages are not looked at, nobody knows.
+    // If nobody watches the receiver's messages, the rule cannot judge.
     let mut sender = Sender::new();
     sender.data(0..RING).cdc((1, 0), (0, 0), 0);
     sender.data(0..1).cdc((1, 1), (0, 0), 0).breaks(&[]);
@@ -428,7 +429,7 @@ fn blocked_and_update_requests_come_with_data() {
     let none = |_: &mut [u8; 32]| {};
     let mut sender = Sender::new();
     sender.data(0..100).flags((0, 100), 0x80, 0, none);
-    // The flag may stay.
+    // The flag may stay set.
     sender.flags((0, 100), 0x80, 0, none).breaks(&[]);
     sender.flags((0, 100), 0, 0, none);
     sender.flags((0, 100), 0x80, 0, none).breaks(told);
@@ -452,7 +453,8 @@ fn the_urgent_byte_is_the_last_one_sent() {
     sender.flags((0, 0), 0x40, 0, none);
     sender.data(0..1).flags((0, 1), 0x60, 0, none);
     sender.flags((0, 1), 0, 0, none).breaks(&[]);
-    // Present without data, without pending; pending no more though none was present.
+    // Three errors: urgent data present without data, present without pending, and pending cleared though
+    // none was present.
     Sender::new().flags((0, 0), 0x60, 0, none).breaks(told);
     let mut sender = Sender::new();
     sender.data(0..1).flags((0, 1), 0x20, 0, none).breaks(told);

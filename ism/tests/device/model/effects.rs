@@ -1,4 +1,4 @@
-//! The effects on guests: events, and data moves with their signals.
+//! The effects of the model on guests: events, and data moves with their signals.
 
 use super::{Answer, Model, be32, be64};
 
@@ -15,7 +15,7 @@ impl Model {
         }
     }
 
-    /// Puts an event into a queue; the fault, if it does not get there.
+    /// Puts an event into a queue. Returns the error if that fails.
     pub(super) fn event(
         &mut self,
         to: usize,
@@ -40,7 +40,7 @@ impl Model {
             self.ram
                 .write(to, entry + 8 * n as u64, &field.to_be_bytes());
         }
-        // 1 to 15, and 1 again: Linux 6.12 `ism_handle_event` hangs at anything else.
+        // The index goes from 1 to 15 and back to 1: Linux 6.12 `ism_handle_event` hangs at any other value.
         self.ram.write(to, queue, &(slot + 1).to_be_bytes());
         self.ram.or(to, bits, &[0xc0]);
         self.functions[to].events = time;
@@ -48,7 +48,7 @@ impl Model {
         None
     }
 
-    /// A store into BAR 0; false if it has no effect.
+    /// Carries out a store into BAR 0. Returns false if it has no effect.
     pub(crate) fn data(&mut self, f: usize, offset: u64, data: &[u8]) -> bool {
         self.heard(f);
         let (token, element) = (offset >> 32 << 32, offset >> 24 & 0xff);

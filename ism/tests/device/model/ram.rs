@@ -1,8 +1,8 @@
-//! Guest memory that holds what is written to it.
+//! Guest memory that keeps written bytes.
 
 use std::collections::BTreeMap;
 
-/// Bytes of guests that are not zero, by function and iova.
+/// The bytes of the guests that are not zero, by function and iova.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ram(BTreeMap<(usize, u64), u8>);
 
