@@ -172,7 +172,7 @@ pub enum ReadError {
     #[error(transparent)]
     System(#[from] io::Error),
     /// It is no pcapng file.
-    #[error("it begins with {0:#010x}: no pcapng file")]
+    #[error("it begins with {0:#010x} and is no pcapng file")]
     NoPcapng(u32),
     /// A block makes no sense.
     #[error("block at byte {at}: {what}")]

@@ -107,7 +107,7 @@ fn usable(arch: &'static str, device: &Path) -> Result<(), AccelError> {
         path: device.to_owned(),
         remedy: match source.kind() {
             io::ErrorKind::PermissionDenied => "join the group that owns it",
-            _ => "load KVM with `modprobe kvm`; a guest needs a host that nests",
+            _ => "load KVM with `modprobe kvm`; inside a virtual machine, its host must allow nested KVM",
         },
         source,
     })

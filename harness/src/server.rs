@@ -27,7 +27,7 @@ pub enum ServerError {
         source: std::io::Error,
     },
     /// The server ended before it was ready, or said nothing in time.
-    #[error("the server did not get ready, saying: {message}")]
+    #[error("the server did not get ready and said: {message}")]
     NotReady {
         /// The end of its log.
         message: String,
@@ -214,7 +214,7 @@ mod tests {
         let error = start("echo no such profile >&2; exit 2").unwrap_err();
         assert_eq!(
             error,
-            "the server did not get ready, saying: no such profile"
+            "the server did not get ready and said: no such profile"
         );
     }
 }

@@ -60,14 +60,14 @@ pub(crate) enum ArgsError {
     #[error("argument {0:?}: expected on or off")]
     NoRing(String),
     /// A ring of no function.
-    #[error("ring= is about the functions of forward=SOCKET, and there is none")]
+    #[error("ring= changes how forward=SOCKET works, but no forward=SOCKET is given")]
     RingAlone,
     /// Moves of no function.
-    #[error("moves= is about the functions of forward=SOCKET, and there is none")]
+    #[error("moves= changes how forward=SOCKET works, but no forward=SOCKET is given")]
     MovesAlone,
     /// A defect is about instructions that wait for their server.
     #[error(
-        "break=NAME needs moves=waited: a deliberate defect is about moves that wait for their server"
+        "break=NAME needs moves=waited: a deliberate defect changes moves that wait for the server's answer"
     )]
     PostedBreak,
     /// Two switches that differ.
@@ -76,7 +76,9 @@ pub(crate) enum ArgsError {
     )]
     TwoClps(String),
     /// CLP answers of no function.
-    #[error("clp=on is about the functions of forward=SOCKET, and there is none")]
+    #[error(
+        "clp=on answers CLP for the function of forward=SOCKET, but no forward=SOCKET is given"
+    )]
     ClpAlone,
     /// A defect that does not exist.
     #[error("argument {argument:?}: {problem}")]
@@ -85,17 +87,17 @@ pub(crate) enum ArgsError {
     #[error("{}", defects::list())]
     List(Option<PathBuf>),
     /// A defect of nothing.
-    #[error("break=NAME breaks what forward=SOCKET does, and no forward=SOCKET is given")]
+    #[error("break=NAME changes how forward=SOCKET works, but no forward=SOCKET is given")]
     BreakAlone,
     /// An id with no function before it.
-    #[error("argument {0:?} comes before the forward=SOCKET that it is about")]
+    #[error("argument {0:?} comes before its forward=SOCKET, expected it after")]
     NoForward(String),
     /// Two ids for one function.
     #[error("forward={socket} has two ids; one of fid=N and uid=N is enough")]
     TwoIds { socket: String },
     /// Several functions, one of them without id.
     #[error(
-        "forward={socket} needs fid=N or uid=N after it: with several functions none is found by itself"
+        "forward={socket} needs fid=N or uid=N after it: with several forward=SOCKET the plugin cannot tell the functions apart"
     )]
     NoId { socket: String },
     /// Two functions that are one.

@@ -97,7 +97,7 @@ impl Break {
         let mut all = KINDS.iter().flat_map(|(_, defects)| *defects);
         all.find(|defect| defect.name == value)
             .map(Self::Defect)
-            .ok_or_else(|| "there is no such defect; break=list lists them".to_owned())
+            .ok_or_else(|| "there is no such defect; break=list prints all of them".to_owned())
     }
 }
 

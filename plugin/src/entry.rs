@@ -99,7 +99,7 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
     );
     PLUGIN
         .set(plugin)
-        .map_err(|_| "the plugin is loaded twice; load it once".to_owned())?;
+        .map_err(|_| "QEMU loads the plugin twice; load it once".to_owned())?;
     qemu.register(
         id,
         &Callbacks {

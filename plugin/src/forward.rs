@@ -440,8 +440,7 @@ pub(crate) fn refused(errno: Errno) -> Ending {
 /// A message for the user about a late refusal.
 fn late_refusal(name: &str, errno: Errno) -> String {
     format!(
-        "{name}: a posted move was refused ({errno}) after its instruction had ended; the function is in \
-         its error state until the guest resets it (moves=waited waits for each answer)"
+        "{name}: the server refused a posted move ({errno}) after its instruction had ended; the function is in the error state until the guest resets it (moves=waited waits for each answer)"
     )
 }
 

@@ -300,7 +300,7 @@ impl Plugin {
             self.finish(unseen);
         }
         if let Some(Err(error)) = self.records.as_ref().map(Records::end) {
-            report(&format!("writing the last record failed: {error}"));
+            report(&format!("cannot write the last record: {error}"));
         }
     }
 
@@ -340,7 +340,7 @@ impl Plugin {
         if let Some(forwarder) = &self.forwarder {
             forwarder.learn_state(record);
             if !forwarder.complete_controls(record, cpu) {
-                self.tell("the block of an STPCIFC cannot be completed");
+                self.tell("cannot write the block of an STPCIFC");
             }
         }
         let operands = &mut record.operands;
@@ -355,7 +355,7 @@ impl Plugin {
             }
             let at = address.wrapping_add(request.len() as u64);
             if forwarder.complete(request, response) && !write_logical(cpu, at, response) {
-                self.tell("the response to a CLP call cannot be completed");
+                self.tell("cannot write the response to a CLP call");
             }
         }
     }

@@ -26,7 +26,7 @@ pub(crate) enum Unsupported {
     /// The plugin API is older or newer.
     #[error(
         "this QEMU offers plugin API versions {min} to {cur}, this plugin needs version \
-         {API_VERSION}: use a QEMU that has it (11.1 does) or a plugin made for this QEMU"
+         {API_VERSION}: use a QEMU that has this version (11.1 does) or a plugin built for this QEMU"
     )]
     Api {
         /// Oldest version offered.

@@ -59,7 +59,7 @@ impl Records {
         let Err(error) = written else {
             return Ok(());
         };
-        let problem = format!("writing a record failed: {error}");
+        let problem = format!("cannot write a record: {error}");
         if self.end_with(&problem) {
             Err(problem)
         } else {

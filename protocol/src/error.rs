@@ -40,7 +40,7 @@ impl fmt::Debug for Errno {
 pub enum Malformed {
     /// The header says less than the header's own size.
     #[error(
-        "message {id:#06x} (command {command}) says it has {size} bytes, a header alone has 16"
+        "message {id:#06x} (command {command}) says it has {size} bytes, expected at least the 16 of its header"
     )]
     TooShort {
         /// Message id.
@@ -52,7 +52,7 @@ pub enum Malformed {
     },
     /// The header says more than any message may have.
     #[error(
-        "message {id:#06x} (command {command}) says it has {size} bytes, at most {limit} are taken"
+        "message {id:#06x} (command {command}) says it has {size} bytes, expected at most {limit}"
     )]
     TooLong {
         /// Message id.
@@ -65,7 +65,9 @@ pub enum Malformed {
         limit: usize,
     },
     /// The type bits are neither command nor reply.
-    #[error("message {id:#06x} has flags {flags:#x}: neither a command nor a reply")]
+    #[error(
+        "message {id:#06x} has flags {flags:#x}, expected those of a command (0) or a reply (1)"
+    )]
     UnknownType {
         /// Message id.
         id: u16,
@@ -73,13 +75,13 @@ pub enum Malformed {
         flags: u32,
     },
     /// A command of the client on the twin socket.
-    #[error("{0} came on the twin socket, where only replies are taken")]
+    #[error("{0} came on the twin socket, expected only replies there")]
     CommandOnTwin(String),
     /// The first message is not VERSION.
     #[error("the first message is {0}, expected VERSION")]
     NotVersion(String),
     /// More descriptors than a message may carry.
-    #[error("{got} descriptors wait for a message, at most {limit} are taken")]
+    #[error("{got} descriptors wait for a message, expected at most {limit}")]
     TooManyDescriptors {
         /// Descriptors received.
         got: usize,

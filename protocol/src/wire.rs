@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         }
         let extra = self.rest.len();
         Err(Refused::invalid(format!(
-            "{}: {extra} bytes behind the {fixed} of the request, expected at most {padding} zeros",
+            "{}: {extra} bytes after the {fixed} of the request, expected at most {padding} zeros",
             self.what
         )))
     }

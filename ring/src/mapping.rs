@@ -26,7 +26,7 @@ pub enum NoRing {
     System(#[from] io::Error),
     /// It could shrink, or lose pages.
     #[error(
-        "the ring's memory is no memfd sealed against shrinking (F_SEAL_SHRINK), without huge pages"
+        "the ring's memory is not what was expected: a memfd without huge pages, sealed against shrinking (F_SEAL_SHRINK)"
     )]
     MayShrink,
     /// It is too short.

@@ -272,7 +272,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "stpcifc-too-long",
-        what: "STPCIFC stores 8 bytes behind the block",
+        what: "STPCIFC stores 8 bytes after the block",
         hook: Hook::After(|cpu, record, ended| stored(cpu, record, ended, 80, &[0; 8])),
     },
     Defect {

@@ -267,7 +267,9 @@ impl Channel {
             *size = self.region(index)?.size;
         }
         if self.region(REGION_INDEX)?.size < ABI_LEN {
-            return Err(ChannelError::Unusable("it has no zPCI I/O region".into()));
+            return Err(ChannelError::Unusable(
+                "it has no zPCI I/O region, expected one".into(),
+            ));
         }
         Ok(facts)
     }
@@ -290,7 +292,7 @@ impl Channel {
         };
         let (major, has_ring) = self.ask_with("VERSION", &version, ring.as_ref(), read)?;
         if major != 0 {
-            let reason = format!("it speaks version {major} of the protocol, expected 0");
+            let reason = format!("it speaks version {major} of vfio-user, expected 0");
             return Err(ChannelError::Nonsense(reason));
         }
         if let Some(ring) = ring.filter(|_| has_ring) {
@@ -358,7 +360,7 @@ impl Channel {
                     return Ok(result);
                 }
                 Next::NeedMore { at_least } if at_least > ROOM => {
-                    let reason = format!("{at_least} bytes, no answer has more than {ROOM}");
+                    let reason = format!("{at_least} bytes, expected at most {ROOM}");
                     return Err(ChannelError::Nonsense(reason));
                 }
                 Next::NeedMore { .. } => {}
@@ -379,7 +381,7 @@ impl Channel {
         match self.filled {
             0 => Ok(()),
             more => Err(ChannelError::Nonsense(format!(
-                "{more} bytes more than were asked for"
+                "{more} bytes more than the request asked for"
             ))),
         }
     }
@@ -395,7 +397,7 @@ fn reply<'a>(frame: &Frame<'a>, id: u16) -> Result<Answer<Reply<'a>>, ChannelErr
     let header = &frame.header;
     if header.message_id != id {
         let got = header.message_id;
-        let reason = format!("it is for message {got}, expected {id}");
+        let reason = format!("it answers message {got}, expected {id}");
         return Err(ChannelError::Nonsense(reason));
     }
     match Reply::decode(header, frame.body) {

@@ -23,7 +23,7 @@ pub(crate) enum ChannelError {
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),
     /// An answer that is none.
-    #[error("the server's answer makes no sense: {0}")]
+    #[error("the server's answer is malformed: {0}")]
     Nonsense(String),
     /// The ring was scribbled over.
     #[error("the server broke the ring: {0}")]
@@ -36,6 +36,6 @@ pub(crate) enum ChannelError {
         errno: Errno,
     },
     /// The device info lacks something.
-    #[error("the server's function cannot be used: {0}")]
+    #[error("the plugin cannot use the server's function: {0}")]
     Unusable(String),
 }

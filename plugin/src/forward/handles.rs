@@ -200,7 +200,7 @@ impl Handles {
                     if !known.missed && !by_uid {
                         known.missed = true;
                         notes.push(format!(
-                            "the guest has no function with {}; nothing is forwarded for it",
+                            "the guest has no function with {}; the plugin forwards nothing for it",
                             known.selector
                         ));
                     }
@@ -211,8 +211,7 @@ impl Handles {
                     if !known.missed {
                         known.missed = true;
                         notes.push(format!(
-                            "the guest has {} functions 1014:04ed: say which by fid=N or uid=N; \
-                             none is forwarded",
+                            "the guest has {} functions 1014:04ed: name one by fid=N or uid=N; the plugin forwards none",
                             several.len()
                         ));
                     }

@@ -262,7 +262,7 @@ fn wait(
     match recv(stream, &mut byte, RecvFlags::DONTWAIT) {
         Ok((0, _)) | Err(SystemErrno::CONNRESET) => Ok(true),
         Ok(_) => Err(ChannelError::Nonsense(
-            "bytes came by the socket, where the ring carries all".to_owned(),
+            "bytes came by the socket, expected all of them through the ring".to_owned(),
         )),
         Err(SystemErrno::AGAIN | SystemErrno::INTR) => Ok(false),
         Err(error) => Err(ChannelError::Socket(error.into())),

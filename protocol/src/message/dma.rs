@@ -124,7 +124,7 @@ impl DmaUnmap {
         if flags == GET_DIRTY_BITMAP {
             return Err(Refused::new(
                 Errno::EOPNOTSUPP,
-                "DMA_UNMAP: dirty bitmaps are not kept",
+                "DMA_UNMAP: the server keeps no dirty bitmap, expected no request for one",
             ));
         }
         reader.end()?;

@@ -109,8 +109,7 @@ pub fn decode_dma_read_reply(
     Err(Refused::new(
         Errno::EPROTO,
         format!(
-            "DMA_READ: a reply body of {len} bytes for {narrow_count} bytes at {address:#x}, asked \
-             for {count} at {iova:#x}"
+            "DMA_READ: the reply has {len} bytes and names {narrow_count} bytes at {address:#x}, expected {count} bytes at {iova:#x}"
         ),
     ))
 }
@@ -171,7 +170,7 @@ pub fn decode_dma_write(body: &[u8]) -> Result<(DmaLayout, u64, &[u8]), Refused>
     }
     let len = body.len();
     Err(Refused::invalid(format!(
-        "DMA_WRITE: a body of {len} bytes does not hold the {count} bytes it tells of"
+        "DMA_WRITE: a body of {len} bytes does not hold the {count} bytes that it announces"
     )))
 }
 

@@ -148,14 +148,13 @@ impl<'a> SetIrqs<'a> {
         }
         if count > MAX_IRQ_VECTORS {
             return Err(Refused::invalid(format!(
-                "DEVICE_SET_IRQS: {count} vectors, at most {MAX_IRQ_VECTORS} exist"
+                "DEVICE_SET_IRQS: {count} vectors, expected at most {MAX_IRQ_VECTORS}"
             )));
         }
         let disables = start == 0 && data == IrqData::None && action == IrqAction::Trigger;
         if count == 0 && !disables {
             return Err(Refused::invalid(
-                "DEVICE_SET_IRQS: count 0 is taken only with start 0, none and trigger, to disable \
-                 an index",
+                "DEVICE_SET_IRQS: count 0, expected start 0 and the flags none and trigger with it, which disable an index",
             ));
         }
         Ok(Self {

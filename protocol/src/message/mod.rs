@@ -112,7 +112,7 @@ impl<'a> Request<'a> {
             }
             Command::DmaRead | Command::DmaWrite => Err(Refused::new(
                 Errno::EOPNOTSUPP,
-                format!("{} is sent by the server only", header.name()),
+                format!("only the server sends {}", header.name()),
             )),
             Command::DeviceFeature => DeviceFeature::decode(body).map(Request::DeviceFeature),
             Command::DirtyPages | Command::MigDataRead | Command::MigDataWrite => {

@@ -35,7 +35,7 @@ impl RegionAccess {
         let Self { offset, count, .. } = *self;
         if count > MAX_DATA_XFER_SIZE {
             return Err(Refused::invalid(format!(
-                "{what}: {count} bytes, at most {MAX_DATA_XFER_SIZE} in one message"
+                "{what}: {count} bytes, expected at most {MAX_DATA_XFER_SIZE} in one message"
             )));
         }
         if offset.checked_add(u64::from(count)).is_none() {

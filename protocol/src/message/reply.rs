@@ -87,7 +87,12 @@ impl<'a> Reply<'a> {
     }
 
     fn body(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
-        let unexpected = || Refused::invalid(format!("{}: no client sends it", header.name()));
+        let unexpected = || {
+            Refused::invalid(format!(
+                "{}: expected a message that a client sends",
+                header.name()
+            ))
+        };
         let command = Command::from_number(header.command).ok_or_else(unexpected)?;
         Ok(match command {
             Command::Version => Reply::Version(Version::decode(body)?),

@@ -36,7 +36,7 @@ impl<'a> Version<'a> {
             text if text.len() > MAX_VERSION_TEXT => {
                 let len = text.len();
                 return Err(Refused::invalid(format!(
-                    "VERSION: {len} bytes of capabilities, at most {MAX_VERSION_TEXT} are taken"
+                    "VERSION: {len} bytes of capabilities, expected at most {MAX_VERSION_TEXT}"
                 )));
             }
             [text @ .., 0] if !text.contains(&0) => std::str::from_utf8(text)

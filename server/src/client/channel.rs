@@ -39,8 +39,8 @@ pub fn permit_command(header: &Header) -> Result<(), Refused> {
         return Ok(());
     }
     Err(forbidden(format!(
-        "{}: the instruction channel takes VERSION, DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, \
-         REGION_READ and REGION_WRITE only",
+        "{}: the instruction channel takes only VERSION, DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, \
+         REGION_READ and REGION_WRITE",
         header.name()
     )))
 }

@@ -166,8 +166,7 @@ impl Connection {
                 }
                 () = &mut release, if holds => {
                     tracing::warn!(
-                        "the client does not answer a DMA_READ or DMA_WRITE to memory that it \
-                         takes back: its other replies wait no longer"
+                        "the client unmaps memory and does not answer a DMA_READ or DMA_WRITE to it: its other replies no longer wait"
                     );
                     self.memory.give_up();
                     self.held = None;
@@ -363,7 +362,7 @@ impl Connection {
                 Role::StrayReply => {
                     if let Some(times) = self.stray_replies.due() {
                         let command = frame.header.name();
-                        tracing::warn!(%command, times, "a reply to nothing is ignored");
+                        tracing::warn!(%command, times, "ignored a reply that answers no message of the server");
                     }
                 }
             }

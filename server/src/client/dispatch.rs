@@ -98,7 +98,9 @@ fn carry_out(
             let mut fds = fds.into_iter();
             let fd = fds.next();
             if fds.next().is_some() {
-                return Err(Refused::invalid("DMA_MAP: more than one descriptor"));
+                return Err(Refused::invalid(
+                    "DMA_MAP: more than one descriptor came along, expected at most one",
+                ));
             }
             if fd.is_none() {
                 call.memory.lent();
@@ -226,7 +228,10 @@ fn carry_out(
 }
 
 fn unwanted_fds(header: &Header) -> Refused {
-    Refused::invalid(format!("{}: came with descriptors", header.name()))
+    Refused::invalid(format!(
+        "{}: descriptors came along, expected none",
+        header.name()
+    ))
 }
 
 fn version_reply(
@@ -254,13 +259,13 @@ fn version_reply(
                 call.sent_fd = Some(theirs);
                 negotiated.twin_socket = true;
             }
-            Err(error) => tracing::warn!(%error, "no twin socket"),
+            Err(error) => tracing::warn!(%error, "cannot make a twin socket"),
         }
     }
     let negotiated = call.session.open(negotiated)?;
     call.client.posts_moves = negotiated.posted_moves;
     for key in &negotiated.unknown {
-        tracing::debug!(key, "a capability that means nothing here");
+        tracing::debug!(key, "ignored a capability that the server does not know");
     }
     message::reply(call.out, header, |out| negotiated.encode(body_len, out));
     Ok(())
@@ -273,7 +278,7 @@ fn check_count(access: &RegionAccess, session: &Session) -> Result<(), Refused> 
         let count = access.count;
         return Err(Refused::new(
             Errno::EINVAL,
-            format!("{count} bytes, agreed on at most {most}"),
+            format!("{count} bytes, expected at most {most}, as VERSION agreed"),
         ));
     }
     Ok(())

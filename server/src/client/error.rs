@@ -19,7 +19,7 @@ pub enum ConnectionError {
     #[error(transparent)]
     Ring(#[from] RingError),
     /// A fault that was asked for.
-    #[error("a fault closes it")]
+    #[error("an injected fault closes the connection")]
     Fault,
     /// The system.
     #[error(transparent)]
@@ -33,10 +33,10 @@ pub enum RingError {
     #[error(transparent)]
     Fault(#[from] Fault),
     /// The client filled its eventfd while it was written.
-    #[error("the client keeps the server waiting at the ring's eventfd")]
+    #[error("the client's eventfd of the ring is full, so the server cannot signal it")]
     Wake,
     /// A message does not come by the ring.
-    #[error("{0} bytes came by the socket, whose messages go through the ring")]
+    #[error("{0} bytes came by the socket, expected every message through the ring")]
     Beside(usize),
     /// The system.
     #[error(transparent)]

@@ -93,7 +93,7 @@ impl MessageFds {
             return Err(Refused::new(
                 Errno::EMFILE,
                 format!(
-                    "{}: descriptors that came along were lost, this process has too many open",
+                    "{}: the kernel dropped descriptors of this message, because this process has too many open",
                     frame.header.name()
                 ),
             ));

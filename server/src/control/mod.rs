@@ -107,7 +107,7 @@ async fn follow(mut stream: UnixStream, hub: &Hub) -> std::io::Result<()> {
             lines = events.next() => match lines {
                 Some(lines) => timely(write.write_all(&lines)).await?,
                 None => {
-                    let why = failure("the events came faster than they were taken");
+                    let why = failure("the client reads events more slowly than they come");
                     return timely(write.write_all(line(&why).as_bytes())).await;
                 }
             },

@@ -255,10 +255,12 @@ pub fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
     let written = irq_watch::write(eventfd, times);
     match written.result {
         Ok(_) | Err(Errno::AGAIN) => {}
-        Err(error) => tracing::warn!(%error, "an eventfd cannot be written"),
+        Err(error) => tracing::warn!(%error, "cannot write to an eventfd"),
     }
     if written.waited {
-        tracing::warn!("an eventfd was filled while it was signalled: it is given up");
+        tracing::warn!(
+            "another process filled an eventfd while the server signalled it: the server no longer uses it"
+        );
     }
     !written.waited
 }

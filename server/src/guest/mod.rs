@@ -18,11 +18,11 @@ use crate::guest::memory::dma_map::{Fault, Segment};
 /// The reason why memory behind a file cannot be touched any more: the file was cut.
 const GONE: &str = "the memory behind the map is gone";
 /// The reason why memory cannot be touched at once.
-const NO_DESCRIPTOR: &str = "mapped without a descriptor, which takes messages";
+const NO_DESCRIPTOR: &str = "mapped without a descriptor, so only DMA_READ and DMA_WRITE reach it";
 /// The reason why bits cannot be set.
-const BITS_NOT_READABLE: &str = "mapped write-only, and bits are read before they are set";
+const BITS_NOT_READABLE: &str = "mapped write-only, but the server reads bits before it sets them";
 /// The reason why memory behind messages cannot be written any more.
-const TOO_MANY: &str = "too many writes wait for the client already";
+const TOO_MANY: &str = "too many writes already wait for the client";
 
 /// The memory and descriptors that a client lent its function. They go with the client.
 #[derive(Debug)]

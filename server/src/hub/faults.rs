@@ -187,7 +187,7 @@ impl Hub {
         if !known && state.fabric.faults().count() >= MAX_FAULTS {
             return Err(FaultError {
                 key: "id".to_owned(),
-                problem: format!("there are {MAX_FAULTS} faults, expected no more"),
+                problem: format!("there are already {MAX_FAULTS} faults, the most allowed"),
             });
         }
         state.fabric.set_fault(fault)?;

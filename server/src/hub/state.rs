@@ -117,7 +117,10 @@ impl Hub {
         for fault in &plan.faults {
             // The profile was checked.
             if let Err(error) = fabric.set_fault(fault.clone()) {
-                tracing::error!(fault = fault.id, "not in force: {error}");
+                tracing::error!(
+                    fault = fault.id,
+                    "the fault of the profile is not active: {error}"
+                );
             }
         }
         let max_maps = vfio_user_protocol::limits::MAX_DMA_MAPS as usize;

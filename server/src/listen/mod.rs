@@ -45,7 +45,7 @@ pub enum ListenError {
     BadDescriptor(RawFd),
     /// systemd passed another number of sockets than the profile has functions, or twice that.
     #[error(
-        "systemd passed {got} sockets, expected {expected}: one for each function; or twice as many: then those of the functions' instruction channels"
+        "systemd passed {got} sockets, expected {expected} (one for each function) or twice as many (the functions' instruction channels too)"
     )]
     Count {
         /// Passed.
@@ -93,9 +93,9 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let path = self.path.display();
         if self.identity.is_none() || identity(&self.path) != self.identity {
-            tracing::debug!(%path, "socket file not removed: it is another one now");
+            tracing::debug!(%path, "did not remove the socket file: another one is in its place");
         } else if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(%path, %error, "socket file not removed");
+            tracing::debug!(%path, %error, "cannot remove the socket file");
         }
     }
 }

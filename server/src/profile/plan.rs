@@ -340,7 +340,7 @@ fn check_faults(faults: &[Fault], functions: &[FunctionPlan]) -> Result<(), KeyE
             .take(at)
             .position(|other| other.id == fault.id)
         {
-            let problem = format!("{:?} is that of faults[{other}] already", fault.id);
+            let problem = format!("{:?}, but faults[{other}] has this id already", fault.id);
             return Err(KeyError::new(format!("faults[{at}].id"), problem));
         }
     }

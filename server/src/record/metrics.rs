@@ -67,7 +67,7 @@ const METRICS: &[Metric] = &[
     },
     Metric {
         name: "caused_violations_total",
-        help: "Violations of each rule that may come of a fault.",
+        help: "Violations of each rule that a fault may have caused.",
         kind: "counter",
         values: |of| {
             let rules = of.rules.iter().filter(|rule| rule.caused > 0);
@@ -137,7 +137,7 @@ const METRICS: &[Metric] = &[
     },
     Metric {
         name: "over_limit_total",
-        help: "Times that a peer ran into a limit.",
+        help: "How often a peer reached a limit.",
         kind: "counter",
         values: |of| {
             let limits = of.over_limits.iter();
@@ -148,7 +148,7 @@ const METRICS: &[Metric] = &[
     },
     Metric {
         name: "connected",
-        help: "Whether a client of this kind is connected.",
+        help: "1 while a client of this kind is connected, else 0.",
         kind: "gauge",
         values: |of| {
             let (device, channel) = (of.held.connected, of.held.channel_connected);
@@ -198,7 +198,7 @@ fn latencies(report: &Report, put: &mut impl FnMut(std::fmt::Arguments<'_>)) {
         };
         if !std::mem::replace(&mut told, true) {
             put(format_args!(
-                "# HELP {name} Seconds that the function takes for an access, from its turn on."
+                "# HELP {name} Seconds that the function takes for an access, without the wait for its turn."
             ));
             put(format_args!("# TYPE {name} histogram"));
         }

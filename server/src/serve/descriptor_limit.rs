@@ -21,7 +21,7 @@ pub fn raise(functions: usize) {
         tracing::warn!(
             limit = raised,
             needed,
-            "too few descriptors (RLIMIT_NOFILE): clients may be refused for want of them"
+            "the limit of open descriptors (RLIMIT_NOFILE) is low: the server may have to refuse clients"
         );
     }
 }

@@ -243,6 +243,6 @@ async fn refuse(socket: Socket) {
         std::io::Result::Ok(())
     });
     if let Ok(Err(error)) = told.await {
-        tracing::debug!(%error, "a refused client");
+        tracing::debug!(%error, "cannot answer a refused client");
     }
 }

@@ -80,7 +80,10 @@ fn a_deliberate_end_of_qemu_is_told() {
     for (defect, part) in [
         ("crash@pcistb-absent-bar", "SIGSEGV"),
         ("abort@pcilg:nth=9", "deliberate assertion failed at pcilg"),
-        ("frob", "there is no such defect; break=list lists them"),
+        (
+            "frob",
+            "there is no such defect; break=list prints all of them",
+        ),
     ] {
         let ended = intercept(&["--break", defect]);
         assert_ne!(ended.code, Some(0), "{defect}: {}", ended.stdout);

@@ -253,7 +253,7 @@ fn what_is_no_ring_is_refused_and_the_socket_carries_on() {
         "F_SEAL_SHRINK",
         "593919 bytes, expected at least 593920",
         "capability ring is true, expected an object",
-        "came with descriptors",
+        "descriptors came along",
     ] {
         assert!(
             refused.iter().any(|told| told.contains(part)),

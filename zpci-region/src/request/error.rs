@@ -71,7 +71,9 @@ pub enum RequestError {
         appended: usize,
     },
     /// Bytes appended to a load.
-    #[error("zPCI I/O load with {appended} bytes appended: a load brings no payload")]
+    #[error(
+        "zPCI I/O load with {appended} bytes appended: expected none, because a load has no payload"
+    )]
     LoadWithPayload {
         /// Bytes behind the request.
         appended: usize,
@@ -87,7 +89,7 @@ pub enum RequestError {
         len: u16,
     },
     /// A payload where the profile has another carrier, or none where it has to be appended.
-    #[error("zPCI I/O store with payload {seen}: the profile takes it {expected}")]
+    #[error("zPCI I/O store with payload {seen}: expected it {expected}, as the profile says")]
     WrongCarrier {
         /// The carrier that the request uses.
         seen: &'static str,

@@ -53,7 +53,7 @@ impl ShapeChecker {
         }
         if bar.role == BarRole::Data {
             judgement.broken(Rule::LoadFromDataBar, || {
-                format!("{}: the data space is for stores only", place())
+                format!("{}: expected only stores in the data space", place())
             });
         } else if !offset.is_multiple_of(8) || !len.is_multiple_of(8) {
             judgement.broken(Rule::OddCommandLoad, || {

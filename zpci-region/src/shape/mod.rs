@@ -110,10 +110,12 @@ impl ShapeChecker {
     fn outside(&self, pcias: u8, offset: u64, len: usize) -> String {
         match self.config.bars.get(usize::from(pcias)) {
             Some(Some(bar)) => format!(
-                "{len} bytes at offset {offset:#x} of BAR {pcias}: the BAR has {:#x} bytes",
+                "{len} bytes at offset {offset:#x} of BAR {pcias}: expected bytes inside the {:#x} bytes of the BAR",
                 bar.size
             ),
-            _ => format!("{len} bytes at offset {offset:#x} of BAR {pcias}: there is no such BAR"),
+            _ => format!(
+                "{len} bytes at offset {offset:#x} of BAR {pcias}: expected a BAR that exists"
+            ),
         }
     }
 }

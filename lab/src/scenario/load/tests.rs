@@ -118,7 +118,7 @@ fn a_fault_is_checked_before_anything_starts() {
     );
     wrong(
         &json!({ "id": "a", "when": { "nth": 0 }, "do": "lose-move" }),
-        "steps[1].do.fault.when.nth: 0, expected 1 or more",
+        "steps[1].do.fault.when.nth: 0, expected at least 1",
     );
     wrong(
         &json!({ "id": "a", "do": { "delay-move": { "ms": 0 } } }),

@@ -113,10 +113,10 @@ fn a_server_that_goes_away_or_talks_nonsense_is_told() {
     };
     for (reaction, part) in [
         (Reaction::Close, "closed the connection"),
-        (Reaction::Bytes(vec![0xFF; 64]), "makes no sense"),
+        (Reaction::Bytes(vec![0xFF; 64]), "is malformed"),
         (Reaction::Bytes(other_id(32, 1)), "expected 10"),
         (Reaction::Bytes(other_id(100_000, 1)), "100000 bytes"),
-        (Reaction::Bytes(other_id(32, 0)), "makes no sense"),
+        (Reaction::Bytes(other_id(32, 0)), "is malformed"),
         (Reaction::Extra(vec![7; 5]), "5 bytes more"),
     ] {
         let answer = reaction.clone();

@@ -55,7 +55,7 @@ pub type NoMemory = (&'static str, Errno);
 impl FileFacts {
     /// Looks at a descriptor.
     pub fn of(fd: &OwnedFd) -> Result<Self, NoMemory> {
-        let failed = |errno| ("it cannot be looked at", errno);
+        let failed = |errno| ("the system does not tell what it is", errno);
         match rustix::fs::fcntl_get_seals(fd) {
             Ok(seals) => Self::of_memory(fd, seals),
             Err(Errno::INVAL) => Self::of_disk(fd),
@@ -65,7 +65,7 @@ impl FileFacts {
 
     /// A file of memfd, tmpfs or hugetlbfs.
     fn of_memory(fd: &OwnedFd, seals: SealFlags) -> Result<Self, NoMemory> {
-        let failed = |errno| ("it cannot be looked at", errno);
+        let failed = |errno| ("the system does not tell what it is", errno);
         let stat = rustix::fs::fstat(fd).map_err(failed)?;
         let file_system = rustix::fs::fstatfs(fd).map_err(failed)?;
         let huge = file_system.f_type == HUGETLBFS_MAGIC;
@@ -93,7 +93,7 @@ impl FileFacts {
     fn of_disk(fd: &OwnedFd) -> Result<Self, NoMemory> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let stat = rustix::fs::statx(fd, "", flags, StatxFlags::BASIC_STATS)
-            .map_err(|errno| ("it cannot be looked at", errno))?;
+            .map_err(|errno| ("the system does not tell what it is", errno))?;
         if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::RegularFile {
             return Err(("not a regular file that can be mapped", Errno::INVAL));
         }
@@ -132,7 +132,8 @@ struct Access {
 }
 
 fn access(fd: &OwnedFd) -> Result<Access, NoMemory> {
-    let flags = rustix::fs::fcntl_getfl(fd).map_err(|errno| ("it cannot be looked at", errno))?;
+    let flags = rustix::fs::fcntl_getfl(fd)
+        .map_err(|errno| ("the system does not tell what it is", errno))?;
     let mode = flags & OFlags::ACCMODE;
     Ok(Access {
         readable: mode == OFlags::RDONLY || mode == OFlags::RDWR,
