@@ -16,6 +16,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use vfio_user_protocol::Errno;
+use zpci_region::clp::ClpFacts;
+use zpci_region::request::Op;
 
 use crate::cpu::{Cpu, GuestCpu, PSW_DAT, effective_address};
 use crate::decode::Instruction;
@@ -42,10 +44,10 @@ pub(crate) mod translation;
 use access::{Access, Operand, PSW_PROBLEM, request_register};
 use channel::{Answer, Channel, ErrorState};
 use channel_error::ChannelError;
+
 use ending::{Ending, OPERAND};
 use facts::FunctionFacts;
 use handles::{Handles, Subject};
-use message::Op;
 use posted::Target;
 use settings::{Clp, Forward, Moves};
 
@@ -226,7 +228,11 @@ impl Forwarder {
             let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
             handles.subject(request, response)
         };
-        let facts = |number: &usize| self.functions.get(*number).map(|function| &function.facts);
+        let facts = |number: &usize| {
+            self.functions
+                .get(*number)
+                .map(|function| &function.facts.clp)
+        };
         let full = self.clp == Clp::Full;
         match subject.filter(|_| self.clp != Clp::Qemu) {
             Some(Subject::Function(number)) => {
@@ -236,7 +242,7 @@ impl Forwarder {
                 true
             }
             Some(Subject::Group(members)) => {
-                let members: Vec<&FunctionFacts> = members.iter().filter_map(facts).collect();
+                let members: Vec<&ClpFacts> = members.iter().filter_map(facts).collect();
                 clp::complete_group(&members, full, response);
                 true
             }

@@ -1,4 +1,5 @@
-//! CLP facts of a function and its group, and the VFIO device-info capabilities that carry them.
+//! CLP facts of a function and its group, and the VFIO device-info capabilities that carry them,
+//! written and read.
 //!
 //! Layouts: Linux include/uapi/linux/vfio_zdev.h, version 2 of base and group; the relaxed flag is
 //! that of the kernel patch series zPCI I/O region (Jan 2021 v1). Fields are in host byte order.
@@ -55,6 +56,29 @@ pub struct ClpFacts {
     pub pfip: [u8; 4],
 }
 
+impl ClpFacts {
+    /// The facts of a function of which nothing is told: all 0.
+    pub const UNTOLD: Self = Self {
+        maxstbl: 0,
+        relaxed: false,
+        pchid: 0,
+        vfn: 0,
+        fh: 0,
+        pft: 0,
+        gid: 0,
+        start_dma: 0,
+        end_dma: 0,
+        dasm: 0,
+        msi_addr: 0,
+        mui: 0,
+        noi: 0,
+        fmb_length: 0,
+        version: 0,
+        util_str: [0; 64],
+        pfip: [0; 4],
+    };
+}
+
 impl Default for ClpFacts {
     /// A relaxed ISM function with one interrupt and the DMA window that QEMU gives to functions
     /// whose host knows nothing better.
@@ -63,8 +87,6 @@ impl Default for ClpFacts {
             maxstbl: MAXSTBL_LIMIT,
             relaxed: true,
             pchid: 0x07c0,
-            vfn: 0,
-            fh: 0,
             pft: PFT_ISM,
             gid: 1,
             start_dma: 0x1_0000_0000,
@@ -73,10 +95,7 @@ impl Default for ClpFacts {
             msi_addr: 0xfe00_0000_0000_0000,
             mui: 4000,
             noi: 1,
-            fmb_length: 0,
-            version: 0,
-            util_str: [0; 64],
-            pfip: [0; 4],
+            ..Self::UNTOLD
         }
     }
 }
@@ -178,6 +197,118 @@ fn sized(bytes: &[u8]) -> Vec<u8> {
     body.extend((bytes.len() as u32).to_ne_bytes());
     body.extend(bytes);
     body
+}
+
+/// Why the capabilities of a device info cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CapabilityError {
+    /// A `next` field points outside the device info, or in front of the first capability.
+    #[error("a capability lies outside the device info")]
+    Outside,
+    /// The device info ends within the 8 bytes that start a capability.
+    #[error("a capability is cut short")]
+    NoHeader,
+    /// The device info ends within a capability that is known.
+    #[error("the capability with id {id} is cut short")]
+    CutShort {
+        /// Its id.
+        id: u16,
+    },
+    /// The chain comes back to itself.
+    #[error("the chain of capabilities has no end")]
+    Endless,
+    /// Nothing tells the limits of the function.
+    #[error("the device info has no group capability (id 2)")]
+    NoGroup,
+}
+
+/// Reads what [`device_info_capabilities`] writes; also base and group of version 1, which lack the
+/// handle and the second maximum.
+///
+/// `info` is the whole device-info structure, and its first capability is at `chain_start`. Facts
+/// that no capability tells are 0, and unknown capabilities are passed over.
+///
+/// # Errors
+/// The chain is broken, a capability is cut short, or there is no group capability.
+pub fn read_device_info(info: &[u8], chain_start: usize) -> Result<ClpFacts, CapabilityError> {
+    let mut facts = ClpFacts::UNTOLD;
+    let mut has_group = false;
+    let mut at = chain_start;
+    // Each capability starts at an offset of its own.
+    for _ in 0..info.len() {
+        let capability = info
+            .get(at..)
+            .filter(|_| at >= chain_start)
+            .ok_or(CapabilityError::Outside)?;
+        let head = capability.first_chunk().ok_or(CapabilityError::NoHeader)?;
+        let [id0, id1, version0, version1, next @ ..]: [u8; 8] = *head;
+        let id = u16::from_ne_bytes([id0, id1]);
+        let version = u16::from_ne_bytes([version0, version1]);
+        let fields = Fields(capability);
+        let read = match id {
+            CAP_BASE => fields.base(version, &mut facts),
+            CAP_GROUP => {
+                has_group = true;
+                fields.group(version, &mut facts)
+            }
+            CAP_UTIL => fields.bytes(12).map(|string| facts.util_str = string),
+            CAP_PFIP => fields.bytes(12).map(|path| facts.pfip = path),
+            _ => Some(()),
+        };
+        read.ok_or(CapabilityError::CutShort { id })?;
+        at = u32::from_ne_bytes(next) as usize;
+        if at == 0 {
+            return has_group.then_some(facts).ok_or(CapabilityError::NoGroup);
+        }
+    }
+    Err(CapabilityError::Endless)
+}
+
+/// A capability from its header on. Offsets count from there.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.0.get(at..)?.first_chunk().copied()
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.0.get(at).copied()
+    }
+
+    fn u16(&self, at: usize) -> Option<u16> {
+        self.bytes(at).map(u16::from_ne_bytes)
+    }
+
+    fn u64(&self, at: usize) -> Option<u64> {
+        self.bytes(at).map(u64::from_ne_bytes)
+    }
+
+    fn base(&self, version: u16, facts: &mut ClpFacts) -> Option<()> {
+        facts.start_dma = self.u64(8)?;
+        facts.end_dma = self.u64(16)?;
+        facts.pchid = self.u16(24)?;
+        facts.vfn = self.u16(26)?;
+        facts.fmb_length = self.u16(28)?;
+        facts.pft = self.byte(30)?;
+        facts.gid = self.byte(31)?;
+        if version >= 2 {
+            facts.fh = self.bytes(32).map(u32::from_ne_bytes)?;
+        }
+        Some(())
+    }
+
+    fn group(&self, version: u16, facts: &mut ClpFacts) -> Option<()> {
+        facts.dasm = self.u64(8)?;
+        facts.msi_addr = self.u64(16)?;
+        facts.relaxed = self.u64(24)? & GROUP_RELAXED != 0;
+        facts.mui = self.u16(32)?;
+        facts.noi = self.u16(34)?;
+        // Version 2 has the hardware's own maximum behind.
+        facts.maxstbl = self.u16(if version >= 2 { 40 } else { 36 })?;
+        facts.version = self.byte(38)?;
+        Some(())
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Checks that are missing, narrower or wider than they should be, or end otherwise.
 
+use zpci_region::request::Op;
+
 use super::hook::{Defect, Hook};
 use crate::forward::access::{Access, Operand};
 use crate::forward::check::check;
 use crate::forward::ending::{ADDRESSING, OPERAND, ProgramException, SPECIFICATION};
 use crate::forward::facts::FunctionFacts;
-use crate::forward::message::Op;
 
 type Checked = Result<(), ProgramException>;
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Outcomes that the guest is told wrongly, and registers that change when they should not.
 
+use zpci_region::request::Op;
+
 use super::executed::{put_lowcore, set_status};
 use super::hook::{Defect, Hook};
 use crate::cpu::{GuestCpu, with_condition_code};
 use crate::decode::{Gpr, Instruction};
 use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
-use crate::forward::message::Op;
 use crate::observe::Site;
 
 pub(crate) const DEFECTS: &[Defect] = &[

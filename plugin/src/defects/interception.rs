@@ -4,6 +4,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use zpci_region::request::Op;
+
 use super::Break;
 use super::blocks::block;
 use super::hook::{Defect, Hook};
@@ -16,7 +18,6 @@ use crate::forward::channel::Answer;
 use crate::forward::channel_error::ChannelError;
 use crate::forward::check::check;
 use crate::forward::ending::Ending;
-use crate::forward::message::Op;
 use crate::forward::{Done, FORWARDED_BARS, Forwarder, refused, stored};
 use crate::observe::Site;
 use crate::operands::read_operands;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Registers, handles and states that are read wrongly.
 
+use zpci_region::request::Op;
+
 use super::hook::{Defect, Hook};
 use crate::cpu::{Cpu, PSW_DAT, effective_address};
 use crate::decode::{Instruction, StorageOperand};
 use crate::forward::access::{Access, Operand, PSW_PROBLEM};
-use crate::forward::message::Op;
 
 const ENABLED: u32 = 1 << 31;
 /// Bits of a handle that tell one plugging of a function from the next (QEMU

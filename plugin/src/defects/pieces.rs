@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Blocks that are sent in pieces.
 
+use zpci_region::request::Op;
+
 use super::hook::{Defect, Hook};
 use super::wire::Wire;
 use crate::forward::access::{Access, Operand};
 use crate::forward::channel_error::ChannelError;
 use crate::forward::ending::Ending;
-use crate::forward::message::{Op, Place};
+use crate::forward::message::Place;
 use crate::forward::stored;
 
 /// How a store ended.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Stores whose bytes reach the device in another form, place, number or order.
 
+use zpci_region::request::Op;
+
 use super::hook::{Defect, Hook};
 use super::pieces::{part, reversed, send};
 use crate::forward::ending::Ending;
-use crate::forward::message::{Op, Place};
+use crate::forward::message::Place;
 use crate::forward::stored;
 
 pub(crate) const DEFECTS: &[Defect] = &[

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
+use zpci_region::request::Op;
+
 use super::undo::Undo;
 use crate::forward::access::Access;
 use crate::forward::channel::{Answer, Channel};
 use crate::forward::channel_error::ChannelError;
-use crate::forward::message::{Op, Place, begin_store, load};
+use crate::forward::message::{Place, begin_store, load};
 
 /// The state that a defect keeps from one instruction to the next.
 #[derive(Debug, Default)]

@@ -3,7 +3,9 @@
 //!
 //! Register layouts and widths: QEMU `hw/s390x/s390-pci-inst.c`.
 
-use super::message::{Op, Place};
+use zpci_region::request::Op;
+
+use super::message::Place;
 use crate::cpu::{Cpu, PSW_DAT, effective_address};
 use crate::decode::{Gpr, Instruction};
 

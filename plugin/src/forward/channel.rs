@@ -12,6 +12,7 @@ use serde_json::Value;
 use vfio_user_protocol::message::{DeviceInfo, RegionInfo, Reply, Request, Version};
 use vfio_user_protocol::{Errno, Frame, Limits, Next, next_frame};
 use vfio_user_ring::layout::{LAYOUT, WORD};
+use zpci_region::clp::read_device_info;
 use zpci_region::request::{ABI_LEN, REGION_INDEX};
 
 use super::channel_error::ChannelError;
@@ -22,7 +23,7 @@ use super::posted::{Accepted, Target};
 /// Room for the answers to DEVICE_GET_INFO and DEVICE_GET_REGION_INFO, and for any other.
 const ROOM: usize = 4096;
 /// BARs of a function.
-const BARS: u32 = 6;
+const BARS: usize = 6;
 /// Posted moves that may be under way. Their answers fit the server's socket, so that neither side
 /// waits for the other to read.
 const UNDER_WAY: usize = 64;
@@ -255,15 +256,16 @@ impl Channel {
         }
         let argsz = ROOM as u32 - 64;
         let info = Request::DeviceGetInfo { argsz };
-        let facts = self.ask("DEVICE_GET_INFO", &info, |reply, body| match reply {
+        let clp = self.ask("DEVICE_GET_INFO", &info, |reply, body| match reply {
             Reply::DeviceInfo {
                 info: DeviceInfo { capabilities, .. },
                 ..
-            } => Some(FunctionFacts::read(body, body.len() - capabilities.len())),
+            } => Some(read_device_info(body, body.len() - capabilities.len())),
             _ => None,
         })?;
-        let mut facts = facts.map_err(ChannelError::Unusable)?;
-        for (index, size) in (0..BARS).zip(&mut facts.bars) {
+        let clp = clp.map_err(|error| ChannelError::Unusable(error.to_string()))?;
+        let mut bars = [0; BARS];
+        for (index, size) in (0..).zip(&mut bars) {
             *size = self.region(index)?.size;
         }
         if self.region(REGION_INDEX)?.size < ABI_LEN {
@@ -271,7 +273,7 @@ impl Channel {
                 "it has no zPCI I/O region, expected one".into(),
             ));
         }
-        Ok(facts)
+        Ok(FunctionFacts { clp, bars })
     }
 
     /// VERSION, with a ring or without.

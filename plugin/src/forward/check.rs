@@ -25,9 +25,10 @@ pub(crate) fn check(access: &Access, facts: &FunctionFacts) -> Result<(), Progra
                 && length > 8
                 && length.is_multiple_of(8)
                 && source.is_multiple_of(8);
-            let whole =
-                length > 0 && place.length <= facts.maxstbl && place.offset % PAGE + length <= PAGE;
-            if !whole || !(facts.relaxed || strict) {
+            let whole = length > 0
+                && place.length <= facts.clp.maxstbl
+                && place.offset % PAGE + length <= PAGE;
+            if !whole || !(facts.clp.relaxed || strict) {
                 return Err(SPECIFICATION);
             }
         }
@@ -49,22 +50,24 @@ pub(crate) fn check(access: &Access, facts: &FunctionFacts) -> Result<(), Progra
 mod tests {
     use super::*;
     use crate::decode::Gpr;
-    use crate::forward::message::{Op, Place};
+    use crate::forward::message::Place;
+    use zpci_region::clp::ClpFacts;
+    use zpci_region::request::Op;
 
     const RELAXED: FunctionFacts = FunctionFacts {
-        maxstbl: 4096,
-        relaxed: true,
+        clp: ClpFacts {
+            maxstbl: 4096,
+            relaxed: true,
+            ..ClpFacts::UNTOLD
+        },
         bars: [1 << 48, 0, 4096, 0, 0, 0],
-        pchid: 0,
-        util: None,
-        function_type: 5,
-        dma_mask: u64::MAX,
-        interrupts: 1,
     };
 
     const STRICT: FunctionFacts = FunctionFacts {
-        maxstbl: 128,
-        relaxed: false,
+        clp: ClpFacts {
+            maxstbl: 128,
+            ..ClpFacts::UNTOLD
+        },
         ..RELAXED
     };
 

@@ -6,7 +6,7 @@
 //! patch series "zPCI I/O region" (January 2021). Unless all is asked for, the function type stays 0: of an
 //! ISM function Linux registers a DMA window one page longer than QEMU takes.
 
-use super::facts::{FunctionFacts, UTIL_LENGTH};
+use zpci_region::clp::ClpFacts;
 
 /// Response to a function query: flags, channel id, utility string.
 const FUNCTION_FLAGS: usize = 18;
@@ -23,26 +23,25 @@ const RELAXED: u8 = 0x08;
 const MAXIMUM_BITS: u16 = 0x1FFF;
 
 /// Puts what is known of a function into the response to its query.
-pub(crate) fn complete_function(facts: &FunctionFacts, full: bool, response: &mut [u8]) {
+pub(crate) fn complete_function(facts: &ClpFacts, full: bool, response: &mut [u8]) {
     if full {
-        put(response, FUNCTION_TYPE, &[facts.function_type]);
+        put(response, FUNCTION_TYPE, &[facts.pft]);
     }
     put(response, FUNCTION_PCHID, &facts.pchid.to_be_bytes());
-    if let Some(util) = &facts.util
-        && response.len() >= FUNCTION_UTIL + UTIL_LENGTH
-    {
+    let util = &facts.util_str;
+    if *util != ClpFacts::UNTOLD.util_str && response.len() >= FUNCTION_UTIL + util.len() {
         put(response, FUNCTION_UTIL, util);
         set(response, FUNCTION_FLAGS, UTIL_VALID);
     }
 }
 
 /// Puts the limits that all of `members` have into the response to the query of their group.
-pub(crate) fn complete_group(members: &[&FunctionFacts], full: bool, response: &mut [u8]) {
+pub(crate) fn complete_group(members: &[&ClpFacts], full: bool, response: &mut [u8]) {
     if full {
         let mask = members
             .iter()
-            .fold(u64::MAX, |mask, facts| mask & facts.dma_mask);
-        if let Some(interrupts) = members.iter().map(|facts| facts.interrupts).min() {
+            .fold(u64::MAX, |mask, facts| mask & facts.dasm);
+        if let Some(interrupts) = members.iter().map(|facts| facts.noi).min() {
             put(response, GROUP_INTERRUPTS, &interrupts.to_be_bytes());
             put(response, GROUP_DMA_MASK, &mask.to_be_bytes());
         }
@@ -78,15 +77,14 @@ fn set(response: &mut [u8], at: usize, flag: u8) {
 mod tests {
     use super::*;
 
-    const FACTS: FunctionFacts = FunctionFacts {
+    const FACTS: ClpFacts = ClpFacts {
         maxstbl: 4096,
         relaxed: true,
-        bars: [0; 6],
         pchid: 0x07C0,
-        util: None,
-        function_type: 5,
-        dma_mask: u64::MAX,
-        interrupts: 1,
+        pft: 5,
+        dasm: u64::MAX,
+        noi: 1,
+        ..ClpFacts::UNTOLD
     };
 
     #[test]
@@ -95,8 +93,8 @@ mod tests {
         complete_function(&FACTS, false, &mut response);
         assert_eq!((response[30], response[31], response[18]), (0x07, 0xC0, 0));
         assert_eq!(response.iter().filter(|byte| **byte != 0).count(), 2);
-        let facts = FunctionFacts {
-            util: Some([0xC1; 64]),
+        let facts = ClpFacts {
+            util_str: [0xC1; 64],
             ..FACTS
         };
         response[18] = 0x02;
@@ -112,7 +110,7 @@ mod tests {
         response[21] = 0x80;
         complete_group(&[&FACTS], false, &mut response);
         assert_eq!((response[19], response[20], response[21]), (8, 0xF0, 0));
-        let strict = FunctionFacts {
+        let strict = ClpFacts {
             maxstbl: 128,
             relaxed: false,
             ..FACTS
@@ -131,8 +129,8 @@ mod tests {
         complete_function(&FACTS, true, &mut response);
         assert_eq!((response[63], response[30], response[31]), (5, 0x07, 0xC0));
         let mut response = vec![0; 64];
-        let narrow = FunctionFacts {
-            dma_mask: 0xFF,
+        let narrow = ClpFacts {
+            dasm: 0xFF,
             ..FACTS
         };
         complete_group(&[&FACTS, &narrow], true, &mut response);

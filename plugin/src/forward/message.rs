@@ -7,34 +7,15 @@
 
 use vfio_user_protocol::message::{RegionAccess, Request};
 use vfio_user_protocol::{Command, HEADER_LEN, Header};
-use zpci_region::request::{REGION_INDEX, REQUEST_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET};
+use zpci_region::request::{
+    self, Op, REGION_INDEX, REQUEST_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET,
+};
 
 /// Bytes in front of the bytes of a store: header, access, request.
 pub(crate) const STORE_PREFIX: usize = HEADER_LEN + ACCESS_LEN + REQUEST_LEN;
 
 /// u64 offset, u32 region, u32 count.
 const ACCESS_LEN: usize = 16;
-
-/// The operation of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    /// PCILG.
-    Load,
-    /// PCISTB.
-    StoreBlock,
-    /// PCISTG.
-    Store,
-}
-
-impl Op {
-    const fn flags(self) -> u64 {
-        match self {
-            Self::Load => 1,
-            Self::StoreBlock => 2,
-            Self::Store => 4,
-        }
-    }
-}
 
 /// Where in the function, and how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +57,15 @@ fn request(out: &mut Vec<u8>, id: u16, op: Op, place: Place, appended: usize) {
         count: size(REQUEST_LEN + appended),
     }
     .encode(out);
-    out.extend_from_slice(&op.flags().to_ne_bytes());
-    out.extend_from_slice(&[0; 8]); // gaddr: the bytes are in the message
-    out.extend_from_slice(&place.offset.to_ne_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&place.length.to_ne_bytes());
-    out.extend_from_slice(&[place.pcias, 0]);
+    request::Request {
+        op,
+        gaddr: 0, // the bytes are in the message
+        offset: place.offset,
+        len: place.length,
+        pcias: place.pcias,
+        payload: None, // appended by the caller
+    }
+    .encode_into(out);
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
+use zpci_region::request::Op;
+
 use super::access::Access;
-use super::message::Op;
 use super::settings::Moves;
 
 /// The BAR of the data space.

@@ -1,4 +1,6 @@
-use super::{ClpFacts, device_info_capabilities, pnetid_util_str};
+use super::{
+    CapabilityError, ClpFacts, device_info_capabilities, pnetid_util_str, read_device_info,
+};
 
 fn facts() -> ClpFacts {
     ClpFacts {
@@ -126,5 +128,65 @@ fn pnetids_are_blank_padded_ebcdic() {
     assert!(pnetid_util_str("A234567890123456").is_some());
     for bad in ["", "A2345678901234567", "net1", "NET 1", "N\u{c4}"] {
         assert_eq!(pnetid_util_str(bad), None, "{bad}");
+    }
+}
+
+/// A device info of 24 bytes with the capabilities behind.
+fn info(facts: &ClpFacts) -> Vec<u8> {
+    let mut info = vec![0xaa; START as usize];
+    info.extend(device_info_capabilities(facts, START));
+    info
+}
+
+#[test]
+fn the_facts_that_were_written_are_read() {
+    for facts in [facts(), ClpFacts::default()] {
+        assert_eq!(read_device_info(&info(&facts), 24), Ok(facts));
+    }
+}
+
+#[test]
+fn version_1_of_the_group_has_one_maximum() {
+    let mut info = vec![0; 24];
+    info.extend([2_u16, 1].map(u16::to_ne_bytes).concat());
+    info.resize(64, 0);
+    info[24 + 36..24 + 38].copy_from_slice(&96_u16.to_ne_bytes());
+    let expected = ClpFacts {
+        maxstbl: 96,
+        ..ClpFacts::UNTOLD
+    };
+    assert_eq!(read_device_info(&info, 24), Ok(expected));
+}
+
+#[test]
+fn broken_chains_are_refused() {
+    let whole = info(&ClpFacts::default());
+    for length in 0..whole.len() {
+        assert!(read_device_info(&whole[..length], 24).is_err(), "{length}");
+    }
+    let broken = |change: fn(&mut Vec<u8>)| {
+        let mut info = whole.clone();
+        change(&mut info);
+        read_device_info(&info, 24)
+    };
+    let alone = broken(|info| info[28..32].fill(0));
+    assert_eq!(alone, Err(CapabilityError::NoGroup));
+    let back = broken(|info| info[28..32].copy_from_slice(&8_u32.to_ne_bytes()));
+    assert_eq!(back, Err(CapabilityError::Outside));
+    let ring = broken(|info| info[28..32].copy_from_slice(&24_u32.to_ne_bytes()));
+    assert_eq!(ring, Err(CapabilityError::Endless));
+    assert_eq!(
+        read_device_info(&whole[..80], 24),
+        Err(CapabilityError::CutShort { id: 2 })
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_device_info_is_read_for_ever_or_panics(
+        info in proptest::collection::vec(0_u8..48, 0..200),
+        start in 0_usize..64,
+    ) {
+        let _ = read_device_info(&info, start);
     }
 }

@@ -110,21 +110,25 @@ impl<'a> Request<'a> {
 
     /// The bytes to write at [`REQUEST_OFFSET`]: the request and, if there is one, its payload.
     pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(REQUEST_LEN + self.payload.unwrap_or_default().len());
+        self.encode_into(&mut bytes);
+        bytes
+    }
+
+    /// Appends the same bytes to `out`. A caller may append the payload itself instead.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
         let flags = match self.op {
             Op::Load => FLAG_READ,
             Op::StoreBlock => FLAG_BLOCKW,
             Op::Store => FLAG_STORE,
         };
-        let payload = self.payload.unwrap_or_default();
-        let mut bytes = Vec::with_capacity(REQUEST_LEN + payload.len());
-        bytes.extend(flags.to_ne_bytes());
-        bytes.extend(self.gaddr.to_ne_bytes());
-        bytes.extend(self.offset.to_ne_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend(self.len.to_ne_bytes());
-        bytes.extend([self.pcias, 0]);
-        bytes.extend(payload);
-        bytes
+        out.extend_from_slice(&flags.to_ne_bytes());
+        out.extend_from_slice(&self.gaddr.to_ne_bytes());
+        out.extend_from_slice(&self.offset.to_ne_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.len.to_ne_bytes());
+        out.extend_from_slice(&[self.pcias, 0]);
+        out.extend_from_slice(self.payload.unwrap_or_default());
     }
 }
 
