@@ -26,37 +26,37 @@ pub struct ServeConfig {
     pub control: Option<PathBuf>,
     /// The rights that the process gives up before the first client.
     pub sandbox: sandbox::Mode,
-    /// The time that a connection looks for the next message before it sleeps. Zero only sleeps.
+    /// Time that a connection polls for the next message before it waits. Zero disables polling.
     pub poll: Duration,
 }
 
-/// The place where the sockets come from.
+/// The origin of the sockets.
 #[derive(Debug)]
 pub enum SocketChoice {
     /// One function: bind this path, and `PATH.insn` for its instruction channel.
     Path(PathBuf),
     /// Bind `DIR/NAME.sock` and `DIR/NAME.sock.insn` for each function.
     Folder(PathBuf),
-    /// Sockets that are open already: one for each function, or one and a channel for each.
+    /// Use sockets that are open already: one for each function, perhaps also one for each channel.
     Open(Sources),
 }
 
-/// The destination of events.
+/// The event file and its size limit.
 #[derive(Clone, Debug)]
 pub struct EventLog {
-    /// The file. An existing one is replaced.
+    /// The path. An existing file is replaced.
     pub path: PathBuf,
     /// The file stops growing at this many bytes.
     pub limit: u64,
 }
 
-/// The destination of messages.
+/// The capture file and its limits.
 #[derive(Clone, Debug)]
 pub struct CaptureFile {
-    /// The file. An existing one is replaced.
+    /// The path. An existing file is replaced.
     pub path: PathBuf,
     /// The file stops growing at this many bytes.
     pub limit: u64,
-    /// Bytes that are kept of each message; all without.
+    /// Number of bytes that the file keeps of each message; `None` keeps all.
     pub keep: Option<u32>,
 }

@@ -1,13 +1,13 @@
 //! A vfio-user server that presents emulated ISM functions and checks every store.
 //!
-//! Everything that waits, maps memory or holds a descriptor is here. The pure crates say what it
-//! means. A program makes a [`ServeConfig`] and starts a [`Server`] with it; `cli` does, and so do
-//! tests.
+//! This crate contains everything that waits, maps memory or holds a descriptor; the pure crates contain the
+//! meaning of messages and accesses. A program creates a [`ServeConfig`] and starts a [`Server`] with it, as
+//! `cli` and the tests do.
 //!
-//! A message takes this way: [`listen`] accepts, [`serve`] gives the function one client after the
-//! other, [`client`] receives bytes and descriptors, cuts messages out of them and answers each
-//! one, [`hub`] takes the fabric's lock and hands stores and loads to the device (crate `ism`),
-//! which asks [`guest`] for memory and interrupts.
+//! A message takes this way: [`listen`] accepts a client, [`serve`] gives the function one client after the
+//! other, [`client`] receives bytes and descriptors, splits them into messages and answers each one, [`hub`]
+//! takes the fabric's lock and passes stores and loads to the device (crate `ism`), which reaches memory and
+//! interrupts through [`guest`].
 //!
 //! - [`config`], [`server`]: settings, start and end;
 //! - [`profile`]: JSON device profiles;
@@ -18,12 +18,12 @@
 //! - [`guest`]: memory and interrupts that a client lent;
 //! - [`record`]: events, counters, reports;
 //! - [`control`]: the control socket: faults, counts and events while guests run;
-//! - [`limits`]: every bound on what a peer can cause;
-//! - [`sandbox`]: what the process gives up before it serves.
+//! - [`limits`]: every limit on what a peer can cause;
+//! - [`sandbox`]: drops the rights that serving does not need.
 //!
-//! `unsafe` stands in [`guest::memory::guest_file`] and [`listen::descriptor`] only.
+//! Only [`guest::memory::guest_file`] and [`listen::descriptor`] contain `unsafe`.
 //!
-//! Non-goal: it knows no ISM command, no rule and no command line.
+//! Non-goal: the crate knows no ISM command, no rule and no command line.
 #![deny(unsafe_code)]
 
 pub mod client;

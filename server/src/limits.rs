@@ -1,68 +1,68 @@
-//! Every bound on what a peer can make this process hold or do, beside those of the wire
+//! Every limit on what a peer can make this process hold or do, except the limits of the protocol
 //! ([`vfio_user_protocol::limits`]). `docs/limits.md` lists both; a test compares.
 
 use vfio_user_protocol::Malformed;
 
-/// Functions of one profile, each with one client and one client of its instruction channel.
+/// Functions of one profile. Each has one client and one client of its instruction channel.
 pub const MAX_FUNCTIONS: usize = 256;
-/// Refused clients of one socket that are told EBUSY at the same time; more are only hung up on.
+/// Refused clients of one socket that get EBUSY at the same time. The server only disconnects more.
 pub const REFUSALS: usize = 8;
-/// Bytes taken of a refused client's first message, so that it is not cut off inside its VERSION.
+/// Bytes read of a refused client's first message, so that the server can answer a complete VERSION.
 pub const REFUSED_LEN: usize = 8 << 10;
 /// Bytes received at once: several hundred posted 8-byte writes.
 pub const RECEIVE_LEN: usize = 64 << 10;
-/// A buffer that grew past this for a large message is given back.
+/// A buffer that grew past this size for a large message is freed.
 pub const KEEP_LEN: usize = 4 * RECEIVE_LEN;
-/// Descriptors that one receive takes over, to keep or to close: what the kernel lets one message
+/// Descriptors that one receive takes over, to keep or to close: as many as the kernel lets one message
 /// carry.
 pub const RECEIVED_FDS: usize = 253;
-/// Descriptors of this process that one function takes: sockets, eventfds, pending ones.
+/// Descriptors of this process that one function needs: sockets, eventfds, pending ones.
 pub const DESCRIPTORS_PER_FUNCTION: u64 = 64;
-/// Descriptors beside those of functions, the ones taken over by receives under way included.
+/// Descriptors besides those of functions, including those that current receives take over.
 pub const OTHER_DESCRIPTORS: u64 = 512;
-/// Files behind one client's maps: each takes a mapping of this process. QEMU has one for each
-/// memory back-end.
+/// Files behind one client's maps. Each needs a mapping of this process. QEMU has one for each memory
+/// back-end.
 pub const FILES_PER_CLIENT: usize = 256;
-/// Bytes of address space that all clients' files take together; each function has its share.
+/// Bytes of address space for the files of all clients together; each function has its share.
 pub const MAPPED_BYTES: u64 = 32 << 40;
-/// Operations that moves may queue for memory without a descriptor; a full queue refuses moves
-/// until the client answers.
+/// Operations that moves may queue for memory without a descriptor. A full queue refuses moves until the
+/// client answers.
 pub const QUEUED_OPERATIONS: usize = 1024;
-/// Operations more that belong to a move already begun.
+/// Additional operations for a move that has begun.
 pub const QUEUED_BEYOND: usize = 256;
-/// Bytes that wait in one such queue.
+/// Bytes that may wait in one such queue.
 pub const QUEUED_BYTES: usize = 8 << 20;
 /// Bytes of one access that an event shows.
 pub const SHOWN_BYTES: usize = 4096;
 /// Bytes of the event file, unless `--events-limit` says otherwise.
 pub const EVENTS_BYTES: u64 = 4 << 30;
-/// Log lines (info and warn) that may come at once.
+/// Log lines (info and warn) that may come in one burst.
 pub const LOG_BURST: u32 = 1000;
-/// Log lines a second that may come for ever.
+/// Log lines that may come in each second after a burst.
 pub const LOG_PER_SECOND: u32 = 20;
-/// Faults in force at the same time.
+/// Faults that may be active at the same time.
 pub const MAX_FAULTS: usize = 256;
-/// Moves and runs of interrupts that faults have put off; one more is carried out at once.
+/// Moves and runs of interrupts that faults may delay. One more is carried out at once.
 pub const PUT_OFF: usize = 4096;
-/// Clients of the control socket at the same time; one more is told so and hung up on.
+/// Clients of the control socket at the same time. One more gets an error and is disconnected.
 pub const CONTROL_CLIENTS: usize = 16;
 /// Bytes of one line on the control socket.
 pub const CONTROL_LINE: usize = 64 << 10;
-/// Bytes of events that wait for one client of the control socket; one that is slower is hung up on.
+/// Bytes of events that wait for one client of the control socket. A slower client is disconnected.
 pub const FOLLOWED_BYTES: usize = 16 << 20;
 /// Milliseconds that a client of the control socket may take to accept an answer.
 pub const CONTROL_MS: u64 = 5000;
 /// Milliseconds that a client's own memory may take to answer (payload carrier `process`).
 pub const CLIENT_MEMORY_MS: u64 = 200;
-/// Milliseconds, twice at most, that an eventfd may hold a signal up before it is given up.
+/// Milliseconds that an eventfd may delay a signal (at most twice that) before the server drops it.
 pub const EVENTFD_MS: u64 = 20;
-/// Milliseconds that the reply to a DMA_UNMAP or DEVICE_RESET waits for the client's answer to a
-/// DMA_READ or DMA_WRITE of the same memory. QEMU cannot give it while it waits for that reply.
+/// Milliseconds that the reply to a DMA_UNMAP or DEVICE_RESET waits for the client's answer to a DMA_READ or
+/// DMA_WRITE of the same memory. QEMU cannot answer while it waits for that reply.
 pub const DMA_REPLY_MS: u64 = 500;
-/// Milliseconds that a refused client may take to say something.
+/// Milliseconds in which a refused client must send a message.
 pub const REFUSAL_MS: u64 = 1000;
 
-/// Every bound above, by name.
+/// Every limit above, by name.
 pub const ALL: &[(&str, u64)] = &[
     ("MAX_FUNCTIONS", MAX_FUNCTIONS as u64),
     ("REFUSALS", REFUSALS as u64),
@@ -93,31 +93,31 @@ pub const ALL: &[(&str, u64)] = &[
     ("REFUSAL_MS", REFUSAL_MS),
 ];
 
-/// A bound that a peer ran into, as reports count it.
+/// A limit that a peer reached, as reports count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// A message too long: the connection was closed.
+    /// A message was too long: the connection was closed.
     MessageSize,
-    /// Too many descriptors at once: the connection was closed.
+    /// Too many descriptors came at once: the connection was closed.
     Descriptors,
     /// This process had no room for a descriptor: EMFILE.
     DescriptorsLost,
-    /// Too many maps: ENOSPC.
+    /// The client had too many maps: ENOSPC.
     Maps,
-    /// Too many files behind the maps: ENOSPC.
+    /// Too many files backed the maps: ENOSPC.
     Files,
-    /// Too many bytes of files behind the maps: ENOSPC.
+    /// The files behind the maps were too large: ENOSPC.
     MappedBytes,
-    /// Too much waits for the client already: EIO to whoever writes.
+    /// Too many writes already waited for the client: EIO for the writer.
     Queue,
-    /// An eventfd that made the server wait: it is given up.
+    /// An eventfd made the server wait: the server dropped it.
     Eventfds,
-    /// A second client: EBUSY, or only hung up on.
+    /// A second client came: it got EBUSY or was only disconnected.
     Clients,
 }
 
 impl Over {
-    /// Every one of them, with the name that reports have for it.
+    /// All limits, with their names in reports.
     pub const ALL: [(Over, &str); 9] = [
         (Over::MessageSize, "message-size"),
         (Over::Descriptors, "descriptors"),
@@ -130,7 +130,7 @@ impl Over {
         (Over::Clients, "clients"),
     ];
 
-    /// The bound that ended a connection, if it was one.
+    /// Returns the limit that ended a connection, if one did.
     pub fn closed(malformed: &Malformed) -> Option<Self> {
         match malformed {
             Malformed::TooLong { .. } => Some(Over::MessageSize),

@@ -1,4 +1,4 @@
-//! A server from its settings to its last report.
+//! Runs a server from its settings to its last report.
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -25,49 +25,49 @@ use crate::serve::{self, descriptor_limit};
 /// The reason why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The sockets cannot be had.
+    /// The server cannot use its sockets.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
-    /// The event file cannot be made.
+    /// The server cannot create the event file.
     #[error("cannot start")]
     Events(#[source] EventError),
-    /// The socket for metrics cannot be had.
+    /// The server cannot use the socket for metrics.
     #[error("cannot start: --metrics")]
     Metrics(#[source] ListenError),
-    /// The control socket cannot be had.
+    /// The server cannot use the control socket.
     #[error("cannot start: --control")]
     Control(#[source] ListenError),
-    /// The capture file cannot be made.
+    /// The server cannot create the capture file.
     #[error("cannot start")]
     Capture(#[source] CaptureError),
-    /// The report file cannot be made.
+    /// The server cannot open the report file.
     #[error("cannot start")]
     ReportFile(#[source] ReportError),
-    /// The sandbox cannot be closed.
+    /// The server cannot enter the sandbox.
     #[error("cannot start")]
     Sandbox(#[source] SandboxError),
-    /// The fabric refused the functions.
+    /// The fabric rejected the functions.
     #[error("cannot start: {0}")]
     Fabric(FabricError),
-    /// A thread could not be started.
+    /// A thread did not start.
     #[error("cannot start {what}")]
     Thread {
-        /// The thread's work.
+        /// The task of the thread.
         what: &'static str,
-        /// The system's answer.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// A request to a running server by the program that started it.
+/// A request to a running server, from the program that started it.
 #[derive(Clone, Copy, Debug)]
 pub enum Request {
     /// Write a report now.
     Report,
     /// Put every function into the error state.
     Fail,
-    /// End.
+    /// End the server.
     Stop,
 }
 
@@ -79,11 +79,11 @@ pub struct Server {
     reporting: Reporting,
     metrics: Option<Beside>,
     control: Option<Beside>,
-    /// The user that this process runs as: the sandbox does not let it ask any more.
+    /// The user of this process. The sandbox forbids asking for it later.
     user: u32,
 }
 
-/// A socket beside those of the functions, and its file, which goes with it.
+/// A socket besides those of the functions, and its file, which is removed with it.
 #[derive(Debug)]
 struct Beside {
     listener: Option<UnixListener>,
@@ -105,10 +105,9 @@ impl Beside {
 }
 
 impl Server {
-    /// Opens sockets and files, closes the sandbox and starts a thread for each function.
+    /// Opens sockets and files, enters the sandbox and starts a thread for each function.
     ///
-    /// With a sandbox, the calling process can open nothing more afterwards. The caller makes its
-    /// runtime before this call.
+    /// In the sandbox, the calling process can open nothing more. Create the runtime before this call.
     pub fn start(config: ServeConfig) -> Result<Self, StartError> {
         let plan = config.plan;
         descriptor_limit::raise(plan.functions.len());
@@ -141,7 +140,7 @@ impl Server {
             .map(Beside::bind)
             .transpose()
             .map_err(StartError::Control)?;
-        // Threads that start after this line are restricted, too.
+        // Threads that start after this line are restricted too.
         let user = rustix::process::geteuid().as_raw();
         let beside = [config.metrics.as_deref(), config.control.as_deref()];
         let needs = needs(&plan, &sockets, beside);
@@ -167,17 +166,17 @@ impl Server {
         })
     }
 
-    /// The functions.
+    /// Returns the functions of the server.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// The path of each function's socket, where it has one.
+    /// The path of each function's socket, if it has one.
     pub fn paths(&self) -> &[Option<PathBuf>] {
         &self.sockets.paths
     }
 
-    /// Serves until it is asked to end, nobody can ask any more, or every client that came as a
+    /// Serves until a request ends it, until no requester is left, or until every client that came as a
     /// connected socket has left. An instruction channel alone does not keep it running.
     pub async fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> std::io::Result<()> {
         let (stop, stopped) = watch::channel(false);
@@ -207,8 +206,8 @@ impl Server {
         serving.await
     }
 
-    /// Removes the socket files and writes the last report. Returns the worst severity of a
-    /// violation, if there was one.
+    /// Removes the socket files and writes the last report. Returns the highest severity of a violation, if
+    /// there was one.
     pub fn end(self) -> Result<Option<Severity>, ReportError> {
         drop(self.threads);
         drop(self.sockets);
@@ -217,7 +216,7 @@ impl Server {
     }
 }
 
-/// The needs that the sandbox must leave open.
+/// Returns the rights that the sandbox must leave.
 fn needs<'a>(plan: &Plan, sockets: &'a Sockets, beside: [Option<&'a Path>; 2]) -> Needs<'a> {
     let paths = sockets.paths.iter().flatten().map(PathBuf::as_path);
     let paths = paths.chain(beside.into_iter().flatten());

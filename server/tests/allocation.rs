@@ -1,5 +1,4 @@
-//! Stores, loads and data moves allocate nothing: a counting allocator watches the thread that
-//! serves.
+//! Tests that stores, loads and data moves allocate nothing. A counting allocator watches the serving thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -24,23 +23,23 @@ use vfio_user_protocol::message::{
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 use zpci_region::request::{Op, REQUEST_OFFSET, RESULT_OFFSET};
 
-/// Allocations of the serving thread.
+/// Number of allocations by the serving thread.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Whether this thread's allocations are counted.
+    /// True if the allocations of this thread are counted.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The system's allocator, counting.
+/// The system's allocator, with a count of allocations.
 struct Counting;
 
-// SAFETY: every call is passed to the system's allocator as it is. What is added touches an atomic
-// and a thread's cell without a destructor, and allocates nothing.
+// SAFETY: every call is passed unchanged to the system's allocator. The count touches an atomic and a
+// thread's cell without a destructor, and allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's promises are those of `System`.
+        // SAFETY: the caller keeps the contract of `System`.
         unsafe { System.alloc(layout) }
     }
 
@@ -65,7 +64,7 @@ fn count() {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// In the DMA window that CLP announces.
+// This address is inside the DMA window that CLP reports.
 const RAM: u64 = 0x1_0010_0000;
 const SBA: u64 = RAM;
 const IEQ: u64 = RAM + 0x1000;
@@ -73,7 +72,7 @@ const SOURCE: u64 = RAM + 0x2000;
 const DMB: u64 = 0x1_0020_0000;
 const SENDER_GID: u64 = 0x1500_0000_0000_0001;
 
-/// A blocking client.
+/// A client with blocking calls.
 struct Peer(UnixStream);
 
 impl Peer {
@@ -104,7 +103,7 @@ impl Peer {
         self.reply()
     }
 
-    /// An ISM command; what is behind the response's header.
+    /// Runs an ISM command. Returns the bytes after the response's header.
     fn command(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
         if !payload.is_empty() {
             self.ask(&write(2, 8, payload), &[]);
@@ -146,7 +145,7 @@ fn read(region: u32, offset: u64, count: u32) -> Request<'static> {
     })
 }
 
-/// A request through the zPCI I/O region, as a message.
+/// Builds a message with a request for the zPCI I/O region.
 fn zpci(op: Op, gaddr: u64, pcias: u8, offset: u64, len: u16, payload: Option<&[u8]>) -> Vec<u8> {
     let request = zpci_region::Request {
         op,
@@ -159,7 +158,7 @@ fn zpci(op: Op, gaddr: u64, pcias: u8, offset: u64, len: u16, payload: Option<&[
     encoded(&write(9, REQUEST_OFFSET, &request.encode()), 0)
 }
 
-/// Connects a client to function `at`, served by a thread that is counted.
+/// Connects a client to function `at`, whose thread is counted.
 fn connect(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(180)))
@@ -182,7 +181,7 @@ fn connect(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     peer
 }
 
-/// A guest with memory, an interrupt, SBA and event queue.
+/// Sets up a guest with memory, an interrupt, SBA and event queue.
 fn guest(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     let mut peer = connect(hub, threads, at);
     let ram = rustix::fs::memfd_create("guest", MemfdFlags::ALLOW_SEALING).unwrap();
@@ -211,7 +210,7 @@ fn guest(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     peer
 }
 
-/// Registers a DMB for `gid`; its token.
+/// Registers a DMB for `gid`. Returns its token.
 fn register(peer: &mut Peer, gid: u64) -> u64 {
     let mut payload = DMB.to_be_bytes().to_vec();
     for word in [0x4000, 40u32, 0, 0] {
@@ -221,7 +220,7 @@ fn register(peer: &mut Peer, gid: u64) -> u64 {
     u64::from_be_bytes(peer.command(0x0a, &payload)[..8].try_into().unwrap())
 }
 
-/// Sends `messages` again and again, and counts what the server allocates meanwhile.
+/// Sends `messages` repeatedly. Returns the number of the server's allocations meanwhile.
 fn allocations(peer: &mut Peer, messages: &[u8], replies: usize) -> u64 {
     let mut room = vec![0; 64 << 10];
     let mut round = |peer: &mut Peer| {
@@ -230,8 +229,8 @@ fn allocations(peer: &mut Peer, messages: &[u8], replies: usize) -> u64 {
         let flags = u32::from_ne_bytes(room[8..12].try_into().unwrap());
         assert_eq!(flags, 1, "refused");
     };
-    // Buffers grow to what is needed, the runtime's list of tasks that gave others their turn too:
-    // a task does so after 128 messages.
+    // First, buffers grow to their final size. So does the runtime's list of tasks that gave others a turn: a
+    // task does so after 128 messages.
     (0..300).for_each(|_| round(peer));
     let before = COUNT.load(Ordering::Relaxed);
     (0..100).for_each(|_| round(peer));
@@ -251,7 +250,7 @@ fn a_store_a_load_and_a_move_allocate_nothing() {
     assert!(COUNT.load(Ordering::Relaxed) > 0, "nothing is counted");
 
     let page = [7; 4096];
-    // Into the data space: payloads without a header would break a rule, and that allocates.
+    // This goes into the data space: payloads without a header would break a rule, and a violation allocates.
     let posted = encoded(&write(0, own + 1024, &[1; 8]), NO_REPLY);
     let result = encoded(&read(9, RESULT_OFFSET, 8), 0);
     let item = |n: u64| RegionWrite {
@@ -264,7 +263,7 @@ fn a_store_a_load_and_a_move_allocate_nothing() {
     };
     let items = MultiWrites::items(&[item(3), item(1)]);
     let multi = Request::RegionWriteMulti(MultiWrites::from_items(&items));
-    // Loads first: what is stored into the command window after them makes a load out of order.
+    // Loads come first: after stores into the command window, a load would be out of order.
     let cases: [(&str, Vec<u8>, usize); 11] = [
         ("REGION_READ", encoded(&read(2, 0, 8), 0), 40),
         ("config space", encoded(&read(7, 0, 4), 0), 36),
@@ -302,7 +301,7 @@ fn a_store_a_load_and_a_move_allocate_nothing() {
         let count = allocations(&mut sender, &messages, replies);
         assert_eq!(count, 0, "allocations in 100 times: {name}");
     }
-    // The rules had nothing to say: what they say is allocated.
+    // No rule was broken, because a violation allocates.
     let report = hub.report();
     assert_eq!(report.violations, 0, "{report:?}");
 }

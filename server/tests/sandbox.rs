@@ -1,5 +1,5 @@
-//! What a process in the sandbox can no longer do. Each attempt is made by a child process: this
-//! test program, started again with the name of the attempt in its environment.
+//! Tests of the actions that the sandbox forbids. A child process makes each attempt: this test program,
+//! started again with the name of the attempt in its environment.
 
 use std::fs::{self, File};
 use std::os::linux::net::SocketAddrExt;
@@ -17,14 +17,14 @@ const FOLDER: &str = "SANDBOX_FOLDER";
 /// Signal of a forbidden system call.
 const SIGSYS: i32 = 31;
 
-/// How much of the sandbox is in force.
+/// The active layers of the sandbox.
 #[derive(Clone, Copy, PartialEq)]
 enum Layers {
     Files,
     All,
 }
 
-/// In the child: goes into the sandbox, makes the attempt, and prints how it went.
+/// In the child: enters the sandbox, makes the attempt, and prints the outcome.
 fn child(attempt: &str) -> ! {
     let folder = std::env::var_os(FOLDER).expect("started by the test");
     let folder = Path::new(&folder);
@@ -42,7 +42,7 @@ fn child(attempt: &str) -> ! {
         let _files_only = sandbox;
     }
     let parent: i32 = process.parse().unwrap();
-    // Readable here. In the other process the answer is EPERM before anything is looked up.
+    // This process can read the address. In the other process, EPERM comes before any look-up.
     let address = folder as *const Path as *const u8 as usize;
     let system = |error: nix::Error| std::io::Error::from(error);
     let result: std::io::Result<()> = match what {
@@ -83,7 +83,7 @@ fn child(attempt: &str) -> ! {
     std::process::exit(0)
 }
 
-/// Makes an attempt in a child; what it printed, or the signal that ended it.
+/// Makes an attempt in a child. Returns its output, or the signal that ended it.
 fn attempt(layers: Layers, what: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mine = folder.path().join("mine");
@@ -101,7 +101,7 @@ fn attempt(layers: Layers, what: &str) -> String {
     start(this, &format!("{prefix}:{what}"), folder.path())
 }
 
-/// Starts a test of this program as a child; what it printed, or the signal that ended it.
+/// Starts a test of this program as a child. Returns its output, or the signal that ended it.
 fn start(test: &str, attempt: &str, folder: &Path) -> String {
     let Output {
         status,
@@ -124,7 +124,7 @@ fn start(test: &str, attempt: &str, folder: &Path) -> String {
         .to_owned()
 }
 
-/// In the child: makes the kernel one that lacks a layer, and goes into the sandbox.
+/// In the child: simulates a kernel without a layer, and enters the sandbox.
 fn child_without(layer: &str, mode: Mode) -> ! {
     let call = match layer {
         "landlock" => nix::libc::SYS_landlock_create_ruleset,
@@ -178,7 +178,7 @@ fn forbidden_is_what_serving_does_not_take() {
     let signal = format!("signal@{parent}");
     let (eperm, eacces) = ("errno 1", "errno 13");
     for (layers, what, expected) in [
-        // Landlock alone.
+        // With Landlock alone.
         (Layers::Files, "read", eacces),
         (Layers::Files, "write", eacces),
         (Layers::Files, "remove-other", eacces),
@@ -188,7 +188,7 @@ fn forbidden_is_what_serving_does_not_take() {
         (Layers::Files, memory.as_str(), eperm),
         (Layers::Files, signal.as_str(), eperm),
         (Layers::Files, "own-memory", "done"),
-        // With seccomp.
+        // With seccomp too.
         (Layers::All, "read", eperm),
         (Layers::All, "write", eperm),
         (Layers::All, "remove-other", eacces),
@@ -203,7 +203,7 @@ fn forbidden_is_what_serving_does_not_take() {
         (Layers::All, memory.as_str(), eperm),
         (Layers::All, signal.as_str(), eperm),
         (Layers::All, "own-memory", "done"),
-        // The one thread that may, where a profile takes it: nothing is at address 8.
+        // The one thread with that right, if a profile needs it. Nothing is mapped at address 8.
         (Layers::All, reach.as_str(), "errno 14"),
     ] {
         assert_eq!(attempt(layers, what), expected, "{what}");

@@ -1,9 +1,9 @@
-//! The instruction channel: a function's second socket, for what executes zPCI instructions.
+//! The instruction channel: a function's second socket, for a client that executes zPCI instructions.
 //!
-//! It speaks vfio-user with few commands: VERSION, DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, and
-//! REGION_READ and REGION_WRITE of the zPCI I/O region. Anything else is EPERM. Device, rules, lock
-//! and order are those of the function's other client, which brings memory and interrupts; the
-//! channel brings neither. It works whether or not the other one is there.
+//! The channel speaks vfio-user with few commands: VERSION, DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, and
+//! REGION_READ and REGION_WRITE of the zPCI I/O region. Any other command is refused with EPERM. Device,
+//! rules, lock and order are those of the function's device client, which lends memory and takes interrupts;
+//! the channel's client does neither. The channel works with or without a device client.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use vfio_user_protocol::header::Command;
 use vfio_user_protocol::{Errno, Header, Refused, Request};
 use zpci_region::request::REGION_INDEX;
 
-/// The suffix of a function's socket that names its instruction channel.
+/// The suffix that turns the path of a function's socket into that of its instruction channel.
 pub const SUFFIX: &str = ".insn";
-/// Commands that the channel takes.
+/// The commands that the channel takes.
 pub const COMMANDS: [Command; 5] = [
     Command::Version,
     Command::DeviceGetInfo,
@@ -23,14 +23,14 @@ pub const COMMANDS: [Command; 5] = [
     Command::RegionWrite,
 ];
 
-/// The channel's socket beside a function's socket.
+/// Returns the path of the channel's socket for the path of a function's socket.
 pub fn socket_path(socket: &Path) -> PathBuf {
     let mut path = OsString::from(socket);
     path.push(SUFFIX);
     path.into()
 }
 
-/// Whether the channel takes this command: EPERM if not.
+/// Checks that the channel takes this command; the error is EPERM.
 pub fn permit_command(header: &Header) -> Result<(), Refused> {
     if COMMANDS
         .iter()
@@ -45,8 +45,7 @@ pub fn permit_command(header: &Header) -> Result<(), Refused> {
     )))
 }
 
-/// Whether the channel takes this request: EPERM if it is for another region than the zPCI I/O
-/// region.
+/// Checks that the channel takes this request; the error for any region but the zPCI I/O region is EPERM.
 pub fn permit(request: &Request<'_>) -> Result<(), Refused> {
     let region = match request {
         Request::RegionRead(access) => access.region,

@@ -1,8 +1,8 @@
-//! Memory that came without a descriptor, reached by DMA_READ and DMA_WRITE, one message at a time.
+//! Memory without a descriptor, which the server reaches by DMA_READ and DMA_WRITE, one message at a time.
 //!
-//! The client's layout of these messages is learnt from the first DMA_READ reply that leaves no
-//! doubt. Before it is known, a write is preceded by a read of the same bytes where they may be
-//! read. A reply full of zeros leaves the layout open: then the bytes are written in the wide layout
+//! The server learns the client's layout of these messages from the first DMA_READ reply that fits only one
+//! layout. Until then, it reads the same bytes before a write, if the memory is readable. A reply full of
+//! zeros fits both layouts: then the server writes the bytes in the wide layout and reads them back.
 //! and read back.
 
 use std::os::fd::OwnedFd;
@@ -20,18 +20,18 @@ use crate::hub::{ClientWork, Function};
 use crate::limits::RECEIVE_LEN;
 use crate::record::capture::{Descriptors, Tap};
 
-/// The state of the client's memory, as far as messages are concerned.
+/// The messages to a client's memory: their state and their layout.
 #[derive(Debug)]
 pub struct ClientMemory {
     layout: Option<DmaLayout>,
     work: Option<Work>,
-    /// There may be more work.
+    /// True if there may be more work.
     ask: bool,
-    /// A message is out whose memory is no longer lent.
+    /// A message that was sent, and whose memory is no longer lent.
     cancelled: Option<Cancelled>,
-    /// The socket for these messages, if the client wanted one of their own.
+    /// The socket for these messages, if the client asked for a separate one.
     twin: Option<Twin>,
-    /// The client has lent memory without a descriptor.
+    /// True if the client has lent memory without a descriptor.
     used: bool,
 }
 
@@ -43,12 +43,12 @@ struct Twin {
     closed: bool,
 }
 
-/// The action for a cancelled message that was already sent.
+/// Handling of a message that the server sent before the cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cancelled {
-    /// Replies wait until it is answered.
+    /// Replies wait until the client answers the message.
     RepliesWait,
-    /// They have waited long enough.
+    /// Replies have waited long enough.
     GivenUp,
 }
 
@@ -65,32 +65,32 @@ impl Default for ClientMemory {
     }
 }
 
-/// One piece of work, carried out in parts of at most the agreed transfer size.
+/// One operation on memory, carried out in parts of at most the agreed transfer size.
 #[derive(Debug)]
 struct Work {
     iova: u64,
     bytes: Vec<u8>,
-    /// `bytes` are masks to be ORed in.
+    /// True if `bytes` are masks to be ORed in.
     bits: bool,
-    /// The memory may be read.
+    /// True if the memory may be read.
     readable: bool,
-    /// Bytes that are finished.
+    /// Number of bytes that are finished.
     done: usize,
-    /// Bytes of the part under way.
+    /// Number of bytes in the current part.
     part: usize,
     step: Step,
 }
 
-/// The next message for the part under way.
+/// The next message for the current part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Read it: to set bits, or only to learn the layout.
+    /// Reads the part, to set bits in it or only to learn the layout.
     Read,
-    /// Write it.
+    /// Writes the part.
     Write,
-    /// Read the first bytes of what was written in the wide layout, though it was not known.
+    /// Reads back the first bytes of the part, which was written in the wide layout as a guess.
     ReadBack(usize),
-    /// Write it in the layout of QEMU 10. A client with the wide layout refuses such a message.
+    /// Writes the part in the layout of QEMU 10. A client with the wide layout refuses such a message.
     TryPadded,
 }
 
@@ -137,14 +137,14 @@ impl Work {
         self.bytes.get_mut(self.done..end).unwrap_or_default()
     }
 
-    /// The part was written in the wide layout, though it was not known: the bytes to read back.
-    /// `None` if that would tell nothing.
+    /// Returns the number of bytes to read back after a part was written in the wide layout as a guess;
+    /// `None` if reading back would not reveal the layout.
     fn to_read_back(&self) -> Option<usize> {
         let last = self.part().iter().rposition(|byte| *byte != 0)?;
         self.readable.then_some(last + 1)
     }
 
-    /// The part is written. Whether there is more.
+    /// Goes on after a part was written. Returns true if there is another part.
     fn next_part(&mut self, layout: Option<DmaLayout>) -> bool {
         self.done += self.part;
         self.step = self.first_step(layout);
@@ -153,7 +153,7 @@ impl Work {
 }
 
 impl ClientMemory {
-    /// Messages go to a socket of their own from now on: the client's end of it.
+    /// Sends messages through a separate socket from now on. Returns the client's end of it.
     pub fn make_twin(&mut self) -> std::io::Result<OwnedFd> {
         let (ours, theirs) = UnixStream::pair()?;
         self.twin = Some(Twin {
@@ -164,24 +164,24 @@ impl ClientMemory {
         Ok(theirs.into())
     }
 
-    /// The socket for messages, if it is not the client's own.
+    /// The socket for messages, if it is not the client's main socket.
     pub fn twin(&self) -> Option<&Socket> {
         self.twin.as_ref().map(|twin| &twin.socket)
     }
 
-    /// Waits for something on the twin socket; for ever without one.
+    /// Waits until something arrives on the twin socket; for ever without one.
     pub async fn receive_twin(&mut self) -> std::io::Result<()> {
         let Some(twin) = self.twin.as_mut().filter(|twin| !twin.closed) else {
             return std::future::pending().await;
         };
-        // Descriptors that come along are closed.
+        // The server closes descriptors that come along.
         let received = twin.socket.receive(twin.received.room(RECEIVE_LEN)).await?;
         twin.received.filled(received.bytes);
         twin.closed = received.bytes == 0;
         Ok(())
     }
 
-    /// Takes the replies that came on the twin socket.
+    /// Handles the replies that arrived on the twin socket.
     pub fn take_twin_replies(
         &mut self,
         session: &mut Session,
@@ -223,42 +223,42 @@ impl ClientMemory {
         }
     }
 
-    /// The client lends memory without a descriptor.
+    /// Records that the client has lent memory without a descriptor.
     pub fn lent(&mut self) {
         self.used = true;
     }
 
-    /// Whether there may ever be work.
+    /// True if the client has ever lent memory without a descriptor.
     pub fn is_used(&self) -> bool {
         self.used
     }
 
-    /// There may be work ([`Function::woken`]).
+    /// Records that there may be work ([`Function::woken`]).
     pub fn woken(&mut self) {
         self.ask = true;
     }
 
-    /// The work under way is cancelled: its memory is no longer lent, or the device was reset.
-    /// Nothing more of it is sent.
+    /// Cancels the current work, because its memory is no longer lent or the device was reset. The server
+    /// sends nothing more of it.
     pub fn cancel(&mut self, session: &Session) {
         if self.work.take().is_some() && session.is_waiting() {
             self.cancelled = Some(Cancelled::RepliesWait);
         }
     }
 
-    /// Whether replies wait for the client to answer a message whose memory is no longer lent.
+    /// True if replies wait for the client to answer a message whose memory is no longer lent.
     pub fn holds_replies(&self) -> bool {
         self.cancelled == Some(Cancelled::RepliesWait)
     }
 
-    /// Replies do not wait any more.
+    /// Stops replies from waiting.
     pub fn give_up(&mut self) {
         if self.cancelled.is_some() {
             self.cancelled = Some(Cancelled::GivenUp);
         }
     }
 
-    /// Appends the next message to `out`, if there is something to do and no message is out.
+    /// Appends the next message to `out`, if there is work and no message awaits its answer.
     pub fn next_message(
         &mut self,
         session: &mut Session,
@@ -300,7 +300,7 @@ impl ClientMemory {
         true
     }
 
-    /// Takes the client's reply to the message that was out.
+    /// Handles the client's reply to the message that awaits it.
     pub fn answered(&mut self, frame: &Frame<'_>, result: Result<(), Errno>, function: &Function) {
         self.cancelled = None;
         let Some(mut work) = self.work.take() else {
@@ -317,7 +317,8 @@ impl ClientMemory {
         }
     }
 
-    /// One step of the work, with the reply to it. Whether there is more to do; an error ends it.
+    /// Carries out one step of the work with the reply to it. Returns true if there is more to do; an error
+    /// ends the work.
     fn step(
         &mut self,
         work: &mut Work,
@@ -358,7 +359,7 @@ impl ClientMemory {
                         work.step = Step::TryPadded;
                         return Ok(true);
                     }
-                    // What was written cannot be read: the documented layout is taken.
+                    // The server cannot read back the bytes, so it assumes the documented layout.
                     Err(_) => self.layout = Some(DmaLayout::Wide),
                 }
                 Ok(work.next_part(self.layout))
@@ -366,7 +367,7 @@ impl ClientMemory {
             Step::Read => {
                 match result.and_then(|()| self.read(frame, iova, work.part)) {
                     Ok(DmaReadReply::CountZero(layout)) => {
-                        // Once: with a known layout a reply is never read so.
+                        // This happens once: with a known layout, no reply is read this way.
                         self.layout = Some(layout);
                         return Ok(true);
                     }
@@ -378,7 +379,8 @@ impl ClientMemory {
                         }
                     }
                     Err(errno) if work.bits => return Err(errno),
-                    // Memory that cannot be read tells no layout: the documented one is taken.
+                    // Memory that cannot be read does not reveal the layout, so the server assumes the
+                    // documented one.
                     Err(_) => self.layout = Some(DmaLayout::Wide),
                 }
                 work.step = Step::Write;

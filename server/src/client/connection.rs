@@ -1,4 +1,4 @@
-//! One client, from its first message to its last: socket, session and device put together.
+//! One client's connection, from the first message to the last. It joins socket, session and device.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
@@ -23,20 +23,20 @@ use crate::limits::{DMA_REPLY_MS, KEEP_LEN, RECEIVE_LEN};
 use crate::record::LogLimit;
 use crate::record::capture::{Descriptors, Tap};
 
-/// How long an open run of pieces waits for its next piece: a busy machine may take its time between
-/// two pieces, and a run cut in two is reported with wrong counts.
+/// Time that an open run of pieces waits for its next piece. It is long, because a busy machine may need time
+/// between two pieces, and a run that is cut in two is reported with wrong counts.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// How long replies wait for the client to answer a message to memory that it takes back.
+/// Time that replies wait for the client to answer a message to memory that it unmaps.
 const HOLD: Duration = Duration::from_millis(DMA_REPLY_MS);
 
-/// A connected client.
+/// A connected client, with all state of its connection.
 #[derive(Debug)]
 pub struct Connection {
     socket: Arc<Socket>,
-    /// Carries all messages once it is there.
+    /// The ring, which carries all messages once it exists.
     ring: Option<RingLink>,
-    /// A ring that was agreed on, and will be there when the reply that says so was sent.
+    /// A ring on which both sides agreed. It takes over when the reply that says so was sent.
     agreed_ring: Option<RingLink>,
     spin: Spin,
     pace: Pace,
@@ -47,23 +47,23 @@ pub struct Connection {
     received: ReceiveBuffer,
     fds: MessageFds,
     out: Vec<u8>,
-    /// Replies from here on in `out` wait for the client's answer to a message of ours.
+    /// Replies in `out` from this position on wait for the client's answer to a message of the server.
     held: Option<usize>,
-    /// A message of ours.
+    /// Buffer for a message of the server.
     message: Vec<u8>,
-    /// A descriptor for the client, and the reply in `out` that it goes with.
+    /// A descriptor for the client, and the position in `out` of its reply.
     sent_fd: Option<(usize, OwnedFd)>,
-    /// How far the next receive looks ahead of the message under way.
+    /// Limit on the bytes that the next receive takes.
     ahead: Ahead,
     refusals: LogLimit,
     stray_replies: LogLimit,
     tap: Option<Tap>,
-    /// What a fault does to the reply that begins there in `out`, and to those behind it.
+    /// A fault, and the position in `out` of the first reply that it affects.
     fault: Option<(usize, MessageFault)>,
 }
 
 impl Connection {
-    /// A client of `function`, which must have been taken for it ([`Function::connect`]).
+    /// Creates the connection of a client of `function`, which must be taken for it ([`Function::connect`]).
     pub fn new(socket: impl Into<Arc<Socket>>, client: Client, function: Function) -> Self {
         let socket = socket.into();
         let poll = function.poll();
@@ -91,8 +91,8 @@ impl Connection {
         }
     }
 
-    /// Something else on this thread needs it as much: the receive never waits. The client itself
-    /// does in the fuzz targets.
+    /// Never waits inside a receive, because another task on this thread is as important: in the fuzz
+    /// targets, that is the client itself.
     #[must_use]
     pub fn sharing_its_thread(mut self) -> Self {
         self.pace = Pace::new(false);
@@ -104,7 +104,7 @@ impl Connection {
         let function = self.function.clone();
         let kind = self.client.kind;
         let mut woken = pin!(function.woken());
-        // The timer is set once for many messages: it asks whether any came meanwhile.
+        // The timer runs for many messages: when it ends, the loop checks whether any came meanwhile.
         let mut settle = pin!(sleep(SETTLE));
         let (mut armed, mut heard) = (false, false);
         let mut release = pin!(sleep(HOLD));
@@ -121,9 +121,9 @@ impl Connection {
                 settle.as_mut().reset(TimerInstant::now() + SETTLE);
                 (armed, heard) = (true, false);
             }
-            // A client that is never waited for leaves the other tasks of this thread their turn.
+            // A client that always has messages must leave the other tasks of this thread their turn.
             tokio::task::coop::consume_budget().await;
-            // A channel's messages carry no descriptors, so all that is here may come at once.
+            // A channel's messages carry no descriptors, so one receive may take everything that has arrived.
             let window = match kind {
                 ClientKind::Device => self.ahead.window(self.received.bytes()),
                 ClientKind::Channel => RECEIVE_LEN,
@@ -184,8 +184,8 @@ impl Connection {
         }
     }
 
-    /// Whether nothing but this client needs the thread: no other client of the function, no message of
-    /// ours, and no reply that waits.
+    /// True if only this client needs the thread: the function has no other client, the server has no message
+    /// to send, and no reply waits.
     fn has_the_thread(&self) -> bool {
         self.pace.is_able()
             && self.ring.is_none()
@@ -196,7 +196,7 @@ impl Connection {
             && !self.function.is_faulty()
     }
 
-    /// Takes over what a receive brought; true at the end of the stream.
+    /// Takes over the result of a receive. Returns true at the end of the stream.
     fn take(&mut self, received: Received) -> Result<bool, ConnectionError> {
         if received.bytes == 0 {
             return match self.received.bytes().len() {
@@ -209,7 +209,7 @@ impl Connection {
         Ok(false)
     }
 
-    /// Answers every whole message in the buffer, in order, and sends the replies together.
+    /// Answers every complete message in the buffer, in order, and sends the replies together.
     async fn answer_all(&mut self) -> Result<(), ConnectionError> {
         loop {
             let more = self.answer_some();
@@ -259,8 +259,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Carries out a fault at the reply that comes first now. A reply that waits for an answer of
-    /// the client is left alone.
+    /// Carries out a fault on the next reply. A reply that waits for an answer of the client is not affected.
     async fn misbehave(&mut self, fault: MessageFault) -> Result<(), ConnectionError> {
         match fault {
             MessageFault::Delay(time) => sleep(time).await,
@@ -278,8 +277,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers whole messages until no more are here (`false`) or enough replies wait to be sent. A
-    /// guest that they interrupt is woken once.
+    /// Answers complete messages until none is left (`false`) or until enough replies wait to be sent. A
+    /// guest that several of them interrupt is woken once.
     fn answer_some(&mut self) -> Result<bool, ConnectionError> {
         let more = self.answer_each();
         if std::mem::take(&mut self.client.holds_interrupts) {
@@ -308,7 +307,7 @@ impl Connection {
                 (tap.time(), Descriptors::of(fds))
             });
             self.ahead.handled(&frame.header);
-            // With a twin socket, replies to messages of ours come there.
+            // With a twin socket, replies to the server's messages arrive there.
             let role = if self.memory.twin().is_some() && frame.header.kind() == Some(Kind::Reply) {
                 Ok(Role::StrayReply)
             } else {
@@ -371,18 +370,18 @@ impl Connection {
                 tap.from_client(message, fds, &self.function.take_remarks(), time);
             }
             self.received.consume(total);
-            // What a fault or a ring begins with comes after the replies so far.
+            // A reply that a fault or a new ring affects is sent after the replies so far.
             if self.fault.is_some() || self.agreed_ring.is_some() {
                 return Ok(true);
             }
         }
-        // So many replies do not wait for one.
+        // With this many replies, none waits for the client any more.
         self.memory.give_up();
         self.held = None;
         Ok(true)
     }
 
-    /// The capture tells of bytes that end the connection.
+    /// Records in the capture that these bytes end the connection.
     fn told(&self, malformed: Malformed) -> Malformed {
         if let Some(tap) = &self.tap {
             let remark = [format!("malformed: {malformed}")];
@@ -392,16 +391,16 @@ impl Connection {
         malformed
     }
 
-    /// Replies wait no longer if the message of ours that they waited for was answered.
+    /// Releases the waiting replies if the client answered the message that they waited for.
     fn release_if_answered(&mut self) {
         if !self.memory.holds_replies() {
             self.held = None;
         }
     }
 
-    /// Sends the next message to memory that came without a descriptor, unless one is out.
+    /// Sends the next message to memory without a descriptor, unless an earlier one awaits its answer.
     async fn send_client_work(&mut self) -> Result<(), ConnectionError> {
-        // The memory is that of the function's other client.
+        // The memory belongs to the function's device client.
         if self.client.kind == ClientKind::Channel {
             return Ok(());
         }
@@ -424,7 +423,7 @@ impl Connection {
     }
 }
 
-/// Receives from the ring if there is one, else from the socket.
+/// Receives from the ring if there is one, otherwise from the socket.
 async fn receive(
     socket: &Socket,
     ring: &mut Option<RingLink>,

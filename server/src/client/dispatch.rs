@@ -1,4 +1,4 @@
-//! One request to one reply.
+//! Turns one request into one reply.
 
 use std::os::fd::OwnedFd;
 
@@ -17,24 +17,24 @@ use crate::hub::regions;
 use crate::hub::{Client, ClientKind, Function};
 use crate::record::LogLimit;
 
-/// One request, with everything that answering it takes.
+/// Context for answering one request.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The device.
+    /// The function to which the request goes.
     pub function: &'a Function,
-    /// The connection's state.
+    /// The protocol state of the connection.
     pub session: &'a mut Session,
-    /// Who asks.
+    /// The client that sent the request.
     pub client: &'a mut Client,
-    /// Its memory without a descriptor.
+    /// The client's memory without a descriptor.
     pub memory: &'a mut ClientMemory,
-    /// Where the reply is appended, if one is wanted.
+    /// Buffer to which the reply is appended, if the client wants one.
     pub out: &'a mut Vec<u8>,
     /// A descriptor to send with the reply.
     pub sent_fd: Option<OwnedFd>,
-    /// A ring that was agreed on: messages behind the reply go through it.
+    /// A ring on which both sides agreed: messages after the reply go through it.
     pub ring: Option<RingLink>,
-    /// Which refusals are logged.
+    /// Decides which refusals are logged.
     pub refusals: &'a mut LogLimit,
 }
 
@@ -66,7 +66,7 @@ pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, 
     }
 }
 
-/// Logs, counts and records that a request, or a part of one, was refused.
+/// Logs, counts and records the refusal of a request or of a part of one.
 fn note_refusal(call: &mut Call<'_>, header: &Header, refused: &Refused) {
     if let Some(times) = call.refusals.due() {
         let (command, id) = (header.name(), header.message_id);
@@ -84,7 +84,7 @@ fn carry_out(
 ) -> Result<(), Refused> {
     tracing::trace!(?request, fds = fds.len(), "request");
     let function = call.function;
-    // SPDK's client sends a descriptor with each DMA_UNMAP: it is closed.
+    // SPDK's client sends a descriptor with each DMA_UNMAP; the server closes it.
     let may_have_fds = matches!(
         request,
         Request::DmaMap(_) | Request::SetIrqs(_) | Request::DmaUnmap(_) | Request::Version(_)
@@ -151,7 +151,7 @@ fn carry_out(
             })?;
             let flags = match count {
                 0 => 0,
-                // As in Linux: an error is not masked.
+                // Like Linux: the error interrupt cannot be masked.
                 _ if *index == irq::ERROR => irq_message::INFO_EVENTFD | irq_message::INFO_NORESIZE,
                 _ => {
                     irq_message::INFO_EVENTFD
@@ -181,8 +181,8 @@ fn carry_out(
             return Ok(());
         }
         Request::RegionWriteMulti(writes) => {
-            // Each write stands for a message of its own, as the client would have posted it: a
-            // refused one does not stop those behind it.
+            // Each write stands for a message of its own, as if the client had posted it. A refused write
+            // does not stop the writes after it.
             let mut written = 0;
             let mut first_refusal = None;
             for (at, write) in writes.iter().enumerate() {
@@ -194,7 +194,8 @@ fn carry_out(
                     Err(Refused { errno, reason }) => {
                         let reason = format!("write {at} of {}: {reason}", writes.len());
                         let refused = Refused::new(errno, reason);
-                        // The first one is noted with the whole message if nothing was written.
+                        // If nothing was written, the refusal of the whole message already covers the first
+                        // one.
                         match first_refusal {
                             None => first_refusal = Some(refused),
                             Some(_) => note_refusal(call, header, &refused),
@@ -245,7 +246,7 @@ fn version_reply(
     match negotiated.ring_layout {
         None if fds.is_empty() => {}
         None => return Err(unwanted_fds(header)),
-        // One of another layout is not answered, so the socket carries on.
+        // A ring of another layout gets no answer, so the socket stays in use.
         Some(layout) if call.client.kind == ClientKind::Channel && layout == LAYOUT => {
             call.ring = Some(RingLink::open(fds)?);
             negotiated.ring = true;
@@ -253,7 +254,7 @@ fn version_reply(
         Some(_) => {}
     }
     if negotiated.can_twin && call.client.kind == ClientKind::Device && !call.session.is_open() {
-        // Without one, the client's own socket serves as well.
+        // Without a twin socket, the client's main socket serves as well.
         match call.memory.make_twin() {
             Ok(theirs) => {
                 call.sent_fd = Some(theirs);
@@ -271,7 +272,7 @@ fn version_reply(
     Ok(())
 }
 
-/// A transfer over what both sides agreed on is refused.
+/// Refuses a transfer that is larger than both sides agreed on.
 fn check_count(access: &RegionAccess, session: &Session) -> Result<(), Refused> {
     let most = session.limits().max_data_xfer_size;
     if access.count > most {

@@ -1,44 +1,44 @@
-//! Why a connection ended.
+//! Errors that end a connection.
 
 use vfio_user_protocol::Malformed;
 use vfio_user_ring::Fault;
 
-/// Why a connection ended, other than by the client closing it.
+/// The error that ended a connection, other than the client closing it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// A message that cannot be understood.
+    /// The client sent a message that makes no sense.
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// The stream ended inside a message.
     #[error("the stream ended {got} bytes into a message")]
     Truncated {
-        /// Bytes of the message that came.
+        /// Number of bytes of the message that arrived.
         got: usize,
     },
-    /// The ring beside the socket.
+    /// The ring beside the socket failed.
     #[error(transparent)]
     Ring(#[from] RingError),
-    /// A fault that was asked for.
+    /// An injected fault closes the connection.
     #[error("an injected fault closes the connection")]
     Fault,
-    /// The system.
+    /// A system call failed.
     #[error(transparent)]
     System(#[from] std::io::Error),
 }
 
-/// Why a ring is of no more use.
+/// The error that makes a ring unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// The client wrote what makes no sense.
+    /// The client wrote invalid positions or records into the ring.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The client filled its eventfd while it was written.
+    /// The client filled its eventfd while the server signalled it.
     #[error("the client's eventfd of the ring is full, so the server cannot signal it")]
     Wake,
-    /// A message does not come by the ring.
+    /// A message came by the socket instead of the ring; the number is its bytes.
     #[error("{0} bytes came by the socket, expected every message through the ring")]
     Beside(usize),
-    /// The system.
+    /// A system call failed.
     #[error(transparent)]
     System(#[from] std::io::Error),
 }

@@ -1,9 +1,9 @@
-//! Which message the descriptors that came belong to.
+//! Assigns received descriptors to the message that they came with.
 //!
-//! The kernel ends a receive behind the piece of the stream that carries descriptors, and a receive
-//! reaches few messages (see [`Ahead`](crate::client::receive_buffer::Ahead)). So descriptors
-//! belong to a message that begins no later than in that receive: to the last one that can carry
-//! any, as far as can be told.
+//! The kernel ends a receive after the piece of the stream that carries descriptors, and a receive reaches
+//! few messages (see [`Ahead`](crate::client::receive_buffer::Ahead)). So descriptors belong to a message
+//! that begins in that receive or before it. The server gives them to the last such message that can carry
+//! descriptors.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -14,28 +14,28 @@ use vfio_user_protocol::{Errno, Frame, HEADER_LEN, Header, Malformed, Next, Refu
 
 use crate::client::socket::Received;
 
-/// Descriptors that came and belong to a message not answered yet.
+/// Received descriptors of messages that are not answered yet.
 #[derive(Debug, Default)]
 pub struct MessageFds {
     batches: VecDeque<Batch>,
 }
 
-/// The result of one receive.
+/// The descriptors of one receive.
 #[derive(Debug)]
 struct Batch {
     fds: VecDeque<OwnedFd>,
-    /// Sockets were among them. They are closed at once: one of them could be, or hold, the other
-    /// end of this very connection, which would then never end.
+    /// True if sockets were among the descriptors. The server closes sockets at once: one of them could be,
+    /// or hold, the other end of this very connection, which would then never end.
     sockets: bool,
-    /// Position in the stream behind the receive: the message begins before.
+    /// Position in the stream after the receive. The message begins before it.
     before: u64,
-    /// The kernel dropped some.
+    /// True if the kernel dropped descriptors.
     lost: bool,
 }
 
 impl MessageFds {
-    /// Keeps what a receive brought that ended at position `end`. More than a message may carry
-    /// is an error: the connection ends.
+    /// Keeps the descriptors of a receive that ended at position `end`. More descriptors than a message may
+    /// carry are an error that ends the connection.
     pub fn arrived(&mut self, received: Received, end: u64) -> Result<(), Malformed> {
         let Received {
             mut fds,
@@ -56,7 +56,8 @@ impl MessageFds {
             lost,
         });
         let limit = MAX_MSG_FDS as usize;
-        // A receive whose descriptors were all lost counts as one: it is remembered, too.
+        // A receive that lost all its descriptors counts as one descriptor, because the server remembers it
+        // too.
         let counts = self.batches.iter().map(|batch| batch.fds.len().max(1));
         match counts.sum() {
             got if got > limit => Err(Malformed::TooManyDescriptors { got, limit }),
@@ -64,8 +65,8 @@ impl MessageFds {
         }
     }
 
-    /// The descriptors of `frame`, which starts at position `start`; `more` are the bytes received
-    /// behind it. EMFILE if some of them were lost, EINVAL if some were sockets.
+    /// Returns the descriptors of `frame`, which starts at position `start`. `more` are the bytes received
+    /// after it. The error is EMFILE if some descriptors were lost, EINVAL if some were sockets.
     pub fn take(
         &mut self,
         frame: &Frame<'_>,
@@ -98,7 +99,7 @@ impl MessageFds {
                 ),
             ));
         }
-        // DMA_UNMAP closes whatever comes along.
+        // For DMA_UNMAP, the server closes all descriptors that come along.
         if any_socket && frame.header.command != Command::DmaUnmap as u16 {
             return Err(Refused::invalid(format!(
                 "{}: a socket came along, expected memory or eventfds",
@@ -109,7 +110,8 @@ impl MessageFds {
     }
 }
 
-/// Asks the kernel alone: a file system behind the descriptor cannot keep the server waiting.
+/// Checks the type by a call that only the kernel answers. A file system behind the descriptor cannot make
+/// the server wait.
 fn is_socket(fd: &OwnedFd) -> bool {
     rustix::net::sockopt::socket_type(fd).is_ok()
 }
@@ -118,8 +120,8 @@ fn carries(command: u16) -> bool {
     command == Command::DmaMap as u16 || command == Command::DeviceSetIrqs as u16
 }
 
-/// Whether a message that can carry descriptors begins in the next `within` bytes. A header that
-/// is not whole may be one.
+/// True if a message that can carry descriptors begins in the next `within` bytes. An incomplete header
+/// counts as one.
 fn another_carrier(mut bytes: &[u8], within: u64, limits: &Limits) -> bool {
     let mut left = within;
     while left > 0 {
@@ -162,7 +164,7 @@ mod tests {
         bytes
     }
 
-    /// The descriptors that each of the messages gets, by number; `start` is where the first begins.
+    /// Returns the descriptors that each message gets, by number. The first message begins at `start`.
     fn attribute(fds: &mut MessageFds, mut start: u64, bytes: &[u8]) -> Vec<Vec<i32>> {
         let limits = Limits::default();
         let (mut rest, mut owned) = (bytes, Vec::new());
@@ -184,7 +186,7 @@ mod tests {
             (&[DeviceReset, DmaMap, DeviceReset, DeviceReset], 1),
             (&[DmaMap, DeviceReset, DeviceSetIrqs], 2),
             (&[DmaMap, DmaMap], 1),
-            // None can: the last of them is refused with them.
+            // No message can carry them: the last one is refused with them.
             (&[DeviceReset, DeviceReset], 1),
         ] {
             let mut fds = MessageFds::default();

@@ -1,4 +1,4 @@
-//! One client of a function, from its socket to the answers it gets.
+//! One client of a function, from its socket to its replies.
 
 pub mod channel;
 pub mod client_memory;

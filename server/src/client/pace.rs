@@ -1,29 +1,29 @@
-//! Whether a connection waits inside its receive, or lets the runtime wait.
+//! Decides whether a connection waits inside its receive call or lets the runtime wait.
 //!
-//! A wait inside the receive saves a system call and a way through epoll for each message, but nothing
-//! else on the thread has its turn meanwhile. So only the one client of a function does it, only while
-//! its messages come one soon after the other, and for a moment each time; and now and then the others
-//! on the thread have their turn.
+//! A wait inside the receive call saves a system call and a pass through epoll for each message, but nothing
+//! else on the thread runs meanwhile. So only the sole client of a function waits this way, only while its
+//! messages follow each other quickly, and only for a moment each time. Now and then the other tasks of the
+//! thread have a turn.
 
 use std::time::{Duration, Instant};
 
-/// A message that comes within this time may well be followed by another one as soon.
+/// After a message that comes within this time, the next one is likely to come as soon.
 const SOON: Duration = Duration::from_millis(1);
-/// Messages between two turns of the others on the thread.
+/// Number of messages between two turns of the other tasks of the thread.
 const TURN: u32 = 64;
 
-/// How soon a client's messages come.
+/// Tracks how quickly a client's messages follow each other.
 #[derive(Debug)]
 pub struct Pace {
-    /// The receive may wait: its time is bounded, and the connection looks for no messages instead.
+    /// True if the receive may wait: its time is bounded, and the connection does not poll instead.
     able: bool,
-    /// The last message came soon.
+    /// True if the last message came soon.
     quick: bool,
     messages: u32,
 }
 
 impl Pace {
-    /// Of a connection whose receive may wait, if it is `able` to.
+    /// Creates the state of a connection; `able` says whether its receive may wait.
     pub fn new(able: bool) -> Self {
         Self {
             able,
@@ -32,28 +32,28 @@ impl Pace {
         }
     }
 
-    /// Whether the receive may ever wait.
+    /// True if the receive may ever wait.
     pub fn is_able(&self) -> bool {
         self.able
     }
 
-    /// Whether to wait inside the receive.
+    /// True if the next receive should wait.
     pub fn is_quick(&self) -> bool {
         self.quick
     }
 
-    /// A message has come inside the receive. Whether the others on the thread have their turn now.
+    /// Records a message that came inside the receive. Returns true if the other tasks now have a turn.
     pub fn came(&mut self) -> bool {
         self.messages = self.messages.wrapping_add(1);
         self.messages.is_multiple_of(TURN)
     }
 
-    /// None has come inside the receive.
+    /// Records that no message came inside the receive.
     pub fn paused(&mut self) {
         self.quick = false;
     }
 
-    /// A message has come that the runtime waited for since `begun`.
+    /// Records a message that the runtime has waited for since `begun`.
     pub fn came_since(&mut self, begun: Option<Instant>) {
         self.quick = begun.is_some_and(|begun| begun.elapsed() < SOON);
     }

@@ -7,13 +7,13 @@ use nix::sys::socket::sockopt::PeerCredentials;
 
 use crate::sandbox::process_memory::{self, Access, touch};
 
-/// The process that connected (SO_PEERCRED), as it was when it connected.
+/// The process at the other end when the socket was connected (SO_PEERCRED).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     pid: i32,
 }
 
-/// Memory of the peer that cannot be reached.
+/// An access to the memory of the peer that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("process {pid}, address {address:#x}, {len} bytes")]
 pub struct PeerFault {
@@ -25,16 +25,16 @@ pub struct PeerFault {
 }
 
 impl Peer {
-    /// The peer of a connected socket, where the kernel knows it.
+    /// Returns the peer of a connected socket, if the kernel reports it.
     pub fn of(stream: &impl AsFd) -> Option<Self> {
         let credentials = getsockopt(stream, PeerCredentials).ok()?;
-        // 0: a process that this one cannot see, for one is in a container.
+        // The id is 0 for a process that this one cannot see, for example across containers.
         Some(credentials.pid())
             .filter(|pid| *pid > 0)
             .map(|pid| Self { pid })
     }
 
-    /// Its process id.
+    /// The process id of the peer.
     pub fn pid(self) -> i32 {
         self.pid
     }

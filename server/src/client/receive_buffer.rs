@@ -1,12 +1,11 @@
-//! Received bytes that are not consumed yet.
+//! Received bytes that the server has not consumed yet.
 
 use vfio_user_protocol::header::Command;
 use vfio_user_protocol::{HEADER_LEN, Header};
 
 use crate::limits::{KEEP_LEN, RECEIVE_LEN};
 
-/// A buffer that grows to the largest message under way. Positions count from the start of the
-/// connection.
+/// A buffer that grows to the largest message in progress. Positions count from the start of the connection.
 #[derive(Debug, Default)]
 pub struct ReceiveBuffer {
     bytes: Vec<u8>,
@@ -16,22 +15,22 @@ pub struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// The bytes that were received and not consumed.
+    /// The bytes that were received and not yet consumed.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.from..self.to]
     }
 
-    /// Position of the first byte not consumed.
+    /// Position of the first byte that was not consumed.
     pub fn start(&self) -> u64 {
         self.consumed
     }
 
-    /// Position behind the last byte received.
+    /// Position after the last received byte.
     pub fn end(&self) -> u64 {
         self.consumed + self.bytes().len() as u64
     }
 
-    /// Room behind the received bytes, at least `least` of it.
+    /// Returns the free room after the received bytes, at least `least` bytes.
     pub fn room(&mut self, least: usize) -> &mut [u8] {
         if self.from == self.to {
             (self.from, self.to) = (0, 0);
@@ -49,7 +48,7 @@ impl ReceiveBuffer {
         &mut self.bytes[self.to..]
     }
 
-    /// Makes the next receive large enough for a message of `total` bytes, of which some are here.
+    /// Makes the next receive large enough for a message of `total` bytes, received bytes included.
     pub fn need(&mut self, total: usize) {
         let missing = total.saturating_sub(self.bytes().len());
         if missing > RECEIVE_LEN {
@@ -57,12 +56,12 @@ impl ReceiveBuffer {
         }
     }
 
-    /// `len` bytes of the room were filled; more than there is room for is all of it.
+    /// Records that `len` bytes of the room were filled, at most all of it.
     pub fn filled(&mut self, len: usize) {
         self.to = self.bytes.len().min(self.to + len);
     }
 
-    /// `len` bytes are done with; more than there are is all of them.
+    /// Drops the first `len` bytes, at most all of them.
     pub fn consume(&mut self, len: usize) {
         let len = len.min(self.to - self.from);
         self.from += len;
@@ -70,24 +69,23 @@ impl ReceiveBuffer {
     }
 }
 
-/// How many bytes the next receive takes.
+/// Limits the number of bytes that the next receive takes.
 ///
-/// Descriptors belong to the message whose first byte they came with. The kernel glues pieces of the
-/// stream together and ends a receive behind the piece that has descriptors, but does not tell where
-/// that piece began. So a receive reaches the first byte of one further message at most: then there
-/// is no doubt. After an access to a region, which is likely followed by another, a receive takes a
-/// whole access at once.
+/// Descriptors belong to the message whose first byte they came with. The kernel joins pieces of the stream
+/// and ends a receive after the piece that has descriptors, but does not say where that piece began. So a
+/// receive reaches the first byte of at most one further message, which leaves no doubt. After an access to a
+/// region, which another access is likely to follow, a receive takes a whole access at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead {
-    /// The last message was an access to a region.
+    /// True if the last message was an access to a region.
     accesses: bool,
 }
 
-/// Bytes of a write of 8 bytes to a region; a read has less.
+/// Bytes of a message that writes 8 bytes to a region. A read has fewer.
 const ACCESS_LEN: usize = 40;
 
 impl Ahead {
-    /// Bytes that the next receive may take, behind `received`, which is no whole message.
+    /// Number of bytes that the next receive may take after `received`, which is an incomplete message.
     pub fn window(self, received: &[u8]) -> usize {
         let head = received.first_chunk::<HEADER_LEN>();
         let end = match head.map(Header::decode) {
@@ -98,7 +96,7 @@ impl Ahead {
         end.saturating_sub(received.len()).max(1)
     }
 
-    /// A message was handled.
+    /// Records a message that was handled.
     pub fn handled(&mut self, header: &Header) {
         let command = Command::from_number(header.command);
         self.accesses = matches!(

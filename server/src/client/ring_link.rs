@@ -1,8 +1,8 @@
-//! The ring in shared memory beside an instruction channel's socket: the same messages without a system
-//! call, as long as both sides are busy.
+//! The ring in shared memory beside an instruction channel's socket. It carries the same messages without a
+//! system call while both sides are busy.
 //!
-//! The client has brought the memory and two eventfds. The server waits for one of them by epoll and
-//! never reads it, so the client cannot keep it waiting in there. The socket says when the client leaves.
+//! The client brings the memory and two eventfds. The server waits for one of them by epoll and never reads
+//! it, so the client cannot block the server in a read. The socket shows when the client leaves.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
 use crate::guest::irq;
 
-/// How long the server looks for the next message before it waits, if `--poll-us` is not longer.
+/// Time that the server polls for the next message before it waits, unless `--poll-us` is longer.
 pub const LOOK: Duration = Duration::from_micros(20);
 
-/// The server's side of it.
+/// The server's side of a ring.
 #[derive(Debug)]
 pub struct RingLink {
     end: End<Mapping>,
-    /// The client writes it when the server waits.
+    /// The client writes this eventfd if the server waits.
     woken: AsyncFd<OwnedFd>,
-    /// Written when the client waits.
+    /// The server writes this eventfd if the client waits.
     wakes: Arc<OwnedFd>,
 }
 
 impl RingLink {
-    /// Takes what came with VERSION: the memory, the eventfd that wakes the server, and the one that
-    /// wakes the client. EINVAL if it is anything else.
+    /// Takes the three descriptors of VERSION: the memory, the eventfd that wakes the server, and the eventfd
+    /// that wakes the client. The error for any other descriptors is EINVAL.
     pub fn open(fds: Vec<OwnedFd>) -> Result<Self, Refused> {
         let count = fds.len();
         let Ok([memory, woken, wakes]) = <[OwnedFd; 3]>::try_from(fds) else {
@@ -59,7 +59,7 @@ impl RingLink {
         })
     }
 
-    /// Receives what is there, waiting for something, into `room`. No bytes: the client has left.
+    /// Waits for bytes and receives them into `room`. 0 bytes mean that the client has left.
     pub async fn receive(
         &mut self,
         socket: &Socket,
@@ -71,7 +71,7 @@ impl RingLink {
         let mut left = false;
         loop {
             let bytes = self.end.receive(room)?;
-            // A client that has left may have sent something before.
+            // The client may have sent something before it left.
             if bytes > 0 || left {
                 if self.end.must_wake_for_room() {
                     self.wake()?;
@@ -93,7 +93,7 @@ impl RingLink {
         }
     }
 
-    /// Sends all these bytes.
+    /// Sends all of these bytes.
     pub async fn send(&mut self, socket: &Socket, mut bytes: &[u8]) -> Result<(), RingError> {
         while !bytes.is_empty() {
             let sent = self.end.send(bytes)?;
@@ -101,7 +101,7 @@ impl RingLink {
                 self.wake()?;
             }
             bytes = bytes.get(sent..).unwrap_or_default();
-            // A client that has left is found out by the next receive.
+            // The next receive finds out that the client has left.
             if sent == 0 && self.wait(socket, Wait::Room).await? {
                 return Ok(());
             }
@@ -109,14 +109,14 @@ impl RingLink {
         Ok(())
     }
 
-    /// Waits to be woken, unless there is no need to. True: the client has left.
+    /// Waits for a wake-up, unless there is no need to. Returns true if the client has left.
     async fn wait(&mut self, socket: &Socket, wait: Wait) -> Result<bool, RingError> {
         if !self.end.may_wait(wait)? {
             return Ok(false);
         }
         let mut beside = [0];
         let left = tokio::select! {
-            // A wake-up between the last one and this look is not lost: it makes the eventfd ready anew.
+            // A wake-up between the last one and this check is not lost: it makes the eventfd ready again.
             ready = self.woken.readable() => {
                 ready?.clear_ready();
                 false

@@ -1,9 +1,8 @@
-//! A connected client: bytes and descriptors in, whole messages out.
+//! A connected client's socket: receives bytes and descriptors, sends complete messages.
 //!
-//! A receive that leaves room in the buffer has emptied the socket, so nothing is asked for again
-//! until the system says that more has come: one receive and one send for each message that is
-//! replied to. Where nothing else needs the thread, the receive itself waits, and the system need not
-//! be asked whether more has come.
+//! A receive that leaves room in the buffer has emptied the socket. So the server asks for more only when the
+//! system reports more: it needs one receive and one send for each message that gets a reply. If nothing else
+//! needs the thread, the receive call itself waits, and the server need not ask the system first.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -25,17 +24,17 @@ use tokio::io::unix::AsyncFd;
 use crate::client::spin::Spin;
 use crate::limits::RECEIVED_FDS;
 
-/// How long a receive that waits takes at most. Nothing else on the thread has its turn meanwhile.
+/// Longest time that a waiting receive takes. No other task of the thread runs meanwhile.
 const PATIENCE: Duration = Duration::from_millis(2);
 
 /// The result of one receive.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// Bytes appended to the buffer; 0 at the end of the stream.
+    /// Number of bytes written to the buffer; 0 at the end of the stream.
     pub bytes: usize,
     /// Descriptors that came along, in order.
     pub fds: VecDeque<OwnedFd>,
-    /// The kernel dropped some, because this process has no room for more.
+    /// True if the kernel dropped descriptors because this process has too many open.
     pub fds_lost: bool,
 }
 
@@ -71,23 +70,23 @@ impl Socket {
         reason = "its successor is unsafe for descriptors that change; a UnixStream's does not"
     )]
     fn registered(stream: UnixStream) -> std::io::Result<Self> {
-        // Each call says whether it waits.
+        // Each call says for itself whether it waits.
         stream.set_nonblocking(false)?;
         AsyncFd::new(stream).map(Self)
     }
 
-    /// Bounds how long [`Socket::receive_waiting`] waits. `false` if the system does not let it.
+    /// Limits how long [`Socket::receive_waiting`] waits. Returns false if the system does not allow it.
     pub fn bound_waiting(&self) -> bool {
         set_socket_timeout(&self.0, Timeout::Recv, Some(PATIENCE)).is_ok()
     }
 
-    /// Receives what comes within a moment; `None` if nothing does. The thread waits, and with it
-    /// everything else that it does. [`Socket::bound_waiting`] comes first.
+    /// Receives bytes that come within a moment; `None` if none do. The whole thread waits. Call
+    /// [`Socket::bound_waiting`] first.
     pub fn receive_waiting(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
         self.receive_by(buffer, RecvFlags::CMSG_CLOEXEC)
     }
 
-    /// Receives what is there, waiting for something, into `buffer` (which must have room).
+    /// Waits for bytes and receives them into `buffer`, which must have room.
     ///
     /// One task at a time may wait.
     pub async fn receive(&self, buffer: &mut [u8]) -> std::io::Result<Received> {
@@ -96,7 +95,7 @@ impl Socket {
             match self.receive_now(buffer)? {
                 None => ready.clear_ready(),
                 Some(received) => {
-                    // The kernel also ends a receive behind bytes that brought descriptors.
+                    // The kernel also ends a receive after bytes that brought descriptors.
                     let ended = received.fds.is_empty() && !received.fds_lost;
                     if ended && (1..buffer.len()).contains(&received.bytes) {
                         ready.clear_ready();
@@ -107,7 +106,7 @@ impl Socket {
         }
     }
 
-    /// As [`Socket::receive`], looking for a while before it waits.
+    /// Like [`Socket::receive`], but polls for a while before it waits.
     pub async fn receive_spinning(
         &self,
         buffer: &mut [u8],
@@ -130,7 +129,7 @@ impl Socket {
         received
     }
 
-    /// Receives what is there, if anything is.
+    /// Receives the bytes that have arrived, if any.
     fn receive_now(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
         self.receive_by(buffer, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
     }
@@ -159,12 +158,12 @@ impl Socket {
         Ok(Some(received))
     }
 
-    /// Sends bytes, all of them: one sendmsg, unless the client's socket is full.
+    /// Sends all bytes, with one sendmsg unless the client's socket is full.
     pub async fn send(&self, bytes: &[u8]) -> std::io::Result<()> {
         self.send_with(bytes, None).await
     }
 
-    /// As [`Socket::send`], with a descriptor that goes with the first byte.
+    /// Like [`Socket::send`], with a descriptor that goes with the first byte.
     pub async fn send_with(
         &self,
         mut bytes: &[u8],
@@ -190,7 +189,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends what the socket takes, if it takes anything.
+    /// Sends as many bytes as the socket takes now; `None` if it takes none.
     fn send_now(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> std::io::Result<Option<usize>> {
         let fds = fd.as_slice();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -212,7 +211,7 @@ impl Socket {
         }
     }
 
-    /// Whether the peer has closed its end, whatever it sent before.
+    /// True if the peer has closed its end, even if it sent bytes before.
     pub fn is_hung_up(&self) -> bool {
         let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
         let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));

@@ -1,28 +1,29 @@
-//! How long to look for the next message before waiting for it.
+//! Decides how long a connection polls for the next message before it waits for it.
 //!
-//! Waiting costs a wake-up, several times what a message costs; looking costs a processor. So it is
-//! done right after a message only, for a bounded time, and less and less where it was in vain: a
-//! client that comes back later than that is waited for from the start, until it is quicker again.
+//! Waiting costs a wake-up, which is several times the cost of a message; polling occupies a processor. So a
+//! connection polls only right after a message and for a bounded time, and less and less if it finds nothing.
+//! For a client that comes back later than that, the connection waits from the start, until the client is
+//! quicker again.
 
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Looks between two readings of the clock, and between two chances for other tasks.
+/// Number of checks between two readings of the clock, and between two chances for other tasks.
 const LOOKS: u32 = 16;
-/// Less than this is not worth looking.
+/// Shortest time for which polling is worthwhile.
 const LEAST: Duration = Duration::from_micros(1);
 
-/// How long one connection looks.
+/// The polling time of one connection.
 #[derive(Debug)]
 pub struct Spin {
     most: Duration,
     now: Duration,
-    /// A message came since it was looked for the last time.
+    /// True if a message came since the connection last polled.
     due: bool,
 }
 
-/// One looking, and the waiting after it.
+/// One round of polling, and the wait after it.
 #[derive(Debug)]
 pub struct Begun {
     at: Instant,
@@ -31,7 +32,7 @@ pub struct Begun {
 }
 
 impl Spin {
-    /// For at most `most`; not at all for zero.
+    /// Polls for at most `most`; zero disables polling.
     pub fn new(most: Duration) -> Self {
         Self {
             most,
@@ -40,7 +41,7 @@ impl Spin {
         }
     }
 
-    /// Begins to look for the message after the last one, once. `None`: only wait for it.
+    /// Begins to poll once for the message after the last one. `None` means: only wait for it.
     pub fn begin(&mut self) -> Option<Begun> {
         let due = std::mem::take(&mut self.due);
         due.then(|| Begun {
@@ -50,13 +51,13 @@ impl Spin {
         })
     }
 
-    /// It was there.
+    /// Records that the message came during polling.
     pub fn hit(&mut self) {
         self.now = self.most;
         self.due = true;
     }
 
-    /// It was waited for, and has come now.
+    /// Records that the message came after a wait.
     pub fn came(&mut self, begun: Option<&Begun>) {
         self.due = !self.most.is_zero();
         if let Some(begun) = begun {
@@ -76,19 +77,19 @@ impl Spin {
 }
 
 impl Begun {
-    /// Whether to look at all.
+    /// True if the connection should poll at all.
     pub fn is_worth_it(&self) -> bool {
         !self.until.is_zero()
     }
 
-    /// Whether to look again, without a turn for others.
+    /// True if the connection should check again, without a turn for other tasks.
     pub fn goes_on_alone(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);
         std::hint::spin_loop();
         !self.looks.is_multiple_of(LOOKS) || self.at.elapsed() < self.until
     }
 
-    /// Whether to look again; other tasks of this thread have their turn now and then.
+    /// True if the connection should check again. Other tasks of this thread have a turn now and then.
     pub async fn goes_on(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);
         if !self.looks.is_multiple_of(LOOKS) {

@@ -8,13 +8,13 @@ use crate::record::metrics;
 
 /// The answer to a request.
 pub(super) enum Answer {
-    /// One line.
+    /// One line of JSON.
     Line(Value),
-    /// Events, as they come.
+    /// A stream of events.
     Events,
 }
 
-/// Carries out the request of one line.
+/// Carries out the request in one line.
 pub(super) fn answer(line: &[u8], hub: &Hub) -> Answer {
     match Request::read(line) {
         Ok(Request::Events {}) => Answer::Events,
@@ -23,7 +23,7 @@ pub(super) fn answer(line: &[u8], hub: &Hub) -> Answer {
     }
 }
 
-/// The answer to a request that was not carried out.
+/// Builds the answer to a request that failed.
 pub(super) fn failure(why: &str) -> Value {
     json!({ "ok": false, "error": why })
 }

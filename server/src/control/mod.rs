@@ -1,11 +1,11 @@
-//! The control socket: faults are changed and the server is looked at while guests run.
+//! The control socket: its clients change faults and inspect the server while guests run.
 //!
-//! One JSON object a line in each direction (`docs/faults.md`). Only processes of the server's own
-//! user are served; the socket's mode (0600) keeps others out, and SO_PEERCRED tells who came in
-//! by a descriptor that was handed on.
+//! Each direction carries one JSON object a line (`docs/faults.md`). The server serves only processes of its
+//! own user: the socket's mode (0600) keeps others out, and SO_PEERCRED identifies a process that got a
+//! connected descriptor from another one.
 //!
 //! - `request`: the requests, and their schema;
-//! - `answer`: what each one does.
+//! - `answer`: carries out each request.
 
 mod answer;
 mod request;
@@ -25,12 +25,12 @@ use crate::hub::Hub;
 use crate::limits::{CONTROL_CLIENTS, CONTROL_LINE, CONTROL_MS};
 use answer::{Answer, failure};
 
-/// The pause after a client that could not be accepted.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a client may take to accept an answer.
+/// Longest time that a client may take to accept an answer.
 const PATIENCE: Duration = Duration::from_millis(CONTROL_MS);
 
-/// Serves whoever connects, if it is a process of the user `own`; for ever.
+/// Serves every client that is a process of the user `own`; never ends.
 pub(crate) async fn serve(listener: Option<StdListener>, own: u32, hub: &Arc<Hub>) {
     let listener = listener.and_then(|listener| {
         listener.set_nonblocking(true).ok()?;
@@ -73,7 +73,7 @@ pub(crate) async fn serve(listener: Option<StdListener>, own: u32, hub: &Arc<Hub
     }
 }
 
-/// Tells a client why it is hung up on, without waiting for it.
+/// Tells a client why its connection is closed, without waiting for it.
 fn refuse(stream: &UnixStream, why: &str) {
     let _ = stream.try_write(line(&failure(why)).as_bytes());
 }
@@ -111,7 +111,7 @@ async fn follow(mut stream: UnixStream, hub: &Hub) -> std::io::Result<()> {
                     return timely(write.write_all(line(&why).as_bytes())).await;
                 }
             },
-            // What a follower says is not looked at.
+            // The server ignores everything that a follower sends.
             read = read.read(&mut byte) => if read? == 0 {
                 return Ok(());
             },
@@ -133,7 +133,7 @@ fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
-/// Lines of bytes that come in pieces.
+/// Splits bytes that come in pieces into lines.
 #[derive(Debug, Default)]
 struct Lines {
     bytes: Vec<u8>,
@@ -161,7 +161,7 @@ impl Lines {
                 return Ok(Next::TooLong);
             }
             if stream.read_buf(&mut self.bytes).await? == 0 {
-                // A last line may go without its end.
+                // The last line may lack its line end.
                 return Ok(match self.bytes.is_empty() {
                     true => Next::End,
                     false => Next::Line(std::mem::take(&mut self.bytes)),

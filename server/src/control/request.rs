@@ -5,47 +5,47 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// A request: one line.
+/// A request on the control socket: one line of JSON.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(tag = "request", title = "Request")]
 pub(super) enum Request {
-    /// Lists the functions.
+    /// Lists the functions of the fabric.
     Functions {},
-    /// Lists the faults in force, with their counters.
+    /// Lists the active faults, with their counters.
     Faults {},
-    /// Adds a fault, or puts it in the place of the one with its id.
+    /// Adds a fault, or replaces the one with its id.
     Set {
         /// The fault, as in a profile.
         fault: Fault,
     },
     /// Removes a fault, or all of them.
     Clear {
-        /// Its id; all faults without.
+        /// Id of the fault. Default: all faults.
         #[serde(default)]
         id: Option<String>,
     },
-    /// Injects an action at once.
+    /// Carries out an action at once.
     Inject {
-        /// Name of the function.
+        /// Name of the function that the action hits.
         function: String,
         /// Name of the other function, for `who` and for a GID event without a GID.
         #[serde(default)]
         peer: Option<String>,
-        /// The action, as in a fault: one of those that hit a whole function.
+        /// An action that hits a whole function, as in a fault.
         #[serde(rename = "do", deserialize_with = "deserialize_action")]
         #[schemars(schema_with = "action")]
         action: Action,
     },
-    /// Tells the report so far.
+    /// Returns the report so far.
     Report {},
-    /// Tells the metrics, as Prometheus text.
+    /// Returns the metrics, as Prometheus text.
     Metrics {},
     /// Sends events as they come, until the client hangs up.
     Events {},
 }
 
-/// Names of the requests.
+/// Names of the requests, for error messages.
 const NAMES: &[&str] = &[
     "functions",
     "faults",
@@ -67,7 +67,7 @@ pub fn schema() -> Value {
 }
 
 impl Request {
-    /// Reads a line; an error names the place and what was expected.
+    /// Parses a line. The error names the place and the expected value.
     pub(super) fn read(line: &[u8]) -> Result<Self, String> {
         let mut fields: Map<String, Value> =
             serde_json::from_slice(line).map_err(|error| format!("not a JSON object: {error}"))?;

@@ -1,4 +1,4 @@
-//! Interrupts of one function: eventfds, masks, what is pending.
+//! Interrupts of one function: eventfds, masks and pending interrupts.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use rustix::io::Errno;
 
 use crate::guest::irq_watch;
 
-/// VFIO_PCI_INTX_IRQ_INDEX.
+/// The IRQ index of INTx (VFIO_PCI_INTX_IRQ_INDEX).
 pub const INTX: u32 = 0;
-/// VFIO_PCI_MSI_IRQ_INDEX.
+/// The IRQ index of MSI (VFIO_PCI_MSI_IRQ_INDEX).
 pub const MSI: u32 = 1;
-/// VFIO_PCI_MSIX_IRQ_INDEX.
+/// The IRQ index of MSI-X (VFIO_PCI_MSIX_IRQ_INDEX).
 pub const MSIX: u32 = 2;
-/// VFIO_PCI_ERR_IRQ_INDEX.
+/// The IRQ index of the error interrupt (VFIO_PCI_ERR_IRQ_INDEX).
 pub const ERROR: u32 = 3;
-/// VFIO_PCI_NUM_IRQS: INTx, MSI, MSI-X, error, request.
+/// Number of IRQ indexes: INTx, MSI, MSI-X, error, request (VFIO_PCI_NUM_IRQS).
 pub const INDEXES: u32 = 5;
 
-/// One vector.
+/// State of one interrupt vector.
 #[derive(Debug, Default)]
 struct Vector {
     eventfd: Option<Arc<OwnedFd>>,
     masked: bool,
     pending: bool,
-    /// Interrupts that wait for the end of the messages that came together.
+    /// Number of interrupts that wait until all messages of one receive are handled.
     held: u64,
 }
 
 impl Vector {
-    /// So many interrupts. `false` if the eventfd had to be given up.
+    /// Signals `times` interrupts. Returns false if the server gave up the eventfd.
     fn trigger(&mut self, times: u64) -> bool {
         if self.masked {
             self.pending = true;
@@ -52,13 +52,12 @@ pub struct IrqTable {
     msix_used: bool,
     raised: u64,
     given_up: u64,
-    /// Whether interrupts are held.
+    /// True while interrupts are held.
     holds: bool,
 }
 
 impl IrqTable {
-    /// A table with one MSI vector, one error vector, and one MSI-X vector where the function has
-    /// MSI-X.
+    /// Creates a table with one MSI vector, one error vector, and one MSI-X vector if the function has MSI-X.
     pub fn new(msix: bool) -> Self {
         let one = || vec![Vector::default()];
         Self {
@@ -83,29 +82,29 @@ impl IrqTable {
             .map(|vectors| vectors.len() as u32)
     }
 
-    /// Interrupts raised by the device so far.
+    /// Number of interrupts that the device has raised.
     pub fn raised(&self) -> u64 {
         self.raised
     }
 
-    /// Eventfds assigned now.
+    /// Number of vectors that have an eventfd.
     pub fn eventfds(&self) -> usize {
         let vectors = self.vectors.iter().flatten();
         vectors.filter(|vector| vector.eventfd.is_some()).count()
     }
 
-    /// Whether a vector of the index has an eventfd.
+    /// True if a vector of the index has an eventfd.
     pub fn is_bound(&self, index: u32) -> bool {
         let vectors = self.vectors.get(index as usize);
         vectors.is_some_and(|vectors| vectors.iter().any(|vector| vector.eventfd.is_some()))
     }
 
-    /// Whether MSI-X had an eventfd since the client came or the device was reset.
+    /// True if MSI-X had an eventfd since the client came or the device was reset.
     pub fn msix_used(&self) -> bool {
         self.msix_used
     }
 
-    /// Eventfds given up, for they made the server wait.
+    /// Number of eventfds that the server no longer uses because they made it wait.
     pub fn given_up(&self) -> u64 {
         self.given_up
     }
@@ -118,7 +117,7 @@ impl IrqTable {
         self.msix_used = false;
     }
 
-    /// Disables an index.
+    /// Disables an index: its vectors lose their eventfds and masks.
     pub fn disable(&mut self, index: u32) {
         for vector in self.slice(index, 0, u32::MAX) {
             *vector = Vector::default();
@@ -139,7 +138,7 @@ impl IrqTable {
         self.msix_used |= self.is_bound(MSIX);
     }
 
-    /// Forgets what was raised while it was masked, and a use of MSI-X that is over: the device was
+    /// Forgets interrupts that were raised while masked, and that MSI-X was used, because the device was
     /// reset.
     pub fn forget_pending(&mut self) {
         self.msix_used = self.is_bound(MSIX);
@@ -147,7 +146,7 @@ impl IrqTable {
         vectors.for_each(|vector| vector.pending = false);
     }
 
-    /// Masks vectors.
+    /// Masks the chosen vectors of an index.
     pub fn mask(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector) {
@@ -156,7 +155,7 @@ impl IrqTable {
         }
     }
 
-    /// Unmasks vectors; what was raised meanwhile is delivered now.
+    /// Unmasks vectors and delivers the interrupts that were raised while they were masked.
     pub fn unmask(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector) {
@@ -179,13 +178,14 @@ impl IrqTable {
         }
     }
 
-    /// The device raises `vector`: by MSI-X if the client took that, else by MSI.
+    /// Raises `vector` for the device: by MSI-X if the client uses MSI-X, otherwise by MSI.
     pub fn raise(&mut self, vector: u16) {
         let index = self.raised_by(vector);
         self.trigger(index, [u32::from(vector)]);
     }
 
-    /// As [`IrqTable::raise`], at the next [`IrqTable::release`]. `false` if others wait for it already.
+    /// Like [`IrqTable::raise`], but at the next [`IrqTable::release`]. Returns false if other interrupts are
+    /// already held.
     pub fn hold(&mut self, vector: u16) -> bool {
         let index = self.raised_by(vector);
         if let Some(vector) = self.one(index, u32::from(vector)) {
@@ -194,7 +194,7 @@ impl IrqTable {
         !std::mem::replace(&mut self.holds, true)
     }
 
-    /// Raises what was held: an eventfd is written once, with the number of its interrupts.
+    /// Raises the held interrupts: each eventfd is written once, with the number of its interrupts.
     pub fn release(&mut self) {
         if !std::mem::take(&mut self.holds) {
             return;
@@ -207,7 +207,7 @@ impl IrqTable {
         }
     }
 
-    /// Counts an interrupt, and gives the index that the client has taken.
+    /// Counts an interrupt and returns the index that the client uses.
     fn raised_by(&mut self, vector: u16) -> u32 {
         self.raised += 1;
         match self.one(MSIX, u32::from(vector)) {
@@ -232,14 +232,14 @@ impl IrqTable {
     }
 }
 
-/// Whether the descriptor is an eventfd: writing to anything else could block or do harm.
+/// True if the descriptor is an eventfd. A write to anything else could block or do harm.
 pub fn is_eventfd(fd: &OwnedFd) -> bool {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
         .is_ok_and(|target| target.as_os_str() == "anon_inode:[eventfd]")
 }
 
-/// Adds to an eventfd. One that is full has a signal pending already, and is not waited for.
-/// `false` if its owner made the server wait all the same.
+/// Adds to an eventfd. A full eventfd already has a signal pending, so the server does not wait for room.
+/// Returns false if the owner made the server wait all the same.
 pub fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
     let nonblocking =
         rustix::fs::fcntl_getfl(eventfd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
@@ -250,7 +250,7 @@ pub fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
             return true;
         }
     }
-    // One that makes writers wait is known to have room for 1.
+    // An eventfd that makes writers wait has room for 1, as the check above found.
     let times = if nonblocking { times } else { 1 };
     let written = irq_watch::write(eventfd, times);
     match written.result {

@@ -1,11 +1,11 @@
-//! Ends the wait for an eventfd that its owner keeps full.
+//! Ends a write to an eventfd that its owner keeps full.
 //!
-//! An eventfd without O_NONBLOCK makes a writer wait while it is full. The server looks before it
-//! writes, and its owner can fill it in between, or take O_NONBLOCK away; there is no write that
-//! surely does not wait. So a thread looks after writes: one that takes longer than a moment, and whose
-//! eventfd is full, is ended by taking the count, which makes room. The caller then gives that eventfd up.
+//! An eventfd without O_NONBLOCK makes a writer wait while it is full. The server checks before it writes,
+//! but the owner can fill the eventfd in between, or remove O_NONBLOCK; no write is certain not to wait. So a
+//! thread watches the writes. If a write takes longer than a moment and its eventfd is full, the thread reads
+//! the eventfd, which makes room. The caller then gives that eventfd up.
 //!
-//! The thread sleeps while nothing is signalled.
+//! The thread sleeps while no eventfd is signalled.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,14 +19,14 @@ use rustix::io::ReadWriteFlags;
 
 use crate::limits::EVENTFD_MS;
 
-/// Between two looks: a write seen twice takes too long.
+/// Time between two checks: a write that two checks see takes too long.
 const MOMENT: Duration = Duration::from_millis(EVENTFD_MS);
-/// Looks without anything new, after which the thread sleeps.
+/// Number of checks without a new write after which the thread sleeps.
 const QUIET: u32 = 50;
 
 static WATCH: OnceLock<Watch> = OnceLock::new();
 
-/// Starts the thread of this process. A second call does nothing.
+/// Starts the watching thread of this process. A second call does nothing.
 pub fn start() -> io::Result<()> {
     if WATCH.get().is_none() {
         let _ = WATCH.set(Watch::start()?);
@@ -34,16 +34,16 @@ pub fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// The outcome of a write.
+/// The outcome of a write to an eventfd.
 #[derive(Debug)]
 pub struct Written {
-    /// The system's error.
+    /// The result of the write call.
     pub result: rustix::io::Result<usize>,
-    /// It had to be ended from outside.
+    /// True if the watching thread had to end the write.
     pub waited: bool,
 }
 
-/// Adds to an eventfd, looked after if the thread runs.
+/// Adds to an eventfd, under the eyes of the watching thread if it runs.
 pub fn write(eventfd: &Arc<OwnedFd>, times: u64) -> Written {
     match WATCH.get() {
         Some(watch) => watch.write(eventfd, times),
@@ -70,10 +70,10 @@ struct Shared {
     asleep: AtomicBool,
 }
 
-/// The write under way: the fabric's lock lets there be one.
+/// The current write. The fabric's lock allows only one.
 #[derive(Debug, Default)]
 struct Slot {
-    /// Counts writes.
+    /// Number of writes so far.
     number: u64,
     eventfd: Option<Arc<OwnedFd>>,
     ended: bool,
@@ -98,7 +98,7 @@ impl Shared {
                 if slot.number != last {
                     (last, quiet) = (slot.number, 0);
                 } else if let Some(eventfd) = &slot.eventfd {
-                    // On a busy machine a writer may just have no processor: then there is room.
+                    // On a busy machine, a writer may just have got no processor: then the eventfd has room.
                     if is_full(eventfd) {
                         make_room(eventfd);
                         slot.ended = true;
@@ -148,11 +148,11 @@ fn is_full(eventfd: &OwnedFd) -> bool {
     rustix::event::poll(&mut fds, Some(&Timespec::default())) == Ok(0)
 }
 
-/// Takes the count of an eventfd, without waiting for one.
+/// Reads an eventfd without waiting, so that it has room again.
 fn make_room(eventfd: impl AsFd) {
     let mut count = [0; 8];
     let mut buffers = [io::IoSliceMut::new(&mut count)];
-    // Offset -1 is the current position, of which an eventfd has none.
+    // Offset -1 is the current position; an eventfd has no position.
     let _ = rustix::io::preadv2(eventfd, &mut buffers, u64::MAX, ReadWriteFlags::NOWAIT);
 }
 
@@ -172,7 +172,7 @@ mod tests {
     fn a_write_that_waits_is_ended() {
         let watch = Watch::start().unwrap();
         for flags in [EventfdFlags::empty(), EventfdFlags::SEMAPHORE] {
-            // Twice: the thread sleeps before the first.
+            // Two rounds, because the thread sleeps before the first.
             for _ in 0..2 {
                 let written = watch.write(&full(flags), 1);
                 assert_eq!(written.result, Ok(8));
@@ -188,7 +188,7 @@ mod tests {
     fn a_writer_that_has_no_processor_is_left_alone() {
         let watch = Watch::start().unwrap();
         let eventfd = Arc::new(eventfd(1, EventfdFlags::NONBLOCK).unwrap());
-        // As a writer leaves it that is stopped just before its system call.
+        // This is the state of a writer that stops just before its system call.
         let mut slot = watch.shared.slot();
         slot.number += 1;
         slot.eventfd = Some(Arc::clone(&eventfd));

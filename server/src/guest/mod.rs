@@ -1,4 +1,4 @@
-//! The guests of a fabric: memory and interrupts of each function, as the device asks for them.
+//! The guests of a fabric: memory and interrupts of each function, for the device.
 
 pub mod irq;
 pub mod irq_watch;
@@ -15,31 +15,31 @@ use crate::guest::memory::DmaMap;
 use crate::guest::memory::client_queue::{ClientOp, ClientQueue, QueueFull};
 use crate::guest::memory::dma_map::{Fault, Segment};
 
-/// The reason why memory behind a file cannot be touched any more: the file was cut.
+/// The reason if memory behind a file is gone because the file was cut.
 const GONE: &str = "the memory behind the map is gone";
-/// The reason why memory cannot be touched at once.
+/// The reason if memory cannot be accessed at once.
 const NO_DESCRIPTOR: &str = "mapped without a descriptor, so only DMA_READ and DMA_WRITE reach it";
-/// The reason why bits cannot be set.
+/// The reason if bits cannot be set.
 const BITS_NOT_READABLE: &str = "mapped write-only, but the server reads bits before it sets them";
-/// The reason why memory behind messages cannot be written any more.
+/// The reason if memory behind messages cannot take more writes.
 const TOO_MANY: &str = "too many writes already wait for the client";
 
-/// The memory and descriptors that a client lent its function. They go with the client.
+/// The memory and descriptors that a client lent its function. They end with the client.
 #[derive(Debug)]
 pub struct Guest {
-    /// Its memory.
+    /// The client's DMA maps.
     pub maps: DmaMap,
-    /// Its interrupts.
+    /// The client's interrupt descriptors.
     pub irqs: IrqTable,
     /// The operations on memory without a descriptor that wait for messages.
     pub queue: ClientQueue,
-    /// Times that more would have waited for the client than may.
+    /// Number of operations that a full queue refused.
     queue_full: Cell<u64>,
     told_not_atomic: bool,
 }
 
 impl Guest {
-    /// A guest with nothing mapped.
+    /// Creates a guest without maps.
     pub fn new(msix: bool, maps: DmaMap) -> Self {
         Self {
             maps,
@@ -50,12 +50,12 @@ impl Guest {
         }
     }
 
-    /// Times that more would have waited for the client than may ([`crate::limits::Over::Queue`]).
+    /// Number of operations that a full queue refused ([`crate::limits::Over::Queue`]).
     pub fn queue_full(&self) -> u64 {
         self.queue_full.get()
     }
 
-    /// Counts a fault that comes of a full queue.
+    /// Converts a fault into an error of the device, and counts it if the queue was full.
     fn fault(&self, fault: Fault, len: usize) -> MemoryError {
         if fault.why == TOO_MANY {
             self.queue_full.set(self.queue_full().saturating_add(1));
@@ -67,15 +67,15 @@ impl Guest {
         }
     }
 
-    /// Drops maps and interrupt descriptors, and returns the deliveries that came to nothing.
+    /// Drops maps and interrupt descriptors. Returns the deliveries that failed by that.
     pub fn clear(&mut self) -> Vec<Delivery> {
         self.maps.clear();
         self.irqs.clear();
         self.queue.clear()
     }
 
-    /// Reads guest memory that is backed by a file. Memory behind messages cannot be read here:
-    /// a region access never waits for the client.
+    /// Reads guest memory that a file backs. Memory behind messages cannot be read here, because a region
+    /// access never waits for the client.
     pub fn read(&self, iova: u64, out: &mut [u8]) -> Result<(), Fault> {
         self.maps.segments(iova, out.len(), false, |part| {
             let (file, offset) = part.file().ok_or(NO_DESCRIPTOR)?;
@@ -84,7 +84,7 @@ impl Guest {
         })
     }
 
-    /// Writes guest memory that is backed by a file, at once.
+    /// Writes guest memory that a file backs, at once.
     pub fn write_now(&self, iova: u64, bytes: &[u8]) -> Result<(), Fault> {
         self.maps.segments(iova, bytes.len(), true, |part| {
             let (file, offset) = part.file().ok_or(NO_DESCRIPTOR)?;
@@ -93,7 +93,7 @@ impl Guest {
         })
     }
 
-    /// Whether [`Guest::write_now`] can write `len` bytes at `iova`, as far as can be told.
+    /// Checks that [`Guest::write_now`] can write `len` bytes at `iova`, as far as possible.
     pub fn check_now(&self, iova: u64, len: usize) -> Result<(), Fault> {
         self.maps.segments(iova, len, true, |part| {
             let (file, offset) = part.file().ok_or(NO_DESCRIPTOR)?;
@@ -148,8 +148,8 @@ impl Guest {
         })
     }
 
-    /// Carries out a queued write (or bits, `masks`) whose memory is backed by files now. `false`
-    /// if it takes messages.
+    /// Carries out a queued write (or bits, `masks`) if files back its memory now. Returns false if it needs
+    /// messages.
     pub fn write_behind_queue(&self, iova: u64, bytes: &[u8], masks: bool) -> Result<bool, Fault> {
         let mut behind_messages = false;
         self.maps.segments(iova, bytes.len(), true, |part| {
@@ -176,24 +176,24 @@ impl Guest {
         Ok(true)
     }
 
-    /// Whether a DMA_READ may go to these bytes.
+    /// True if a DMA_READ may address these bytes.
     pub fn is_readable(&self, iova: u64, len: usize) -> bool {
         self.maps.segments(iova, len, false, |_| Ok(())).is_ok()
     }
 
-    /// Keeps a delivery until everything before it is done; `false` if everything is.
+    /// Keeps a delivery until all operations before it are done. Returns false if all are done already.
     fn defer(&mut self, delivery: &Delivery) -> bool {
         if self.queue.is_done() {
             return false;
         }
         let (delivery, arrived) = (*delivery, true);
-        // The end of a group always finds room.
+        // The queue always has room for the end of a group.
         self.queue
             .push(ClientOp::Deliver { delivery, arrived })
             .is_ok()
     }
 
-    /// Bits in memory behind messages, or behind file I/O, are read first.
+    /// Checks that bits can be set; behind messages or file I/O, the server must read them first.
     fn check_bits(&self, iova: u64, len: usize) -> Result<(), Fault> {
         self.check_writable(iova, len)?;
         self.maps
@@ -210,7 +210,7 @@ impl Guest {
                 file.check(offset, part.len).map_err(|_| GONE)
             })
         })?;
-        // Longer than any move: a buffer that is registered, for which nothing is queued.
+        // A longer range is a buffer that is being registered, and nothing is queued for that.
         let bytes = if len <= MAX_DATA_XFER_SIZE as usize {
             len
         } else {
@@ -226,7 +226,7 @@ impl Guest {
     }
 }
 
-/// Whether bits can be set in this part of an access.
+/// Checks that bits can be set in this part of an access.
 fn check_bits_of(part: &Segment<'_>) -> Result<(), &'static str> {
     if part.sets_bits_atomically() || part.mapping.readable {
         Ok(())
@@ -239,15 +239,15 @@ fn check_bits_of(part: &Segment<'_>) -> Result<(), &'static str> {
 #[derive(Debug)]
 pub struct Guests(
     pub Vec<Guest>,
-    /// Whether anything was queued or ordered since it was last asked.
+    /// True if an operation was queued or ordered since the last check.
     bool,
-    /// The actions that faults ask for.
+    /// The orders that faults have given.
     Vec<Order>,
-    /// The functions whose interrupts are held, and whether more are to be.
+    /// The functions whose interrupts are held, and whether new ones are held too.
     Held,
 );
 
-/// Interrupts that wait for the end of the messages that came together: each guest is woken once.
+/// Interrupts that wait until all messages of one receive are handled, so that each guest is woken once.
 #[derive(Debug, Default)]
 struct Held {
     holding: bool,
@@ -255,17 +255,17 @@ struct Held {
 }
 
 impl Guests {
-    /// These guests.
+    /// Creates the guests of a fabric, in the order of its functions.
     pub fn new(guests: Vec<Guest>) -> Self {
         Self(guests, false, Vec::new(), Held::default())
     }
 
-    /// Whether interrupts are held from now on, until [`Guests::release_interrupts`].
+    /// Sets whether new interrupts are held until [`Guests::release_interrupts`].
     pub fn hold_interrupts(&mut self, hold: bool) {
         self.3.holding = hold;
     }
 
-    /// Raises the interrupts that were held.
+    /// Raises the held interrupts.
     pub fn release_interrupts(&mut self) {
         self.3.holding = false;
         while let Some(function) = self.3.guests.pop() {
@@ -275,22 +275,22 @@ impl Guests {
         }
     }
 
-    /// Takes what faults want done.
+    /// Takes the orders that faults have given.
     pub fn take_orders(&mut self) -> Vec<Order> {
         std::mem::take(&mut self.2)
     }
 
-    /// Whether anything was queued for any guest, or ordered, since the last call.
+    /// True if an operation was queued for any guest, or ordered, since the last call.
     pub fn take_queued(&mut self) -> bool {
         std::mem::take(&mut self.1)
     }
 
-    /// The guest of a function.
+    /// Returns the guest of a function.
     pub fn get(&self, function: FunctionId) -> Option<&Guest> {
         self.0.get(function.0)
     }
 
-    /// The guest of a function.
+    /// Returns the guest of a function, for changes.
     pub fn get_mut(&mut self, function: FunctionId) -> Option<&mut Guest> {
         self.0.get_mut(function.0)
     }

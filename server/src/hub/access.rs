@@ -14,7 +14,7 @@ use super::zpci_call::ZpciCall;
 use crate::record::events::{Event, Hex};
 
 impl Function {
-    /// REGION_READ.
+    /// Carries out REGION_READ.
     pub fn read(
         &self,
         client: &Client,
@@ -30,7 +30,7 @@ impl Function {
             ..
         } = &mut *state;
         let region = regions::find(index, self.plan())?;
-        // No bytes are no access, as in Linux (vfio_pci_core_read).
+        // An access of 0 bytes does nothing, as in Linux (vfio_pci_core_read).
         if out.is_empty() {
             return Ok(());
         }
@@ -76,12 +76,12 @@ impl Function {
         }
     }
 
-    /// Raises the interrupts that waited for the last of the messages that came together.
+    /// Raises the interrupts that waited until all messages of one receive were handled.
     pub fn release_interrupts(&self) {
         self.hub.lock().guests.release_interrupts();
     }
 
-    /// REGION_WRITE, or one write of a REGION_WRITE_MULTI.
+    /// Carries out REGION_WRITE, or one write of REGION_WRITE_MULTI.
     pub fn write(
         &self,
         client: &mut Client,
@@ -157,17 +157,17 @@ impl Function {
     }
 }
 
-/// Whether a read reaches a function that does not work.
+/// True if the function answers a read in its present condition. The error state refuses loads.
 fn is_read(slot: &Slot, region: Region) -> Result<bool, Refused> {
     match region {
         Region::Config => Ok(slot.condition != Condition::Gone),
-        // The result of a load that was answered.
+        // This read returns the result of a load that was carried out before.
         Region::Zpci if slot.condition == Condition::Gone => Ok(true),
         _ => slot.is_there("REGION_READ"),
     }
 }
 
-/// Whether a write reaches a function that does not work.
+/// True if the function takes a write in its present condition. The error state refuses stores.
 fn is_written(slot: &Slot, region: Region) -> Result<bool, Refused> {
     match region {
         Region::Config => Ok(slot.condition != Condition::Gone),

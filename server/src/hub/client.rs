@@ -1,23 +1,22 @@
-//! Who asks: a function has one client that is given everything, and one that only brings
-//! instructions.
+//! The two clients of a function: one has every right, the other only brings instructions.
 
 use zpci_region::request::{CarrierPolicy, RESULT_LEN};
 
 use crate::client::peer::Peer;
 use crate::profile::FunctionPlan;
 
-/// The requests that a client may make.
+/// The kind of a client, which decides what it may request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientKind {
-    /// Everything: the client that lends memory and takes interrupts.
+    /// The client that lends memory and takes interrupts. It may send every request.
     #[default]
     Device,
-    /// Instructions only: the client of the instruction channel (see [`crate::client::channel`]).
+    /// The client of the instruction channel, which may only send instructions ([`crate::client::channel`]).
     Channel,
 }
 
 impl ClientKind {
-    /// The place where a request's bytes are. The channel has no memory of its own to find them in.
+    /// Returns where the bytes of a request are. The channel has no memory of its own to hold them.
     pub fn carrier(self, plan: &FunctionPlan) -> CarrierPolicy {
         match self {
             ClientKind::Device => plan.carrier,
@@ -29,21 +28,21 @@ impl ClientKind {
 /// A connected client, as a function's requests see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// The requests that it may make.
+    /// The kind of the client.
     pub kind: ClientKind,
-    /// The process at the other end.
+    /// The process at the other end, if the kernel reports it.
     pub peer: Option<Peer>,
-    /// Register image of its last load through the zPCI I/O region.
+    /// Register image of the client's last load through the zPCI I/O region.
     pub loaded: Option<[u8; RESULT_LEN]>,
-    /// It goes on before the answer to a move has come, so a move can come after its DMB is gone:
-    /// ENXIO tells it apart from a wrong one.
+    /// True if the client goes on before the answer to a move arrives. Then a move may come after its DMB is
+    /// gone, and the server answers it with ENXIO, unlike a move that is wrong.
     pub posts_moves: bool,
-    /// More of its messages are here: interrupts wait for the last of them.
+    /// True if more messages of the client have arrived: interrupts wait for the last of them.
     pub holds_interrupts: bool,
 }
 
 impl Client {
-    /// One that has not loaded anything.
+    /// Creates a client that has not loaded anything.
     pub fn new(kind: ClientKind, peer: Option<Peer>) -> Self {
         Self {
             kind,

@@ -1,4 +1,4 @@
-//! The events of a hub go to their file, and to those who follow them.
+//! Passes the events of a hub to the event file and to followers.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,17 +8,17 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::record::event_file::EventFile;
 use crate::record::event_file::{Out, State};
 
-/// Records of events go to the event file, if there is one, and to those who follow them.
+/// Passes records of events to the event file, if there is one, and to followers.
 #[derive(Debug)]
 pub(super) struct EventWriting {
     pub(super) out: Arc<Mutex<Out>>,
     pub(super) state: Arc<State>,
-    /// Whether events are recorded at all.
+    /// True if events are recorded at all.
     pub(super) recording: AtomicBool,
 }
 
 impl EventWriting {
-    /// For functions of these names, and a file if there is one.
+    /// Creates the records for functions of these names, with a file if there is one.
     pub(super) fn of(file: Option<&EventFile>, names: Vec<String>) -> Self {
         let (out, state) = match file {
             Some(file) => (file.out(), file.state()),
@@ -39,7 +39,7 @@ impl EventWriting {
     }
 }
 
-/// Lines of events as they come. Ends if they are taken too slowly.
+/// A stream of event lines. It ends if its reader is too slow.
 #[derive(Debug)]
 pub struct Followed {
     pub(super) lines: UnboundedReceiver<Arc<[u8]>>,
@@ -47,7 +47,7 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// The next whole lines; `None` once too many waited.
+    /// Returns the next complete lines; `None` once too many bytes waited.
     pub async fn next(&mut self) -> Option<Arc<[u8]>> {
         let lines = self.lines.recv().await?;
         self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);

@@ -1,5 +1,4 @@
-//! Events on their way from the hub, which notes them under its lock, to their file and to those who
-//! follow them.
+//! Moves events from the hub, which records them under its lock, to their file and to followers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -11,11 +10,11 @@ use super::event_writing::Followed;
 use super::state::Hub;
 use crate::record::EventFile;
 
-/// The time that records wait for more, to be written together, unless there are many.
+/// Time that records wait for more, to be written together, unless there are many.
 const TOGETHER: Duration = Duration::from_millis(10);
 
 impl Hub {
-    /// Writes events as they come, a moment later; for ever.
+    /// Writes events shortly after they happen; never ends.
     pub async fn write_events(&self) {
         let state = &self.events.state;
         loop {
@@ -25,7 +24,7 @@ impl Hub {
         }
     }
 
-    /// Events from now on.
+    /// Returns a stream of the events from now on.
     pub fn follow(&self) -> Followed {
         self.flush_events();
         let (sender, lines) = unbounded_channel();
@@ -43,7 +42,7 @@ impl Hub {
         Followed { lines, waiting }
     }
 
-    /// Hands everything that was recorded to the system. The hub is not locked while it writes.
+    /// Passes all recorded events to the system. The hub is not locked while it writes.
     pub fn flush_events(&self) {
         let writing = &self.events;
         if !writing.is_recording() {
@@ -60,7 +59,7 @@ impl Hub {
         }
     }
 
-    /// As [`Hub::flush_events`], if there are many.
+    /// Like [`Hub::flush_events`], but only if there are many events.
     pub(super) fn flush_many_events(&self) {
         if self.events.is_recording()
             && self

@@ -1,4 +1,4 @@
-//! Faults of a hub: what they want of the server, and how they are changed while it runs.
+//! Faults of a hub: carries out their orders to the server, and changes faults at run time.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -20,47 +20,47 @@ use crate::record::events::Event;
 /// The effect of a fault on one vfio-user message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageFault {
-    /// The reply, and all behind it, waits.
+    /// The reply, and every later one, waits for this time.
     Delay(Duration),
-    /// The reply is lost.
+    /// The reply is not sent.
     Lose,
-    /// So many bytes of the reply are sent, and the connection closes.
+    /// Only this many bytes of the reply are sent, and then the connection closes.
     Cut(usize),
     /// The connection closes before the message is carried out.
     Close,
 }
 
-/// A function, as the control socket lists it.
+/// The state of a function, as the control socket lists it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct FunctionState {
-    /// Its name.
+    /// Name of the function.
     pub name: String,
-    /// Its GID now, `0x...`.
+    /// Present GID, `0x...`.
     pub gid: String,
     /// `working`, `error` or `gone`.
     pub condition: &'static str,
-    /// Whether a client is connected.
+    /// True if a device client is connected.
     pub connected: bool,
-    /// Whether the instruction channel has a client.
+    /// True if the instruction channel has a client.
     pub channel_connected: bool,
-    /// Whether its SBA is registered.
+    /// True if the SBA is registered.
     pub sba: bool,
-    /// Whether its event queue is registered.
+    /// True if the event queue is registered.
     pub ieq: bool,
-    /// VLAN ids that it is a member of, ascending.
+    /// VLANs of which the function is a member, in ascending order.
     pub vlans: Vec<u16>,
-    /// Tokens and SBA indexes of the DMBs that it owns.
+    /// The DMBs that the function owns.
     pub dmbs: Vec<DmbState>,
 }
 
-/// A DMB, as the control socket lists it.
+/// A DMB that a function owns, as the control socket lists it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct DmbState {
-    /// Its token, `0x...`.
+    /// Token of the DMB, `0x...`.
     pub token: String,
-    /// Its index in the SBA.
+    /// Index of the DMB in the owner's SBA.
     pub index: u32,
-    /// Bytes.
+    /// Length in bytes.
     pub length: u32,
     /// GID of the function that may write into it, `0x...`.
     pub rgid: String,
@@ -77,12 +77,12 @@ impl State {
     /// Closes the connections of a function's clients.
     fn close(&mut self, id: FunctionId) {
         for socket in self.slots[id.0].sockets.iter().filter_map(Weak::upgrade) {
-            // One that is closed already needs nothing.
+            // A connection that is already closed needs nothing.
             let _ = rustix::net::shutdown(&*socket, Shutdown::Both);
         }
     }
 
-    /// As if the server had ended and started.
+    /// Acts as if the server had ended and started again.
     fn restart(&mut self, ms: u32) {
         self.put_off = PutOff::default();
         for at in 0..self.slots.len() {
@@ -92,7 +92,7 @@ impl State {
         self.closed_until = Some(Instant::now() + millis(ms));
     }
 
-    /// Carries out what was put off, or the rest of it.
+    /// Carries out delayed work of a fault, or the rest of it.
     fn carry_out(&mut self, later: Later) {
         let id = ism::Fabric::late_function(&later);
         let mut scope = self.journal.scope_without_cause(id);
@@ -101,7 +101,7 @@ impl State {
 }
 
 impl Hub {
-    /// Carries out what faults want.
+    /// Carries out the orders of faults.
     pub(super) fn obey(&self, state: &mut State) {
         loop {
             let orders = state.guests.take_orders();
@@ -137,7 +137,7 @@ impl Hub {
         self.put_off.notify_one();
     }
 
-    /// Carries out what faults have put off when it is due; for ever.
+    /// Carries out the delayed work of faults when it is due; never ends.
     pub async fn carry_out_put_off(&self) {
         loop {
             let first = self.lock().put_off.first();
@@ -163,10 +163,10 @@ impl Hub {
         }
     }
 
-    /// Waits while a fault has the server answer nobody who comes.
+    /// Waits while a fault keeps the server from answering new clients.
     pub async fn open(&self) {
         loop {
-            // A later restart may end the pause sooner.
+            // Another restart may end the pause sooner.
             let mut changed = std::pin::pin!(self.restarted.notified());
             changed.as_mut().enable();
             let until = self.lock().closed_until;
@@ -180,7 +180,7 @@ impl Hub {
         }
     }
 
-    /// Adds a fault, or puts it in the place of the one with its id.
+    /// Adds a fault, or replaces the one with its id.
     pub fn set_fault(&self, fault: Fault) -> Result<(), FaultError> {
         let mut state = self.lock();
         let known = state.fabric.faults().any(|other| other.id == fault.id);
@@ -195,7 +195,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Removes the fault with this id, or all. Returns how many there were.
+    /// Removes the fault with this id, or all faults. Returns how many it removed.
     pub fn clear_faults(&self, id: Option<&str>) -> usize {
         let mut state = self.lock();
         let cleared = state.fabric.clear_faults(id);
@@ -204,14 +204,14 @@ impl Hub {
         cleared
     }
 
-    /// The faults, in the order in which they are asked, and their counters.
+    /// The faults, in the order in which they get a chance to act, and their counters.
     pub fn faults(&self) -> (Vec<Fault>, Vec<FaultCount>) {
         let state = self.lock();
         let faults = state.fabric.faults().cloned().collect();
         (faults, state.fabric.fault_counts().collect())
     }
 
-    /// Injects an action at once.
+    /// Carries out an action at once.
     pub fn inject(
         &self,
         id: FunctionId,
@@ -233,12 +233,12 @@ impl Hub {
         Ok(())
     }
 
-    /// The function with this name.
+    /// Finds the function with this name.
     pub fn function_named(&self, name: &str) -> Option<FunctionId> {
         self.names().position(|known| known == name).map(FunctionId)
     }
 
-    /// Every function as it is now.
+    /// The present state of every function.
     pub fn function_states(&self) -> Vec<FunctionState> {
         let state = self.lock();
         let functions = state.fabric.ids().filter_map(|id| {
@@ -278,23 +278,23 @@ impl Condition {
 }
 
 impl Function {
-    /// Whether the fabric has faults.
+    /// True if the fabric has faults.
     pub fn is_faulty(&self) -> bool {
         self.hub.faulty.load(Ordering::Relaxed)
     }
 
-    /// Waits while a fault has the server answer nobody who comes.
+    /// Waits while a fault keeps the server from answering new clients.
     pub async fn open(&self) {
         self.hub.open().await;
     }
 
-    /// The socket of a client that was taken, for a fault that closes it.
+    /// Records the socket of a connected client, so that a fault can close it.
     pub fn lend_socket(&self, kind: ClientKind, socket: &Arc<Socket>) {
         let slot = &mut self.hub.lock().slots[self.id.0];
         slot.sockets[kind as usize] = Arc::downgrade(socket);
     }
 
-    /// The fault at a message that came, if there is one.
+    /// Returns the fault that affects a received message, if one does.
     pub fn message_fault(&self, message: &str) -> Option<MessageFault> {
         let mut state = self.hub.lock();
         let State {
@@ -320,7 +320,7 @@ impl Function {
         fault
     }
 
-    /// The time that a fault has the reply to the access that was just carried out wait.
+    /// Returns the time for which a fault delays the reply to the last access.
     pub fn take_hold(&self) -> Option<MessageFault> {
         let ms = self.hub.lock().slots[self.id.0].hold_ms.take()?;
         Some(MessageFault::Delay(millis(ms)))

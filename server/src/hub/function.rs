@@ -1,4 +1,4 @@
-//! One function of a hub, as its client's connection uses it.
+//! One function of a hub, from the view of its client's connection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,28 +17,28 @@ use crate::profile::FunctionPlan;
 use crate::record::capture::Tap;
 use crate::record::events::Event;
 
-/// One function of a hub.
+/// A handle to one function of a hub.
 #[derive(Clone, Debug)]
 pub struct Function {
     pub(super) hub: Arc<Hub>,
     pub(super) id: FunctionId,
 }
 
-/// Something to write into memory that came without a descriptor: it takes messages.
+/// A write to memory without a descriptor, which takes messages to the client.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClientWork {
-    /// First iova.
+    /// First address to write.
     pub iova: u64,
-    /// The bytes.
+    /// The bytes or masks to write.
     pub bytes: Vec<u8>,
-    /// The bytes are masks: read, OR, write.
+    /// True if the bytes are masks: read, OR, write.
     pub masks: bool,
-    /// Whether the memory may be read.
+    /// True if the memory may be read.
     pub readable: bool,
 }
 
 impl Hub {
-    /// The functions, in the order of the profile.
+    /// Handles to all functions, in the order of the profile.
     pub fn functions(self: &Arc<Self>) -> impl Iterator<Item = Function> + '_ {
         (0..self.plan.functions.len()).map(|at| Function {
             hub: Arc::clone(self),
@@ -55,38 +55,38 @@ impl Hub {
 }
 
 impl Function {
-    /// Its plan from the profile.
+    /// The function's settings from the profile.
     pub fn plan(&self) -> &FunctionPlan {
         &self.hub.plan.functions[self.id.0]
     }
 
-    /// Whether it has one client only.
+    /// True if the function has only one client.
     pub fn is_alone(&self) -> bool {
         self.hub.clients[self.id.0].load(Ordering::Relaxed) == 1
     }
 
-    /// The time that a connection looks for the next message before it waits for it.
+    /// Time that a connection polls for the next message before it waits.
     pub fn poll(&self) -> Duration {
         Duration::from_micros(self.hub.poll_us.load(Ordering::Relaxed))
     }
 
-    /// The capture of a client of this kind that has connected, if messages are captured.
+    /// Starts the capture of a client of this kind, if messages are captured.
     pub fn tap(&self, kind: ClientKind) -> Option<Tap> {
         let capture = self.hub.capture.as_ref()?;
         Some(capture.tap(self.id, kind))
     }
 
-    /// Remarks about the message that was just answered: violations and refusals.
+    /// Takes the remarks about the message that was just answered: violations and refusals.
     pub fn take_remarks(&self) -> Vec<String> {
         self.hub.lock().journal.take_remarks(self.id)
     }
 
-    /// Wakes when there may be work for the client ([`Function::client_work`]).
+    /// Waits until there may be work for the client ([`Function::client_work`]).
     pub async fn woken(&self) {
         self.hub.wake[self.id.0].notified().await;
     }
 
-    /// Takes the function for a client of this kind. `false` while another has it.
+    /// Takes the function for a client of this kind. Returns false while another client has it.
     pub fn connect(&self, kind: ClientKind, peer: Option<Peer>) -> bool {
         let mut state = self.hub.lock();
         let State { journal, slots, .. } = &mut *state;
@@ -115,10 +115,11 @@ impl Function {
         free
     }
 
-    /// The client is gone: its maps and interrupt descriptors go, the device's state stays.
+    /// Releases the function, because the client is gone: its maps and interrupt descriptors end, the
+    /// device's state stays.
     ///
-    /// A channel's client has neither. When it leaves a function that has no other client, the
-    /// function is out of reach as when that one left.
+    /// A channel's client has no maps or descriptors. When it leaves a function that has no other client, the
+    /// function becomes unreachable for its peers, as when the other client leaves.
     pub fn disconnect(&self, kind: ClientKind) {
         let mut state = self.hub.lock();
         let State {
@@ -138,7 +139,7 @@ impl Function {
             slot.connected = false;
             let guest = &mut guests.0[self.id.0];
             maps = guest.maps.len();
-            // An unplugging QEMU disables MSI-X and aborts before it takes its memory back.
+            // A QEMU that unplugs a function disables MSI-X, and aborts before it unmaps its memory.
             let lends = guest.irqs.is_bound(irq::MSIX) || maps > 0;
             if guest.irqs.msix_used() && lends {
                 tracing::info!(
@@ -151,7 +152,7 @@ impl Function {
             }
         }
         let mut scope = journal.scope(self.id);
-        // Both close an open run.
+        // The departure of either client closes an open run.
         if !slot.connected {
             fabric.detach(self.id, guests, &mut scope);
         } else if slot.last == kind {
@@ -163,7 +164,7 @@ impl Function {
         self.hub.flush_events();
     }
 
-    /// DEVICE_RESET. Nothing of earlier moves and events reaches the guest any more.
+    /// Carries out DEVICE_RESET. Earlier moves and events no longer reach the guest.
     pub fn reset(&self, client: &mut Client) {
         let mut state = self.hub.lock();
         let State {
@@ -176,7 +177,7 @@ impl Function {
         client.loaded = None;
         let slot = &mut slots[self.id.0];
         if slot.condition == Condition::Gone {
-            // Nothing reaches it.
+            // The function is gone, so the reset has no effect on it.
             journal.scope(self.id).write(&Event::Reset);
             return;
         }
@@ -193,7 +194,7 @@ impl Function {
         self.hub.wake_queued(&mut state);
     }
 
-    /// Nothing more came from this client for a moment: its open run of pieces ends here.
+    /// Ends the client's open run of pieces, because nothing more came from it for a moment.
     pub fn settle(&self, kind: ClientKind) {
         let mut state = self.hub.lock();
         let State {
@@ -209,13 +210,13 @@ impl Function {
         self.hub.flush_events();
     }
 
-    /// The client pauses: time to write what was recorded, if that is much. Else it is done apart
-    /// ([`Hub::write_events`]).
+    /// Uses a pause of the client to write the recorded events if there are many. Otherwise
+    /// [`Hub::write_events`] writes them.
     pub fn paused(&self) {
         self.hub.flush_many_events();
     }
 
-    /// Counts a bound that a client ran into.
+    /// Counts that a client reached a limit.
     pub fn ran_over(&self, over: Over) {
         self.hub.lock().journal.tally_mut(self.id).ran_over(over);
     }
@@ -239,8 +240,8 @@ impl Function {
         });
     }
 
-    /// The next write that takes a message to the client. What takes none is done on the way.
-    /// Call it when the one before is done: until then, what follows is held back.
+    /// Returns the next write that needs a message to the client, and carries out the writes before it that
+    /// need none. Call it when the previous write is done: until then, all later operations wait.
     pub fn client_work(&self) -> Option<ClientWork> {
         let mut state = self.hub.lock();
         let State {
@@ -279,8 +280,8 @@ impl Function {
         }
     }
 
-    /// The client did not let the last [`Function::client_work`] be written: the rest of its move
-    /// or event is dropped.
+    /// Records that the client refused the last [`Function::client_work`]. The rest of its move or event is
+    /// dropped.
     pub fn client_refused(&self, iova: u64, len: usize, errno: Errno, why: &str) {
         let mut state = self.hub.lock();
         state.guests.0[self.id.0].queue.fail();

@@ -11,17 +11,17 @@ use super::function::Function;
 use super::state::State;
 use crate::guest::{Guest, irq};
 
-/// The result of a DMA_UNMAP.
+/// The result of DMA_UNMAP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unmapped {
-    /// Bytes unmapped.
+    /// Number of bytes that were unmapped.
     pub bytes: u64,
-    /// Whether the write that is under way goes to the memory.
+    /// True if the write in progress goes to the unmapped memory.
     pub under_way: bool,
 }
 
 impl Function {
-    /// DMA_MAP.
+    /// Carries out DMA_MAP.
     pub fn dma_map(&self, map: &MapRequest, fd: Option<OwnedFd>) -> Result<(), Refused> {
         let mut state = self.hub.lock();
         if fd.is_none() && map.access != DmaAccess::Unstated {
@@ -42,7 +42,8 @@ impl Function {
             })
     }
 
-    /// DMA_UNMAP. What waits to be written there is cancelled, with the rest of its move or event.
+    /// Carries out DMA_UNMAP. Queued writes to the memory are cancelled, with the rest of their move or
+    /// event.
     pub fn dma_unmap(&self, unmap: &DmaUnmap) -> Result<Unmapped, Refused> {
         let mut state = self.hub.lock();
         let State {
@@ -64,19 +65,19 @@ impl Function {
         Ok(Unmapped { bytes, under_way })
     }
 
-    /// Puts the function into the error state, until the next DEVICE_RESET: loads and stores fail,
-    /// and the client is told by its error interrupt.
+    /// Puts the function into the error state until the next DEVICE_RESET: loads and stores fail, and the
+    /// error interrupt informs the client.
     pub fn fail(&self) {
         self.hub.lock().fail(self.id);
         self.hub.flush_events();
     }
 
-    /// Vectors of an interrupt index, if PCI has the index.
+    /// Number of vectors of an interrupt index, if PCI has the index.
     pub fn irq_count(&self, index: u32) -> Option<u32> {
         self.hub.lock().guests.0[self.id.0].irqs.count(index)
     }
 
-    /// DEVICE_SET_IRQS with the descriptors that came along.
+    /// Carries out DEVICE_SET_IRQS, with the descriptors that came along.
     pub fn set_irqs(&self, set: &SetIrqs<'_>, fds: Vec<OwnedFd>) -> Result<(), Refused> {
         let refuse = |reason: String| Err(Refused::invalid(format!("DEVICE_SET_IRQS: {reason}")));
         let mut state = self.hub.lock();

@@ -1,7 +1,7 @@
-//! The functions of one fabric and what clients lent them, behind one lock.
+//! The functions of one fabric, and the memory and descriptors of their clients, behind one lock.
 //!
-//! A move touches two functions, so there is one lock for all. Nothing waits while it is held:
-//! memory is mapped, eventfds do not block, and messages to a client are only queued.
+//! A move touches two functions, so there is one lock for all. Nothing waits while the lock is held: memory
+//! is mapped, eventfds do not block, and messages to a client are only queued.
 
 mod access;
 pub(crate) mod client;

@@ -1,11 +1,11 @@
-//! Operations that faults have put off.
+//! The work that faults have delayed.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use ism::fault::Later;
 
-/// The operations that faults have put off, by time.
+/// The delayed work of faults, by the time when it is due.
 #[derive(Debug, Default)]
 pub(super) struct PutOff {
     pub(super) due: BTreeMap<(Instant, u64), Later>,
@@ -13,12 +13,12 @@ pub(super) struct PutOff {
 }
 
 impl PutOff {
-    /// The time when the first of it is due.
+    /// Returns the time when the first work is due.
     pub(super) fn first(&self) -> Option<Instant> {
         self.due.keys().next().map(|(at, _)| *at)
     }
 
-    /// Takes what is due now.
+    /// Takes one work that is due now, if there is any.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Later> {
         let entry = self.due.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())

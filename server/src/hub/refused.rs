@@ -1,4 +1,4 @@
-//! An access that failed, as the errno that its client gets.
+//! Converts a failed access into the errno for its client.
 
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::Refusal;

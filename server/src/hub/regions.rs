@@ -8,25 +8,26 @@ use zpci_region::request::{self, CarrierPolicy};
 
 use crate::profile::FunctionPlan;
 
-/// Regions 0..=8 of every PCI function, and the zPCI I/O region.
+/// Number of regions: 0..=8 of every PCI function, and the zPCI I/O region.
 pub const COUNT: u32 = request::REGION_INDEX + 1;
-/// VFIO_PCI_CONFIG_REGION_INDEX.
+/// Index of configuration space (VFIO_PCI_CONFIG_REGION_INDEX).
 const CONFIG: u32 = 7;
-/// Bytes of PCI config space.
+/// Bytes of PCI configuration space.
 const CONFIG_SIZE: u64 = 256;
 
-/// A region that is there.
+/// A region that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
-    /// A BAR, by number.
+    /// A BAR; the number is its index.
     Bar(u8),
-    /// Config space.
+    /// PCI configuration space.
     Config,
     /// The zPCI I/O region.
     Zpci,
 }
 
-/// Bytes of a region, whose requests have their bytes where `carrier` says; 0 for one that is not there, `None` for an index past the last.
+/// Size of a region in bytes. The size is 0 for a region that does not exist, and `None` for an index past
+/// the last. `carrier` says where the bytes of zPCI requests are.
 pub fn size(index: u32, plan: &FunctionPlan, carrier: CarrierPolicy) -> Option<u64> {
     match index {
         0 => Some(plan.config.data_bar_size),
@@ -39,7 +40,7 @@ pub fn size(index: u32, plan: &FunctionPlan, carrier: CarrierPolicy) -> Option<u
     }
 }
 
-/// The region of this index.
+/// Finds the region of an index.
 pub fn find(index: u32, plan: &FunctionPlan) -> Result<Region, Refused> {
     match (index, size(index, plan, plan.carrier)) {
         (_, None) => Err(Refused::invalid(format!(
@@ -55,7 +56,7 @@ pub fn find(index: u32, plan: &FunctionPlan) -> Result<Region, Refused> {
     }
 }
 
-/// The answer to DEVICE_GET_REGION_INFO.
+/// Builds the answer to DEVICE_GET_REGION_INFO.
 pub fn info(
     index: u32,
     plan: &FunctionPlan,

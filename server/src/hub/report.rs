@@ -12,7 +12,8 @@ use crate::record::log_budget;
 use crate::record::report::{FunctionReport, Held, Report, SCHEMA_VERSION};
 
 impl Hub {
-    /// The totals so far, and what is held now. What was recorded is handed to the system.
+    /// Builds a report of the totals so far and of the resources held now. Recorded events go to the system
+    /// first.
     pub fn report(&self) -> Report {
         self.flush_events();
         let mut state = self.lock();
@@ -79,7 +80,7 @@ impl Hub {
     }
 }
 
-/// The number of times that each bound was run into, without zeros.
+/// The number of times that each limit was reached, without zeros.
 fn over_limits(tally: &Tally, guest: &Guest) -> BTreeMap<&'static str, u64> {
     let count = |over| match over {
         Over::Clients => tally.clients_refused,

@@ -18,26 +18,26 @@ use crate::limits;
 use crate::profile::Plan;
 use crate::record::{Capture, EventFile, Journal};
 
-/// All functions of a profile.
+/// All functions of a profile, on one fabric.
 #[derive(Debug)]
 pub struct Hub {
     pub(super) state: Mutex<State>,
-    /// Wakes a function's connection: something waits to be sent to its client.
+    /// For each function, wakes its connection when a message to the client waits.
     pub(super) wake: Vec<Notify>,
     pub(super) plan: Plan,
-    /// The destination of events, if there is one.
+    /// Passes events to their file and to followers.
     pub(super) events: EventWriting,
-    /// The destination of messages, if there is one.
+    /// The capture file, if messages are captured.
     pub(super) capture: Option<Arc<Capture>>,
-    /// Clients of each function: the device's and the channel's.
+    /// The clients of each function: the device's and the channel's.
     pub(super) clients: Vec<AtomicU8>,
-    /// Microseconds that connections look for the next message before they wait for it.
+    /// Microseconds that connections poll for the next message before they wait.
     pub(super) poll_us: AtomicU64,
-    /// Whether there are faults: connections look at nothing else while there are none.
+    /// True if there are faults. Without faults, connections check nothing else.
     pub(super) faulty: AtomicBool,
-    /// Wakes who carries out what faults have put off.
+    /// Wakes the task that carries out the delayed work of faults.
     pub(super) put_off: Notify,
-    /// Wakes those who wait for the end of a restart.
+    /// Wakes the tasks that wait for the end of a restart.
     pub(super) restarted: Notify,
 }
 
@@ -47,44 +47,44 @@ pub(super) struct State {
     pub(super) guests: Guests,
     pub(super) journal: Journal,
     pub(super) slots: Vec<Slot>,
-    /// Reports given so far.
+    /// Number of reports so far.
     pub(super) reports: u64,
-    /// The operations that faults have put off.
+    /// The delayed work of faults.
     pub(super) put_off: PutOff,
-    /// Until when a fault has the server answer nobody who comes.
+    /// End of the time in which a fault keeps the server from answering new clients.
     pub(super) closed_until: Option<Instant>,
 }
 
-/// The state that outlives a client, besides the device itself.
+/// The state of a function that outlives a client, besides the device itself.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) connected: bool,
-    /// Whether the instruction channel has a client.
+    /// True if the instruction channel has a client.
     pub(super) channel: bool,
-    /// The client of the last store or load: an open run of pieces belongs to it.
+    /// The client of the last store or load. An open run of pieces belongs to it.
     pub(super) last: ClientKind,
-    /// The way in which the function answers loads and stores.
+    /// The condition that decides how the function answers loads and stores.
     pub(super) condition: Condition,
-    /// Milliseconds that a fault has the reply under way wait.
+    /// Milliseconds for which a fault delays the current reply.
     pub(super) hold_ms: Option<u32>,
-    /// The sockets of the clients, so that a fault can close them.
+    /// The sockets of the two clients, so that a fault can close them.
     pub(super) sockets: [Weak<Socket>; 2],
 }
 
-/// The way in which a function answers loads and stores.
+/// The condition of a function, which decides how it answers loads and stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// It does.
+    /// The function carries them out.
     #[default]
     Working,
-    /// In the error state, they fail until a reset.
+    /// The function is in the error state: they fail until a reset.
     Failed,
-    /// A fault made it vanish: loads read ones, stores are lost.
+    /// A fault made the function disappear: loads read ones, stores are lost.
     Gone,
 }
 
 impl Slot {
-    /// EIO in the error state; else, whether the function is there.
+    /// Returns true if the function is there, false if it is gone. In the error state, the error is EIO.
     pub(super) fn is_there(&self, what: &str) -> Result<bool, Refused> {
         match self.condition {
             Condition::Working => Ok(true),
@@ -98,12 +98,12 @@ impl Slot {
 }
 
 impl Hub {
-    /// Builds the fabric of a profile.
+    /// Creates the fabric of a profile.
     pub fn new(plan: Plan, events: Option<EventFile>) -> Result<Arc<Self>, FabricError> {
         Self::with_capture(plan, events, None)
     }
 
-    /// Builds the fabric of a profile whose clients' messages are captured.
+    /// Creates the fabric of a profile, with a capture of the clients' messages.
     pub fn with_capture(
         plan: Plan,
         events: Option<EventFile>,
@@ -115,7 +115,7 @@ impl Hub {
             .map(|function| function.config.clone());
         let mut fabric = Fabric::new(configs.collect())?;
         for fault in &plan.faults {
-            // The profile was checked.
+            // This does not fail, because the profile was checked.
             if let Err(error) = fabric.set_fault(fault.clone()) {
                 tracing::error!(
                     fault = fault.id,
@@ -160,18 +160,18 @@ impl Hub {
         }))
     }
 
-    /// Times accesses from now on, for the metrics.
+    /// Measures the time of accesses from now on, for the metrics.
     pub fn time_accesses(&self) {
         self.lock().journal.time_accesses();
     }
 
-    /// Has connections that are made from now on look for so long before they wait.
+    /// Sets how long new connections poll before they wait.
     pub fn set_poll(&self, poll: Duration) {
         let micros = u64::try_from(poll.as_micros()).unwrap_or(u64::MAX);
         self.poll_us.store(micros, Ordering::Relaxed);
     }
 
-    /// Names of the functions, in the order of the profile.
+    /// The names of the functions, in the order of the profile.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.plan
             .functions
@@ -187,7 +187,7 @@ impl Hub {
             .max()
     }
 
-    /// Closes open runs: nothing more is to come, or nothing that belongs to them.
+    /// Closes open runs, because nothing more belongs to them.
     pub fn settle(&self) {
         let mut state = self.lock();
         let State {
@@ -199,7 +199,8 @@ impl Hub {
         }
     }
 
-    /// A move or an event may have queued work for any client, and a fault may want something.
+    /// Wakes connections and faults: a move or an event may have queued work for any client, and a fault may
+    /// have given orders.
     pub(super) fn wake_queued(&self, state: &mut State) {
         if !state.guests.take_queued() {
             return;
@@ -212,7 +213,7 @@ impl Hub {
         }
     }
 
-    /// The state, also after a panic elsewhere: counters may then be one off, nothing worse.
+    /// Locks the state, even after a panic elsewhere: at worst, a counter is then off by one.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

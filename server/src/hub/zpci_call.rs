@@ -1,4 +1,4 @@
-//! One request through the zPCI I/O region, being carried out.
+//! Carries out one request through the zPCI I/O region.
 
 use ism::{Fabric, FunctionId};
 use vfio_user_protocol::{Errno, Refused};
@@ -12,22 +12,22 @@ use crate::guest::memory::dma_map::Fault;
 use crate::guest::{Guest, Guests};
 use crate::record::Journal;
 
-/// Bytes of the longest store that any function takes.
+/// Bytes of the longest store that any function accepts.
 const MAX_STORE: usize = MAXSTBL_LIMIT as usize;
 
-/// One request through the zPCI I/O region, being carried out.
+/// One request through the zPCI I/O region, and its context.
 pub(super) struct ZpciCall<'a> {
     pub(super) id: FunctionId,
     pub(super) request: Request<'a>,
     pub(super) peer: Option<Peer>,
     pub(super) posted: bool,
-    /// Whether the client wants to know that a move came too late.
+    /// True if the client distinguishes moves that came too late.
     pub(super) posts_moves: bool,
     pub(super) carrier: CarrierPolicy,
 }
 
 impl ZpciCall<'_> {
-    /// Carries it out. A load's register image is left in `loaded`.
+    /// Carries out the request. The register image of a load is left in `loaded`.
     pub(super) fn run(
         &self,
         fabric: &mut Fabric,
@@ -54,10 +54,11 @@ impl ZpciCall<'_> {
                 let mut buffer: [u8; MAX_STORE];
                 let data = match request.payload {
                     Some(payload) => payload,
-                    // Longer than any function takes: judged by its length alone, without bytes.
+                    // The store is longer than any function accepts: its length alone decides, so no bytes
+                    // are needed.
                     None if len > MAX_STORE => &vec![0; len],
                     None => {
-                        // Made only for bytes that are to be fetched.
+                        // The buffer is filled only if bytes must be fetched.
                         buffer = [0; MAX_STORE];
                         let bytes = &mut buffer[..len];
                         self.fetch(carrier, guest, bytes)?;
@@ -88,9 +89,9 @@ impl ZpciCall<'_> {
                 })
             }
             None => {
-                // A load has effects: it is not begun where its result cannot be delivered.
+                // A load has side effects: it does not begin if its result cannot be delivered.
                 self.check_delivery(carrier, guest)?;
-                // Longer than a register: judged by its length alone.
+                // The load is longer than a register: its length alone decides.
                 let mut too_long = Vec::new();
                 let mut value = [0; request::RESULT_LEN];
                 let bytes = match value.get_mut(..len) {
@@ -119,7 +120,7 @@ impl ZpciCall<'_> {
         }
     }
 
-    /// Reads a store's bytes from where gaddr says.
+    /// Reads a store's bytes from the place that gaddr names.
     fn fetch(&self, carrier: Carrier, guest: &Guest, out: &mut [u8]) -> Result<(), Refused> {
         let gaddr = self.request.gaddr;
         match (carrier, self.peer) {
@@ -137,7 +138,7 @@ impl ZpciCall<'_> {
         }
     }
 
-    /// Whether a load's register image can be put to where gaddr says, as far as can be told
+    /// Checks that a load's register image can be written to the place that gaddr names, as far as possible
     /// without writing.
     fn check_delivery(&self, carrier: Carrier, guest: &Guest) -> Result<(), Refused> {
         let gaddr = self.request.gaddr;
@@ -153,7 +154,7 @@ impl ZpciCall<'_> {
         }
     }
 
-    /// Puts a load's register image to where gaddr says.
+    /// Writes a load's register image to the place that gaddr names.
     fn deliver(&self, carrier: Carrier, guest: &Guest, image: &[u8]) -> Result<(), Refused> {
         let gaddr = self.request.gaddr;
         match (carrier, self.peer) {
@@ -169,7 +170,7 @@ impl ZpciCall<'_> {
     }
 }
 
-/// Whether a store is refused because its DMB, or the memory of the DMB's owner, is not there.
+/// True if a store is refused because its DMB, or the memory of the DMB's owner, is gone.
 fn comes_too_late(refusal: &Refusal) -> bool {
     match refusal.rule {
         Some(rule) => rule == Rule::UnknownDmb,

@@ -1,14 +1,13 @@
-//! Descriptors handed to this process by number.
+//! Takes over descriptors that the parent process passes by number.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
-/// Numbers that were taken over: each has one owner.
+/// Numbers that were taken over. Each has one owner.
 static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// Takes over descriptor `number`, which the parent left open for this process. `None` if it is
-/// not open, is one of 0, 1 and 2, or was taken before. To be called before this process opens
-/// anything of its own.
+/// Takes over descriptor `number`, which the parent left open for this process. `None` if it is not open, is
+/// one of 0, 1 and 2, or was taken before. Call it before this process opens anything of its own.
 pub fn take(number: RawFd) -> Option<OwnedFd> {
     let open = std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,21 +14,21 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-/// The time that other servers that start in the same folder are waited for.
+/// Longest time to wait for other servers that start in the same folder.
 const TURN: Duration = Duration::from_secs(2);
-/// The interval at which that is looked at.
+/// Time between two attempts to lock the folder.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// A socket that cannot be had.
+/// An error that prevents the use of a socket.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Somebody listens there.
+    /// Another process listens there.
     #[error("{0} is in use: a process accepts connections there")]
     InUse(PathBuf),
-    /// Something that is no socket is there.
+    /// The path names a file that is no socket.
     #[error("{0} exists and is not a socket")]
     NotASocket(PathBuf),
-    /// The system refused.
+    /// A system call failed.
     #[error("{what}")]
     System {
         /// The attempted action.
@@ -37,34 +37,34 @@ pub enum ListenError {
         #[source]
         source: std::io::Error,
     },
-    /// A descriptor that is not what it should be.
+    /// The descriptor is not a UNIX stream socket.
     #[error("descriptor {0} is not a UNIX stream socket")]
     NotAStream(RawFd),
-    /// A descriptor of ours, or none at all.
+    /// The descriptor belongs to this process or does not exist.
     #[error("descriptor {0} is not open, is one of 0, 1 and 2, or is named twice")]
     BadDescriptor(RawFd),
-    /// systemd passed another number of sockets than the profile has functions, or twice that.
+    /// The number of sockets from systemd matches neither the profile's functions nor twice that.
     #[error(
         "systemd passed {got} sockets, expected {expected} (one for each function) or twice as many (the functions' instruction channels too)"
     )]
     Count {
-        /// Passed.
+        /// Number of sockets that systemd passed.
         got: usize,
-        /// Functions of the profile.
+        /// Number of functions in the profile.
         expected: usize,
     },
 }
 
-/// The place where one function's clients come from.
+/// The origin of one function's clients.
 #[derive(Debug)]
 pub enum Source {
     /// Clients connect, one at a time.
     Listener(UnixListener),
-    /// One client, connected already.
+    /// One client that is already connected.
     Connected(UnixStream),
 }
 
-/// The place where all clients come from, in the order of the functions.
+/// The origin of all clients, in the order of the functions.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// For each function, the socket of its device.
@@ -77,7 +77,7 @@ pub struct Sources {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Device and inode, if they could be told.
+    /// Device and inode of the file, if known.
     identity: Option<(u64, u64)>,
 }
 
@@ -105,13 +105,13 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// Binds `path` with mode 0600. A dead socket is replaced; one that answers is left alone.
+/// Binds `path` with mode 0600. A socket that nobody listens on is replaced; one that answers is left alone.
 pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
     let system = |what: &str| {
         let what = format!("{what} {}", path.display());
         move |source| ListenError::System { what, source }
     };
-    // One server at a time looks at what is in this folder and takes its place.
+    // Only one server at a time examines this folder and binds there.
     let _turn = turn(path);
     if let Ok(metadata) = std::fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
@@ -122,7 +122,7 @@ pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
         }
         std::fs::remove_file(path).map_err(system("cannot remove the dead socket"))?;
     }
-    // The umask makes the mode right from the first moment; no other thread creates files yet.
+    // The umask gives the file its mode from the start. No other thread creates files yet.
     let old = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
     let listener = UnixListener::bind(path);
     rustix::process::umask(old);
@@ -130,8 +130,8 @@ pub fn bind(path: &Path) -> Result<(Source, SocketFile), ListenError> {
     Ok((Source::Listener(listener), SocketFile::new(path)))
 }
 
-/// Holds a lock on the folder of `path` until it is dropped. A folder that cannot be locked has none,
-/// and anybody who may read a folder can keep its lock: it is not waited for long.
+/// Locks the folder of `path` until the result is dropped. `None` if the folder cannot be locked. Anybody who
+/// may read a folder can keep its lock, so the wait is short.
 fn turn(path: &Path) -> Option<OwnedFd> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -149,8 +149,8 @@ fn turn(path: &Path) -> Option<OwnedFd> {
     }
 }
 
-/// Whether nobody has bound the socket file at `path`. A socket of another type is told apart from
-/// ours before it is connected, so that a server that is there notices nothing.
+/// True if nobody has bound the socket file at `path`. A socket of another type is recognized before a
+/// connection, so that a running server notices nothing.
 fn is_dead(path: &Path) -> bool {
     let probe = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None);
     let address = SocketAddrUnix::new(path);
@@ -160,7 +160,7 @@ fn is_dead(path: &Path) -> bool {
     rustix::net::connect(&probe, &address) == Err(Errno::CONNREFUSED)
 }
 
-/// Takes over descriptor `number`: a listening or a connected UNIX stream socket.
+/// Takes over descriptor `number`, a listening or connected UNIX stream socket.
 pub fn adopt(number: RawFd) -> Result<Source, ListenError> {
     let fd = crate::listen::descriptor::take(number).ok_or(ListenError::BadDescriptor(number))?;
     classify(number, fd)
@@ -181,9 +181,9 @@ fn classify(number: RawFd, fd: OwnedFd) -> Result<Source, ListenError> {
     }
 }
 
-/// The sockets that systemd passed to this process, if it did: `LISTEN_PID` is ours and
-/// `LISTEN_FDS` counts descriptors from 3 on. First come those of all functions, then, perhaps,
-/// those of all instruction channels.
+/// Takes the sockets that systemd passed to this process, if it did: `LISTEN_PID` is this process, and
+/// `LISTEN_FDS` counts descriptors from 3 on. The sockets of all functions come first; those of all
+/// instruction channels may follow.
 pub fn from_systemd(expected: usize) -> Result<Option<Sources>, ListenError> {
     let number = |name| {
         std::env::var(name)
@@ -267,7 +267,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         let (_source, file) = bind(&path).unwrap();
-        // Ours stays open: its inode is not free to be used again.
+        // The test keeps its own socket open, so that the inode is not reused.
         std::fs::remove_file(&path).unwrap();
         let _other = UnixListener::bind(&path).unwrap();
         drop(file);

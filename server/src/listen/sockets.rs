@@ -1,4 +1,4 @@
-//! The sockets of every function, opened as the settings say.
+//! Opens the sockets of every function according to the settings.
 
 use std::path::{Path, PathBuf};
 
@@ -7,29 +7,29 @@ use crate::client::channel;
 use crate::config::SocketChoice;
 use crate::profile::Plan;
 
-/// Sockets that cannot be had.
+/// An error in the opening of the sockets.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketsError {
     /// A socket cannot be bound.
     #[error("cannot start")]
     Listen(#[from] ListenError),
-    /// One socket for several functions.
+    /// The profile has several functions, but only one socket is given.
     #[error(
         "the profile has {functions} functions: expected --socket-dir, which gives each its own socket"
     )]
     OneForSeveral {
-        /// Functions of the profile.
+        /// Number of functions in the profile.
         functions: usize,
     },
 }
 
 /// Sockets to serve, with the files to remove at the end and the paths to announce.
 pub struct Sockets {
-    /// The sockets.
+    /// The sockets of all functions.
     pub sources: Sources,
-    /// Removed when dropped.
+    /// The socket files. They are removed when this is dropped.
     pub files: Vec<SocketFile>,
-    /// For every function, where its socket is, if it has a path.
+    /// For every function, the path of its socket, if it has one.
     pub paths: Vec<Option<PathBuf>>,
 }
 
@@ -66,7 +66,7 @@ impl Sockets {
         }
     }
 
-    /// Binds a function's socket and its channel.
+    /// Binds a function's socket and that of its instruction channel.
     fn bind(&mut self, path: &Path) -> Result<(), ListenError> {
         let (source, file) = super::bind(path)?;
         self.files.push(file);

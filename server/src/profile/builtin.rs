@@ -1,7 +1,7 @@
-//! The profile in force when none is named.
+//! The built-in profile, which is used if none is named.
 
 /// `configs/ism.json`, as text.
 pub const ISM: &str = include_str!("../../../configs/ism.json");
 
-/// Its name in error messages.
+/// The profile's name in error messages.
 pub const NAME: &str = "built-in profile";

@@ -1,4 +1,4 @@
-//! Reads profiles: every error names the file, the key and what was expected.
+//! Reads profiles. Every error names the file, the key and the expected value.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub fn load(path: &Path) -> Result<Plan, ProfileError> {
     parse(&file, &text)
 }
 
-/// Checks the text of a profile; `file` is what errors call it.
+/// Parses and checks the text of a profile. Errors call it `file`.
 pub fn parse(file: &str, text: &str) -> Result<Plan, ProfileError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let profile: Profile =

@@ -1,15 +1,15 @@
-//! The reason why a profile cannot be used.
+//! Errors in profiles.
 
 use std::fmt;
 
-/// A profile that cannot be used.
+/// An error in a profile.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ProfileError {
     /// File, or the name of the built-in profile.
     pub file: String,
     /// Path of the key, e.g. `functions[1].gid`; empty for the whole file.
     pub key: String,
-    /// The fault, and the expected value.
+    /// The error, and the expected value.
     pub problem: String,
 }
 
@@ -24,17 +24,17 @@ impl fmt::Display for ProfileError {
 
 impl std::error::Error for ProfileError {}
 
-/// A fault in one key, before the file is known.
+/// An error in one key, before the file is known.
 #[derive(Debug)]
 pub struct KeyError {
-    /// Path of the key.
+    /// Path of the key, as in [`ProfileError`].
     pub key: String,
-    /// The fault, and the expected value.
+    /// The error, and the expected value.
     pub problem: String,
 }
 
 impl KeyError {
-    /// A fault in `key`.
+    /// Creates an error in `key`.
     pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             key: key.into(),

@@ -1,7 +1,7 @@
-//! Device profiles: what is presented to the client, as JSON.
+//! Device profiles: JSON files that describe the functions for the client.
 //!
-//! [`Profile`] is the file as written; [`Plan`] is what it means, checked and with defaults
-//! filled in. Unknown keys are errors, so that a typing mistake never passes for a default.
+//! [`Profile`] is the file as written; [`Plan`] is its meaning, checked and with defaults filled in. Unknown
+//! keys are errors, so that a misspelt key does not silently give a default.
 
 pub mod builtin;
 pub mod check;

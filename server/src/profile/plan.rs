@@ -1,4 +1,4 @@
-//! A profile as meant: checked, with every default filled in.
+//! A checked profile, with every default filled in.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct Plan {
     pub name: String,
     /// The functions of the fabric.
     pub functions: Vec<FunctionPlan>,
-    /// The faults in force from the start.
+    /// The faults that are active from the start.
     pub faults: Vec<Fault>,
 }
 
@@ -32,11 +32,11 @@ pub struct Plan {
 pub struct FunctionPlan {
     /// The configuration of the device.
     pub config: FunctionConfig,
-    /// The file name of its socket below a socket folder.
+    /// The file name of the function's socket in a socket folder.
     pub socket: String,
-    /// The PNETID of its port.
+    /// The PNETID of the function's port, if it has one.
     pub pnetid: Option<String>,
-    /// The carriers that a request may take.
+    /// The places where a request may have its bytes.
     pub carrier: CarrierPolicy,
 }
 
@@ -73,7 +73,7 @@ impl Plan {
         })
     }
 
-    /// The profile with every default filled in, as JSON that can be loaded again.
+    /// Returns the profile with every default filled in, as JSON that can be loaded again.
     pub fn show(&self) -> serde_json::Value {
         let functions: Vec<_> = self.functions.iter().map(FunctionPlan::settings).collect();
         let mut profile =
@@ -151,7 +151,7 @@ impl FunctionPlan {
         })
     }
 
-    /// The settings that make this function, without defaults.
+    /// Returns all settings of this function, without omissions.
     fn settings(&self) -> FunctionSettings {
         let config = &self.config;
         let contracts = [
@@ -184,7 +184,7 @@ impl FunctionPlan {
     }
 }
 
-/// A function's settings over the profile's.
+/// The settings of a function over those of the profile.
 struct Device<'a> {
     at: usize,
     common: &'a DeviceSettings,
@@ -192,7 +192,7 @@ struct Device<'a> {
 }
 
 impl Device<'_> {
-    /// A setting, and the key of the object it stands in.
+    /// Returns a setting, and the path of the object that contains it.
     fn pick<T>(&self, get: impl Fn(&DeviceSettings) -> Option<T>) -> (Option<T>, String) {
         match get(self.own) {
             Some(value) => (Some(value), format!("functions[{}].device", self.at)),
@@ -236,7 +236,7 @@ impl Device<'_> {
         let defaults = ClpFacts::default();
         let pchid = pchid.unwrap_or(defaults.pchid);
         if pchid == 0 || pchid >= 0xff00 {
-            // 0 makes SMC-Dv2 skip the function, 0xff00 and up mean an emulated one to Linux.
+            // SMC-Dv2 skips a function with 0. To Linux, 0xff00 and above mean an emulated function.
             return Err(KeyError::new(
                 format!("{pchid_key}.pchid"),
                 format!("{pchid:#06x}, expected 1..=0xfeff"),
@@ -273,7 +273,7 @@ fn is_plain(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// The digits of a number written as `0x...`.
+/// Returns the digits of a number written as `0x...`.
 fn hex_digits(text: &str) -> Option<&str> {
     text.strip_prefix("0x")
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -289,7 +289,7 @@ fn parse_gid(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Groups first, then single rules, which win.
+/// Applies groups first, then single rules, which take precedence.
 fn apply_rules(
     rules: &mut RuleSet,
     settings: &BTreeMap<String, Severity>,
@@ -316,7 +316,7 @@ fn apply_rules(
     Ok(())
 }
 
-/// The group of this name in profiles.
+/// Finds the group with this name in profiles.
 fn group(name: &str) -> Option<Group> {
     [Group::Shape, Group::Command, Group::Data, Group::Smcd]
         .into_iter()

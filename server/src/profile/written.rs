@@ -1,4 +1,4 @@
-//! A profile as written, which is also where its JSON schema comes from.
+//! A profile as written. Its JSON schema is derived from these types.
 
 use std::collections::BTreeMap;
 
@@ -14,28 +14,28 @@ pub const SCHEMA_VERSION: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// Version of the format: 1.
+    /// Version of the profile format: 1.
     pub schema_version: u32,
     /// A name for logs and reports.
     pub name: String,
     /// The purpose of the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Settings of every function, unless the function has its own.
+    /// Settings of every function. A function's own settings take precedence.
     #[serde(default)]
     pub device: DeviceSettings,
-    /// Severity by rule id, or by group (`shape`, `command`, `data`, `smcd`); a rule's own entry
-    /// wins over its group's.
+    /// Severity by rule id, or by group (`shape`, `command`, `data`, `smcd`). The entry of a rule takes
+    /// precedence over that of its group.
     #[serde(default)]
     pub rules: BTreeMap<String, Severity>,
     /// The functions of the fabric, in order.
     pub functions: Vec<FunctionSettings>,
-    /// Faults that the functions have on purpose, in the order in which they are asked.
+    /// Faults that the functions have on purpose, in the order in which they get a chance to act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
 }
 
-/// One function.
+/// One function of the fabric.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionSettings {
@@ -54,7 +54,7 @@ pub struct FunctionSettings {
     pub rules: BTreeMap<String, Severity>,
 }
 
-/// The settings of a function. Each may be left out.
+/// The settings of a function. All are optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSettings {
@@ -62,44 +62,45 @@ pub struct DeviceSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 4096))]
     pub max_store_block_length: Option<u16>,
-    /// Whether PCISTB is relaxed: any length and alignment within 4 KiB. Default true.
+    /// True if PCISTB is relaxed: any length and alignment within 4 KiB. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relaxed: Option<bool>,
-    /// Ways of storing that are well behaved. Default both; an empty list judges neither.
+    /// Ways of storing that the rules accept. Default: both; an empty list disables the rules about them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contracts: Option<Vec<Contract>>,
-    /// Where a zPCI I/O region request's bytes are. Default `auto`.
+    /// The place where a request of the zPCI I/O region has its bytes. Default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_carrier: Option<CarrierPolicy>,
-    /// Whether the function has an MSI-X capability besides MSI; QEMU's s390x machine refuses a
-    /// function without, the real ISM has none. Default true.
+    /// True if the function has an MSI-X capability besides MSI. QEMU's s390x machine refuses a function
+    /// without it; the real ISM has none. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub msix: Option<bool>,
-    /// PCI class code: `0x` and six hexadecimal digits, two each for base class, sub-class and
-    /// interface. Default 0x000000, as the real one.
+    /// PCI class code: `0x` and six hexadecimal digits, two each for base class, sub-class and interface.
+    /// Default 0x000000, like the real function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^0x[0-9a-fA-F]{6}$"))]
     pub class_code: Option<String>,
-    /// Size of BAR 0 as a power of two, 33..=48 (tokens start at bit 32). Default 48 (256 TiB, as the real one).
+    /// Size of BAR 0 as a power of two, 33..=48 (tokens start at bit 32). Default 48 (256 TiB, like the real
+    /// function).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 33, max = 48))]
     pub data_bar_bits: Option<u8>,
-    /// Channel path id that CLP reports: equal for all functions of one fabric. Default 0x07c0.
+    /// Channel path id (PCHID) that CLP reports: equal for all functions of one fabric. Default 0x07c0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pchid: Option<u16>,
-    /// PNETID of the function's port, at most 16 characters of A-Z and 0-9, carried in the CLP
-    /// utility string. Default none.
+    /// PNETID of the function's port, at most 16 characters of A-Z and 0-9. The CLP utility string carries
+    /// it. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pnetid: Option<String>,
 }
 
-/// A way of storing.
+/// A way of storing a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Contract {
-    /// One request through the zPCI I/O region is one PCISTB.
+    /// Each request through the zPCI I/O region is one PCISTB.
     Region,
-    /// One BAR write is one PCISTB.
+    /// Each BAR write is one PCISTB.
     Bar,
 }
 

@@ -1,7 +1,7 @@
-//! The capture file: every message of every client, as pcapng.
+//! Writes the capture file: every message of every client, as pcapng.
 //!
-//! A message is written once it is answered, for its comments tell what was wrong with it. What is
-//! written waits in memory until a client pauses or leaves.
+//! A message is written after its answer, because its comments say what was wrong with it. Written messages
+//! wait in memory until a client pauses or leaves.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -19,10 +19,10 @@ use vfio_user_protocol::{HEADER_LEN, Header};
 
 use crate::hub::client::ClientKind;
 
-/// Bytes that wait in memory.
+/// Bytes that may wait in memory before they are written.
 const TOGETHER: usize = 1 << 18;
 
-/// A capture file that cannot be written.
+/// An error in writing the capture file.
 #[derive(Debug, thiserror::Error)]
 #[error("capture file {path}")]
 pub struct CaptureError {
@@ -35,17 +35,17 @@ pub struct CaptureError {
 #[derive(Debug)]
 pub struct Capture {
     path: PathBuf,
-    /// `None` once the file has ended.
+    /// The writer; `None` once the file has ended.
     out: Mutex<Option<Writer<BufWriter<File>>>>,
     limit: u64,
-    /// Bytes that are kept of a message.
+    /// Number of bytes that the file keeps of a message.
     keep: usize,
     connections: AtomicU32,
 }
 
 impl Capture {
-    /// Creates or empties the file. It stops growing at `limit` bytes; `keep` bytes of each message
-    /// are in it. Each function has two interfaces: itself, and its instruction channel.
+    /// Creates or empties the file. The file stops growing at `limit` bytes, and holds `keep` bytes of each
+    /// message. Each function has two interfaces: itself, and its instruction channel.
     pub fn create<'a>(
         path: &Path,
         limit: u64,
@@ -77,12 +77,12 @@ impl Capture {
         })
     }
 
-    /// Captures a client that has connected.
+    /// Starts the capture of a client that has connected.
     pub fn tap(self: &Arc<Self>, function: FunctionId, kind: ClientKind) -> Tap {
         let channel = kind == ClientKind::Channel;
         let tap = Tap {
             capture: Arc::clone(self),
-            // Functions are few: their number fits.
+            // Functions are few, so their number fits.
             interface: 2 * function.0 as u32 + u32::from(channel),
             role: if channel { Role::Channel } else { Role::Device },
             connection: self.connections.fetch_add(1, Ordering::Relaxed) + 1,
@@ -96,7 +96,7 @@ impl Capture {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out a write; the file ends where one fails.
+    /// Writes to the file. After a failed write the file ends.
     fn write(&self, write: impl FnOnce(&mut Writer<BufWriter<File>>) -> std::io::Result<()>) {
         let mut out = self.lock();
         let Some(writer) = &mut *out else { return };
@@ -110,7 +110,7 @@ impl Capture {
         }
     }
 
-    /// Hands everything to the system.
+    /// Passes all waiting messages to the system.
     pub fn flush(&self) {
         self.write(Writer::flush);
     }
@@ -122,14 +122,14 @@ impl Drop for Capture {
     }
 }
 
-/// Nanoseconds since 1970.
+/// The present time since 1970.
 fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
 }
 
-/// The descriptors of a message, looked at before they are used up.
+/// Descriptions of the descriptors of a message, taken before the descriptors are used up.
 #[derive(Debug, Default)]
 pub struct Descriptors {
     all: Vec<Descriptor>,
@@ -137,7 +137,7 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Looks at descriptors; `None` for those that were lost.
+    /// Describes descriptors; `None` for descriptors that were lost.
     pub fn of(fds: Option<&[OwnedFd]>) -> Self {
         Self {
             all: fds.unwrap_or_default().iter().map(descriptor).collect(),
@@ -146,7 +146,7 @@ impl Descriptors {
     }
 }
 
-/// Asks only what the kernel has: a client may serve the file system of its file itself.
+/// Describes one descriptor by what the kernel knows, because a client may serve the file system itself.
 fn descriptor(fd: &OwnedFd) -> Descriptor {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let facts = rustix::fs::statx(fd.as_fd(), c"", flags, StatxFlags::BASIC_STATS);
@@ -164,7 +164,7 @@ fn descriptor(fd: &OwnedFd) -> Descriptor {
         FileType::RegularFile => DescriptorKind::File,
         FileType::Socket => DescriptorKind::Socket,
         FileType::Fifo => DescriptorKind::Pipe,
-        // Anonymous inodes, of which eventfds are one, have no type.
+        // Anonymous inodes, such as eventfds, have no type.
         FileType::Unknown => DescriptorKind::Event,
         _ => DescriptorKind::Other,
     };
@@ -175,7 +175,7 @@ fn descriptor(fd: &OwnedFd) -> Descriptor {
     }
 }
 
-/// The capture of one connection.
+/// Captures the messages of one connection.
 #[derive(Debug)]
 pub struct Tap {
     capture: Arc<Capture>,
@@ -186,12 +186,12 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// The time at which a message is taken up.
+    /// The time to record for a message whose handling begins now.
     pub fn time(&self) -> Duration {
         now()
     }
 
-    /// Writes a message of the client, with remarks about it.
+    /// Writes a message from the client, with remarks about it.
     pub fn from_client(
         &self,
         message: &[u8],
@@ -202,7 +202,7 @@ impl Tap {
         self.put(Kind::ToServer, message, descriptors, remarks, time);
     }
 
-    /// Writes messages to the client, which are whole.
+    /// Writes complete messages to the client.
     pub fn to_client(&self, mut messages: &[u8]) {
         while let Some(head) = messages.first_chunk::<HEADER_LEN>() {
             let size = Header::decode(head).message_size as usize;
@@ -212,7 +212,7 @@ impl Tap {
         }
     }
 
-    /// Hands everything to the system.
+    /// Passes all waiting messages to the system.
     pub fn flush(&self) {
         self.capture.flush();
     }

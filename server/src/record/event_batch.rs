@@ -1,8 +1,8 @@
-//! The records that are not yet lines: small records, and the bytes that they hold.
+//! Records of events that are not yet lines.
 //!
-//! Who serves a client only notes what happened. Lines are put together by whoever writes them
-//! ([`super::event_file`]). Stores, loads, moves and interrupts come often and are noted field by
-//! field; any other event is noted as its text.
+//! The thread that serves a client only stores what happened. The writer of the event file makes the lines
+//! ([`super::event_file`]). Stores, loads, moves and interrupts are frequent and are stored field by field;
+//! any other event is stored as its text.
 
 use std::time::Instant;
 
@@ -11,20 +11,20 @@ use ism::{FunctionId, MoveRecord};
 use super::events::{Event, Front, Hex};
 use crate::limits::SHOWN_BYTES;
 
-/// The time when something happened and what caused it: the lines of one access share it.
+/// The time of an event and its cause, which all lines of one access share.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    /// The time.
+    /// The time of the event.
     pub at: Instant,
-    /// Number of the access, reset or departure, if it has one.
+    /// Number of the access, reset or departure that caused it, if any.
     pub cause: Option<u64>,
 }
 
-/// Records, in the order in which they were made.
+/// Records, oldest first.
 #[derive(Debug, Default)]
 pub struct Batch {
     records: Vec<Record>,
-    /// Bytes of the records, one after the other.
+    /// The bytes of the records, one after the other.
     bytes: Vec<u8>,
 }
 
@@ -36,7 +36,7 @@ struct Record {
     what: What,
 }
 
-/// An event without what it borrows: `bytes` are so many of the batch's.
+/// An event without borrowed data. `bytes` counts its bytes in the batch.
 #[derive(Debug)]
 enum What {
     Store {
@@ -68,38 +68,38 @@ enum What {
     Interrupt {
         vector: u16,
     },
-    /// The JSON text of the event.
+    /// The event as JSON text.
     Text {
         bytes: u32,
     },
 }
 
 impl Batch {
-    /// Whether nothing was recorded.
+    /// True if the batch has no record.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Bytes that it takes in memory.
+    /// Bytes of memory in use.
     pub fn size(&self) -> usize {
         self.records.len() * size_of::<Record>() + self.bytes.len()
     }
 
-    /// Bytes that it could hold without taking more memory.
+    /// Bytes that the batch can hold without more memory.
     pub fn capacity(&self) -> usize {
         self.records.capacity() * size_of::<Record>() + self.bytes.capacity()
     }
 
-    /// Forgets everything and keeps the memory.
+    /// Removes all records and keeps the memory.
     pub fn clear(&mut self) {
         self.records.clear();
         self.bytes.clear();
     }
 
-    /// Notes an event of a function.
+    /// Adds an event of a function.
     ///
     /// # Errors
-    /// An event that is no JSON.
+    /// The event cannot be written as JSON.
     pub fn push(
         &mut self,
         stamp: Stamp,
@@ -157,7 +157,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Notes a data move of a function.
+    /// Adds a data move of a function.
     pub fn push_move(&mut self, stamp: Stamp, function: FunctionId, record: &MoveRecord) {
         let what = What::Move {
             token: record.token,
@@ -180,14 +180,14 @@ impl Batch {
         });
     }
 
-    /// Keeps bytes, as many as are shown.
+    /// Stores bytes, but no more than an event shows. Returns their number.
     fn hold(&mut self, bytes: &[u8]) -> u32 {
         let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
         self.bytes.extend_from_slice(shown);
         shown.len() as u32
     }
 
-    /// Gives `line` each record, the first one first, as what its line is made of.
+    /// Calls `line` for each record, oldest first, with everything that its line needs.
     pub fn for_each(&self, names: &[String], mut line: impl FnMut(Noted<'_>)) {
         let name = |function: u32| names.get(function as usize).map_or("", String::as_str);
         let mut rest = &self.bytes[..];
@@ -262,25 +262,25 @@ impl Batch {
     }
 }
 
-/// A record, as its line is made of it.
+/// Everything that the line of one record needs.
 #[derive(Debug)]
 pub struct Noted<'a> {
-    /// The time when it was made.
+    /// The time of the record.
     pub at: Instant,
-    /// The keys that it shares with other lines.
+    /// Number of the access, reset or departure, which other lines may share.
     pub cause: Option<u64>,
     /// Name of the function.
     pub function: &'a str,
-    /// The event.
+    /// The event itself.
     pub event: Told<'a>,
 }
 
-/// The event, or its JSON text.
+/// An event, or its JSON text.
 #[derive(Debug)]
 pub enum Told<'a> {
-    /// An event.
+    /// An event as a value.
     Event(Event<'a>),
-    /// The text of one, an object.
+    /// An event as JSON text, an object.
     Text(&'a [u8]),
 }
 
@@ -288,7 +288,7 @@ impl Told<'_> {
     /// Appends the line that begins with `front`.
     ///
     /// # Errors
-    /// An event that is no JSON.
+    /// The event cannot be written as JSON.
     pub(super) fn write(&self, front: &Front<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
         match self {
             Self::Event(event) => front.write(event, out),

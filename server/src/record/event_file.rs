@@ -1,4 +1,4 @@
-//! The event file: records are noted where things happen, and made into lines and written apart.
+//! The event file. Records are stored where events happen; lines are made and written separately.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,7 +15,7 @@ use super::event_batch::{Batch, Stamp};
 use super::events::{Event, Front};
 use crate::limits::FOLLOWED_BYTES;
 
-/// An event file that cannot be written.
+/// An error in writing the event file.
 #[derive(Debug, thiserror::Error)]
 #[error("event file {path}")]
 pub struct EventError {
@@ -24,47 +24,47 @@ pub struct EventError {
     source: std::io::Error,
 }
 
-/// Bytes of records at which the writer is told to hurry.
+/// Bytes of records at which the writer should hurry.
 const MUCH: usize = 1 << 20;
-/// Bytes of records that may wait before whoever has made them writes them.
+/// Bytes of records at which the thread that records an event writes all of them itself.
 const FULL: usize = 8 << 20;
-/// A buffer that grew past this is given back.
+/// A buffer that grew past this size is freed.
 const KEEP: usize = 4 * MUCH;
-/// Bytes of lines that are handed to the system at once.
+/// Bytes of lines that are passed to the system at once.
 const LINES: usize = 256 << 10;
 
-/// Notes what happens. Lines are made and written by [`Out`], so that nobody who serves a client
+/// Stores records of events. [`Out`] makes the lines and writes them, so that no thread that serves a client
 /// makes lines or waits for a disk.
 #[derive(Debug)]
 pub struct EventFile {
     pending: Batch,
-    /// The writer was told that there is much to do.
+    /// True if the writer already knows that there is much to do.
     hurried: bool,
     out: Arc<Mutex<Out>>,
     state: Arc<State>,
 }
 
-/// The state that both sides share.
+/// The state that recorder and writer share.
 #[derive(Debug, Default)]
 pub struct State {
     path: PathBuf,
-    /// Notified when records wait and none did, and when there are many.
+    /// Notified when the first record waits, and when there are many.
     waiting: Notify,
-    /// Set at [`MUCH`].
+    /// True once [`MUCH`] bytes wait.
     much: AtomicBool,
-    /// Nothing more is written.
+    /// True if the file takes no more events.
     stopped: AtomicBool,
-    /// Events that came after that.
+    /// Number of events that came after that.
     lost: AtomicU64,
 }
 
 impl State {
-    /// Waits until records wait.
+    /// Waits until there are records.
     pub async fn waiting(&self) {
         self.waiting.notified().await;
     }
 
-    /// Waits until there are many.
+    /// Waits until there are many records.
     pub async fn much(&self) {
         while !self.much.load(Ordering::Relaxed) {
             self.waiting.notified().await;
@@ -80,34 +80,34 @@ impl State {
     }
 }
 
-/// Makes lines of records, writes them, and gives them to those who follow.
+/// Makes lines of records, writes them, and passes them to followers.
 #[derive(Debug)]
 pub struct Out {
     file: Option<File>,
     state: Arc<State>,
-    /// Names of the functions.
+    /// Names of the functions, by their number.
     names: Vec<String>,
     start: Instant,
     seq: u64,
-    /// Bytes of all lines.
+    /// Number of bytes of all lines.
     bytes: u64,
     limit: u64,
     lines: Vec<u8>,
-    /// An empty batch to take the place of a full one.
+    /// An empty batch that replaces a full one.
     spare: Batch,
     followers: Vec<Follower>,
 }
 
-/// Somebody who gets every line, too.
+/// A client of the control socket that gets every line too.
 #[derive(Debug)]
 struct Follower {
     sender: UnboundedSender<Arc<[u8]>>,
-    /// Bytes that were sent and not taken.
+    /// Number of bytes that were sent and not yet taken.
     waiting: Arc<AtomicUsize>,
 }
 
 impl Follower {
-    /// Sends lines. `false` if it takes no more, or not fast enough.
+    /// Sends lines. Returns false if the follower is gone or too slow.
     fn send(&self, lines: &Arc<[u8]>) -> bool {
         let before = self.waiting.fetch_add(lines.len(), Ordering::Relaxed);
         before.saturating_add(lines.len()) <= FOLLOWED_BYTES
@@ -115,7 +115,7 @@ impl Follower {
     }
 }
 
-/// Hands whole lines over, and empties the buffer.
+/// Writes complete lines and empties the buffer.
 fn deliver(
     file: &mut Option<File>,
     followers: &mut Vec<Follower>,
@@ -149,36 +149,35 @@ impl Out {
         }))
     }
 
-    /// For followers only.
+    /// Creates the writer for followers only, without a file.
     pub fn without_file() -> (Arc<Mutex<Self>>, Arc<State>) {
         let state = Arc::default();
         (Self::new(None, &state, u64::MAX), state)
     }
 
-    /// The names of the functions, by their number.
+    /// Sets the names of the functions, by their number.
     pub fn set_names(&mut self, names: Vec<String>) {
         self.names = names;
     }
 
-    /// Numbers start at 1 again.
+    /// Starts the numbers of lines at 1 again.
     pub fn begin_anew(&mut self) {
         (self.seq, self.bytes) = (0, 0);
         self.state.stopped.store(false, Ordering::Relaxed);
         self.state.lost.store(0, Ordering::Relaxed);
     }
 
-    /// Has somebody get every line from now on.
+    /// Sends every line from now on to a follower.
     pub fn add_follower(&mut self, sender: UnboundedSender<Arc<[u8]>>, waiting: Arc<AtomicUsize>) {
         self.followers.push(Follower { sender, waiting });
     }
 
-    /// Whether lines go nowhere.
+    /// True if lines have neither a file nor a follower.
     pub fn is_unread(&self) -> bool {
         self.file.is_none() && self.followers.is_empty()
     }
 
-    /// Writes what was noted, in the order in which it was. `taken` exchanges the records that wait
-    /// for an empty batch.
+    /// Writes the waiting records in order. `taken` exchanges them for an empty batch.
     pub fn write(&mut self, taken: impl FnOnce(Batch) -> Batch) {
         let mut batch = taken(std::mem::take(&mut self.spare));
         if batch.is_empty() {
@@ -250,7 +249,7 @@ impl Out {
 }
 
 impl EventFile {
-    /// Creates or empties the file. Writing stops, with a `truncated` event, after `limit` bytes.
+    /// Creates or empties the file. After `limit` bytes it ends with a `truncated` event.
     pub fn create(path: &Path, limit: u64) -> Result<Self, EventError> {
         let file = File::create(path).map_err(|source| EventError {
             path: path.to_owned(),
@@ -264,7 +263,7 @@ impl EventFile {
         Ok(Self::to(out, state))
     }
 
-    /// Records that go to `out`.
+    /// Creates the recorder whose records go to `out`.
     pub fn to(out: Arc<Mutex<Out>>, state: Arc<State>) -> Self {
         Self {
             pending: Batch::default(),
@@ -274,22 +273,22 @@ impl EventFile {
         }
     }
 
-    /// The place where records go, to be locked before whatever this event file is locked by.
+    /// Returns the writer. Lock it before any lock that holds this event file.
     pub fn out(&self) -> Arc<Mutex<Out>> {
         Arc::clone(&self.out)
     }
 
-    /// The events that the writer waits for.
+    /// Returns the shared state, which notifies the writer.
     pub fn state(&self) -> Arc<State> {
         Arc::clone(&self.state)
     }
 
-    /// Whether so many records wait that it is time to write them.
+    /// True if so many records wait that they must be written now.
     pub fn is_full(&self) -> bool {
         self.pending.size() >= FULL
     }
 
-    /// Exchanges the records that wait for an empty batch.
+    /// Exchanges the waiting records for an empty batch.
     pub fn take_pending(&mut self, spare: Batch) -> Batch {
         if std::mem::take(&mut self.hurried) {
             self.state.much.store(false, Ordering::Relaxed);
@@ -297,7 +296,7 @@ impl EventFile {
         std::mem::replace(&mut self.pending, spare)
     }
 
-    /// Notes an event. Events of one access share a stamp.
+    /// Records an event. Events of one access share a stamp.
     pub fn write(&mut self, stamp: Stamp, function: FunctionId, event: &Event<'_>) {
         if let Some(first) = self.begin() {
             if let Err(error) = self.pending.push(stamp, function, event) {
@@ -307,7 +306,7 @@ impl EventFile {
         }
     }
 
-    /// Notes a data move.
+    /// Records a data move.
     pub fn write_move(&mut self, stamp: Stamp, function: FunctionId, record: &MoveRecord) {
         if let Some(first) = self.begin() {
             self.pending.push_move(stamp, function, record);
@@ -315,7 +314,7 @@ impl EventFile {
         }
     }
 
-    /// Whether the record to be made is the first one; `None` if none is to be made.
+    /// Returns true if the next record is the first one; `None` if nothing must be recorded.
     fn begin(&self) -> Option<bool> {
         if self.state.stopped.load(Ordering::Relaxed) {
             self.state.lose(1);
@@ -334,19 +333,19 @@ impl EventFile {
         }
     }
 
-    /// Events that were not written, for the file was full or could not be written.
+    /// Number of events that were not written, because the file was full or a write failed.
     pub fn lost(&self) -> u64 {
         self.state.lost.load(Ordering::Relaxed)
     }
 
-    /// Writes everything, for one who has the event file to himself.
+    /// Writes all records, for the sole owner of the event file.
     pub fn flush(&mut self) {
         let out = self.out();
         let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
         out.write(|spare| self.take_pending(spare));
     }
 
-    /// An event cannot be noted: the file ends here, and the log says so.
+    /// Ends the file and logs the error, because an event cannot be recorded.
     fn give_up(&self, error: &std::io::Error) {
         if self.state.stop() {
             let path = self.state.path.display();

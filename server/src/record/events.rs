@@ -1,9 +1,9 @@
-//! Events: one JSON object a line, in the order in which things happened.
+//! Events: one JSON object for each line, in the order in which they happened.
 //!
-//! Every line has `schema_version`, `seq` (from 1, without gaps), `time_us` (since the start of
-//! the server), `function` and `event`. Lines that belong to one access, reset or departure share a
-//! `cause`. The rest depends on the event and is told in `docs/events.md`. Bytes are lower-case
-//! hexadecimal in the order in which they travelled.
+//! Every line has `schema_version`, `seq` (from 1, without gaps), `time_us` (since the start of the server),
+//! `function` and `event`. Lines that belong to one access, reset or departure share a `cause`. The other
+//! keys depend on the event; `docs/events.md` describes them. Bytes are lower-case hexadecimal, in the order
+//! in which they travelled.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::limits::SHOWN_BYTES;
 /// The version of the event format.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Bytes as hexadecimal text, of more than 4096 the first 4096.
+/// Bytes that are written as hexadecimal text, at most the first 4096 of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Hex<'a>(pub &'a [u8]);
 
@@ -50,19 +50,19 @@ impl JsonSchema for Hex<'_> {
     }
 }
 
-/// The JSON schema of a line of the event file.
+/// Returns the JSON schema of a line of the event file.
 pub fn schema() -> serde_json::Value {
     let settings = schemars::generate::SchemaSettings::default().for_serialize();
     let generator = settings.into_generator();
     generator.into_root_schema_for::<Whole<'_>>().to_value()
 }
 
-/// One event. Offsets and lengths are bytes.
+/// One event. Offsets and lengths are in bytes.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(
     missing_docs,
-    reason = "the fields are told in docs/events.md, which a test compares"
+    reason = "docs/events.md describes the fields, and a test compares"
 )]
 pub enum Event<'a> {
     Connected {
@@ -120,7 +120,7 @@ pub enum Event<'a> {
         pieces: usize,
         piece_length: usize,
         detail: &'a str,
-        /// Id of the fault that it may come of.
+        /// Id of the fault that may have caused it.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(with = "String")]
         caused_by: Option<&'a str>,
@@ -206,7 +206,7 @@ pub(super) struct Front<'a> {
 }
 
 impl Front<'_> {
-    /// Appends a line. Accesses and moves come often and are written directly.
+    /// Appends a line. Accesses and moves are frequent, so they are written without a serializer.
     pub(super) fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let front = |out, event| {
             Line::new(out)
@@ -282,7 +282,7 @@ impl Front<'_> {
         Ok(())
     }
 
-    /// Appends a line whose event is there as JSON text, an object.
+    /// Appends a line whose event is JSON text, an object.
     pub(super) fn write_text(&self, event: &[u8], out: &mut Vec<u8>) {
         Line::new(out)
             .number("schema_version", SCHEMA_VERSION.into())

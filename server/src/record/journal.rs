@@ -1,4 +1,4 @@
-//! Writes down what happens: log, counters and event file, for every function of a hub.
+//! Records events in log, counters and event file, for every function of a hub.
 
 use std::time::Instant;
 
@@ -17,33 +17,33 @@ use super::log_limit;
 use super::tally::Tally;
 use crate::guest::memory::NotWritten;
 
-/// Everything that is recorded.
+/// The log, the counters and the event file of a hub.
 #[derive(Debug)]
 pub struct Journal {
     names: Vec<String>,
     tallies: Vec<Tally>,
     events: Option<EventFile>,
-    /// Causes so far: accesses, resets and departures.
+    /// Number of causes so far: accesses, resets and departures.
     causes: u64,
-    /// For each function, what is to be said about its message, if anyone asks.
+    /// For each function, the remarks about its current message, if they are wanted.
     remarks: Option<Vec<Vec<String>>>,
-    /// For each function, the fault that its violations may come of.
+    /// For each function, the faults that may have caused its violations.
     blamed: Vec<Blamed>,
-    /// Accesses are timed.
+    /// True if the time of accesses is measured.
     timed: bool,
 }
 
-/// The faults that violations of one function may come of, since its last reset.
+/// The faults since a function's last reset that may have caused its violations.
 #[derive(Clone, Debug, Default)]
 struct Blamed {
-    /// Of any rule.
+    /// Id of a fault that may cause violations of any rule.
     anything: Option<String>,
-    /// Of rules about moves.
+    /// Id of a fault that may cause violations of rules about moves.
     moves: Option<String>,
 }
 
 impl Journal {
-    /// A journal for functions of these names.
+    /// Creates a journal for functions of these names.
     pub fn new(names: Vec<String>, events: Option<EventFile>) -> Self {
         let tallies = names.iter().map(|_| Tally::default()).collect();
         let count = names.len();
@@ -58,13 +58,13 @@ impl Journal {
         }
     }
 
-    /// Whether remarks about messages are kept until [`Journal::take_remarks`].
+    /// Sets whether remarks about messages are kept until [`Journal::take_remarks`].
     pub fn with_remarks(mut self, kept: bool) -> Self {
         self.remarks = kept.then(|| vec![Vec::new(); self.names.len()]);
         self
     }
 
-    /// Times accesses from now on.
+    /// Measures the time of accesses from now on.
     pub fn time_accesses(&mut self) {
         self.timed = true;
         for tally in &mut self.tallies {
@@ -72,20 +72,20 @@ impl Journal {
         }
     }
 
-    /// Keeps a remark about the message of a function.
+    /// Keeps a remark about the current message of a function.
     pub fn remark(&mut self, function: FunctionId, remark: impl FnOnce() -> String) {
         if let Some(remarks) = &mut self.remarks {
             remarks[function.0].push(remark());
         }
     }
 
-    /// The remarks that were kept for a function.
+    /// Takes the remarks that were kept for a function.
     pub fn take_remarks(&mut self, function: FunctionId) -> Vec<String> {
         let remarks = self.remarks.as_mut();
         remarks.map_or_else(Vec::new, |remarks| std::mem::take(&mut remarks[function.0]))
     }
 
-    /// The fault that a violation by a function may come of.
+    /// Returns the fault that may have caused a violation by a function.
     fn blame(&self, function: FunctionId, rule: Rule) -> Option<&str> {
         let blamed = self.blamed.get(function.0)?;
         let about_moves = matches!(rule.info().group, Group::Data | Group::Smcd);
@@ -93,7 +93,7 @@ impl Journal {
         moves.or(blamed.anything.as_deref())
     }
 
-    /// The function was reset: nothing before this is the cause of anything after it.
+    /// Forgets the faults before a reset of the function: they cause no later violation.
     pub fn forgive(&mut self, function: FunctionId) {
         if let Some(blamed) = self.blamed.get_mut(function.0) {
             *blamed = Blamed::default();
@@ -115,46 +115,46 @@ impl Journal {
         }
     }
 
-    /// Counters of a function.
+    /// Returns the counters of a function.
     pub fn tally(&self, function: FunctionId) -> &Tally {
         &self.tallies[function.0]
     }
 
-    /// Counters of a function.
+    /// Returns the counters of a function, for changes.
     pub fn tally_mut(&mut self, function: FunctionId) -> &mut Tally {
         &mut self.tallies[function.0]
     }
 
-    /// Writes an event that has no cause in the file.
+    /// Records an event without a cause.
     pub fn write(&mut self, function: FunctionId, event: &Event<'_>) {
         self.write_stamped(function, None, event);
     }
 
-    /// Writes an event; without a stamp, it is made now and has no cause.
+    /// Records an event. Without a stamp, it gets the present time and no cause.
     fn write_stamped(&mut self, function: FunctionId, stamp: Option<Stamp>, event: &Event<'_>) {
         if let Some(events) = &mut self.events {
             events.write(stamp.unwrap_or_else(|| now(None)), function, event);
         }
     }
 
-    /// The event file.
+    /// Returns the event file, if there is one.
     pub fn events_mut(&mut self) -> Option<&mut EventFile> {
         self.events.as_mut()
     }
 
-    /// Records events here from now on.
+    /// Sets the event file for all later events.
     pub fn record(&mut self, events: Option<EventFile>) {
         self.events = events;
     }
 
-    /// Events that were not written.
+    /// Number of events that were not written.
     pub fn events_lost(&self) -> u64 {
         self.events.as_ref().map_or(0, EventFile::lost)
     }
 
-    /// Records the end of a move or an event that was on its way, and whether all of it arrived.
+    /// Records the end of a delayed move or event, and whether all of it arrived.
     pub fn delivered(&mut self, delivery: &Delivery, arrived: bool) {
-        // The access that caused it was recorded when it was made.
+        // The access that caused the delivery has its own line.
         let mut scope = self.scope_without_cause(delivery.to);
         let vector = delivery.vector.filter(|_| arrived);
         match delivery.record {
@@ -179,7 +179,7 @@ impl Journal {
         }
     }
 
-    /// Records bytes that did not reach a guest's memory, with the client's errno if it refused.
+    /// Records bytes that did not reach a guest's memory, with the client's errno if the client refused them.
     pub fn not_written(
         &mut self,
         function: FunctionId,
@@ -199,7 +199,7 @@ impl Journal {
         self.write(function, &event);
     }
 
-    /// The observer of one access, reset or departure of one function. Its lines share a number.
+    /// Returns the observer of one access, reset or departure of a function. Its lines share a cause.
     pub fn scope(&mut self, function: FunctionId) -> Scope<'_> {
         self.causes += 1;
         let cause = Some(self.causes);
@@ -211,7 +211,8 @@ impl Journal {
         }
     }
 
-    /// The observer of what has no line of its own: a run of pieces that ends because nothing follows.
+    /// Returns the observer of an occurrence without a line of its own: a run of pieces that ends because
+    /// nothing follows.
     pub fn scope_without_cause(&mut self, function: FunctionId) -> Scope<'_> {
         Scope {
             journal: self,
@@ -231,27 +232,27 @@ fn now(cause: Option<u64>) -> Stamp {
     }
 }
 
-/// Observes one access: what it causes is written before the access itself.
+/// Observes one access. The effects of the access are recorded before the access itself.
 #[derive(Debug)]
 pub struct Scope<'a> {
     journal: &'a mut Journal,
     function: FunctionId,
-    /// Shared by the lines of the access, if there is an event file.
+    /// Stamp that the lines of the access share, if there is an event file.
     stamp: Option<Stamp>,
     rules: Vec<&'static str>,
-    /// The time when it began, if accesses are timed.
+    /// Start of the access, if the time of accesses is measured.
     begun: Option<Instant>,
-    /// It ran a command.
+    /// True if the access ran a command.
     ran: bool,
 }
 
 impl Scope<'_> {
-    /// Writes an event of the function itself, with the number of this scope.
+    /// Records an event of the function itself, with the cause of this scope.
     pub fn write(&mut self, event: &Event<'_>) {
         self.journal.write_stamped(self.function, self.stamp, event);
     }
 
-    /// Records a store and how it went.
+    /// Records a store and its outcome.
     pub fn stored(self, store: &Store<'_>, posted: bool, refusal: Option<&Refusal>) {
         let Self {
             journal,
@@ -278,7 +279,7 @@ impl Scope<'_> {
         journal.write_stamped(function, stamp, &event);
     }
 
-    /// Records a load, the bytes it was answered with, and how it went.
+    /// Records a load, the bytes of its answer, and its outcome.
     pub fn loaded(self, load: &Load, bytes: &[u8], refusal: Option<&Refusal>) {
         let Self {
             journal,
@@ -304,7 +305,7 @@ impl Scope<'_> {
     }
 }
 
-/// Counts the time since `begun`, if accesses are timed.
+/// Counts the time since `begun`, if the time of accesses is measured.
 fn took(tally: &mut Tally, what: Timed, begun: Option<Instant>) {
     if let (Some(latencies), Some(begun)) = (&mut tally.latencies, begun) {
         latencies.took(what, begun);

@@ -1,23 +1,23 @@
-//! The time that accesses take, counted in buckets of time.
+//! Histograms of the time that accesses take.
 
 use std::time::{Duration, Instant};
 
-/// The timed operation.
+/// The operation whose time is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timed {
     /// A store that runs no command.
     Store,
-    /// A load.
+    /// A load of any region.
     Load,
     /// A store that runs a command, up to its response.
     Command,
 }
 
 impl Timed {
-    /// All there are, in the order of the counters.
+    /// All operations, in the order of the counters.
     pub const ALL: [Self; 3] = [Self::Store, Self::Load, Self::Command];
 
-    /// Its name in metrics.
+    /// The operation's name in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -27,8 +27,8 @@ impl Timed {
     }
 }
 
-/// Upper bounds of the buckets but for the last one, which has none: microseconds, and seconds as
-/// Prometheus names them.
+/// Upper bounds of all buckets but the last, which has none: in microseconds, and in seconds as Prometheus
+/// text.
 pub const BOUNDS: [(u64, &str); 12] = [
     (1, "0.000001"),
     (2, "0.000002"),
@@ -44,12 +44,12 @@ pub const BOUNDS: [(u64, &str); 12] = [
     (100_000, "0.1"),
 ];
 
-/// Times of one kind.
+/// The times of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Times in each bucket, and in the one without a bound.
+    /// Number of times in each bucket; the last one has no bound.
     buckets: [u64; BOUNDS.len() + 1],
-    /// All times together.
+    /// Sum of all times.
     pub sum: Duration,
 }
 
@@ -62,7 +62,7 @@ impl Histogram {
         self.sum = self.sum.saturating_add(time);
     }
 
-    /// Times up to each bound, and all of them.
+    /// Number of times up to each bound, and of all times.
     pub fn up_to(&self) -> [u64; BOUNDS.len() + 1] {
         let mut total = 0;
         self.buckets.map(|times| {
@@ -72,17 +72,17 @@ impl Histogram {
     }
 }
 
-/// The times of one function, by kind.
+/// The times of one function, by operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latencies([Histogram; Timed::ALL.len()]);
 
 impl Latencies {
-    /// Counts something that began at `begun` and is over now.
+    /// Counts an operation that began at `begun` and has ended now.
     pub fn took(&mut self, what: Timed, begun: Instant) {
         self.0[what as usize].add(begun.elapsed());
     }
 
-    /// The times of one kind.
+    /// Returns the times of one operation.
     pub fn of(&self, what: Timed) -> &Histogram {
         &self.0[what as usize]
     }

@@ -1,17 +1,17 @@
-//! One line of the event file, put together without allocating: what stores and loads take.
+//! Builds one line of the event file without allocations, for stores and loads.
 
 use crate::limits::SHOWN_BYTES;
 
-/// A JSON object being appended to a buffer. Keys are plain text.
+/// Appends a JSON object to a buffer. Keys must be plain text without escapes.
 #[derive(Debug)]
 pub struct Line<'a> {
     out: &'a mut Vec<u8>,
-    /// The separator before the next key.
+    /// The separator that comes before the next key.
     before: u8,
 }
 
 impl<'a> Line<'a> {
-    /// Begins an object.
+    /// Begins a JSON object.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out, before: b'{' }
     }
@@ -23,14 +23,14 @@ impl<'a> Line<'a> {
         self.before = b',';
     }
 
-    /// A number.
+    /// Adds a number.
     pub fn number(mut self, key: &str, value: u64) -> Self {
         self.key(key);
         decimal(self.out, value);
         self
     }
 
-    /// A number, if there is one.
+    /// Adds a number, if there is one.
     pub fn optional(self, key: &str, value: Option<u64>) -> Self {
         match value {
             Some(value) => self.number(key, value),
@@ -38,14 +38,14 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A text.
+    /// Adds a text.
     pub fn text(mut self, key: &str, value: &str) -> Self {
         self.key(key);
         quoted(self.out, value);
         self
     }
 
-    /// A list of texts.
+    /// Adds a list of texts.
     pub fn texts(mut self, key: &str, values: &[&str]) -> Self {
         self.key(key);
         self.out.push(b'[');
@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// True or false.
+    /// Adds true or false.
     pub fn flag(mut self, key: &str, value: bool) -> Self {
         self.key(key);
         let text: &[u8] = if value { b"true" } else { b"false" };
@@ -67,7 +67,7 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// Bytes as lower-case hexadecimal text, as many as are shown.
+    /// Adds bytes as lower-case hexadecimal text, as many as an event shows.
     pub fn hex(mut self, key: &str, bytes: &[u8]) -> Self {
         self.key(key);
         self.out.push(b'"');
@@ -76,7 +76,7 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// The members of another object, given as its text.
+    /// Adds the members of another object, given as JSON text.
     pub fn members(self, object: &[u8]) -> Self {
         let inside = object
             .strip_prefix(b"{")
@@ -121,12 +121,12 @@ fn quoted(out: &mut Vec<u8>, text: &str) {
 }
 
 fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
-    // By pieces, as room in `out` would first have to be filled with zeros.
+    // The text is written in pieces, because a large room in `out` would first be filled with zeros.
     const PIECE: usize = 256;
     let mut digits = [0; 2 * PIECE];
     for piece in bytes.chunks(PIECE) {
         let digits = &mut digits[..2 * piece.len()];
-        // Its only failure is room of another length.
+        // This fails only if the room has another length.
         let _ = const_hex::encode_to_slice(piece, &mut *digits);
         out.extend_from_slice(digits);
     }

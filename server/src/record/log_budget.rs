@@ -1,7 +1,7 @@
-//! A limit on log lines: what peers do is logged, and peers can do it very often.
+//! Limits the number of log lines, because peers can cause very many.
 //!
-//! A line of level info or warn costs one token of [`LOG_BURST`], of which [`LOG_PER_SECOND`] come
-//! back. Errors are for who runs the server, and debug and trace are asked for: they are free.
+//! A line of level info or warn costs one token of [`LOG_BURST`]; [`LOG_PER_SECOND`] tokens come back. Other
+//! levels are free: errors concern the operator, and debug and trace must be requested.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -15,12 +15,12 @@ use crate::limits::{LOG_BURST, LOG_PER_SECOND};
 
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
-/// Lines that this process has left out.
+/// Number of lines that this process has left out.
 pub fn left_out() -> u64 {
     LEFT_OUT.load(Ordering::Relaxed)
 }
 
-/// Leaves out lines that are too many.
+/// Leaves out log lines that exceed the limit.
 #[derive(Debug)]
 pub struct LogBudget(Mutex<Tokens>);
 
@@ -28,7 +28,7 @@ pub struct LogBudget(Mutex<Tokens>);
 struct Tokens {
     left: f64,
     since: Instant,
-    /// Lines left out since one was last written.
+    /// Number of lines left out since the last written line.
     missed: u64,
 }
 
@@ -37,7 +37,7 @@ struct Tokens {
 enum Verdict {
     Write,
     LeaveOut,
-    /// Written, after so many that were not.
+    /// Write the line after a note about so many missing lines.
     WriteAfter(u64),
 }
 

@@ -1,20 +1,20 @@
-//! Chooses which of many similar log lines are written.
+//! Selects the lines to write among many similar log lines.
 
-/// Lines written before only every power of two is.
+/// Number of lines that are always written. Then only every power of two is.
 const AT_FIRST: u64 = 5;
 
-/// Whether the line for the `times`-th time, from 1, is written: the first five, then every power
-/// of two. Counters and the event file have them all.
+/// True if the line for occurrence `times` (from 1) is written: the first five, then every power of two.
+/// Counters and the event file contain all occurrences.
 pub fn is_due(times: u64) -> bool {
     times <= AT_FIRST || times.is_power_of_two()
 }
 
-/// Counts one kind of line.
+/// Counts the occurrences of one kind of line.
 #[derive(Debug, Default)]
 pub struct LogLimit(u64);
 
 impl LogLimit {
-    /// Counts once more; how often it was by now, if a line is due.
+    /// Counts an occurrence. Returns the count if a line is due.
     pub fn due(&mut self) -> Option<u64> {
         self.0 = self.0.saturating_add(1);
         is_due(self.0).then_some(self.0)

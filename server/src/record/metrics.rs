@@ -5,18 +5,18 @@ use std::fmt::Write;
 use super::latency::{BOUNDS, Timed};
 use super::report::{FunctionReport, Report};
 
-/// The type of the text, as HTTP names it.
+/// Content type of the text in HTTP.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All names begin so.
+/// The prefix of all metric names.
 const PREFIX: &str = "vfio_user_ism_";
 
-/// A counter or gauge of each function.
+/// A counter or gauge that each function has.
 struct Metric {
     name: &'static str,
     help: &'static str,
     kind: &'static str,
-    /// Labels behind that of the function, and values.
+    /// Returns labels (after that of the function) and values.
     values: fn(&FunctionReport) -> Vec<(String, u64)>,
 }
 
@@ -188,7 +188,7 @@ fn by_path(
         .collect()
 }
 
-/// The time that accesses took, where it is measured.
+/// Appends the times of accesses, if they are measured.
 fn latencies(report: &Report, put: &mut impl FnMut(std::fmt::Arguments<'_>)) {
     let name = format!("{PREFIX}access_seconds");
     let mut told = false;
@@ -219,7 +219,7 @@ fn latencies(report: &Report, put: &mut impl FnMut(std::fmt::Arguments<'_>)) {
     }
 }
 
-/// The totals of a report.
+/// Returns the totals of a report as Prometheus text.
 pub fn text(report: &Report) -> String {
     let mut text = String::new();
     // Writing into memory does not fail.

@@ -1,4 +1,4 @@
-//! Records: events as they happen, totals at the end.
+//! Records of a server: events as they happen, totals at the end.
 
 pub mod capture;
 pub mod event_batch;

@@ -1,20 +1,20 @@
-//! The number of descriptors that this process holds, for reports: a leak shows there.
+//! Counts the descriptors that this process holds, for reports: leaks become visible there.
 
 use rustix::fs::{Dir, Mode, OFlags};
 
-/// The process's folder of descriptors. It is opened once, so that counting opens nothing.
+/// The process's folder of descriptors, opened once so that counting opens nothing.
 #[derive(Debug)]
 pub struct OpenDescriptors(Option<Dir>);
 
 impl OpenDescriptors {
-    /// Opens the folder, which takes a mounted `/proc`.
+    /// Opens the folder. That needs a mounted `/proc`.
     pub fn new() -> Self {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open("/proc/self/fd", flags, Mode::empty());
         Self(folder.and_then(Dir::new).ok())
     }
 
-    /// Descriptors open now, the one for counting among them; `None` without `/proc`.
+    /// Number of open descriptors, the folder's own included; `None` without `/proc`.
     pub fn count(&mut self) -> Option<usize> {
         let folder = self.0.as_mut()?;
         folder.rewind();
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn every_count_is_the_count_of_now() {
-        // Other tests of this process open and close, too: by far more than they do.
+        // Other tests of this process also open and close descriptors, so the test opens far more.
         let mut open = OpenDescriptors::new();
         let before = open.count().unwrap();
         let more: Vec<_> = (0..500).map(|_| rustix::pipe::pipe().unwrap()).collect();

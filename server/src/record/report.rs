@@ -1,4 +1,4 @@
-//! Totals by rule, path and function: the report file and the summary table at the end.
+//! Totals by rule, path and function, for the report file and the summary at the end.
 
 use std::collections::BTreeMap;
 
@@ -13,68 +13,68 @@ use super::tally::{PATHS, Tally};
 /// The version of the report format.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Totals of a run.
+/// Totals of a server's run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Version of the format.
+    /// Version of the report format.
     pub schema_version: u32,
     /// Version of this program.
     pub version: &'static str,
-    /// Name of the profile.
+    /// Name of the served profile.
     pub profile: String,
-    /// Violations of all functions.
+    /// Number of violations by all functions.
     pub violations: u64,
-    /// Of those, the ones that may come of a fault.
+    /// Number of those that a fault may have caused.
     pub caused_violations: u64,
-    /// Most severe severity among those that come of no fault.
+    /// Highest severity among violations that no fault caused.
     pub worst_severity: Option<Severity>,
-    /// The number of the report in this process, from 1.
+    /// Number of the report in this process, from 1.
     pub number: u64,
-    /// Descriptors that the process has open now, if that can be told.
+    /// Number of descriptors that the process has open now, if known.
     pub open_descriptors: Option<usize>,
-    /// Events that the event file did not take, for it was full or could not be written.
+    /// Number of events that the event file did not take, because it was full or a write failed.
     pub events_lost: u64,
-    /// Log lines left out, for there were too many.
+    /// Number of log lines that were left out because there were too many.
     pub log_lines_left_out: u64,
-    /// By function.
+    /// The totals of each function.
     pub functions: Vec<FunctionReport>,
 }
 
 /// Totals of one function.
 #[derive(Debug, Serialize)]
 pub struct FunctionReport {
-    /// Its name.
+    /// Name of the function.
     pub name: String,
-    /// Clients served.
+    /// Number of device clients served.
     pub clients: u64,
-    /// Clients of the instruction channel served.
+    /// Number of instruction channel clients served.
     pub channel_clients: u64,
-    /// Clients of either kind refused while another was connected.
+    /// Number of clients of either kind that were refused because another one was connected.
     pub clients_refused: u64,
-    /// Messages answered with an error.
+    /// Number of messages that got an error as their answer.
     pub refused_messages: u64,
-    /// Commands carried out.
+    /// Number of commands that were answered.
     pub commands: u64,
-    /// Of those, answered with a response code other than 0.
+    /// Number of those with a response code other than 0.
     pub failed_commands: u64,
-    /// Data moves.
+    /// Number of data moves.
     pub moves: u64,
-    /// Of those, with the signal flag.
+    /// Number of those with the signal flag.
     pub signals: u64,
-    /// Interrupts raised.
+    /// Number of interrupts.
     pub interrupts: u64,
-    /// The resources that it holds now.
+    /// The resources that the function holds now.
     #[serde(flatten)]
     pub held: Held,
-    /// Times that a peer ran into each bound, by name (`docs/limits.md`), where it did.
+    /// Number of times that a peer reached each limit, by name (`docs/limits.md`). Limits that nobody reached are absent.
     pub over_limits: BTreeMap<&'static str, u64>,
-    /// Faults injected at it, by kind.
+    /// Number of faults that hit the function, by action.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Accesses by path.
+    /// Totals of accesses by each path.
     pub paths: Vec<PathReport>,
-    /// Rules broken at least once.
+    /// The rules that were broken at least once.
     pub rules: Vec<RuleReport>,
-    /// The time that accesses took, where it is measured: for the metrics only.
+    /// Times of accesses, if measured. Only the metrics show them.
     #[serde(skip)]
     pub latencies: Option<Box<Latencies>>,
 }
@@ -82,58 +82,58 @@ pub struct FunctionReport {
 /// The resources that one function holds now.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Held {
-    /// Whether a client is connected.
+    /// True if a device client is connected.
     pub connected: bool,
-    /// Whether the instruction channel has a client.
+    /// True if the instruction channel has a client.
     pub channel_connected: bool,
-    /// DMA maps in force.
+    /// Number of DMA maps.
     pub dma_maps: usize,
-    /// Files mapped behind them.
+    /// Number of files behind the maps.
     pub guest_files: usize,
-    /// Eventfds assigned to interrupt vectors.
+    /// Number of eventfds assigned to interrupt vectors.
     pub eventfds: usize,
-    /// DMBs that it registered.
+    /// Number of DMBs that the function registered.
     pub dmbs: usize,
-    /// Whether its SBA is registered.
+    /// True if the SBA is registered.
     pub sba: bool,
-    /// Whether its event queue is registered.
+    /// True if the event queue is registered.
     pub ieq: bool,
-    /// VLAN ids that it is a member of.
+    /// Number of VLANs of which the function is a member.
     pub vlans: usize,
 }
 
-/// Accesses of one path.
+/// Totals of accesses by one path.
 #[derive(Debug, Serialize)]
 pub struct PathReport {
-    /// `region`, `bar` or `bar-multi`.
+    /// Name of the path: `region`, `bar` or `bar-multi`.
     pub path: &'static str,
-    /// Stores carried out.
+    /// Number of stores that were carried out.
     pub stores: u64,
-    /// Bytes stored.
+    /// Number of bytes stored.
     pub stored_bytes: u64,
-    /// Loads answered.
+    /// Number of loads that were answered.
     pub loads: u64,
-    /// Accesses refused.
+    /// Number of accesses that were refused.
     pub refused: u64,
 }
 
-/// One rule broken.
+/// Totals of one broken rule.
 #[derive(Debug, Serialize)]
 pub struct RuleReport {
-    /// Its id.
+    /// Id of the rule.
     pub rule: &'static str,
-    /// Severity in force.
+    /// The highest severity with which it was broken.
     pub severity: Severity,
-    /// Times it was broken.
+    /// Number of violations.
     pub violations: u64,
-    /// Of the times, those that may come of a fault.
+    /// Number of violations that a fault may have caused.
     pub caused: u64,
-    /// Pieces concerned.
+    /// Number of pieces in all violations together.
     pub pieces: u64,
 }
 
 impl FunctionReport {
-    /// Totals of one function from its counters.
+    /// Builds the totals of one function from its counters.
     pub fn new(name: &str, tally: &Tally, interrupts: u64, held: Held) -> Self {
         let paths = PATHS.iter().map(|path| {
             let count = tally.path(*path);
@@ -177,12 +177,12 @@ impl FunctionReport {
 }
 
 impl Report {
-    /// The report as JSON in one line.
+    /// Returns the report as one line of JSON.
     pub fn line(&self) -> String {
         serde_json::to_string(self).map_or_else(|error| error.to_string(), |text| text + "\n")
     }
 
-    /// The summary for people.
+    /// Returns the summary for people, as text.
     pub fn summary(&self) -> String {
         let mut accesses = table(&[
             "function",
@@ -248,7 +248,7 @@ impl Report {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    // A terminal would be asked for its width, by means that the sandbox does not allow.
+    // Without this, the table asks the terminal for its width, which the sandbox forbids.
     table.force_no_tty();
     table
         .load_style(presets::NOTHING)
@@ -256,7 +256,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Adds a row whose cells from `numbers` on are right-aligned.
+/// Adds a row. Cells from `numbers` on are right-aligned.
 fn row(table: &mut Table, numbers: usize, cells: &[String]) {
     table.add_row(cells.iter().enumerate().map(|(at, text)| {
         let alignment = if at >= numbers {

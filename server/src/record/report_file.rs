@@ -1,4 +1,4 @@
-//! The report file: opened before anything is served, since nothing can be opened afterwards.
+//! The report file. It is opened before the server serves, because nothing can be opened afterwards.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::report::Report;
 
-/// A report file that cannot be had.
+/// An error in opening or writing the report file.
 #[derive(Debug, thiserror::Error)]
 #[error("report file {path}")]
 pub struct ReportError {
@@ -15,7 +15,7 @@ pub struct ReportError {
     source: std::io::Error,
 }
 
-/// The open report file. What was in it stays there until a report is written.
+/// The open report file. Its old content stays until a report is written.
 #[derive(Debug)]
 pub struct ReportFile {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub struct ReportFile {
 }
 
 impl ReportFile {
-    /// Opens the file, and makes it if it is not there.
+    /// Opens the file, and creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, ReportError> {
         let mut options = OpenOptions::new();
         let opened = options.write(true).create(true).truncate(false).open(path);
@@ -38,7 +38,7 @@ impl ReportFile {
             })
     }
 
-    /// Writes a report as JSON, in place of what was there.
+    /// Replaces the content of the file by a report, as JSON.
     pub fn write(&mut self, report: &Report) -> Result<(), ReportError> {
         self.replace(report).map_err(|source| ReportError {
             path: self.path.clone(),
@@ -49,7 +49,7 @@ impl ReportFile {
     fn replace(&mut self, report: &Report) -> std::io::Result<()> {
         let mut text = serde_json::to_string_pretty(report)?;
         text.push('\n');
-        // A pipe or a terminal has no length and no position, and needs none.
+        // A pipe or a terminal has no length and no position to set.
         if self.file.metadata()?.is_file() {
             self.file.set_len(0)?;
             self.file.rewind()?;

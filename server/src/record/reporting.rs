@@ -1,4 +1,4 @@
-//! Reports of a running server: when they are made, and where they go.
+//! Writes the reports of a running server.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use crate::record::open_descriptors::OpenDescriptors;
 use crate::record::report::Report;
 use crate::record::{ReportError, ReportFile};
 
-/// Makes and writes reports. What it needs is opened before anything is served.
+/// Builds and writes reports. The file must be opened before the server serves.
 #[derive(Debug)]
 pub struct Reporting {
     file: Option<ReportFile>,
@@ -15,7 +15,7 @@ pub struct Reporting {
 }
 
 impl Reporting {
-    /// Reports that go to this file, if there is one.
+    /// Creates it with the report file, if there is one.
     pub fn new(file: Option<ReportFile>) -> Self {
         let open = OpenDescriptors::new();
         Self { file, open }
@@ -27,8 +27,8 @@ impl Reporting {
         report
     }
 
-    /// SIGUSR1: the totals so far go where they will go at the end; to stderr, in one line, if that
-    /// is nowhere.
+    /// Handles SIGUSR1: writes the totals so far to the report file, or in one line to stderr if there is
+    /// none.
     pub fn now(&mut self, hub: &Hub) {
         let report = self.report(hub);
         let Some(file) = &mut self.file else {
@@ -44,11 +44,11 @@ impl Reporting {
         }
     }
 
-    /// The end: the summary goes to stderr, and the totals to the file.
+    /// Handles the end: writes the summary to stderr, and the totals to the report file.
     pub fn end(mut self, hub: &Hub) -> Result<(), ReportError> {
         hub.settle();
         let report = self.report(hub);
-        // A reader of stderr that went away must not cost the report.
+        // The report must be written even if the reader of stderr is gone.
         let _ = std::io::stderr().write_all(report.summary().as_bytes());
         match &mut self.file {
             Some(file) => file.write(&report),

@@ -1,4 +1,4 @@
-//! Counters: violations by rule, accesses by path, for one function.
+//! Counters of one function: violations by rule, accesses by path.
 
 use std::collections::BTreeMap;
 
@@ -7,59 +7,59 @@ use zpci_region::{Path, Rule, Severity, Violation};
 use crate::limits::Over;
 use crate::record::latency::Latencies;
 
-/// The counts of one rule.
+/// The counters of one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCount {
-    /// Times it was broken.
+    /// Number of violations.
     pub violations: u64,
-    /// Pieces concerned, over all violations.
+    /// Number of pieces in all violations together.
     pub pieces: u64,
-    /// Most severe severity it was broken with.
+    /// The highest severity with which it was broken.
     pub severity: Option<Severity>,
-    /// Of the times, those that may come of a fault.
+    /// Number of violations that a fault may have caused.
     pub caused: u64,
 }
 
-/// Accesses of one path.
+/// The counters of one path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathCount {
-    /// Stores carried out.
+    /// Number of stores that were carried out.
     pub stores: u64,
-    /// Bytes stored.
+    /// Number of bytes stored.
     pub stored_bytes: u64,
-    /// Loads answered.
+    /// Number of loads that were answered.
     pub loads: u64,
-    /// Accesses refused.
+    /// Number of accesses that were refused.
     pub refused: u64,
 }
 
-/// Totals of one function.
+/// The counters of one function.
 #[derive(Clone, Debug)]
 pub struct Tally {
     rules: [RuleCount; Rule::COUNT],
     paths: [PathCount; 3],
-    /// Commands carried out.
+    /// Number of commands that were answered.
     pub commands: u64,
-    /// Commands answered with a response code other than 0.
+    /// Number of those with a response code other than 0.
     pub failed_commands: u64,
-    /// Data moves carried out.
+    /// Number of data moves.
     pub moves: u64,
-    /// Moves that carried the signal flag.
+    /// Number of those with the signal flag.
     pub signals: u64,
-    /// Clients served.
+    /// Number of device clients served.
     pub clients: u64,
-    /// Clients of the instruction channel served.
+    /// Number of instruction channel clients served.
     pub channel_clients: u64,
-    /// Clients refused while another was connected.
+    /// Number of clients that were refused because another one was connected.
     pub clients_refused: u64,
-    /// Messages answered with an error.
+    /// Number of messages that got an error as their answer.
     pub refused_messages: u64,
     over: [u64; Over::ALL.len()],
-    /// Faults that were injected, by kind.
+    /// Number of faults that were injected, by action.
     pub faults: BTreeMap<&'static str, u64>,
-    /// The most severe violation that comes of no fault.
+    /// The highest severity of a violation that no fault caused.
     worst: Option<Severity>,
-    /// The time that accesses took, if anyone asks.
+    /// Times of accesses, if measured.
     pub latencies: Option<Box<Latencies>>,
 }
 
@@ -84,12 +84,11 @@ impl Default for Tally {
     }
 }
 
-/// The paths, in the order of the counters.
+/// All paths, in the order of the counters.
 pub const PATHS: [Path; 3] = [Path::Region, Path::Bar, Path::BarMulti];
 
 impl Tally {
-    /// Counts a violation, which may be `caused` by a fault, and returns how often its rule has
-    /// been broken.
+    /// Counts a violation, which a fault may have `caused`. Returns the number of violations of its rule.
     pub fn violation(&mut self, violation: &Violation, caused: bool) -> u64 {
         if !caused {
             self.worst = self.worst.max(Some(violation.severity));
@@ -104,17 +103,17 @@ impl Tally {
         count.violations
     }
 
-    /// Counts a bound that a peer ran into.
+    /// Counts that a peer reached a limit.
     pub fn ran_over(&mut self, over: Over) {
         self.over[over as usize] += 1;
     }
 
-    /// Times that a peer ran into a bound.
+    /// Number of times that a peer reached this limit.
     pub fn over(&self, over: Over) -> u64 {
         self.over[over as usize]
     }
 
-    /// Counts a store.
+    /// Counts a store; `accepted` means that it was carried out.
     pub fn store(&mut self, path: Path, len: usize, accepted: bool) {
         let count = self.path_mut(path);
         if accepted {
@@ -125,7 +124,7 @@ impl Tally {
         }
     }
 
-    /// Counts a load.
+    /// Counts a load; `accepted` means that it was answered.
     pub fn load(&mut self, path: Path, accepted: bool) {
         let count = self.path_mut(path);
         if accepted {
@@ -135,12 +134,12 @@ impl Tally {
         }
     }
 
-    /// Counts of a rule.
+    /// Returns the counters of a rule.
     pub fn rule(&self, rule: Rule) -> RuleCount {
         self.rules.get(rule.index()).copied().unwrap_or_default()
     }
 
-    /// Counts of a path.
+    /// Returns the counters of a path.
     pub fn path(&self, path: Path) -> PathCount {
         match path {
             Path::Region => self.paths[0],
@@ -149,12 +148,12 @@ impl Tally {
         }
     }
 
-    /// Counts a fault of this kind.
+    /// Counts an injected fault by the name of its action.
     pub fn fault(&mut self, kind: &'static str) {
         *self.faults.entry(kind).or_default() += 1;
     }
 
-    /// The most severe violation so far that comes of no fault.
+    /// The highest severity so far of a violation that no fault caused.
     pub fn worst(&self) -> Option<Severity> {
         self.worst
     }

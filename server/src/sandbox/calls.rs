@@ -1,26 +1,26 @@
-//! seccomp: which system calls serving takes.
+//! The seccomp filter: the system calls that serving needs.
 
 use nix::libc;
 
 use super::filter::{Action, Condition, Filter, Rules};
 
-/// The option with a time of 64 bits: `include/uapi/asm-generic/socket.h`.
+/// The variant of SO_RCVTIMEO with a time of 64 bits: `include/uapi/asm-generic/socket.h`.
 const SO_RCVTIMEO_NEW: i32 = 66;
-/// The error of a call that is not listed.
+/// The result of a call that is not listed: EPERM.
 const REFUSED: Action = Action::Errno(libc::EPERM);
 
-/// Restricts every thread of the process. `client_memory` lets them name any process in
-/// process_vm_readv and process_vm_writev; else only this one.
+/// Restricts every thread of the process. With `client_memory`, process_vm_readv and process_vm_writev may
+/// name any process, otherwise only this one.
 pub fn restrict(client_memory: bool) -> Result<(), String> {
-    // Each filter may only take away. The one that ends the process comes first: the other forbids
-    // to add any more.
+    // Each filter can only remove rights. The filter that ends the process comes first, because the other one
+    // forbids adding more.
     let traps = Filter::new(&traps(), Action::KillProcess, Action::Allow)?;
     let serving = Filter::new(&serving(client_memory), Action::Allow, REFUSED)?;
     traps.restrict_process()?;
     serving.restrict_process()
 }
 
-/// Restricts the calling thread, which does nothing but reach into client processes.
+/// Restricts the calling thread, which only accesses the memory of client processes.
 pub fn restrict_to_process_memory() -> Result<(), String> {
     let calls = PROCESS_MEMORY.iter().chain(MEMORY_AND_THREADS);
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
@@ -28,7 +28,7 @@ pub fn restrict_to_process_memory() -> Result<(), String> {
     Filter::new(&rules, Action::Allow, REFUSED)?.restrict_thread()
 }
 
-/// The calls that a thread needs to live, to wait and to have memory.
+/// Calls that a thread needs to live, to wait and to have memory.
 const MEMORY_AND_THREADS: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,
@@ -59,10 +59,10 @@ const MEMORY_AND_THREADS: &[i64] = &[
     libc::SYS_write,
 ];
 
-/// The calls that reach into another process.
+/// Calls that access the memory of another process.
 const PROCESS_MEMORY: &[i64] = &[libc::SYS_process_vm_readv, libc::SYS_process_vm_writev];
 
-/// The other calls that serving needs: on descriptors that are open or come by a socket.
+/// Other calls that serving needs, on descriptors that are open or arrive by a socket.
 const DESCRIPTORS: &[i64] = &[
     libc::SYS_accept4,
     libc::SYS_dup,
@@ -92,15 +92,15 @@ const DESCRIPTORS: &[i64] = &[
     libc::SYS_sendmsg,
     libc::SYS_sendto,
     libc::SYS_shutdown,
-    // A pair that belongs to nobody yet: the twin socket of a client.
+    // This creates a connected pair that no other process knows: the twin socket of a client.
     libc::SYS_socketpair,
     libc::SYS_statx,
-    // The socket files at the end; Landlock says where.
+    // This removes the socket files at the end; Landlock limits it to their folders.
     libc::SYS_unlinkat,
     libc::SYS_writev,
 ];
 
-/// Older forms, which newer architectures do not have.
+/// Older forms of calls, which newer architectures lack.
 #[cfg(any(target_arch = "x86_64", target_arch = "s390x"))]
 const OLDER: &[i64] = &[
     libc::SYS_epoll_wait,
@@ -115,7 +115,8 @@ const OLDER: &[i64] = &[
 #[cfg(not(any(target_arch = "x86_64", target_arch = "s390x")))]
 const OLDER: &[i64] = &[];
 
-/// Calls that this program never makes once the sockets are open. Whoever makes one has taken the process over.
+/// Calls that this program never makes once the sockets are open. A call to one of them means that an
+/// attacker controls the process.
 const TRAPS: &[i64] = &[
     libc::SYS_add_key,
     libc::SYS_bind,
@@ -145,14 +146,14 @@ const TRAPS: &[i64] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// The call by which s390x's C library makes calls about sockets. Its first argument says which, as
-/// `include/uapi/linux/net.h` numbers them.
+/// The call through which s390x's C library makes calls on sockets. Its first argument selects the call, with
+/// the numbers of `include/uapi/linux/net.h`.
 #[cfg(target_arch = "s390x")]
 mod socketcall {
-    /// socket, bind, connect, listen: see `TRAPS`.
+    /// The calls socket, bind, connect and listen: see `TRAPS`.
     pub const TRAPS: [u32; 4] = [1, 2, 3, 4];
-    /// getsockname, getpeername, socketpair, send, recv, sendto, recvfrom, shutdown, getsockopt,
-    /// sendmsg, recvmsg, accept4: see `DESCRIPTORS`.
+    /// The calls getsockname, getpeername, socketpair, send, recv, sendto, recvfrom, shutdown, getsockopt,
+    /// sendmsg, recvmsg and accept4: see `DESCRIPTORS`.
     pub const SERVING: [u32; 12] = [6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18];
 }
 
@@ -179,7 +180,7 @@ fn serving(client_memory: bool) -> Rules {
         };
         rules.insert(*call, of_whom);
     }
-    // abort(3) signals its own thread.
+    // abort(3) signals the thread itself.
     rules.insert(libc::SYS_tgkill, own);
     rules.insert(
         libc::SYS_prctl,
@@ -188,7 +189,7 @@ fn serving(client_memory: bool) -> Rules {
             [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS].map(i32::unsigned_abs),
         ),
     );
-    // How long a receive waits. Where this is refused, a wait takes one more system call.
+    // This sets how long a receive waits. If it is refused, a wait takes one more system call.
     let options = [libc::SO_RCVTIMEO, SO_RCVTIMEO_NEW].map(i32::unsigned_abs);
     rules.insert(libc::SYS_setsockopt, is(2, options));
     rules.insert(libc::SYS_seccomp, is(0, [libc::SECCOMP_SET_MODE_FILTER]));
@@ -206,10 +207,10 @@ fn serving(client_memory: bool) -> Rules {
     rules
 }
 
-/// mmap and mprotect, but not to run what is there.
+/// Rules for mmap and mprotect that forbid executable memory.
 fn no_executable_memory() -> Rules {
     let data = vec![Condition::HasNone(2, libc::PROT_EXEC.unsigned_abs())];
-    // s390x's mmap takes a pointer to its arguments; `forbid_new_code` stands in for the condition.
+    // s390x's mmap takes a pointer to its arguments, so `forbid_new_code` replaces the condition.
     let mmap = if cfg!(target_arch = "s390x") {
         Vec::new()
     } else {
@@ -218,7 +219,7 @@ fn no_executable_memory() -> Rules {
     [(libc::SYS_mmap, mmap), (libc::SYS_mprotect, data)].into()
 }
 
-/// One condition for each of the values that an argument may have.
+/// Returns one condition for each value that an argument may have.
 fn is<const N: usize>(argument: u8, values: [u32; N]) -> Vec<Condition> {
     values.map(|value| Condition::Is(argument, value)).to_vec()
 }

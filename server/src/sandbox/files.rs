@@ -1,4 +1,4 @@
-//! Landlock: no file, no network, no other process.
+//! The Landlock restriction: no file, no network, no other process.
 
 use std::path::Path;
 
@@ -7,11 +7,12 @@ use landlock::{
     RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest interface known; an older kernel restricts what it can.
+/// The newest Landlock interface that this program knows. An older kernel restricts as much as it can.
 const NEWEST: ABI = ABI::V6;
 
-/// Takes from the calling thread, and from those it starts later, every right to files but that to
-/// remove one in these folders. Says what the kernel made of it; an error is why it made nothing.
+/// Removes every right to files from the calling thread and from threads that it starts later, except the
+/// right to remove a file in these folders. Returns what the kernel enforces; the error says why it enforces
+/// nothing.
 pub fn restrict(removable: &[&Path]) -> Result<String, String> {
     let status = apply(removable).map_err(|error| error.to_string())?;
     match status {

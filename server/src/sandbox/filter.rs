@@ -1,4 +1,4 @@
-//! A system-call filter, as a program for the kernel's seccomp machine (classic BPF).
+//! Builds a system-call filter: a program for the kernel's seccomp machine (classic BPF).
 //!
 //! The program compares the call's number with one rule after the other. It reads the structure
 //! `seccomp_data` of `include/uapi/linux/seccomp.h`, whose words are in host byte order.
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use nix::libc::{self, sock_filter};
 
-/// System calls, each with the conditions of which one must hold. A call without conditions is
-/// listed whatever its arguments are.
+/// System calls, each with conditions of which one must hold. A call without conditions matches with any
+/// arguments.
 pub type Rules = BTreeMap<i64, Vec<Condition>>;
 
 /// A condition on the low 32 bits of an argument. Arguments count from 0.
@@ -60,7 +60,7 @@ fn architecture() -> Result<u32, String> {
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;
-/// Of the low half of an argument, which has 8 bytes.
+/// Offset of the low half of an 8-byte argument.
 const LOW_HALF: u32 = if cfg!(target_endian = "big") { 4 } else { 0 };
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
@@ -68,7 +68,7 @@ const JUMP_IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 const JUMP_IF_ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
-/// One instruction. A jump skips `yes` or `no` instructions.
+/// Builds one instruction. A jump skips `yes` or `no` instructions.
 fn instruction(code: u32, k: u32, yes: u8, no: u8) -> sock_filter {
     sock_filter {
         code: code.to_le_bytes()[0].into(),
@@ -79,7 +79,7 @@ fn instruction(code: u32, k: u32, yes: u8, no: u8) -> sock_filter {
 }
 
 impl Condition {
-    /// Returns `action` if the condition holds, else goes on.
+    /// Returns instructions that end with `action` if the condition holds, and otherwise continue.
     fn instructions(self, action: Action) -> [sock_filter; 3] {
         let (argument, jump) = match self {
             Self::Is(argument, value) => (argument, instruction(JUMP_IF_EQUAL, value, 0, 1)),
@@ -95,11 +95,11 @@ impl Condition {
 }
 
 impl Filter {
-    /// Makes a filter that does `listed` with the calls of the rules and `otherwise` with all
-    /// others. A call in the convention of another architecture ends the process.
+    /// Creates a filter that applies `listed` to the calls of the rules and `otherwise` to all others. A call
+    /// in the convention of another architecture ends the process.
     ///
-    /// A call may have up to 80 conditions, because a jump reaches 255 instructions. The error says
-    /// that the filter does not know this architecture.
+    /// A call may have up to 80 conditions, because a jump reaches 255 instructions. The error says that the
+    /// filter does not know this architecture.
     pub fn new(rules: &Rules, listed: Action, otherwise: Action) -> Result<Self, String> {
         let architecture = architecture()?;
         let kill = Action::KillProcess.value();
@@ -125,12 +125,12 @@ impl Filter {
         Ok(Self(program))
     }
 
-    /// Puts the filter on the calling thread.
+    /// Applies the filter to the calling thread.
     pub fn restrict_thread(&self) -> Result<(), String> {
         self.install(0)
     }
 
-    /// Puts the filter on every thread of the process.
+    /// Applies the filter to every thread of the process.
     pub fn restrict_process(&self) -> Result<(), String> {
         self.install(libc::SECCOMP_FILTER_FLAG_TSYNC)
     }
@@ -159,8 +159,8 @@ impl Filter {
     }
 }
 
-/// Forbids the process to make memory executable that it can write, or could, where a filter cannot
-/// do so: s390x's mmap takes its arguments by a pointer. Linux 6.3 or later.
+/// Forbids the process to make memory executable that is or was writable. It replaces the filter's condition
+/// on s390x, whose mmap takes its arguments by a pointer. Needs Linux 6.3 or later.
 pub fn forbid_new_code() -> Result<(), String> {
     if !cfg!(target_arch = "s390x") {
         return Ok(());

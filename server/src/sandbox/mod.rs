@@ -1,14 +1,15 @@
-//! Limits this process once its sockets and files are open.
+//! Drops the rights of this process once its sockets and files are open.
 //!
-//! Two layers, both of the kernel, both for every thread that serves clients:
+//! Two layers of the kernel restrict every thread that serves clients:
 //!
-//! - [`files`]: Landlock. No file can be opened any more, no address bound or connected to, no
-//!   process outside traced or signalled. What is left is to remove the socket files at the end.
-//! - [`calls`]: seccomp. The system calls of serving are allowed; a few that nothing here ever
-//!   makes (to run a program, to make a socket) end the process; every other one is EPERM.
+//! - [`files`]: Landlock. The process can open no file, bind or connect to no address, and trace or signal no
+//!   other process. It can only remove the socket files at the end.
+//! - [`calls`]: seccomp. The system calls that serving needs are allowed. A few calls that the program never
+//!   makes (to run a program, to create a socket) end the process. Every other call fails with EPERM.
 //!
-//! Landlock is put on the main thread before the runtime starts its own, which inherit it; seccomp
-//! on all threads at once, after that. A layer that the kernel does not have is told and left out.
+//! Landlock restricts the main thread before the runtime starts its own threads, which inherit it. After
+//! that, seccomp restricts all threads at once. If the kernel lacks a layer, the log says so and the layer is
+//! left out.
 
 pub mod calls;
 pub mod files;
@@ -18,39 +19,39 @@ pub mod process_memory;
 
 use std::path::Path;
 
-/// Whether to give up what is not needed for serving.
+/// Degree to which the process restricts itself before it serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// As much as the kernel can.
+    /// Uses every layer that the kernel supports.
     #[default]
     On,
-    /// All of it, or the server does not start.
+    /// Uses every layer. The server does not start if one is missing.
     Required,
-    /// Nothing: for debuggers, sanitizers, valgrind.
+    /// Uses no layer, for debuggers, sanitizers and valgrind.
     Off,
 }
 
-/// The things that serving still needs.
+/// The rights that serving still needs.
 #[derive(Clone, Debug, Default)]
 pub struct Needs<'a> {
-    /// Folders of the socket files that are removed at the end.
+    /// Folders of the socket files, which are removed at the end.
     pub socket_folders: Vec<&'a Path>,
-    /// A profile's payload carrier reaches into client processes.
+    /// True if a profile's payload carrier accesses the memory of client processes.
     pub client_memory: bool,
 }
 
-/// A sandbox that cannot be had.
+/// An error in the setup of the sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// A layer is missing, and all are required.
+    /// A layer is missing, but all are required.
     #[error("--sandbox required: {0}")]
     Missing(String),
-    /// The thread that reaches into client processes.
+    /// The thread that accesses client memory could not start.
     #[error("--sandbox: cannot start a thread")]
     Thread(#[source] std::io::Error),
 }
 
-/// The first half is in force: files. [`Sandbox::restrict_calls`] is the other.
+/// The sandbox after its first half, the files. [`Sandbox::restrict_calls`] completes it.
 #[derive(Debug)]
 #[must_use = "system calls are not restricted yet"]
 pub struct Sandbox {
@@ -60,7 +61,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Restricts files for the calling thread and those it starts from now on.
+    /// Restricts the files of the calling thread and of those that it starts from now on.
     pub fn restrict_files(mode: Mode, needs: &Needs<'_>) -> Result<Self, SandboxError> {
         let mut sandbox = Self {
             mode,
@@ -71,7 +72,7 @@ impl Sandbox {
             return Ok(sandbox);
         }
         if needs.client_memory {
-            // Landlock cuts off the memory of other processes: one thread stays outside for it.
+            // Landlock forbids access to the memory of other processes, so one thread starts before it.
             process_memory::start().map_err(SandboxError::Thread)?;
         }
         match files::restrict(&needs.socket_folders) {
@@ -81,7 +82,7 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Restricts system calls, for every thread there is.
+    /// Restricts the system calls of every existing thread.
     pub fn restrict_calls(self) -> Result<(), SandboxError> {
         if self.mode == Mode::Off {
             tracing::warn!("no sandbox (--sandbox off)");

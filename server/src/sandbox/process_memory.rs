@@ -1,9 +1,8 @@
-//! The one thread that still reaches into client processes, for the `process` payload carrier.
+//! The one thread that can still access the memory of client processes, for the payload carrier `process`.
 //!
-//! Landlock keeps whoever is under it away from the memory of every process that is not. This
-//! thread is started before, so it is not; seccomp leaves it little but that. A client whose
-//! memory does not answer (it may be backed by the client itself, userfaultfd or FUSE) holds up
-//! this thread and nobody else for longer than `PATIENCE`.
+//! A thread under Landlock cannot access the memory of a process that is not under it. This thread starts
+//! earlier, so it can; seccomp leaves it little else. If a client's memory does not answer (the client may
+//! back it by userfaultfd or FUSE), only this thread waits; other threads wait at most `PATIENCE`.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::OnceLock;
@@ -17,7 +16,7 @@ use nix::unistd::Pid;
 use super::calls;
 use crate::limits::CLIENT_MEMORY_MS;
 
-/// The time that an access may take.
+/// Longest time that an access may take.
 const PATIENCE: Duration = Duration::from_millis(CLIENT_MEMORY_MS);
 
 static THREAD: OnceLock<SyncSender<Work>> = OnceLock::new();
@@ -40,7 +39,7 @@ enum Order {
 }
 
 impl Order {
-    /// The bytes that were read; none for a write.
+    /// Carries out the access. Returns the bytes of a read; none for a write.
     fn carry_out(self, pid: i32, address: usize) -> nix::Result<Vec<u8>> {
         match self {
             Order::Read(len) => {
@@ -66,7 +65,7 @@ pub(super) fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes from the thread what it does not need, and waits for that.
+/// Restricts the thread to its task, and waits until that is done.
 pub(super) fn confine() {
     if let Some(thread) = THREAD.get() {
         let (done, confined) = sync_channel(1);
@@ -76,17 +75,17 @@ pub(super) fn confine() {
     }
 }
 
-/// Whether the thread is there, and accesses go through it.
+/// True if the thread runs, so that accesses go through it.
 pub fn is_started() -> bool {
     THREAD.get().is_some()
 }
 
-/// Reads memory of a process.
+/// Reads `len` bytes of a process's memory.
 pub fn read(pid: i32, address: usize, len: usize) -> nix::Result<Vec<u8>> {
     ask(pid, address, Order::Read(len))
 }
 
-/// Writes memory of a process.
+/// Writes bytes into a process's memory.
 pub fn write(pid: i32, address: usize, bytes: &[u8]) -> nix::Result<()> {
     ask(pid, address, Order::Write(bytes.to_vec())).map(drop)
 }
@@ -110,7 +109,7 @@ fn ask_thread(
     };
     match thread.try_send(work) {
         Ok(()) => {}
-        // Somebody's memory does not answer.
+        // The thread still waits for the memory of another client.
         Err(TrySendError::Full(_)) => return Err(Errno::EAGAIN),
         Err(TrySendError::Disconnected(_)) => return Err(Errno::ENOSYS),
     }
@@ -140,16 +139,16 @@ fn serve(work: &Receiver<Work>, carry_out: impl Fn(Order, i32, usize) -> nix::Re
     }
 }
 
-/// An access to the memory of a process, with its bytes.
+/// One access to the memory of a process.
 #[derive(Debug)]
 pub enum Access<'a> {
-    /// Read into them.
+    /// Reads memory into these bytes.
     Read(&'a mut [u8]),
-    /// Write them.
+    /// Writes these bytes to memory.
     Write(&'a [u8]),
 }
 
-/// Reads or writes memory of a process, all of it or EFAULT.
+/// Reads or writes all bytes of an access, or fails with EFAULT.
 pub fn touch(pid: i32, base: usize, access: Access<'_>) -> nix::Result<()> {
     let pid = Pid::from_raw(pid);
     let remote = |bytes: &[u8]| {
@@ -181,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// Memory at address 1 answers when told to, any other at once.
+    /// Memory at this address answers only on request; memory at other addresses answers at once.
     const SLOW: usize = 1;
 
     #[test]
@@ -200,7 +199,7 @@ mod tests {
             let ask = |address| ask_thread(&sender, 1, address, Order::Read(1));
             assert_eq!(ask(8), Ok(vec![7]));
             assert_eq!(ask(SLOW), Err(Errno::ETIMEDOUT));
-            // The one behind it waits no longer than it did, and then nobody waits at all.
+            // The next access waits no longer than the first one did; after that, no access waits.
             assert_eq!(ask(8), Err(Errno::ETIMEDOUT));
             assert_eq!(ask(8), Err(Errno::EAGAIN));
             answer.send(()).unwrap();

@@ -1,11 +1,11 @@
-//! Room for descriptors, so that clients of one function cannot take that of another.
+//! Makes room for descriptors, so that clients of one function cannot use up those of another.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::{DESCRIPTORS_PER_FUNCTION, OTHER_DESCRIPTORS};
 
-/// Raises the process's own limit to what so many functions can take at most, as far as the
-/// system's limit allows; a log line says what is missing.
+/// Raises the process's own limit to the descriptors that so many functions can need, as far as the system's
+/// limit allows. A log line reports a limit that stays too low.
 pub fn raise(functions: usize) {
     let needed = OTHER_DESCRIPTORS + DESCRIPTORS_PER_FUNCTION * functions as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -1,4 +1,4 @@
-//! A UNIX socket that answers every request with the totals, for Prometheus and curl.
+//! Answers every request on a UNIX socket with the totals, for Prometheus and curl.
 
 use std::os::unix::net::UnixListener as StdListener;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::hub::Hub;
 use crate::record::metrics;
 
-/// The time that one who asks may take.
+/// Longest time that a client may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of a request, which is not looked at.
+/// Largest request in bytes. The server ignores its content.
 const REQUEST: usize = 4096;
-/// The pause after a client that could not be accepted.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers whoever connects, one after the other; for ever.
+/// Answers clients one after the other; never ends.
 pub(crate) async fn answer(listener: Option<StdListener>, hub: &Hub) {
     let listener = listener.and_then(|listener| {
         listener.set_nonblocking(true).ok()?;
@@ -43,7 +43,7 @@ pub(crate) async fn answer(listener: Option<StdListener>, hub: &Hub) {
 async fn one(mut stream: UnixStream, hub: &Hub) -> std::io::Result<()> {
     let mut request = [0; REQUEST];
     let mut got = 0;
-    // A request ends with an empty line.
+    // An empty line ends the request.
     while !request[..got].windows(4).any(|end| end == b"\r\n\r\n") && got < REQUEST {
         match stream.read(&mut request[got..]).await? {
             0 => break,

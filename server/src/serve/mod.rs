@@ -1,4 +1,4 @@
-//! Listens, serves one client after the other for every function, and ends on a signal.
+//! Serves the clients of every function, one after the other, until a signal.
 
 pub mod descriptor_limit;
 pub(crate) mod metrics;
@@ -25,14 +25,14 @@ use crate::listen::{Source, Sources};
 use crate::record::LogLimit;
 use crate::serve::threads::Threads;
 
-/// The time that a client that comes while the one before is leaving waits for the function.
+/// Time that a new client waits for the function while the previous one leaves.
 const HANDOVER: Duration = Duration::from_secs(5);
-/// The time that accept pauses when the process is out of descriptors.
+/// The pause after an accept that failed because the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves every function from its sources until `stop` turns true, or every client's source is a
-/// connected socket whose client has left: channels alone keep nothing going. Both clients of a
-/// function are served by its thread.
+/// Serves every function from its sources. It ends when `stop` turns true, or when every device client came
+/// as a connected socket and has left; instruction channels do not keep the server running. The thread of a
+/// function serves both of its clients.
 pub async fn serve(
     hub: &Arc<Hub>,
     sources: Sources,
@@ -69,7 +69,7 @@ fn one_source(
     stop: watch::Receiver<bool>,
     thread: &Handle,
 ) -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    // Sockets belong to the runtime of the thread that is to wait for them.
+    // A socket belongs to the runtime of the thread that waits for it.
     let _runtime = thread.enter();
     Ok(match source {
         Source::Listener(listener) => {
@@ -90,7 +90,7 @@ async fn only_client(socket: Socket, seat: Seat, mut stop: watch::Receiver<bool>
     }
 }
 
-/// The place of one client at a function.
+/// The place of one client at a function: one for the device, one for the channel.
 #[derive(Clone)]
 struct Seat {
     function: Function,
@@ -108,13 +108,13 @@ impl Seat {
         Self { function, kind }
     }
 
-    /// Takes it for a client; `false` while another has it.
+    /// Takes the place for a client. Returns false while another client has it.
     fn take(&self, peer: Option<Peer>) -> bool {
         self.function.connect(self.kind, peer)
     }
 }
 
-/// The client that has a place, as the accepting task sees it.
+/// The connected client, as the accepting task sees it.
 #[derive(Default)]
 struct Current {
     socket: Weak<Socket>,
@@ -123,7 +123,7 @@ struct Current {
 }
 
 impl Current {
-    /// Waits for a client that hung up to be done with; one that is still there is left alone.
+    /// Waits until the client is done, if it has hung up. A client that is still connected is not affected.
     async fn leave(&mut self) {
         let there = self.socket.upgrade();
         if there.is_some_and(|socket| !socket.is_hung_up()) {
@@ -159,7 +159,7 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
             () = stopped(&mut stop) => break,
         }
         let peer = Peer::of(&socket);
-        // A client that closed its socket and comes back at once finds its place free.
+        // A client that closed its socket and returns at once must find its place free.
         tokio::select! {
             () = current.leave() => {}
             () = stopped(&mut stop) => break,
@@ -173,7 +173,7 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
             };
             let seat = seat.clone();
             let task = async move {
-                // Dropped with the task, also when that is aborted, in reverse order.
+                // The task drops these in reverse order, even if it is aborted.
                 let _gone: oneshot::Sender<()> = sender;
                 let _release = Release(seat.clone());
                 client(socket, peer, seat).await;
@@ -197,12 +197,12 @@ async fn accepted(listener: &UnixListener) -> std::io::Result<Socket> {
     Socket::try_from(stream)
 }
 
-/// Waits until the server is to end.
+/// Waits until the server must end.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Gives a client's place back.
+/// Gives a client's place back when it is dropped.
 struct Release(Seat);
 
 impl Drop for Release {
@@ -230,7 +230,7 @@ async fn client(socket: impl Into<Arc<Socket>>, peer: Option<Peer>, seat: Seat) 
     }
 }
 
-/// Tells a second client EBUSY in answer to its first message, then hangs up.
+/// Answers the first message of a second client with EBUSY and closes the connection.
 async fn refuse(socket: Socket) {
     let mut message = vec![0; REFUSED_LEN];
     let told = tokio::time::timeout(Duration::from_millis(REFUSAL_MS), async {

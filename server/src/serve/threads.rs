@@ -1,32 +1,32 @@
-//! The threads that serve: one for each function, with a runtime of its own.
+//! The threads that serve clients: one for each function, with its own runtime.
 //!
-//! A function's clients are served where the system wakes up for them, and nobody else's messages
-//! are in the way. The threads and what they wait with are made before the sandbox is closed, which
-//! allows neither; they sleep until something is spawned on them.
+//! The system wakes the thread that serves a function, and messages of other functions do not delay it. The
+//! threads and their runtimes must start before the sandbox, which allows neither to start; they sleep until
+//! a task is spawned on them.
 
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// Turns that tasks have before the system is asked for events; a task that looks for its next
-/// message without waiting keeps having turns.
+/// Number of task turns before the runtime asks the system for events. A task that polls for its next message
+/// keeps having turns.
 const TURNS: u32 = 16;
 
-/// Threads by function; ended, with what runs on them, when dropped.
+/// The threads, by function. Dropping this ends them and their tasks.
 #[derive(Debug)]
 pub struct Threads(Vec<Thread>);
 
 #[derive(Debug)]
 struct Thread {
     handle: Handle,
-    /// Dropped to end it.
+    /// Dropped to end the thread.
     stay: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Threads {
-    /// Starts one for each name.
+    /// Starts one thread for each name.
     pub fn start<'a>(names: impl IntoIterator<Item = &'a str>) -> std::io::Result<Self> {
         names
             .into_iter()
@@ -35,10 +35,10 @@ impl Threads {
             .map(Self)
     }
 
-    /// The place where tasks of function `at` are spawned.
+    /// Returns the runtime on which the tasks of function `at` are spawned.
     ///
     /// # Panics
-    /// If there is no such function.
+    /// Panics if there is no such function.
     pub fn handle(&self, at: usize) -> &Handle {
         &self.0[at].handle
     }
@@ -56,7 +56,7 @@ impl Thread {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                // An error is the sender's being dropped.
+                // The error means that the sender was dropped.
                 let _ = runtime.block_on(ended);
             })?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! A client of the device and one of the instruction channel at the same function.
+//! Tests of a device client and an instruction channel client at the same function.
 
 use vfio_user_ism_server::hub::{self, ClientKind};
 use vfio_user_protocol::Request;
@@ -22,8 +22,7 @@ fn request(flags: u64, pcias: u8, offset: u64, len: u16, payload: &[u8]) -> Vec<
     bytes
 }
 
-/// A move by the channel into memory that came without a descriptor is sent to the client that has
-/// the memory, and to nobody else.
+/// A move by the channel into memory without a descriptor is sent only to the client that lent the memory.
 #[tokio::test]
 async fn work_for_the_memory_goes_to_the_client_that_has_it() {
     let (hub, mut client) = ready().await;
@@ -36,16 +35,16 @@ async fn work_for_the_memory_goes_to_the_client_that_has_it() {
     let store = request(STORE_BLOCK, 0, token, 4, &[1, 2, 3, 4]);
     let body = channel.ok(&write(9, 16, &store), &[]).await;
     assert_eq!(body.len(), 16);
-    // The layout of messages is learnt by reading, first.
+    // The server first learns the layout of messages by a read.
     let sent = client.receive().await;
     assert_eq!(sent.header.command, 11, "DMA_READ");
     assert_eq!(sent.body[..8], DMB.to_ne_bytes());
-    // The channel has its reply and nothing else.
+    // The channel gets its reply and nothing else.
     let load = request(READ, 2, 0, 8, &[]);
     channel.ok(&write(9, 16, &load), &[]).await;
 }
 
-/// The device's client that leaves takes its memory along, and the channel's next move fails.
+/// When the device client leaves, its memory goes with it, and the channel's next move fails.
 #[tokio::test]
 async fn a_move_fails_once_the_memory_has_gone() {
     let (hub, mut client) = ready().await;
@@ -68,7 +67,7 @@ async fn a_move_fails_once_the_memory_has_gone() {
     assert_eq!(bytes_at(&ram, DMB, 4), [1, 2, 3, 4]);
 }
 
-/// Two clients of one kind never have the function at the same time; one of each kind do.
+/// Two clients of the same kind never have the function at the same time; one of each kind may.
 #[tokio::test]
 async fn one_client_of_each_kind() {
     let hub = hub();
@@ -91,7 +90,8 @@ async fn one_client_of_each_kind() {
     );
 }
 
-/// Requests that were received when the stream ended are carried out; a cut one is not.
+/// The server carries out requests that it received completely before the stream ended, and ignores an
+/// incomplete one.
 #[tokio::test]
 async fn the_end_inside_a_message_carries_out_what_came_before() {
     let (hub, mut client) = ready().await;
@@ -118,7 +118,7 @@ async fn the_end_inside_a_message_carries_out_what_came_before() {
     assert_eq!(client.load(2, 0, 8).await, [0, 0, 0, 3, 0, 0, 0, 16]);
 }
 
-/// A reply that was never asked for does not become anything.
+/// A reply to no request has no effect.
 #[tokio::test]
 async fn a_stray_reply_is_ignored() {
     let (hub, _client) = ready().await;
@@ -126,7 +126,7 @@ async fn a_stray_reply_is_ignored() {
     channel.hello().await;
     let mut bytes = Vec::new();
     Request::DeviceReset.encode(7, 0, &mut bytes);
-    // The flags say that it is a reply.
+    // The flags mark the message as a reply.
     bytes[8..12].copy_from_slice(&1u32.to_ne_bytes());
     channel.send_bytes(&bytes, &[]).await;
     let header = RegionAccess {
@@ -138,7 +138,7 @@ async fn a_stray_reply_is_ignored() {
     assert_eq!(reply.body[16..], 4096u16.to_ne_bytes());
 }
 
-/// A run of pieces belongs to the client that stored them: another one's being idle ends nothing.
+/// A run of pieces belongs to the client that stored them: a pause of the other client does not end it.
 #[test]
 fn a_run_of_pieces_is_ended_by_its_own_client() {
     let hub = hub();

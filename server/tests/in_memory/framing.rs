@@ -1,4 +1,5 @@
-//! Messages in a stream: order of replies, posted requests, descriptors, what ends a connection.
+//! Tests of messages in a stream: order of replies, posted requests, descriptors, and errors that end a
+//! connection.
 
 use vfio_user_ism_server::client::error::ConnectionError;
 use vfio_user_protocol::message::{DmaAccess, DmaMap, RegionAccess};
@@ -62,7 +63,7 @@ async fn posted_requests_get_no_reply_not_even_an_error() {
 async fn descriptors_belong_to_the_message_they_came_with() {
     let (_hub, mut client) = ready().await;
     let ram = memfd(0x4000);
-    // Without a descriptor, with one, and a request behind, received in one go or not.
+    // A message without a descriptor, one with a descriptor, and a third one, received at once or in pieces.
     let mut stream = Vec::new();
     let map = |iova| DmaMap {
         access: DmaAccess::Unstated,
@@ -85,7 +86,7 @@ async fn descriptors_belong_to_the_message_they_came_with() {
             (id, false)
         );
     }
-    // A request that takes none is refused with one, and the stream stays in step.
+    // A request that takes no descriptor is refused with one, and the stream stays in step.
     let reply = client.ask_with(&Request::DeviceReset, &[&ram]).await;
     assert_eq!(reply.header.error, 22);
     assert!(!client.ask(&Request::DeviceReset).await.header.is_error());

@@ -1,4 +1,4 @@
-//! Tests which state goes with a client, and which stays.
+//! Tests of which state ends with a client and which state stays.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn maps_and_interrupts_go_with_the_client_and_the_device_stays() {
     client.hello().await;
     let report = hub.report();
     assert_eq!(report.functions[0].held.dma_maps, 0);
-    // The DMB is still there, its memory is not.
+    // The DMB still exists, but its memory is gone.
     let reply = client.ask(&write(0, token, &[1; 8])).await;
     assert_eq!(reply.header.error, 5);
     client.map(0, 0x40_0000, 0, Some(&ram)).await;

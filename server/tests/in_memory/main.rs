@@ -1,4 +1,4 @@
-//! A client and a connection joined by a socket pair, in one process.
+//! Tests with a client and a connection in one process, joined by a socket pair.
 
 mod channel;
 mod framing;

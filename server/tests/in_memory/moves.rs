@@ -1,4 +1,4 @@
-//! Data moves: bytes, bits and interrupts, in memory with and without a descriptor.
+//! Tests of data moves: bytes, bits and interrupts, in memory with and without a descriptor.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn writes_in_one_message_are_judged_one_by_one() {
     assert_eq!(function.paths[2].stores, 3);
 }
 
-/// Answers the server's DMA_READ and DMA_WRITE from `ram` until `replies` of its own have come.
+/// Answers the server's DMA_READ and DMA_WRITE from `ram` until `replies` replies to the client have come.
 async fn serve_memory(
     client: &mut Client,
     ram: &mut [u8],
@@ -108,7 +108,7 @@ async fn answer_memory(client: &mut Client, ram: &mut [u8], narrow: bool, messag
     client.send_bytes(&bytes, &[]).await;
 }
 
-/// Whether nothing more comes for a while.
+/// True if nothing more comes for a while.
 async fn quiet(client: &mut Client) -> bool {
     for _ in 0..40 {
         let mut byte = [0];
@@ -130,7 +130,7 @@ async fn move_without_descriptor(narrow: bool) {
     ram[SBA as usize] = 0x40;
     client.post(0, token | 0x100, &[0x11; 16]).await;
     client.post(0, token | 1 << 23, &[0x22; 32]).await;
-    // Answered at once, although the memory is not written yet.
+    // The reply comes at once, although the memory is not written yet.
     client
         .send(
             &Request::RegionRead(RegionAccess {
@@ -165,7 +165,7 @@ async fn what_follows_a_message_under_way_waits_for_its_answer() {
     let (hub, mut client) = ready().await;
     let file = memfd(0x40_0000);
     client.map(0, 0x40_0000, 0, Some(&file)).await;
-    // The first buffer's memory comes without a descriptor, everything else with one.
+    // The first buffer's memory comes without a descriptor, all other memory with one.
     let far = 0x80_0000;
     client.map(far, 0x4000, 0, None).await;
     let eventfd = client.take_msi().await;
@@ -230,7 +230,7 @@ async fn what_waits_for_memory_that_is_unmapped_is_not_written() {
     let (iova, size) = (far, 0x4000);
     let unmap = Request::DmaUnmap(DmaUnmap::Range { iova, size });
     client.ok(&unmap, &[]).await;
-    // The one under way goes no further; the one that waited never goes out.
+    // The write in progress goes no further, and the waiting one is never sent.
     let mut ram = vec![0; 0x84_0000];
     answer_memory(&mut client, &mut ram, false, &asked).await;
     assert!(quiet(&mut client).await);

@@ -1,4 +1,4 @@
-//! Requests that are refused, and what they leave behind.
+//! Tests of requests that are refused, and of the state after them.
 
 use rustix::event::EventfdFlags;
 use vfio_user_protocol::Request;
@@ -87,7 +87,7 @@ async fn interrupts_are_set_within_the_index_and_by_eventfds_only() {
         .ok(&set(0, 1, trigger, IrqData::Bool(&[1])), &[])
         .await;
     assert_eq!(interrupts(&eventfd), 1);
-    // Masked, fired and unmasked by messages; then disabled.
+    // Messages mask, fire and unmask the interrupt, and then disable it.
     client
         .ok(&set(0, 1, IrqAction::Mask, IrqData::None), &[])
         .await;

@@ -1,4 +1,4 @@
-//! Requests through the zPCI I/O region: where their bytes are.
+//! Tests of requests through the zPCI I/O region, and of the places of their bytes.
 
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::AsRawFd;
@@ -43,7 +43,7 @@ async fn a_load_whose_result_cannot_be_delivered_is_not_begun() {
     };
     client.ok(&Request::DmaMap(map), &[&read_only]).await;
     client.map(0x2000, 0x1000, 0, None).await;
-    // Read-only, behind messages, not mapped (and no address in this process either).
+    // The memory is read-only, behind messages, or not mapped (nor an address in this process).
     for gaddr in [0x1000, 0x2000, 0x3000] {
         assert_eq!(ask(&mut client, &request(READ, gaddr, 0, 8)).await, 5);
     }
@@ -69,7 +69,7 @@ async fn bytes_come_appended_from_the_dma_map_or_from_the_process() {
     assert_eq!(ask(&mut client, &from_process).await, 0);
     let path = &hub.report().functions[0].paths[0];
     assert_eq!((path.stores, path.stored_bytes), (3, 48));
-    // A load without gaddr leaves its register image behind the request.
+    // A load without gaddr leaves its register image after the request's header.
     assert_eq!(ask(&mut client, &request(READ, 0, 4, 2)).await, 0);
     let image = RegionAccess {
         offset: 48,
@@ -78,7 +78,7 @@ async fn bytes_come_appended_from_the_dma_map_or_from_the_process() {
     };
     let body = client.ok(&Request::RegionRead(image), &[]).await;
     assert_eq!(body[16..22], [0; 6], "the value is right-aligned");
-    // It goes with a reset.
+    // A reset clears the register image.
     client.ok(&Request::DeviceReset, &[]).await;
     let gone = client.ask(&Request::RegionRead(image)).await;
     assert!(gone.header.is_error() || gone.body[16..] == [0; 8]);

@@ -1,4 +1,4 @@
-//! Clients one after the other, a second one, and the end.
+//! Tests of serving: clients one after the other, a second client, and the end.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use zpci_region::Severity;
 
 use crate::support::*;
 
-/// A server of the built-in profile on a socket, with an event file and a report file.
+/// A server with the built-in profile, a socket, an event file and a report file.
 struct Served {
     folder: tempfile::TempDir,
     hub: Arc<Hub>,
@@ -67,7 +67,7 @@ impl Served {
         }
     }
 
-    /// Waits for an event that is written while the server runs.
+    /// Waits until the running server has written an event.
     async fn wait_for(&self, event: &str) {
         let told = format!("\"event\":\"{event}\"");
         let written = async {
@@ -81,7 +81,7 @@ impl Served {
             .unwrap_or_else(|_| panic!("no event {event}"));
     }
 
-    /// Ends the server; the names of its events in order.
+    /// Ends the server. Returns the names of its events in order.
     async fn end(self) -> Vec<String> {
         self.requests.send(STOP).await.unwrap();
         let ended = tokio::time::timeout(PATIENCE, self.task).await;
@@ -113,7 +113,7 @@ async fn a_client_that_closed_its_socket_can_come_back_at_once() {
         let mut client = served.client().await;
         client.hello().await;
         client.map(0, 0x1000, 0, None).await;
-        // Work that is still to be done when the socket is closed.
+        // This work is still to be done when the socket is closed.
         client.send_bytes(&posted, &[]).await;
     }
     let report = served.hub.report();
@@ -134,7 +134,7 @@ async fn a_second_client_is_told_that_the_function_is_busy() {
     let served = Served::start();
     let mut first = served.client().await;
     first.hello().await;
-    // None of these says anything: they do not keep others from being told.
+    // None of these clients sends anything: others must still get their answer.
     let mut silent = Vec::new();
     for _ in 0..3 {
         silent.push(served.client().await);
@@ -223,7 +223,7 @@ async fn a_server_in_this_process_reports_when_asked_and_removes_its_sockets_at_
     served.requests.send(Request::Report).await.unwrap();
     let report = served.folder.path().join("report");
     let written = async {
-        // The file is not whole JSON until it is written.
+        // The file is incomplete JSON until it is written.
         loop {
             let text = std::fs::read(&report).unwrap_or_default();
             if let Ok(report) = serde_json::from_slice::<serde_json::Value>(&text) {
@@ -234,7 +234,7 @@ async fn a_server_in_this_process_reports_when_asked_and_removes_its_sockets_at_
     };
     let report = tokio::time::timeout(PATIENCE, written).await.unwrap();
     assert_eq!(report["functions"][0]["clients"], 1);
-    // Half a command: the split block store is the worst that this client does.
+    // Half a command: the split block store is the most severe violation of this client.
     client.post(2, 8, &[1; 8]).await;
     client.post(2, 16, &[2; 8]).await;
     served.wait_for("violation").await;

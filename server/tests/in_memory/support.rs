@@ -1,4 +1,4 @@
-//! A client and a connection joined by a socket pair, and what both need.
+//! A client and a connection joined by a socket pair, for the tests here.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use vfio_user_protocol::message::{
 };
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 
-/// It bounds a test that hangs, on a machine that may be very busy.
+/// Limit for a test that hangs. The machine may be very busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
-/// Pages of the test guest: SBA, event queue, DMB of four pages.
+/// Addresses of the test guest's memory: SBA, event queue, DMB of four pages.
 pub(crate) const SBA: u64 = 0x10_0000;
 pub(crate) const IEQ: u64 = 0x10_1000;
 pub(crate) const DMB: u64 = 0x20_0000;
@@ -146,7 +146,7 @@ impl Client {
         body[16..].to_vec()
     }
 
-    /// Runs an ISM command the way the driver does; the response without its header.
+    /// Runs an ISM command like the driver. Returns the code and the bytes after the response's header.
     pub(crate) async fn command(&mut self, code: u32, payload: &[u8]) -> (u16, Vec<u8>) {
         if !payload.is_empty() {
             self.post(2, 8, payload).await;
@@ -166,7 +166,7 @@ impl Client {
         (code, rest)
     }
 
-    /// Takes MSI interrupts by eventfd.
+    /// Makes the function deliver MSI interrupts by an eventfd.
     pub(crate) async fn take_msi(&mut self) -> OwnedFd {
         let eventfd = rustix::event::eventfd(0, EventfdFlags::NONBLOCK).unwrap();
         let set = SetIrqs {
@@ -180,7 +180,7 @@ impl Client {
         eventfd
     }
 
-    /// Registers SBA, event queue and one DMB that the function itself may write; its token.
+    /// Registers SBA, event queue and one DMB that the function itself may write. Returns its token.
     pub(crate) async fn register(&mut self, gid: u64) -> u64 {
         assert_eq!(self.command(0x01, &SBA.to_be_bytes()).await.0, 0);
         assert_eq!(
@@ -192,7 +192,7 @@ impl Client {
         self.register_dmb(DMB, SBA_INDEX, gid).await
     }
 
-    /// Registers a DMB of four pages at `iova` that `gid` may write; its token.
+    /// Registers a DMB of four pages at `iova` that `gid` may write. Returns its token.
     pub(crate) async fn register_dmb(&mut self, iova: u64, index: u32, gid: u64) -> u64 {
         let mut payload = iova.to_be_bytes().to_vec();
         for word in [0x4000, index, 0, 0] {
@@ -214,7 +214,7 @@ pub(crate) fn write(region: u32, offset: u64, data: &[u8]) -> Request<'_> {
     Request::RegionWrite(RegionWrite { access, data })
 }
 
-/// A guest's memory, sealed as QEMU's is.
+/// Creates a guest's memory, sealed like QEMU's.
 pub(crate) fn memfd(len: u64) -> OwnedFd {
     let fd = rustix::fs::memfd_create("guest", MemfdFlags::ALLOW_SEALING).unwrap();
     rustix::fs::ftruncate(&fd, len).unwrap();
@@ -272,7 +272,7 @@ pub(crate) async fn ready() -> (Arc<Hub>, Client) {
     (hub, client)
 }
 
-/// Interrupts that an eventfd has counted since the last call.
+/// Returns the number of interrupts on an eventfd since the last call.
 pub(crate) fn interrupts(eventfd: &OwnedFd) -> u64 {
     let mut count = [0; 8];
     rustix::io::read(eventfd, &mut count).map_or(0, |_| u64::from_ne_bytes(count))

@@ -1,11 +1,11 @@
-//! Writes of the device into memory that came without a descriptor, waiting for messages.
+//! Queue of the device's writes to memory without a descriptor.
 //!
-//! A region access never waits for the client. So the device's writes are queued here in order, and
-//! the connection carries them out one message at a time. Bits are set by a read and a write, which
-//! is not atomic towards the guest: the log says so once.
+//! A region access never waits for the client. So the device's writes are queued here in order, and the
+//! connection carries them out one message at a time. Setting bits takes a read and a write, which is not
+//! atomic towards the guest; the log says so once.
 //!
-//! Operations that belong together (a move, an event) end with their [`Delivery`]. If one of them
-//! fails or is cancelled, those behind it go with it, and the delivery says so.
+//! Operations that belong together (a move, an event) end with their [`Delivery`]. If one of them fails or is
+//! cancelled, the rest of the group is dropped, and the delivery reports that.
 
 use std::collections::VecDeque;
 
@@ -13,37 +13,37 @@ use ism::Delivery;
 
 use crate::limits::{QUEUED_BEYOND, QUEUED_BYTES, QUEUED_OPERATIONS};
 
-/// Operations queued at most, with those that belong to a move already begun.
+/// Largest number of queued operations, including the rest of a move that has begun.
 const MOST: usize = QUEUED_OPERATIONS + QUEUED_BEYOND;
 
-/// One thing to do for a function's guest, in order.
+/// One operation on a function's guest.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ClientOp {
-    /// Write bytes.
+    /// Writes bytes to memory.
     Write {
-        /// First iova.
+        /// First address to write.
         iova: u64,
-        /// The bytes.
+        /// The bytes to write.
         bytes: Vec<u8>,
     },
-    /// OR bits into bytes: read, change, write.
+    /// ORs bits into bytes, by a read and a write.
     SetBits {
-        /// First iova.
+        /// First address to change.
         iova: u64,
         /// One mask per byte.
         masks: Vec<u8>,
     },
-    /// Everything before it is done.
+    /// Ends a group of operations.
     Deliver {
-        /// The end of a move or an event.
+        /// The move or event that the group carries out.
         delivery: Delivery,
-        /// Whether all of it arrived.
+        /// True if all of it arrived.
         arrived: bool,
     },
 }
 
 impl ClientOp {
-    /// First iova and bytes, for an operation on memory.
+    /// Returns first address and number of bytes, for an operation on memory.
     fn range(&self) -> Option<(u64, usize)> {
         match self {
             ClientOp::Write { iova, bytes } => Some((*iova, bytes.len())),
@@ -57,12 +57,12 @@ impl ClientOp {
     }
 }
 
-/// Bytes that were not written.
+/// A range of memory that was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotWritten {
-    /// First iova.
+    /// First address of the range.
     pub iova: u64,
-    /// Bytes.
+    /// Number of bytes.
     pub len: usize,
 }
 
@@ -84,32 +84,32 @@ struct UnderWay {
 #[derive(Debug, Default)]
 pub struct ClientQueue {
     ops: VecDeque<Queued>,
-    /// Operations on memory among them.
+    /// Number of queued operations on memory.
     operations: usize,
-    /// Bytes of all operations that wait.
+    /// Bytes of all queued operations.
     bytes: usize,
-    /// The last operation taken has not been carried out yet.
+    /// The operation that was taken last, until it has been carried out.
     under_way: Option<UnderWay>,
-    /// The group of the operations that are pushed now.
+    /// Number of the group to which new operations belong.
     group: u64,
 }
 
-/// Nothing more can be queued.
+/// The error of a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
 
 impl ClientQueue {
-    /// Whether everything is done: what comes now may be carried out at once.
+    /// True if every operation is done, so that the next one can be carried out at once.
     pub fn is_done(&self) -> bool {
         self.ops.is_empty() && self.under_way.is_none()
     }
 
-    /// Whether an operation waits to be taken.
+    /// True if an operation waits to be taken.
     pub fn has_waiting(&self) -> bool {
         !self.ops.is_empty()
     }
 
-    /// Whether a move may queue `more` operations of `bytes` bytes together.
+    /// True if a move may queue `more` operations of `bytes` bytes in all.
     pub fn has_room(&self, more: usize, bytes: usize) -> bool {
         self.operations.saturating_add(more) <= QUEUED_OPERATIONS
             && self.bytes.saturating_add(bytes) <= QUEUED_BYTES
@@ -120,10 +120,10 @@ impl ClientQueue {
         self.group += 1;
     }
 
-    /// Adds an operation behind the others.
+    /// Adds an operation after the others.
     pub fn push(&mut self, op: ClientOp) -> Result<(), QueueFull> {
         let bytes = self.bytes.saturating_add(op.bytes());
-        // What belongs to a move already begun is a few bytes more. Each group ends once.
+        // The rest of a move that has begun is only a few bytes. Each group ends once.
         let on_memory = op.range().is_some();
         if on_memory && (self.operations >= MOST || bytes > QUEUED_BYTES + QUEUED_BEYOND) {
             return Err(QueueFull);
@@ -135,8 +135,8 @@ impl ClientQueue {
         Ok(())
     }
 
-    /// Takes the oldest operation; the one before it has been carried out. It is under way until
-    /// the next call.
+    /// Takes the oldest operation and marks the previous one as done. The operation is in progress until the
+    /// next call.
     pub fn take(&mut self) -> Option<ClientOp> {
         self.under_way = None;
         let Queued { group, op } = self.ops.pop_front()?;
@@ -148,16 +148,16 @@ impl ClientQueue {
         Some(op)
     }
 
-    /// The operation under way failed: those of its group that wait go with it.
+    /// Records that the current operation failed, and drops the waiting operations of its group.
     pub fn fail(&mut self) {
         if let Some(under_way) = self.under_way {
             self.drop_groups(&[under_way.group]);
         }
     }
 
-    /// Cancels every operation on the range, with those of its group that wait: the memory is no
-    /// longer lent. `bytes` of `None` is all of it. Returns what is not written, one for each group,
-    /// and whether the operation under way is among them.
+    /// Cancels every operation on a range whose memory is no longer lent, and the waiting operations of their
+    /// groups. `bytes` of `None` means all memory. Returns one unwritten range for each group, and true if
+    /// the current operation is affected.
     pub fn cancel(&mut self, iova: u64, bytes: Option<u64>) -> (Vec<NotWritten>, bool) {
         let last = bytes.map_or(u64::MAX, |bytes| {
             iova.saturating_add(bytes.saturating_sub(1))
@@ -186,7 +186,7 @@ impl ClientQueue {
         (not_written, under_way.is_some())
     }
 
-    /// Drops the operations of these groups (ascending); only their deliveries stay.
+    /// Drops the operations of these groups (in ascending order); only their deliveries stay.
     fn drop_groups(&mut self, groups: &[u64]) {
         if groups.is_empty() {
             return;
@@ -206,8 +206,8 @@ impl ClientQueue {
         });
     }
 
-    /// Forgets everything that waits, and returns the deliveries that came to nothing. The operation
-    /// under way stays under way.
+    /// Drops all waiting operations, and returns the deliveries that failed by that. The current operation
+    /// stays in progress.
     pub fn drain(&mut self) -> Vec<Delivery> {
         (self.bytes, self.operations) = (0, 0);
         let ops = self.ops.drain(..);
@@ -218,7 +218,7 @@ impl ClientQueue {
         .collect()
     }
 
-    /// As [`ClientQueue::drain`]; nothing is under way any more: the client is gone.
+    /// Like [`ClientQueue::drain`], and ends the current operation too, because the client is gone.
     pub fn clear(&mut self) -> Vec<Delivery> {
         let deliveries = self.drain();
         *self = Self::default();

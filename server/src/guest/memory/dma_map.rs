@@ -1,4 +1,4 @@
-//! The ranges that a client mapped, by iova. A file lies behind a range, or only messages reach it.
+//! The DMA maps of a client: ranges of iova, each backed by a file or reached by messages only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
@@ -14,49 +14,49 @@ use super::guest_file::GuestFile;
 /// The reason why a map or unmap was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MapError {
-    /// The range meets one that is mapped already.
+    /// The range overlaps an existing map.
     #[error("iova {iova:#x}, {size:#x} bytes overlaps the map at {other:#x}")]
     Overlap {
         /// Start of the new range.
         iova: u64,
-        /// Its size in bytes.
+        /// Size of the new range in bytes.
         size: u64,
-        /// Start of the old one.
+        /// Start of the existing map.
         other: u64,
     },
-    /// The range takes only a part of a map.
+    /// The range covers only a part of a map.
     #[error("iova {iova:#x}, {size:#x} bytes cuts the map at {other:#x} in two")]
     Cuts {
         /// Start of the range to unmap.
         iova: u64,
-        /// Its size in bytes.
+        /// Size of the range to unmap, in bytes.
         size: u64,
-        /// Start of the map that would be cut.
+        /// Start of the map that would be cut in two.
         other: u64,
     },
-    /// Too many maps.
+    /// The client has too many maps; the number is the limit.
     #[error("more than {0} maps")]
     TooMany(usize),
-    /// Too many files behind the maps.
+    /// Too many files back the maps; the number is the limit.
     #[error("more than {0} files behind the maps")]
     TooManyFiles(usize),
-    /// Too much address space behind the maps.
+    /// The files behind the maps are too large together; the number is the limit in bytes.
     #[error("files of more than {0} bytes behind the maps")]
     TooLarge(u64),
-    /// The descriptor is not memory that can be used as asked.
+    /// The descriptor is not memory that can be used as requested.
     #[error("descriptor for iova {iova:#x}: {what}")]
     Descriptor {
         /// Start of the range.
         iova: u64,
-        /// The fault.
+        /// Description of the error.
         what: &'static str,
-        /// The system's error.
+        /// Error code for the reply.
         errno: Errno,
     },
 }
 
 impl MapError {
-    /// Errno of the reply.
+    /// Returns the errno of the reply.
     pub fn errno(&self) -> u32 {
         let errno = match self {
             MapError::Overlap { .. } => Errno::EXIST,
@@ -69,7 +69,7 @@ impl MapError {
         errno.raw_os_error().unsigned_abs()
     }
 
-    /// The limit that was reached, if that is why.
+    /// Returns the limit that caused the refusal, if one did.
     pub fn over(&self) -> Option<Over> {
         match self {
             MapError::TooMany(_) => Some(Over::Maps),
@@ -83,53 +83,53 @@ impl MapError {
 /// The memory behind a range.
 #[derive(Clone, Debug)]
 pub enum Backing {
-    /// A file, from this offset on.
+    /// A file, and the offset in it of the range's first byte.
     File(Arc<GuestFile>, u64),
-    /// Nothing was sent: DMA_READ and DMA_WRITE messages only.
+    /// No file: the server reaches the memory only by DMA_READ and DMA_WRITE.
     Client,
 }
 
 /// One mapped range.
 #[derive(Clone, Debug)]
 pub struct Mapping {
-    /// First iova.
+    /// First address of the range.
     pub iova: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// The device may read it.
+    /// True if the device may read the range.
     pub readable: bool,
-    /// The device may write it.
+    /// True if the device may write the range.
     pub writable: bool,
-    /// Its place.
+    /// The memory behind the range.
     pub backing: Backing,
 }
 
 /// A part of an access that lies in one mapping.
 #[derive(Debug)]
 pub struct Segment<'a> {
-    /// The mapping.
+    /// The map that contains the part.
     pub mapping: &'a Mapping,
-    /// First iova of the part.
+    /// First address of the part.
     pub iova: u64,
     /// Offset of the part in the access.
     pub at: usize,
-    /// Bytes of the part.
+    /// Length of the part in bytes.
     pub len: usize,
 }
 
 impl Segment<'_> {
-    /// Whether a file lies behind the part.
+    /// True if a file backs the part.
     pub fn mapping_is_file(&self) -> bool {
         matches!(self.mapping.backing, Backing::File(..))
     }
 
-    /// Whether bits of the part are set in one step, as the guest sees it.
+    /// True if the guest sees the setting of bits in the part as one step.
     pub fn sets_bits_atomically(&self) -> bool {
         self.file()
             .is_some_and(|(file, _)| file.sets_bits_atomically())
     }
 
-    /// The file and the offset in it, for a part that is backed by one.
+    /// Returns the file behind the part and the offset in it, if there is one.
     pub fn file(&self) -> Option<(&GuestFile, u64)> {
         match &self.mapping.backing {
             Backing::File(file, offset) => Some((file, offset + (self.iova - self.mapping.iova))),
@@ -144,12 +144,12 @@ pub struct DmaMap {
     maps: BTreeMap<u64, Mapping>,
     files: HashMap<FileKey, Arc<GuestFile>>,
     limit: usize,
-    /// Bytes that all files may have together.
+    /// Largest sum of the sizes of all files, in bytes.
     bytes_limit: u64,
 }
 
 impl DmaMap {
-    /// An empty table that takes at most `limit` maps.
+    /// Creates an empty table for at most `limit` maps.
     pub fn new(limit: usize) -> Self {
         Self {
             maps: BTreeMap::new(),
@@ -159,7 +159,7 @@ impl DmaMap {
         }
     }
 
-    /// Files behind the maps may have this many bytes together.
+    /// Sets the largest sum of the sizes of all files, in bytes.
     pub fn with_bytes(self, bytes_limit: u64) -> Self {
         Self {
             bytes_limit,
@@ -167,22 +167,22 @@ impl DmaMap {
         }
     }
 
-    /// Number of maps.
+    /// Number of maps in the table.
     pub fn len(&self) -> usize {
         self.maps.len()
     }
 
-    /// Whether nothing is mapped.
+    /// True if nothing is mapped.
     pub fn is_empty(&self) -> bool {
         self.maps.is_empty()
     }
 
-    /// Number of files mapped.
+    /// Number of files behind the maps.
     pub fn files(&self) -> usize {
         self.files.len()
     }
 
-    /// Forgets everything and returns the bytes that were mapped.
+    /// Removes all maps. Returns the number of bytes that were mapped.
     pub fn clear(&mut self) -> u64 {
         let sizes = self.maps.values().map(|map| map.size);
         let removed = sizes.fold(0, u64::saturating_add);
@@ -191,7 +191,7 @@ impl DmaMap {
         removed
     }
 
-    /// Adds a range; `file` is the descriptor, to be mapped, with the offset of the range in it.
+    /// Adds a range. `file` is the descriptor to map, with the range's offset in it.
     pub fn map(
         &mut self,
         iova: u64,
@@ -202,7 +202,7 @@ impl DmaMap {
         self.map_by(iova, size, permissions, file, false)
     }
 
-    /// As [`DmaMap::map`]; `by_file_io` tells that the descriptor may not be mapped.
+    /// Like [`DmaMap::map`]; `by_file_io` says that the descriptor must not be mapped.
     pub fn map_by(
         &mut self,
         iova: u64,
@@ -241,8 +241,8 @@ impl DmaMap {
         Ok(())
     }
 
-    /// Removes every map inside the range and returns the bytes that were mapped there. As with
-    /// VFIO_IOMMU_UNMAP_DMA of the kernel, a range with nothing in it removes 0 bytes.
+    /// Removes every map inside the range. Returns the number of bytes that were mapped there. Like
+    /// VFIO_IOMMU_UNMAP_DMA of the kernel, it removes 0 bytes from a range without maps.
     pub fn unmap(&mut self, iova: u64, size: u64) -> Result<u64, MapError> {
         let last = iova.saturating_add(size.saturating_sub(1));
         if let Some(other) = self
@@ -272,8 +272,8 @@ impl DmaMap {
         Ok(removed)
     }
 
-    /// The parts of `len` bytes at `iova`, in order; an error names the first iova that is not
-    /// mapped for the access, or whose part `each` refused, and why.
+    /// Splits an access of `len` bytes at `iova` into parts, in order. The error names the first address that
+    /// is not mapped for the access, or whose part `each` refused, and the reason.
     pub fn segments(
         &self,
         iova: u64,
@@ -326,7 +326,7 @@ impl DmaMap {
             .chain(self.maps.range(iova..=last).map(|(_, mapping)| mapping))
     }
 
-    /// The one mapping of the file behind `fd`, made or made anew where it is too short.
+    /// Returns the one mapping of the file behind `fd`. Creates it, or creates it again if it is too short.
     fn file(
         &mut self,
         iova: u64,
@@ -383,8 +383,8 @@ impl DmaMap {
         };
         let file = Arc::new(file);
         self.files.insert(facts.key, Arc::clone(&file));
-        // The file grew, or a writable descriptor came: one mapping serves the old maps as well,
-        // unless it could not do what theirs can.
+        // The file grew, or a writable descriptor came: one mapping also serves the old maps, unless it could
+        // do less than theirs.
         for map in self.maps.values_mut() {
             if let Backing::File(old, _) = &mut map.backing
                 && old.key() == facts.key
@@ -396,7 +396,7 @@ impl DmaMap {
         Ok(file)
     }
 
-    /// Drops the mapping of a file with its last map: the table holds the only reference left.
+    /// Drops the mapping of a file with its last map, when the table holds the only reference.
     fn release(&mut self, file: Arc<GuestFile>) {
         let key = file.key();
         drop(file);
@@ -410,12 +410,12 @@ impl DmaMap {
     }
 }
 
-/// An access that some map does not allow.
+/// An access that no map allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// First iova that cannot be accessed.
+    /// First address that cannot be accessed.
     pub iova: u64,
-    /// The cause.
+    /// The reason, for messages.
     pub why: &'static str,
 }
 

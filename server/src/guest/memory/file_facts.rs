@@ -1,28 +1,29 @@
-//! Finds out the kind of a descriptor that was sent for guest memory, without trusting the file behind it.
+//! Determines the kind of a descriptor that a client sent as guest memory, without trusting its file.
 //!
-//! A client may send a descriptor of a file system that it serves itself (FUSE, NFS): asking that
-//! anything would let the client keep the server waiting. F_GET_SEALS asks nobody, and succeeds for
-//! memory only (memfd, tmpfs, hugetlbfs); statx with AT_STATX_DONT_SYNC takes what the kernel has.
+//! A client may send a descriptor of a file system that it serves itself (FUSE, NFS). Any request to that
+//! file system would let the client keep the server waiting. F_GET_SEALS makes no such request, and succeeds
+//! only for memory (memfd, tmpfs, hugetlbfs). statx with AT_STATX_DONT_SYNC returns what the kernel already
+//! has.
 
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, FsWord, OFlags, SealFlags, StatxFlags};
 use rustix::io::Errno;
 
-/// `f_type` of hugetlbfs (linux/magic.h), of a memfd with MFD_HUGETLB as well.
+/// `f_type` of hugetlbfs (linux/magic.h), also of a memfd with MFD_HUGETLB.
 const HUGETLBFS_MAGIC: FsWord = 0x9584_58f6;
 
-/// Tells that two descriptors are one file.
+/// Identity of a file. Two descriptors of one file have equal keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileKey {
     device: u64,
     inode: u64,
-    /// It is reached by file I/O and not mapped.
+    /// True if the server reaches the file by file I/O instead of mapping it.
     by_file_io: bool,
 }
 
 impl FileKey {
-    /// The same file, reached by file I/O.
+    /// Returns the key of the same file when it is reached by file I/O.
     pub fn by_file_io(self) -> Self {
         Self {
             by_file_io: true,
@@ -31,29 +32,29 @@ impl FileKey {
     }
 }
 
-/// The kind of a descriptor that was sent for guest memory.
+/// The properties of a descriptor that a client sent as guest memory.
 #[derive(Debug)]
 pub struct FileFacts {
     /// Identity of the file.
     pub key: FileKey,
-    /// Its length in bytes now.
+    /// Present length of the file in bytes.
     pub len: u64,
-    /// Whether the descriptor may be read.
+    /// True if the descriptor may be read.
     pub readable: bool,
-    /// Whether the descriptor may be written, and mapped to be.
+    /// True if the descriptor may be written, and mapped for writing.
     pub writable: bool,
-    /// Whether the descriptor is open for appending: a write goes to the end, whatever its offset.
+    /// True if the descriptor is open for appending: a write goes to the end of the file, at any offset.
     pub appends: bool,
-    /// Whether its pages can never go away: it is sealed against shrinking, and a page that a hole
-    /// is punched at comes back by itself. (One of hugetlbfs may not: the pool may be empty.)
+    /// True if the pages of the file can never disappear: it is sealed against shrinking, and the kernel
+    /// refills a page after a hole was punched. (hugetlbfs may fail to, if its pool is empty.)
     pub stays: bool,
 }
 
-/// The reason why a descriptor is no memory.
+/// The reason why a descriptor is no usable memory, and the errno of the reply.
 pub type NoMemory = (&'static str, Errno);
 
 impl FileFacts {
-    /// Looks at a descriptor.
+    /// Determines the properties of a descriptor.
     pub fn of(fd: &OwnedFd) -> Result<Self, NoMemory> {
         let failed = |errno| ("the system does not tell what it is", errno);
         match rustix::fs::fcntl_get_seals(fd) {
@@ -63,7 +64,7 @@ impl FileFacts {
         }
     }
 
-    /// A file of memfd, tmpfs or hugetlbfs.
+    /// Determines the properties of a memfd, or of a file of tmpfs or hugetlbfs.
     fn of_memory(fd: &OwnedFd, seals: SealFlags) -> Result<Self, NoMemory> {
         let failed = |errno| ("the system does not tell what it is", errno);
         let stat = rustix::fs::fstat(fd).map_err(failed)?;
@@ -89,7 +90,7 @@ impl FileFacts {
         })
     }
 
-    /// Any other file: it must be a regular one, on a block device.
+    /// Determines the properties of any other file: it must be a regular file on a block device.
     fn of_disk(fd: &OwnedFd) -> Result<Self, NoMemory> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let stat = rustix::fs::statx(fd, "", flags, StatxFlags::BASIC_STATS)

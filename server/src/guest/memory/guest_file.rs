@@ -1,14 +1,13 @@
-//! One file of guest memory, mapped once.
+//! One file of guest memory. The server maps it once.
 //!
-//! A mapping of a file that can shrink kills the process with SIGBUS when it is touched past the
-//! new end. So only a file whose pages stay (sealed memfds, as QEMU sends) is touched directly. Any
-//! other is reached as the memory of another process would be (process_vm_readv and
-//! process_vm_writev, on this process), which fails where a page cannot be had, waits for no lock
-//! of the file and never makes it longer; its bits are set by the kernel's own fault-tolerant
-//! atomic operation (FUTEX_WAKE_OP).
+//! If a mapped file shrinks, an access past its new end kills the process with SIGBUS. So the server accesses
+//! only files directly whose pages stay (sealed memfds, as QEMU sends). It reaches any other file like the
+//! memory of another process (process_vm_readv and process_vm_writev, on this process). These calls fail if
+//! there is no page, wait for no lock of the file, and never make the file longer. The kernel's own
+//! fault-tolerant atomic operation (FUTEX_WAKE_OP) sets bits in such a file.
 //!
-//! A client may forbid mapping and allow file I/O only. Such a file is read and written by pread and
-//! pwrite; its bits are set by a read and a write, which is not atomic towards the guest.
+//! A client may forbid mapping and allow only file I/O. The server reads and writes such a file by pread and
+//! pwrite, and sets bits by a read and a write, which is not atomic towards the guest.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -20,10 +19,10 @@ use rustix::thread::futex;
 use super::file_facts::{FileFacts, FileKey};
 use crate::sandbox::process_memory::{Access, touch};
 
-/// The smallest page there is: one byte in each tells whether all are there.
+/// The smallest page size. One byte in each page shows whether all of them exist.
 const PAGE: usize = 4096;
-/// Up to this length every page is looked at, which also makes it be there; of more, the first and
-/// the last: looking at a whole buffer takes long, and would fill it.
+/// Up to this length, a check touches every page, which also allocates it. Of a longer range it touches only
+/// the first and the last page: touching all would take long and allocate the whole buffer.
 const LOOKED_AT: usize = 16 * PAGE;
 
 /// One file of guest memory.
@@ -35,19 +34,19 @@ pub struct GuestFile {
     reach: Reach,
 }
 
-/// The way in which the bytes of a file are reached.
+/// The way to reach the bytes of a file.
 #[derive(Debug)]
 enum Reach {
-    /// Its pages cannot go away: memory accesses.
+    /// The pages cannot disappear: memory accesses.
     Directly(MmapRaw),
-    /// Mapped, but its pages may go away: system calls on the mapping.
+    /// The file is mapped, but its pages may disappear: system calls on the mapping.
     Carefully(MmapRaw),
-    /// Not mapped: pread and pwrite.
+    /// The file is not mapped: pread and pwrite.
     FileIo(OwnedFd),
 }
 
 impl GuestFile {
-    /// Takes a file that may not be mapped.
+    /// Creates the access to a file that must not be mapped.
     pub fn by_file_io(fd: OwnedFd, facts: &FileFacts) -> Self {
         Self {
             key: facts.key,
@@ -57,7 +56,7 @@ impl GuestFile {
         }
     }
 
-    /// Maps the whole file.
+    /// Maps a whole file.
     pub fn open(fd: &OwnedFd, facts: &FileFacts) -> Result<Self, Errno> {
         let len = usize::try_from(facts.len).map_err(|_| Errno::FBIG)?;
         let mut options = MmapOptions::new();
@@ -78,7 +77,7 @@ impl GuestFile {
                 Reach::Carefully(map)
             },
         };
-        // Where the system does not let a process do this to itself, it is told now.
+        // If the system does not allow a process to access itself this way, the map fails now.
         match file.check(0, 1) {
             Err(errno @ (Errno::PERM | Errno::NOSYS)) => Err(errno),
             _ => Ok(file),
@@ -90,22 +89,22 @@ impl GuestFile {
         self.key
     }
 
-    /// Bytes mapped.
+    /// Number of bytes that are mapped.
     pub fn size(&self) -> u64 {
         self.len
     }
 
-    /// Whether the file may be written.
+    /// True if the file may be written.
     pub fn writable(&self) -> bool {
         self.writable
     }
 
-    /// Whether setting bits is atomic towards the guest.
+    /// True if the guest sees the setting of bits as atomic.
     pub fn sets_bits_atomically(&self) -> bool {
         !matches!(self.reach, Reach::FileIo(_))
     }
 
-    /// The place where `len` bytes at `offset` are, if all of them are inside the file.
+    /// Finds `len` bytes at `offset`, if all of them are inside the file.
     fn place(&self, offset: u64, len: usize) -> Result<Place<'_>, Errno> {
         let end = offset.checked_add(len as u64).ok_or(Errno::FAULT)?;
         let at = usize::try_from(offset).map_err(|_| Errno::FAULT)?;
@@ -120,7 +119,7 @@ impl GuestFile {
         })
     }
 
-    /// Whether `len` bytes at `offset` are there now, as far as can be told without writing.
+    /// Checks that `len` bytes at `offset` exist now, as far as possible without writing.
     pub fn check(&self, offset: u64, len: usize) -> Result<(), Errno> {
         let pointer = match self.place(offset, len)? {
             Place::Direct(_) => return Ok(()),
@@ -136,7 +135,7 @@ impl GuestFile {
         })
     }
 
-    /// Reads `out.len()` bytes at `offset`. Aligned groups of 8 bytes are read whole.
+    /// Reads `out.len()` bytes at `offset`. Aligned groups of 8 bytes are read in one access.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Errno> {
         match self.place(offset, out.len())? {
             Place::Careful(pointer) => reach(pointer, Access::Read(out)),
@@ -150,12 +149,12 @@ impl GuestFile {
         }
     }
 
-    /// Writes `bytes` at `offset`. Aligned groups of 8 bytes are written whole.
+    /// Writes `bytes` at `offset`. Aligned groups of 8 bytes are written in one access.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
         match self.writable_place(offset, bytes.len())? {
             Place::Careful(pointer) => reach(pointer, Access::Write(bytes)),
             Place::File(fd) => {
-                // A file that was cut must not become longer again.
+                // The write must not make a file longer that was cut.
                 is_inside(fd, offset, bytes.len())?;
                 write_all(fd, offset, bytes)
             }
@@ -212,8 +211,8 @@ impl GuestFile {
         }
     }
 
-    /// ORs `mask` into the bytes at `offset`, bit by bit, by FUTEX_WAKE_OP: atomic towards the
-    /// guest, and an error (not SIGBUS) where the file has been cut.
+    /// ORs `mask` into the bytes at `offset`, bit by bit, by FUTEX_WAKE_OP. The operation is atomic towards
+    /// the guest, and returns an error (instead of SIGBUS) if the file was cut.
     fn set_bits_by_kernel(&self, offset: u64, mask: &[u8]) -> Result<(), Errno> {
         for (byte_offset, byte_mask) in (offset..).zip(mask) {
             let word_offset = byte_offset & !3;
@@ -247,17 +246,17 @@ impl GuestFile {
     }
 }
 
-/// The place where bytes of a file are.
+/// The location of bytes of a file.
 enum Place<'a> {
-    /// In memory that stays.
+    /// In memory whose pages stay.
     Direct(*mut u8),
-    /// In memory that may go away.
+    /// In memory whose pages may disappear.
     Careful(*mut u8),
     /// In a file that is not mapped.
     File(&'a OwnedFd),
 }
 
-/// Whether `len` bytes at `offset` are inside the file as it is now.
+/// Checks that `len` bytes at `offset` are inside the file at its present length.
 fn is_inside(fd: &OwnedFd, offset: u64, len: usize) -> Result<(), Errno> {
     let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
     let end = offset.checked_add(len as u64).ok_or(Errno::FAULT)?;
@@ -298,7 +297,7 @@ fn write_all(fd: &OwnedFd, mut offset: u64, mut bytes: &[u8]) -> Result<(), Errn
     Ok(())
 }
 
-/// ORs `mask` into the bytes at `offset`; a change that the guest makes meanwhile may be lost.
+/// ORs `mask` into the bytes at `offset`. A change that the guest makes at the same time may be lost.
 fn set_bits_by_file_io<const N: usize>(
     fd: &OwnedFd,
     offset: u64,
@@ -313,19 +312,19 @@ fn set_bits_by_file_io<const N: usize>(
     write_all(fd, offset, &bytes)
 }
 
-/// Reads or writes bytes of this process's own mapping by a system call: EFAULT where a page is
+/// Reads or writes bytes of this process's own mapping by a system call, which fails with EFAULT if a page is
 /// gone. `pointer` and the bytes after it must lie inside the mapping.
 fn reach(pointer: *mut u8, access: Access<'_>) -> Result<(), Errno> {
     let own = i32::try_from(std::process::id()).map_err(|_| Errno::SRCH)?;
     touch(own, pointer.addr(), access).map_err(|errno| Errno::from_raw_os_error(errno as i32))
 }
 
-/// Bytes before the first 8-byte boundary at or after `pointer`, at most `len`.
+/// Number of bytes before the first 8-byte boundary at or after `pointer`, at most `len`.
 fn head_len(pointer: *const u8, len: usize) -> usize {
     (pointer.addr().wrapping_neg() & 7).min(len)
 }
 
-/// Stores `bytes` at `pointer`, aligned groups of 8 in one store each, ascending.
+/// Stores `bytes` at `pointer` in ascending order, each aligned group of 8 in one store.
 ///
 /// # Safety
 /// `bytes.len()` bytes at `pointer` must be mapped writable, with pages that cannot go away.
@@ -352,10 +351,10 @@ unsafe fn store_shared(pointer: *mut u8, bytes: &[u8]) {
     std::sync::atomic::fence(Ordering::Release);
 }
 
-/// Loads `out.len()` bytes from `pointer`, aligned groups of 8 in one load each.
+/// Loads `out.len()` bytes from `pointer`, each aligned group of 8 in one load.
 ///
 /// # Safety
-/// As [`store_shared`], readable.
+/// Like [`store_shared`], but the bytes must be readable.
 unsafe fn load_shared(pointer: *mut u8, out: &mut [u8]) {
     let (head, rest) = out.split_at_mut(head_len(pointer, out.len()));
     let head_len = head.len();

@@ -1,4 +1,4 @@
-//! Guest memory: what a client mapped, and how it is touched.
+//! Guest memory: the maps of a client, and the accesses to them.
 
 pub mod client_queue;
 pub mod dma_map;

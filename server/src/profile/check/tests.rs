@@ -57,7 +57,7 @@ fn unknown_keys_are_named_with_their_path() {
     assert!(problem.contains("unknown field `gids`"), "{problem}");
     let (key, _) = refused(|profile| profile["device"] = json!({"maxstbl": 128}));
     assert_eq!(key, "device.maxstbl");
-    // The function id belongs to QEMU's `-device zpci,fid=`.
+    // QEMU sets the function id (`-device zpci,fid=`).
     let (key, problem) = refused(|profile| profile["device"] = json!({"fid": 1}));
     assert_eq!(key, "device.fid");
     assert!(problem.contains("unknown field `fid`"), "{problem}");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// One of each event, as `docs/events.md` tells them.
+/// One event of each kind, as `docs/events.md` describes them.
 fn every_event() -> Vec<Event<'static>> {
     let (bytes, rules) = (Hex(&[]), &[][..]);
     let (path, result, detail, name) = ("bar", "accepted", "", "");

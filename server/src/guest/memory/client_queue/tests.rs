@@ -7,7 +7,7 @@ fn write(iova: u64, len: usize) -> ClientOp {
     ClientOp::Write { iova, bytes }
 }
 
-/// The end of a delivery that is told apart by `code`.
+/// Creates the end of a delivery; `code` identifies it.
 fn delivery(code: u32) -> Delivery {
     let record = EventRecord {
         from: FunctionId(0),
@@ -30,7 +30,7 @@ fn deliver(code: u32, arrived: bool) -> ClientOp {
     ClientOp::Deliver { delivery, arrived }
 }
 
-/// Queues a group: writes of 8 bytes at these places, and its end.
+/// Queues a group: writes of 8 bytes at these places, then its end.
 fn group(queue: &mut ClientQueue, code: u32, places: &[u64]) {
     queue.begin();
     for iova in places {
@@ -85,7 +85,7 @@ fn bytes_are_bounded() {
     }
     assert_eq!(queued, QUEUED_BYTES);
     assert_eq!(queue.push(write(0, 1 << 20)), Err(QueueFull));
-    // Bits and end of the move that filled it.
+    // Bits and end of the move that filled the queue.
     let masks = vec![0x80];
     queue.push(ClientOp::SetBits { iova: 0, masks }).unwrap();
     queue.push(deliver(1, true)).unwrap();

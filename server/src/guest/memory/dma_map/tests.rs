@@ -177,7 +177,7 @@ fn a_read_only_descriptor_takes_nothing_from_the_writable_maps() {
     };
     write(&map, 0).unwrap();
     assert_eq!(write(&map, 4096).unwrap_err().why, "mapped read-only");
-    // With a writable descriptor again, one mapping does for all.
+    // With a writable descriptor again, one mapping serves all maps.
     map.unmap(4096, 4096).unwrap();
     map.map(4096, 4096, RW, Some((fd, 4096))).unwrap();
     write(&map, 4090).unwrap();
@@ -213,7 +213,7 @@ fn the_bytes_of_files_are_limited() {
     map.map(4096, 4096, RW, Some((memfd(4096), 0))).unwrap();
     let refused = map.map(8192, 4096, RW, Some((memfd(4096), 0)));
     assert_eq!(refused, Err(MapError::TooLarge(3 * 4096)));
-    // A sparse file of any length is only a promise, and takes address space all the same.
+    // A sparse file of any length holds no memory, but takes address space all the same.
     let refused = map.map(8192, 4096, RW, Some((memfd(1 << 40), 0)));
     assert_eq!(refused, Err(MapError::TooLarge(3 * 4096)));
     map.unmap(0, 4096).unwrap();

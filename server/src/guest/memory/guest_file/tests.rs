@@ -18,7 +18,7 @@ fn open(fd: &OwnedFd) -> GuestFile {
     GuestFile::open(fd, &facts).unwrap()
 }
 
-/// Where the first byte is mapped.
+/// Returns the address at which the first byte is mapped.
 fn direct(file: &GuestFile) -> *mut u8 {
     match file.place(0, 1).unwrap() {
         Place::Direct(pointer) | Place::Careful(pointer) => pointer,
@@ -38,7 +38,7 @@ fn file_io_reads_writes_and_sets_bits_without_a_mapping() {
     let mut back = [0; 4];
     file.read(4090, &mut back).unwrap();
     assert_eq!(back, [0x81, 0x81, 0x41, 1]);
-    // A file that was cut stays as short as it is.
+    // A file that was cut keeps its new length.
     rustix::fs::ftruncate(&fd, 4096).unwrap();
     assert_eq!(file.write(4090, &[2; 12]), Err(Errno::FAULT));
     assert_eq!(file.check(4090, 12), Err(Errno::FAULT));
@@ -150,15 +150,15 @@ fn sealed_against_writing_later_it_is_still_written_by_who_mapped_it_before() {
     let mut out = [0; 8];
     file.read(0, &mut out).unwrap();
     assert_eq!(out, [1; 8]);
-    // Whoever comes later reads only.
+    // Descriptors that come later are read-only.
     let late = open(&fd);
     assert!(!late.writable());
     assert_eq!(late.write(0, &[2; 8]), Err(Errno::ACCESS));
     late.read(0, &mut out).unwrap();
 }
 
-/// A memfd of 2 MiB pages, mapped. Where this machine has none to give, the map is refused, which
-/// the caller then has seen.
+/// Creates and maps a memfd of 2 MiB pages. If this machine has no such pages, the map is refused, and the
+/// caller has then tested that.
 fn huge() -> Option<(OwnedFd, GuestFile)> {
     let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
     let fd = rustix::fs::memfd_create("ram", flags).unwrap();
@@ -176,7 +176,7 @@ fn huge() -> Option<(OwnedFd, GuestFile)> {
 
 #[test]
 fn huge_pages_are_read_and_written_and_a_hole_in_them_is_no_sigbus() {
-    // Root on a machine without huge pages: two for this test.
+    // If root runs on a machine without huge pages, the test allocates two.
     let pool = "/proc/sys/vm/nr_hugepages";
     let before = std::fs::read_to_string(pool).unwrap();
     if before.trim() == "0" {
@@ -188,7 +188,7 @@ fn huge_pages_are_read_and_written_and_a_hole_in_them_is_no_sigbus() {
         let mut out = [0; 16];
         file.read(4096, &mut out).unwrap();
         assert_eq!((out[0], out[15]), (0x87, 7));
-        // The page goes back to the pool, and the pool goes: nothing is left to put in the hole.
+        // The page goes back to the pool, and then the pool is emptied: nothing can fill the hole.
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         rustix::fs::fallocate(&fd, hole, 0, 2 << 20).unwrap();
         if before.trim() == "0" {
@@ -200,7 +200,7 @@ fn huge_pages_are_read_and_written_and_a_hole_in_them_is_no_sigbus() {
             file.set_bits(4096, 1),
             file.check(4096, 16),
         ] {
-            // Where others left pages in the pool, the hole is filled.
+            // If others left pages in the pool, the kernel fills the hole.
             assert!(
                 matches!(result, Ok(()) | Err(Errno::FAULT | Errno::NOMEM)),
                 "{result:?}"
