@@ -1,11 +1,11 @@
-//! Captures of vfio-user messages: pcapng files that Wireshark opens, and what is in them.
+//! Captures of vfio-user messages: pcapng files for Wireshark, written and read.
 //!
-//! - [`pcapng`]: the blocks of the file, written and read;
-//! - [`message`]: the header in front of every message, which tells direction and descriptors.
+//! - [`pcapng`]: the blocks of the file;
+//! - [`message`]: the header before every message, with direction and descriptors.
 //!
-//! Each client source of each function is an interface of the file with link type 147
-//! (`LINKTYPE_USER0`) and a name: that of the function, with `.insn` behind for its instruction
-//! channel. A violation or a refusal is a comment of the message that caused it.
+//! Each client source of each function is an interface of the file, with link type 147 (`LINKTYPE_USER0`) and
+//! a name: that of the function, followed by `.insn` for its instruction channel. A violation or a refusal is
+//! a comment of the message that caused it.
 #![forbid(unsafe_code)]
 
 pub mod message;

@@ -1,4 +1,4 @@
-//! The header in front of every message of a capture. Its own numbers are little endian.
+//! The header before every message of a capture. Its own numbers are little-endian.
 //!
 //! | offset | bytes | |
 //! |---|---|---|
@@ -14,40 +14,40 @@
 //! 16 bytes follow for each descriptor: its kind (1), a number of its file (7), its size in bytes (8).
 //! Descriptors of memory and of files with the same number are of the same file.
 
-/// Bytes of the header without descriptors.
+/// Bytes of the header without the descriptors.
 pub const FRONT_LEN: usize = 16;
 /// Bytes for one descriptor.
 pub const DESCRIPTOR_LEN: usize = 16;
 const VERSION: u8 = 1;
-/// The largest number of a file.
+/// The largest file number.
 pub const MOST_FILE: u64 = (1 << 56) - 1;
 
 /// The kind of a packet in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A message from the client.
+    /// A message from the client to the server.
     ToServer,
-    /// A message to the client.
+    /// A message from the server to the client.
     ToClient,
-    /// A client connected; without a message.
+    /// A client connected. The packet has no message.
     Connected,
-    /// A client left; without a message.
+    /// A client left. The packet has no message.
     Left,
 }
 
-/// The requests that the client may make.
+/// The role of a client, which decides what it may request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Everything.
+    /// The device client, which may send every request.
     Device,
-    /// Instructions.
+    /// The client of the instruction channel.
     Channel,
 }
 
 /// The kind of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DescriptorKind {
-    /// Anything that is not listed here.
+    /// Any other kind.
     Other = 0,
     /// Memory: memfd, tmpfs or hugetlbfs.
     Memory = 1,
@@ -55,20 +55,20 @@ pub enum DescriptorKind {
     File = 2,
     /// An eventfd, or another file without a name and a size.
     Event = 3,
-    /// A socket.
+    /// A UNIX or other socket.
     Socket = 4,
-    /// A pipe.
+    /// A pipe or FIFO.
     Pipe = 5,
 }
 
 /// A descriptor that came with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// The kind.
+    /// The kind of the descriptor.
     pub kind: DescriptorKind,
-    /// A number of its file, the same for all descriptors of one file; at most [`MOST_FILE`].
+    /// Number of the file, the same for all descriptors of one file; at most [`MOST_FILE`].
     pub file: u64,
-    /// Its size in bytes.
+    /// Size of the file in bytes.
     pub size: u64,
 }
 
@@ -77,22 +77,22 @@ pub struct Descriptor {
 pub struct Front {
     /// The kind of the packet.
     pub kind: Kind,
-    /// The requests that the client may make.
+    /// The role of the client.
     pub role: Role,
-    /// Whether the numbers of the message are big endian.
+    /// True if the numbers of the message are big-endian.
     pub big_endian: bool,
-    /// Number of the connection, from 1.
+    /// Number of the connection in the capture, from 1.
     pub connection: u32,
-    /// Descriptors, in order.
+    /// The descriptors of the message, in order.
     pub descriptors: Vec<Descriptor>,
-    /// Some descriptors did not arrive.
+    /// True if some descriptors did not arrive.
     pub lost: bool,
     /// Bytes of the message before it was cut.
     pub length: u32,
 }
 
 impl Front {
-    /// Appends the header.
+    /// Appends the header to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let kind = match self.kind {
             Kind::ToServer => 0,
@@ -114,10 +114,10 @@ impl Front {
         }
     }
 
-    /// Takes a packet apart: header and as much of the message as was kept.
+    /// Splits a packet into the header and the captured part of the message.
     ///
     /// # Errors
-    /// The fault of the header, and the expected value.
+    /// The text names the error in the header and the expected value.
     pub fn decode(packet: &[u8]) -> Result<(Self, &[u8]), String> {
         let short = || format!("{} bytes, expected at least {FRONT_LEN}", packet.len());
         let (front, mut rest) = packet.split_first_chunk::<FRONT_LEN>().ok_or_else(short)?;

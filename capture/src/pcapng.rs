@@ -1,11 +1,11 @@
-//! Blocks of a pcapng file (IETF draft-ietf-opsawg-pcapng): section header, interface description,
-//! enhanced packet. Other blocks are passed over.
+//! Blocks of a pcapng file (IETF draft-ietf-opsawg-pcapng): section header, interface description, enhanced
+//! packet. The reader skips other blocks.
 
 use std::io::{self, Read, Write};
 
-/// `LINKTYPE_USER0`: the format of packets is agreed on by those who write and read them.
+/// `LINKTYPE_USER0`: writers and readers of the file agree on the format of its packets.
 pub const LINK_TYPE: u16 = 147;
-/// Bytes of the longest block that is read.
+/// Bytes of the longest block that the reader accepts.
 const MOST: usize = 1 << 24;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -21,16 +21,16 @@ const EPB_FLAGS: u16 = 2;
 /// Timestamps are nanoseconds: 10 to the power of -9.
 const NANOSECONDS: u8 = 9;
 
-/// The direction of a packet, as `epb_flags` says it from the server's side.
+/// The direction of a packet from the server's side, as in `epb_flags`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// It was received.
+    /// The server received the packet.
     Inbound = 1,
-    /// It was sent.
+    /// The server sent the packet.
     Outbound = 2,
 }
 
-/// Writes a file in host byte order.
+/// Writes a pcapng file in host byte order.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
@@ -43,7 +43,7 @@ impl<W: Write> Writer<W> {
     /// Begins a file.
     ///
     /// # Errors
-    /// Those of writing.
+    /// A write failed.
     pub fn new(out: W, application: &str) -> io::Result<Self> {
         let mut writer = Self {
             out,
@@ -54,17 +54,17 @@ impl<W: Write> Writer<W> {
         writer.number(MAGIC);
         writer.block.extend(1_u16.to_ne_bytes());
         writer.block.extend(0_u16.to_ne_bytes());
-        // The length of the section is not known.
+        // The length of the section is unknown.
         writer.block.extend(u64::MAX.to_ne_bytes());
         writer.option(SHB_USERAPPL, application.as_bytes());
         writer.end(SECTION)?;
         Ok(writer)
     }
 
-    /// Adds an interface; returns its number. `snap_len` is how much of a packet is kept, 0 for all.
+    /// Adds an interface. Returns its number. `snap_len` is the number of bytes kept of a packet, 0 for all.
     ///
     /// # Errors
-    /// Those of writing.
+    /// A write failed.
     pub fn interface(&mut self, name: &str, about: &str, snap_len: u32) -> io::Result<u32> {
         self.block.extend(LINK_TYPE.to_ne_bytes());
         self.block.extend(0_u16.to_ne_bytes());
@@ -77,10 +77,10 @@ impl<W: Write> Writer<W> {
         Ok(self.interfaces - 1)
     }
 
-    /// Adds a packet. `time` is nanoseconds since 1970; `length` its bytes before it was cut.
+    /// Adds a packet. `time` is in nanoseconds since 1970; `length` counts its bytes before it was cut.
     ///
     /// # Errors
-    /// Those of writing.
+    /// A write failed.
     pub fn packet(
         &mut self,
         interface: u32,
@@ -106,15 +106,15 @@ impl<W: Write> Writer<W> {
         self.end(PACKET)
     }
 
-    /// Bytes of all blocks so far.
+    /// Number of bytes of all blocks so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Hands everything to the system.
+    /// Passes everything to the system.
     ///
     /// # Errors
-    /// Those of writing.
+    /// A write failed.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -127,7 +127,7 @@ impl<W: Write> Writer<W> {
         self.block.resize(self.block.len().next_multiple_of(4), 0);
     }
 
-    /// An option; its text is cut where its length would not fit.
+    /// Adds an option. A text that is too long is cut.
     fn option(&mut self, code: u16, value: &[u8]) {
         let value = &value[..value.len().min(usize::from(u16::MAX))];
         self.block.extend(code.to_ne_bytes());
@@ -153,33 +153,33 @@ impl<W: Write> Writer<W> {
 /// One packet of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Number of its interface.
+    /// Number of the packet's interface.
     pub interface: u32,
-    /// Nanoseconds since 1970.
+    /// Time in nanoseconds since 1970.
     pub time: u64,
-    /// Its comments.
+    /// The comments of the packet.
     pub comments: Vec<String>,
-    /// As much of it as was kept.
+    /// The captured bytes of the packet.
     pub data: Vec<u8>,
-    /// Its bytes before it was cut.
+    /// Number of its bytes before it was cut.
     pub length: u32,
 }
 
-/// The reason why a file cannot be read.
+/// An error in reading a file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system.
+    /// A read failed.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// It is no pcapng file.
+    /// The file is no pcapng file; the number is its first word.
     #[error("it begins with {0:#010x} and is no pcapng file")]
     NoPcapng(u32),
-    /// A block makes no sense.
+    /// A block is malformed.
     #[error("block at byte {at}: {what}")]
     Block {
-        /// The place where the block begins.
+        /// Offset of the block in the file.
         at: u64,
-        /// The fault, and the expected value.
+        /// The error, and the expected value.
         what: String,
     },
 }
@@ -191,16 +191,16 @@ pub struct Reader<R> {
     at: u64,
     big_endian: bool,
     begun: bool,
-    /// Names of the interfaces.
+    /// Name of each interface.
     names: Vec<String>,
-    /// Link types of the interfaces.
+    /// Link type of each interface.
     links: Vec<u16>,
-    /// Units of an interface's timestamps in a second.
+    /// For each interface, the units of its timestamps in a second.
     units: Vec<u64>,
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads from `input`.
+    /// Reads the file from `input`.
     pub fn new(input: R) -> Self {
         Self {
             input,
@@ -213,19 +213,19 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The name of an interface; empty if it has none.
+    /// Returns the name of an interface; empty if it has none.
     pub fn name(&self, interface: u32) -> &str {
         self.names
             .get(interface as usize)
             .map_or("", String::as_str)
     }
 
-    /// The link type of an interface.
+    /// Returns the link type of an interface.
     pub fn link(&self, interface: u32) -> u16 {
         self.links.get(interface as usize).copied().unwrap_or(0)
     }
 
-    /// The next packet; `None` at the end.
+    /// Returns the next packet; `None` at the end.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -258,7 +258,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next block without its lengths; `None` at the end of the file.
+    /// Returns the next block without its lengths; `None` at the end of the file.
     fn block(&mut self) -> Result<Option<(u32, Vec<u8>)>, ReadError> {
         let at = self.at;
         let wrong = |what: String| ReadError::Block { at, what };
@@ -330,7 +330,7 @@ impl<R: Read> Reader<R> {
         for (code, value) in self.options(body.get(8..)?) {
             match (code, value) {
                 (IF_NAME, value) => name = String::from_utf8_lossy(value).into_owned(),
-                // The highest bit says that the power is of 2.
+                // The highest bit means a power of 2.
                 (IF_TSRESOL, &[power]) if power & 0x80 == 0 => {
                     unit = 10_u64.checked_pow(power.into()).unwrap_or(u64::MAX);
                 }

@@ -1,4 +1,4 @@
-//! KVM or software emulation (TCG) executes the guest.
+//! Chooses KVM or software emulation (TCG) to execute the guest.
 
 use clap::ValueEnum;
 use std::fs::File;
@@ -6,13 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// The accelerator that the user asks for.
+/// The accelerator that the user requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Accel {
-    /// KVM if this is an s390x host with a usable /dev/kvm and QEMU loads no plugin. Otherwise software emulation.
+    /// KVM if this is an s390x host with a usable /dev/kvm and QEMU loads no plugin, otherwise software
+    /// emulation.
     #[default]
     Auto,
-    /// KVM. QEMU then loads no plugin.
+    /// KVM. QEMU then cannot load a plugin.
     Kvm,
     /// QEMU's software emulation.
     Tcg,
@@ -21,39 +22,39 @@ pub enum Accel {
 /// The accelerator that QEMU uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accelerator {
-    /// The processor itself.
+    /// The processor executes the guest.
     Kvm,
-    /// QEMU's software emulation, which alone loads plugins.
+    /// QEMU's software emulation. Only this one can load plugins.
     Tcg,
 }
 
 /// The reason why KVM cannot execute the guest.
 #[derive(Debug, Error)]
 pub enum AccelError {
-    /// A flag needs the plugin.
+    /// A flag loads the plugin, which KVM does not support.
     #[error(
         "--accel kvm: {0} loads a plugin into QEMU, which needs software emulation: leave one of the two out"
     )]
     Plugin(&'static str),
-    /// The host has other processors.
+    /// The host has a different processor architecture.
     #[error(
         "--accel kvm: this host is {0}, and KVM runs s390x guests on s390x alone: use --accel tcg"
     )]
     Architecture(&'static str),
-    /// There is no KVM, or it may not be used.
+    /// The KVM device is missing or cannot be opened.
     #[error("--accel kvm: cannot open {}: {remedy}", path.display())]
     Device {
-        /// The device.
+        /// Path of the device.
         path: PathBuf,
         /// The remedy, as a sentence for the user.
         remedy: &'static str,
-        /// The reason why it cannot be opened.
+        /// The error of opening the device.
         source: io::Error,
     },
 }
 
 impl AccelError {
-    /// Whether the flags contradict each other.
+    /// True if the flags contradict each other.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Plugin(_))
@@ -61,7 +62,7 @@ impl AccelError {
 }
 
 impl Accelerator {
-    /// The value of QEMU's `-accel`.
+    /// The value for QEMU's `-accel`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,7 +76,7 @@ impl Accel {
     /// Chooses the accelerator on this host. `plugin` is the flag that loads a plugin, if there is one.
     ///
     /// # Errors
-    /// KVM is asked for and cannot be had.
+    /// KVM is requested but cannot be used.
     pub fn choose(self, plugin: Option<&'static str>) -> Result<Accelerator, AccelError> {
         self.choose_on(std::env::consts::ARCH, Path::new("/dev/kvm"), plugin)
     }

@@ -1,4 +1,4 @@
-//! One child process.
+//! Runs one child process.
 
 use std::fs::File;
 use std::io;
@@ -14,13 +14,13 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::log;
 
-/// Lines of a log in an error message.
+/// Number of log lines in an error message.
 const LAST_WORDS: usize = 8;
 
 /// A running child whose stderr goes to a file. Dropping this value kills the child.
 ///
-/// The child has a process group of its own: Ctrl-C on the terminal reaches this process alone, which
-/// ends its children in the right order.
+/// The child has its own process group: Ctrl-C on the terminal reaches only this process, which ends its
+/// children in the right order.
 #[derive(Debug)]
 pub struct Child {
     process: Mutex<process::Child>,
@@ -37,13 +37,13 @@ impl Child {
     /// Starts `command` with its stderr in the file `log`.
     ///
     /// # Errors
-    /// The log cannot be made or the program cannot be started.
+    /// The log cannot be created or the program cannot start.
     pub fn start(mut command: Command, log: &Path) -> io::Result<Self> {
         command.process_group(0).stderr(File::create(log)?);
         let mut process = command.spawn()?;
         let end = pidfd_open(Pid::from_child(&process), PidfdFlags::empty());
         let end = end.map_err(|error| {
-            // An unwatched child must not stay. Both fail only if it ended already.
+            // A child that cannot be watched must end. Both calls fail only if it has ended already.
             let _ = process.kill();
             let _ = process.wait();
             io::Error::from(error)
@@ -61,17 +61,17 @@ impl Child {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The process id.
+    /// The process id of the child.
     pub fn id(&self) -> u32 {
         self.process().id()
     }
 
-    /// The way in which the child ended. `None` while it runs.
+    /// Returns the exit status of the child; `None` while it runs.
     pub fn ended(&self) -> Option<ExitStatus> {
         self.process().try_wait().ok().flatten()
     }
 
-    /// Waits at most this long for the end of the child; [`Duration::MAX`] is forever.
+    /// Waits for the end of the child, at most this long; [`Duration::MAX`] waits for ever.
     pub fn wait(&self, time: Duration) -> Option<ExitStatus> {
         let end = Instant::now().checked_add(time);
         loop {
@@ -84,7 +84,7 @@ impl Child {
         }
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the child.
     ///
     /// # Errors
     /// The child has ended.
@@ -92,9 +92,9 @@ impl Child {
         Ok(pidfd_send_signal(&self.end, signal)?)
     }
 
-    /// Asks the child to end, waits at most `patience`, and kills it then.
+    /// Asks the child to end, and kills it if it still runs after `patience`.
     pub fn stop(&self, patience: Duration) {
-        // It may just have ended. Then there is nothing to ask.
+        // The child may just have ended. Then there is nothing to ask.
         let _ = self.signal(Signal::TERM);
         if self.wait(patience).is_none() {
             self.kill();
@@ -104,12 +104,12 @@ impl Child {
     /// Kills the child and waits for its end.
     pub fn kill(&self) {
         let mut process = self.process();
-        // Both fail only if it ended already.
+        // Both calls fail only if the child has ended already.
         let _ = process.kill();
         let _ = process.wait();
     }
 
-    /// The last lines that the child wrote to stderr, without the last end-of-line.
+    /// Returns the last lines that the child wrote to stderr, without the final end-of-line.
     pub fn last_words(&self) -> String {
         log::tail(&self.log, LAST_WORDS)
     }

@@ -1,14 +1,14 @@
-//! Child processes of the interception test and the lab.
+//! Child processes for the interception test, the lab and the tests.
 //!
-//! - `accelerator`: whether KVM executes the guest;
+//! - `accelerator`: chooses KVM or software emulation;
 //! - `child`: one child with a log, a bounded wait and a certain end;
 //! - `with_parent`: children that the kernel kills when this process ends;
-//! - `server`: this program's own `serve` as a child;
+//! - `server`: the program's own `serve` as a child;
 //! - `qemu`: the parts of a QEMU command line that all machines share;
 //! - `plugin`: the TCG plugin and its argument;
 //! - `log`: the end of a log file.
 //!
-//! This crate judges nothing: it knows neither cases nor guests.
+//! Non-goal: the crate judges nothing, and knows neither cases nor guests.
 
 mod accelerator;
 mod child;

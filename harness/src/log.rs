@@ -1,15 +1,15 @@
-//! The end of a log file, for error messages.
+//! Reads the end of a log file, for error messages.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// As much of a file's end as is looked at.
+/// Bytes at the end of a file that are read.
 const WINDOW: u64 = 16 << 10;
 
-/// The last `lines` lines of `path` that are not blank, without the end-of-line. Empty if there are
-/// none, or no such file. Control characters of a console are left out, and so are the registers
-/// that QEMU shows behind the message of an error: some fifty lines.
+/// Returns the last `lines` lines of `path` that are not blank, without the final end-of-line. Empty if there
+/// are none, or no such file. Leaves out control characters of a console, and the registers (some fifty
+/// lines) that QEMU prints after an error.
 pub fn tail(path: &Path, lines: usize) -> String {
     let bytes = end(path).unwrap_or_default();
     let text: String = String::from_utf8_lossy(&bytes)
@@ -23,7 +23,7 @@ pub fn tail(path: &Path, lines: usize) -> String {
     found[found.len().saturating_sub(lines)..].join("\n")
 }
 
-/// Whether QEMU shows registers in this line.
+/// True if QEMU prints registers in this line.
 fn is_register_dump(line: &str) -> bool {
     let is_register = |word: &str| {
         let hex = |value: &str| value.len() >= 8 && value.bytes().all(|b| b.is_ascii_hexdigit());

@@ -8,10 +8,10 @@ use thiserror::Error;
 
 use crate::qemu::option;
 
-/// The plugin's file, beside our program.
+/// The plugin's file name, beside the program.
 const FILE: &str = "libvfio_user_ism_plugin.so";
 
-/// The plugin is not where it should be.
+/// The plugin is not in its place.
 #[derive(Debug, Error)]
 #[error(
     "no plugin {}: build it with `cargo build{} -p vfio-user-ism-plugin`, or name it with --plugin",
@@ -23,24 +23,24 @@ pub struct NoPlugin {
     source: std::io::Error,
 }
 
-/// The plugin to load.
+/// The plugin that QEMU loads, by its path.
 #[derive(Debug, Clone)]
 pub struct Plugin(PathBuf);
 
-/// The moves that the plugin posts.
+/// The moves that the plugin posts, which means that it does not wait for the server's answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Moves {
-    /// All moves.
+    /// Every move is posted.
     #[default]
     Posted,
-    /// Moves without a signal.
+    /// Moves without a signal are posted.
     Data,
-    /// No move: each waits for the server's answer.
+    /// No move is posted.
     Waited,
 }
 
 impl Moves {
-    /// The value of the plugin's `moves=`.
+    /// The value of the plugin's argument `moves=`.
     const fn name(self) -> &'static str {
         match self {
             Self::Posted => "posted",
@@ -50,32 +50,32 @@ impl Moves {
     }
 }
 
-/// The work of the plugin in one guest.
+/// The settings of the plugin in one guest.
 #[derive(Debug, Default)]
 pub struct Task {
     /// The file for records of the executed instructions.
     pub out: Option<PathBuf>,
-    /// Instruction channels, each with the id in the guest of the function that it serves.
+    /// Instruction channels, each with the id of its function in the guest.
     pub forward: Vec<(PathBuf, u32)>,
-    /// The value of `clp`: how much of the functions the plugin tells the guest.
+    /// The value of `clp`: how much the plugin reports to the guest about the functions.
     pub clp: Option<&'static str>,
     /// The moves that end before the server has answered.
     pub moves: Option<Moves>,
-    /// Whether messages go through shared memory.
+    /// True if messages go through shared memory.
     pub ring: bool,
-    /// The deliberate defect.
+    /// The name of a deliberate defect.
     pub defect: Option<String>,
 }
 
 impl Plugin {
-    /// The plugin at `named`, or the one beside `program`.
+    /// Finds the plugin at `named`, or beside `program`.
     ///
     /// # Errors
     /// There is no such file.
     pub fn find(named: Option<&Path>, program: &Path) -> Result<Self, NoPlugin> {
         let path = named.map_or_else(|| program.with_file_name(FILE), Path::to_owned);
         let release = program.parent().is_some_and(|p| p.ends_with("release"));
-        // QEMU takes a relative path as one of its own plugin folder.
+        // QEMU resolves a relative path in its own plugin folder.
         let found = path.canonicalize();
         found.map(Self).map_err(|source| NoPlugin {
             path,
@@ -84,7 +84,7 @@ impl Plugin {
         })
     }
 
-    /// The value of QEMU's `-plugin`.
+    /// Returns the value for QEMU's `-plugin`.
     #[must_use]
     pub fn argument(&self, task: &Task) -> OsString {
         let mut argument = option("file=", &self.0);

@@ -1,23 +1,24 @@
-//! The parts of a QEMU command line that all our s390x machines share.
+//! The parts of a QEMU command line that all s390x machines of this project share.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::accelerator::Accelerator;
 
-/// The type of the machine.
+/// The machine type.
 const MACHINE: &str = "s390-ccw-virtio";
 
 /// QEMU's driver for a function behind a socket.
 const DRIVER: &str = "vfio-user-pci";
 
-/// A QEMU command line that grows. QEMU's name is not part of it.
+/// A growing QEMU command line, without QEMU's name.
 #[derive(Debug)]
 pub struct Line(Vec<OsString>);
 
 impl Line {
-    /// A machine without devices, with `memory` bytes of memory in whole MiB. The memory is the file
-    /// `file`, or a new memfd. Only the value of `-accel` depends on `accelerator`. `extra` are the user's own arguments, which [`Self::finish`] adds.
+    /// Begins a machine without devices, with `memory` bytes of memory in whole MiB. The memory is the file
+    /// `file`, or a new memfd. Only the value of `-accel` depends on `accelerator`. `extra` are the user's
+    /// own arguments, which [`Self::finish`] adds.
     #[must_use]
     pub fn machine(
         memory: u64,
@@ -27,7 +28,7 @@ impl Line {
     ) -> Self {
         let mut line = Self(Vec::new());
         line.add("-machine", format!("{MACHINE},memory-backend=ram"));
-        // The first accelerator on a command line wins, so the user's choice replaces this one.
+        // QEMU uses the first accelerator of a command line, so the user's choice replaces this one.
         if !extra.iter().any(|argument| argument == "-accel") {
             line.add("-accel", accelerator.name());
         }
@@ -44,19 +45,19 @@ impl Line {
         line
     }
 
-    /// Adds one argument with its value.
+    /// Adds an argument with its value.
     pub fn add(&mut self, flag: &str, value: impl Into<OsString>) {
         self.0.extend([flag.into(), value.into()]);
     }
 
-    /// Adds arguments as they are.
+    /// Adds arguments unchanged.
     pub fn flags(&mut self, flags: &[&str]) {
         self.0.extend(flags.iter().map(OsString::from));
     }
 
-    /// Adds the function behind `socket`: the device `id` with these zPCI ids.
+    /// Adds the function behind `socket`, as the device `id` with these zPCI ids.
     pub fn function(&mut self, id: &str, uid: u32, fid: u32, socket: &Path) {
-        // KVM must hand the function's instructions to QEMU, and not interpret them itself.
+        // KVM must pass the function's instructions to QEMU instead of interpreting them itself.
         let zpci = format!("zpci,uid={uid},fid={fid},target={id},interpret=off");
         self.add("-device", zpci);
         let device = serde_json::json!({
@@ -67,7 +68,7 @@ impl Line {
         self.add("-device", device.to_string());
     }
 
-    /// All arguments, with `extra` at the end.
+    /// Returns all arguments, with `extra` at the end.
     #[must_use]
     pub fn finish(mut self, extra: &[OsString]) -> Vec<OsString> {
         self.0.extend_from_slice(extra);
@@ -75,8 +76,8 @@ impl Line {
     }
 }
 
-/// `prefix` and a path as a part of a QEMU option. QEMU wants a comma doubled: a single one starts the
-/// next part.
+/// Joins `prefix` and a path to a part of a QEMU option. Commas are doubled, because a single comma starts
+/// the next part.
 #[must_use]
 pub fn option(prefix: &str, path: &Path) -> OsString {
     let mut option = OsString::from(prefix);

@@ -1,4 +1,4 @@
-//! This program's own `serve` as a child process.
+//! Runs the program's own `serve` as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,34 +12,34 @@ use thiserror::Error;
 use crate::child::Child;
 use crate::with_parent::command;
 
-/// The longest time that the server may take to start, and to end.
+/// Longest time that the server may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The reason why there is no server.
+/// The reason why a server does not run.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// The program cannot be started.
+    /// The program cannot start.
     #[error("cannot start the server {}", path.display())]
     Start {
-        /// The program.
+        /// Path of the program.
         path: PathBuf,
-        /// The reason.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The server ended before it was ready, or said nothing in time.
+    /// The server ended before it was ready, or printed nothing in time.
     #[error("the server did not get ready and said: {message}")]
     NotReady {
-        /// The end of its log.
+        /// The last lines of its log.
         message: String,
     },
 }
 
-/// The arguments of a server.
+/// The arguments for a server.
 #[derive(Debug)]
 pub struct Serving<'a> {
-    /// The program that has the subcommand `serve`.
+    /// The program with the subcommand `serve`.
     pub program: &'a Path,
-    /// The profile. `None` is the built-in one.
+    /// The profile. `None` uses the built-in one.
     pub profile: Option<&'a Path>,
     /// The folder for the sockets.
     pub sockets: &'a Path,
@@ -57,7 +57,7 @@ impl Serving<'_> {
     /// Starts the server with its stderr in the file `log`. It may not be ready yet.
     ///
     /// # Errors
-    /// [`ServerError::Start`].
+    /// See [`ServerError::Start`].
     pub fn start(&self, log: &Path) -> Result<Starting, ServerError> {
         let mut command = command(self.program);
         command.arg("serve").arg("--socket-dir").arg(self.sockets);
@@ -83,7 +83,7 @@ impl Serving<'_> {
     }
 }
 
-/// A server that was started and may not be ready yet.
+/// A server that has started, but may not be ready yet.
 #[derive(Debug)]
 pub struct Starting {
     child: Child,
@@ -94,7 +94,7 @@ impl Starting {
     /// Waits until clients can connect.
     ///
     /// # Errors
-    /// [`ServerError::NotReady`].
+    /// See [`ServerError::NotReady`].
     pub fn ready(self) -> Result<Server, ServerError> {
         let end = Instant::now() + PATIENCE;
         let mut functions = Vec::new();
@@ -104,7 +104,7 @@ impl Starting {
                 Ok(line) if line == "ready" => break,
                 Ok(line) => functions.extend(socket(&line)),
                 Err(_) => {
-                    // Its last words may come just after its output ended.
+                    // The last lines of the log may come just after the output ended.
                     self.child.wait(Duration::from_millis(200));
                     self.child.kill();
                     let message = self.child.last_words();
@@ -117,12 +117,12 @@ impl Starting {
     }
 }
 
-/// A server that clients can connect to. Dropping it kills it.
+/// A server that clients can connect to. Dropping this value kills it.
 #[derive(Debug)]
 pub struct Server {
-    /// The process.
+    /// The server's process.
     pub child: Child,
-    /// The functions' sockets, in the profile's order.
+    /// The functions' sockets, in the order of the profile.
     pub functions: Vec<PathBuf>,
 }
 
@@ -130,7 +130,7 @@ impl Server {
     /// The longest time that the server may take to end.
     pub const PATIENCE: Duration = PATIENCE;
 
-    /// The socket of the instruction channel of the function behind `socket`.
+    /// Returns the path of the instruction channel's socket of the function behind `socket`.
     #[must_use]
     pub fn channel(socket: &Path) -> PathBuf {
         let mut path = socket.as_os_str().to_owned();
@@ -138,13 +138,13 @@ impl Server {
         path.into()
     }
 
-    /// Ends the server, so that its event file and its report are whole.
+    /// Ends the server, so that its event file and its report are complete.
     pub fn stop(&self) {
         self.child.stop(PATIENCE);
     }
 }
 
-/// The lines of a server's output, read to the end: a full pipe would stop the server.
+/// Reads the lines of a server's output to the end, because a full pipe would stop the server.
 fn lines(stdout: Option<ChildStdout>) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -160,7 +160,7 @@ fn lines(stdout: Option<ChildStdout>) -> Receiver<String> {
     receiver
 }
 
-/// The socket in an announced line `-device '{...}'`.
+/// Returns the socket path in an announced line `-device '{...}'`.
 fn socket(line: &str) -> Option<PathBuf> {
     let quoted = line.strip_prefix("-device '")?.strip_suffix('\'')?;
     let device: Value = serde_json::from_str(&quoted.replace(r"'\''", "'")).ok()?;

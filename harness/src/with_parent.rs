@@ -1,8 +1,8 @@
-//! Children that end with this process, however this process ends.
+//! Children that end when this process ends for any reason.
 //!
-//! The kernel kills a process when its parent ends only if the process itself asks for that. So a
-//! child is started as `PROGRAM with-parent PARENT CHILD ARGUMENTS`: our own program asks, and then
-//! becomes the child.
+//! The kernel kills a process when its parent ends only if the process itself asks for that. So a child is
+//! started as `PROGRAM with-parent PARENT CHILD ARGUMENTS`: the program asks the kernel, and then becomes the
+//! child.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -15,14 +15,14 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 /// The program that has the subcommand `with-parent`.
 static KEEPER: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on, every child that [`command`] starts is killed when this process ends. `program` is
-/// our own executable, which has the subcommand `with-parent`.
+/// Makes the kernel kill every child that [`command`] starts from now on when this process ends. `program` is
+/// the program's own executable, which has the subcommand `with-parent`.
 pub fn keep_with(program: &Path) {
     let _ = KEEPER.set(program.to_owned());
 }
 
-/// A command line of `program`. Start it from a thread that lives as long as the process: for the
-/// kernel, the thread that started a child is its parent.
+/// Begins a command line of `program`. Start it from a thread that lives as long as the process, because for
+/// the kernel the thread that started a child is its parent.
 #[must_use]
 pub fn command(program: &Path) -> Command {
     let Some(keeper) = KEEPER.get() else {
@@ -36,7 +36,7 @@ pub fn command(program: &Path) -> Command {
     command
 }
 
-/// Becomes the program `words[0]`, which is killed when `parent` ends. Returns only if that fails.
+/// Becomes the program `words[0]`, which the kernel kills when `parent` ends. Returns only if that fails.
 pub fn become_program(parent: u32, words: &[OsString]) -> std::io::Error {
     let Some((program, arguments)) = words.split_first() else {
         return std::io::ErrorKind::InvalidInput.into();

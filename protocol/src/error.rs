@@ -1,9 +1,9 @@
-//! The two ways in which a message can be bad.
+//! The two kinds of errors in messages: malformed and refused.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A Linux errno (asm-generic numbers), as it travels in a reply's header.
+/// A Linux errno (asm-generic numbers), as a reply's header carries it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Errno(pub u32);
 
@@ -34,74 +34,74 @@ impl fmt::Debug for Errno {
     }
 }
 
-/// A message that cannot be understood: where the next one starts is not known, or the peer does
-/// not speak this protocol. The connection ends.
+/// A message that makes no sense: its end is unknown, or the peer does not speak this protocol. The
+/// connection ends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// The header says less than the header's own size.
+    /// The size in the header is smaller than the header itself.
     #[error(
         "message {id:#06x} (command {command}) says it has {size} bytes, expected at least the 16 of its header"
     )]
     TooShort {
-        /// Message id.
+        /// Id of the message.
         id: u16,
-        /// Command number.
+        /// Command number of the message.
         command: u16,
-        /// The length in the header.
+        /// The size in the header.
         size: u32,
     },
-    /// The header says more than any message may have.
+    /// The size in the header exceeds the largest message.
     #[error(
         "message {id:#06x} (command {command}) says it has {size} bytes, expected at most {limit}"
     )]
     TooLong {
-        /// Message id.
+        /// Id of the message.
         id: u16,
-        /// Command number.
+        /// Command number of the message.
         command: u16,
-        /// The length in the header.
+        /// The size in the header.
         size: u32,
-        /// Limit in force.
+        /// The largest size that this side accepts.
         limit: usize,
     },
-    /// The type bits are neither command nor reply.
+    /// The type bits mean neither command nor reply.
     #[error(
         "message {id:#06x} has flags {flags:#x}, expected those of a command (0) or a reply (1)"
     )]
     UnknownType {
-        /// Message id.
+        /// Id of the message.
         id: u16,
-        /// The flags.
+        /// The flags in the header.
         flags: u32,
     },
-    /// A command of the client on the twin socket.
+    /// The client sent a command on the twin socket.
     #[error("{0} came on the twin socket, expected only replies there")]
     CommandOnTwin(String),
     /// The first message is not VERSION.
     #[error("the first message is {0}, expected VERSION")]
     NotVersion(String),
-    /// More descriptors than a message may carry.
+    /// More descriptors arrived than a message may carry.
     #[error("{got} descriptors wait for a message, expected at most {limit}")]
     TooManyDescriptors {
-        /// Descriptors received.
+        /// Number of descriptors that arrived.
         got: usize,
-        /// Limit in force.
+        /// The largest number that this side accepts.
         limit: usize,
     },
 }
 
-/// A request that is understood and not carried out: the stream stays in step.
+/// A request that makes sense but is not carried out. The stream stays in step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} ({errno})")]
 pub struct Refused {
-    /// Errno of the reply.
+    /// Errno for the reply.
     pub errno: Errno,
-    /// The thing, where it is, and what was expected.
+    /// The reason: the thing, its place, and the expected value.
     pub reason: Cow<'static, str>,
 }
 
 impl Refused {
-    /// A refusal with a reason.
+    /// Creates a refusal with a reason.
     pub fn new(errno: Errno, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             errno,
@@ -109,7 +109,7 @@ impl Refused {
         }
     }
 
-    /// EINVAL with a reason.
+    /// Creates a refusal with EINVAL and a reason.
     pub fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Errno::EINVAL, reason)
     }

@@ -1,33 +1,33 @@
-//! From the bytes of a stream to whole messages.
+//! Splits the bytes of a stream into messages.
 
 use crate::error::Malformed;
 use crate::header::{HEADER_LEN, Header};
 use crate::limits::Limits;
 
-/// One whole message, borrowed from the receive buffer.
+/// One complete message, borrowed from the receive buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// Its header.
+    /// The header of the message.
     pub header: Header,
     /// The body after the header.
     pub body: &'a [u8],
-    /// Bytes it takes in the buffer.
+    /// Number of bytes of the message in the buffer.
     pub total: usize,
 }
 
-/// The content at the front of a buffer.
+/// The result of a search for a message at the front of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<'a> {
-    /// Not a whole message yet: it takes at least so many bytes from its start on.
+    /// The message is incomplete.
     NeedMore {
-        /// Bytes from the start of the message.
+        /// The least number of bytes that the message needs, from its start.
         at_least: usize,
     },
-    /// A message.
+    /// A complete message.
     Frame(Frame<'a>),
 }
 
-/// Looks at the front of `buffer`. An error ends the connection.
+/// Reads the front of `buffer`. An error ends the connection.
 pub fn next_frame<'a>(buffer: &'a [u8], limits: &Limits) -> Result<Next<'a>, Malformed> {
     let Some(head) = buffer.first_chunk::<HEADER_LEN>() else {
         return Ok(Next::NeedMore {

@@ -2,45 +2,46 @@
 
 use std::fmt;
 
-/// Bytes of a header: u16 message id, u16 command, u32 size (header included), u32 flags,
-/// u32 errno of an error reply.
+/// Bytes of a header: u16 message id, u16 command, u32 size (header included), u32 flags, u32 errno of an
+/// error reply. All are in host byte order.
 pub const HEADER_LEN: usize = 16;
 
-/// Flag bits 0-3: what kind of message it is.
+/// Flag bits 0-3: the type of the message.
 const TYPE_MASK: u32 = 0xf;
-/// Type of a reply; a command has 0.
+/// Type of a reply; a command has type 0.
 const TYPE_REPLY: u32 = 1;
-/// The sender of a command wants no reply.
+/// Flag: the sender of a command wants no reply.
 pub const NO_REPLY: u32 = 0x10;
-/// The reply tells of a failure; `error` holds the errno.
+/// Flag: the reply reports a failure; `error` holds the errno.
 pub const ERROR: u32 = 0x20;
 
-/// Command or reply.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A request.
+    /// A request of either side.
     Command,
-    /// An answer.
+    /// The answer to a request.
     Reply,
 }
 
-/// A header as it travels.
+/// A header in host byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Chosen by the sender of the command and echoed; not unique (QEMU counts for all its devices).
+    /// Id that the sender of the command chooses and the reply repeats. It is not unique (QEMU counts for all
+    /// its devices).
     pub message_id: u16,
-    /// Command number.
+    /// Number of the command.
     pub command: u16,
     /// Bytes of the message, header included.
     pub message_size: u32,
     /// Type bits, [`NO_REPLY`], [`ERROR`].
     pub flags: u32,
-    /// Errno of an error reply.
+    /// Errno of an error reply, else 0.
     pub error: u32,
 }
 
 impl Header {
-    /// Reads a header.
+    /// Reads a header from its bytes.
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Self {
         let [
             i0,
@@ -69,7 +70,7 @@ impl Header {
         }
     }
 
-    /// The header's bytes.
+    /// Returns the header's bytes.
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let [i0, i1] = self.message_id.to_ne_bytes();
         let [c0, c1] = self.command.to_ne_bytes();
@@ -81,7 +82,7 @@ impl Header {
         ]
     }
 
-    /// Command or reply; `None` for type bits that are neither.
+    /// The kind of the message; `None` if the type bits have no meaning.
     pub fn kind(&self) -> Option<Kind> {
         match self.flags & TYPE_MASK {
             0 => Some(Kind::Command),
@@ -90,17 +91,17 @@ impl Header {
         }
     }
 
-    /// Whether the sender wants no reply.
+    /// True if the sender wants no reply.
     pub fn no_reply(&self) -> bool {
         self.flags & NO_REPLY != 0
     }
 
-    /// Whether this is an error reply.
+    /// True if this is an error reply.
     pub fn is_error(&self) -> bool {
         self.flags & ERROR != 0
     }
 
-    /// The header of a command of `message_size` bytes.
+    /// Creates the header of a command of `message_size` bytes.
     pub fn command(message_id: u16, command: Command, message_size: u32) -> Self {
         Self {
             message_id,
@@ -111,7 +112,7 @@ impl Header {
         }
     }
 
-    /// The header of the reply to this one.
+    /// Creates the header of the reply to this one.
     pub fn reply(&self, message_size: u32) -> Self {
         Self {
             message_size,
@@ -121,7 +122,7 @@ impl Header {
         }
     }
 
-    /// The header, and whole message, of the error reply to this one.
+    /// Creates the header of the error reply to this one, which is the whole message.
     pub fn error_reply(&self, errno: crate::error::Errno) -> Self {
         let flags = TYPE_REPLY | ERROR;
         Self {
@@ -132,7 +133,7 @@ impl Header {
         }
     }
 
-    /// Name of the command for logs.
+    /// The name of the command, for logs.
     pub fn name(&self) -> CommandName {
         CommandName(self.command)
     }
@@ -147,10 +148,10 @@ macro_rules! commands {
         pub enum Command { $($variant = $number),* }
 
         impl Command {
-            /// Every command.
+            /// All commands, by ascending number.
             pub const ALL: &[Command] = &[$(Command::$variant),*];
 
-            /// The command with this number.
+            /// Returns the command with this number.
             pub fn from_number(number: u16) -> Option<Self> {
                 match number {
                     $($number => Some(Command::$variant),)*
@@ -158,7 +159,7 @@ macro_rules! commands {
                 }
             }
 
-            /// Its name in the protocol document.
+            /// The command's name in the protocol document.
             pub const fn name(self) -> &'static str {
                 match self { $(Command::$variant => $name),* }
             }
@@ -187,12 +188,12 @@ commands! {
     MigDataWrite 18 "MIG_DATA_WRITE"
 }
 
-/// A command number, shown by name where it has one.
+/// A command number that displays as its name, if it has one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CommandName(pub u16);
 
 impl CommandName {
-    /// The name, or `unknown`.
+    /// The command's name, or `unknown`.
     pub fn as_str(self) -> &'static str {
         Command::from_number(self.0).map_or("unknown", Command::name)
     }

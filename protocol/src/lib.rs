@@ -1,18 +1,18 @@
-//! Bytes and session rules of the vfio-user protocol, for both ends of a connection.
+//! The bytes and session rules of the vfio-user protocol, for both ends of a connection.
 //!
-//! The crate is pure: no socket, no clock, no runtime, no unsafe, and no input on which it panics.
-//! Numbers are in host byte order, as the protocol says (both ends run on one machine). The format
-//! is that of QEMU's `docs/interop/vfio-user.rst`; where QEMU's client differs from the text, the
-//! item says so.
+//! The crate is pure: it has no socket, clock, runtime or unsafe code, and no input makes it panic. Numbers
+//! are in host byte order, as the protocol defines (both ends run on one machine). The format follows QEMU's
+//! `docs/interop/vfio-user.rst`; if QEMU's client differs from the text, the item says so.
 //!
-//! - [`header`]: the 16 bytes in front of every message, and the command numbers;
-//! - [`frame`]: bytes of a stream to whole messages, borrowed;
-//! - [`message`]: one file per family of commands, bodies to typed requests and replies and back;
-//! - [`session`]: what is allowed when, and which reply belongs to which request of ours;
-//! - [`limits`]: every bound, in one place;
-//! - [`error`]: a malformed message (the connection ends) and a refused one (an errno goes back).
+//! - [`header`]: the 16 bytes at the start of every message, and the command numbers;
+//! - [`frame`]: splits the bytes of a stream into messages, without copies;
+//! - [`message`]: converts bodies to typed requests and replies and back, with one file for each family of
+//!   commands;
+//! - [`session`]: decides which messages are allowed, and which reply belongs to which request of this side;
+//! - [`limits`]: every limit, in one place;
+//! - [`error`]: malformed messages (the connection ends) and refused ones (the reply has an errno).
 //!
-//! Non-goal: it does not know what any region or device contains.
+//! Non-goal: the crate does not know the content of any region or device.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -1,4 +1,4 @@
-//! Decides which message is allowed at which time, on one connection.
+//! Decides which messages are allowed on one connection, and when.
 //!
 //! ```text
 //!            VERSION accepted
@@ -7,16 +7,15 @@
 //!      +--+  (errno; the client may try again)
 //! ```
 //!
-//! - Anything but VERSION first ends the connection, as it does in libvfio-user; a refused VERSION
-//!   does not, so that the client can propose less.
-//! - In `Open` a second VERSION is refused.
-//! - Requests are answered in order. Message ids are the sender's and may repeat, so they are echoed
-//!   and nothing is looked up by them.
-//! - Any command may carry the no-reply flag: it is carried out and not answered, not even with an
-//!   error.
-//! - A reply must have the id and the command of the one message of ours that waits for it; every
-//!   other reply is stray and is ignored. Ours go one at a time
-//!   ([`crate::limits::MAX_OUTSTANDING`]), so that ids of our own cannot be mixed up.
+//! - If the first message is not VERSION, the connection ends, as in libvfio-user. A refused VERSION does not
+//!   end it, so that the client can propose less.
+//! - In `Open`, a second VERSION is refused.
+//! - Requests are answered in order. The sender chooses message ids and may repeat them, so the server only
+//!   copies them and looks nothing up by them.
+//! - Any command may carry the no-reply flag: it is carried out and not answered, not even with an error.
+//! - A reply must have the id and the command of the one server message that waits for it; any other reply is
+//!   stray and is ignored. The server sends one message at a time ([`crate::limits::MAX_OUTSTANDING`]), so
+//!   its ids cannot be confused.
 
 use crate::error::{Errno, Malformed, Refused};
 use crate::frame::Frame;
@@ -24,7 +23,7 @@ use crate::header::{Command, Header, Kind};
 use crate::limits::Limits;
 use crate::message::version::Negotiated;
 
-/// A connection's state.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct Session {
     negotiated: Option<Negotiated>,
@@ -33,21 +32,21 @@ pub struct Session {
     limits: Limits,
 }
 
-/// A message of ours that waits for the client's reply.
+/// A message of this side that waits for the client's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Outstanding {
     id: u16,
     command: Command,
 }
 
-/// The purpose of a frame.
+/// The meaning of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A request of the client.
     Request,
-    /// The reply that was waited for; an error reply carries its errno.
+    /// The awaited reply; an error reply carries its errno.
     Reply(Result<(), Errno>),
-    /// A reply to nothing (late, or twice): ignored.
+    /// A reply that answers nothing (too late, or repeated): ignored.
     StrayReply,
 }
 
@@ -58,7 +57,7 @@ impl Default for Session {
 }
 
 impl Session {
-    /// A connection on which nothing was said.
+    /// Creates the state of a new connection.
     pub fn new() -> Self {
         Self {
             negotiated: None,
@@ -68,17 +67,17 @@ impl Session {
         }
     }
 
-    /// Limits in force.
+    /// The limits of the connection.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Whether VERSION has been accepted.
+    /// True if VERSION has been accepted.
     pub fn is_open(&self) -> bool {
         self.negotiated.is_some()
     }
 
-    /// Says what a frame is for; an error ends the connection.
+    /// Determines the meaning of a frame. An error ends the connection.
     pub fn classify(&mut self, frame: &Frame<'_>) -> Result<Role, Malformed> {
         let header = &frame.header;
         if header.kind() == Some(Kind::Reply) {
@@ -102,7 +101,7 @@ impl Session {
             return Role::StrayReply;
         }
         self.outstanding = None;
-        // An error reply with errno 0 is legal and says nothing more.
+        // An error reply with errno 0 is legal but does not name the error.
         Role::Reply(match (header.is_error(), header.error) {
             (false, _) => Ok(()),
             (true, 0) => Err(Errno::EIO),
@@ -110,7 +109,7 @@ impl Session {
         })
     }
 
-    /// Says what a frame on the twin socket is for; an error ends the connection.
+    /// Determines the meaning of a frame on the twin socket. An error ends the connection.
     pub fn classify_twin(&mut self, frame: &Frame<'_>) -> Result<Role, Malformed> {
         match frame.header.kind() {
             Some(Kind::Reply) => Ok(self.reply(&frame.header)),
@@ -118,7 +117,7 @@ impl Session {
         }
     }
 
-    /// Opens the session with what was agreed on in VERSION.
+    /// Opens the session with the agreed values of VERSION.
     pub fn open(&mut self, negotiated: Negotiated) -> Result<&Negotiated, Refused> {
         if self.is_open() {
             return Err(Refused::invalid("VERSION: the session is open already"));
@@ -127,7 +126,7 @@ impl Session {
         Ok(self.negotiated.insert(negotiated))
     }
 
-    /// The id for a message of ours, if none waits for its reply.
+    /// Returns the id for a new message of this side, if none waits for its reply.
     pub fn begin(&mut self, command: Command) -> Option<u16> {
         if self.outstanding.is_some() {
             return None;
@@ -138,7 +137,7 @@ impl Session {
         Some(id)
     }
 
-    /// Whether a message of ours waits for its reply.
+    /// True if a message of this side waits for its reply.
     pub fn is_waiting(&self) -> bool {
         self.outstanding.is_some()
     }

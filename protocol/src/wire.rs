@@ -1,8 +1,8 @@
-//! Reading and writing numbers in host byte order.
+//! Reads and writes numbers in host byte order.
 
 use crate::error::Refused;
 
-/// The rest of a body, read from the front.
+/// Reads a body from its front.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -10,7 +10,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `body`; `what` names it in refusals.
+    /// Begins to read `body`; `what` names it in refusals.
     pub(crate) fn new(what: &'static str, body: &'a [u8]) -> Self {
         Self { rest: body, what }
     }
@@ -41,13 +41,13 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    /// Everything left.
+    /// Returns all remaining bytes.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.rest
     }
 
-    /// Only padding may be left: zeros, up to the `room` bytes that the sender has for the answer.
-    /// `fixed` bytes have been read.
+    /// Checks that only padding remains: zeros, up to the `room` bytes that the sender has for the answer.
+    /// `fixed` is the number of bytes read so far.
     pub(crate) fn end_padded(self, fixed: u32, room: u32) -> Result<(), Refused> {
         let padding = room.saturating_sub(fixed) as usize;
         if self.rest.len() <= padding && self.rest.iter().all(|byte| *byte == 0) {
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
         )))
     }
 
-    /// Nothing may be left.
+    /// Checks that nothing remains.
     pub(crate) fn end(self) -> Result<(), Refused> {
         if self.rest.is_empty() {
             Ok(())
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends numbers.
+/// Appends numbers in host byte order.
 pub(crate) trait Put {
     fn put_u16(&mut self, value: u16);
     fn put_u32(&mut self, value: u32);

@@ -1,5 +1,5 @@
-//! What holds for every input: nothing panics, how a stream is cut does not matter, and what one
-//! end says the other end reads.
+//! Properties for every input: nothing panics, the pieces of a stream do not matter, and each end reads what
+//! the other end wrote.
 
 use proptest::prelude::*;
 use vfio_user_protocol::message::{
@@ -8,7 +8,7 @@ use vfio_user_protocol::message::{
 };
 use vfio_user_protocol::{Command, Errno, HEADER_LEN, Header, Limits, Next, Request, next_frame};
 
-/// The frames in `stream` when it arrives in pieces of at most `piece` bytes, and what is left.
+/// Returns the frames in `stream` when it arrives in pieces of at most `piece` bytes, and the rest.
 fn frames(stream: &[u8], piece: usize) -> (Vec<(Header, Vec<u8>)>, usize) {
     let limits = Limits::default();
     let mut buffer = Vec::new();
@@ -43,7 +43,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Bytes that a request may hold on to.
+/// The bytes that a request may borrow.
 #[derive(Clone, Debug)]
 struct Material {
     bytes: Vec<u8>,
@@ -77,7 +77,7 @@ fn material() -> impl Strategy<Value = Material> {
     })
 }
 
-/// A request that a server accepts, one of each command by `which`.
+/// Builds a request that a server accepts; `which` chooses the command.
 fn request(which: u8, a: u64, b: u32, material: &Material) -> Request<'_> {
     let (offset, size) = (a >> 1, u64::from(b) + 1);
     let bytes = &material.bytes;
@@ -139,7 +139,7 @@ fn request(which: u8, a: u64, b: u32, material: &Material) -> Request<'_> {
     }
 }
 
-/// Text of VERSION around the edges: keys known and unknown, values good and bad.
+/// Generates texts of VERSION near the limits: known and unknown keys, valid and invalid values.
 fn capabilities() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         "max_msg_fds",
@@ -224,7 +224,7 @@ proptest! {
         let _ = dma::decode_dma_write(&bytes);
     }
 
-    /// Random bytes hardly ever pass the first check: a good request with some bytes changed goes deeper.
+    /// Random bytes rarely pass the first check, so this test changes some bytes of a valid request.
     #[test]
     fn damaged_messages_never_panic_and_stay_in_bounds(
         which in any::<u8>(), a in any::<u64>(), b in any::<u32>(), material in material(),
@@ -305,7 +305,7 @@ proptest! {
     #[test]
     fn dma_goes_both_ways(iova in any::<u64>(), data in prop::collection::vec(any::<u8>(), 0..100), narrow in any::<bool>()) {
         let layout = if narrow { dma::DmaLayout::Narrow } else { dma::DmaLayout::Wide };
-        // A wide reply that begins and ends with zeros may be a padded one.
+        // A wide reply that begins and ends with zeros may also be a padded one.
         let known = Some(layout);
         let mut out = Vec::new();
         dma::encode_dma_write(1, layout, iova, &data, &mut out);
@@ -322,7 +322,7 @@ proptest! {
         let proposal = Version { major: 0, minor, text: &text };
         let mut request = Vec::new();
         proposal.encode(&mut request);
-        // An empty text is no text; one with a NUL cannot be sent.
+        // An empty text counts as no text; one with a NUL cannot be sent.
         let proposal = Version::decode(&request).unwrap();
         if let Ok(negotiated) = proposal.negotiate() {
             let ours = Limits::default();
@@ -333,7 +333,7 @@ proptest! {
             negotiated.encode(request.len(), &mut reply);
             prop_assert!(reply.len() <= request.len(), "{} for {}", reply.len(), request.len());
             let answer = Version::decode(&reply).unwrap();
-            // What is answered could itself be proposed, and changes nothing when it is.
+            // The answer is itself a valid proposal, and negotiating it again changes nothing.
             let again = answer.negotiate().unwrap();
             prop_assert_eq!(again.limits.max_data_xfer_size > 0, true);
             prop_assert!(again.unknown.is_empty());

@@ -6,17 +6,17 @@ use thiserror::Error;
 
 use crate::layout::{CLIENT_WAITS, Lane, REPLIES, REQUESTS, SERVER_WAITS, WORD};
 
-/// Words that two sides share, by their number. Every word may change between two calls.
+/// Doublewords that two sides share, by number. Every word may change between two calls.
 pub trait Memory {
     /// Reads a word.
     fn load(&self, word: usize, order: Ordering) -> u64;
     /// Writes a word.
     fn store(&self, word: usize, value: u64, order: Ordering);
-    /// Orders all that this side did before against all that it does after, for both sides
-    /// (sequentially consistent).
+    /// Orders all earlier accesses of this side before all later ones, as both sides see them (sequentially
+    /// consistent).
     fn fence(&self);
 
-    /// Copies the bytes of words from `word` on, each word once and in no order.
+    /// Copies bytes out of the words from `word` on, reading each word once, in no particular order.
     fn copy_out(&self, word: usize, out: &mut [u8]) {
         for (at, bytes) in out.chunks_mut(WORD).enumerate() {
             let image = self.load(word + at, Relaxed).to_ne_bytes();
@@ -24,7 +24,8 @@ pub trait Memory {
         }
     }
 
-    /// Copies bytes into the words from `word` on, in no order. The last one is filled with zeros.
+    /// Copies bytes into the words from `word` on, in no particular order. The last word is filled with
+    /// zeros.
     fn copy_in(&self, word: usize, bytes: &[u8]) {
         for (at, bytes) in bytes.chunks(WORD).enumerate() {
             let mut image = [0; WORD];
@@ -34,61 +35,61 @@ pub trait Memory {
     }
 }
 
-/// Who is at this end.
+/// The side at this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Sends requests.
+    /// The client, which sends requests.
     Client,
-    /// Sends replies.
+    /// The server, which sends replies.
     Server,
 }
 
-/// What a side waits for.
+/// The reason why a side waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// For bytes.
+    /// It waits for bytes.
     Bytes = 1,
-    /// For room to send.
+    /// It waits for room to send.
     Room = 2,
 }
 
-/// What the other side wrote into the memory makes no sense.
+/// An error in the values that the other side wrote into the memory.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Fault {
-    /// More bytes than there are, or less than none.
+    /// The positions are not 0 to the capacity apart.
     #[error(
         "the ring's {lane} lane: tail {tail:#x} and head {head:#x} are not 0 to {capacity:#x} bytes apart"
     )]
     Positions {
-        /// Which stream.
+        /// Name of the stream.
         lane: &'static str,
-        /// Its sender's position.
+        /// Position of the sender.
         tail: u64,
-        /// Its receiver's position.
+        /// Position of the receiver.
         head: u64,
-        /// Its length in bytes.
+        /// Length of the stream in bytes.
         capacity: usize,
     },
-    /// A position inside a word.
+    /// A position is not a multiple of a word.
     #[error("the ring's {lane} lane: position {position:#x} is no multiple of 8")]
     Unaligned {
-        /// Which stream.
+        /// Name of the stream.
         lane: &'static str,
-        /// The other side's position.
+        /// Position of the other side.
         position: u64,
     },
-    /// A record that is empty, or ends behind the tail.
+    /// A record is empty, or ends after the tail.
     #[error(
         "the ring's {lane} lane: the record at {at:#x} has {length:#x} bytes, expected 1 to {most:#x}"
     )]
     Length {
-        /// Which stream.
+        /// Name of the stream.
         lane: &'static str,
-        /// Where the record begins.
+        /// Position of the record.
         at: u64,
-        /// The length that it says.
+        /// Length in the record's first word.
         length: u64,
-        /// The bytes up to the tail.
+        /// Largest possible length: the bytes up to the tail.
         most: u64,
     },
 }
@@ -98,20 +99,20 @@ pub enum Fault {
 pub struct End<M> {
     memory: M,
     side: Side,
-    /// Bytes written into the stream that this side sends.
+    /// Number of bytes written into the stream that this side sends.
     tail: u64,
-    /// The other side's head in it, as it was when it was looked at.
+    /// The other side's head in that stream, when this side last read it.
     free_from: u64,
-    /// Bytes taken from the stream that this side receives.
+    /// Number of bytes taken from the stream that this side receives.
     head: u64,
-    /// The other side's tail in it, as it was when it was looked at.
+    /// The other side's tail in that stream, when this side last read it.
     seen: u64,
-    /// Bytes of the record at `head` that were not taken yet, padding excluded.
+    /// Number of bytes of the record at `head` that were not taken yet, without padding.
     left: u64,
 }
 
 impl<M: Memory> End<M> {
-    /// An end of a ring that nobody has used yet, whose memory has only zeros.
+    /// Creates an end of an unused ring, whose memory is all zeros.
     pub fn new(memory: M, side: Side) -> Self {
         Self {
             memory,
@@ -138,10 +139,10 @@ impl<M: Memory> End<M> {
         }
     }
 
-    /// Sends what there is room for and gives how many bytes that was. [`End::must_wake`] comes next.
+    /// Sends as many bytes as there is room for. Returns that number. Call [`End::must_wake`] next.
     ///
     /// # Errors
-    /// The other side's position makes no sense.
+    /// The other side's position is invalid.
     pub fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let lane = self.sends();
         let needed = (WORD + bytes.len().next_multiple_of(WORD)) as u64;
@@ -161,16 +162,16 @@ impl<M: Memory> End<M> {
         self.memory.copy_in(word, first);
         self.memory.copy_in(lane.data / WORD, rest);
         self.tail += (WORD + length.next_multiple_of(WORD)) as u64;
-        // Release: whoever sees the tail sees the record, too.
+        // Release: whoever sees the tail also sees the record.
         self.memory.store(lane.tail / WORD, self.tail, Release);
         Ok(length)
     }
 
-    /// Receives what there is, as far as `out` has room, and gives how many bytes that was. A room of at
-    /// least 8 bytes takes something if anything is there. [`End::must_wake_for_room`] comes next.
+    /// Receives bytes, as far as `out` has room. Returns their number. A room of at least 8 bytes takes
+    /// something if there is anything. Call [`End::must_wake_for_room`] next.
     ///
     /// # Errors
-    /// What the other side wrote makes no sense.
+    /// The other side wrote an invalid position or record.
     pub fn receive(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
         let lane = self.receives();
         let (begun_at, mut filled) = (self.head, 0);
@@ -180,7 +181,7 @@ impl<M: Memory> End<M> {
             }
             let room = out.get_mut(filled..).unwrap_or_default();
             let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-            // Whole words, but for the last one of a record.
+            // Only the last word of a record may be taken in part.
             let count = if room.len() >= left {
                 left
             } else {
@@ -198,20 +199,20 @@ impl<M: Memory> End<M> {
             filled += count;
         }
         if self.head != begun_at {
-            // Release: the bytes were copied before the other side finds their place free.
+            // Release: the bytes are copied before the other side finds their place free.
             self.memory.store(lane.head / WORD, self.head, Release);
         }
         Ok(filled)
     }
 
-    /// Reads the length of the next record, if one is there.
+    /// Reads the length of the next record, if there is one.
     fn begin_record(&mut self) -> Result<bool, Fault> {
         let lane = self.receives();
         if self.head == self.seen && !self.has_bytes()? {
             return Ok(false);
         }
         let most = self.seen - self.head - WORD as u64;
-        // Its tail was read with Acquire, so this is what came with it, or what was scribbled since.
+        // The tail was read with Acquire, so this length came with it, or the other side changed it since.
         let length = self.memory.load(lane.word_at(self.head).0, Relaxed);
         if length == 0 || length > most {
             return Err(Fault::Length {
@@ -226,10 +227,10 @@ impl<M: Memory> End<M> {
         Ok(true)
     }
 
-    /// Whether there is something to receive.
+    /// True if there is something to receive.
     ///
     /// # Errors
-    /// The other side's position makes no sense.
+    /// The other side's position is invalid.
     pub fn has_bytes(&mut self) -> Result<bool, Fault> {
         let lane = self.receives();
         if self.left > 0 {
@@ -242,10 +243,10 @@ impl<M: Memory> End<M> {
         Ok(tail != self.head)
     }
 
-    /// Bytes that there are for records to send, as the other side says now.
+    /// Returns the number of bytes that are free for records, by the other side's present position.
     fn look_for_room(&mut self) -> Result<u64, Fault> {
         let lane = self.sends();
-        // Acquire: a place is written anew after it was found free.
+        // Acquire: a place is written again only after it was found free.
         let head = self.memory.load(lane.head / WORD, Acquire);
         check(lane, self.tail, head, head)?;
         self.free_from = head;
@@ -260,13 +261,13 @@ impl<M: Memory> End<M> {
         own_and_other.map(|offset| offset / WORD)
     }
 
-    /// Whether the other side is to be woken after something was sent.
+    /// True if the other side must be woken after a send.
     #[must_use]
     pub fn must_wake(&self) -> bool {
         self.takes_a_wait(Wait::Bytes)
     }
 
-    /// Whether the other side is to be woken after something was received.
+    /// True if the other side must be woken after a receive.
     #[must_use]
     pub fn must_wake_for_room(&self) -> bool {
         self.takes_a_wait(Wait::Room)
@@ -274,10 +275,10 @@ impl<M: Memory> End<M> {
 
     fn takes_a_wait(&self, wait: Wait) -> bool {
         let [_, other] = self.waits();
-        // The fence stands between this side's position and the other's wait, and in `may_wait` between
-        // that wait and the position: at least one of the two sides sees what the other one wrote.
+        // The fence stands between this side's position and the other's wait, and in `may_wait` between that
+        // wait and the position: so at least one of the two sides sees the other's write.
         self.memory.fence();
-        // Relaxed, here and below: nothing but the fences orders these words.
+        // Relaxed, here and below: only the fences order these words.
         let waits = self.memory.load(other, Relaxed) == wait as u64;
         if waits {
             self.memory.store(other, 0, Relaxed);
@@ -285,10 +286,11 @@ impl<M: Memory> End<M> {
         waits
     }
 
-    /// Says that this side waits from now on. False: what it would wait for is there, and it does not.
+    /// Announces that this side waits from now on. Returns false if the reason to wait is gone already, so
+    /// that this side must not wait.
     ///
     /// # Errors
-    /// The other side's positions make no sense.
+    /// The other side's positions are invalid.
     pub fn may_wait(&mut self, wait: Wait) -> Result<bool, Fault> {
         let [own, _] = self.waits();
         self.memory.store(own, wait as u64, Relaxed);
@@ -303,14 +305,14 @@ impl<M: Memory> End<M> {
         Ok(!came)
     }
 
-    /// Says that this side does not wait, whatever the reason.
+    /// Announces that this side does not wait for any reason.
     pub fn waits_no_more(&self) {
         let [own, _] = self.waits();
         self.memory.store(own, 0, Relaxed);
     }
 }
 
-/// Positions of a lane, one of which is the other side's.
+/// Checks the positions of a lane, one of which the other side wrote.
 fn check(lane: &Lane, tail: u64, head: u64, others: u64) -> Result<(), Fault> {
     if !others.is_multiple_of(WORD as u64) {
         return Err(Fault::Unaligned {

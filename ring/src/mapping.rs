@@ -1,7 +1,7 @@
 //! A memfd as the memory of a ring.
 //!
-//! The memfd is sealed against shrinking, so no access to it can end in SIGBUS: a page that somebody
-//! punches a hole at comes back with zeros.
+//! The memfd is sealed against shrinking, so no access to it can end in SIGBUS: if somebody punches a hole,
+//! the pages come back as zeros.
 
 use std::fs::File;
 use std::io;
@@ -15,31 +15,31 @@ use thiserror::Error;
 use crate::end::Memory;
 use crate::layout::{LEN, WORD};
 
-/// `f_type` of hugetlbfs (linux/magic.h), whose pages may not come back.
+/// `f_type` of hugetlbfs (linux/magic.h), whose pages may not come back after a hole was punched.
 const HUGETLBFS_MAGIC: FsWord = 0x9584_58f6;
 
-/// A descriptor that cannot be the memory of a ring.
+/// The reason why a descriptor cannot be the memory of a ring.
 #[derive(Debug, Error)]
 pub enum NoRing {
-    /// The system says no.
+    /// A system call failed.
     #[error("the ring's memory cannot be mapped: {0}")]
     System(#[from] io::Error),
-    /// It could shrink, or lose pages.
+    /// The memory could shrink or lose pages.
     #[error(
         "the ring's memory is not what was expected: a memfd without huge pages, sealed against shrinking (F_SEAL_SHRINK)"
     )]
     MayShrink,
-    /// It is too short.
+    /// The memory is too short; the number is its bytes.
     #[error("the ring's memory has {0} bytes, expected at least {LEN}")]
     Short(u64),
 }
 
-/// The mapped memory.
+/// The memory of a ring, mapped into this process.
 #[derive(Debug)]
 pub struct Mapping(MmapRaw);
 
 impl Mapping {
-    /// Makes a memfd for a ring and maps it; the descriptor is for the other side.
+    /// Creates a memfd for a ring and maps it. The descriptor is for the other side.
     ///
     /// # Errors
     /// The system has no memory or no descriptor left.
@@ -53,12 +53,12 @@ impl Mapping {
         Ok((Self(map), file.into()))
     }
 
-    /// Maps what the other side made. The system alone is asked about it, and no file system.
+    /// Maps the memory that the other side created. It makes no request to a file system.
     ///
     /// # Errors
     /// See [`NoRing`].
     pub fn open(fd: &OwnedFd) -> Result<Self, NoRing> {
-        // Only memory has seals; a file of a tmpfs that is no memfd cannot have this one.
+        // Only memory has seals, and a tmpfs file that is no memfd cannot have this one.
         let seals = rustix::fs::fcntl_get_seals(fd).map_err(|_| NoRing::MayShrink)?;
         let statfs = rustix::fs::fstatfs(fd.as_fd()).map_err(io::Error::from)?;
         if !seals.contains(SealFlags::SHRINK) || statfs.f_type == HUGETLBFS_MAGIC {
@@ -73,10 +73,10 @@ impl Mapping {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is `LEN` bytes from a page's beginning, so aligned for words, readable
-        // and writable, and lives as long as `self`. All of it stays, because the file cannot shrink.
-        // Any bytes are a valid `AtomicU64`. This process reaches it by these atomics alone; the other
-        // one's accesses are not the compiler's to reason about.
+        // SAFETY: the mapping has `LEN` bytes from the beginning of a page, so it is aligned for words. It is
+        // readable and writable, and lives as long as `self`. All of it stays, because the file cannot
+        // shrink. Any bytes are a valid `AtomicU64`. This process accesses the memory only by these atomics;
+        // the compiler makes no assumption about the other process's accesses.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast::<AtomicU64>(), LEN / WORD) }
     }
 }

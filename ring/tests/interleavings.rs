@@ -1,10 +1,10 @@
-//! Every order in which two sides' accesses to the memory can take effect, tried with the real code.
+//! Runs the real code with every order in which the memory accesses of two sides can take effect.
 //!
-//! A side runs until an access whose result is not known yet; the explorer chooses what happens next,
-//! and runs the side again from the start with one result more. A store waits in a buffer of its side
-//! before the other one sees it. Buffered stores to different words become visible in any order, but
-//! for one with Release, which waits for all before it; a fence empties the buffer. That is what x86
-//! does and more. Loads that come early are left to Miri (`two_sides.rs`).
+//! A side runs until an access whose result is not known yet. The explorer chooses the next event, and runs
+//! the side again from the start with one result more. A store waits in a buffer of its side before the other
+//! side sees it. Buffered stores to different words become visible in any order; only a Release store waits
+//! for all stores before it. A fence empties the buffer. This allows more orders than x86. Miri tests early
+//! loads (`two_sides.rs`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -23,9 +23,9 @@ enum Access {
     Fence,
 }
 
-/// The memory as one side reaches it.
+/// The memory as one side accesses it.
 struct Replayed {
-    /// What was there before both sides ran.
+    /// Content of the memory before both sides ran.
     before: Rc<RefCell<Vec<u64>>>,
     /// Results of the accesses so far; `None` while `before` is written.
     results: Rc<RefCell<Option<VecDeque<u64>>>>,
@@ -65,7 +65,7 @@ impl Memory for Replayed {
     }
 }
 
-/// What both sides have done so far. Words that differ from those before are in `words`.
+/// The accesses of both sides so far. `words` contains the words that they changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
     words: BTreeMap<usize, u64>,
@@ -74,7 +74,7 @@ struct State {
 }
 
 impl State {
-    /// Buffered stores of a side that may become visible next.
+    /// Returns the buffered stores of a side that may become visible next.
     fn ready(&self, side: usize) -> Vec<usize> {
         let buffer = &self.buffers[side];
         let is_ready = |at: &usize| {
@@ -93,8 +93,8 @@ struct Explorer<R> {
 }
 
 impl<R> Explorer<R> {
-    /// Runs a side with these results: to its end, or to the access behind them. Gives what was there
-    /// before, too.
+    /// Runs a side with these results, to its end or to the first access without a result. Also returns the
+    /// memory before the run.
     fn run(&self, side: usize, results: &[u64]) -> (Result<R, Access>, Rc<RefCell<Vec<u64>>>) {
         let before = Rc::new(RefCell::new(vec![0; LEN / WORD]));
         let known = Rc::new(RefCell::new(None));
@@ -119,7 +119,7 @@ impl<R> Explorer<R> {
         (result, before)
     }
 
-    /// Tries everything that can happen from this state on. Gives how many states there are.
+    /// Explores every continuation of this state. Returns the number of states.
     fn explore(&mut self, judge: &impl Fn([R; 2])) -> usize {
         let mut open = vec![State::default()];
         while let Some(state) = open.pop() {
@@ -152,7 +152,7 @@ impl<R> Explorer<R> {
     }
 }
 
-/// The state after a side's access.
+/// Returns the state after a side's access.
 fn go_on(mut state: State, side: usize, access: Access, before: &[u64]) -> State {
     let buffer = &mut state.buffers[side];
     let result = match access {
@@ -224,12 +224,12 @@ fn bytes_are_there_whole_or_not_at_all() {
 
 #[test]
 fn whoever_waits_for_room_is_woken_and_nothing_is_overwritten() {
-    /// The server fills the lane: one record up to its end.
+    /// Fills the server's lane with one record up to its end.
     fn fill([_, server]: &mut [End<Replayed>; 2]) {
         let all = vec![1; REPLIES.capacity - WORD];
         assert_eq!(server.send(&all).unwrap(), all.len());
     }
-    // The client takes 2 words of it: the length and the first bytes.
+    // The client takes 2 words of the record: the length and the first bytes.
     let client = |end: &mut End<Replayed>| {
         let mut out = [0; WORD];
         assert_eq!(end.receive(&mut out), Ok(WORD));

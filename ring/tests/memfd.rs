@@ -1,4 +1,4 @@
-//! The memory itself: two processes' mappings of one memfd, and what is refused.
+//! Tests of the memory itself: two mappings of one memfd, and memory that is refused.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,7 +31,7 @@ fn two_mappings_are_one_ring() {
     assert!(client.must_wake() || server.may_wait(vfio_user_ring::Wait::Bytes).unwrap());
 }
 
-/// Nothing that the other side does to the file can end this process.
+/// Tests that nothing the other side does to the file can end this process.
 #[test]
 fn pages_that_are_taken_away_come_back_empty() {
     let (ours, fd) = Mapping::create().unwrap();
@@ -68,7 +68,7 @@ fn what_may_shrink_or_is_too_short_or_read_only_is_refused() {
     assert!(error.contains(&format!("{} bytes", LEN - 1)), "{error}");
     let error = Mapping::open(&sealed).unwrap_err().to_string();
     assert!(error.contains("cannot be mapped"), "{error}");
-    // Making it takes no page of the pool; using it would.
+    // Creating the memfd takes no page of the pool; using it would.
     let huge = memfd(MemfdFlags::HUGETLB, 4 << 20, SealFlags::SHRINK);
     assert!(matches!(Mapping::open(&huge), Err(NoRing::MayShrink)));
     let pipe = rustix::pipe::pipe().unwrap().0;

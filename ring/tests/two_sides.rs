@@ -1,4 +1,4 @@
-//! Both ends on memory of this process: what goes in comes out, whatever a side scribbles.
+//! Tests of both ends on memory of this process: bytes arrive unchanged, and an end survives any corruption.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -120,7 +120,6 @@ fn a_position_or_length_that_makes_no_sense_is_named() {
         scribble(&words);
         let mut out = vec![0; LEN];
         let result = server.receive(&mut out);
-        // A word before the lanes' end is never passed.
         result.unwrap_err().to_string()
     };
     let request_tail = |value| told(&|words: &Words| words.set(REQUESTS.tail, value));
@@ -154,7 +153,8 @@ fn a_position_or_length_that_makes_no_sense_is_named() {
     );
 }
 
-/// Whatever is written anywhere: an end panics never, and gives no more than there is room for.
+/// Tests that an end never panics, and never returns more bytes than it has room for, whatever the other side
+/// writes.
 #[test]
 fn a_scribbler_gets_faults_at_most() {
     let rounds = if cfg!(miri) { 40 } else { 4_000 };

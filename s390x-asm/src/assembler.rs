@@ -1,12 +1,12 @@
-//! A byte buffer with labels.
+//! A buffer for machine code, with labels.
 
 use thiserror::Error;
 
-/// A place in the code, bound now or later.
+/// A place in the code. It may be used before it is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label(usize);
 
-/// The reason why code could not be finished.
+/// An error that prevents the end of the assembly.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AssembleError {
     /// A label was used but never bound.
@@ -32,7 +32,7 @@ struct Fixup {
     width: Width,
 }
 
-/// Collects instructions for one base address.
+/// Collects instructions. Labels are relative, so the code runs at any even address.
 #[derive(Debug, Default)]
 pub struct Assembler {
     bytes: Vec<u8>,
@@ -41,13 +41,13 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// An empty buffer.
+    /// Creates an empty buffer.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A label that [`Assembler::bind`] will place.
+    /// Creates a label that [`Assembler::bind`] will place.
     pub fn label(&mut self) -> Label {
         self.labels.push(None);
         Label(self.labels.len() - 1)
@@ -61,7 +61,7 @@ impl Assembler {
         }
     }
 
-    /// A label placed here.
+    /// Creates a label at the present place.
     pub fn here(&mut self) -> Label {
         let label = self.label();
         self.bind(label);
@@ -73,14 +73,14 @@ impl Assembler {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Fills with zero up to a multiple of `to` bytes.
+    /// Appends zeros up to a multiple of `to` bytes.
     pub fn align(&mut self, to: usize) {
         while !self.bytes.len().is_multiple_of(to) {
             self.bytes.push(0);
         }
     }
 
-    /// Appends an instruction whose last four bytes are `label` relative to it, in halfwords.
+    /// Appends an instruction whose last four bytes are the distance to `label` in halfwords.
     pub(crate) fn emit_relative_word(&mut self, bytes: [u8; 6], label: Label) {
         self.fixups.push(Fixup {
             instruction: self.bytes.len(),
@@ -90,7 +90,7 @@ impl Assembler {
         self.emit(&bytes);
     }
 
-    /// Appends an instruction whose last two bytes are `label` relative to it, in halfwords.
+    /// Appends an instruction whose last two bytes are the distance to `label` in halfwords.
     pub(crate) fn emit_relative_half(&mut self, bytes: [u8; 4], label: Label) {
         self.fixups.push(Fixup {
             instruction: self.bytes.len(),
@@ -100,10 +100,10 @@ impl Assembler {
         self.emit(&bytes);
     }
 
-    /// The code with all labels resolved, and each label's offset by its number.
+    /// Resolves all labels. Returns the code, and each label's offset by its number.
     ///
     /// # Errors
-    /// A label that was never bound, or is too far for the field that uses it.
+    /// A label was never bound, or is too far from the field that uses it.
     pub fn finish(mut self) -> Result<Code, AssembleError> {
         for fixup in &self.fixups {
             let target = self
@@ -131,7 +131,7 @@ impl Assembler {
     }
 }
 
-/// Finished code.
+/// Finished machine code.
 #[derive(Debug, Clone)]
 pub struct Code {
     bytes: Vec<u8>,
@@ -139,13 +139,13 @@ pub struct Code {
 }
 
 impl Code {
-    /// The machine code.
+    /// The bytes of the code.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The place where `label` lies from the start, if it was bound.
+    /// Returns the offset of `label` from the start of the code, if it was bound.
     #[must_use]
     pub fn offset_of(&self, label: Label) -> Option<usize> {
         self.labels.get(label.0).copied().flatten()

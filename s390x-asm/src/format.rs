@@ -1,7 +1,8 @@
 //! Instruction formats as bytes, most significant byte first.
 //!
-//! `op` carries the opcode bits in the order they appear in the instruction: for a split opcode (`EB..D0`) the first byte
-//! is the high one. Source of the layouts: z/Architecture Principles of Operation, chapter 5, "Instruction Formats".
+//! `op` has the opcode bits in the order in which they appear in the instruction: for a split opcode
+//! (`EB..D0`), the first byte is the high one. Source of the layouts: z/Architecture Principles of Operation,
+//! chapter 5, "Instruction Formats".
 
 use super::register::Gr;
 
@@ -9,7 +10,7 @@ const fn pair(high: Gr, low: Gr) -> u8 {
     (high.number() << 4) | low.number()
 }
 
-/// Base register and 12-bit displacement as two bytes; the displacement's excess bits are dropped.
+/// Encodes base register and 12-bit displacement as two bytes. Excess bits of the displacement are dropped.
 const fn base_displacement(base: Gr, displacement: u16) -> [u8; 2] {
     [
         (base.number() << 4) | ((displacement >> 8) as u8 & 0x0f),
@@ -17,7 +18,7 @@ const fn base_displacement(base: Gr, displacement: u16) -> [u8; 2] {
     ]
 }
 
-/// Base register and signed 20-bit displacement as three bytes: `B2DL DLDL DHDH`.
+/// Encodes base register and signed 20-bit displacement as three bytes: `B2DL DLDL DHDH`.
 const fn base_long_displacement(base: Gr, displacement: i32) -> [u8; 3] {
     let bits = displacement as u32;
     [
@@ -27,19 +28,19 @@ const fn base_long_displacement(base: Gr, displacement: i32) -> [u8; 3] {
     ]
 }
 
-/// RR: `op R1R2`.
+/// Encodes the format RR: `op R1R2`.
 #[must_use]
 pub const fn rr(op: u8, r1: Gr, r2: Gr) -> [u8; 2] {
     [op, pair(r1, r2)]
 }
 
-/// RRE: `op op 00 R1R2`.
+/// Encodes the format RRE: `op op 00 R1R2`.
 #[must_use]
 pub const fn rre(op: u16, r1: Gr, r2: Gr) -> [u8; 4] {
     [(op >> 8) as u8, op as u8, 0, pair(r1, r2)]
 }
 
-/// RRF: `op op M3M4 R1R2`.
+/// Encodes the format RRF: `op op M3M4 R1R2`.
 #[must_use]
 pub const fn rrf(op: u16, m3: u8, m4: u8, r1: Gr, r2: Gr) -> [u8; 4] {
     [
@@ -50,7 +51,7 @@ pub const fn rrf(op: u16, m3: u8, m4: u8, r1: Gr, r2: Gr) -> [u8; 4] {
     ]
 }
 
-/// RI: `op R1op I2I2`; `op` has 12 bits.
+/// Encodes the format RI: `op R1op I2I2`; `op` has 12 bits.
 #[must_use]
 pub const fn ri(op: u16, r1: Gr, immediate: i16) -> [u8; 4] {
     let value = immediate.to_be_bytes();
@@ -62,7 +63,7 @@ pub const fn ri(op: u16, r1: Gr, immediate: i16) -> [u8; 4] {
     ]
 }
 
-/// RIL: `op R1op I2I2I2I2`; `op` has 12 bits.
+/// Encodes the format RIL: `op R1op I2I2I2I2`; `op` has 12 bits.
 #[must_use]
 pub const fn ril(op: u16, r1: Gr, immediate: u32) -> [u8; 6] {
     let value = immediate.to_be_bytes();
@@ -76,14 +77,14 @@ pub const fn ril(op: u16, r1: Gr, immediate: u32) -> [u8; 6] {
     ]
 }
 
-/// RX: `op R1X2 B2D2D2`.
+/// Encodes the format RX: `op R1X2 B2D2D2`.
 #[must_use]
 pub const fn rx(op: u8, r1: Gr, displacement: u16, index: Gr, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, pair(r1, index), address[0], address[1]]
 }
 
-/// RXY: `op R1X2 B2DL DL DH op`.
+/// Encodes the format RXY: `op R1X2 B2DL DL DH op`.
 #[must_use]
 pub const fn rxy(op: u16, r1: Gr, displacement: i32, index: Gr, base: Gr) -> [u8; 6] {
     let address = base_long_displacement(base, displacement);
@@ -97,34 +98,34 @@ pub const fn rxy(op: u16, r1: Gr, displacement: i32, index: Gr, base: Gr) -> [u8
     ]
 }
 
-/// RS: `op R1R3 B2D2D2`.
+/// Encodes the format RS: `op R1R3 B2D2D2`.
 #[must_use]
 pub const fn rs(op: u8, r1: Gr, r3: Gr, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, pair(r1, r3), address[0], address[1]]
 }
 
-/// RSY: `op R1R3 B2DL DL DH op`.
+/// Encodes the format RSY: `op R1R3 B2DL DL DH op`.
 #[must_use]
 pub const fn rsy(op: u16, r1: Gr, r3: Gr, displacement: i32, base: Gr) -> [u8; 6] {
     rxy(op, r1, displacement, r3, base)
 }
 
-/// S: `op op B2D2D2`.
+/// Encodes the format S: `op op B2D2D2`.
 #[must_use]
 pub const fn s(op: u16, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [(op >> 8) as u8, op as u8, address[0], address[1]]
 }
 
-/// SI: `op I2 B1D1D1`.
+/// Encodes the format SI: `op I2 B1D1D1`.
 #[must_use]
 pub const fn si(op: u8, immediate: u8, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, immediate, address[0], address[1]]
 }
 
-/// SS with one length: `op LL B1D1D1 B2D2D2`; `length` is the number of bytes, 1 to 256.
+/// Encodes the format SS with one length: `op LL B1D1D1 B2D2D2`; `length` is the number of bytes, 1 to 256.
 #[must_use]
 pub const fn ss(op: u8, length: u16, first: (u16, Gr), second: (u16, Gr)) -> [u8; 6] {
     let one = base_displacement(first.1, first.0);

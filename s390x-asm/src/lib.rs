@@ -1,11 +1,12 @@
-//! A small s390x assembler: enough of z/Architecture, and all of zPCI, to write a guest program without a cross compiler.
+//! A small s390x assembler: the part of z/Architecture, and all of zPCI, that a guest program needs. It
+//! replaces a cross compiler.
 //!
-//! - [`Assembler`]: a byte buffer with labels; its methods append the general instructions;
+//! - [`Assembler`]: a buffer with labels; its methods append the general instructions;
 //! - [`zpci`]: the zPCI instructions, which binutils does not name;
 //! - [`format`](mod@format): instruction formats as byte arrays (z/Architecture Principles of Operation, chapter 5);
 //! - [`Gr`]: the general registers.
 //!
-//! All instructions are big-endian bytes, on every host. Non-goal: a complete assembler.
+//! Instructions are big-endian bytes on every host. Non-goal: a complete assembler.
 
 #![forbid(unsafe_code)]
 

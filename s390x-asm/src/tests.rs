@@ -1,4 +1,5 @@
-//! Expected bytes were taken from GNU binutils 2.40 (`s390x-linux-gnu-as`), the zPCI ones through its `.insn`.
+//! Tests of encodings. The expected bytes come from GNU binutils 2.40 (`s390x-linux-gnu-as`), those of zPCI
+//! through its `.insn`.
 
 use super::{AssembleError, Assembler, Condition, Gr, zpci};
 

@@ -1,8 +1,8 @@
-//! CLP facts of a function and its group, and the VFIO device-info capabilities that carry them,
+//! The CLP facts of a function and its group, and the VFIO device-info capabilities that carry them,
 //! written and read.
 //!
-//! Layouts: Linux include/uapi/linux/vfio_zdev.h, version 2 of base and group; the relaxed flag is
-//! that of the kernel patch series zPCI I/O region (Jan 2021 v1). Fields are in host byte order.
+//! Layouts: Linux include/uapi/linux/vfio_zdev.h, version 2 of base and group. The relaxed flag comes from
+//! the kernel patch series zPCI I/O region (Jan 2021 v1). Fields are in host byte order.
 
 /// PCI function type of ISM (Linux 6.12 arch/s390/include/asm/pci_clp.h).
 pub const PFT_ISM: u8 = 5;
@@ -22,37 +22,37 @@ const GROUP_RELAXED: u64 = 2;
 pub struct ClpFacts {
     /// Maximum store block length in bytes, 1..=4096.
     pub maxstbl: u16,
-    /// Whether PCISTB takes any length and alignment.
+    /// True if PCISTB accepts any length and alignment.
     pub relaxed: bool,
     /// Physical channel id; for ISM also the fabric's id (CHID). Neither 0 nor above 0xfeff.
     pub pchid: u16,
-    /// Virtual function number.
+    /// Virtual function number (VFN).
     pub vfn: u16,
-    /// Function handle.
+    /// Function handle (FH), with which instructions name the function.
     pub fh: u32,
-    /// Function type; [`PFT_ISM`].
+    /// PCI function type; [`PFT_ISM`].
     pub pft: u8,
     /// Number of the function's group.
     pub gid: u8,
-    /// First usable DMA address.
+    /// First usable DMA address (SDMA).
     pub start_dma: u64,
-    /// Last usable DMA address.
+    /// Last usable DMA address (EDMA).
     pub end_dma: u64,
-    /// DMA address space mask.
+    /// DMA address space mask (DASM).
     pub dasm: u64,
     /// Address of the MSI doorbell.
     pub msi_addr: u64,
-    /// Measurement update interval, in ms.
+    /// Measurement update interval, in milliseconds.
     pub mui: u16,
-    /// Number of interrupts.
+    /// Number of interrupts that the function may use.
     pub noi: u16,
-    /// Length of the function measurement block; 0 for none.
+    /// Length of the function measurement block in bytes; 0 for none.
     pub fmb_length: u16,
     /// PCI version of the group.
     pub version: u8,
-    /// Utility string (EBCDIC); see [`pnetid_util_str`].
+    /// Utility string in EBCDIC; see [`pnetid_util_str`].
     pub util_str: [u8; 64],
-    /// Internal path of the function.
+    /// Internal path of the function (PFIP).
     pub pfip: [u8; 4],
 }
 
@@ -80,8 +80,8 @@ impl ClpFacts {
 }
 
 impl Default for ClpFacts {
-    /// A relaxed ISM function with one interrupt and the DMA window that QEMU gives to functions
-    /// whose host knows nothing better.
+    /// A relaxed ISM function with one interrupt, and with the DMA window that QEMU gives to a function if
+    /// the host reports none.
     fn default() -> Self {
         Self {
             maxstbl: MAXSTBL_LIMIT,
@@ -100,10 +100,10 @@ impl Default for ClpFacts {
     }
 }
 
-/// The utility string of a function whose ports all have this PNETID: 16 EBCDIC characters per
-/// port, padded with blanks, first port first. `None` if the id is empty, longer than 16
-/// characters or has others than `A-Z` and `0-9`. Only the first port is filled in; the rest of
-/// the string is zero.
+/// Builds the utility string of a function whose first port has this PNETID: 16 EBCDIC characters for each
+/// port, padded with blanks, first port first. Only the first port is filled in; the rest of the string is
+/// zero. Returns `None` if the id is empty, longer than 16 characters, or has characters other than `A-Z` and
+/// `0-9`.
 pub fn pnetid_util_str(pnetid: &str) -> Option<[u8; 64]> {
     const BLANK: u8 = 0x40;
     if pnetid.is_empty() || pnetid.len() > 16 {
@@ -120,7 +120,7 @@ pub fn pnetid_util_str(pnetid: &str) -> Option<[u8; 64]> {
     Some(util_str)
 }
 
-/// Capital letter or digit in EBCDIC (code page 037 and its relatives).
+/// Converts a capital letter or digit to EBCDIC (code page 037 and its relatives).
 const fn ebcdic(ascii: u8) -> Option<u8> {
     match ascii {
         b'A'..=b'I' => Some(0xc1 + (ascii - b'A')),
@@ -131,11 +131,11 @@ const fn ebcdic(ascii: u8) -> Option<u8> {
     }
 }
 
-/// The four capabilities of VFIO_DEVICE_GET_INFO, in the order base, group, util, pfip.
+/// Builds the four capabilities of VFIO_DEVICE_GET_INFO, in the order base, group, util, pfip.
 ///
-/// `chain_start` is the offset of the first one from the start of the device-info structure (the
-/// `cap_offset` to be reported); `next` fields count from there too. Each capability is padded
-/// with zeros to a multiple of 8.
+/// `chain_start` is the offset of the first capability from the start of the device-info structure, to be
+/// reported as `cap_offset`. The `next` fields count from the same start. Each capability is padded with
+/// zeros to a multiple of 8.
 pub fn device_info_capabilities(facts: &ClpFacts, chain_start: u32) -> Vec<u8> {
     let bodies = [
         (CAP_BASE, 2, base(facts)),
@@ -149,7 +149,7 @@ pub fn device_info_capabilities(facts: &ClpFacts, chain_start: u32) -> Vec<u8> {
         left -= 1;
         let padded = (8 + body.len()).next_multiple_of(8);
         let end = chain.len() + padded;
-        // The chain is a few hundred bytes.
+        // The chain has only a few hundred bytes.
         let next = if left == 0 {
             0
         } else {
@@ -190,16 +190,16 @@ fn group(facts: &ClpFacts) -> Vec<u8> {
     body
 }
 
-/// A body that is a length and that many bytes.
+/// Builds a body from a length and that many bytes.
 fn sized(bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(4 + bytes.len());
-    // 64 and 4 bytes.
+    // The strings have 64 and 4 bytes.
     body.extend((bytes.len() as u32).to_ne_bytes());
     body.extend(bytes);
     body
 }
 
-/// Why the capabilities of a device info cannot be read.
+/// An error in the capabilities of a device info.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CapabilityError {
     /// A `next` field points outside the device info, or in front of the first capability.
@@ -211,22 +211,22 @@ pub enum CapabilityError {
     /// The device info ends within a capability that is known.
     #[error("the capability with id {id} is cut short")]
     CutShort {
-        /// Its id.
+        /// Id of the capability.
         id: u16,
     },
-    /// The chain comes back to itself.
+    /// The chain leads back to itself.
     #[error("the chain of capabilities has no end")]
     Endless,
-    /// Nothing tells the limits of the function.
+    /// The group capability, which has the limits of the function, is missing.
     #[error("the device info has no group capability (id 2)")]
     NoGroup,
 }
 
-/// Reads what [`device_info_capabilities`] writes; also base and group of version 1, which lack the
-/// handle and the second maximum.
+/// Reads the capabilities that [`device_info_capabilities`] writes. It also reads base and group of
+/// version 1, which lack the handle and the second maximum.
 ///
 /// `info` is the whole device-info structure, and its first capability is at `chain_start`. Facts
-/// that no capability tells are 0, and unknown capabilities are passed over.
+/// without a capability are 0, and unknown capabilities are skipped.
 ///
 /// # Errors
 /// The chain is broken, a capability is cut short, or there is no group capability.

@@ -1,5 +1,5 @@
-//! The judgement of one access: it tells the observer of broken rules, and refuses the access if
-//! one demands it.
+//! The judgement of one access. It reports broken rules to an observer, and refuses the access if a rule
+//! demands that.
 
 use crate::access::{Failure, Load, Path, Store};
 use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
@@ -8,24 +8,24 @@ use crate::rule::{Observer, Rule, RuleSet, Severity, Violation};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
-    /// The kind of error that the client gets.
+    /// The kind of error for the client.
     pub failure: Failure,
-    /// The rule that refused it, if it was a rule.
+    /// The rule that refused the access, if one did.
     pub rule: Option<Rule>,
-    /// One sentence for logs: the thing, where it is, what was expected.
+    /// One sentence for logs: the thing, its place, and the expected value.
     pub reason: String,
 }
 
 /// The place of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The way in which the access arrived.
+    /// The path by which the access arrived.
     pub path: Path,
-    /// PCI address space: the BAR number.
+    /// PCI address space: the BAR number, 0..=5.
     pub pcias: u8,
     /// Byte offset in the BAR.
     pub offset: u64,
-    /// Number of bytes.
+    /// Number of bytes of the access.
     pub len: usize,
 }
 
@@ -51,9 +51,9 @@ impl From<&Load> for Place {
     }
 }
 
-/// The access under judgement, and what has refused it so far.
+/// An access under judgement, and the first refusal so far.
 ///
-/// A rule that is off costs one look at its severity: its detail is never written.
+/// A rule that is off only costs a check of its severity: its detail is never built.
 pub struct Judgement<'a> {
     rules: &'a RuleSet,
     observer: &'a mut dyn Observer,
@@ -62,7 +62,7 @@ pub struct Judgement<'a> {
 }
 
 impl<'a> Judgement<'a> {
-    /// Begins the judgement of an access. Each broken rule is told to `observer` at once.
+    /// Begins the judgement of an access. `observer` receives each broken rule at once.
     pub fn new(
         rules: &'a RuleSet,
         observer: &'a mut dyn Observer,
@@ -76,13 +76,13 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// Records that the access breaks `rule`, and refuses it if the severity or the rule says so.
-    /// `detail` runs only if the rule is on or refuses.
+    /// Records that the access breaks `rule`, and refuses the access if the severity or the rule demands
+    /// that. `detail` runs only if the rule is on or refuses.
     pub fn broken(&mut self, rule: Rule, detail: impl FnOnce() -> String) {
         self.broken_with(rule, Failure::Io, detail);
     }
 
-    /// As [`Self::broken`], with the failure that a refused access gets.
+    /// Like [`Self::broken`], with the failure for a refused access.
     pub(crate) fn broken_with(
         &mut self,
         rule: Rule,
@@ -117,7 +117,7 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// Refuses the access; the report of the broken rule comes later, or has come.
+    /// Refuses the access. The broken rule is reported at another time.
     pub(crate) fn refuse(&mut self, rule: Rule, reason: impl FnOnce() -> String) {
         if self.refusal.is_none() {
             self.refusal = Some(Refusal {
@@ -128,7 +128,7 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// Ends the judgement: the first refusal, if any.
+    /// Ends the judgement. Returns the first refusal, if there was one.
     pub fn verdict(self) -> Result<(), Refusal> {
         self.refusal.map_or(Ok(()), Err)
     }
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// The verdict on one broken rule, how often it was told, and whether its detail was written.
+    /// Returns the verdict on one broken rule, the number of reports, and whether the detail was built.
     fn judged(severity: Severity, rule: Rule) -> (Result<(), Refusal>, usize, bool) {
         let mut rules = RuleSet::default();
         rules.set(rule, severity);

@@ -1,24 +1,24 @@
 //! The loads and stores that may reach a zPCI function.
 //!
-//! On s390 a PCI function is reached by instructions: PCISTB stores a block, PCILG loads a register.
-//! ISM depends on their exact shape. This crate defines a load or store, the ways in which a client
-//! sends one, the rules about its shape, and the facts that the machine reports of the function:
+//! On s390, programs reach a PCI function by instructions: PCISTB stores a block, PCILG loads a register. ISM
+//! depends on the exact shape of these accesses. This crate defines a load or store, the ways in which a
+//! client sends one, the rules about its shape, and the facts that the machine reports about the function:
 //!
 //! - [`access`]: one load or store as a value (path, pcias, offset, bytes);
-//! - [`request`]: the zPCI I/O region of the 2020/21 series, both directions: header, request,
-//!   where a request's bytes travel, register image;
-//! - [`clp`]: the CLP facts of a function and its group (maximum store block length, relaxed
-//!   flag), and the VFIO device-info capabilities that carry them;
-//! - [`shape`]: the checker for the rules about the shape of one access, and of a block store that
-//!   arrives in pieces;
+//! - [`request`]: the zPCI I/O region of the 2020/21 patch series, in both directions: header, request,
+//!   carriers of the bytes, register image;
+//! - [`clp`]: the CLP facts of a function and its group (maximum store block length, relaxed flag), and the
+//!   VFIO device-info capabilities that carry them;
+//! - [`shape`]: the checker for the rules about the shape of one access, and of a block store that arrives in
+//!   pieces;
 //! - [`judgement`]: reports broken rules, and refuses accesses;
-//! - [`rule`]: the catalogue of all rules, those of the `ism` crate too: id, reason, source,
-//!   severity; violations and who is told of them.
+//! - [`rule`]: the catalogue of all rules, including those of the `ism` crate: id, reason, source, severity;
+//!   violations and their observers.
 //!
-//! A request's way through it: [`request::Request::parse`] understands the bytes,
-//! [`request::CarrierPolicy::choose`] says where the payload is, the owner of the memory fetches it
-//! into a [`Store`], [`ShapeChecker::store`] judges, and the device carries it out. A BAR write
-//! becomes a [`Store`] at once.
+//! A request takes this way: [`request::Request::parse`] parses the bytes, [`request::CarrierPolicy::choose`]
+//! decides where the payload is, the owner of the memory fetches the payload into a [`Store`],
+//! [`ShapeChecker::store`] judges the store, and the device carries it out. A BAR write becomes a [`Store`]
+//! at once.
 //!
 //! ```
 //! use zpci_region::shape::{BarRole, BarShape, Contracts, ShapeConfig};
@@ -50,9 +50,9 @@
 //! assert_eq!(seen.0, [(Rule::SplitBlockStore, 2)]);
 //! ```
 //!
-//! The crate is pure: no socket, clock, runtime or unsafe code.
+//! The crate is pure: it has no socket, clock, runtime or unsafe code.
 //!
-//! Non-goal: the crate does not know what the ISM device does with a store. The `ism` crate does.
+//! Non-goal: the crate does not know the effect of a store on the ISM device. The `ism` crate does.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 

@@ -1,35 +1,35 @@
-//! The capabilities of VERSION: what a client may propose, and what is answered.
+//! The capabilities of VERSION: the client's proposal and the server's answer.
 
 use serde_json::{Map, Value};
 
 use crate::error::Refused;
 use crate::limits::{self, Limits};
 
-/// Page sizes are multiples of this; the size that QEMU proposes.
+/// Page sizes are multiples of this size, which QEMU proposes.
 const PAGE: u64 = 4096;
 
-/// A client's capabilities, checked, with the defaults for what it left out.
+/// A client's checked capabilities, with defaults for absent ones.
 #[derive(Debug)]
 pub(super) struct Proposal {
-    /// The smaller of ours and the client's.
+    /// The smaller limit of client and server for each.
     pub(super) limits: Limits,
-    /// The client knows REGION_WRITE_MULTI.
+    /// True if the client knows REGION_WRITE_MULTI.
     pub(super) write_multiple: bool,
-    /// The client can receive the server's commands on a socket of their own.
+    /// True if the client can receive the server's commands on a separate socket.
     pub(super) twin_socket: bool,
-    /// The client goes on before the answer to a move has come.
+    /// True if the client goes on before the answer to a move arrives.
     pub(super) posted_moves: bool,
-    /// The layout of the ring in shared memory that the client has brought.
+    /// The layout of the ring in shared memory that the client has brought, if any.
     pub(super) ring_layout: Option<u64>,
-    /// Keys that mean nothing here.
+    /// Keys that the server does not know.
     pub(super) unknown: Vec<String>,
     pgsizes: u64,
     proposed: Vec<String>,
 }
 
 impl Proposal {
-    /// Reads the text of VERSION, empty when there is none. EINVAL for what is not a JSON object,
-    /// and for known keys of a wrong type or value.
+    /// Parses the text of VERSION, which is empty if there is none. The error is EINVAL if the text is no
+    /// JSON object, or if a known key has a wrong type or value.
     pub(super) fn parse(text: &str) -> Result<Self, Refused> {
         let capabilities = object(text)?;
         let ours = Limits::default();
@@ -67,11 +67,11 @@ impl Proposal {
         Ok(proposal)
     }
 
-    /// The capabilities to answer with, most useful first. Those that are not answered mean their
-    /// defaults, such as no migration.
+    /// Returns the capabilities of the answer, most useful first. An absent capability means its default, for
+    /// example no migration.
     pub(super) fn answer(&self) -> Vec<(&'static str, Value)> {
         let mut answer = vec![
-            // Each side says what it can receive: this one is ours alone.
+            // Each side announces how much it can receive, so the client has no influence on this value.
             ("max_msg_fds", Value::from(limits::MAX_MSG_FDS)),
             ("max_data_xfer_size", self.limits.max_data_xfer_size.into()),
             ("max_dma_maps", self.limits.max_dma_maps.into()),
@@ -113,7 +113,7 @@ fn wrong(key: &str, value: &Value, expected: &str) -> Refused {
     ))
 }
 
-/// A number of at least `least`; more than `ours` means `ours`.
+/// Parses a number of at least `least`. A number above `ours` means `ours`.
 fn number(key: &str, value: &Value, least: u32, ours: u32) -> Result<u32, Refused> {
     match value.as_u64() {
         Some(number) if number >= u64::from(least) => {
@@ -133,7 +133,7 @@ fn boolean(key: &str, value: &Value) -> Result<bool, Refused> {
         .ok_or_else(|| wrong(key, value, "a boolean"))
 }
 
-/// A set of page sizes, as a bit mask: 4 KiB pages or multiples of them.
+/// Parses a bit mask of page sizes: 4 KiB or multiples of it.
 fn pages(key: &str, value: &Value) -> Result<u64, Refused> {
     match value.as_u64() {
         Some(sizes) if sizes != 0 && sizes.is_multiple_of(PAGE) => Ok(sizes),
@@ -154,7 +154,7 @@ fn migration(value: &Value) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Whether the client supports a twin socket.
+/// Parses the twin socket capability: true if the client supports it.
 fn twin_socket(value: &Value) -> Result<bool, Refused> {
     let object = value
         .as_object()
@@ -165,7 +165,7 @@ fn twin_socket(value: &Value) -> Result<bool, Refused> {
     }
 }
 
-/// The layout of the client's ring.
+/// Parses the layout of the client's ring.
 fn ring_layout(value: &Value) -> Result<u64, Refused> {
     let layout = value.get("layout").and_then(Value::as_u64);
     layout.ok_or_else(|| wrong("ring", value, "an object with a number named layout"))

@@ -1,33 +1,33 @@
-//! DEVICE_GET_INFO.
+//! The message DEVICE_GET_INFO.
 
 use super::envelope::put_words;
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
-/// Body without capabilities: u32 argsz, u32 flags, u32 regions, u32 interrupt indexes.
+/// Bytes of the body without capabilities: u32 argsz, u32 flags, u32 regions, u32 interrupt indexes.
 pub const INFO_LEN: u32 = 16;
-/// The place where the capability chain starts: after u32 cap_offset and u32 padding (Linux `vfio_device_info`).
+/// Offset of the capability chain, after u32 cap_offset and u32 padding (Linux `vfio_device_info`).
 pub const CAPS_START: u32 = 24;
-/// DEVICE_RESET is supported.
+/// Flag: DEVICE_RESET is supported.
 const FLAG_RESET: u32 = 1;
-/// The device is a PCI device.
+/// Flag: the device is a PCI device.
 const FLAG_PCI: u32 = 2;
-/// Capabilities follow.
+/// Flag: capabilities follow.
 const FLAG_CAPS: u32 = 0x80;
 
-/// The description of a device.
+/// The answer to DEVICE_GET_INFO: a description of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceInfo<'a> {
     /// Number of regions.
     pub regions: u32,
     /// Number of interrupt indexes.
     pub irqs: u32,
-    /// Capability chain, its `next` offsets counted from the start of the body, beginning at
-    /// [`CAPS_START`]; empty for none.
+    /// Capability chain, which begins at [`CAPS_START`]; empty for none. Its `next` offsets count from the
+    /// start of the body.
     pub capabilities: &'a [u8],
 }
 
-/// Reads the room that the client has for the answer.
+/// Reads the number of bytes that the client has for the answer.
 pub(super) fn decode_get_info(body: &[u8]) -> Result<u32, Refused> {
     let mut reader = Reader::new("DEVICE_GET_INFO", body);
     let argsz = reader.u32()?;
@@ -37,7 +37,7 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<u32, Refused> {
             "DEVICE_GET_INFO: argsz {argsz}, expected at least 16"
         )));
     }
-    // Linux's structure has grown by cap_offset, then by padding: a client may send all of it.
+    // Linux's structure has grown by cap_offset and later by padding, and a client may send all of it.
     if !matches!(reader.rest().len(), 4 | 8) {
         reader.end_padded(INFO_LEN, argsz)?;
     }
@@ -49,8 +49,8 @@ pub(super) fn encode_get_info(argsz: u32, out: &mut Vec<u8>) {
 }
 
 impl<'a> DeviceInfo<'a> {
-    /// Appends the answer for a client with room for `room` bytes. Capabilities are sent only when
-    /// all of them fit; `argsz` tells what they take, so that the client can ask again.
+    /// Appends the answer for a client with room for `room` bytes. Capabilities are sent only if all of them
+    /// fit. `argsz` is the size of the whole answer, so that the client can ask again.
     pub fn encode(&self, room: u32, out: &mut Vec<u8>) {
         let flags = FLAG_RESET | FLAG_PCI;
         if self.capabilities.is_empty() {
@@ -68,7 +68,7 @@ impl<'a> DeviceInfo<'a> {
         }
     }
 
-    /// Reads an answer: the device, and the bytes its whole answer takes.
+    /// Reads an answer. Returns the device, and the size of the whole answer.
     pub fn decode(body: &'a [u8]) -> Result<(Self, u32), Refused> {
         let mut reader = Reader::new("DEVICE_GET_INFO", body);
         let (argsz, flags) = (reader.u32()?, reader.u32()?);

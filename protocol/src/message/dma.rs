@@ -1,52 +1,52 @@
-//! DMA_MAP and DMA_UNMAP.
+//! The messages DMA_MAP and DMA_UNMAP.
 
 pub use super::dma_transfer::*;
 use crate::error::{Errno, Refused};
 use crate::wire::{Put, Reader};
 
-/// The device may read the range.
+/// Flag: the device may read the range.
 const READ: u32 = 1;
-/// The device may write the range.
+/// Flag: the device may write the range.
 const WRITE: u32 = 2;
-/// The server may map the descriptor into its memory (libvfio-user 2026).
+/// Flag: the server may map the descriptor into its memory (libvfio-user 2026).
 const BY_MAPPING: u32 = 4;
-/// The server may use file I/O on the descriptor (libvfio-user 2026).
+/// Flag: the server may use file I/O on the descriptor (libvfio-user 2026).
 const BY_FILE_IO: u32 = 8;
-/// DMA_UNMAP: return the dirty bitmap. Not supported.
+/// Flag of DMA_UNMAP: return the dirty bitmap. The server does not support it.
 const GET_DIRTY_BITMAP: u32 = 1;
-/// DMA_UNMAP: everything.
+/// Flag of DMA_UNMAP: unmap everything.
 const UNMAP_ALL: u32 = 2;
-/// Body of DMA_MAP: u32 argsz, u32 flags, u64 offset, u64 iova, u64 size.
+/// Bytes of the body of DMA_MAP: u32 argsz, u32 flags, u64 offset, u64 iova, u64 size.
 const MAP_LEN: u32 = 32;
-/// Body of DMA_UNMAP: u32 argsz, u32 flags, u64 iova, u64 size.
+/// Bytes of the body of DMA_UNMAP: u32 argsz, u32 flags, u64 iova, u64 size.
 const UNMAP_LEN: u32 = 24;
 
-/// The way in which the client allows the server to reach a range that has a descriptor.
+/// The access that the client allows the server to a range with a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DmaAccess {
-    /// No access flag: by mapping if a descriptor came along, by messages if not.
+    /// The flags say nothing: by mapping if a descriptor came along, otherwise by messages.
     #[default]
     Unstated,
-    /// By mapping the descriptor, which must be there. File I/O may be allowed as well.
+    /// By mapping the descriptor, which must come along. File I/O may be allowed too.
     Mapping,
-    /// By file I/O only: the descriptor must be there and is not mapped.
+    /// Only by file I/O: the descriptor must come along, and is not mapped.
     FileIo,
 }
 
 /// A range to map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DmaMap {
-    /// The device may read it.
+    /// True if the device may read the range.
     pub readable: bool,
-    /// The device may write it.
+    /// True if the device may write the range.
     pub writable: bool,
-    /// The way in which the server may reach it.
+    /// The access that the client allows the server.
     pub access: DmaAccess,
-    /// Offset in the file of the descriptor that came along.
+    /// Offset of the range in the file of the descriptor.
     pub offset: u64,
-    /// First iova.
+    /// First address of the range.
     pub iova: u64,
-    /// Bytes.
+    /// Size of the range in bytes.
     pub size: u64,
 }
 
@@ -105,14 +105,14 @@ impl DmaMap {
 /// A range to unmap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DmaUnmap {
-    /// Every map inside these bytes.
+    /// Every map inside this range.
     Range {
-        /// First iova.
+        /// First address of the range.
         iova: u64,
-        /// Bytes.
+        /// Size of the range in bytes.
         size: u64,
     },
-    /// Every map there is.
+    /// All maps of the client.
     All,
 }
 
@@ -155,7 +155,7 @@ impl DmaUnmap {
         out.put_u64(size);
     }
 
-    /// Reads an answer: what was asked for, and the bytes that were unmapped.
+    /// Reads an answer. Returns the request, and the number of bytes that were unmapped.
     pub fn decode_reply(body: &[u8]) -> Result<(Self, u64), Refused> {
         let mut reader = Reader::new("DMA_UNMAP", body);
         let (_argsz, flags) = (reader.u32()?, reader.u32()?);
@@ -168,8 +168,8 @@ impl DmaUnmap {
         Ok((unmap, size))
     }
 
-    /// Appends the body of the answer: the request again, with the bytes that were unmapped (as
-    /// VFIO_IOMMU_UNMAP_DMA answers).
+    /// Appends the body of the answer: the request again, with the number of bytes that were unmapped (like
+    /// the answer of VFIO_IOMMU_UNMAP_DMA).
     pub fn encode_reply(&self, unmapped: u64, out: &mut Vec<u8>) {
         let (flags, iova) = match self {
             DmaUnmap::Range { iova, .. } => (0, *iova),

@@ -1,29 +1,29 @@
-//! DMA_READ and DMA_WRITE, which the server sends for memory that came without a descriptor, in the
-//! two layouts that QEMU has used.
+//! The messages DMA_READ and DMA_WRITE, in the two layouts that QEMU has used. The server sends them for
+//! memory without a descriptor.
 
 use super::envelope::{message, reply};
 use crate::error::{Errno, Refused};
 use crate::header::{Command, Header};
 use crate::wire::{Put, Reader};
 
-/// The way in which the client frames DMA_READ and DMA_WRITE.
+/// The client's layout of DMA_READ and DMA_WRITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DmaLayout {
-    /// u64 address, u64 count, data: the protocol document, and QEMU 11 on.
+    /// u64 address, u64 count, data: the protocol document, and QEMU 11 or later.
     Wide,
     /// u64 address, u32 count, data.
     Narrow,
-    /// As [`DmaLayout::Narrow`], with 4 bytes behind the data: QEMU 10.1 and 10.2, whose C structure
-    /// ends with padding that they count but put no data into.
+    /// Like [`DmaLayout::Narrow`], with 4 bytes after the data: QEMU 10.1 and 10.2. Their C structure ends
+    /// with padding, which they count but leave unused.
     NarrowPadded,
 }
 
-/// Bytes behind the data in [`DmaLayout::NarrowPadded`].
+/// Bytes after the data in [`DmaLayout::NarrowPadded`].
 const PADDING: usize = 4;
 
-/// Appends a DMA_READ of 16 bytes in the client's layout. Before that is known it is the wide one:
-/// on a little-endian host a narrow client finds the low half of the count where it expects it; on a
-/// big-endian host it finds 0, and its reply says so ([`DmaReadReply::CountZero`]).
+/// Appends a DMA_READ of 16 bytes in the client's layout, or in the wide layout while that is unknown. On a
+/// little-endian host, a narrow client then finds the low half of the count in the right place. On a
+/// big-endian host it finds 0, and its reply shows that ([`DmaReadReply::CountZero`]).
 pub fn encode_dma_read(
     message_id: u16,
     layout: Option<DmaLayout>,
@@ -44,22 +44,22 @@ pub fn encode_dma_read(
     });
 }
 
-/// The reply to a DMA_READ.
+/// The reply to DMA_READ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DmaReadReply<'a> {
-    /// The data.
+    /// The client sent the data.
     Data {
-        /// The client's layout, if it is known or the reply leaves no doubt. In doubt, `data` is
-        /// what the wide layout has.
+        /// The client's layout, if it is known or the reply fits only one. Otherwise `data` is read in the
+        /// wide layout.
         layout: Option<DmaLayout>,
-        /// As many bytes as were asked for.
+        /// The bytes that were read, as many as the request asked for.
         data: &'a [u8],
     },
-    /// The client read the count as 0: it has this layout, and must be asked again in it.
+    /// The client read the count as 0. It has this layout, and must be asked again in it.
     CountZero(DmaLayout),
 }
 
-/// Reads the reply to a DMA_READ of `count` bytes from a client whose layout may be known.
+/// Reads the reply to a DMA_READ of `count` bytes. `layout` is the client's layout, if it is known.
 pub fn decode_dma_read_reply(
     body: &[u8],
     known: Option<DmaLayout>,
@@ -114,8 +114,8 @@ pub fn decode_dma_read_reply(
     ))
 }
 
-/// Appends a DMA_WRITE in the client's layout. The reply, a bare header or the request's first
-/// fields, is judged by its header alone.
+/// Appends a DMA_WRITE in the client's layout. The reply is a bare header or the request's first fields; only
+/// its header counts.
 pub fn encode_dma_write(
     message_id: u16,
     layout: DmaLayout,
@@ -127,7 +127,8 @@ pub fn encode_dma_write(
     message(out, header, |out| put_transfer(layout, iova, data, out));
 }
 
-/// Reads a DMA_READ as a client receives it: the layout, told by the size, iova and count.
+/// Reads a DMA_READ as a client receives it. Returns the layout (which follows from the size), iova and
+/// count.
 pub fn decode_dma_read(body: &[u8]) -> Result<(DmaLayout, u64, u64), Refused> {
     let mut reader = Reader::new("DMA_READ", body);
     let iova = reader.u64()?;
@@ -139,7 +140,7 @@ pub fn decode_dma_read(body: &[u8]) -> Result<(DmaLayout, u64, u64), Refused> {
     Ok((layout, iova, count))
 }
 
-/// Appends the reply to a DMA_READ: the request's fields and the data.
+/// Appends the reply to DMA_READ: the request's fields and the data.
 pub fn encode_dma_read_reply(
     request: &Header,
     layout: DmaLayout,
@@ -150,7 +151,8 @@ pub fn encode_dma_read_reply(
     reply(out, request, |out| put_transfer(layout, iova, data, out));
 }
 
-/// Reads a DMA_WRITE as a client receives it: the layout, told by the size, iova and data.
+/// Reads a DMA_WRITE as a client receives it. Returns the layout (which follows from the size), iova and
+/// data.
 pub fn decode_dma_write(body: &[u8]) -> Result<(DmaLayout, u64, &[u8]), Refused> {
     let mut reader = Reader::new("DMA_WRITE", body);
     let iova = reader.u64()?;
@@ -174,8 +176,8 @@ pub fn decode_dma_write(body: &[u8]) -> Result<(DmaLayout, u64, &[u8]), Refused>
     )))
 }
 
-/// Appends the reply to a DMA_WRITE of `count` bytes: u64 iova and u32 count in the wide layout, as
-/// the protocol document has it, and a bare header in the narrow one, as QEMU 10 sends it.
+/// Appends the reply to a DMA_WRITE of `count` bytes: u64 iova and u32 count in the wide layout, as in the
+/// protocol document, and a bare header in the narrow layout, as QEMU 10 sends it.
 pub fn encode_dma_write_reply(
     request: &Header,
     layout: DmaLayout,

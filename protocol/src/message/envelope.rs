@@ -1,4 +1,4 @@
-//! A whole message: the header, with its size, in front of a body.
+//! Appends complete messages: the header, with its size, before a body.
 
 use crate::header::{HEADER_LEN, Header};
 use crate::wire::Put;
@@ -26,7 +26,7 @@ pub fn reply(out: &mut Vec<u8>, request: &Header, body: impl FnOnce(&mut Vec<u8>
     message(out, request.reply(0), body);
 }
 
-/// Appends a 16-byte info answer: argsz, flags and two more words.
+/// Appends a 16-byte info answer: argsz, flags and two more u32 words.
 pub(crate) fn put_words(out: &mut Vec<u8>, words: [u32; 4]) {
     words.into_iter().for_each(|word| out.put_u32(word));
 }

@@ -3,37 +3,37 @@
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
-/// Fixed part: u32 argsz, u32 flags.
+/// Bytes of the fixed part: u32 argsz, u32 flags.
 const FIXED_LEN: u32 = 8;
-/// Bits 0-15 of the flags: the feature.
+/// Flag bits 0-15: the number of the feature.
 const INDEX_MASK: u32 = 0xffff;
-/// Read the feature's data.
+/// Flag: read the feature's data.
 const GET: u32 = 1 << 16;
-/// Write the feature's data.
+/// Flag: write the feature's data.
 const SET: u32 = 1 << 17;
-/// Ask whether the feature is there, and can be read or written as the other two bits tell.
+/// Flag: ask if the feature exists and supports the operations of the other two bits.
 const PROBE: u32 = 1 << 18;
 
 /// A DEVICE_FEATURE request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceFeature<'a> {
-    /// Room for the answer, the fixed part included.
+    /// Bytes that the client has for the answer, fixed part included.
     pub argsz: u32,
-    /// The feature.
+    /// Number of the feature.
     pub index: u16,
-    /// Read its data.
+    /// True to read the feature's data.
     pub get: bool,
-    /// Write its data.
+    /// True to write the feature's data.
     pub set: bool,
-    /// Only ask.
+    /// True to ask only if the feature exists.
     pub probe: bool,
-    /// Data that follow the fixed part.
+    /// Data after the fixed part.
     pub data: &'a [u8],
 }
 
 impl<'a> DeviceFeature<'a> {
-    /// Reads the body. EINVAL for what Linux refuses before it looks at the feature: an argsz below
-    /// the fixed part, unknown flags, get and set together without probe.
+    /// Reads the body. The error is EINVAL for requests that Linux refuses before it looks at the feature: an
+    /// argsz below the fixed part, unknown flags, get and set together without probe.
     pub(crate) fn decode(body: &'a [u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("DEVICE_FEATURE", body);
         let (argsz, flags) = (reader.u32()?, reader.u32()?);

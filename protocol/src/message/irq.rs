@@ -1,15 +1,15 @@
-//! DEVICE_GET_IRQ_INFO and DEVICE_SET_IRQS.
+//! The messages DEVICE_GET_IRQ_INFO and DEVICE_SET_IRQS.
 
 use super::envelope::put_words;
 use crate::error::Refused;
 use crate::limits::MAX_IRQ_VECTORS;
 use crate::wire::{Put, Reader};
 
-/// The index is signalled by eventfd.
+/// Flag: eventfds signal the interrupts of the index.
 pub const INFO_EVENTFD: u32 = 1;
-/// Vectors can be masked.
+/// Flag: the vectors can be masked.
 pub const INFO_MASKABLE: u32 = 2;
-/// The vectors in use cannot be changed one by one.
+/// Flag: the vectors in use cannot be changed one by one.
 pub const INFO_NORESIZE: u32 = 8;
 
 const DATA_NONE: u32 = 1;
@@ -18,12 +18,12 @@ const DATA_EVENTFD: u32 = 4;
 const ACTION_MASK: u32 = 8;
 const ACTION_UNMASK: u32 = 16;
 const ACTION_TRIGGER: u32 = 32;
-/// Body of DEVICE_GET_IRQ_INFO: u32 argsz, flags, index, count.
+/// Bytes of the body of DEVICE_GET_IRQ_INFO: u32 argsz, flags, index, count.
 const INFO_LEN: u32 = 16;
-/// Fixed part of SET_IRQS: u32 argsz, flags, index, start, count.
+/// Bytes of the fixed part of DEVICE_SET_IRQS: u32 argsz, flags, index, start, count.
 const SET_LEN: u32 = 20;
 
-/// Reads the index that the client asks about.
+/// Reads the interrupt index of the request.
 pub(super) fn decode_get_info(body: &[u8]) -> Result<u32, Refused> {
     let mut reader = Reader::new("DEVICE_GET_IRQ_INFO", body);
     let (argsz, _flags, index, _count) =
@@ -37,19 +37,19 @@ pub(super) fn decode_get_info(body: &[u8]) -> Result<u32, Refused> {
     Ok(index)
 }
 
-/// Appends a DEVICE_GET_IRQ_INFO body: u32 argsz (16), u32 flags, u32 index, u32 vectors.
+/// Appends a body of DEVICE_GET_IRQ_INFO: u32 argsz (16), u32 flags, u32 index, u32 vectors.
 pub fn encode_info(index: u32, flags: u32, count: u32, out: &mut Vec<u8>) {
     put_words(out, [16, flags, index, count]);
 }
 
-/// The description of an interrupt index for a client.
+/// The answer to DEVICE_GET_IRQ_INFO: a description of an interrupt index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IrqInfo {
-    /// The index.
+    /// The interrupt index.
     pub index: u32,
-    /// [`INFO_EVENTFD`], [`INFO_MASKABLE`], [`INFO_NORESIZE`].
+    /// Any of [`INFO_EVENTFD`], [`INFO_MASKABLE`] and [`INFO_NORESIZE`].
     pub flags: u32,
-    /// Vectors.
+    /// Number of vectors of the index.
     pub count: u32,
 }
 
@@ -68,40 +68,40 @@ impl IrqInfo {
     }
 }
 
-/// The action on vectors.
+/// The action on the chosen vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IrqAction {
-    /// Hold them back.
+    /// Hold their interrupts back.
     Mask,
-    /// Deliver again.
+    /// Deliver their interrupts again.
     Unmask,
-    /// Fire them, or say how they are to be fired.
+    /// Fire them, or assign their eventfds.
     Trigger,
 }
 
-/// The vectors, and their new state.
+/// The data of a request, which chooses vectors or assigns eventfds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IrqData<'a> {
-    /// All of `start..start + count`.
+    /// All vectors of `start..start + count`.
     None,
-    /// Those whose byte is not 0.
+    /// The vectors whose byte is not 0.
     Bool(&'a [u8]),
-    /// Each with an eventfd that came along; fewer descriptors than vectors leave the rest without.
+    /// One eventfd for each vector. Vectors without a descriptor get none.
     Eventfd,
 }
 
-/// A SET_IRQS request.
+/// A DEVICE_SET_IRQS request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetIrqs<'a> {
-    /// Interrupt index.
+    /// The interrupt index.
     pub index: u32,
-    /// First vector.
+    /// The first vector.
     pub start: u32,
     /// Number of vectors.
     pub count: u32,
-    /// The action.
+    /// The action on the vectors.
     pub action: IrqAction,
-    /// With what.
+    /// The choice of vectors, or their eventfds.
     pub data: IrqData<'a>,
 }
 
@@ -183,7 +183,7 @@ impl<'a> SetIrqs<'a> {
         out.extend_from_slice(bytes);
     }
 
-    /// The vectors chosen by [`IrqData::None`] or [`IrqData::Bool`].
+    /// The vectors that [`IrqData::None`] or [`IrqData::Bool`] chooses.
     pub fn chosen(&self) -> impl Iterator<Item = u32> + 'a {
         let bytes = match self.data {
             IrqData::Bool(bytes) => bytes,

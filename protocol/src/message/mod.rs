@@ -1,8 +1,8 @@
-//! Bodies of messages: one file per family of commands.
+//! Bodies of messages, with one file for each family of commands.
 //!
-//! [`Request`] is what a client may ask, [`Reply`] what it is answered. Each reply has an encoder
-//! (server) and a decoder (client) in the file of its family; a server uses the encoders directly,
-//! straight into the buffer that is sent. `envelope` puts the header in front.
+//! A [`Request`] is a message of a client, a [`Reply`] the server's answer. The file of each family has an
+//! encoder (for the server) and a decoder (for the client) of its replies. A server calls the encoders
+//! directly and writes into the send buffer. `envelope` adds the header.
 
 mod capabilities;
 pub mod device;
@@ -32,55 +32,55 @@ use crate::error::{Errno, Refused};
 use crate::header::{Command, Header};
 use crate::wire::Reader;
 
-/// A request of a client.
+/// A request from a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request<'a> {
-    /// VERSION.
+    /// Opens the session: version and capabilities (VERSION).
     Version(Version<'a>),
-    /// DMA_MAP.
+    /// Maps a range of memory (DMA_MAP).
     DmaMap(DmaMap),
-    /// DMA_UNMAP.
+    /// Unmaps a range of memory (DMA_UNMAP).
     DmaUnmap(DmaUnmap),
-    /// DEVICE_GET_INFO: bytes of room for the answer.
+    /// Asks for a description of the device (DEVICE_GET_INFO).
     DeviceGetInfo {
-        /// Room for the reply body.
+        /// Bytes that the client has for the reply body.
         argsz: u32,
     },
-    /// DEVICE_GET_REGION_INFO.
+    /// Asks for a description of a region (DEVICE_GET_REGION_INFO).
     DeviceGetRegionInfo {
-        /// Room for the reply body.
+        /// Bytes that the client has for the reply body.
         argsz: u32,
-        /// Region index.
+        /// Index of the region.
         index: u32,
     },
-    /// DEVICE_GET_REGION_IO_FDS.
+    /// Asks for descriptors of a region (DEVICE_GET_REGION_IO_FDS).
     DeviceGetRegionIoFds {
-        /// Room for the reply body.
+        /// Bytes that the client has for the reply body.
         argsz: u32,
-        /// Region index.
+        /// Index of the region.
         index: u32,
     },
-    /// DEVICE_GET_IRQ_INFO.
+    /// Asks for a description of an interrupt index (DEVICE_GET_IRQ_INFO).
     DeviceGetIrqInfo {
-        /// Interrupt index.
+        /// The interrupt index.
         index: u32,
     },
-    /// DEVICE_SET_IRQS.
+    /// Changes interrupt vectors (DEVICE_SET_IRQS).
     SetIrqs(SetIrqs<'a>),
-    /// REGION_READ.
+    /// Reads bytes of a region (REGION_READ).
     RegionRead(RegionAccess),
-    /// REGION_WRITE.
+    /// Writes bytes of a region (REGION_WRITE).
     RegionWrite(RegionWrite<'a>),
-    /// REGION_WRITE_MULTI.
+    /// Writes to regions several times (REGION_WRITE_MULTI).
     RegionWriteMulti(MultiWrites<'a>),
-    /// DEVICE_RESET.
+    /// Resets the device (DEVICE_RESET).
     DeviceReset,
-    /// DEVICE_FEATURE.
+    /// Reads, writes or probes an optional feature (DEVICE_FEATURE).
     DeviceFeature(DeviceFeature<'a>),
 }
 
 impl<'a> Request<'a> {
-    /// Reads the body of a command. An unknown or unsupported command is EOPNOTSUPP.
+    /// Reads the body of a command. The error for an unknown or unsupported command is EOPNOTSUPP.
     pub fn decode(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
         let unsupported = || {
             Refused::new(
@@ -121,7 +121,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The command of this request.
+    /// Returns the command of this request.
     pub fn command(&self) -> Command {
         match self {
             Request::Version(_) => Command::Version,
@@ -140,7 +140,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Appends the whole message, as a client sends it. `flags` are [`crate::header::NO_REPLY`] or 0.
+    /// Appends the whole message as a client sends it. `flags` is [`crate::header::NO_REPLY`] or 0.
     pub fn encode(&self, message_id: u16, flags: u32, out: &mut Vec<u8>) {
         message(
             out,

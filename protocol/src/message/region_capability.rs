@@ -1,44 +1,45 @@
-//! The capability chain of DEVICE_GET_REGION_INFO (Linux `struct vfio_info_cap_header`): u16 id,
-//! u16 version, u32 offset of the next one from the start of the body, 0 for none.
+//! The capability chain of DEVICE_GET_REGION_INFO (Linux `struct vfio_info_cap_header`). Each capability
+//! begins with u16 id, u16 version, and u32 offset of the next one from the start of the body (0 for none).
 
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
-/// VFIO_REGION_INFO_CAP_SPARSE_MMAP: u32 areas, u32 reserved, then u64 offset, u64 size each.
+/// Id of VFIO_REGION_INFO_CAP_SPARSE_MMAP: u32 areas, u32 reserved, then u64 offset and u64 size of each
+/// area.
 const SPARSE_MMAP: u16 = 1;
-/// VFIO_REGION_INFO_CAP_TYPE: u32 type, u32 subtype.
+/// Id of VFIO_REGION_INFO_CAP_TYPE: u32 type, u32 subtype.
 const TYPE: u16 = 2;
-/// VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: no data.
+/// Id of VFIO_REGION_INFO_CAP_MSIX_MAPPABLE: no data.
 const MSIX_MAPPABLE: u16 = 3;
-/// Bytes of id, version and next.
+/// Bytes of id, version and next offset.
 const HEADER_LEN: usize = 8;
-/// Capabilities of one region that are read before the chain is given up as endless.
+/// Largest number of capabilities of one region. A longer chain counts as endless.
 const MAX_CHAIN: usize = 64;
 
 /// A part of a region that the client may map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MmapArea {
-    /// First byte in the region.
+    /// Offset of the first byte in the region.
     pub offset: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// Something about a region that its fixed fields cannot say.
+/// A fact about a region that its fixed fields do not contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegionCapability {
-    /// Only these parts of the region can be mapped.
+    /// The client can map only these parts of the region.
     SparseMmap(Vec<MmapArea>),
-    /// A region of the device's own kind.
+    /// The region has a type that the device defines.
     Type {
-        /// Type.
+        /// Type of the region.
         kind: u32,
-        /// Subtype.
+        /// Subtype of the region.
         subtype: u32,
     },
-    /// The MSI-X table may be mapped along with the rest of its region.
+    /// The client may map the MSI-X table along with the rest of its region.
     MsixMappable,
-    /// A capability of another id; it is read over and cannot be sent.
+    /// A capability with another id. It is skipped on reading and cannot be sent.
     Other(u16),
 }
 
@@ -86,7 +87,7 @@ impl RegionCapability {
         Ok(match id {
             SPARSE_MMAP => {
                 let (areas, _reserved) = (reader.u32()?, reader.u32()?);
-                // Read before it is counted: the number is the peer's and may be anything.
+                // The bytes are read before memory is reserved, because the peer may send any number.
                 let bytes = reader.bytes((areas as usize).saturating_mul(16))?;
                 let area = |bytes| {
                     let mut reader = Reader::new("mappable area", bytes);
@@ -106,7 +107,7 @@ impl RegionCapability {
     }
 }
 
-/// Bytes of a chain.
+/// Number of bytes of a chain.
 pub(super) fn chain_len(capabilities: &[RegionCapability]) -> usize {
     let lengths = capabilities.iter().map(RegionCapability::len);
     lengths.fold(0, usize::saturating_add)
@@ -123,8 +124,8 @@ pub(super) fn encode_chain(capabilities: &[RegionCapability], start: u32, out: &
     }
 }
 
-/// Reads the chain that begins at `start` in `body`, the whole body. A chain that runs backwards,
-/// out of the body or on for too long is refused.
+/// Reads the chain that begins at `start` in `body`, the whole body. The error is a refusal of a chain that
+/// runs backwards, leaves the body or is too long.
 pub(super) fn decode_chain(body: &[u8], start: u32) -> Result<Vec<RegionCapability>, Refused> {
     let mut capabilities = Vec::new();
     let mut at = start;

@@ -1,37 +1,38 @@
-//! DEVICE_GET_REGION_INFO with its capability chain, and DEVICE_GET_REGION_IO_FDS.
+//! The messages DEVICE_GET_REGION_INFO, with its capability chain, and DEVICE_GET_REGION_IO_FDS.
 
 use super::envelope::put_words;
 use super::region_capability::{RegionCapability, chain_len, decode_chain, encode_chain};
 use crate::error::Refused;
 use crate::wire::{Put, Reader};
 
-/// Body without capabilities: u32 argsz, u32 flags, u32 index, u32 cap_offset, u64 size, u64 offset.
+/// Bytes of the body without capabilities: u32 argsz, u32 flags, u32 index, u32 cap_offset, u64 size, u64
+/// offset.
 pub const INFO_LEN: u32 = 32;
-/// Body of a DEVICE_GET_REGION_IO_FDS without sub-regions: u32 argsz, flags, index, count.
+/// Bytes of the body of DEVICE_GET_REGION_IO_FDS without sub-regions: u32 argsz, flags, index, count.
 pub const IO_FDS_LEN: u32 = 16;
-/// The region can be read.
+/// Flag: the client can read the region.
 pub const FLAG_READ: u32 = 1;
-/// The region can be written.
+/// Flag: the client can write the region.
 pub const FLAG_WRITE: u32 = 2;
-/// The region can be mapped: a descriptor comes with the answer.
+/// Flag: the client can map the region; a descriptor comes with the answer.
 pub const FLAG_MMAP: u32 = 4;
-/// Capabilities follow.
+/// Flag: capabilities follow.
 const FLAG_CAPS: u32 = 8;
 
-/// A region of a device.
+/// The answer to DEVICE_GET_REGION_INFO: a description of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegionInfo {
-    /// Its index.
+    /// Index of the region.
     pub index: u32,
-    /// [`FLAG_READ`], [`FLAG_WRITE`].
+    /// Any of [`FLAG_READ`] and [`FLAG_WRITE`].
     pub flags: u32,
-    /// Bytes; 0 for a region that is not there.
+    /// Size in bytes; 0 for a region that does not exist.
     pub size: u64,
     /// Type and subtype of a device-specific region.
     pub kind: Option<(u32, u32)>,
 }
 
-/// Reads the room that the client has for the answer, and the region.
+/// Reads the number of bytes that the client has for the answer, and the region's index.
 pub(super) fn decode_get(body: &[u8]) -> Result<(u32, u32), Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_INFO", body);
     let (argsz, _flags, index) = (reader.u32()?, reader.u32()?, reader.u32()?);
@@ -52,8 +53,8 @@ pub(super) fn encode_get(argsz: u32, index: u32, out: &mut Vec<u8>) {
 }
 
 impl RegionInfo {
-    /// Appends the answer for a client with room for `room` bytes, with the type capability of a
-    /// region that has a `kind`; see [`super::DeviceInfo::encode`].
+    /// Appends the answer for a client with room for `room` bytes. A region with a `kind` gets the type
+    /// capability; see [`super::DeviceInfo::encode`].
     pub fn encode(&self, room: u32, out: &mut Vec<u8>) {
         match self.kind {
             None => self.encode_with(&[], room, out),
@@ -64,8 +65,8 @@ impl RegionInfo {
         }
     }
 
-    /// Appends the answer with these capabilities and no others. They are sent only when all of
-    /// them fit; `argsz` tells what they take, so that the client can ask again.
+    /// Appends the answer with exactly these capabilities. They are sent only if all of them fit. `argsz` is
+    /// the size of the whole answer, so that the client can ask again.
     pub fn encode_with(&self, capabilities: &[RegionCapability], room: u32, out: &mut Vec<u8>) {
         let chain = u32::try_from(chain_len(capabilities)).unwrap_or(u32::MAX);
         let needed = INFO_LEN.saturating_add(chain);
@@ -85,13 +86,13 @@ impl RegionInfo {
         }
     }
 
-    /// Reads an answer: the region, and the bytes its whole answer takes.
+    /// Reads an answer. Returns the region, and the size of the whole answer.
     pub fn decode(body: &[u8]) -> Result<(Self, u32), Refused> {
         let (info, argsz, _) = Self::decode_with(body)?;
         Ok((info, argsz))
     }
 
-    /// Reads an answer: the region, the bytes its whole answer takes, and its capabilities.
+    /// Reads an answer. Returns the region, the size of the whole answer, and the capabilities.
     pub fn decode_with(body: &[u8]) -> Result<(Self, u32, Vec<RegionCapability>), Refused> {
         let mut reader = Reader::new("DEVICE_GET_REGION_INFO", body);
         let (argsz, flags, index) = (reader.u32()?, reader.u32()?, reader.u32()?);
@@ -115,7 +116,7 @@ impl RegionInfo {
     }
 }
 
-/// Reads the room that the client has for the answer, and the region.
+/// Reads the number of bytes that the client has for the answer, and the region's index.
 pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<(u32, u32), Refused> {
     let mut reader = Reader::new("DEVICE_GET_REGION_IO_FDS", body);
     let (argsz, flags, index, count) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
@@ -129,8 +130,8 @@ pub(super) fn decode_get_io_fds(body: &[u8]) -> Result<(u32, u32), Refused> {
     Ok((argsz, index))
 }
 
-/// Appends a DEVICE_GET_REGION_IO_FDS body, request or answer: u32 argsz ([`IO_FDS_LEN`] in an
-/// answer), u32 flags, u32 index, u32 count (0: the server offers no descriptors).
+/// Appends a body of DEVICE_GET_REGION_IO_FDS, request or answer: u32 argsz ([`IO_FDS_LEN`] in an answer),
+/// u32 flags, u32 index, u32 count (0: the server offers no descriptors).
 pub fn encode_io_fds(argsz: u32, index: u32, out: &mut Vec<u8>) {
     put_words(out, [argsz, 0, index, 0]);
 }

@@ -1,4 +1,4 @@
-//! REGION_READ, REGION_WRITE and REGION_WRITE_MULTI.
+//! The messages REGION_READ, REGION_WRITE and REGION_WRITE_MULTI.
 
 use super::envelope::reply;
 use crate::error::Refused;
@@ -6,17 +6,17 @@ use crate::header::Header;
 use crate::limits::{MAX_DATA_XFER_SIZE, MAX_MULTI_WRITES};
 use crate::wire::{Put, Reader};
 
-/// u64 offset, u32 region, u32 count: in front of the data, and the whole body of a REGION_READ.
+/// Bytes before the data, which are the whole body of a REGION_READ: u64 offset, u32 region, u32 count.
 pub const ACCESS_LEN: usize = 16;
-/// Data bytes of one write in a REGION_WRITE_MULTI, used or not.
+/// Bytes reserved for the data of one write in a REGION_WRITE_MULTI.
 const MULTI_DATA: usize = 8;
 
-/// Bytes of a region.
+/// A range of bytes in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionAccess {
-    /// First byte in the region.
+    /// Offset of the first byte in the region.
     pub offset: u64,
-    /// Region index.
+    /// Index of the region.
     pub region: u32,
     /// Number of bytes.
     pub count: u32,
@@ -61,7 +61,7 @@ impl RegionAccess {
         out.put_u32(self.count);
     }
 
-    /// Reads the reply to a REGION_READ: what was read, and the data.
+    /// Reads the reply to a REGION_READ. Returns the range and its data.
     pub fn decode_read_reply(body: &[u8]) -> Result<(Self, &[u8]), Refused> {
         let mut reader = Reader::new("REGION_READ", body);
         let access = Self::read(&mut reader)?;
@@ -70,7 +70,7 @@ impl RegionAccess {
         Ok((access, data))
     }
 
-    /// Reads the reply to a REGION_WRITE: what was written.
+    /// Reads the reply to a REGION_WRITE. Returns the range that was written.
     pub fn decode_write_reply(body: &[u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("REGION_WRITE", body);
         let access = Self::read(&mut reader)?;
@@ -78,8 +78,8 @@ impl RegionAccess {
         Ok(access)
     }
 
-    /// Appends the reply to a REGION_READ; `fill` puts the data into the zeroed bytes it is given.
-    /// On its error nothing is appended. Nothing is allocated when `out` has room.
+    /// Appends the reply to a REGION_READ. `fill` writes the data into zeroed bytes. If `fill` fails, nothing
+    /// is appended. Nothing is allocated if `out` has room.
     pub fn reply_to_read<E>(
         &self,
         request: &Header,
@@ -104,9 +104,9 @@ impl RegionAccess {
 /// A write to a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionWrite<'a> {
-    /// The place; `count` is the length of `data`.
+    /// The range to write; `count` is the length of `data`.
     pub access: RegionAccess,
-    /// The bytes.
+    /// The bytes to write.
     pub data: &'a [u8],
 }
 
@@ -126,18 +126,18 @@ impl<'a> RegionWrite<'a> {
     }
 }
 
-/// The writes of a REGION_WRITE_MULTI: u64 number, then for each u64 offset, u32 region, u32 count
-/// and 8 bytes of data, of which `count` are used (QEMU's `VFIOUserWRMulti`).
+/// The writes of a REGION_WRITE_MULTI: u64 number, then for each write u64 offset, u32 region, u32 count and
+/// 8 bytes of data, of which `count` are used (QEMU's `VFIOUserWRMulti`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiWrites<'a> {
     items: &'a [u8],
 }
 
-/// Bytes of one write.
+/// Bytes of one write in the message.
 const ITEM_LEN: usize = ACCESS_LEN + MULTI_DATA;
 
 impl<'a> MultiWrites<'a> {
-    /// Reads the body; a write of 0 or more than 8 bytes is refused, and with it all of them.
+    /// Reads the body. If a write has 0 bytes or more than 8, the whole message is refused.
     pub(crate) fn decode(body: &'a [u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("REGION_WRITE_MULTI", body);
         let number = reader.u64()?;
@@ -180,7 +180,7 @@ impl<'a> MultiWrites<'a> {
         out.extend_from_slice(self.items);
     }
 
-    /// Reads an answer: how many writes were carried out.
+    /// Reads an answer. Returns the number of writes that were carried out.
     pub fn decode_reply(body: &[u8]) -> Result<u64, Refused> {
         let mut reader = Reader::new("REGION_WRITE_MULTI", body);
         let written = reader.u64()?;
@@ -198,12 +198,12 @@ impl<'a> MultiWrites<'a> {
         self.items.len() / ITEM_LEN
     }
 
-    /// Never: a message with no writes is refused.
+    /// Always false, because a message without writes is refused.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Builds the items of a message; each write has 1..=8 bytes (more are cut off).
+    /// Builds the items of a message. Each write has 1..=8 bytes; further bytes are cut off.
     pub fn items(writes: &[RegionWrite<'_>]) -> Vec<u8> {
         let mut items = Vec::new();
         for write in writes {
@@ -220,7 +220,7 @@ impl<'a> MultiWrites<'a> {
         items
     }
 
-    /// The writes in `items`, as [`MultiWrites::items`] builds them.
+    /// Reads the writes in `items`, as [`MultiWrites::items`] builds them.
     pub fn from_items(items: &'a [u8]) -> Self {
         Self { items }
     }

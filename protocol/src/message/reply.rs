@@ -1,4 +1,4 @@
-//! Replies, as a client reads them.
+//! Replies, from the view of a client.
 
 use super::device::DeviceInfo;
 use super::dma::DmaUnmap;
@@ -11,66 +11,66 @@ use crate::error::{Errno, Refused};
 use crate::header::{Command, Header, Kind};
 use crate::wire::Reader;
 
-/// An answer that tells no failure.
+/// A reply that reports no failure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply<'a> {
     /// VERSION: the server's version and capabilities.
     Version(Version<'a>),
-    /// DMA_MAP, DEVICE_SET_IRQS, DEVICE_RESET: carried out, nothing to tell.
+    /// DMA_MAP, DEVICE_SET_IRQS, DEVICE_RESET: carried out, without further data.
     Done(Command),
-    /// DMA_UNMAP.
+    /// DMA_UNMAP: the range was unmapped.
     DmaUnmap {
-        /// The requested value.
+        /// The range of the request.
         unmap: DmaUnmap,
-        /// Bytes unmapped.
+        /// Number of bytes that were unmapped.
         unmapped: u64,
     },
-    /// DEVICE_GET_INFO.
+    /// DEVICE_GET_INFO: a description of the device.
     DeviceInfo {
-        /// The device; its capabilities only when they fit.
+        /// The device. The capabilities are present only if they fit.
         info: DeviceInfo<'a>,
-        /// Bytes of the whole answer.
+        /// Size of the whole answer in bytes.
         argsz: u32,
     },
-    /// DEVICE_GET_REGION_INFO.
+    /// DEVICE_GET_REGION_INFO: a description of a region.
     RegionInfo {
         /// The region.
         info: RegionInfo,
-        /// Bytes of the whole answer.
+        /// Size of the whole answer in bytes.
         argsz: u32,
-        /// Its capabilities, only when they fit.
+        /// Capabilities of the region, present only if they fit.
         capabilities: Vec<RegionCapability>,
     },
-    /// DEVICE_GET_REGION_IO_FDS.
+    /// DEVICE_GET_REGION_IO_FDS: the descriptors of a region.
     RegionIoFds {
-        /// Bytes of the whole answer.
+        /// Size of the whole answer in bytes.
         argsz: u32,
-        /// The region.
+        /// Index of the region.
         index: u32,
-        /// Sub-regions that have a descriptor.
+        /// Number of sub-regions that have a descriptor.
         count: u32,
     },
-    /// DEVICE_GET_IRQ_INFO.
+    /// DEVICE_GET_IRQ_INFO: a description of an interrupt index.
     IrqInfo(IrqInfo),
-    /// REGION_READ.
+    /// REGION_READ: bytes of a region.
     RegionRead {
-        /// The read bytes.
+        /// The range that was read.
         access: RegionAccess,
-        /// The bytes.
+        /// The bytes of the range.
         data: &'a [u8],
     },
-    /// REGION_WRITE: what was written.
+    /// REGION_WRITE: the range that was written.
     RegionWrite(RegionAccess),
-    /// REGION_WRITE_MULTI.
+    /// REGION_WRITE_MULTI: the writes were carried out.
     RegionWriteMulti {
-        /// Writes carried out.
+        /// Number of writes that were carried out.
         written: u64,
     },
 }
 
 impl<'a> Reply<'a> {
-    /// Reads a reply. An error reply is [`Refused`] with the peer's errno (EIO for an errno of 0,
-    /// which is legal and says nothing); a reply that cannot be read is EPROTO.
+    /// Reads a reply. For an error reply, the error is [`Refused`] with the peer's errno (EIO for an errno of
+    /// 0, which is legal but says nothing). For a reply that makes no sense, it has EPROTO.
     pub fn decode(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
         let name = header.name();
         if header.kind() != Some(Kind::Reply) {

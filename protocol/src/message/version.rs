@@ -1,4 +1,4 @@
-//! VERSION: u16 major, u16 minor, and capabilities as NUL-terminated JSON text.
+//! The message VERSION: u16 major, u16 minor, and capabilities as NUL-terminated JSON text.
 
 use serde_json::{Map, Value};
 
@@ -7,27 +7,27 @@ use crate::error::Refused;
 use crate::limits::{Limits, MAX_VERSION_TEXT};
 use crate::wire::{Put, Reader};
 
-/// The only major version there is.
+/// The only major version of the protocol.
 pub const MAJOR: u16 = 0;
-/// Our minor version. QEMU refuses an answer above its own, which is 0 as well.
+/// The minor version of this side. QEMU refuses an answer above its own, which is also 0.
 pub const MINOR: u16 = 0;
 
-/// Bytes by which the announcement of a twin socket may be longer than the proposal.
+/// Bytes by which the announcement of a twin socket may exceed the proposal.
 const TWIN_ROOM: usize = 64;
 
 /// A VERSION message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Version<'a> {
-    /// Major version.
+    /// The major version.
     pub major: u16,
-    /// Minor version.
+    /// The minor version.
     pub minor: u16,
-    /// The JSON text without its NUL; empty when none was sent.
+    /// The JSON text without its NUL; empty if there was none.
     pub text: &'a str,
 }
 
 impl<'a> Version<'a> {
-    /// Reads the body. Text must be UTF-8 and end with its only NUL.
+    /// Reads the body. The text must be UTF-8 and end with its only NUL.
     pub fn decode(body: &'a [u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("VERSION", body);
         let (major, minor) = (reader.u16()?, reader.u16()?);
@@ -50,7 +50,7 @@ impl<'a> Version<'a> {
         Ok(Self { major, minor, text })
     }
 
-    /// Appends the body.
+    /// Appends the body of the message.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_u16(self.major);
         out.put_u16(self.minor);
@@ -60,7 +60,7 @@ impl<'a> Version<'a> {
         }
     }
 
-    /// The limits that both sides keep: the smaller of ours and the client's. Absent, empty and partial
+    /// Negotiates the limits: the smaller of the server's and the client's. Absent, empty and partial
     /// capabilities mean the defaults; wrong types and values are EINVAL.
     pub fn negotiate(&self) -> Result<Negotiated, Refused> {
         if self.major != MAJOR {
@@ -86,40 +86,40 @@ impl<'a> Version<'a> {
     }
 }
 
-/// The agreed values.
+/// The values on which both sides agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Limits in force. Each side says how many descriptors it receives in one message: here is
-    /// what the client receives, and it may send [`crate::limits::MAX_MSG_FDS`].
+    /// Limits of the connection. Each side announces how many descriptors it can receive in one message; this
+    /// is the client's number. The client may send [`crate::limits::MAX_MSG_FDS`].
     pub limits: Limits,
-    /// Minor version.
+    /// The minor version.
     pub minor: u16,
-    /// The client knows REGION_WRITE_MULTI.
+    /// True if the client knows REGION_WRITE_MULTI.
     pub write_multiple: bool,
-    /// The client can receive the server's commands on a socket of their own.
+    /// True if the client can receive the server's commands on a separate socket.
     pub can_twin: bool,
-    /// The answer comes with such a socket as its first descriptor. The server decides.
+    /// True if the answer comes with such a socket as its first descriptor. The server decides.
     pub twin_socket: bool,
-    /// The client goes on before the answer to a move has come. It is told apart a move that comes
-    /// too late from one that is wrong: ENXIO means that the DMB, or its memory, is not there any more.
+    /// True if the client goes on before the answer to a move arrives. The server then answers a move that
+    /// comes too late with ENXIO: the DMB or its memory is gone. Other errors mean that the move is wrong.
     pub posted_moves: bool,
-    /// The layout of the ring in shared memory that the client proposes beside the socket.
+    /// The layout of the ring in shared memory that the client proposes beside the socket, if any.
     pub ring_layout: Option<u64>,
-    /// All messages behind the answer go through that ring. The server decides.
+    /// True if all messages after the answer go through that ring. The server decides.
     pub ring: bool,
-    /// Capability keys of the client that mean nothing here.
+    /// Capability keys of the client that the server does not know.
     pub unknown: Vec<String>,
-    /// Capabilities to answer with, most useful first.
+    /// The capabilities of the answer, most useful first.
     answer: Vec<(&'static str, Value)>,
 }
 
 impl Negotiated {
-    /// Appends the body of the answer, at most `room` bytes but for the 4 of the version numbers:
-    /// QEMU receives it into the buffer of its own request. Only capabilities that the client
-    /// proposed are answered, as the protocol demands; they are left out, least useful first, until
-    /// the text fits, and in the end the text as a whole. A twin socket is always announced, which
-    /// may take more room than the client's own words for it; QEMU does not ask for one. So is a ring, with
-    /// the client's own words.
+    /// Appends the body of the answer, at most `room` bytes (but always the 4 bytes of the version numbers),
+    /// because QEMU receives the answer into the buffer of its own request. The answer contains only
+    /// capabilities that the client proposed, as the protocol demands. The least useful ones are left out
+    /// until the text fits, and finally the whole text. A twin socket is always announced, which may take
+    /// more room than the client's own words for it; QEMU does not ask for one. A ring is also always
+    /// announced, in the client's own words.
     pub fn encode(&self, room: usize, out: &mut Vec<u8>) {
         out.put_u16(MAJOR);
         out.put_u16(self.minor);
@@ -133,7 +133,7 @@ impl Negotiated {
             .ring_layout
             .filter(|_| self.ring)
             .map(|layout| ("ring", serde_json::json!({ "layout": layout })));
-        // A ring is for the instruction channel, a twin socket for the other one.
+        // The instruction channel uses a ring, the device client a twin socket.
         let announced = twin.or(ring);
         let least = usize::from(announced.is_some());
         let answer: Vec<_> = announced.iter().chain(&self.answer).collect();
@@ -150,7 +150,7 @@ impl Negotiated {
         } else {
             room
         };
-        // 4 bytes of version in front, NUL behind.
+        // The version takes 4 bytes, the NUL one.
         let fits = |text: &String| text.len().saturating_add(5) <= room;
         if let Some(text) = texts.chain(["{}".to_owned()]).find(fits) {
             out.extend_from_slice(text.as_bytes());
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::error::Errno;
 
-    /// The proposal of QEMU 11.1.3.
+    /// The capabilities that QEMU 11.1.3 proposes.
     const QEMU: &str = r#"{"capabilities":{"pgsizes":4096,"max_msg_fds":16,"max_dma_maps":65535,"max_data_xfer_size":1048576,"migration":{"max_bitmap_size":268435456,"pgsize":4096},"write_multiple":true}}"#;
 
     fn negotiate(text: &str) -> Result<Negotiated, Refused> {
@@ -217,7 +217,7 @@ mod tests {
             ("{}", "{}"),
             (r#"{"capabilities":{}}"#, r#"{"capabilities":{}}"#),
             (r#"{"capabilities":{"colour":1}}"#, r#"{"capabilities":{}}"#),
-            // What this side receives, not the smaller of both.
+            // The server announces what it receives, not the smaller of both limits.
             (
                 r#"{"capabilities":{"max_msg_fds":100}}"#,
                 r#"{"capabilities":{"max_msg_fds":16}}"#,

@@ -24,7 +24,7 @@ fn facts() -> ClpFacts {
     }
 }
 
-/// Offsets are those of Linux include/uapi/linux/vfio_zdev.h.
+/// A chain of capabilities, read at the offsets of Linux include/uapi/linux/vfio_zdev.h.
 struct Chain(Vec<u8>);
 
 impl Chain {
@@ -111,7 +111,7 @@ fn util_and_pfip_are_sized() {
 fn defaults_are_an_ism_function() {
     let facts = ClpFacts::default();
     assert_eq!((facts.maxstbl, facts.relaxed, facts.pft), (4096, true, 5));
-    // A CHID of 0 hides the device from SMC-D, and those from 0xff00 up mean emulated ones.
+    // A CHID of 0 hides the device from SMC-D, and one from 0xff00 up means an emulated device.
     assert!((1..0xff00).contains(&facts.pchid));
     assert!(facts.start_dma < facts.end_dma);
 }

@@ -1,6 +1,6 @@
-//! Carriers: the ways in which the bytes of a request travel.
+//! Carriers: the places where the bytes of a request can be.
 //!
-//! In the kernel `gaddr` was an address in the calling process. Over a socket that takes a carrier.
+//! In the kernel, `gaddr` was an address in the calling process. A client at a socket needs other carriers.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,21 +8,21 @@ use super::error::RequestError;
 use super::layout::RESULT_LEN;
 use super::parse::{Op, Request};
 
-/// The way in which the bytes of one request travel.
+/// The place where the bytes of one request are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Carrier {
-    /// Behind the request in the same message; a load's result is read behind the request area.
-    /// `gaddr` is not used and not judged.
+    /// After the request, in the same message. The result of a load is read after the request area. `gaddr`
+    /// is neither used nor judged.
     Appended,
-    /// At `gaddr` as an address in the client's DMA map.
+    /// In guest memory: `gaddr` is an address in the client's DMA map.
     Iova,
-    /// At `gaddr` as an address in the connected process.
+    /// In the client: `gaddr` is an address in the connected process.
     Process,
 }
 
 impl Carrier {
-    /// The request's `gaddr` if this carrier uses it: what [`Store::gaddr`](crate::Store) and
-    /// [`Load::gaddr`](crate::Load) are to be set to.
+    /// Returns the request's `gaddr` if this carrier uses it, for [`Store::gaddr`](crate::Store) and
+    /// [`Load::gaddr`](crate::Load).
     pub const fn gaddr(self, request: &Request<'_>) -> Option<u64> {
         match self {
             Carrier::Appended => None,
@@ -31,33 +31,33 @@ impl Carrier {
     }
 }
 
-/// The carriers that a profile takes.
+/// The carriers that a profile accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CarrierPolicy {
-    /// Appended bytes if there are any; else the client's DMA map if gaddr lies in it; else the
-    /// client process.
+    /// Appended bytes if there are any, otherwise guest memory if gaddr is in the client's DMA map, otherwise
+    /// the client process.
     #[default]
     Auto,
-    /// Only bytes behind the 32-byte request, in the same message.
+    /// Only bytes after the 32-byte request, in the same message.
     Appended,
-    /// Only gaddr as an iova.
+    /// Only gaddr as an address in the client's DMA map.
     Iova,
     /// Only gaddr as an address in the connected process.
     Process,
 }
 
 impl CarrierPolicy {
-    /// The carrier of `request`. `mapped` tells whether `len` bytes at an iova lie in the client's
+    /// Chooses the carrier of `request`. `mapped` returns true if `len` bytes at an iova are in the client's
     /// DMA map.
     ///
-    /// [`CarrierPolicy::Auto`] takes a store's appended payload if there is one. Else, and for
-    /// loads, gaddr is an iova if it lies in the DMA map, and otherwise an address in the
-    /// connected process; a load with gaddr 0 leaves its result behind the request area only.
-    /// A load's bytes at gaddr are a whole register, 8 of them.
+    /// [`CarrierPolicy::Auto`] uses a store's appended payload if there is one. Otherwise, and for loads,
+    /// gaddr is an iova if it lies in the DMA map, and an address in the connected process if not. A load
+    /// with gaddr 0 leaves its result only after the request area. The bytes of a load at gaddr are a whole
+    /// register, that is 8 bytes.
     ///
-    /// A PCISTG always brings its bytes along.
+    /// A PCISTG always has its bytes appended.
     ///
     /// A store with its payload in the wrong place is refused ([`RequestError::WrongCarrier`]).
     pub fn choose(

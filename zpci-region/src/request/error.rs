@@ -1,21 +1,21 @@
-//! Requests that make no sense.
+//! Errors in requests of the zPCI I/O region.
 
 use crate::access::Failure;
 
-/// An access to the region that the server refuses before it issues any instruction.
+/// An invalid access to the region. The server refuses it before it issues any instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// A read that touches the request area.
+    /// The client read from the request area.
     #[error(
         "read of {len} bytes at offset {offset} of the zPCI I/O region: only its 16-byte header can be read"
     )]
     NotReadable {
         /// Offset in the region.
         offset: u64,
-        /// Bytes asked for.
+        /// Number of bytes to read.
         len: usize,
     },
-    /// A write that touches the header.
+    /// The client wrote to the header.
     #[error(
         "write at offset {offset} of the zPCI I/O region: its 16-byte header cannot be written"
     )]
@@ -23,62 +23,62 @@ pub enum RequestError {
         /// Offset in the region.
         offset: u64,
     },
-    /// An access behind what the region has.
+    /// The access is past the end of the region.
     #[error("access of {len} bytes at offset {offset} of the zPCI I/O region: nothing is there")]
     OutsideRegion {
         /// Offset in the region.
         offset: u64,
-        /// Bytes of the access.
+        /// Number of bytes of the access.
         len: usize,
     },
-    /// A write that is not a whole request.
+    /// The write is not one complete request.
     #[error(
         "write of {len} bytes at offset {offset} of the zPCI I/O region: a request is written whole, at least 32 bytes at offset 16"
     )]
     PartialRequest {
         /// Offset in the region.
         offset: u64,
-        /// Bytes written.
+        /// Number of bytes written.
         len: usize,
     },
-    /// No known flag.
+    /// The request has no known flag.
     #[error(
         "zPCI I/O request with flags {flags:#x}: expected 1 (load), 2 (store block) or 4 (store)"
     )]
     NoInstruction {
-        /// The flags.
+        /// The flags of the request.
         flags: u64,
     },
-    /// More than one flag.
+    /// The request has more than one flag.
     #[error(
         "zPCI I/O request with flags {flags:#x}: expected exactly one of 1 (load), 2 (store block) and 4 (store)"
     )]
     AmbiguousFlags {
-        /// The flags.
+        /// The flags of the request.
         flags: u64,
     },
-    /// A length of 0.
+    /// The request has a length of 0.
     #[error("zPCI I/O request of length 0: expected at least 1 byte")]
     Empty,
-    /// Appended bytes that are not the store's.
+    /// The number of appended bytes is not the length of the store.
     #[error(
         "zPCI I/O store of {len} bytes with {appended} bytes appended: expected {len}, or none with a block store"
     )]
     PayloadLength {
         /// Length in the request.
         len: u16,
-        /// Bytes behind the request.
+        /// Number of bytes after the request.
         appended: usize,
     },
-    /// Bytes appended to a load.
+    /// A load has appended bytes.
     #[error(
         "zPCI I/O load with {appended} bytes appended: expected none, because a load has no payload"
     )]
     LoadWithPayload {
-        /// Bytes behind the request.
+        /// Number of bytes after the request.
         appended: usize,
     },
-    /// A PCISTG that there is not.
+    /// No PCISTG has this length and offset.
     #[error(
         "zPCI I/O store of a register's {len} bytes at offset {offset:#x}: expected 1 to 8, all in one doubleword"
     )]
@@ -88,7 +88,7 @@ pub enum RequestError {
         /// Length in the request.
         len: u16,
     },
-    /// A payload where the profile has another carrier, or none where it has to be appended.
+    /// The payload is not where the profile expects it.
     #[error("zPCI I/O store with payload {seen}: expected it {expected}, as the profile says")]
     WrongCarrier {
         /// The carrier that the request uses.
@@ -99,7 +99,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// The kind of error that the client gets.
+    /// The kind of error for the client.
     pub const fn failure(&self) -> Failure {
         match self {
             Self::NotReadable { .. } | Self::NotWritable { .. } => Failure::Fault,

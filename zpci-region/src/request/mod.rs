@@ -1,4 +1,4 @@
-//! The zPCI I/O region: one write of its request area is one PCISTB, PCISTG or PCILG.
+//! The zPCI I/O region: each write of its request area is one PCISTB, PCISTG or PCILG.
 //!
 //! The layout is that of the kernel patch series zPCI I/O region (Dec 2020 RFC, Jan 2021 v1):
 //!
@@ -7,14 +7,14 @@
 //! | 0 | header: flags u64 = 0, max u16, 6 reserved bytes | read |
 //! | 16 | request: flags u64 (READ = 1, BLOCKW = 2, STORE = 4), gaddr u64, offset u64, reserved u32, len u16, pcias u8, reserved u8 | write |
 //!
-//! Fields are in host byte order; over a socket client and server run on one machine. Ours are
-//! three additions. Behind the original 48 bytes, a store may append its payload to the 32 bytes of
-//! the request, in the same write, and a load may leave its result, an 8-byte register image, at
-//! [`RESULT_OFFSET`] to be read. And the flag STORE is a PCISTG, which the series has no request
-//! for: its payload of 1 to 8 bytes, those of one doubleword, is always appended, in the order in
-//! which the instruction stores them (the low bytes of the register, big endian).
+//! Fields are in host byte order, because client and server at a socket run on one machine. This project adds
+//! three things to the series. After the original 48 bytes, a store may append its payload to the 32 bytes of
+//! the request, in the same write. A load may leave its result, an 8-byte register image, at
+//! [`RESULT_OFFSET`] to be read. The flag STORE means a PCISTG, for which the series has no request: its
+//! payload of 1 to 8 bytes of one doubleword is always appended, in the order in which the instruction stores
+//! them (the low bytes of the register, big-endian).
 //!
-//! Answers to bad requests are those of the series where it has one, and else:
+//! Bad requests get the answers of the series, with these exceptions:
 //!
 //! | request | series | here | why |
 //! |---|---|---|---|

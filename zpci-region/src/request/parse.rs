@@ -1,4 +1,4 @@
-//! One request as a value.
+//! One request of the zPCI I/O region as a value.
 
 use super::error::RequestError;
 use super::layout::{ABI_LEN, REQUEST_LEN, REQUEST_OFFSET};
@@ -12,16 +12,16 @@ const FLAGS: u64 = FLAG_READ | FLAG_BLOCKW | FLAG_STORE;
 /// The instruction that a request stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// PCILG.
+    /// PCILG loads a register.
     Load,
-    /// PCISTB.
+    /// PCISTB stores a block from memory.
     StoreBlock,
-    /// PCISTG.
+    /// PCISTG stores a register.
     Store,
 }
 
 impl Op {
-    /// The instruction of a store.
+    /// The instruction, if it is a store.
     pub const fn store(self) -> Option<Instruction> {
         match self {
             Op::Load => None,
@@ -31,27 +31,27 @@ impl Op {
     }
 }
 
-/// One request.
+/// One request of the zPCI I/O region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// The instruction.
+    /// The instruction to execute.
     pub op: Op,
-    /// Address of the caller's buffer. The [`Carrier`](super::Carrier) tells its address space.
+    /// Address of the caller's buffer. The [`Carrier`](super::Carrier) decides its address space.
     pub gaddr: u64,
     /// Byte offset in the address space.
     pub offset: u64,
-    /// Bytes to be loaded or stored, at least 1.
+    /// Number of bytes to load or store, at least 1.
     pub len: u16,
     /// Address space: the BAR number, 0..=5.
     pub pcias: u8,
-    /// The bytes of a store, `len` of them, if the request brought them along.
+    /// The `len` bytes of a store, if they were appended to the request.
     pub payload: Option<&'a [u8]>,
 }
 
 impl<'a> Request<'a> {
-    /// Understands a write of `bytes` at `offset` of the region.
+    /// Parses a write of `bytes` at `offset` of the region.
     ///
-    /// Length against the maximum, address space and `gaddr` are judged later, by the shape rules.
+    /// The shape rules later judge the length against the maximum, the address space and `gaddr`.
     pub fn parse(offset: u64, bytes: &'a [u8]) -> Result<Self, RequestError> {
         let len = bytes.len();
         if offset < REQUEST_OFFSET {
@@ -108,7 +108,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The bytes to write at [`REQUEST_OFFSET`]: the request and, if there is one, its payload.
+    /// Returns the bytes to write at [`REQUEST_OFFSET`]: the request and its payload, if there is one.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(REQUEST_LEN + self.payload.unwrap_or_default().len());
         self.encode_into(&mut bytes);
@@ -132,7 +132,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Flags, gaddr, offset and (len, pcias) of a 32-byte request; `None` if it is shorter.
+/// Returns flags, gaddr, offset and (len, pcias) of a 32-byte request; `None` if it is shorter.
 fn fields(request: &[u8]) -> Option<(u64, u64, u64, (u16, u8))> {
     let (flags, rest) = request.split_first_chunk()?;
     let (gaddr, rest) = rest.split_first_chunk()?;

@@ -5,7 +5,7 @@ use super::{
     register_image,
 };
 
-/// A request by its fields, laid out by hand.
+/// Builds a request from its fields, by hand.
 fn raw(flags: u64, gaddr: u64, offset: u64, len: u16, pcias: u8, appended: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; 32];
     bytes[0..8].copy_from_slice(&flags.to_ne_bytes());
@@ -330,7 +330,7 @@ fn the_carrier_is_where_the_bytes_are() {
             "{policy:?} {request:?}"
         );
     }
-    // What is asked of the DMA map: the store's bytes, or a register.
+    // The policy asks for the store's bytes or for a register in the DMA map.
     P::Auto
         .choose(&bare, |iova, len| {
             assert_eq!((iova, len), (0x5000, 4));
@@ -369,7 +369,7 @@ proptest! {
         mut bytes in prop::collection::vec(any::<u8>(), 0..120),
         flag in 0..4u8,
     ) {
-        // Make the flags plausible, or nothing would get past them.
+        // Without plausible flags, no request would get past the check of the flags.
         for (index, byte) in bytes.iter_mut().take(8).enumerate() {
             *byte = if index == if cfg!(target_endian = "big") { 7 } else { 0 } { flag } else { 0 };
         }

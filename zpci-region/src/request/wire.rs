@@ -1,11 +1,11 @@
-//! Bytes of the region: header, request fields, register image.
+//! Bytes of the region: header, request fields and register image.
 
 use super::carrier::CarrierPolicy;
 use super::error::RequestError;
 use super::layout::{ABI_LEN, HEADER_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET};
 
-/// Size to report for the region: 48 bytes, and room for `maxstbl` appended bytes or a load's result
-/// where the policy allows that.
+/// Returns the size to report for the region: 48 bytes, and room for `maxstbl` appended bytes or a load's
+/// result if the policy allows them.
 pub const fn region_size(policy: CarrierPolicy, maxstbl: u16) -> u64 {
     let behind = if maxstbl as usize > RESULT_LEN {
         maxstbl as u64
@@ -20,8 +20,8 @@ pub const fn region_size(policy: CarrierPolicy, maxstbl: u16) -> u64 {
 
 /// Reads `out.len()` bytes of the header at `offset`; `maxstbl` is the maximum store block length.
 ///
-/// The header is flags u64 = 0, maxstbl u16 and 6 reserved zero bytes. A read that touches the request
-/// area is a fault (EFAULT), one that starts behind it invalid (EINVAL), as in the series.
+/// The header is flags u64 = 0, maxstbl u16 and 6 reserved zero bytes, in host byte order. A read that
+/// touches the request area fails with EFAULT, one that starts after it with EINVAL, as in the series.
 pub fn read_header(maxstbl: u16, offset: u64, out: &mut [u8]) -> Result<(), RequestError> {
     let len = out.len();
     if offset >= ABI_LEN {
@@ -34,11 +34,10 @@ pub fn read_header(maxstbl: u16, offset: u64, out: &mut [u8]) -> Result<(), Requ
     copy(&header, offset, out).ok_or(RequestError::NotReadable { offset, len })
 }
 
-/// Reads the region: the header, or the register image of the last load at [`RESULT_OFFSET`] if
-/// there is one.
+/// Reads the region: the header, or the register image of the last load at [`RESULT_OFFSET`] if there is one.
 ///
-/// Errors are those of [`read_header`]; behind the request area they are EINVAL, and so is a read
-/// of a result that no load has left.
+/// Errors are those of [`read_header`]. A read after the request area, or of a result that no load has left,
+/// fails with EINVAL.
 pub fn read(
     maxstbl: u16,
     result: Option<&[u8; RESULT_LEN]>,
@@ -54,7 +53,7 @@ pub fn read(
         .ok_or(RequestError::OutsideRegion { offset, len })
 }
 
-/// Copies `out.len()` bytes at `offset` of `from`, if they all lie in it.
+/// Copies `out.len()` bytes at `offset` of `from`, if all of them are inside.
 fn copy(from: &[u8], offset: u64, out: &mut [u8]) -> Option<()> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(out.len())?;
@@ -62,8 +61,8 @@ fn copy(from: &[u8], offset: u64, out: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// The register after a load of `value`: 8 bytes, big endian, the value right-aligned and the rest
-/// zero. `value` is in memory order; of more than 8 bytes, the last 8 count.
+/// Returns the register after a load of `value`: 8 bytes, big-endian, the value right-aligned and the rest
+/// zero. `value` is in memory order. If it has more than 8 bytes, the last 8 count.
 pub fn register_image(value: &[u8]) -> [u8; RESULT_LEN] {
     let mut image = [0; RESULT_LEN];
     for (slot, byte) in image.iter_mut().rev().zip(value.iter().rev()) {

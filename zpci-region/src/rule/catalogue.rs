@@ -1,33 +1,33 @@
-//! The catalogue: id, group, default severity and outcome of every rule. `text` has their titles,
+//! The catalogue: id, group, default severity and outcome of every rule. `text` contains their titles,
 //! reasons and sources.
 
 use super::group::Group;
 use super::severity::Severity;
 use super::text::{command, data, shape, smcd};
 
-/// The catalogue's entry of a rule.
+/// The entry of a rule in the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleInfo {
-    /// The rule.
+    /// The rule of this entry.
     pub rule: Rule,
-    /// Stable kebab-case id.
+    /// The stable id in kebab-case.
     pub id: &'static str,
-    /// Its family.
+    /// The group of the rule.
     pub group: Group,
-    /// Severity unless a profile says otherwise.
+    /// The severity, unless a profile sets another.
     pub default: Severity,
-    /// Whether nobody can carry out an access that breaks the rule. Such an access fails at every
-    /// severity. If the rule is off, it is refused without a record.
+    /// True if nobody can carry out an access that breaks the rule. Such an access fails at every severity.
+    /// If the rule is off, the server refuses it without a record.
     pub always_fails: bool,
-    /// One line for lists.
+    /// The title: one line for lists.
     pub title: &'static str,
-    /// The reason, in a paragraph.
+    /// The reason of the rule, in one paragraph.
     pub reason: &'static str,
-    /// The source of the reason.
+    /// The source of the reason, for example a kernel file.
     pub source: &'static str,
 }
 
-/// `fails`: the access cannot be carried out whatever the severity. `runs`: the severity decides.
+/// `fails`: the access cannot be carried out at any severity. `runs`: the severity decides.
 macro_rules! always_fails {
     (fails) => {
         true
@@ -39,13 +39,13 @@ macro_rules! always_fails {
 
 macro_rules! catalogue {
     ($($rule:ident $id:literal $group:ident $default:ident $outcome:ident $text:path)*) => {
-        /// The name of a rule.
+        /// A rule by its name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "each rule is documented by its catalogue entry")]
         pub enum Rule { $($rule),* }
 
         impl Rule {
-            /// Number of rules.
+            /// Number of rules in the catalogue.
             pub const COUNT: usize = [$(Rule::$rule),*].len();
         }
 
@@ -122,22 +122,22 @@ catalogue! {
 }
 
 impl Rule {
-    /// Position in the catalogue.
+    /// Position of the rule in the catalogue.
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// Its entry in the catalogue.
+    /// The entry of the rule in the catalogue.
     pub fn info(self) -> &'static RuleInfo {
         &CATALOGUE[self.index()]
     }
 
-    /// Stable kebab-case id.
+    /// The stable id in kebab-case.
     pub fn id(self) -> &'static str {
         self.info().id
     }
 
-    /// The rule of this id.
+    /// Returns the rule with this id.
     pub fn from_id(id: &str) -> Option<Rule> {
         CATALOGUE
             .iter()
@@ -145,7 +145,7 @@ impl Rule {
             .map(|info| info.rule)
     }
 
-    /// Whether an access that breaks this rule fails whatever the severity.
+    /// True if an access that breaks this rule fails at every severity.
     pub fn always_fails(self) -> bool {
         self.info().always_fails
     }

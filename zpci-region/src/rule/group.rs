@@ -1,20 +1,20 @@
-//! Families of rules.
+//! Groups of rules.
 
-/// Families of rules.
+/// A group of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// Shape of one access, or of a run of pieces.
+    /// Rules about the shape of one access, or of a run of pieces.
     Shape,
-    /// Order of stores and loads that make up a command.
+    /// Rules about the stores and loads that make up a command.
     Command,
-    /// Order and target of data moves.
+    /// Rules about order and target of data moves.
     Data,
-    /// Opt-in: what SMC-D puts into a DMB.
+    /// Optional rules about the bytes that SMC-D puts into a DMB.
     Smcd,
 }
 
 impl Group {
-    /// Name in lists and profiles.
+    /// The group's name in lists and profiles.
     pub const fn name(self) -> &'static str {
         match self {
             Group::Shape => "shape",

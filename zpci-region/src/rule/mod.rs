@@ -1,7 +1,7 @@
 //! Named rules, their severities, and the record of a broken one.
 //!
-//! The checks live where the knowledge is: shape rules in this crate, order rules in `ism`.
-//! Their names and reasons stand together in [`catalogue`].
+//! Each check is in the crate that has the knowledge for it: shape rules in this crate, order rules in `ism`.
+//! The names and reasons of all rules are in [`catalogue`].
 
 pub mod catalogue;
 mod group;

@@ -3,7 +3,7 @@
 use super::catalogue::{CATALOGUE, Rule};
 use super::severity::Severity;
 
-/// The severity of every rule, as one profile sets it.
+/// The severity of every rule, as a profile sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleSet {
     severities: [Severity; Rule::COUNT],
@@ -20,7 +20,7 @@ impl Default for RuleSet {
 }
 
 impl RuleSet {
-    /// The severity of `rule`.
+    /// Returns the severity of `rule`.
     pub fn severity(&self, rule: Rule) -> Severity {
         self.severities
             .get(rule.index())
@@ -28,8 +28,8 @@ impl RuleSet {
             .unwrap_or(Severity::Off)
     }
 
-    /// Whether an access that breaks `rule` has no effect: it is set to reject, or it cannot be
-    /// carried out anyway.
+    /// True if an access that breaks `rule` has no effect, because the rule is set to reject or the access
+    /// cannot be carried out.
     pub fn refuses(&self, rule: Rule) -> bool {
         rule.always_fails() || self.severity(rule) == Severity::Reject
     }

@@ -1,4 +1,4 @@
-//! Severities of rules.
+//! The severities of rules.
 
 /// The effect of a broken rule, from least to most severe.
 #[derive(
@@ -7,18 +7,18 @@
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Not checked.
+    /// The server does not check the rule.
     Off,
-    /// Recorded.
+    /// The server records a broken rule.
     Note,
-    /// Recorded, and shown as a fault.
+    /// The server records a broken rule as a fault.
     Warn,
-    /// Recorded, and the access has no effect.
+    /// The server records a broken rule, and the access has no effect.
     Reject,
 }
 
 impl Severity {
-    /// Name in profiles, lists and events.
+    /// The severity's name in profiles, lists and events.
     pub const fn name(self) -> &'static str {
         match self {
             Severity::Off => "off",

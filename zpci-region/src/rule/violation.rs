@@ -1,34 +1,34 @@
-//! One broken rule, and who is told of it.
+//! The record of one broken rule, and its observer.
 
 use super::catalogue::Rule;
 use super::severity::Severity;
 use crate::access::Path;
 
-/// One broken rule.
+/// The record of one broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The rule.
+    /// The broken rule.
     pub rule: Rule,
-    /// Its severity in force.
+    /// The severity of the rule.
     pub severity: Severity,
-    /// Path of the access that broke it.
+    /// The path of the access that broke the rule.
     pub path: Path,
     /// PCI address space of the access.
     pub pcias: u8,
-    /// Offset of the access (of the first piece, for a run of pieces).
+    /// Offset of the access, or of the first piece of a run.
     pub offset: u64,
-    /// Bytes concerned (of all the pieces, for a run of pieces).
+    /// Bytes of the access, or of all pieces of a run.
     pub len: usize,
-    /// Number of pieces, for a run of pieces; 1 otherwise.
+    /// Number of pieces of a run; 1 for an access.
     pub pieces: usize,
-    /// Largest piece in bytes, for a run of pieces; `len` otherwise.
+    /// Bytes of the largest piece of a run; `len` for an access.
     pub piece_len: usize,
-    /// One sentence: the access, and what the rule expected instead.
+    /// One sentence: the access, and what the rule expected.
     pub detail: String,
 }
 
 /// Receives the record of every broken rule.
 pub trait Observer {
-    /// A rule was broken.
+    /// Receives the record of a broken rule.
     fn violation(&mut self, violation: &Violation);
 }

@@ -1,9 +1,9 @@
-//! Accesses of 0 bytes.
+//! Refuses accesses of 0 bytes.
 
 use crate::access::Failure;
 use crate::judgement::Refusal;
 
-/// The refusal of an access of 0 bytes, which breaks no rule because it is no access.
+/// Builds the refusal of an access of 0 bytes. It breaks no rule, because it is no access.
 pub(super) fn empty(what: &str, pcias: u8, offset: u64) -> Refusal {
     Refusal {
         failure: Failure::Invalid,

@@ -10,10 +10,10 @@ use super::store::buffer;
 use super::{BarRole, ShapeChecker, outside_failure};
 
 impl ShapeChecker {
-    /// Judges a load that is about to be carried out.
+    /// Judges a load before it is carried out.
     ///
-    /// `Err` means that it must not reach the device. Every broken rule is told to `observer`; a
-    /// run of pieces that this load ends is told first.
+    /// An `Err` means that the load must not reach the device. `observer` receives every broken rule. If this
+    /// load ends a run of pieces, the run is reported first.
     pub fn load(&mut self, load: &Load, observer: &mut dyn Observer) -> Result<(), Refusal> {
         self.settle(observer);
         let Load {
@@ -61,7 +61,7 @@ impl ShapeChecker {
             });
         }
         if let Some(gaddr) = gaddr {
-            // A whole register is stored there, whatever the length.
+            // The result is a whole register, for any length of the load.
             buffer("load", gaddr, RESULT_LEN, &mut judgement);
         }
         judgement.verdict()

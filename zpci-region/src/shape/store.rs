@@ -9,10 +9,10 @@ use super::run::{Run, same_page};
 use super::{BarRole, BarShape, ShapeChecker, ShapeConfig, outside_failure};
 
 impl ShapeChecker {
-    /// Judges a store that is about to be carried out.
+    /// Judges a store before it is carried out.
     ///
-    /// `Err` means that it must have no effect. Every broken rule is told to `observer`; a run of
-    /// pieces that this store ends is told first.
+    /// An `Err` means that the store must have no effect. `observer` receives every broken rule. If this
+    /// store ends a run of pieces, the run is reported first.
     pub fn store(&mut self, store: &Store<'_>, observer: &mut dyn Observer) -> Result<(), Refusal> {
         let Store {
             path,
@@ -66,8 +66,8 @@ impl ShapeChecker {
         judgement.verdict()
     }
 
-    /// Adds the store to the run, or ends the run and maybe starts another. Returns the run if the
-    /// store is its second piece or a later one.
+    /// Adds the store to the run, or ends the run and perhaps starts another. Returns the run if the store is
+    /// its second or a later piece.
     fn track(
         &mut self,
         store: &Store<'_>,
@@ -92,7 +92,7 @@ impl ShapeChecker {
     }
 }
 
-/// A PCISTG. Its bytes are those of one doubleword, which a request's parsing has made sure of.
+/// Judges a PCISTG. The parser of requests has checked that its bytes lie in one doubleword.
 fn register(store: &Store<'_>, bar: BarShape, judgement: &mut Judgement<'_>) {
     let Store {
         pcias,
@@ -112,7 +112,7 @@ fn register(store: &Store<'_>, bar: BarShape, judgement: &mut Judgement<'_>) {
     });
 }
 
-/// Length and alignment on a function without the relaxed bit.
+/// Judges length and alignment on a function without the relaxed bit.
 fn strict(config: &ShapeConfig, store: &Store<'_>, judgement: &mut Judgement<'_>) {
     let Store {
         pcias,
@@ -144,7 +144,7 @@ fn strict(config: &ShapeConfig, store: &Store<'_>, judgement: &mut Judgement<'_>
     }
 }
 
-/// The 4 KiB page of the destination.
+/// Judges the 4 KiB page of the destination.
 fn page(store: &Store<'_>, judgement: &mut Judgement<'_>) {
     let Store {
         pcias,
@@ -163,7 +163,7 @@ fn page(store: &Store<'_>, judgement: &mut Judgement<'_>) {
     }
 }
 
-/// The way of storing.
+/// Judges the way of storing.
 fn legacy(config: &ShapeConfig, store: &Store<'_>, bar: BarShape, judgement: &mut Judgement<'_>) {
     let Store {
         path,
@@ -189,14 +189,14 @@ fn legacy(config: &ShapeConfig, store: &Store<'_>, bar: BarShape, judgement: &mu
     }
 }
 
-/// The caller's buffer, if the bytes came through it.
+/// Judges the caller's buffer, if the bytes came through it.
 fn source(store: &Store<'_>, judgement: &mut Judgement<'_>) {
     if let Some(gaddr) = store.gaddr {
         buffer("store", gaddr, store.data.len(), judgement);
     }
 }
 
-/// `bytes` at `gaddr`, for a load or store.
+/// Judges a buffer of `bytes` bytes at `gaddr`, for a load or store.
 pub(super) fn buffer(what: &str, gaddr: u64, bytes: usize, judgement: &mut Judgement<'_>) {
     if !gaddr.is_multiple_of(8) {
         judgement.broken(Rule::GaddrMisaligned, || {

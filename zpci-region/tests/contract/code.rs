@@ -1,8 +1,8 @@
-//! The layouts that the project's own code has. Each field gets a value that no other has; where its
-//! bytes are in the encoded form is its place.
+//! The layouts in the project's own code. Each field gets a unique value; the position of its bytes in the
+//! encoded form is its offset.
 //!
-//! Every Rust structure is built without `..`: a new field does not compile here until somebody gives
-//! it a place in the header.
+//! Every Rust structure is built without `..`, so a new field does not compile here until it has an offset in
+//! the header.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use zpci_region::request::{self, Op, Request};
 
 use super::layout::{Fields, Layouts};
 
-/// Where capabilities start in a device info, and in a region info.
+/// Offset of the first capability in a device info.
 const DEVICE_CAPS: u32 = 24;
 const REGION_CAPS: u32 = 32;
 const LONG: u64 = 0xC1C2_C3C4_C5C6_C7C8;
 
-/// Where each field's bytes are in `image`; they are there once.
+/// Returns the position of each field's bytes in `image`, where they must occur once.
 fn places<const N: usize>(image: &[u8], values: [(&str, &[u8]); N]) -> Fields {
     let place = |(name, value): (&str, &[u8])| {
         let at = |at: &usize| image[*at..].starts_with(value);
@@ -71,7 +71,7 @@ fn version() -> Fields {
     )
 }
 
-/// An answer to DEVICE_GET_INFO with one capability of 8 bytes.
+/// Builds an answer to DEVICE_GET_INFO with one capability of 8 bytes.
 fn device_image() -> Vec<u8> {
     let info = DeviceInfo {
         regions: 0x1112_1314,
@@ -97,7 +97,7 @@ fn device_info() -> Fields {
     )
 }
 
-/// An answer about the zPCI I/O region.
+/// Builds an answer about the zPCI I/O region.
 fn region_image() -> Vec<u8> {
     let info = RegionInfo {
         index: 0x1112_1314,
@@ -192,7 +192,7 @@ fn zpci_request() -> Fields {
     )
 }
 
-/// The four capabilities of a function, by themselves.
+/// Returns the four capabilities of a function, one by one.
 fn capabilities(relaxed: bool) -> Vec<Vec<u8>> {
     let facts = ClpFacts {
         maxstbl: 0x0102,
@@ -254,7 +254,7 @@ fn base(image: &[u8]) -> Fields {
 }
 
 fn group(image: &[u8]) -> Fields {
-    // The maximum stands there twice, as the kernel's and the hardware's own.
+    // The maximum occurs twice: as the kernel's and as the hardware's own.
     let mut first = image.to_vec();
     first[40..42].fill(0);
     let mut second = image.to_vec();
@@ -311,7 +311,7 @@ fn capability(image: &[u8]) -> Fields {
     )
 }
 
-/// Everything with its places.
+/// Returns the layouts of all structures.
 pub(crate) fn layouts() -> Layouts {
     let chain = capabilities(true);
     let list = [
@@ -332,7 +332,7 @@ pub(crate) fn layouts() -> Layouts {
     list.map(|(name, fields)| (name.to_owned(), fields)).into()
 }
 
-/// Sizes of what is sent whole.
+/// Returns the sizes of structures that are sent whole.
 pub(crate) fn sizes() -> BTreeMap<String, usize> {
     let chain = capabilities(true);
     let region = region_image();
@@ -354,7 +354,7 @@ pub(crate) fn sizes() -> BTreeMap<String, usize> {
     list.map(|(name, size)| (name.to_owned(), size)).into()
 }
 
-/// All constants.
+/// Returns all constants.
 pub(crate) fn constants() -> BTreeMap<String, u64> {
     let header = Header::command(1, Command::Version, 16);
     let refused = header.error_reply(Errno::EINVAL);

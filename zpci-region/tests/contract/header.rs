@@ -1,4 +1,4 @@
-//! The C header: its names, and what a compiler makes of them.
+//! The C header: its names, and its layouts as a compiler sees them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,13 +7,13 @@ use std::process::Command;
 
 use super::layout::{Fields, Layouts};
 
-/// The compiler's layout of the header.
+/// The layouts that the compiler gives the header.
 pub(crate) struct Compiled {
-    /// Sizes of the structures.
+    /// Size of each structure in bytes.
     pub sizes: BTreeMap<String, usize>,
-    /// Their fields.
+    /// Fields of each structure.
     pub layouts: Layouts,
-    /// Constants.
+    /// Values of the constants.
     pub constants: BTreeMap<String, u64>,
 }
 
@@ -25,7 +25,7 @@ fn header() -> PathBuf {
     repository().join("contract/vfio-user-ism.h")
 }
 
-/// Structures with their fields, and constants, as the text names them.
+/// Returns structures with their fields, and constants, as the text names them.
 fn names(text: &str) -> (BTreeMap<String, Vec<String>>, Vec<String>) {
     let mut structures: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut constants = Vec::new();
@@ -52,7 +52,7 @@ fn names(text: &str) -> (BTreeMap<String, Vec<String>>, Vec<String>) {
     (structures, constants)
 }
 
-/// Compiles the header by itself, with warnings as errors, and has the program tell its layouts.
+/// Compiles the header with warnings as errors, and runs the program that prints its layouts.
 pub(crate) fn compile() -> Compiled {
     let text = std::fs::read_to_string(header()).unwrap();
     let (structures, constants) = names(&text);

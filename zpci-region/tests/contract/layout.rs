@@ -1,20 +1,20 @@
-//! Layouts by name, as the C header, the page and the Rust code have them.
+//! Layouts by name, which the C header, the page and the Rust code share.
 
 use std::collections::BTreeMap;
 
 /// Offset and size of each field.
 pub(crate) type Fields = BTreeMap<String, (usize, usize)>;
-/// Fields of each structure.
+/// The fields of each structure.
 pub(crate) type Layouts = BTreeMap<String, Fields>;
 
-/// The fields that code gives a meaning: all but those that pad.
+/// Returns the fields that have a meaning: all except padding.
 pub(crate) fn meaningful(fields: &Fields) -> Fields {
     let fields = fields.iter();
     let fields = fields.filter(|(name, _)| !name.starts_with("reserved"));
     fields.map(|(name, place)| (name.clone(), *place)).collect()
 }
 
-/// Each byte of a structure belongs to one field.
+/// Checks that each byte of a structure belongs to one field.
 pub(crate) fn assert_dense(name: &str, size: usize, fields: &Fields) {
     let mut places: Vec<_> = fields.values().copied().collect();
     places.sort_unstable();

@@ -1,4 +1,4 @@
-//! The contract in three forms that must not differ: the C header, the page, and the code.
+//! Tests that the three forms of the contract agree: the C header, the page and the code.
 
 mod code;
 mod header;

@@ -1,11 +1,11 @@
-//! The tables of docs/contract.md.
+//! Reads the tables of docs/contract.md.
 
 use std::collections::BTreeMap;
 
 use super::header::repository;
 use super::layout::Layouts;
 
-/// Layouts and constants as the page tells them.
+/// Returns layouts and constants of the page.
 pub(crate) fn read() -> (Layouts, BTreeMap<String, u64>) {
     let text = std::fs::read_to_string(repository().join("docs/contract.md")).unwrap();
     let mut layouts = Layouts::new();

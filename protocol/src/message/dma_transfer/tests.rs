@@ -36,10 +36,10 @@ fn a_read_reply_tells_the_layout() {
             let error = decode(&body, iova, count).unwrap_err();
             assert_eq!(error.errno, Errno::EPROTO, "{layout:?} {iova:#x} {count}");
         }
-        // 4 bytes short, a wide or a padded reply is a narrow one.
+        // A wide or padded reply that is 4 bytes short is a narrow one.
         for len in (0..body.len()).filter(|len| *len != 12 + 8) {
             let reply = decode(&body[..len], 0x1000, 8);
-            // On a big-endian host the first half of a wide count is the zero of a narrow client.
+            // On a big-endian host, the first half of a wide count looks like the zero of a narrow client.
             let zero = cfg!(target_endian = "big") && layout == Wide && matches!(len, 12 | 16);
             let is_zero = matches!(reply, Ok(DmaReadReply::CountZero(_)));
             assert!(
@@ -61,7 +61,7 @@ fn a_known_layout_is_the_only_one() {
     }
 }
 
-/// On a big-endian host the two differ in the count, wherever the zeros are.
+/// On a big-endian host the two layouts differ in the count, wherever the zeros are.
 #[test]
 #[cfg(target_endian = "little")]
 fn zeros_at_the_ends_leave_it_open_whether_a_reply_is_wide_or_padded() {
@@ -90,7 +90,7 @@ fn a_client_that_read_a_count_of_zero_is_narrow() {
         body.resize(len, 0);
         let reply = decode(&body, 0x1000, 8).unwrap();
         assert_eq!(reply, DmaReadReply::CountZero(layout));
-        // It was asked again already.
+        // This reply answers a request that was already repeated.
         let again = decode_dma_read_reply(&body, Some(layout), 0x1000, 8);
         assert!(again.is_err());
     }
@@ -101,7 +101,7 @@ fn a_narrow_client_finds_the_count_of_a_read_in_its_layout() {
     for layout in [Narrow, NarrowPadded] {
         let mut out = Vec::new();
         encode_dma_read(5, Some(layout), 0x1000, 8, &mut out);
-        // QEMU 10 takes no request shorter than its structure with padding.
+        // QEMU 10 accepts no request shorter than its structure with padding.
         assert_eq!(out.len(), 32);
         let first = decode_dma_read(&out[16..28]).unwrap();
         assert_eq!(first, (Narrow, 0x1000, 8));
@@ -114,7 +114,7 @@ fn a_read_before_the_layout_is_known_is_a_wide_one() {
     encode_dma_read(5, None, 0x1000, 8, &mut out);
     assert_eq!(out.len(), 32);
     assert_eq!(decode_dma_read(&out[16..]).unwrap(), (Wide, 0x1000, 8));
-    // A client that knows a 4-byte count only reads the first 12 bytes of the body.
+    // A client that knows only a 4-byte count reads the first 12 bytes of the body.
     #[cfg(target_endian = "little")]
     assert_eq!(decode_dma_read(&out[16..28]).unwrap(), (Narrow, 0x1000, 8));
     for len in [0, 8, 11, 13, 15] {

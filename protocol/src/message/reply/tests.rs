@@ -1,7 +1,7 @@
 use super::*;
 use crate::message::{self, region_info};
 
-/// A whole reply to a request of this command, split into header and body.
+/// Builds a whole reply to a request of this command, and splits it into header and body.
 fn answer(command: Command, body: impl FnOnce(&mut Vec<u8>)) -> (Header, Vec<u8>) {
     let mut out = Vec::new();
     message::reply(&mut out, &Header::command(3, command, 0), body);

@@ -61,13 +61,13 @@ fn what_cannot_be_carried_out_always_fails() {
     );
 }
 
-/// The line with which a generated part of the page begins.
+/// Returns the line with which a generated part of the page begins.
 fn begin(part: &str) -> String {
     format!("<!-- {part}: from the catalogue; UPDATE_RULES=1 cargo test -p zpci-region -->\n")
 }
 const END: &str = "<!-- end -->\n";
 
-/// The text in lines of at most 100 characters.
+/// Wraps a text into lines of at most 100 characters.
 fn wrapped(text: &str) -> String {
     let (mut lines, mut width) = (String::new(), 0);
     for word in text.split(' ') {
@@ -115,7 +115,7 @@ fn sections(group: Group) -> String {
         .collect()
 }
 
-/// The page with its generated parts as the catalogue has them.
+/// Returns the page with its parts generated from the catalogue.
 fn generated(page: &str) -> String {
     let mut parts = vec![("rules".to_owned(), table())];
     for group in [Group::Shape, Group::Command, Group::Data, Group::Smcd] {
@@ -148,7 +148,7 @@ fn the_page_says_what_the_catalogue_says() {
     }
 }
 
-/// Every rule is named by a test of the crate that checks it.
+/// Checks that a test names every rule, in the crate that checks the rule.
 #[test]
 fn every_rule_is_tested_beside_its_check() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! Rules about the order of a command, and about what it asks for.
+//! Rules about the order and the operands of commands.
 
 use super::Text;
 

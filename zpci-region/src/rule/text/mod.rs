@@ -7,9 +7,9 @@ pub(super) mod smcd;
 
 /// Title, reason and source of one rule.
 pub(super) struct Text {
-    /// One line for lists.
+    /// The title: one line for lists.
     pub title: &'static str,
-    /// The reason why the rule holds, in a paragraph.
+    /// The reason of the rule, in one paragraph.
     pub reason: &'static str,
     /// The source of the reason.
     pub source: &'static str,

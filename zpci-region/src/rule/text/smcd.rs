@@ -1,4 +1,4 @@
-//! Rules about what SMC-D puts into a DMB.
+//! Rules about the bytes that SMC-D puts into a DMB.
 
 use super::Text;
 

@@ -25,7 +25,7 @@ fn load_too_long_always_fails_through_the_region() {
         assert_eq!(bench.rules(), expected);
     }
     assert_eq!(one(Path::Region, COMMAND, 0, 8), []);
-    // A long read of a BAR is cut into loads.
+    // The server cuts a long read of a BAR into loads.
     for path in [Path::Bar, Path::BarMulti] {
         assert_eq!(one(path, COMMAND, 0, 16), []);
         assert_eq!(one(path, COMMAND, 0, 4096), []);

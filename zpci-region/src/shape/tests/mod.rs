@@ -1,4 +1,4 @@
-//! Each rule has a case that trips it and one that comes close and does not.
+//! Tests of the shape rules. Each rule has a case that breaks it and one that comes close.
 
 mod loads;
 mod properties;
@@ -18,7 +18,7 @@ const BOTH: Contracts = Contracts {
     bar: true,
 };
 
-/// A relaxed function with the real one's BARs, an MSI-X table, and everything only recorded.
+/// Returns a relaxed function with the real function's BARs and an MSI-X table. No rule rejects.
 fn config() -> ShapeConfig {
     let bar = |size, role| Some(BarShape { size, role });
     let mut rules = RuleSet::default();
@@ -96,7 +96,7 @@ impl Bench {
         self.checker.store(&store, &mut self.seen)
     }
 
-    /// A PCISTG, which only the region can name.
+    /// Issues a PCISTG, which only the region can name.
     fn pcistg(&mut self, pcias: u8, offset: u64, len: usize) -> Result<(), Refusal> {
         let store = Store {
             path: Path::Region,
@@ -128,12 +128,12 @@ impl Bench {
         self.checker.settle(&mut self.seen);
     }
 
-    /// The rules broken so far, the open run not counted.
+    /// Returns the rules broken so far, without the open run.
     fn rules(&self) -> Vec<Rule> {
         self.seen.0.iter().map(|violation| violation.rule).collect()
     }
 
-    /// The runs reported so far: offset, bytes, pieces, largest piece.
+    /// Returns the runs reported so far: offset, bytes, pieces, largest piece.
     fn runs(&self) -> Vec<(u64, usize, usize, usize)> {
         self.seen
             .0

@@ -10,7 +10,7 @@ fn path() -> impl Strategy<Value = Path> {
 }
 
 proptest! {
-    /// A block store that one PCISTB could carry, cut as a machine with 8-byte accesses cuts it.
+    /// Cuts a block store that one PCISTB could carry, like a machine with 8-byte accesses.
     #[test]
     fn a_cut_store_is_reported_once_with_its_pieces(
         path in path(),
@@ -40,7 +40,7 @@ proptest! {
         prop_assert_eq!(bench.seen.0.len(), usize::from(pieces.len() > 1));
     }
 
-    /// The same store in one piece breaks nothing.
+    /// Checks that the same store in one piece breaks no rule.
     #[test]
     fn a_whole_store_breaks_nothing(
         path in path(),
@@ -55,8 +55,8 @@ proptest! {
         prop_assert_eq!(bench.seen.0, []);
     }
 
-    /// Whatever arrives, every store is judged without a panic, and refused exactly when it cannot
-    /// be carried out (nothing else rejects here).
+    /// Checks that any store is judged without a panic, and refused only if it cannot be carried out (no
+    /// other rule rejects here).
     #[test]
     fn anything_is_judged(
         accesses in prop::collection::vec(

@@ -1,4 +1,4 @@
-//! Runs of pieces: what is one, and what only looks like one.
+//! Tests of runs of pieces, and of accesses that only resemble a run.
 
 use super::{Bench, COMMAND, DATA, MSIX, config};
 use crate::access::{Failure, Path};
@@ -7,7 +7,7 @@ use crate::shape::ShapeConfig;
 
 const DMB: u64 = 0x0007_0000_0000;
 
-/// Runs reported after these stores (pcias, offset, length) and the end.
+/// Returns the runs reported after these stores (pcias, offset, length) and the end.
 fn runs_of(config: ShapeConfig, stores: &[(u8, u64, usize)]) -> Vec<(u64, usize, usize, usize)> {
     let mut bench = Bench::new(config);
     for (pcias, offset, len) in stores {
@@ -61,7 +61,7 @@ fn the_first_eight_byte_store_alone_is_no_run() {
     assert_eq!(runs_of(config(), &[(DATA, DMB, 8)]), []);
 }
 
-/// Commands as the Linux driver issues them: payload, header, loads of the response.
+/// Issues commands like the Linux driver: payload, header, loads of the response.
 #[test]
 fn the_drivers_commands_are_no_run() {
     let mut bench = Bench::new(config());
@@ -77,7 +77,8 @@ fn the_drivers_commands_are_no_run() {
     assert_eq!(bench.seen.0, []);
 }
 
-/// Its moves: pieces end where pages do, and only the last one has the signal flag (bit 23).
+/// Issues moves like the Linux driver: pieces end where pages do, and only the last one has the signal flag
+/// (bit 23).
 #[test]
 fn the_drivers_moves_are_no_run() {
     let signal = 1 << 23;

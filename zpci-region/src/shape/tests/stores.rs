@@ -64,7 +64,7 @@ fn strict_length() {
         );
         assert_eq!(one(config(), Path::Region, DATA, TOKEN, len), [], "{len}");
     }
-    // A command header has 8 bytes: the least that a strict function takes.
+    // A command header has 8 bytes, which is the least that a strict function accepts.
     for len in [8, 16, 128] {
         assert_eq!(one(strict(), Path::Region, COMMAND, 0, len), [], "{len}");
     }
@@ -183,14 +183,14 @@ fn plain_store_to_the_command_space() {
             assert_eq!(one(config(), path, COMMAND, 8, len), [], "{len}");
         }
     }
-    // The region names the instruction: a PCISTB.
+    // The region names the instruction, a PCISTB.
     assert_eq!(one(config(), Path::Region, COMMAND, 8, 4), []);
 }
 
 #[test]
 fn plain_store_to_the_data_space() {
     for len in [1, 2, 4] {
-        // The tail of a move, as the variant driver stores it.
+        // This is the tail of a move, as the variant driver stores it.
         assert_eq!(one(config(), Path::Bar, DATA, TOKEN, len), [], "{len}");
         let neither = ShapeConfig {
             contracts: Contracts::default(),
@@ -237,7 +237,7 @@ fn gaddr_misaligned() {
         );
     }
     assert_eq!(one_from(config(), 13, 0x7008), []);
-    // Nothing went through gaddr, so there is nothing to judge.
+    // No bytes went through gaddr, so there is nothing to judge.
     assert_eq!(one(config(), Path::Region, DATA, TOKEN, 16), []);
 }
 
