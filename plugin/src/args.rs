@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Plugin arguments: what follows `-plugin file=...,` on QEMU's command line.
+//! Plugin arguments: the text after `-plugin file=...,` on QEMU's command line.
 
 use std::path::PathBuf;
 
@@ -11,99 +11,99 @@ use crate::forward::settings::{Clp, Forward, Moves, Selector};
 /// The plugin's arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
-    /// File that receives the records; made anew.
+    /// File that receives the records. An existing file is replaced.
     pub out: Option<PathBuf>,
-    /// Functions whose instructions are carried to a server.
+    /// Functions whose instructions go to a server.
     pub forwards: Vec<Forward>,
-    /// The facts about the functions in the guest's CLP calls.
+    /// Which facts about the functions the guest's CLP calls report.
     pub clp: Clp,
     /// Which moves end before their server has answered.
     pub moves: Moves,
-    /// Whether messages go through shared memory.
+    /// True if messages go through shared memory; `None` if the user does not say.
     pub ring: Option<bool>,
     /// The deliberate defect, if there is one.
     pub broken: Option<Break>,
 }
 
-/// Whether messages go through shared memory where nothing is said about it.
+/// Default of the ring argument: messages go through the socket.
 pub(crate) const RING: bool = false;
 
 /// A wrong argument.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ArgsError {
-    /// Not of the form `name=value`, or an empty value.
+    /// The argument is not of the form `name=value`, or its value is empty.
     #[error("argument {0:?} is not of the form name=value")]
     Malformed(String),
-    /// A name nobody knows.
+    /// The argument has an unknown name.
     #[error(
         "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, moves=waited|data|posted, ring=on|off, break=NAME"
     )]
     Unknown(String),
-    /// The same name twice.
+    /// The same name occurs twice.
     #[error("argument {0:?} is given twice")]
     Repeated(&'static str),
-    /// Nothing to do.
+    /// The arguments give the plugin nothing to do.
     #[error(
         "an argument is missing: out=PATH, the file that receives the records, or forward=SOCKET, the instruction channel of a server"
     )]
     NothingToDo,
-    /// An id that is no number.
+    /// The id is no number.
     #[error("argument {0:?}: expected a number from 0 to 4294967295, decimal or 0x...")]
     NoNumber(String),
-    /// A switch that is neither on nor off.
+    /// The value of a switch is invalid.
     #[error("argument {0:?}: expected on, full or off")]
     NoSwitch(String),
-    /// A kind of moves that does not exist.
+    /// The value of `moves=` is invalid.
     #[error("argument {0:?}: expected waited, data or posted")]
     NoMoves(String),
-    /// A ring that is neither there nor not.
+    /// The value of `ring=` is invalid.
     #[error("argument {0:?}: expected on or off")]
     NoRing(String),
-    /// A ring of no function.
+    /// `ring=` is given without a function.
     #[error("ring= changes how forward=SOCKET works, but no forward=SOCKET is given")]
     RingAlone,
-    /// Moves of no function.
+    /// `moves=` is given without a function.
     #[error("moves= changes how forward=SOCKET works, but no forward=SOCKET is given")]
     MovesAlone,
-    /// A defect is about instructions that wait for their server.
+    /// A defect is given with posted moves, but it changes instructions that wait for their server.
     #[error(
         "break=NAME needs moves=waited: a deliberate defect changes moves that wait for the server's answer"
     )]
     PostedBreak,
-    /// Two switches that differ.
+    /// Two values of `clp=` differ.
     #[error(
         "argument {0:?} differs from the clp= before it; the functions share one group, so one clp= holds for all"
     )]
     TwoClps(String),
-    /// CLP answers of no function.
+    /// `clp=` is given without a function.
     #[error(
         "clp=on answers CLP for the function of forward=SOCKET, but no forward=SOCKET is given"
     )]
     ClpAlone,
-    /// A defect that does not exist.
+    /// The defect does not exist.
     #[error("argument {argument:?}: {problem}")]
     NoDefect { argument: String, problem: String },
-    /// The list of defects was asked for: in this file, or in words.
+    /// The user asked for the list of defects, as JSON in this file or as text.
     #[error("{}", defects::list())]
     List(Option<PathBuf>),
-    /// A defect of nothing.
+    /// A defect is given without a function.
     #[error("break=NAME changes how forward=SOCKET works, but no forward=SOCKET is given")]
     BreakAlone,
-    /// An id with no function before it.
+    /// An id comes before its function.
     #[error("argument {0:?} comes before its forward=SOCKET, expected it after")]
     NoForward(String),
-    /// Two ids for one function.
+    /// One function has two ids.
     #[error("forward={socket} has two ids; one of fid=N and uid=N is enough")]
     TwoIds { socket: String },
-    /// Several functions, one of them without id.
+    /// There are several functions, and one of them has no id.
     #[error(
         "forward={socket} needs fid=N or uid=N after it: with several forward=SOCKET the plugin cannot tell the functions apart"
     )]
     NoId { socket: String },
-    /// Two functions that are one.
+    /// Two functions share a setting.
     #[error("{what} is given for two functions")]
     Twice {
-        /// The settings that they share.
+        /// The shared setting.
         what: String,
     },
 }
@@ -134,7 +134,8 @@ impl Args {
                 "fid" => args.select(argument, Selector::Fid(number(argument, value)?))?,
                 "uid" => args.select(argument, Selector::Uid(number(argument, value)?))?,
                 "clp" => {
-                    // One for each function is fine, but they share their group, so they must agree.
+                    // Each function may have the argument, but the functions share their group, so the values
+                    // must agree.
                     let wanted = switch(argument, value)?;
                     if clp.is_some_and(|before| before != wanted) {
                         return Err(ArgsError::TwoClps(argument.to_owned()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The plugin's access to a vCPU.
+//! The interface through which the plugin accesses a vCPU.
 
 use crate::decode::{Gpr, StorageOperand};
 
@@ -9,63 +9,63 @@ pub(crate) const PSW_DAT: u64 = 1 << 58;
 const PSW_EXTENDED_ADDRESSING: u64 = 1 << 32;
 /// PSW mask bit 32: basic addressing, 31-bit alone.
 const PSW_BASIC_ADDRESSING: u64 = 1 << 31;
-/// The prefix area: absolute and real addresses of these many bytes trade places.
+/// Size of the prefix area: so many bytes at absolute 0 and at the prefix swap places.
 const PREFIX_AREA: u64 = 0x2000;
-/// Reads are cut here: no translation is finer.
+/// Reads are split at this size, because every translation covers at least a page.
 const PAGE: u64 = 0x1000;
 
-/// Registers and memory of the vCPU that runs the calling callback.
+/// Registers and memory of the vCPU that runs the current callback.
 ///
-/// Every method returns `None` when QEMU cannot tell.
+/// Every method returns `None` if QEMU does not give the value.
 pub(crate) trait Cpu {
-    /// General register.
+    /// Returns a general register.
     fn gpr(&self, register: Gpr) -> Option<u64>;
-    /// Left half of the PSW, with the condition code in bits 18 and 19.
+    /// Returns the left half of the PSW, with the condition code in bits 18 and 19.
     fn psw_mask(&self) -> Option<u64>;
-    /// Prefix register: the absolute address of the lowcore.
+    /// Returns the prefix register, which is the absolute address of the lowcore.
     fn prefix(&self) -> Option<u64>;
-    /// Appends `length` bytes (at least 1) at a virtual address, through the current translation;
-    /// nothing, and false, when they are not all there.
+    /// Appends `length` bytes (at least 1) at a virtual address, through the current translation. Returns
+    /// false and appends nothing if not all bytes can be read.
     fn append_virtual(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool;
     /// Appends `length` bytes (at least 1) at an absolute address, or nothing.
     fn append_absolute(&self, address: u64, length: usize, out: &mut Vec<u8>) -> bool;
 }
 
-/// A vCPU whose instruction is carried out in its place. Each change says whether QEMU took it.
+/// A vCPU whose registers and memory the plugin changes. Each change returns true if QEMU made it.
 pub(crate) trait GuestCpu: Cpu {
-    /// Control register, 0 to 15.
+    /// Returns a control register, 0 to 15.
     fn control(&self, number: u8) -> Option<u64>;
     /// Sets a general register.
     fn set_gpr(&mut self, register: Gpr, value: u64) -> bool;
     /// Sets the left half of the PSW.
     fn set_psw_mask(&mut self, mask: u64) -> bool;
-    /// Writes at an absolute address.
+    /// Writes bytes at an absolute address.
     fn write_absolute(&mut self, address: u64, bytes: &[u8]) -> bool;
-    /// Writes at a virtual address, through the current translation.
+    /// Writes bytes at a virtual address, through the current translation.
     fn write_virtual(&mut self, address: u64, bytes: &[u8]) -> bool;
 }
 
-/// Condition code of a PSW mask, 0 to 3.
+/// Returns the condition code of a PSW mask, 0 to 3.
 #[must_use]
 pub(crate) fn condition_code(psw_mask: u64) -> u8 {
     ((psw_mask >> 44) & 3) as u8
 }
 
-/// The same PSW mask with another condition code.
+/// Returns the PSW mask with another condition code.
 #[must_use]
 pub(crate) const fn with_condition_code(psw_mask: u64, cc: u8) -> u64 {
     psw_mask & !(3 << 44) | (cc as u64 & 3) << 44
 }
 
-/// Reads `length` bytes at a logical address, as the guest's own instructions would.
+/// Reads `length` bytes at a logical address, like the guest's own instructions.
 ///
-/// An empty read gives no bytes; `None` means that a page of the range is not there.
+/// A length of 0 reads no bytes. `None` means that a page of the range is missing.
 pub(crate) fn read_logical(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length);
     append_logical(cpu, address, length, &mut bytes).then_some(bytes)
 }
 
-/// Appends what [`read_logical`] reads; false if a page of the range is not there.
+/// Appends the bytes that [`read_logical`] reads. Returns false if a page of the range is missing.
 pub(crate) fn append_logical(
     cpu: &dyn Cpu,
     address: u64,
@@ -82,8 +82,8 @@ pub(crate) fn append_logical(
     }
 }
 
-/// Writes at a logical address, as the guest's own instructions would; false if a page of the range
-/// is not there.
+/// Writes bytes at a logical address, like the guest's own instructions. Returns false if a page of the range
+/// is missing.
 pub(crate) fn write_logical(cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) -> bool {
     match (cpu.psw_mask(), cpu.prefix()) {
         (Some(mask), _) if mask & PSW_DAT != 0 => cpu.write_virtual(address, bytes),
@@ -105,7 +105,7 @@ pub(crate) fn write_logical(cpu: &mut dyn GuestCpu, address: u64, bytes: &[u8]) 
     }
 }
 
-/// Reads `length` bytes at a real address: prefixing applies, translation does not.
+/// Reads `length` bytes at a real address: with prefixing, without translation.
 pub(crate) fn read_real(cpu: &dyn Cpu, address: u64, length: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length);
     append_real(cpu, address, length, &mut bytes)?;
@@ -128,7 +128,7 @@ fn append_real(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<u8>) ->
     Some(())
 }
 
-/// Applies prefixing to a real address.
+/// Converts a real address to an absolute one by prefixing.
 #[must_use]
 pub(crate) fn real_to_absolute(address: u64, prefix: u64) -> u64 {
     if address < PREFIX_AREA {
@@ -140,7 +140,7 @@ pub(crate) fn real_to_absolute(address: u64, prefix: u64) -> u64 {
     }
 }
 
-/// Address of a storage operand, cut to the addressing mode of the PSW.
+/// Returns the address of a storage operand, cut to the addressing mode of the PSW.
 pub(crate) fn effective_address(cpu: &dyn Cpu, operand: StorageOperand) -> Option<u64> {
     let register = |gpr: Option<Gpr>| gpr.map_or(Some(0), |gpr| cpu.gpr(gpr));
     let sum = register(operand.base)?

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Instruction bytes to typed zPCI instructions.
+//! Decodes instruction bytes into typed zPCI instructions.
 //!
 //! Formats and operands: Linux `arch/s390/pci/pci_insn.c` and `pci_clp.c`, QEMU
-//! `target/s390x/tcg/insn-data.h.inc`. An instruction reached through EXECUTE is not seen here: its
-//! bytes are never translated at its own address.
+//! `target/s390x/tcg/insn-data.h.inc`. The plugin does not see an instruction that EXECUTE runs, because QEMU
+//! never translates its bytes at its own address.
 
-/// Number of a general register, 0 to 15.
+/// The number of a general register, 0 to 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gpr(u8);
 
@@ -16,130 +16,130 @@ impl Gpr {
         Self(field & 15)
     }
 
-    /// The register after this one: the second of an even-odd pair, register 0 after 15.
+    /// The next register, which is the second of an even-odd pair; register 0 after 15.
     #[must_use]
     pub(crate) const fn next(self) -> Self {
         Self::new(self.0 + 1)
     }
 
-    /// The number, 0 to 15.
+    /// The register's number, 0 to 15.
     #[must_use]
     pub(crate) const fn number(self) -> u8 {
         self.0
     }
 }
 
-/// Storage operand: base plus optional index plus a signed 20-bit displacement.
+/// A storage operand: base plus optional index plus a signed 20-bit displacement.
 ///
 /// Register 0 as base or index means no register, which is `None` here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StorageOperand {
-    /// Base register.
+    /// Base register, if any.
     pub base: Option<Gpr>,
-    /// Index register, RXY format only.
+    /// Index register, if any; only in the RXY format.
     pub index: Option<Gpr>,
     /// Displacement in bytes, -524288 to 524287.
     pub displacement: i32,
 }
 
-/// One zPCI instruction with the registers and storage operands it names.
+/// One zPCI instruction, with its registers and storage operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instruction {
-    /// PCISTB: store block.
+    /// PCISTB: stores a block.
     StoreBlock {
-        /// Handle, address space and length; receives the status.
+        /// Register with handle, address space and length. It receives the status.
         request: Gpr,
-        /// Offset in the PCI address space.
+        /// Register with the offset in the PCI address space.
         offset: Gpr,
-        /// Bytes to store.
+        /// The bytes to store.
         source: StorageOperand,
     },
-    /// PCISTG: store up to 8 bytes of a register.
+    /// PCISTG: stores up to 8 bytes of a register.
     Store {
-        /// Data, right-aligned.
+        /// Register with the data, right-aligned.
         data: Gpr,
-        /// Handle, address space and length; the next register holds the offset.
+        /// Register with handle, address space and length. The next register holds the offset.
         request: Gpr,
     },
-    /// PCILG: load up to 8 bytes into a register.
+    /// PCILG: loads up to 8 bytes into a register.
     Load {
-        /// Receives the data, right-aligned.
+        /// Register that receives the data, right-aligned.
         result: Gpr,
-        /// Handle, address space and length; the next register holds the offset.
+        /// Register with handle, address space and length. The next register holds the offset.
         request: Gpr,
     },
-    /// RPCIT: refresh translations of a DMA range.
+    /// RPCIT: refreshes translations of a DMA range.
     RefreshTranslations {
-        /// Handle; receives the status.
+        /// Register with the handle. It receives the status.
         function: Gpr,
-        /// Start of the range; the next register holds its length.
+        /// Register with the start of the range. The next register holds its length.
         range: Gpr,
     },
-    /// PCISTBI: store block through a mapped I/O address.
+    /// PCISTBI: stores a block through a mapped I/O address.
     StoreBlockMio {
-        /// Length; receives the status.
+        /// Register with the length. It receives the status.
         length: Gpr,
-        /// I/O address.
+        /// Register with the I/O address.
         io_address: Gpr,
-        /// Bytes to store.
+        /// The bytes to store.
         source: StorageOperand,
     },
-    /// PCISTGI: store through a mapped I/O address.
+    /// PCISTGI: stores a register through a mapped I/O address.
     StoreMio {
-        /// Data, right-aligned.
+        /// Register with the data, right-aligned.
         data: Gpr,
-        /// I/O address; the next register holds the length and receives the status.
+        /// Register with the I/O address. The next register holds the length and receives the status.
         io_address: Gpr,
     },
-    /// PCILGI: load through a mapped I/O address.
+    /// PCILGI: loads a register through a mapped I/O address.
     LoadMio {
-        /// Receives the data, right-aligned.
+        /// Register that receives the data, right-aligned.
         result: Gpr,
-        /// I/O address; the next register holds the length and receives the status.
+        /// Register with the I/O address. The next register holds the length and receives the status.
         io_address: Gpr,
     },
-    /// PCIWB: write barrier.
+    /// PCIWB: waits for earlier writes.
     WriteBarrier,
-    /// MPCIFC: modify function controls.
+    /// MPCIFC: modifies function controls.
     ModifyControls {
-        /// Handle, DMA address space and operation; receives the status.
+        /// Register with handle, DMA address space and operation. It receives the status.
         control: Gpr,
-        /// Function information block.
+        /// The function information block.
         block: StorageOperand,
     },
-    /// STPCIFC: store function controls.
+    /// STPCIFC: stores function controls.
     StoreControls {
-        /// Handle and DMA address space; receives the status.
+        /// Register with handle and DMA address space. It receives the status.
         control: Gpr,
-        /// Where the function information block goes.
+        /// Destination of the function information block.
         block: StorageOperand,
     },
-    /// SIC: set interruption controls.
+    /// SIC: sets interruption controls.
     SetInterruptionControls {
-        /// Operation control.
+        /// Register with the operation.
         mode: Gpr,
-        /// Interruption subclass in bits 2 to 4 of the low word.
+        /// Register with the interruption subclass in bits 2 to 4 of its low word.
         isc: Gpr,
-        /// Adapter interruption parameters.
+        /// The adapter interruption parameters.
         block: StorageOperand,
     },
-    /// CLP: call logical processor.
+    /// CLP: calls a logical processor.
     CallLogicalProcessor {
-        /// Receives the mask of installed processors for a query of them.
+        /// Register that receives the mask of installed processors, if the instruction asks for them.
         result: Gpr,
-        /// Address of the request block, the response block follows it.
+        /// Register with the address of the request block. The response block follows it.
         block: Gpr,
-        /// R3 field; bit 8 asks which logical processors are installed.
+        /// The R3 field. Bit 8 asks which logical processors are installed.
         query: u8,
-        /// Logical processor: 0 base, 2 PCI.
+        /// The logical processor: 0 base, 2 PCI.
         processor: u8,
     },
 }
 
 impl Instruction {
-    /// Decodes `bytes`, of which the first ones are the instruction.
+    /// Decodes the instruction at the beginning of `bytes`.
     ///
-    /// Returns `None` for anything that is not a zPCI instruction, and for too few bytes.
+    /// Returns `None` for any other instruction, and if bytes are missing.
     #[must_use]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         match *bytes {
@@ -217,7 +217,7 @@ impl Instruction {
         }
     }
 
-    /// Conventional mnemonic, lower case.
+    /// The usual mnemonic, in lower case.
     #[must_use]
     pub(crate) const fn mnemonic(&self) -> &'static str {
         match self {
@@ -249,7 +249,7 @@ impl Instruction {
         }
     }
 
-    /// Whether the instruction sets the condition code.
+    /// True if the instruction sets the condition code.
     #[must_use]
     pub(crate) const fn sets_condition_code(&self) -> bool {
         !matches!(

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Deliberate defects, chosen by `break=NAME`: each makes a correct interception wrong in one way.
+//! Deliberate defects, chosen by `break=NAME`. Each makes a correct interception wrong in one way.
 //!
-//! They show that `vfio-user-ism intercept` tells each of them from the correct one, and what its
-//! report looks like then. Without `break=` nothing here runs.
+//! They show that `vfio-user-ism intercept` distinguishes each of them from the correct interception, and
+//! what its report says. Without `break=`, nothing here runs.
 //!
-//! - [`hook`]: what a defect is;
-//! - [`operands`], [`checks`], [`blocks`], [`pieces`], [`stores`], [`loads`], [`endings`]: steps of a
-//!   forwarded instruction, each replaced by a wrong one; [`interception`] runs the steps;
-//! - [`refusals`], [`controls`], [`calls`]: instructions that QEMU executes, changed before, after, or
-//!   instead, with what they share in [`executed`];
-//! - [`wire`], [`undo`]: what defects are made of: the way to the server, and changed operands;
+//! - [`hook`]: the definition of a defect;
+//! - [`operands`], [`checks`], [`blocks`], [`pieces`], [`stores`], [`loads`], [`endings`]: wrong versions of
+//!   the steps of a forwarded instruction; [`interception`] runs the steps;
+//! - [`refusals`], [`controls`], [`calls`]: changes before, after or instead of instructions that QEMU
+//!   executes; [`executed`]: their common parts;
+//! - [`wire`], [`undo`]: tools for defects: the way to the server, and changed operands;
 //! - [`stop`]: QEMU crashes or hangs at a chosen instruction.
 
 pub(crate) mod blocks;
@@ -33,12 +33,12 @@ use hook::Defect;
 use serde_json::json;
 use stop::Stop;
 
-/// The value of `break=`.
+/// The parsed value of `break=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Break {
-    /// QEMU ends, or stands still.
+    /// QEMU ends or hangs.
     Stop(Stop),
-    /// One step is wrong.
+    /// One step of the interception is wrong.
     Defect(&'static Defect),
 }
 
@@ -59,7 +59,7 @@ pub(crate) const KINDS: [(&str, &[Defect]); 13] = [
     ("calls", calls::DEFECTS),
 ];
 
-/// The output of `break=list`: a line for each defect, with name and description.
+/// Returns the output of `break=list`: a line with name and description for each defect.
 #[must_use]
 pub(crate) fn list() -> String {
     let mut text = format!("break=NAME takes one of these defects:\n{}", stop::HELP);
@@ -72,8 +72,8 @@ pub(crate) fn list() -> String {
     text
 }
 
-/// The same as JSON, for programs: `places`, the defects that stop QEMU, in words, and `defects`, each
-/// with its kind.
+/// Returns the same list as JSON: `places` describes the defects that stop QEMU, and `defects` lists the
+/// others with their kinds.
 #[must_use]
 pub(crate) fn list_as_json() -> String {
     let each = KINDS.iter().flat_map(|(kind, defects)| {
@@ -89,7 +89,7 @@ impl Break {
     /// Parses the value of `break=`.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// The text says what is wrong.
     pub(crate) fn parse(value: &str) -> Result<Self, String> {
         if let Some(stop) = Stop::parse(value) {
             return stop.map(Self::Stop);

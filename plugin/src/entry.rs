@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The entry points for QEMU: the two exported symbols and the callbacks.
+//! The entry points for QEMU: two exported symbols and the callbacks.
 //!
-//! No panic crosses into QEMU. One that happens is reported, and the plugin does nothing more: nothing
-//! is observed, and forwarded functions are gone.
+//! No panic reaches QEMU. After a panic, the plugin reports it and does nothing more: it observes nothing,
+//! and forwarded functions are gone.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,8 +23,8 @@ use crate::report::report;
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 
-/// The plugin API version this plugin is made for; QEMU reads it before anything else.
-// SAFETY: the name is the one QEMU's plugin interface reserves for this.
+/// The plugin API version of this plugin. QEMU reads it first.
+// SAFETY: QEMU's plugin interface reserves this name for it.
 #[unsafe(no_mangle)]
 #[allow(
     non_upper_case_globals,
@@ -32,11 +32,11 @@ static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 )]
 pub static qemu_plugin_version: c_int = API_VERSION;
 
-/// Installs the plugin; QEMU calls this once. Returns 0, or 1 after saying why not on stderr.
+/// Installs the plugin. QEMU calls this once. Returns 0, or 1 after a message on stderr.
 ///
 /// # Safety
-/// Called by QEMU with the arguments its plugin interface describes.
-// SAFETY: the name is the one QEMU's plugin interface reserves for this.
+/// Only QEMU calls this, with the arguments that its plugin interface defines.
+// SAFETY: QEMU's plugin interface reserves this name for it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qemu_plugin_install(
     id: u64,
@@ -113,11 +113,11 @@ fn install(id: u64, info: &QemuInfo, arguments: &[String]) -> Result<(), String>
 }
 
 /// # Safety
-/// `info` is null or what QEMU passes to `qemu_plugin_install`.
+/// `info` is null or the pointer that QEMU passes to `qemu_plugin_install`.
 unsafe fn read_info(info: *const Info) -> Result<QemuInfo, String> {
-    // SAFETY: promised by the caller.
+    // SAFETY: the caller guarantees that the pointer is null or valid.
     let info = unsafe { info.as_ref() }.ok_or("QEMU gave no description of itself")?;
-    // SAFETY: a NUL-terminated string, by the plugin interface.
+    // SAFETY: the plugin interface defines this as a NUL-terminated string.
     let target = unsafe { CStr::from_ptr(info.target_name) };
     Ok(QemuInfo {
         target: target.to_string_lossy().into_owned(),
@@ -134,20 +134,20 @@ unsafe fn read_arguments(argc: c_int, argv: *const *const c_char) -> Vec<String>
     let count = usize::try_from(argc).unwrap_or(0);
     (0..count)
         .map(|index| {
-            // SAFETY: promised by the caller.
+            // SAFETY: the caller guarantees it.
             let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
             argument.to_string_lossy().into_owned()
         })
         .collect()
 }
 
-/// Runs `step` unless there is nothing left to do; a panic in it ends all doing.
+/// Runs `step` if the plugin still works. A panic in `step` stops the plugin.
 fn guard<R: Default>(step: impl FnOnce(&'static Plugin) -> R) -> R {
     let Some(plugin) = PLUGIN.get().filter(|plugin| !plugin.is_idle()) else {
         return R::default();
     };
     catch_unwind(AssertUnwindSafe(|| step(plugin))).unwrap_or_else(|_| {
-        // Nothing is left to do about a second panic.
+        // After a second panic there is nothing left to do.
         let _ = catch_unwind(AssertUnwindSafe(|| plugin.stop("a callback panicked")));
         R::default()
     })
@@ -168,8 +168,8 @@ unsafe extern "C" fn on_translate(block: *mut c_void, _: *mut c_void) {
 extern "C" fn on_issue(vcpu: c_uint, site: *mut c_void) {
     let flow = guard(|plugin| plugin.issue(vcpu, site.addr()));
     if let (Flow::Resumes(address), Some(plugin)) = (flow, PLUGIN.get()) {
-        // SAFETY: instructions that are carried out have their callback registered for it. This
-        // frame holds plain values only, and what `guard` held is gone.
+        // SAFETY: instructions that are carried out have registered a callback with this right. This frame
+        // has only plain values, and the values of `guard` are dropped.
         unsafe { plugin.qemu().resume_at(address) }
     }
 }

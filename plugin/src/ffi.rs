@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The part of QEMU's plugin interface that this crate uses, version 7.
+//! The part of QEMU's plugin interface, version 7, that this crate uses.
 //!
-//! Source of every signature: `include/plugins/qemu-plugin.h` of QEMU 11.1, which describes each
-//! function in full, and GLib's reference for `g_*`. The functions live in the QEMU process; they
-//! are looked up when the plugin is installed rather than by the dynamic linker, so that a QEMU
-//! that lacks one still loads the plugin and can be told what is missing.
+//! Source of every signature: `include/plugins/qemu-plugin.h` of QEMU 11.1, which describes each function in
+//! full, and GLib's reference for `g_*`. The functions are in the QEMU process. The plugin looks them up when
+//! it is installed, instead of the dynamic linker, so that a QEMU that lacks one still loads the plugin and
+//! gets a message.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 use thiserror::Error;
 
-/// Version of the interface declared here.
+/// The version of the interface that is declared here.
 pub(crate) const API_VERSION: c_int = 7;
 
-/// `QEMU_PLUGIN_CB_R_REGS`: the callback reads registers.
+/// `QEMU_PLUGIN_CB_R_REGS`: the callback may read registers.
 pub(crate) const CB_R_REGS: c_int = 1;
-/// `QEMU_PLUGIN_CB_RW_REGS`: the callback reads and writes registers.
+/// `QEMU_PLUGIN_CB_RW_REGS`: the callback may read and write registers.
 pub(crate) const CB_RW_REGS: c_int = 2;
-/// `QEMU_PLUGIN_CB_RW_REGS_PC`: the callback reads and writes registers and may move the PC.
+/// `QEMU_PLUGIN_CB_RW_REGS_PC`: the callback may read and write registers and change the PC.
 pub(crate) const CB_RW_REGS_PC: c_int = 3;
-/// `QEMU_PLUGIN_COND_NE`: call when the scoreboard entry differs from the immediate.
+/// `QEMU_PLUGIN_COND_NE`: QEMU calls if the scoreboard entry differs from the immediate.
 pub(crate) const COND_NE: c_int = 3;
-/// `QEMU_PLUGIN_DISCON_INTERRUPT`.
+/// `QEMU_PLUGIN_DISCON_INTERRUPT`: an interruption.
 pub(crate) const DISCON_INTERRUPT: c_int = 1;
-/// `QEMU_PLUGIN_DISCON_EXCEPTION`.
+/// `QEMU_PLUGIN_DISCON_EXCEPTION`: an exception.
 pub(crate) const DISCON_EXCEPTION: c_int = 2;
-/// `QEMU_PLUGIN_HWADDR_OPERATION_OK`.
+/// `QEMU_PLUGIN_HWADDR_OPERATION_OK`: the memory access succeeded.
 pub(crate) const HWADDR_OK: c_int = 0;
 
-/// `qemu_info_t`; its union is given as the system emulation member.
+/// `qemu_info_t`; its union is declared as the member for system emulation.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Info {
     /// Guest architecture, NUL-terminated.
     pub target_name: *const c_char,
-    /// Oldest interface version that QEMU takes.
+    /// Oldest interface version that QEMU accepts.
     pub version_min: c_int,
-    /// Its own interface version.
+    /// QEMU's own interface version.
     pub version_cur: c_int,
-    /// System emulation, as opposed to user mode.
+    /// True for system emulation, false for user mode.
     pub system_emulation: bool,
-    /// vCPUs at start.
+    /// Number of vCPUs at start.
     pub smp_vcpus: c_int,
-    /// Most vCPUs the machine can have.
+    /// Largest number of vCPUs of the machine.
     pub max_vcpus: c_int,
 }
 
@@ -50,9 +50,9 @@ pub struct Info {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScoreboardU64 {
-    /// `struct qemu_plugin_scoreboard *`.
+    /// Pointer to a `struct qemu_plugin_scoreboard`.
     pub score: *mut c_void,
-    /// Offset in the entry.
+    /// Offset in the entry, in bytes.
     pub offset: usize,
 }
 
@@ -60,13 +60,13 @@ pub(crate) struct ScoreboardU64 {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct RegisterDescriptor {
-    /// `struct qemu_plugin_register *`.
+    /// Pointer to a `struct qemu_plugin_register`.
     pub handle: *mut c_void,
-    /// Name, NUL-terminated.
+    /// Name of the register, NUL-terminated.
     pub name: *const c_char,
-    /// Feature, NUL-terminated, or null.
+    /// Name of its feature, NUL-terminated, or null.
     pub feature: *const c_char,
-    /// Whether writes are refused.
+    /// True if QEMU refuses writes.
     pub is_readonly: bool,
 }
 
@@ -74,20 +74,20 @@ pub(crate) struct RegisterDescriptor {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Array {
-    /// First element.
+    /// Pointer to the first element.
     pub data: *mut u8,
     /// Number of elements.
     pub len: c_uint,
 }
 
-/// `qemu_plugin_udata_cb_t`.
+/// C type `qemu_plugin_udata_cb_t`.
 pub(crate) type UserDataCallback = unsafe extern "C" fn(userdata: *mut c_void);
-/// `qemu_plugin_vcpu_udata_cb_t`.
+/// C type `qemu_plugin_vcpu_udata_cb_t`.
 pub(crate) type VcpuCallback = unsafe extern "C" fn(vcpu_index: c_uint, userdata: *mut c_void);
-/// `qemu_plugin_vcpu_tb_trans_cb_t`.
+/// C type `qemu_plugin_vcpu_tb_trans_cb_t`.
 pub(crate) type TranslationCallback =
     unsafe extern "C" fn(block: *mut c_void, userdata: *mut c_void);
-/// `qemu_plugin_vcpu_discon_cb_t`.
+/// C type `qemu_plugin_vcpu_discon_cb_t`.
 pub(crate) type DiscontinuityCallback =
     unsafe extern "C" fn(vcpu: c_uint, kind: c_int, from: u64, to: u64, userdata: *mut c_void);
 
@@ -102,7 +102,7 @@ unsafe extern "C" {
 
 macro_rules! api {
     ($(fn $name:ident($($type:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
-        /// Entry points in the QEMU process, each named as in C.
+        /// Functions in the QEMU process, named as in C.
         #[allow(missing_docs, reason = "described in the headers named above")]
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct Api {
@@ -110,17 +110,17 @@ macro_rules! api {
         }
 
         impl Api {
-            /// Looks every function up in the process.
+            /// Looks up every function in the process.
             ///
             /// # Errors
-            /// Names the first one that is not there.
+            /// Names the first function that is missing.
             pub(crate) fn resolve() -> Result<Self, MissingSymbol> {
                 Ok(Self {
                     $($name: {
                         let address = symbol(concat!(stringify!($name), "\0"))?;
-                        // SAFETY: a non-null address that the process exports under this name is
-                        // the C function of the type declared here, for the API version that
-                        // `qemu_plugin_version` announces and QEMU checks before installing.
+                        // SAFETY: a non-null address that the process exports under this name is the C
+                        // function of the type declared here, in the API version that `qemu_plugin_version`
+                        // announces. QEMU checks that version before it installs the plugin.
                         unsafe {
                             std::mem::transmute::<
                                 *mut c_void,
@@ -164,7 +164,7 @@ api! {
     fn g_byte_array_free(*mut Array, c_int) -> *mut u8;
 }
 
-/// Looks `name`, which ends in NUL, up in the whole process.
+/// Looks up `name`, which ends in NUL, in the whole process.
 fn symbol(name: &'static str) -> Result<*mut c_void, MissingSymbol> {
     let missing = || MissingSymbol(name.trim_end_matches('\0').to_owned());
     let c_name = CStr::from_bytes_with_nul(name.as_bytes()).map_err(|_| missing())?;

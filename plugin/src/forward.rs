@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Carries out, in QEMU's place, the instructions that access our functions' memory.
+//! Carries out, in QEMU's place, the instructions that access the memory of forwarded functions.
 //!
-//! - [`settings`]: what the user chose;
-//! - [`handles`]: which of the guest's handles are ours; [`clp`]: what the guest is told of them;
-//! - [`access`]: an instruction with its registers; [`check`]: may it be put to the function?
-//! - [`message`], [`channel`], [`link`], [`facts`]: the server's instruction channel; [`posted`]: moves that do
-//!   not wait for its answer; [`recovery`]: the error state, to which a late refusal leads;
-//! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: which,
-//!   when guest memory cannot be read.
+//! - [`settings`]: the user's choices;
+//! - [`handles`]: the guest's handles of forwarded functions; [`clp`]: CLP answers about these functions;
+//! - [`access`]: an instruction with its registers; [`check`]: the checks before the function gets it;
+//! - [`message`], [`channel`], [`link`], [`facts`]: the server's instruction channel; [`posted`]: moves that
+//!   do not wait for its answer; [`recovery`]: the error state after a late refusal;
+//! - [`ending`]: condition code, loaded register or program interruption; [`translation`]: the exception if
+//!   guest memory cannot be read.
 //!
-//! QEMU handles everything else: other handles, disabled functions, configuration space, the MSI-X
-//! BAR.
+//! QEMU handles everything else: other handles, disabled functions, configuration space, the MSI-X BAR.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -51,58 +50,58 @@ use handles::{Handles, Subject};
 use posted::Target;
 use settings::{Clp, Forward, Moves};
 
-/// How long a server may take to answer; the guest's vCPU waits as long.
+/// Longest time that a server may take to answer. The guest's vCPU waits that long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of a function information block.
+/// Length of a function information block in bytes.
 const CONTROLS: usize = 80;
-/// The BAR of the command window.
+/// Number of the BAR with the command window.
 const COMMAND_BAR: u8 = 2;
-/// BARs with a function's data and commands. The others are QEMU's: it emulates MSI-X.
+/// BARs with a function's data and commands. QEMU emulates the others, which are for MSI-X.
 pub(crate) const FORWARDED_BARS: [u8; 2] = [0, 2];
 
-/// All functions that are forwarded.
+/// All forwarded functions.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     functions: Vec<Function>,
     handles: RwLock<Handles>,
-    /// The facts in CLP responses.
+    /// The facts that CLP responses report.
     clp: Clp,
-    /// Which moves are posted.
+    /// The moves that are posted.
     moves: Moves,
 }
 
-/// One of them.
+/// One forwarded function.
 #[derive(Debug)]
 pub(crate) struct Function {
     name: String,
     facts: FunctionFacts,
-    /// `None` once the server is gone, for good.
+    /// The channel to the server; `None` for ever once the server is gone.
     channel: Mutex<Option<Channel>>,
 }
 
-/// An instruction for one of our functions.
+/// An instruction for a forwarded function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// Its number.
+    /// Number of the function.
     pub function: usize,
-    /// The instruction's request.
+    /// The access that the instruction requests.
     pub access: Access,
 }
 
 /// An instruction that was carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Done {
-    /// Where the guest goes on.
+    /// Address at which the guest goes on.
     pub next: u64,
-    /// How it ended.
+    /// The outcome of the instruction.
     pub ending: Ending,
     /// A message for the user.
     pub problem: Option<String>,
 }
 
 impl Done {
-    /// Makes the guest see `ending` of the instruction at `site`. `None` if QEMU does not let the guest be
-    /// changed.
+    /// Shows the guest `ending` as the outcome of the instruction at `site`. `None` if QEMU does not allow
+    /// changes to the guest.
     pub(crate) fn ending(ending: Ending, cpu: &mut dyn GuestCpu, site: &Site) -> Option<Self> {
         let next = ending.perform(cpu, site)?;
         Some(Self {
@@ -117,7 +116,7 @@ impl Forwarder {
     /// Connects to the servers of all functions.
     ///
     /// # Errors
-    /// Names the first socket that is of no use, and why.
+    /// Names the first socket that cannot be used, and the reason.
     pub(crate) fn connect(
         forwards: &[Forward],
         clp: Clp,
@@ -147,7 +146,7 @@ impl Forwarder {
         })
     }
 
-    /// Takes in the outcome of an instruction that may change a function's state in QEMU.
+    /// Records the outcome of an instruction that may change a function's state in QEMU.
     pub(crate) fn learn_state(&self, record: &Record) {
         let Some(Hex(handle)) = record.operands.handle else {
             return;
@@ -161,7 +160,7 @@ impl Forwarder {
         }
     }
 
-    /// Whether the outcome of `instruction` is to be learned from.
+    /// True if the outcome of `instruction` may change a function's state in QEMU.
     #[must_use]
     pub(crate) fn learns_from(instruction: &Instruction) -> bool {
         matches!(
@@ -173,7 +172,7 @@ impl Forwarder {
         )
     }
 
-    /// Whether `instruction` may have to be carried out here.
+    /// True if the plugin may have to carry out `instruction`.
     #[must_use]
     pub(crate) fn wants(&self, instruction: &Instruction) -> bool {
         request_register(instruction).is_some()
@@ -183,8 +182,8 @@ impl Forwarder {
             )
     }
 
-    /// How an MPCIFC or STPCIFC of a function of ours ends whose block cannot be reached through
-    /// translation, at which QEMU ends itself. `None` leaves the instruction to QEMU.
+    /// Ends an MPCIFC or STPCIFC of a forwarded function whose block translation cannot reach, because QEMU
+    /// would abort there. `None` leaves the instruction to QEMU.
     pub(crate) fn refuse(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
         let (control, block, store) = match site.instruction {
             Instruction::ModifyControls { control, block } => (control, block, false),
@@ -207,11 +206,11 @@ impl Forwarder {
             .map(Ending::Exception)
     }
 
-    /// Takes in the outcome of a CLP call of the guest. Gives what the user should know.
+    /// Records the outcome of a CLP call of the guest. Returns messages for the user.
     pub(crate) fn learn(&self, request: &[u8], response: &[u8]) -> Vec<String> {
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         let notes = handles.learn(request, response);
-        // A function that is not enabled is in no error state any more.
+        // A function that is not enabled is no longer in the error state.
         for (number, function) in self.functions.iter().enumerate() {
             if self.moves != Moves::Waited && !handles.is_enabled(number) {
                 function.set_error_state(ErrorState::None);
@@ -220,8 +219,8 @@ impl Forwarder {
         notes
     }
 
-    /// Completes the response to a CLP call of the guest that is about functions of ours; true if
-    /// there was something to change. Comes after [`Forwarder::learn`].
+    /// Completes the response to a CLP call of the guest about forwarded functions. Returns true if it
+    /// changed the response. Call [`Forwarder::learn`] first.
     #[must_use]
     pub(crate) fn complete(&self, request: &[u8], response: &mut [u8]) -> bool {
         let subject = {
@@ -250,7 +249,7 @@ impl Forwarder {
         }
     }
 
-    /// The instruction at `site`, if it is for one of our functions. `None` leaves it to QEMU.
+    /// Reads the instruction at `site` if it is for a forwarded function. `None` leaves it to QEMU.
     pub(crate) fn take(&self, cpu: &dyn Cpu, site: &Site) -> Option<Taken> {
         let request = cpu.gpr(request_register(&site.instruction)?)?;
         let function = self.find((request >> 32) as u32)?;
@@ -260,8 +259,8 @@ impl Forwarder {
             .then_some(Taken { function, access })
     }
 
-    /// Carries out what was taken; `message` is a buffer to reuse. `None` leaves it to QEMU, which
-    /// does not let the guest be changed.
+    /// Carries out an instruction; `message` is a buffer to reuse. `None` leaves it to QEMU, which does not
+    /// allow changes to the guest.
     pub(crate) fn carry_out(
         &self,
         taken: &Taken,
@@ -279,7 +278,7 @@ impl Forwarder {
         })
     }
 
-    /// Every function is gone from now on.
+    /// Ends all functions.
     pub(crate) fn close(&self) {
         for function in &self.functions {
             let channel = function.channel.lock();
@@ -287,21 +286,21 @@ impl Forwarder {
         }
     }
 
-    /// Number of our function that is enabled, not in error, and has this handle.
+    /// Finds the forwarded function that has this handle, is enabled and is not in error.
     #[must_use]
     pub(crate) fn find(&self, handle: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find(handle)
     }
 
-    /// The same for a lookup that does not look at the bits of `ignored`, nor at the error state.
+    /// Finds a function by its handle, but ignores the bits of `ignored` and the error state.
     #[must_use]
     pub(crate) fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find_carelessly(handle, ignored)
     }
 
-    /// The functions, by their number.
+    /// The forwarded functions, by their number.
     #[must_use]
     pub(crate) fn functions(&self) -> &[Function] {
         &self.functions
@@ -319,7 +318,7 @@ impl Function {
         match check::check(access, &self.facts) {
             Ok(()) => self.talk(|channel| exchange(channel, cpu, access, message, moves)),
             Err(exception) => {
-                // QEMU looks at the state of a function before it looks at the operands.
+                // QEMU checks the state of a function before the operands.
                 let blocked = |channel: &mut Channel| {
                     channel.settle()?;
                     Ok(match channel.error_state() {
@@ -342,7 +341,8 @@ impl Function {
         &self.facts
     }
 
-    /// Lets `exchange` talk to the server. A failure ends the function; the second value tells the user.
+    /// Runs `exchange` with the server. A failure ends the function; the second value is a message for the
+    /// user.
     pub(crate) fn talk(
         &self,
         exchange: impl FnOnce(&mut Channel) -> Result<Ending, ChannelError>,
@@ -379,7 +379,7 @@ fn exchange(
     let length = usize::from(place.length);
     let target = Target::of(access, moves);
     let posted = target.filter(|target| channel.knows(*target));
-    // Whatever is not posted observes, so it comes after all moves under way.
+    // A request that is not posted can observe earlier moves, so it waits for all of them.
     match posted {
         Some(_) => channel.make_room()?,
         None => channel.settle()?,
@@ -426,7 +426,7 @@ fn exchange(
     }
 }
 
-/// How a store ends that the server answered in this way.
+/// Returns the ending of a store for this answer of the server.
 pub(crate) fn stored(answer: Answer<()>) -> Ending {
     match answer {
         Ok(()) => Ending::Done,
@@ -434,8 +434,8 @@ pub(crate) fn stored(answer: Answer<()>) -> Ending {
     }
 }
 
-/// The function is gone, or does not take the operands; what QEMU makes of an error of its own
-/// device.
+/// Returns the ending if the function is gone or refuses the operands. It is QEMU's ending for an error of
+/// its own device.
 pub(crate) fn refused(errno: Errno) -> Ending {
     match errno {
         Errno::ENODEV => Ending::NoFunction,
@@ -443,7 +443,7 @@ pub(crate) fn refused(errno: Errno) -> Ending {
     }
 }
 
-/// A message for the user about a late refusal.
+/// Builds a message for the user about a late refusal.
 fn late_refusal(name: &str, errno: Errno) -> String {
     format!(
         "{name}: the server refused a posted move ({errno}) after its instruction had ended; the function is in the error state until the guest resets it (moves=waited waits for each answer)"

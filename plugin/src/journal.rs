@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The output file.
+//! Writes the output file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::record::Line;
 
-/// Writes lines to the output file, each one whole and at once, so that it can be read while the
-/// guest runs.
+/// Writes each line to the output file at once and as a whole, so that the file can be read while the guest
+/// runs.
 #[derive(Debug)]
 pub(crate) struct Journal {
     out: BufWriter<File>,
@@ -16,10 +16,10 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Makes the file anew.
+    /// Creates or empties the file.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// The file cannot be created.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
             out: BufWriter::new(File::create(path)?),
@@ -30,7 +30,7 @@ impl Journal {
     /// Writes one line.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// The file cannot be written.
     pub(crate) fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
         let mut text = line.to_json()?;
         text.push('\n');
@@ -45,7 +45,7 @@ impl Journal {
     /// Writes the last line.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// The file cannot be written.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         self.write(&Line::End {
             instructions: self.instructions,

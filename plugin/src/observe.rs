@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! From "about to execute" to "how it ended", for one vCPU.
+//! Follows an instruction on one vCPU from its start to its outcome.
 //!
-//! An instruction's outcome is read at the first of these:
-//! - the next instruction in storage is about to execute: condition code, status and loaded values
-//!   are in the registers;
-//! - a program exception is reported for the instruction's own address: its code is in the lowcore;
-//! - an interruption is taken at the next instruction's address: the registers hold, but the PSW is
-//!   already the handler's, so the condition code comes from the old PSW in the lowcore.
+//! The outcome of an instruction is read at the first of these events:
+//! - The next instruction in storage is about to execute: condition code, status and loaded values are in the
+//!   registers.
+//! - A program exception is reported for the instruction's own address: its code is in the lowcore.
+//! - An interruption is taken at the next instruction's address: the registers still hold the results, but
+//!   the PSW is already the handler's, so the condition code comes from the old PSW in the lowcore.
 
 use crate::cpu::{Cpu, condition_code, read_logical, read_real};
 use crate::decode::{Gpr, Instruction};
@@ -17,21 +17,21 @@ use crate::record::{Exception, Hex, HexBytes, InstructionResult, Outcome, Record
 const PROGRAM_CODE: u64 = 0x8E;
 /// Real address of the first old PSW (restart); five more follow, 16 bytes each.
 const OLD_PSWS: u64 = 0x120;
-/// Size of the old PSWs: restart, external, SVC, program, machine check, I/O.
+/// Bytes of the old PSWs: restart, external, SVC, program, machine check, I/O.
 const OLD_PSWS_LENGTH: usize = 0x60;
-/// A new PSW lies this far above its old PSW.
+/// Distance from an old PSW to its new PSW.
 const NEW_PSW_DISTANCE: usize = 0x80;
-/// In a program interruption code: a PER event was recognised too.
+/// Bit of a program interruption code: a PER event was recognized too.
 const PER_EVENT: u16 = 0x80;
 
-/// A place in guest code that holds a zPCI instruction.
+/// A place in guest code with a zPCI instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
-    /// Virtual address.
+    /// Virtual address of the instruction.
     pub address: u64,
-    /// Instruction bytes.
+    /// Bytes of the instruction.
     pub opcode: Vec<u8>,
-    /// The same, decoded.
+    /// The decoded instruction.
     pub instruction: Instruction,
 }
 
@@ -44,12 +44,12 @@ impl Site {
     }
 }
 
-/// How a discontinuity in a vCPU's flow came about.
+/// The cause of a discontinuity in a vCPU's flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Discontinuity {
-    /// By the instruction at the old address.
+    /// The instruction at the old address caused it.
     Exception,
-    /// From outside, before the instruction at the old address.
+    /// It came from outside, before the instruction at the old address.
     Interrupt,
 }
 
@@ -59,22 +59,22 @@ struct Pending {
     record: Record,
 }
 
-/// The instruction in flight on one vCPU, if any.
+/// The instruction in progress on one vCPU, if any.
 #[derive(Debug, Default)]
 pub(crate) struct Observer {
     pending: Option<Pending>,
 }
 
 impl Observer {
-    /// Whether an instruction's outcome is still to be seen.
+    /// True if the outcome of an instruction is still to be seen.
     #[must_use]
     pub(crate) fn is_pending(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Takes the operands of the instruction at `site`, which is about to execute.
+    /// Reads the operands of the instruction at `site`, which is about to execute.
     ///
-    /// Call [`Observer::reached`] first: an earlier instruction still pending is forgotten.
+    /// Call [`Observer::reached`] first: an earlier instruction without an outcome is forgotten.
     pub(crate) fn begin(&mut self, cpu: &dyn Cpu, site: &Site, vcpu: u32, seq: u64) {
         let record = Record {
             seq,
@@ -92,7 +92,7 @@ impl Observer {
         });
     }
 
-    /// The vCPU is about to execute the instruction at `address`.
+    /// Handles that the vCPU is about to execute the instruction at `address`.
     pub(crate) fn reached(&mut self, cpu: &dyn Cpu, address: u64) -> Option<Record> {
         let pending = self.pending.take()?;
         if address != pending.site.next_address() {
@@ -101,7 +101,7 @@ impl Observer {
         Some(pending.complete(cpu, cpu.psw_mask()))
     }
 
-    /// The vCPU left the instruction at `from` for the one at `to`.
+    /// Handles that the vCPU left the instruction at `from` for the one at `to`.
     pub(crate) fn discontinued(
         &mut self,
         cpu: &dyn Cpu,
@@ -124,7 +124,7 @@ impl Observer {
         Some(pending.record)
     }
 
-    /// The guest is gone.
+    /// Ends the observation, because the guest is gone.
     pub(crate) fn abandon(&mut self) -> Option<Record> {
         self.pending.take().map(|pending| pending.record)
     }
@@ -155,7 +155,7 @@ impl Pending {
     }
 }
 
-/// Reads what a successful instruction gave the guest.
+/// Reads the results of a successful instruction.
 fn read_results(cpu: &dyn Cpu, instruction: &Instruction, record: &mut Record) {
     let Record {
         operands, result, ..
@@ -190,7 +190,7 @@ fn read_results(cpu: &dyn Cpu, instruction: &Instruction, record: &mut Record) {
     }
 }
 
-/// The register that receives the status in bits 24 to 31 from the right.
+/// Returns the register that receives the status in bits 24 to 31 from the right.
 fn status_register(instruction: &Instruction) -> Option<Gpr> {
     match *instruction {
         Instruction::StoreBlock { request, .. }
@@ -209,7 +209,7 @@ fn status_register(instruction: &Instruction) -> Option<Gpr> {
     }
 }
 
-/// Mask of the old PSW of the interruption class that led from `from` to `to`.
+/// Returns the mask of the old PSW of the interruption that led from `from` to `to`.
 fn old_psw_mask(cpu: &dyn Cpu, from: u64, to: u64) -> Option<u64> {
     let psws = read_real(cpu, OLD_PSWS, OLD_PSWS_LENGTH + NEW_PSW_DISTANCE)?;
     let doubleword = |at: usize| {

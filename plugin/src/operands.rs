@@ -7,16 +7,16 @@ use crate::cpu::{Cpu, effective_address, read_logical, wrap_address};
 use crate::decode::{Gpr, Instruction, StorageOperand};
 use crate::record::{Hex, HexBytes, Operands};
 
-/// Longest payload read for a store block: beyond any length the architecture takes.
+/// Longest payload read for a store block. No instruction accepts a longer one.
 const MAX_BLOCK: u64 = 8192;
 /// Length of a function information block.
 pub(crate) const FIB_LENGTH: usize = 80;
 /// CLP blocks begin with a 16-bit length and a 16-bit command or response code.
 const CLP_HEADER: usize = 4;
-/// Longest CLP request and response together: one request page of the PCI CLP interface and its twin.
+/// Most bytes of a CLP request and response together: two pages.
 const MAX_CLP_BLOCK: usize = 8192;
 
-/// Reads everything the guest hands to `instruction`.
+/// Reads all operands of `instruction` from the guest.
 pub(crate) fn read_operands(cpu: &dyn Cpu, instruction: &Instruction) -> Operands {
     match *instruction {
         Instruction::StoreBlock {
@@ -178,7 +178,7 @@ fn clp_operands(cpu: &dyn Cpu, block: Gpr, query: u8, processor: u8) -> Operands
     operands
 }
 
-/// Reads a CLP block by the length in its header; the bare header when that length is impossible.
+/// Reads a CLP block by the length in its header, or only the header if that length is impossible.
 fn read_clp_block(cpu: &dyn Cpu, address: u64) -> Option<Vec<u8>> {
     let header = read_logical(cpu, address, CLP_HEADER)?;
     let length = match header.as_slice() {

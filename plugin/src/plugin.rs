@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The plugin's state and what it does in each callback.
+//! The plugin's state, and its actions in each callback.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,15 +22,15 @@ use crate::records::Records;
 use crate::report::report;
 use crate::sites::Sites;
 
-/// Logical processor of the CLP calls about functions.
+/// Logical processor of the PCI calls of CLP.
 const CLP_PCI: u8 = 2;
 
-/// Callbacks that translated code makes, each with a number.
+/// Callbacks from translated code. Each gets a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CodeCallbacks {
-    /// Before a zPCI instruction; the number is its site's.
+    /// Runs before a zPCI instruction; the number is that of its site.
     pub issue: VcpuCallback,
-    /// Before an instruction that may follow a zPCI instruction; the number is its address.
+    /// Runs before an instruction that may follow a zPCI instruction; the number is its address.
     pub reach: VcpuCallback,
 }
 
@@ -40,16 +40,16 @@ pub(crate) enum Flow {
     /// QEMU executes it.
     #[default]
     Stays,
-    /// It has been carried out; the vCPU resumes at this address.
+    /// The plugin has carried it out; the vCPU resumes at this address.
     Resumes(u64),
 }
 
-/// One plugin for the whole QEMU process.
+/// The plugin of the whole QEMU process.
 #[derive(Debug)]
 pub(crate) struct Plugin {
     qemu: Qemu,
     callbacks: CodeCallbacks,
-    /// Set while the vCPU has an instruction in flight: tested at the start of every block.
+    /// Set while the vCPU has an instruction in progress. Every block tests it at its start.
     pending: Flag,
     sites: Mutex<Sites>,
     vcpus: Vec<Mutex<Option<Vcpu>>>,
@@ -59,23 +59,23 @@ pub(crate) struct Plugin {
     stopped: AtomicBool,
 }
 
-/// A vCPU that came up.
+/// A vCPU that has started.
 #[derive(Debug)]
 struct Vcpu {
     registers: Registers,
     scratch: Scratch,
     observer: Observer,
-    /// The message under way to a server, kept for its memory.
+    /// Buffer for the current message to a server, kept to reuse its memory.
     message: Vec<u8>,
 }
 
-/// A callback that panicked once has been reported; its data is plain values, usable all the same.
+/// Locks even after a panic: a callback that panicked was reported, and its data is plain values.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Plugin {
-    /// A plugin that records, or forwards, or both.
+    /// Creates a plugin that records, forwards, or both.
     #[must_use]
     pub(crate) fn new(
         qemu: Qemu,
@@ -104,14 +104,14 @@ impl Plugin {
         &self.qemu
     }
 
-    /// Whether there is nothing left to do.
+    /// True if the plugin has nothing left to do.
     #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
         self.forwarder.is_none() && self.records.as_ref().is_none_or(Records::have_ended)
     }
 
-    /// Ends recording, leaving the guest alone; says so on stderr and, if it can, in the records.
-    /// Functions that were forwarded are gone.
+    /// Ends recording and forwarding without an effect on the guest, except that forwarded functions are
+    /// gone. Reports it on stderr and, if possible, in the records.
     pub(crate) fn stop(&self, problem: &str) {
         if self.stopped.swap(true, Ordering::Relaxed) {
             return;
@@ -127,7 +127,7 @@ impl Plugin {
         }
     }
 
-    /// A vCPU came up, or came back.
+    /// Handles the start or restart of a vCPU.
     pub(crate) fn vcpu_init(&self, index: u32) {
         let parts = Registers::of_this_vcpu(&self.qemu)
             .and_then(|registers| Ok((registers, Scratch::new(&self.qemu)?)));
@@ -149,12 +149,12 @@ impl Plugin {
         }
     }
 
-    /// Guest code is translated: asks for callbacks around its zPCI instructions.
+    /// Handles the translation of guest code: requests callbacks around its zPCI instructions.
     pub(crate) fn translate(&self, block: &Block<'_>) {
         if let Ok(address) = usize::try_from(block.address()) {
             block.on_enter_if(self.pending, self.callbacks.reach, self.seeing(), address);
         }
-        // QEMU 11.1 ends a block after each zPCI instruction, but does not promise to.
+        // QEMU 11.1 ends a block after each zPCI instruction, but does not promise it.
         let mut after_zpci = false;
         for entry in block.instructions() {
             let address = entry.address();
@@ -177,7 +177,7 @@ impl Plugin {
         }
     }
 
-    /// The data for a callback after an instruction.
+    /// The rights of a callback after an instruction.
     const fn seeing(&self) -> Access {
         match self.broken {
             Some(_) => Access::Change,
@@ -191,14 +191,14 @@ impl Plugin {
             .is_some_and(|forwarder| forwarder.wants(instruction))
     }
 
-    /// Whether the outcome is of interest: all are recorded, and some tell of functions' states.
+    /// True if the outcome is of interest: all are recorded, and some reveal the state of a function.
     fn observes(&self, instruction: &Instruction) -> bool {
         self.records.is_some()
             || self.broken.is_some()
             || (self.forwarder.is_some() && Forwarder::learns_from(instruction))
     }
 
-    /// A vCPU is about to execute the zPCI instruction at site `number`.
+    /// Handles that a vCPU is about to execute the zPCI instruction at site `number`.
     pub(crate) fn issue(&self, index: u32, number: usize) -> Flow {
         let Some(site) = lock(&self.sites).get(number) else {
             return Flow::Stays;
@@ -237,8 +237,8 @@ impl Plugin {
         Flow::Stays
     }
 
-    /// Carries out an instruction that is for a function of ours. Gives what to record as well: its
-    /// number, and its operands.
+    /// Carries out an instruction for a forwarded function. Also returns the number and the operands to
+    /// record.
     fn carry_out(
         &self,
         cpu: &mut QemuCpu<'_>,
@@ -259,7 +259,7 @@ impl Plugin {
             return Some((before, Done::ending(ending, cpu, site)?));
         }
         let Some(taken) = forwarder.take(cpu, site) else {
-            // QEMU executes it, and what it finds has to be there.
+            // QEMU executes this instruction, and it may observe the posted moves.
             self.settle(forwarder);
             let before = operands(cpu);
             let ending = forwarder.reset_error(cpu, site)?;
@@ -269,28 +269,28 @@ impl Plugin {
         Some((before, forwarder.carry_out(&taken, cpu, site, message)?))
     }
 
-    /// A vCPU is about to execute the instruction at `address`.
+    /// Handles that a vCPU is about to execute the instruction at `address`.
     pub(crate) fn reach(&self, index: u32, address: u64) {
         self.observe(index, Ended::Here, |observer, cpu| {
             observer.reached(cpu, address)
         });
     }
 
-    /// A vCPU took an interruption or exception.
+    /// Handles an interruption or exception of a vCPU.
     pub(crate) fn discontinuity(&self, index: u32, kind: Discontinuity, from: u64, to: u64) {
         self.observe(index, Ended::InHandler, |observer, cpu| {
             observer.discontinued(cpu, kind, from, to)
         });
     }
 
-    /// Waits for all moves under way.
+    /// Waits for all posted moves.
     fn settle(&self, forwarder: &Forwarder) {
         for problem in forwarder.settle() {
             self.tell(&problem);
         }
     }
 
-    /// QEMU ends: waits for the moves under way, writes what is still in flight and the last line.
+    /// Handles the end of QEMU: waits for posted moves, writes the records in progress and the last line.
     pub(crate) fn exit(&self) {
         if let Some(forwarder) = &self.forwarder {
             self.settle(forwarder);
@@ -308,7 +308,7 @@ impl Plugin {
         self.vcpus.get(usize::try_from(index).ok()?).map(lock)
     }
 
-    /// Lets the observer of an instruction in flight, if there is one, take the next step.
+    /// Lets the observer of an instruction in progress, if there is one, take the next step.
     fn observe(
         &self,
         index: u32,
@@ -335,7 +335,7 @@ impl Plugin {
         self.finish(record);
     }
 
-    /// Learns from an instruction that ended, and completes what CLP tells the guest.
+    /// Learns from an instruction that ended, and completes CLP responses.
     fn learn(&self, record: &mut Record, cpu: &mut QemuCpu<'_>) {
         if let Some(forwarder) = &self.forwarder {
             forwarder.learn_state(record);
@@ -360,7 +360,7 @@ impl Plugin {
         }
     }
 
-    /// An instruction has ended: writes it down.
+    /// Records an instruction that has ended.
     fn finish(&self, record: Option<Record>) {
         let Some(record) = record else {
             return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Safe faces of QEMU's objects, for use inside its callbacks.
+//! Safe wrappers of QEMU's objects, for use inside its callbacks.
 
 use std::ffi::{c_int, c_uint};
 
@@ -14,31 +14,31 @@ pub(crate) struct Qemu {
     api: Api,
 }
 
-/// One flag for each vCPU that translated code itself can test.
+/// A flag for each vCPU, which translated code can test.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flag(ScoreboardU64);
 
-// SAFETY: a scoreboard is never freed here, and QEMU keeps one entry for each vCPU, written only
-// through its own functions by the vCPU the entry belongs to.
+// SAFETY: a scoreboard is never freed here. QEMU keeps one entry for each vCPU, which only that vCPU writes,
+// through QEMU's own functions.
 unsafe impl Send for Flag {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Flag {}
 
-/// Callbacks of the whole plugin.
+/// The callbacks of the plugin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Callbacks {
-    /// A vCPU came up.
+    /// Runs when a vCPU has started.
     pub vcpu_init: ffi::VcpuCallback,
-    /// Guest code is translated.
+    /// Runs when guest code is translated.
     pub translate: ffi::TranslationCallback,
-    /// A vCPU took an interruption or exception.
+    /// Runs when a vCPU takes an interruption or exception.
     pub discontinuity: ffi::DiscontinuityCallback,
-    /// QEMU ends.
+    /// Runs when QEMU ends.
     pub exit: ffi::UserDataCallback,
 }
 
 impl Qemu {
-    /// Wraps the interface of the process the plugin is loaded into.
+    /// Wraps the interface of the process that has loaded the plugin.
     #[must_use]
     pub(crate) const fn new(api: Api) -> Self {
         Self { api }
@@ -48,8 +48,8 @@ impl Qemu {
     pub(crate) fn register(&self, id: u64, callbacks: &Callbacks) {
         let none = std::ptr::null_mut();
         let discontinuities = ffi::DISCON_INTERRUPT | ffi::DISCON_EXCEPTION;
-        // SAFETY: the callbacks are functions of a plugin that is never unloaded, and none of them
-        // looks at its user data.
+        // SAFETY: the callbacks are functions of a plugin that is never unloaded, and none of them uses its
+        // user data.
         unsafe {
             (self.api.qemu_plugin_register_vcpu_init_cb)(id, callbacks.vcpu_init, none);
             (self.api.qemu_plugin_register_vcpu_tb_trans_cb)(id, callbacks.translate, none);
@@ -63,7 +63,7 @@ impl Qemu {
         }
     }
 
-    /// Makes a flag that is clear for every vCPU.
+    /// Creates a flag that is clear for every vCPU.
     #[must_use]
     pub(crate) fn new_flag(&self) -> Flag {
         // SAFETY: any size is valid; QEMU fills new entries with zeros.
@@ -80,15 +80,15 @@ impl Qemu {
     /// Resumes the calling vCPU at `address`. Does not return.
     ///
     /// # Safety
-    /// Called in a callback registered with [`block::Access::Divert`]. QEMU jumps out of it: no frame
-    /// between there and here may hold a lock or a value with a destructor, or catch unwinding.
+    /// Call it only in a callback with [`block::Access::Divert`]. QEMU jumps out of the callback: no frame in
+    /// between may hold a lock or a value with a destructor, or catch unwinding.
     pub(crate) unsafe fn resume_at(&self, address: u64) {
-        // SAFETY: promised by the caller.
+        // SAFETY: the caller guarantees it.
         unsafe { (self.api.qemu_plugin_set_pc)(address) }
     }
 }
 
-/// Kind of discontinuity as QEMU numbers it.
+/// True if QEMU's number of the kind of discontinuity means an exception.
 #[must_use]
 pub(crate) const fn is_exception(kind: c_int) -> bool {
     kind == ffi::DISCON_EXCEPTION

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! QEMU's description of itself at installation, and whether the plugin can work with it.
+//! QEMU's description of itself, and the check that the plugin can work with it.
 
 use thiserror::Error;
 
@@ -10,43 +10,43 @@ use crate::ffi::API_VERSION;
 pub(crate) struct QemuInfo {
     /// Guest architecture.
     pub target: String,
-    /// Oldest plugin API it takes.
+    /// Oldest plugin API version that QEMU accepts.
     pub api_min: i32,
-    /// Its own plugin API.
+    /// QEMU's own plugin API version.
     pub api_cur: i32,
-    /// System emulation, as opposed to user mode.
+    /// True for system emulation, false for user mode.
     pub system: bool,
-    /// vCPUs the machine may have.
+    /// Largest number of vCPUs of the machine.
     pub max_vcpus: u32,
 }
 
-/// A QEMU the plugin cannot work with.
+/// A reason why the plugin cannot work with this QEMU.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Unsupported {
-    /// The plugin API is older or newer.
+    /// The plugin API is too old or too new.
     #[error(
         "this QEMU offers plugin API versions {min} to {cur}, this plugin needs version \
          {API_VERSION}: use a QEMU that has this version (11.1 does) or a plugin built for this QEMU"
     )]
     Api {
-        /// Oldest version offered.
+        /// Oldest version that QEMU offers.
         min: i32,
-        /// Newest version offered.
+        /// Newest version that QEMU offers.
         cur: i32,
     },
     /// The guest is not s390x.
     #[error("the guest architecture is {0}, this plugin decodes s390x only: use qemu-system-s390x")]
     Target(String),
-    /// User-mode emulation.
+    /// QEMU runs user-mode emulation.
     #[error("user-mode emulation has no PCI functions: use qemu-system-s390x")]
     UserMode,
 }
 
 impl QemuInfo {
-    /// Checks that the plugin can work here.
+    /// Checks that the plugin can work with this QEMU.
     ///
     /// # Errors
-    /// Says what is not supported.
+    /// Names the unsupported property.
     pub(crate) fn check(&self) -> Result<(), Unsupported> {
         if !(self.api_min..=self.api_cur).contains(&API_VERSION) {
             return Err(Unsupported::Api {

@@ -7,7 +7,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// Version of the line format.
+/// The version of the line format.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// A number written as `0x` and at least `DIGITS` lower-case hex digits.
@@ -33,55 +33,55 @@ impl Serialize for HexBytes {
 
 /// One executed instruction: operands before, outcome after.
 ///
-/// `None` becomes `null` for the fields every instruction has, and leaves out those that only
-/// some have.
+/// `None` becomes `null` for fields that every instruction has. Fields that only some instructions have are
+/// left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Record {
-    /// Number of the instruction in the order of execution, over all vCPUs, from 0. Lines are
-    /// written when the outcome is known, so two vCPUs' lines may be out of this order.
+    /// Number of the instruction in the order of execution, over all vCPUs, from 0. A line is written when
+    /// its outcome is known, so lines of two vCPUs may be out of this order.
     pub seq: u64,
     /// QEMU's index of the vCPU.
     pub vcpu: u32,
-    /// Mnemonic, lower case.
+    /// The mnemonic, in lower case.
     pub insn: &'static str,
-    /// The instruction itself.
+    /// The bytes of the instruction.
     pub opcode: HexBytes,
     /// Virtual address of the instruction.
     pub psw_addr: Hex<16>,
-    /// Operands.
+    /// The operands before execution.
     #[serde(flatten)]
     pub operands: Operands,
-    /// Outcome.
+    /// The outcome of the instruction.
     #[serde(flatten)]
     pub result: InstructionResult,
-    /// The instruction was carried out by the server of the function, not by QEMU.
+    /// True if the function's server carried the instruction out, not QEMU.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
 }
 
-/// Operands, read before the instruction executes.
+/// The operands, read before the instruction executes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Operands {
-    /// Function handle.
+    /// The function handle.
     pub handle: Option<Hex<8>>,
-    /// PCI address space: 0 to 5 a BAR, 15 configuration space. For function controls, the DMA
-    /// address space.
+    /// PCI address space: 0 to 5 is a BAR, 15 configuration space. For function controls, the DMA address
+    /// space.
     pub pcias: Option<u8>,
     /// Offset in the PCI address space, or start of the DMA range.
     pub offset: Option<Hex<1>>,
-    /// Length in bytes, as the guest gave it: not checked, 16 bits wide in a request register.
+    /// Length in bytes as the guest gave it, unchecked; 16 bits wide in a request register.
     pub length: Option<u64>,
     /// The bytes that the guest stores: the source block, the low `length` bytes of the data register (all 8
-    /// when `length` is 0 or above 8), a function information block. `null` when its page is not
-    /// there. For STPCIFC what QEMU stored, read afterwards.
+    /// if `length` is 0 or above 8), or a function information block. `null` if a page is missing. For
+    /// STPCIFC, the bytes that QEMU stored, read afterwards.
     pub bytes: Option<HexBytes>,
-    /// The register that holds handle, address space and length, whole.
+    /// The whole register that holds handle, address space and length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Hex<16>>,
     /// Guest address of the storage operand, or of the CLP request block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Hex<1>>,
-    /// I/O address of the MIO forms.
+    /// I/O address of the MIO instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io_address: Option<Hex<1>>,
     /// MPCIFC operation control, 0 to 255; SIC operation control, 0 to 65535.
@@ -96,43 +96,43 @@ pub(crate) struct Operands {
     /// CLP command code, from the request block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Hex<4>>,
-    /// CLP request block, of the length in its own header.
+    /// CLP request block, with the length in its own header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clp_request: Option<HexBytes>,
-    /// CLP response block, of the length in its own header, read after condition code 0.
+    /// CLP response block, with the length in its own header, read after condition code 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clp_response: Option<HexBytes>,
 }
 
-/// How an instruction ended.
+/// The outcome of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct InstructionResult {
-    /// Which of the other fields tell.
+    /// The kind of outcome, which decides the fields that are present.
     pub outcome: Outcome,
-    /// Condition code; `null` for the instructions that set none.
+    /// Condition code; `null` for instructions that set none.
     pub cc: Option<u8>,
-    /// Status byte of the request register, with condition codes 1 and 2 only.
+    /// Status byte of the request register, only with condition codes 1 and 2.
     pub status: Option<u8>,
     /// Loaded register after condition code 0: PCILG, PCILGI, CLP query of logical processors.
     pub value: Option<Hex<16>>,
-    /// Program exception.
+    /// The program exception, if there was one.
     pub exception: Option<Exception>,
 }
 
-/// Kind of ending.
+/// The kind of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     /// The next instruction in storage was reached.
     Completed,
-    /// A program exception was recognised.
+    /// The CPU recognized a program exception.
     Exception,
-    /// The guest ended, or went elsewhere, before the outcome could be seen.
+    /// The guest ended or went elsewhere before the outcome was seen.
     Unseen,
 }
 
 impl InstructionResult {
-    /// An outcome nobody saw.
+    /// The result of an instruction whose outcome was not seen.
     #[must_use]
     pub(crate) const fn unseen() -> Self {
         Self {
@@ -145,17 +145,18 @@ impl InstructionResult {
     }
 }
 
-/// Program exception as the lowcore tells it.
+/// A program exception, as the lowcore reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Exception {
-    /// Program interruption code; `null` when the lowcore could not be read.
+    /// Program interruption code; `null` if the lowcore could not be read.
     pub code: Option<u16>,
-    /// Name of the code, `other` for those that zPCI instructions are not known to cause.
+    /// Name of the code; `other` for codes that zPCI instructions are not known to cause.
     pub name: &'static str,
 }
 
 impl Exception {
-    /// Names a program interruption code (z/Architecture Principles of Operation, chapter 6).
+    /// Creates an exception with the name of its program interruption code (z/Architecture Principles of
+    /// Operation, chapter 6).
     #[must_use]
     pub(crate) const fn new(code: Option<u16>) -> Self {
         let name = match code {
@@ -179,25 +180,25 @@ impl Exception {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Line<'a> {
-    /// First line: who wrote the file and under which QEMU.
+    /// The first line: the writer of the file, and QEMU's properties.
     Start {
         /// Version of this plugin.
         plugin_version: &'static str,
-        /// Plugin API that QEMU offers, oldest and newest.
+        /// Oldest and newest plugin API version that QEMU offers.
         qemu_api: [i32; 2],
-        /// Guest architecture.
+        /// Architecture of the guest.
         target: &'a str,
-        /// vCPUs the machine may have.
+        /// Largest number of vCPUs of the machine.
         max_vcpus: u32,
     },
-    /// An executed instruction.
+    /// An instruction that was executed.
     Insn(&'a Record),
-    /// The plugin stopped recording, and what follows in the guest is not in the file; or the
-    /// server of a function is gone.
+    /// A problem: the plugin has stopped recording and the rest is missing, or the server of a function is
+    /// gone.
     Problem { message: &'a str },
-    /// Last line of a QEMU that ended by itself.
+    /// The last line, if QEMU ended by itself.
     End {
-        /// Number of `insn` lines.
+        /// Number of `insn` lines in the file.
         instructions: u64,
     },
 }
@@ -210,10 +211,10 @@ struct Versioned<'a> {
 }
 
 impl Line<'_> {
-    /// The JSON object, without a line end.
+    /// Returns the line as a JSON object, without a line end.
     ///
     /// # Errors
-    /// None of the types here can fail to serialize; the error is `serde_json`'s.
+    /// The error is `serde_json`'s. No type here can cause one.
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string(&Versioned {
             schema_version: SCHEMA_VERSION,

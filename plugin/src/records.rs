@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The records of a run: numbered in order of execution, written until something goes wrong.
+//! Numbers the records of a run in order of execution, and writes them until an error.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,10 +18,10 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Starts the journal with its first line.
+    /// Begins the journal with its first line.
     ///
     /// # Errors
-    /// When the journal cannot be written.
+    /// The journal cannot be written.
     pub(crate) fn start(info: &QemuInfo, mut journal: Journal) -> io::Result<Self> {
         journal.write(&Line::Start {
             plugin_version: env!("CARGO_PKG_VERSION"),
@@ -36,12 +36,12 @@ impl Records {
         })
     }
 
-    /// Number of the next instruction.
+    /// Returns the number of the next instruction.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether nothing is written any more.
+    /// True if nothing is written any more.
     #[must_use]
     pub(crate) fn have_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
@@ -50,7 +50,7 @@ impl Records {
     /// Writes a record.
     ///
     /// # Errors
-    /// The first error. Nothing is written after it.
+    /// The first error. After it, nothing is written.
     pub(crate) fn write(&self, record: &Record) -> Result<(), String> {
         if self.have_ended() {
             return Ok(());
@@ -67,20 +67,20 @@ impl Records {
         }
     }
 
-    /// Writes a line about a problem, after which recording goes on.
+    /// Writes a line about a problem. Recording goes on.
     pub(crate) fn note(&self, problem: &str) {
         if !self.have_ended() {
-            // A file that cannot be written fails the next record, and that is told.
+            // If the file cannot be written, the next record fails too and reports it.
             let _ = self.journal().write(&Line::Problem { message: problem });
         }
     }
 
-    /// Ends the records with a line about a problem; false if they had ended before.
+    /// Ends the records with a line about a problem. Returns false if they had ended before.
     pub(crate) fn end_with(&self, problem: &str) -> bool {
         if self.ended.swap(true, Ordering::Relaxed) {
             return false;
         }
-        // The file may be the problem.
+        // The file itself may be the problem.
         let _ = self.journal().write(&Line::Problem { message: problem });
         true
     }
@@ -88,7 +88,7 @@ impl Records {
     /// Writes the last line.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// The file cannot be written.
     pub(crate) fn end(&self) -> io::Result<()> {
         if self.ended.swap(true, Ordering::Relaxed) {
             return Ok(());
@@ -96,7 +96,7 @@ impl Records {
         self.journal().end()
     }
 
-    /// A callback that panicked once has been reported; the journal is usable all the same.
+    /// Locks even after a panic: a callback that panicked was reported, and the journal stays usable.
     fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-/// Says something on stderr, which QEMU shares with us and may have closed.
+/// Prints a message on stderr, which belongs to QEMU too and may be closed.
 pub(crate) fn report(message: &str) {
     let _ = writeln!(io::stderr(), "vfio-user-ism-plugin: {message}");
 }

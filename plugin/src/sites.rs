@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Every place in guest code where a zPCI instruction was translated.
+//! All places in guest code with a translated zPCI instruction.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::decode::Instruction;
 use crate::observe::Site;
 
-/// Numbers places, so that a callback can carry one.
+/// Gives each place a number, which a callback can carry.
 ///
-/// Retranslation of the same code gives the same number: the table grows with the guest's distinct
-/// code only.
+/// If the same code is translated again, it gets the same number, so the table grows only with new guest
+/// code.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
     numbers: HashMap<(u64, Vec<u8>), usize>,
@@ -19,7 +19,7 @@ pub(crate) struct Sites {
 }
 
 impl Sites {
-    /// Number of the instruction with these bytes at `address`.
+    /// Returns the number of the instruction with these bytes at `address`.
     pub(crate) fn number(
         &mut self,
         address: u64,
@@ -39,7 +39,7 @@ impl Sites {
         }
     }
 
-    /// The place with this number.
+    /// Returns the place with this number.
     #[must_use]
     pub(crate) fn get(&self, number: usize) -> Option<Arc<Site>> {
         self.sites.get(number).cloned()

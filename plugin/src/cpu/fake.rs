@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A vCPU made of plain values.
+//! A vCPU for tests, made of plain values.
 
 use super::{Cpu, GuestCpu};
 use crate::decode::Gpr;
 
-/// 64-bit addressing with translation on.
+/// PSW mask: 64-bit addressing with translation.
 pub(crate) const PSW_64_DAT: u64 = 1 << 58 | 1 << 32 | 1 << 31;
 
-/// Virtual and absolute memory are two flat arrays that start at address 0.
+/// A vCPU whose virtual and absolute memory are two flat arrays that start at address 0.
 pub(crate) struct FakeCpu {
-    /// General registers.
+    /// The general registers.
     pub gprs: [u64; 16],
-    /// Control registers.
+    /// The control registers.
     pub controls: [u64; 16],
-    /// PSW mask.
+    /// The PSW mask.
     pub mask: u64,
-    /// Prefix register.
+    /// The prefix register.
     pub prefix: u64,
-    /// Virtual memory.
+    /// Virtual memory from address 0.
     pub virtual_memory: Vec<u8>,
-    /// Absolute memory.
+    /// Absolute memory from address 0.
     pub absolute_memory: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ impl Default for FakeCpu {
 }
 
 impl FakeCpu {
-    /// Sets the condition code.
+    /// Sets the condition code in the PSW mask.
     pub(crate) fn set_cc(&mut self, cc: u8) {
         self.mask = self.mask & !(3 << 44) | u64::from(cc) << 44;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Blocks of guest memory that are fetched wrongly.
+//! Defects in the reading of blocks from guest memory.
 
 use super::hook::{Defect, Hook};
 use crate::cpu::{GuestCpu, PSW_DAT, read_logical, read_real};
@@ -10,7 +10,7 @@ use crate::forward::translation::{append_block, translate};
 type Fetched = Result<Vec<u8>, ProgramException>;
 
 const PAGE: usize = 4096;
-/// Bytes of the buffer on the stack that QEMU up to 11.1 has.
+/// Bytes of the buffer on the stack in QEMU up to 11.1.
 const SMALL_BUFFER: usize = 128;
 const PRIMARY: u64 = 0;
 const HOME: u64 = 3;
@@ -176,10 +176,10 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
 ];
 
-/// The bytes of a block, or the exception that ends the instruction.
+/// Reads the bytes of a block.
 ///
 /// # Errors
-/// The exception of the first page that cannot be read.
+/// The exception of the first page that cannot be read. It ends the instruction.
 pub(crate) fn block(
     cpu: &dyn GuestCpu,
     source: u64,
@@ -194,7 +194,7 @@ fn at_in_page(source: u64) -> usize {
     (source % PAGE as u64) as usize
 }
 
-/// The same exception with another translation-exception identification.
+/// Returns the exception with another translation-exception identification.
 fn named(exception: ProgramException, change: impl FnOnce(u64) -> u64) -> ProgramException {
     ProgramException {
         translation: exception.translation.map(change),
@@ -202,7 +202,7 @@ fn named(exception: ProgramException, change: impl FnOnce(u64) -> u64) -> Progra
     }
 }
 
-/// Real address of the page of a logical address.
+/// Returns the real address of the page of a logical address.
 fn real_page(cpu: &dyn GuestCpu, address: u64) -> Result<u64, ProgramException> {
     let page = address & !(PAGE as u64 - 1);
     let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
@@ -212,7 +212,7 @@ fn real_page(cpu: &dyn GuestCpu, address: u64) -> Result<u64, ProgramException> 
     }
 }
 
-/// A block read from the primary space although the CPU is in home-space mode.
+/// Reads a block from the primary space although the CPU is in home-space mode.
 fn in_primary_space(cpu: &dyn GuestCpu, source: u64, length: usize) -> Fetched {
     let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
     if mask & PSW_DAT == 0 || space(mask) != HOME {
@@ -230,7 +230,7 @@ fn in_primary_space(cpu: &dyn GuestCpu, source: u64, length: usize) -> Fetched {
     Ok(bytes)
 }
 
-/// Where the PSW mask has its address space control.
+/// Returns the address-space control of a PSW mask.
 const fn space(mask: u64) -> u64 {
     mask >> PSW_SPACE & 3
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! CLP calls whose answers tell the guest something wrong.
+//! Defects in the answers to the guest's CLP calls.
 //!
 //! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`.
 
@@ -11,12 +11,12 @@ use crate::forward::access::PSW_PROBLEM;
 use crate::forward::ending::Ending;
 use crate::record::{Hex, Record};
 
-/// Commands.
+/// Command codes of CLP.
 const LIST: u16 = 2;
 const QUERY: u16 = 3;
 const GROUP: u16 = 4;
 const SET: u16 = 5;
-/// Logical processor of the calls about functions.
+/// Logical processor of the PCI calls.
 const PCI: u8 = 2;
 
 macro_rules! answers {
@@ -29,7 +29,7 @@ macro_rules! answers {
     };
 }
 
-/// Answers with wrong bytes.
+/// Defects that change bytes of an answer.
 pub(crate) const ANSWERS: &[Defect] = answers! {
     "clp-maximum-128" "CLP reports 128 as the longest block store" GROUP 20 [0, 128];
     "clp-maximum-0" "CLP reports 0 as the longest block store" GROUP 20 [0, 0];
@@ -58,7 +58,7 @@ pub(crate) const ANSWERS: &[Defect] = answers! {
     "clp-set-fails" "enabling a function ends with response code 0x101" SET 2 [1, 1];
 };
 
-/// The other defects.
+/// All other defects of CLP calls.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "clp-refused",
@@ -113,7 +113,7 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
         .map(u16::from_be_bytes)
 }
 
-/// The register with the address of a PCI call.
+/// Returns the register with the address of a PCI call.
 fn call(site: &crate::observe::Site) -> Option<crate::decode::Gpr> {
     match site.instruction {
         Instruction::CallLogicalProcessor {
@@ -125,7 +125,7 @@ fn call(site: &crate::observe::Site) -> Option<crate::decode::Gpr> {
     }
 }
 
-/// Puts bytes into the response to a command.
+/// Writes bytes into the response to a command.
 fn put(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, command: u16, at: u64, bytes: &[u8]) {
     if record.operands.command.map(|Hex(command)| command) == Some(command.into()) {
         put_response(cpu, record, ended, at, bytes);

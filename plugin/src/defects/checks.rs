@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Checks that are missing, narrower or wider than they should be, or end otherwise.
+//! Defects in checks: missing, too narrow, too wide, or with another outcome.
 
 use zpci_region::request::Op;
 
@@ -11,7 +11,7 @@ use crate::forward::facts::FunctionFacts;
 
 type Checked = Result<(), ProgramException>;
 
-/// Program interruption code of a data exception, which no zPCI instruction ends in.
+/// Program interruption code of a data exception, with which no zPCI instruction ends.
 const DATA: ProgramException = ProgramException::suppressing(0x07);
 
 macro_rules! limits {
@@ -24,13 +24,13 @@ macro_rules! limits {
     };
 }
 
-/// Limits as narrow types and small buffers make them.
+/// Limits that result from narrow types and small buffers.
 pub(crate) const LIMITS: &[Defect] = &limits! {
     "limit-127" 127 "limit-128" 128 "limit-255" 255 "limit-256" 256 "limit-257" 257 "limit-512" 512
     "limit-1024" 1024 "limit-2048" 2048 "limit-2049" 2049 "limit-4095" 4095
 };
 
-/// The other defects.
+/// All other defects in checks.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "short-refused",
@@ -233,12 +233,12 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
 ];
 
-/// The checks, with a maximum of our own.
+/// Runs the checks with another maximum length.
 fn up_to(access: &Access, facts: &FunctionFacts, limit: u16) -> Checked {
     block_rule(access, facts, access.place.length <= limit)
 }
 
-/// The checks, with one more for block stores: `holds`, or a specification exception.
+/// Runs the checks and one more for block stores: if `holds` is false, a specification exception.
 fn block_rule(access: &Access, facts: &FunctionFacts, holds: bool) -> Checked {
     match access.op {
         Op::StoreBlock if !holds => Err(SPECIFICATION),
@@ -246,7 +246,7 @@ fn block_rule(access: &Access, facts: &FunctionFacts, holds: bool) -> Checked {
     }
 }
 
-/// The checks without those that end in `exception`.
+/// Runs the checks without those that end in `exception`.
 fn waive(access: &Access, facts: &FunctionFacts, exception: ProgramException) -> Checked {
     match check(access, facts) {
         Err(refused) if refused == exception => Ok(()),
@@ -254,7 +254,7 @@ fn waive(access: &Access, facts: &FunctionFacts, exception: ProgramException) ->
     }
 }
 
-/// The checks with one exception in the place of another.
+/// Runs the checks and replaces one exception by another.
 fn instead(
     access: &Access,
     facts: &FunctionFacts,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! RPCIT, MPCIFC, STPCIFC and SIC, which QEMU executes: changed before, after, or instead.
+//! Defects in RPCIT, MPCIFC, STPCIFC and SIC, which QEMU executes: changes before, after, or instead.
 
 use super::executed::{
     block_address, change_block, instruction, of, operation, problem, recode, restatus, set_status,
@@ -12,7 +12,7 @@ use crate::decode::Instruction;
 use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
 use crate::observe::Site;
 
-/// Operations of MPCIFC that exist.
+/// Existing operations of MPCIFC.
 const OPERATIONS: [u16; 9] = [2, 3, 4, 5, 6, 7, 8, 9, 10];
 const REGISTER_INTERRUPTS: u16 = 2;
 const REGISTER_TRANSLATION: u16 = 4;
@@ -22,10 +22,10 @@ const FIB_IOTA: u64 = 32;
 const FIB_DATA: u64 = 40;
 const FIB_VECTOR: u64 = 48;
 const FIB_SUMMARY: u64 = 56;
-/// And of the address of the measurement block.
+/// Offset of the measurement block's address.
 const FIB_MEASUREMENT: usize = 64;
 
-/// The address of the function measurement block that an MPCIFC is to register, 0 for none.
+/// Returns the address of the function measurement block that an MPCIFC registers; 0 for none.
 fn measurement_block(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     if operation(cpu, site)? != SET_MEASUREMENT {
         return None;

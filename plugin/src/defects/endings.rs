@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Outcomes that the guest is told wrongly, and registers that change when they should not.
+//! Defects in the outcome that the guest sees, and in registers that must not change.
 
 use zpci_region::request::Op;
 
@@ -212,7 +212,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
         name: "other-register-changed",
         what: "a register that the instruction does not name changes",
         hook: Hook::End(|ending, access, cpu, site| {
-            // Nine further on from the request is none of the instruction's own.
+            // The instruction does not use the register nine after the request register.
             let other = Gpr::new(access.status.number() + 9);
             let value = cpu.gpr(other)? ^ 0xFF;
             cpu.set_gpr(other, value);
@@ -226,7 +226,7 @@ fn condition(cpu: &mut dyn GuestCpu, site: &Site, cc: u8) -> Option<u64> {
     cpu.set_psw_mask(mask).then(|| site.next_address())
 }
 
-/// A successful access, with another condition code.
+/// Ends a successful access with another condition code.
 fn condition_after(ending: Ending, cpu: &mut dyn GuestCpu, site: &Site, cc: u8) -> Option<u64> {
     let next = ending.perform(cpu, site)?;
     match ending {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The common part of defects in instructions that QEMU executes.
+//! Common parts of the defects in instructions that QEMU executes.
 
 use super::undo::{Ended, Undo};
 use crate::cpu::{
@@ -10,14 +10,14 @@ use crate::forward::access::PSW_PROBLEM;
 use crate::observe::Site;
 use crate::record::{Hex, Record};
 
-/// Address space of config space.
+/// Number of the address space of configuration space.
 pub(crate) const CONFIG: u8 = 15;
 
-/// A status, in the place where an instruction leaves it.
+/// Mask of the status in an instruction's register.
 const STATUS: u64 = 0xFF00_0000;
 const STATUS_SHIFT: u32 = 24;
 
-/// Writes a status byte.
+/// Writes a status byte into a register.
 pub(crate) fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
     if let Some(before) = cpu.gpr(register) {
         let status = u64::from(status) << STATUS_SHIFT;
@@ -25,19 +25,19 @@ pub(crate) fn set_status(cpu: &mut dyn GuestCpu, register: Gpr, status: u8) {
     }
 }
 
-/// Writes into the lowcore.
+/// Writes bytes into the lowcore.
 pub(crate) fn put_lowcore(cpu: &mut dyn GuestCpu, at: u64, bytes: &[u8]) {
     if let Some(prefix) = cpu.prefix() {
         cpu.write_absolute(prefix.wrapping_add(at), bytes);
     }
 }
 
-/// Whether the CPU is in problem state.
+/// True if the CPU is in problem state.
 pub(crate) fn problem(cpu: &dyn Cpu) -> bool {
     cpu.psw_mask().is_some_and(|mask| mask & PSW_PROBLEM != 0)
 }
 
-/// Whether it is an instruction that controls a function.
+/// True for an instruction that controls a function.
 pub(crate) fn is_control(site: &Site) -> bool {
     matches!(
         site.instruction,
@@ -47,12 +47,12 @@ pub(crate) fn is_control(site: &Site) -> bool {
     )
 }
 
-/// Whether it is a load or store.
+/// True for a load or store.
 pub(crate) fn is_access(record: &Record) -> bool {
     ["pcistb", "pcistg", "pcilg"].contains(&record.insn)
 }
 
-/// The request register of a load or store.
+/// Returns the request register of a load or store.
 pub(crate) fn request(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     match site.instruction {
         Instruction::StoreBlock { request, .. }
@@ -62,19 +62,19 @@ pub(crate) fn request(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     }
 }
 
-/// The instruction of a record.
+/// Returns the instruction of a record.
 pub(crate) fn instruction(record: &Record) -> Option<Instruction> {
     Instruction::decode(&record.opcode.0)
 }
 
-/// Does `change` if the record is of this instruction.
+/// Calls `change` if the record is of this instruction.
 pub(crate) fn of(record: &Record, mnemonic: &str, change: impl FnOnce()) {
     if record.insn == mnemonic {
         change();
     }
 }
 
-/// One condition code in the place of another.
+/// Replaces one condition code by another.
 pub(crate) fn recode(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
     if (record.result.cc, ended) == (Some(due), Ended::Here)
         && let Some(mask) = cpu.psw_mask()
@@ -83,7 +83,7 @@ pub(crate) fn recode(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due:
     }
 }
 
-/// The register with the status of an instruction.
+/// Returns the register with the status of an instruction.
 pub(crate) fn status_register(record: &Record) -> Option<Gpr> {
     match instruction(record)? {
         Instruction::StoreBlock { request, .. }
@@ -96,7 +96,7 @@ pub(crate) fn status_register(record: &Record) -> Option<Gpr> {
     }
 }
 
-/// One status in the place of another.
+/// Replaces one status by another.
 pub(crate) fn restatus(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, due: u8, given: u8) {
     if (record.result.status, ended) == (Some(due), Ended::Here)
         && let Some(register) = status_register(record)
@@ -105,7 +105,7 @@ pub(crate) fn restatus(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, du
     }
 }
 
-/// The register of a load from config space that succeeded, and the bits of the value.
+/// Returns the register of a successful load from configuration space, and the number of bits.
 pub(crate) fn config_load(record: &Record, ended: Ended) -> Option<(Gpr, u32)> {
     let length = record
         .operands
@@ -122,7 +122,7 @@ pub(crate) fn config_load(record: &Record, ended: Ended) -> Option<(Gpr, u32)> {
     }
 }
 
-/// Address of the function information block of an MPCIFC.
+/// Returns the address of the function information block of an MPCIFC.
 pub(crate) fn block_address(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     match site.instruction {
         Instruction::ModifyControls { block, .. } if !problem(cpu) => effective_address(cpu, block),
@@ -130,7 +130,7 @@ pub(crate) fn block_address(cpu: &dyn Cpu, site: &Site) -> Option<u64> {
     }
 }
 
-/// Operation of an MPCIFC.
+/// Returns the operation of an MPCIFC.
 pub(crate) fn operation(cpu: &dyn Cpu, site: &Site) -> Option<u16> {
     match site.instruction {
         Instruction::ModifyControls { control, .. } if !problem(cpu) => {
@@ -140,7 +140,7 @@ pub(crate) fn operation(cpu: &dyn Cpu, site: &Site) -> Option<u16> {
     }
 }
 
-/// Changes the block of an MPCIFC of this operation, 0 for any, until the instruction has ended.
+/// Changes the block of an MPCIFC of this operation (0 for any) until the instruction has ended.
 pub(crate) fn change_block(
     cpu: &mut dyn GuestCpu,
     site: &Site,
@@ -159,7 +159,7 @@ pub(crate) fn change_block(
     }
 }
 
-/// Changes what a successful STPCIFC stored, at an offset in the block.
+/// Changes the block of a successful STPCIFC, at an offset.
 pub(crate) fn stored(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, at: u64, bytes: &[u8]) {
     if let (true, Some(Hex(address)), Some(0), Ended::Here) = (
         record.insn == "stpcifc",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A defect: a name, and the step of the interception that it replaces.
+//! The definition of a defect: a name, and the step of the interception that it replaces.
 
 use super::undo::{Ended, Undo};
 use super::wire::{Memory, Wire};
@@ -13,14 +13,14 @@ use crate::forward::facts::FunctionFacts;
 use crate::observe::Site;
 use crate::record::Record;
 
-/// A way to be wrong.
+/// One deliberate defect.
 #[derive(Debug)]
 pub(crate) struct Defect {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// Its effect, for people.
+    /// Description of the effect.
     pub what: &'static str,
-    /// The step that it replaces.
+    /// The replaced step.
     pub hook: Hook,
 }
 
@@ -32,36 +32,36 @@ impl PartialEq for Defect {
 
 impl Eq for Defect {}
 
-/// Bytes of a block, by logical address and length.
+/// Reads the bytes of a block at a logical address, with a length.
 pub(crate) type Fetch =
     fn(&dyn GuestCpu, u64, usize, &mut Memory) -> Result<Vec<u8>, ProgramException>;
 
-/// A step of the interception, as a defect has it.
+/// The step of the interception that a defect replaces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Hook {
-    /// The PSW mask as the operands and the block are read with it.
+    /// Changes the PSW mask with which the operands and the block are read.
     Mask(fn(u64) -> u64),
-    /// The number of the function with a handle.
+    /// Returns the number of the function with a handle.
     Handle(fn(&Forwarder, u32) -> Option<usize>),
-    /// The operands, once they are read.
+    /// Changes the operands after they were read.
     Operands(fn(&mut Access, &dyn Cpu, &Instruction)),
-    /// Whether QEMU is to execute the access in its own way.
+    /// Returns true if QEMU executes the access in its own way.
     Leave(fn(&Access) -> bool),
     Check(fn(&Access, &FunctionFacts) -> Result<(), ProgramException>),
-    /// The bytes of a block, from a logical address.
+    /// Reads the bytes of a block.
     Block(Fetch),
-    /// How a store's bytes go to the server.
+    /// Sends the bytes of a store to the server.
     Store(fn(&mut Wire<'_>, &Access, &[u8]) -> Result<Ending, ChannelError>),
-    /// How a load goes to the server.
+    /// Sends a load to the server.
     Load(fn(&mut Wire<'_>, &Access) -> Result<Ending, ChannelError>),
-    /// How the guest comes to know the outcome; gives the address at which it goes on.
+    /// Shows the outcome to the guest. Returns the address at which the guest goes on.
     End(fn(Ending, &Access, &mut dyn GuestCpu, &Site) -> Option<u64>),
-    /// An instruction that is not forwarded: gives an ending if QEMU is not to execute it.
+    /// Handles an instruction that is not forwarded. Returns an ending if QEMU must not execute it.
     Instead(fn(&dyn Cpu, &Site) -> Option<Ending>),
-    /// How an MPCIFC or STPCIFC ends whose block cannot be reached; `None` leaves it to QEMU.
+    /// Ends an MPCIFC or STPCIFC whose block cannot be reached; `None` leaves it to QEMU.
     Refuse(fn(Ending) -> Option<Ending>),
-    /// Changes what QEMU reads of such an instruction.
+    /// Changes operands before QEMU executes such an instruction.
     Before(fn(&mut dyn GuestCpu, &Site, &mut Undo)),
-    /// Changes what such an instruction left in the guest.
+    /// Changes the guest after QEMU executed such an instruction.
     After(fn(&mut dyn GuestCpu, &Record, Ended)),
 }

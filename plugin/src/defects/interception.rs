@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The steps of a forwarded instruction, one of them replaced; and what is done around instructions
-//! that QEMU executes.
+//! The steps of a forwarded instruction, one of them replaced, and the changes around instructions that QEMU
+//! executes.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -31,7 +31,7 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    /// Correct but for `choice`.
+    /// Creates an interception that is correct except for `choice`.
     #[must_use]
     pub(crate) fn new(choice: Break) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Broken {
         }
     }
 
-    /// An instruction is about to execute. `None` leaves it to QEMU.
+    /// Handles an instruction that is about to execute. `None` leaves it to QEMU.
     pub(crate) fn issue(
         &self,
         forwarder: &Forwarder,
@@ -86,7 +86,7 @@ impl Broken {
         None
     }
 
-    /// An instruction that QEMU executed has ended.
+    /// Handles an instruction that QEMU has executed.
     pub(crate) fn ended(&self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut memory.undo).restore(cpu, record, ended);
@@ -188,7 +188,7 @@ impl Broken {
         }
     }
 
-    /// Sends what was held back, unless the next store is to see it or it is to be later still.
+    /// Sends the held-back store, unless the next store must see it first or it must wait longer.
     fn release(forwarder: &Forwarder, memory: &mut Memory, is_store: bool) {
         let Some(held) = &mut memory.held else {
             return;
@@ -212,7 +212,7 @@ impl Broken {
     }
 }
 
-/// The low bytes of a register, as many as `length`, big endian.
+/// Returns the low `length` bytes of a register, big-endian.
 #[must_use]
 pub(crate) fn low_bytes(value: u64, length: usize) -> Vec<u8> {
     let bytes = value.to_be_bytes();
@@ -220,13 +220,13 @@ pub(crate) fn low_bytes(value: u64, length: usize) -> Vec<u8> {
     low.unwrap_or_default().to_vec()
 }
 
-/// How a load ends that the server answered in this way.
+/// Returns the ending of a load for this answer of the server.
 #[must_use]
 pub(crate) fn loaded(register: Gpr, answer: Answer<u64>) -> Ending {
     answer.map_or_else(refused, |value| Ending::Loaded(register, value))
 }
 
-/// A vCPU whose PSW mask reads as another one.
+/// A vCPU that reports another PSW mask.
 struct Masked<'a> {
     cpu: &'a dyn GuestCpu,
     mask: fn(u64) -> u64,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Loads that ask for something else, or put something else into the register.
+//! Defects in loads: a wrong request, or a wrong value in the register.
 
 use super::hook::{Defect, Hook};
 use super::wire::Wire;
@@ -188,7 +188,7 @@ fn end(access: &Access, answer: Answer<u64>) -> Ending {
     answer.map_or_else(refused, |value| Ending::Loaded(register(access), value))
 }
 
-/// A load whose value, of so many bits, is changed before it is put into the register.
+/// Sends a load, and changes its value (of so many bits) before it goes into the register.
 fn changed(wire: &mut Wire<'_>, access: &Access, change: fn(u64, u32) -> u64) -> Loaded {
     let bits = 8 * u32::from(access.place.length.clamp(1, 8));
     Ok(end(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Registers, handles and states that are read wrongly.
+//! Defects in the reading of registers, handles and states.
 
 use zpci_region::request::Op;
 
@@ -9,8 +9,7 @@ use crate::decode::{Instruction, StorageOperand};
 use crate::forward::access::{Access, Operand, PSW_PROBLEM};
 
 const ENABLED: u32 = 1 << 31;
-/// Bits of a handle that tell one plugging of a function from the next (QEMU
-/// `include/hw/s390x/s390-pci-bus.h`).
+/// Bits of a handle that change when a function is plugged in again (QEMU `include/hw/s390x/s390-pci-bus.h`).
 const INSTANCE: u32 = 0x7FFF_0000;
 
 pub(crate) const DEFECTS: &[Defect] = &[

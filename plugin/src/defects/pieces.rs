@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Blocks that are sent in pieces.
+//! Defects that send a block in pieces.
 
 use zpci_region::request::Op;
 
@@ -11,7 +11,7 @@ use crate::forward::ending::Ending;
 use crate::forward::message::Place;
 use crate::forward::stored;
 
-/// How a store ended.
+/// The outcome of a store.
 pub(crate) type Sent = Result<Ending, ChannelError>;
 
 macro_rules! split {
@@ -24,13 +24,13 @@ macro_rules! split {
     };
 }
 
-/// Pieces of one size.
+/// Defects that send pieces of one size.
 pub(crate) const SPLITS: &[Defect] = split! {
     "split-1" 1 "split-2" 2 "split-4" 4 "split-8" 8 "split-16" 16 "split-128" 128 "split-256" 256
     "split-1024" 1024 "split-2048" 2048
 };
 
-/// Other pieces.
+/// All other defects with pieces.
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "split-in-halves",
@@ -80,18 +80,18 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
 ];
 
-/// Sends a store as it should be.
+/// Sends a store correctly.
 ///
 /// # Errors
-/// The channel is of no more use.
+/// The channel has failed.
 pub(crate) fn send(wire: &mut Wire<'_>, access: &Access, bytes: &[u8]) -> Sent {
     Ok(stored(wire.store(access.op, access.place, bytes)?))
 }
 
-/// Sends a piece that starts `at` bytes behind the start.
+/// Sends a piece that begins `at` bytes after the start of the store.
 ///
 /// # Errors
-/// As of [`send`].
+/// The channel has failed.
 pub(crate) fn part(wire: &mut Wire<'_>, access: &Access, at: usize, bytes: &[u8]) -> Sent {
     let place = Place {
         offset: access.place.offset.wrapping_add(at as u64),
@@ -100,7 +100,7 @@ pub(crate) fn part(wire: &mut Wire<'_>, access: &Access, at: usize, bytes: &[u8]
     Ok(stored(wire.store(access.op, place, bytes)?))
 }
 
-/// Sends a block in pieces, in ascending order; the first refusal ends it.
+/// Sends a block in pieces, in ascending order. The first refusal ends it.
 pub(crate) fn pieces<'a>(
     wire: &mut Wire<'_>,
     access: &Access,
@@ -126,7 +126,7 @@ pub(crate) fn pieces<'a>(
     }
 }
 
-/// A block with the bytes of each unit of `size` reversed.
+/// Reverses the bytes in each unit of `size` bytes of a block.
 pub(crate) fn reversed(access: &Access, bytes: &[u8], size: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if access.op == Op::StoreBlock {

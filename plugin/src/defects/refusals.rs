@@ -8,11 +8,11 @@ use super::hook::{Defect, Hook};
 use crate::decode::Instruction;
 use crate::forward::ending::{Ending, OPERAND, SPECIFICATION};
 
-/// Where the program interruption code lies.
+/// Real address of the program interruption code.
 const PROGRAM_CODE: u64 = 0x8E;
-/// Code of a privileged-operation exception.
+/// Interruption code of a privileged-operation exception.
 const PRIVILEGED: u16 = 2;
-/// Status of a load or store of a function in its error state.
+/// Status of a load or store to a function in the error state.
 const IN_ERROR: u8 = 12;
 
 pub(crate) const DEFECTS: &[Defect] = &[

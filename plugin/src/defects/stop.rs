@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! QEMU crashes or hangs at a chosen instruction.
 //!
-//! It stands in for a QEMU that a guest can kill: QEMU 10.2.2 follows a null pointer at a PCISTB to
-//! a BAR that does not exist.
+//! Such a defect simulates a QEMU that a guest can crash: QEMU 10.2.2 follows a null pointer at a PCISTB to a
+//! BAR that does not exist.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::record::{Hex, Operands};
 use crate::report::report;
 
-/// The forms of these defects, for `break=list`.
+/// Text about these defects for `break=list`.
 pub(crate) const HELP: &str = "  \
 crash@PLACE   QEMU ends by SIGSEGV before it executes this instruction
   abort@PLACE   QEMU ends by SIGABRT, with a message as of a failed assertion
@@ -22,17 +22,17 @@ PLACE is INSTRUCTION[:KEY=VALUE]... (pcistb:space=2:length=8, rpcit:nth=3), or N
 instruction. INSTRUCTION is a mnemonic, one with -absent-bar behind (pcistb-absent-bar: a BAR that
 does not exist), or any. The keys are space, offset, length, operation and nth (which match, from 1).";
 
-/// Mnemonics that a place can name.
+/// Mnemonics that a place may name.
 const MNEMONICS: [&str; 12] = [
     "pcistb", "pcistg", "pcilg", "rpcit", "pcistbi", "pcistgi", "pcilgi", "pciwb", "mpcifc",
     "stpcifc", "sic", "clp",
 ];
-/// Behind a mnemonic: only with a BAR that does not exist.
+/// Suffix of a mnemonic: only with a BAR that does not exist.
 const ABSENT_BAR: &str = "-absent-bar";
-/// BAR numbers that an ISM function does not have.
+/// Numbers of BARs that an ISM function does not have.
 const ABSENT_BARS: [u8; 3] = [1, 3, 5];
 
-/// How QEMU stops.
+/// The way in which QEMU stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     Crash,
@@ -40,7 +40,7 @@ enum How {
     Hang,
 }
 
-/// Which instruction.
+/// The instruction at which QEMU stops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Place {
     mnemonic: Option<&'static str>,
@@ -51,7 +51,7 @@ struct Place {
     operation: Option<u64>,
 }
 
-/// QEMU stops at the instruction that this describes.
+/// A defect that stops QEMU at a chosen instruction.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     how: How,
@@ -69,7 +69,7 @@ impl PartialEq for Stop {
 impl Eq for Stop {}
 
 impl Stop {
-    /// Parses `crash@PLACE` and its relatives; `None` if the value has another form.
+    /// Parses `crash@PLACE`, `abort@PLACE` and `hang@PLACE`; `None` if the value has another form.
     pub(crate) fn parse(value: &str) -> Option<Result<Self, String>> {
         let (how, place) = match value.split_once('@') {
             Some((how, place)) => (how, Some(place)),
@@ -143,7 +143,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Counts an instruction that is about to execute; does not return if it is the one.
+    /// Counts an instruction that is about to execute. Does not return if QEMU must stop there.
     pub(crate) fn reached(&self, mnemonic: &str, operands: &Operands) {
         if self.is_due(mnemonic, operands) {
             self.stop(mnemonic);
@@ -158,7 +158,7 @@ impl Stop {
     fn stop(&self, mnemonic: &str) -> ! {
         match self.how {
             How::Crash => {
-                // Nobody is left to tell if this fails; the vCPU stands still then.
+                // Nobody is left to inform if this fails; the vCPU then hangs.
                 let _ = kill_process(getpid(), Signal::SEGV);
             }
             How::Abort => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Stores whose bytes reach the device in another form, place, number or order.
+//! Defects in stores: other bytes, another place, number or order.
 
 use zpci_region::request::Op;
 

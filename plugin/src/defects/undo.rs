@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Operands that are changed while QEMU executes an instruction, and restored after it.
+//! Changes operands while QEMU executes an instruction, and restores them afterwards.
 
 use crate::cpu::{GuestCpu, read_logical, write_logical};
 use crate::decode::Gpr;
 use crate::record::Record;
 
-/// Status in the register of an instruction that did not succeed.
+/// Mask of the status in the register of an instruction that failed.
 const STATUS: u64 = 0xFF00_0000;
 
-/// How the guest got to the point where the outcome of an instruction is seen.
+/// The guest's position when the outcome of an instruction is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It is at the next instruction; registers and PSW are its own.
+    /// The guest is at the next instruction, with its own registers and PSW.
     Here,
-    /// It is in the handler of an exception or interruption.
+    /// The guest is in the handler of an exception or interruption.
     InHandler,
 }
 
-/// The operands to restore after QEMU has executed an instruction with changed operands.
+/// The operands to restore after QEMU has executed an instruction.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
     registers: Vec<(Gpr, u64)>,
@@ -41,10 +41,10 @@ impl Undo {
         }
     }
 
-    /// Restores what was changed, once the instruction of `record` has ended.
+    /// Restores the changes once the instruction of `record` has ended.
     pub(super) fn restore(self, cpu: &mut dyn GuestCpu, record: &Record, ended: Ended) {
         for (register, before) in self.registers {
-            // A status that the instruction left there stays.
+            // The status that the instruction wrote there stays.
             let status = match (ended, record.result.status) {
                 (Ended::Here, Some(_)) => cpu.gpr(register).unwrap_or_default() & STATUS,
                 _ => before & STATUS,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The way to a function's server, and what a defect remembers between two instructions.
+//! The way to a function's server, and the state of a defect between two instructions.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,15 @@ use crate::forward::message::{Place, begin_store, load};
 /// The state that a defect keeps from one instruction to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// The block before this one.
+    /// Bytes of the previous block.
     pub(super) block: Vec<u8>,
     /// A store that is held back.
     pub(super) held: Option<Held>,
-    /// Values loaded, by address space and offset.
+    /// Loaded values, by address space and offset.
     pub(super) loaded: HashMap<(u8, u64), u64>,
-    /// Instructions carried out.
+    /// Number of instructions carried out.
     pub(super) count: u64,
-    /// Of an instruction that QEMU executes now.
+    /// Changes to undo after the instruction that QEMU executes now.
     pub(super) undo: Undo,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Held {
     pub(super) op: Op,
     pub(super) place: Place,
     pub(super) bytes: Vec<u8>,
-    /// Instructions that it waits for beyond the next one.
+    /// Number of instructions that the store waits beyond the next one.
     pub(super) late: u32,
 }
 
@@ -48,7 +48,7 @@ impl Wire<'_> {
     /// Sends a store.
     ///
     /// # Errors
-    /// The channel is of no more use.
+    /// The channel has failed.
     pub(crate) fn store(
         &mut self,
         op: Op,
@@ -63,10 +63,10 @@ impl Wire<'_> {
         self.channel.store(id, &message)
     }
 
-    /// Sends a load; gives the register.
+    /// Sends a load. Returns the register.
     ///
     /// # Errors
-    /// As of [`Wire::store`].
+    /// The channel has failed.
     pub(crate) fn load(&mut self, place: Place) -> Result<Answer<u64>, ChannelError> {
         let id = self.channel.take_ids(2);
         let mut messages = Vec::new();
@@ -74,7 +74,7 @@ impl Wire<'_> {
         self.channel.load(id, &messages)
     }
 
-    /// Holds a store back: to the next instruction, or `late` instructions longer.
+    /// Holds a store back until the next instruction, or `late` instructions longer.
     pub(crate) fn hold(&mut self, access: &Access, bytes: &[u8], late: u32) {
         self.memory.held = Some(Held {
             function: self.function,
@@ -85,13 +85,13 @@ impl Wire<'_> {
         });
     }
 
-    /// Sends what was held back.
+    /// Sends the held-back store.
     ///
     /// # Errors
-    /// As of [`Wire::store`].
+    /// The channel has failed.
     pub(crate) fn flush(&mut self) -> Result<(), ChannelError> {
         if let Some(held) = self.memory.held.take() {
-            // The guest was told long ago that it worked.
+            // The guest already got condition code 0.
             let _ = self.store(held.op, held.place, &held.bytes)?;
         }
         Ok(())

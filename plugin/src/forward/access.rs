@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! An instruction that addresses a function's memory, with what its registers hold.
+//! Reads an instruction that accesses a function's memory, with the values of its registers.
 //!
 //! Register layouts and widths: QEMU `hw/s390x/s390-pci-inst.c`.
 
@@ -14,32 +14,32 @@ pub(crate) const PSW_PROBLEM: u64 = 1 << 48;
 /// PSW mask bits 16 and 17: 0 primary space, 1 access registers, 2 secondary space, 3 home space.
 pub(crate) const PSW_SPACE: u32 = 46;
 
-/// An access to a BAR.
+/// An access to a BAR of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     pub op: Op,
-    /// Where.
+    /// Address space, offset and length of the access.
     pub place: Place,
-    /// The stored bytes, or the place for the result.
+    /// The stored bytes, or the register for the result.
     pub operand: Operand,
     /// The register that receives a status.
     pub status: Gpr,
 }
 
-/// The other end of an access.
+/// The source or destination of an access in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operand {
-    /// A block of guest memory, at this logical address.
+    /// A block of guest memory at this logical address.
     Block { source: u64 },
     /// The low bytes of this value.
     Data(u64),
-    /// A register to be loaded.
+    /// A register that receives the value.
     Result(Gpr),
 }
 
-/// The register with handle, address space and length of an instruction that can be forwarded.
+/// Returns the register with handle, address space and length of an instruction that can be forwarded.
 ///
-/// None too for an odd register pair, which QEMU refuses before it looks at the handle.
+/// Returns `None` also for an odd register pair, which QEMU refuses before it checks the handle.
 #[must_use]
 pub(crate) fn request_register(instruction: &Instruction) -> Option<Gpr> {
     match *instruction {
@@ -52,10 +52,10 @@ pub(crate) fn request_register(instruction: &Instruction) -> Option<Gpr> {
 }
 
 impl Access {
-    /// Reads the operands; `request` is what [`request_register`] holds.
+    /// Reads the operands; `request` is the value of [`request_register`].
     ///
-    /// None is left to QEMU: another instruction, problem state (a privileged-operation exception),
-    /// a block in a space that only access registers reach.
+    /// Returns `None` if QEMU must execute the instruction: another instruction, problem state (a
+    /// privileged-operation exception), or a block in a space that only access registers reach.
     pub(crate) fn read(cpu: &dyn Cpu, instruction: &Instruction, request: u64) -> Option<Self> {
         let mask = cpu.psw_mask()?;
         if mask & PSW_PROBLEM != 0 {

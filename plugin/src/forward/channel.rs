@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A server's instruction channel, from the client's side: one question, one answer, no waiting
-//! for ever.
+//! The client's side of a server's instruction channel. Each question gets one answer, within a bounded time.
 //!
-//! A posted move is a question whose answer is read later, before the next question that is not one.
+//! A posted move is a question whose answer is read later, before the next question that is not posted.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -20,34 +19,34 @@ use super::facts::FunctionFacts;
 use super::link::{Link, Ring};
 use super::posted::{Accepted, Target};
 
-/// Room for the answers to DEVICE_GET_INFO and DEVICE_GET_REGION_INFO, and for any other.
+/// Bytes for one answer: to DEVICE_GET_INFO, DEVICE_GET_REGION_INFO, and any other.
 const ROOM: usize = 4096;
-/// BARs of a function.
+/// Number of BARs of a function.
 const BARS: usize = 6;
-/// Posted moves that may be under way. Their answers fit the server's socket, so that neither side
-/// waits for the other to read.
+/// Largest number of posted moves without an answer. Their answers fit the server's socket, so that neither
+/// side waits for the other to read.
 const UNDER_WAY: usize = 64;
-/// The channel looks for answers after so many posted moves.
+/// The channel checks for answers after so many posted moves.
 const LOOK_EVERY: usize = 16;
 
-/// The server's answer: carried out, or refused with an errno.
+/// The server's answer: success, or an errno.
 pub(crate) type Answer<T> = Result<T, Errno>;
 
-/// A connection to one function.
+/// A connection to the server of one function.
 #[derive(Debug)]
 pub(crate) struct Channel {
     link: Link,
-    /// Bytes received and not understood yet: the first `filled`. A ring needs a word more of room.
+    /// Bytes received and not yet read: the first `filled`. A ring needs one more word of room.
     buffer: Box<[u8; ROOM + WORD]>,
     filled: usize,
     next_id: u16,
-    /// Posted moves without an answer yet, the oldest first.
+    /// Posted moves without an answer, the oldest first.
     under_way: VecDeque<(u16, Target)>,
     accepted: Accepted,
-    /// Posted moves since the last look for answers.
+    /// Number of posted moves since the last check for answers.
     unlooked: usize,
     error: ErrorState,
-    /// The refusal of a posted move that nobody was told of.
+    /// The refusal of a posted move, until somebody is informed.
     late: Option<Errno>,
 }
 
@@ -56,21 +55,21 @@ pub(crate) struct Channel {
 /// States and transitions: QEMU `hw/s390x/s390-pci-inst.c`, `mpcifc_service_call`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ErrorState {
-    /// There was none, or the guest has reset it.
+    /// No refusal so far, or the guest has reset the error.
     #[default]
     None,
     /// Loads and stores end with condition code 1.
     Error,
-    /// Loads and stores work again; the guest has not reset the error yet.
+    /// Loads and stores work again, but the guest has not reset the error yet.
     Unblocked,
 }
 
 impl Channel {
-    /// Connects to the socket at `path` and asks for the function's limits. No answer, then and
-    /// later, may take longer than `patience`. With `ring` the messages go through shared memory, if the
-    /// server agrees.
+    /// Connects to the socket at `path` and asks for the function's limits. No answer may take longer than
+    /// `patience`, now or later. With `ring`, messages go through shared memory if the server agrees.
     ///
     /// # Errors
+    /// See [`ChannelError`].
     /// See [`ChannelError`].
     pub(crate) fn connect(
         path: &Path,
@@ -92,49 +91,49 @@ impl Channel {
         Ok((channel, facts))
     }
 
-    /// The id of the next message of which `count` are sent.
+    /// Returns the id of the next message, and reserves `count` ids.
     pub(crate) fn take_ids(&mut self, count: u16) -> u16 {
         let id = self.next_id;
         self.next_id = id.wrapping_add(count);
         id
     }
 
-    /// Whether the outcome of a move to this target is known.
+    /// True if the outcome of a move to this target is known.
     #[must_use]
     pub(crate) fn knows(&self, target: Target) -> bool {
         self.accepted.has(target)
     }
 
-    /// The server has accepted a move to this target.
+    /// Records that the server accepted a move to this target.
     pub(crate) fn accept(&mut self, target: Target) {
         self.accepted.add(target);
     }
 
-    /// A command may change which outcomes are known.
+    /// Forgets all known outcomes, because a command may change them.
     pub(crate) fn forget_accepted(&mut self) {
         self.accepted.clear();
     }
 
-    /// The function's error state, as far as posted moves have led to it.
+    /// The error state to which refused posted moves have led.
     #[must_use]
     pub(crate) const fn error_state(&self) -> ErrorState {
         self.error
     }
 
-    /// The guest resets the error, or a part of it.
+    /// Sets the error state, because the guest resets the error or a part of it.
     pub(crate) fn set_error_state(&mut self, state: ErrorState) {
         self.error = state;
     }
 
-    /// The refusal that led to the error state, once.
+    /// Takes the refusal that led to the error state, once.
     pub(crate) fn take_late(&mut self) -> Option<Errno> {
         self.late.take()
     }
 
-    /// Makes room for one more posted move, and looks for answers now and then.
+    /// Makes room for one more posted move, and sometimes checks for answers.
     ///
     /// # Errors
-    /// See [`ChannelError`]; the channel is of no more use then.
+    /// See [`ChannelError`]; the channel cannot be used afterwards.
     pub(crate) fn make_room(&mut self) -> Result<(), ChannelError> {
         if self.under_way.len() >= UNDER_WAY {
             self.settle_down_to(UNDER_WAY / 2)?;
@@ -149,10 +148,10 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends the message of a move, which has this id, and does not wait for its answer.
+    /// Sends the message of a move with this id, without waiting for its answer.
     ///
     /// # Errors
-    /// See [`ChannelError`]; the channel is of no more use then.
+    /// See [`ChannelError`]; the channel cannot be used afterwards.
     pub(crate) fn post(
         &mut self,
         id: u16,
@@ -164,10 +163,10 @@ impl Channel {
         Ok(())
     }
 
-    /// Waits for all moves under way.
+    /// Waits for the answers to all posted moves.
     ///
     /// # Errors
-    /// See [`ChannelError`]; the channel is of no more use then.
+    /// See [`ChannelError`]; the channel cannot be used afterwards.
     pub(crate) fn settle(&mut self) -> Result<(), ChannelError> {
         if self.under_way.is_empty() {
             return Ok(());
@@ -183,7 +182,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Waits for the oldest move under way.
+    /// Waits for the answer to the oldest posted move.
     fn settle_one(&mut self) -> Result<(), ChannelError> {
         let Some((id, target)) = self.under_way.pop_front() else {
             return Ok(());
@@ -192,7 +191,7 @@ impl Channel {
             return Ok(());
         };
         self.accepted.remove(target);
-        // The DMB went while the move was under way: the move might as well have come before that.
+        // The DMB was removed while the move was in progress, as if the move had come just before that.
         if errno != Errno::ENXIO {
             self.error = ErrorState::Error;
             self.late.get_or_insert(errno);
@@ -200,7 +199,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Whether a whole message is here, without waiting.
+    /// True if a complete message has arrived. Does not wait.
     fn has_answer(&mut self) -> Result<bool, ChannelError> {
         loop {
             let received = self.buffer.get(..self.filled).unwrap_or_default();
@@ -218,10 +217,10 @@ impl Channel {
         }
     }
 
-    /// Sends the message of a store, which has this id.
+    /// Sends the message of a store with this id.
     ///
     /// # Errors
-    /// See [`ChannelError`]; the channel is of no more use then.
+    /// See [`ChannelError`]; the channel cannot be used afterwards.
     pub(crate) fn store(&mut self, id: u16, message: &[u8]) -> Result<Answer<()>, ChannelError> {
         self.settle()?;
         self.link.send(message)?;
@@ -230,10 +229,10 @@ impl Channel {
         Ok(answer)
     }
 
-    /// Sends the two messages of a load, the first of which has this id. Gives the register.
+    /// Sends the two messages of a load, the first of which has this id. Returns the register.
     ///
     /// # Errors
-    /// See [`ChannelError`]; the channel is of no more use then.
+    /// See [`ChannelError`]; the channel cannot be used afterwards.
     pub(crate) fn load(&mut self, id: u16, messages: &[u8]) -> Result<Answer<u64>, ChannelError> {
         self.settle()?;
         self.link.send(messages)?;
@@ -244,8 +243,7 @@ impl Channel {
     }
 
     fn introduce(&mut self, ring: bool) -> Result<FunctionFacts, ChannelError> {
-        // A machine without memory for a ring has the socket; a server that knows no ring may refuse
-        // descriptors.
+        // Without memory for a ring, the socket remains. A server that knows no ring may refuse descriptors.
         let ring = Some(Ring::new()).filter(|_| ring).and_then(Result::ok);
         match ring {
             Some(ring) => match self.agree(Some(ring)) {
@@ -276,7 +274,7 @@ impl Channel {
         Ok(FunctionFacts { clp, bars })
     }
 
-    /// VERSION, with a ring or without.
+    /// Exchanges VERSION with the server, with or without a ring.
     fn agree(&mut self, ring: Option<Ring>) -> Result<(), ChannelError> {
         let mut capabilities = serde_json::json!({ "posted_moves": true });
         if ring.is_some() {
@@ -378,7 +376,7 @@ impl Channel {
         }
     }
 
-    /// Every answer has been read, and nothing else came.
+    /// Checks that every answer has been read, and that nothing else came.
     fn in_step(&self) -> Result<(), ChannelError> {
         match self.filled {
             0 => Ok(()),
@@ -389,7 +387,7 @@ impl Channel {
     }
 }
 
-/// Whether the server's capabilities say that it uses the ring.
+/// True if the server's capabilities say that it uses the ring.
 fn has_ring(text: &str) -> bool {
     let answer: Value = serde_json::from_str(text).unwrap_or_default();
     answer["capabilities"]["ring"]["layout"] == LAYOUT

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! How a server's instruction channel fails.
+//! Errors of a server's instruction channel.
 
 use std::io;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use thiserror::Error;
 use vfio_user_protocol::Errno;
 
-/// Why a channel is of no use, or of no more use.
+/// The error that makes a channel unusable.
 #[derive(Debug, Error)]
 pub(crate) enum ChannelError {
-    /// Nobody there.
+    /// No server listens at the socket.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     /// The socket failed.
@@ -19,23 +19,23 @@ pub(crate) enum ChannelError {
     /// The server closed the connection.
     #[error("the server closed the connection")]
     Closed,
-    /// No answer in time.
+    /// The server did not answer in time.
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),
-    /// An answer that is none.
+    /// The server's answer is malformed.
     #[error("the server's answer is malformed: {0}")]
     Nonsense(String),
-    /// The ring was scribbled over.
+    /// The server wrote invalid values into the ring.
     #[error("the server broke the ring: {0}")]
     Ring(#[from] vfio_user_ring::Fault),
-    /// The server does not offer what is needed.
+    /// The server refused a request that the plugin needs.
     #[error("the server refused {what}: {errno}")]
     Refused {
         what: &'static str,
-        /// Its answer.
+        /// The errno of the answer.
         errno: Errno,
     },
-    /// The device info lacks something.
+    /// The server's description of the function is incomplete.
     #[error("the plugin cannot use the server's function: {0}")]
     Unusable(String),
 }

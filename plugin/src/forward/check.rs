@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The checks between an instruction and its function, in the order of QEMU's
-//! `hw/s390x/s390-pci-inst.c`; what a relaxed function waives is that of the kernel patch series
-//! "zPCI I/O region".
+//! The checks of an instruction before its function gets it, in the order of QEMU's
+//! `hw/s390x/s390-pci-inst.c`. The kernel patch series "zPCI I/O region" defines which checks a relaxed
+//! function waives.
 
 use super::access::{Access, Operand};
 use super::ending::{OPERAND, ProgramException, SPECIFICATION};
 use super::facts::FunctionFacts;
 
-/// No block store crosses a multiple of this.
+/// A block store must not cross a multiple of this.
 const PAGE: u64 = 4096;
-/// No register access crosses a multiple of this.
+/// A register access must not cross a multiple of this.
 const DOUBLEWORD: u64 = 8;
 
-/// Whether `access` may be put to the function.
+/// Checks that the function may get `access`.
 ///
 /// # Errors
-/// The exception that it ends with instead.
+/// The exception with which the instruction ends instead.
 pub(crate) fn check(access: &Access, facts: &FunctionFacts) -> Result<(), ProgramException> {
     let place = access.place;
     let length = u64::from(place.length);

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! CLP responses about our functions, from the facts of their servers.
+//! Completes CLP responses about forwarded functions with the facts of their servers.
 //!
-//! QEMU answers with what it has for any emulated function: no channel id, block stores of 128
-//! bytes. Layouts: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel
-//! patch series "zPCI I/O region" (January 2021). Unless all is asked for, the function type stays 0: of an
-//! ISM function Linux registers a DMA window one page longer than QEMU takes.
+//! QEMU answers with its facts about any emulated function: no channel id, block stores of 128 bytes.
+//! Layouts: Linux `arch/s390/include/asm/pci_clp.h`; the kernel patch series "zPCI I/O region" (January 2021)
+//! defines the relaxed flag. Unless the user asks for all facts, the function type stays 0: for an ISM
+//! function, Linux registers a DMA window that is one page longer than QEMU accepts.
 
 use zpci_region::clp::ClpFacts;
 
-/// Response to a function query: flags, channel id, utility string.
+/// Offsets in the response to a function query: flags, channel id, utility string.
 const FUNCTION_FLAGS: usize = 18;
 const FUNCTION_PCHID: usize = 30;
 const FUNCTION_UTIL: usize = 128;
 const FUNCTION_TYPE: usize = 63;
 const UTIL_VALID: u8 = 0x01;
-/// Response to a group query: flags, and the longest block store in the low 13 bits of a halfword.
+/// Offsets in the response to a group query: flags, and the longest block store in the low 13 bits of a
+/// halfword.
 const GROUP_FLAGS: usize = 19;
 const GROUP_MAXIMUM: usize = 20;
 const GROUP_INTERRUPTS: usize = 16;
@@ -22,7 +23,7 @@ const GROUP_DMA_MASK: usize = 32;
 const RELAXED: u8 = 0x08;
 const MAXIMUM_BITS: u16 = 0x1FFF;
 
-/// Puts what is known of a function into the response to its query.
+/// Writes the known facts about a function into the response to its query.
 pub(crate) fn complete_function(facts: &ClpFacts, full: bool, response: &mut [u8]) {
     if full {
         put(response, FUNCTION_TYPE, &[facts.pft]);
@@ -35,7 +36,7 @@ pub(crate) fn complete_function(facts: &ClpFacts, full: bool, response: &mut [u8
     }
 }
 
-/// Puts the limits that all of `members` have into the response to the query of their group.
+/// Writes the limits that all `members` share into the response to the query of their group.
 pub(crate) fn complete_group(members: &[&ClpFacts], full: bool, response: &mut [u8]) {
     if full {
         let mask = members

@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! How an instruction ends that was carried out in QEMU's place, and how the guest comes to know.
+//! The outcome of an instruction that was carried out in QEMU's place, and how the guest sees it.
 //!
-//! A program interruption is performed as the z/Architecture Principles of Operation, chapter 6,
-//! tell: code, instruction length and old PSW go into the lowcore, the new PSW comes from there.
+//! A program interruption follows the z/Architecture Principles of Operation, chapter 6: code, instruction
+//! length and old PSW go into the lowcore, and the new PSW comes from there.
 
 use crate::cpu::{GuestCpu, read_real, real_to_absolute, with_condition_code};
 use crate::decode::Gpr;
 use crate::observe::Site;
 use crate::record::{Exception, Hex, InstructionResult, Outcome};
 
-/// Real address of the program interruption's instruction length (u16), its code (u16) behind it.
+/// Real address of the program interruption's instruction length (u16) and its code (u16).
 const PROGRAM_LENGTH_AND_CODE: u64 = 0x8C;
 /// Real address of the translation-exception identification.
 const TRANSLATION_EXCEPTION: u64 = 0xA8;
-/// Real addresses of the program old and new PSW.
+/// Real addresses of the program-old and program-new PSW.
 const OLD_PSW: u64 = 0x150;
 const NEW_PSW: u64 = 0x1D0;
 
-/// Status of loads and stores to a function in its error state: QEMU `hw/s390x/s390-pci-inst.h`,
+/// Status of loads and stores to a function in the error state: QEMU `hw/s390x/s390-pci-inst.h`,
 /// ZPCI_PCI_ST_BLOCKED.
 const BLOCKED: u8 = 12;
 
-/// A program exception.
+/// A program exception with which an instruction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProgramException {
     /// Program interruption code.
     pub code: u16,
-    /// Translation-exception identification. But for protection exceptions it comes with nullification:
-    /// the old PSW is that of the instruction itself, so that it can be executed again.
+    /// Translation-exception identification. Except for protection exceptions it comes with nullification:
+    /// the old PSW is that of the instruction itself, so that the guest can execute it again.
     pub translation: Option<u64>,
 }
 
-/// Code of a protection exception.
+/// Interruption code of a protection exception.
 pub(crate) const PROTECTION: u16 = 0x04;
 
-/// Specification exception.
+/// A specification exception.
 pub(crate) const SPECIFICATION: ProgramException = ProgramException::suppressing(0x06);
-/// Operand exception.
+/// An operand exception.
 pub(crate) const OPERAND: ProgramException = ProgramException::suppressing(0x15);
-/// Addressing exception.
+/// An addressing exception.
 pub(crate) const ADDRESSING: ProgramException = ProgramException::suppressing(0x05);
 
 impl ProgramException {
-    /// One that leaves the old PSW behind the instruction.
+    /// Creates an exception that leaves the old PSW after the instruction.
     #[must_use]
     pub(crate) const fn suppressing(code: u16) -> Self {
         Self {
@@ -54,23 +54,23 @@ impl ProgramException {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Condition code 0.
+    /// The instruction succeeded: condition code 0.
     Done,
-    /// Condition code 0 and a register loaded.
+    /// The instruction succeeded and loaded a register: condition code 0.
     Loaded(Gpr, u64),
-    /// Condition code 1 and a status in this register: the function is in its error state.
+    /// The function is in the error state: condition code 1, and a status in this register.
     Blocked(Gpr),
-    /// Condition code 3: no such function, or no longer.
+    /// The function does not exist, or no longer: condition code 3.
     NoFunction,
-    /// A program exception.
+    /// The instruction ended with a program exception.
     Exception(ProgramException),
 }
 
 impl Ending {
-    /// Makes the guest see this ending of the instruction at `site`. Gives the address at which it
-    /// goes on.
+    /// Shows the guest this outcome of the instruction at `site`. Returns the address at which the guest goes
+    /// on.
     ///
-    /// None when QEMU does not let registers or the lowcore be changed.
+    /// Returns `None` if QEMU does not allow changes to registers or the lowcore.
     pub(crate) fn perform(self, cpu: &mut dyn GuestCpu, site: &Site) -> Option<u64> {
         match self {
             Self::Done => condition(cpu, 0, site),
@@ -88,7 +88,7 @@ impl Ending {
         }
     }
 
-    /// The same for a record.
+    /// Converts the outcome for a record.
     #[must_use]
     pub(crate) fn result(self) -> InstructionResult {
         let completed = |cc, value| InstructionResult {
@@ -114,7 +114,7 @@ impl Ending {
     }
 }
 
-/// A request register with a status in its bits 32 to 39.
+/// Returns a request register with a status in its bits 32 to 39.
 fn with_status(register: u64, status: u8) -> u64 {
     register & !0xFF00_0000 | u64::from(status) << 24
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A server's facts about its function: limits and sizes.
+//! The facts of a server about its function: limits and sizes.
 
 use zpci_region::clp::ClpFacts;
 
-/// Limits of a function, by which its instructions are checked, and what CLP should tell of it.
+/// Limits of a function for the checks of its instructions, and facts for CLP responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionFacts {
-    /// The facts in the device info; those that the server does not tell are 0.
+    /// The facts in the device info; 0 if the server does not report one.
     pub clp: ClpFacts,
-    /// Bytes of each BAR; 0 for none.
+    /// Bytes of each BAR; 0 if it does not exist.
     pub bars: [u64; 6],
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A server made of bytes: it answers the questions at the start, writes down the requests of
-//! instructions, and reacts to them as it is told.
+//! A server for tests. It answers the questions at the start, records the requests of instructions, and
+//! reacts to them as a test decides.
 
 use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -21,46 +21,46 @@ const GET_REGION_INFO: u16 = 5;
 const REGION_READ: u16 = 9;
 const REGION_WRITE: u16 = 10;
 
-/// The decision on a request.
+/// The reaction to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// It is carried out.
+    /// Carries the request out.
     Done,
-    /// It is refused with this errno.
+    /// Refuses the request with this errno.
     Refuse(u32),
-    /// The connection is closed.
+    /// Closes the connection.
     Close,
-    /// Nothing comes.
+    /// Sends nothing.
     Nothing,
-    /// A byte comes, and after a while another, of a message that is never whole.
+    /// Sends a byte now and then of a message that never becomes complete.
     Drip,
-    /// These bytes come instead of the answer.
+    /// Sends these bytes instead of the answer.
     Bytes(Vec<u8>),
-    /// The answer, and these bytes.
+    /// Sends the answer, and then these bytes.
     Extra(Vec<u8>),
 }
 
 /// A server of one client.
 #[derive(Debug)]
 pub(super) struct FakeServer {
-    /// Its socket.
+    /// Path of the socket.
     pub path: PathBuf,
-    /// The bytes that were written into the request area, in order.
+    /// The bytes that the client wrote into the request area, in order.
     pub requests: Arc<Mutex<Vec<Vec<u8>>>>,
     ring: Arc<AtomicBool>,
     _folder: tempfile::TempDir,
 }
 
-/// The register that every load gives, as its image has it: big endian.
+/// The register that every load returns. Its image is big-endian.
 pub(super) const REGISTER: u64 = 0x0102_0304_0506_0708;
 
 impl FakeServer {
-    /// Serves a relaxed function; `react` is asked for each request.
+    /// Serves a relaxed function; `react` decides on each request.
     pub(super) fn start(react: impl FnMut(&[u8]) -> Reaction + Send + 'static) -> Self {
         Self::with(&ClpFacts::default(), 56, react)
     }
 
-    /// Serves a function with these facts and a zPCI I/O region of this size.
+    /// Serves a function with these facts and with a zPCI I/O region of this size.
     pub(super) fn with(
         facts: &ClpFacts,
         region_size: u64,
@@ -91,7 +91,7 @@ impl FakeServer {
         }
     }
 
-    /// Whether its client's messages come through a ring.
+    /// True if the client's messages come through a ring.
     pub(super) fn has_ring(&self) -> bool {
         self.ring.load(Ordering::SeqCst)
     }
@@ -106,7 +106,7 @@ struct Serving<R> {
 }
 
 impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
-    /// Until the client leaves or is left.
+    /// Serves until either side closes the connection.
     fn serve(&mut self, stream: UnixStream) {
         let mut header = [0; 16];
         let mut stream = Wire {
@@ -201,7 +201,7 @@ impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
     }
 }
 
-/// Offset in the zPCI I/O region, its index, count.
+/// Encodes an access to the zPCI I/O region: offset, region index, count.
 fn access(offset: u64, count: u32) -> Vec<u8> {
     let mut access = offset.to_ne_bytes().to_vec();
     access.extend(9_u32.to_ne_bytes());
@@ -209,10 +209,10 @@ fn access(offset: u64, count: u32) -> Vec<u8> {
     access
 }
 
-/// Bytes of the client: by the socket, or by the ring that it has offered.
+/// The bytes of the client, by the socket or by the ring that it offered.
 struct Wire {
     stream: UnixStream,
-    /// Descriptors that came.
+    /// Descriptors that came along.
     offered: Vec<OwnedFd>,
     ring: Option<(End<Mapping>, OwnedFd, OwnedFd)>,
 }
@@ -225,7 +225,7 @@ impl Wire {
         self.ring = Some((end, woken, wakes));
     }
 
-    /// Waits to be woken, or for the client to leave: no bytes.
+    /// Waits for a wake-up or for the departure of the client, which gives no bytes.
     fn wait(stream: &UnixStream, end: &mut End<Mapping>, woken: &OwnedFd, wait: Wait) -> bool {
         if !end.may_wait(wait).unwrap() {
             return true;
@@ -271,7 +271,7 @@ impl Read for Wire {
     }
 }
 
-/// A counter that is full wakes as well.
+/// Wakes the other side. A full counter wakes it too.
 fn wake(wakes: &OwnedFd) -> std::io::Result<()> {
     match rustix::io::write(wakes, &1_u64.to_ne_bytes()) {
         Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(()),

@@ -1,65 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Which of the guest's function handles are ours: learned from its CLP calls.
+//! The guest's handles of forwarded functions, learned from its CLP calls.
 //!
-//! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`. A handle has its enable bit
-//! while the function is enabled; the rest stays as long as the function is plugged.
+//! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`. A handle has its enable bit while the
+//! function is enabled. Its other bits stay the same while the function is plugged in.
 
 use super::settings::Selector;
 
-/// Command codes.
+/// Command codes of CLP.
 const LIST: u16 = 2;
 const QUERY: u16 = 3;
 const QUERY_GROUP: u16 = 4;
 const SET: u16 = 5;
-/// A group's number: in the response to a function's query, and in the request of the group's.
+/// Offset of a group's number, in the response to a function query and in the request of a group query.
 const GROUP: usize = 19;
-/// Response code: carried out.
+/// Response code of a call that succeeded.
 const OK: u16 = 0x10;
-/// The handle's bit of an enabled function.
+/// Bit of a handle whose function is enabled.
 const ENABLED: u32 = 1 << 31;
-/// Statuses of an RPCIT that failed: the function is in error now, or was already (QEMU
+/// Statuses of a failed RPCIT: the function enters the error state, or was in it already (QEMU
 /// `hw/s390x/s390-pci-inst.c`).
 const ENTERED_ERROR: u8 = 8;
 const IN_ERROR: u8 = 40;
 /// Operations of MPCIFC after which loads and stores work again.
 const RESET_ERROR: u16 = 7;
 const RESET_BLOCK: u16 = 9;
-/// Vendor and device of ISM.
+/// Vendor id and device id of ISM.
 const ISM: (u16, u16) = (0x1014, 0x04ED);
-/// A list: resume token at 16, length of an entry at 31, entries from 32 on.
+/// Offsets in a list: resume token at 16, length of an entry at 31, entries from 32 on.
 const RESUME_TOKEN: usize = 16;
 const ENTRY_LENGTH: usize = 31;
 const ENTRIES: usize = 32;
 
-/// A function of ours as the guest knows it.
+/// A forwarded function, as the guest knows it.
 #[derive(Debug)]
 struct Known {
     selector: Selector,
     handle: Option<u32>,
-    /// Number of the function's group, once a query told it.
+    /// Number of the function's group, once a query has reported it.
     group: Option<u8>,
-    /// QEMU has put it into its error state, in which it carries nothing out.
+    /// True if QEMU has put the function into its error state, in which QEMU carries nothing out.
     in_error: bool,
-    /// Whether the user was told that the guest does not have it.
+    /// True if the user was informed that the guest lacks the function.
     missed: bool,
 }
 
-/// The subject of a guest's query.
+/// The subject of a CLP query of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// Our function with this number.
+    /// The forwarded function with this number.
     Function(usize),
-    /// The group of our functions with these numbers.
+    /// The group of the forwarded functions with these numbers.
     Group(Vec<usize>),
 }
 
-/// The handles of all our functions, by their number.
+/// The handles of all forwarded functions, by their number.
 #[derive(Debug)]
 pub(crate) struct Handles {
     functions: Vec<Known>,
 }
 
-/// Entry of a list.
+/// An entry of a list.
 struct Listed {
     is_ism: bool,
     fid: u32,
@@ -67,7 +67,7 @@ struct Listed {
 }
 
 impl Handles {
-    /// Nothing is known of these functions yet.
+    /// Creates the state before any CLP call.
     pub(crate) fn new(selectors: impl IntoIterator<Item = Selector>) -> Self {
         let known = |selector| Known {
             selector,
@@ -81,7 +81,7 @@ impl Handles {
         }
     }
 
-    /// Number of our function that is enabled, not in error, and has this handle.
+    /// Finds the forwarded function that has this handle, is enabled and is not in error.
     #[must_use]
     pub(crate) fn find(&self, handle: u32) -> Option<usize> {
         if handle & ENABLED == 0 {
@@ -91,7 +91,7 @@ impl Handles {
         self.functions.iter().position(ours)
     }
 
-    /// The same for a lookup that does not look at the bits of `ignored`, nor at the error state.
+    /// Finds a function by its handle, but ignores the bits of `ignored` and the error state.
     #[must_use]
     pub(crate) fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
         let ours = |known: &Known| {
@@ -102,22 +102,21 @@ impl Handles {
         self.functions.iter().position(ours)
     }
 
-    /// Whether the guest has our function with this number, and has enabled it.
+    /// True if the guest has this forwarded function and has enabled it.
     #[must_use]
     pub(crate) fn is_enabled(&self, number: usize) -> bool {
         let handle = self.functions.get(number).and_then(|known| known.handle);
         handle.is_some_and(|handle| handle & ENABLED != 0)
     }
 
-    /// Takes in the outcome of an RPCIT: condition code 1 with one of two statuses is the error
-    /// state.
+    /// Records the outcome of an RPCIT: condition code 1 with one of two statuses means the error state.
     pub(crate) fn refreshed(&mut self, handle: u32, cc: Option<u8>, status: Option<u8>) {
         if cc == Some(1) && matches!(status, Some(ENTERED_ERROR | IN_ERROR)) {
             self.set_error(handle, true);
         }
     }
 
-    /// Takes in the outcome of an MPCIFC, of which two operations unblock loads and stores.
+    /// Records the outcome of an MPCIFC. Two of its operations unblock loads and stores.
     pub(crate) fn controlled(&mut self, handle: u32, operation: Option<u16>, cc: Option<u8>) {
         if matches!((operation, cc), (Some(RESET_ERROR | RESET_BLOCK), Some(0))) {
             self.set_error(handle, false);
@@ -132,7 +131,7 @@ impl Handles {
         }
     }
 
-    /// The subject of a CLP query, if it concerns functions of ours.
+    /// Returns the subject of a CLP query, if it concerns forwarded functions.
     #[must_use]
     pub(crate) fn subject(&self, request: &[u8], response: &[u8]) -> Option<Subject> {
         if half(response, 2) != Some(OK) {
@@ -157,7 +156,7 @@ impl Handles {
         }
     }
 
-    /// Takes in what a CLP call of the PCI kind was answered with. Gives what the user should know.
+    /// Records the answer to a CLP call for PCI. Returns messages for the user.
     pub(crate) fn learn(&mut self, request: &[u8], response: &[u8]) -> Vec<String> {
         if half(response, 2) != Some(OK) {
             return Vec::new();
@@ -182,7 +181,7 @@ impl Handles {
                 .filter(|entry| match known.selector {
                     Selector::Fid(fid) => entry.fid == fid,
                     Selector::OnlyIsm => entry.is_ism,
-                    // The list has no uid; a query of each function tells.
+                    // The list has no uid, but a query of each function reports it.
                     Selector::Uid(_) => known
                         .handle
                         .is_some_and(|handle| same(handle, entry.handle)),
@@ -192,7 +191,7 @@ impl Handles {
             match matching.as_slice() {
                 [only] => {
                     known.handle = Some(only.handle);
-                    // Disabled by a reset of the machine, too.
+                    // A reset of the machine disables the function too.
                     known.in_error &= only.handle & ENABLED != 0;
                 }
                 [] if whole => {
@@ -243,7 +242,7 @@ impl Handles {
                 continue;
             }
             if known.handle.is_some_and(|known| same(known, handle)) {
-                // Plugged anew: the handle is another function's now.
+                // The function was plugged in again: the handle now belongs to another function.
                 known.handle = None;
             }
         }
@@ -262,7 +261,7 @@ impl Handles {
     }
 }
 
-/// Whether two handles are of one function, enabled or not.
+/// True if two handles belong to one function, enabled or not.
 const fn same(one: u32, other: u32) -> bool {
     (one ^ other) & !ENABLED == 0
 }

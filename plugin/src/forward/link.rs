@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The bytes of an instruction channel: through its socket, or through a ring in shared memory beside it.
+//! Transports the bytes of an instruction channel, by its socket or by a ring in shared memory.
 //!
-//! The ring takes no system call while both sides are busy. This side makes the memory and the two
-//! eventfds, and the server is free to do without. The socket then only says when the server leaves.
+//! The ring needs no system call while both sides are busy. This side creates the memory and the two
+//! eventfds; the server may decline them. With a ring, the socket only shows when the server leaves.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -18,10 +18,9 @@ use vfio_user_ring::{End, Mapping, Side, Wait};
 
 use super::channel_error::ChannelError;
 
-/// How long this side looks for bytes before it waits for them. An answer takes about as long as waking
-/// a thread that waits for one.
+/// Time that this side polls for bytes before it waits for them. An answer takes about as long as a wake-up.
 const LOOK: Duration = Duration::from_micros(50);
-/// Looks into the ring before the first one that lets others have the processor.
+/// Number of checks of the ring before the first one that yields the processor.
 const LOOKS: u32 = 200;
 
 /// A connection to a server.
@@ -29,23 +28,23 @@ const LOOKS: u32 = 200;
 pub(crate) struct Link {
     stream: UnixStream,
     patience: Duration,
-    /// Carries all bytes once it is there.
+    /// The ring, which carries all bytes once it exists.
     ring: Option<Ring>,
 }
 
-/// The ring, from this side.
+/// This side's end of the ring.
 #[derive(Debug)]
 pub(crate) struct Ring {
     end: End<Mapping>,
     memory: OwnedFd,
-    /// Written when the server waits.
+    /// This side writes this eventfd if the server waits.
     wakes: OwnedFd,
-    /// The server writes it when this side waits.
+    /// The server writes this eventfd if this side waits.
     woken: OwnedFd,
 }
 
 impl Ring {
-    /// One that nobody uses yet.
+    /// Creates an unused ring.
     ///
     /// # Errors
     /// The system has no memory or no descriptor left.
@@ -61,14 +60,14 @@ impl Ring {
     }
 
     fn wake(&self) -> io::Result<()> {
-        // A counter that is full wakes as well.
+        // A full counter wakes the server too.
         match rustix::io::write(&self.wakes, &1_u64.to_ne_bytes()) {
             Ok(_) | Err(SystemErrno::AGAIN) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Takes what is there, if anything is.
+    /// Takes the bytes that have arrived, if any.
     fn receive(&mut self, room: &mut [u8]) -> Result<Option<usize>, ChannelError> {
         let count = self.end.receive(room)?;
         if count > 0 && self.end.must_wake_for_room() {
@@ -79,7 +78,7 @@ impl Ring {
 }
 
 impl Link {
-    /// Connects to the socket at `path`. Nothing may take longer than `patience`.
+    /// Connects to the socket at `path`. No operation may take longer than `patience`.
     ///
     /// # Errors
     /// See [`ChannelError`].
@@ -96,7 +95,7 @@ impl Link {
         })
     }
 
-    /// How long anything may take.
+    /// Longest time that an operation may take.
     pub(crate) const fn patience(&self) -> Duration {
         self.patience
     }
@@ -120,12 +119,12 @@ impl Link {
         self.send(bytes.get(sent..).unwrap_or_default())
     }
 
-    /// All bytes go through this ring from now on.
+    /// Sends and receives all bytes through this ring from now on.
     pub(crate) fn use_ring(&mut self, ring: Ring) {
         self.ring = Some(ring);
     }
 
-    /// Sends all these bytes.
+    /// Sends all of these bytes.
     ///
     /// # Errors
     /// See [`ChannelError`].
@@ -151,7 +150,7 @@ impl Link {
         Ok(())
     }
 
-    /// Receives what is there, without waiting; `None` if nothing is, no bytes at the end.
+    /// Receives bytes without waiting; `None` if there are none, 0 bytes if the server has left.
     ///
     /// # Errors
     /// See [`ChannelError`].
@@ -169,7 +168,7 @@ impl Link {
         }
     }
 
-    /// Receives something: looks for a while, then waits. No bytes: the server has left.
+    /// Receives bytes: polls for a while, then waits. 0 bytes mean that the server has left.
     ///
     /// # Errors
     /// See [`ChannelError`].
@@ -184,7 +183,7 @@ impl Link {
             if self.ring.is_some() && looks < LOOKS {
                 std::hint::spin_loop();
             } else if begun.elapsed() < LOOK {
-                // A server on this processor has its turn at each look.
+                // A server on the same processor gets its turn here.
                 std::thread::yield_now();
             } else {
                 break;
@@ -201,7 +200,7 @@ impl Link {
         let deadline = begun + self.patience;
         loop {
             let left = wait(&self.stream, ring, Wait::Bytes, deadline, self.patience)?;
-            // A server may answer and leave.
+            // The server may answer before it leaves.
             match ring.receive(room)? {
                 Some(count) => return Ok(count),
                 None if left => return Ok(0),
@@ -219,7 +218,7 @@ impl Link {
     }
 }
 
-/// Waits to be woken, unless there is no need to. True: the server has left.
+/// Waits for a wake-up, unless there is no need to. Returns true if the server has left.
 fn wait(
     stream: &UnixStream,
     ring: &mut Ring,
@@ -231,7 +230,7 @@ fn wait(
         return Ok(false);
     }
     let left = deadline.saturating_duration_since(Instant::now());
-    // Wake-ups alone are no answer.
+    // A wake-up alone is no answer, so the time keeps running.
     if left.is_zero() {
         return Err(ChannelError::Silent(patience));
     }
@@ -248,14 +247,14 @@ fn wait(
     if ready.map_err(|error| ChannelError::Socket(error.into()))? == 0 {
         return Err(ChannelError::Silent(patience));
     }
-    // The server could have made the eventfd one that waits.
+    // The server may have turned the eventfd into one that blocks.
     let mut count = [0; 8];
     let mut parts = [IoSliceMut::new(&mut count)];
     let flags = ReadWriteFlags::NOWAIT;
     if let Err(SystemErrno::NOSYS | SystemErrno::OPNOTSUPP) =
         preadv2(&ring.woken, &mut parts, u64::MAX, flags)
     {
-        // Systems before Linux 5.8, and emulators.
+        // Old systems (before Linux 5.8) and emulators need this.
         let _ = rustix::io::read(&ring.woken, &mut count);
     }
     let mut byte = [0];

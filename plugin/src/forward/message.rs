@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The messages of an instruction: one for a store, two for a load.
 //!
-//! A store is a REGION_WRITE of the zPCI I/O region's request area with the bytes behind the
-//! request; a load is a REGION_WRITE of the request and a REGION_READ of the register image. See
-//! `docs/protocol.md`.
+//! A store is a REGION_WRITE to the request area of the zPCI I/O region, with the bytes after the request. A
+//! load is a REGION_WRITE of the request and a REGION_READ of the register image. See `docs/protocol.md`.
 
 use vfio_user_protocol::message::{RegionAccess, Request};
 use vfio_user_protocol::{Command, HEADER_LEN, Header};
@@ -11,30 +10,30 @@ use zpci_region::request::{
     self, Op, REGION_INDEX, REQUEST_LEN, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET,
 };
 
-/// Bytes in front of the bytes of a store: header, access, request.
+/// Bytes before the data of a store: header, access, request.
 pub(crate) const STORE_PREFIX: usize = HEADER_LEN + ACCESS_LEN + REQUEST_LEN;
 
-/// u64 offset, u32 region, u32 count.
+/// Bytes of an access: u64 offset, u32 region, u32 count.
 const ACCESS_LEN: usize = 16;
 
-/// Where in the function, and how many bytes.
+/// Address space, offset and length of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Address space: a BAR's number.
+    /// Address space: the number of a BAR.
     pub pcias: u8,
-    /// Offset in it.
+    /// Offset in the address space.
     pub offset: u64,
-    /// Bytes.
+    /// Number of bytes.
     pub length: u16,
 }
 
-/// Starts the message of a store: `place.length` bytes are to be appended.
+/// Begins the message of a store. The caller appends `place.length` bytes.
 pub(crate) fn begin_store(out: &mut Vec<u8>, id: u16, op: Op, place: Place) {
     out.clear();
     request(out, id, op, place, usize::from(place.length));
 }
 
-/// The messages of a load, with ids `id` and the one after it.
+/// Appends the messages of a load, with the ids `id` and `id + 1`.
 pub(crate) fn load(out: &mut Vec<u8>, id: u16, place: Place) {
     out.clear();
     request(out, id, Op::Load, place, 0);
@@ -47,7 +46,7 @@ pub(crate) fn load(out: &mut Vec<u8>, id: u16, place: Place) {
 }
 
 fn request(out: &mut Vec<u8>, id: u16, op: Op, place: Place, appended: usize) {
-    // At most a few KiB: the length of a store has 16 bits.
+    // The size is at most a few KiB, because the length of a store has 16 bits.
     let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
     let header = Header::command(id, Command::RegionWrite, size(STORE_PREFIX + appended));
     out.extend_from_slice(&header.encode());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Moves that do not wait: which stores to the data BAR may end before the server has answered.
+//! Decides which moves (stores to the data BAR) may end before the server has answered.
 //!
-//! A PCISTB to hardware is posted: an error is told later, by the function's error state. A move is
-//! posted only where its outcome is known: the server has accepted a move of the same token, element
-//! and signal flag that reached at least as far, and the function has executed no command since.
-//! Layout of a data address: Linux `drivers/s390/net/ism.h`.
+//! On hardware, a PCISTB is posted: the function's error state reports an error later. The plugin posts a
+//! move only if its outcome is known: the server has accepted a move of the same token, element and signal
+//! flag that reached at least as far, and the function has executed no command since. Layout of a data
+//! address: Linux `drivers/s390/net/ism.h`.
 
 use std::collections::HashMap;
 
@@ -13,16 +13,16 @@ use zpci_region::request::Op;
 use super::access::Access;
 use super::settings::Moves;
 
-/// The BAR of the data space.
+/// Number of the BAR with the data space.
 const DATA_BAR: u8 = 0;
-/// Bits 22 to 0 of a data address: the offset in the DMB. Token, element and signal flag lie above.
+/// Width of the offset in a data address (bits 22 to 0). Token, element and signal flag are above it.
 const OFFSET_BITS: u32 = 23;
 /// Bit 23 of a data address: the move signals the DMB's owner.
 const SIGNAL: u64 = 1 << 23;
-/// Targets that are remembered. A guest with more waits for more of its moves.
+/// Largest number of remembered targets. A guest with more waits for more of its moves.
 const MOST: usize = 4096;
 
-/// Where a move goes: token, element and signal flag, and the end of its bytes in the DMB.
+/// The target of a move: token, element and signal flag, and the end of its bytes in the DMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     flags: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The target of an access that may be posted at all.
+    /// Returns the target of an access that may be posted.
     #[must_use]
     pub(crate) fn of(access: &Access, moves: Moves) -> Option<Self> {
         let place = access.place;
@@ -46,12 +46,12 @@ impl Target {
     }
 }
 
-/// Targets that the server has accepted.
+/// The targets that the server has accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Accepted(HashMap<u64, u64>);
 
 impl Accepted {
-    /// Whether the outcome of a move to this target is known.
+    /// True if the outcome of a move to this target is known.
     #[must_use]
     pub(crate) fn has(&self, target: Target) -> bool {
         self.0
@@ -59,7 +59,7 @@ impl Accepted {
             .is_some_and(|end| target.end <= *end)
     }
 
-    /// The server has accepted a move to this target.
+    /// Records that the server accepted a move to this target.
     pub(crate) fn add(&mut self, target: Target) {
         if self.0.len() >= MOST && !self.0.contains_key(&target.flags) {
             self.0.clear();
@@ -68,12 +68,12 @@ impl Accepted {
         *end = (*end).max(target.end);
     }
 
-    /// The server has refused a move to this target.
+    /// Records that the server refused a move to this target.
     pub(crate) fn remove(&mut self, target: Target) {
         self.0.remove(&target.flags);
     }
 
-    /// A command may change everything.
+    /// Forgets all targets, because a command may change them.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The error state of a function whose posted move was refused, and how the guest leaves it.
+//! The error state of a function after a refused posted move, and how the guest leaves it.
 //!
-//! QEMU knows nothing of such a state, so MPCIFC and STPCIFC are completed here as QEMU completes them
-//! in a state of its own (`hw/s390x/s390-pci-inst.c`).
+//! QEMU does not know about this state, so the plugin completes MPCIFC and STPCIFC as QEMU does in its own
+//! error state (`hw/s390x/s390-pci-inst.c`).
 
 use std::sync::PoisonError;
 
@@ -19,16 +19,16 @@ use crate::record::{Hex, HexBytes, Record};
 /// Operations of MPCIFC.
 const RESET_ERROR: u8 = 7;
 const RESET_BLOCK: u8 = 9;
-/// Bytes of a function information block.
+/// Length of a function information block in bytes.
 const BLOCK: usize = 80;
-/// Byte of the function controls in it, and two bits there.
+/// Offset of the function controls in the block, and two bits there.
 const CONTROLS: usize = 8;
 const IN_ERROR: u8 = 0x20;
 const BLOCKED: u8 = 0x40;
 
 impl Forwarder {
-    /// How an MPCIFC ends that resets the error state of a function of ours. `None` leaves the
-    /// instruction to QEMU. What is under way has to have ended ([`Forwarder::settle`]).
+    /// Carries out an MPCIFC that resets the error state of a forwarded function. `None` leaves the
+    /// instruction to QEMU. All posted moves must have ended before ([`Forwarder::settle`]).
     pub(crate) fn reset_error(&self, cpu: &dyn GuestCpu, site: &Site) -> Option<Ending> {
         let Instruction::ModifyControls { control, block } = site.instruction else {
             return None;
@@ -54,7 +54,7 @@ impl Forwarder {
         Some(Ending::Done)
     }
 
-    /// Completes the block of an STPCIFC that has ended; false if guest memory cannot be changed.
+    /// Completes the block of an STPCIFC. Returns false if guest memory cannot be changed.
     #[must_use]
     pub(crate) fn complete_controls(&self, record: &mut Record, cpu: &mut dyn GuestCpu) -> bool {
         let operands = &mut record.operands;
@@ -81,8 +81,8 @@ impl Forwarder {
         write_logical(cpu, address.wrapping_add(CONTROLS as u64), &[*controls])
     }
 
-    /// Waits for all moves under way, before an instruction that QEMU executes, and before the end.
-    /// Gives what the user should know.
+    /// Waits for all posted moves, before an instruction that QEMU executes and before the end. Returns
+    /// messages for the user.
     pub(crate) fn settle(&self) -> Vec<String> {
         if self.moves == Moves::Waited {
             return Vec::new();
@@ -102,7 +102,7 @@ impl Forwarder {
 }
 
 impl Function {
-    /// Whether the server is gone.
+    /// True if the server is gone.
     pub(super) fn is_gone(&self) -> bool {
         let channel = self.channel.lock();
         channel.unwrap_or_else(PoisonError::into_inner).is_none()
@@ -117,7 +117,7 @@ impl Function {
             .map_or(ErrorState::None, |channel| channel.error_state())
     }
 
-    /// The guest leaves the error state, or a part of it.
+    /// Sets the error state, because the guest leaves it or a part of it.
     pub(super) fn set_error_state(&self, state: ErrorState) {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = channel.as_mut() {

@@ -1,49 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What is forwarded and how, as the user chose it.
+//! The user's choices about forwarding.
 
 use std::path::PathBuf;
 
-/// A function whose instructions are carried to a server.
+/// A function whose instructions go to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forward {
-    /// The server's instruction channel: a UNIX socket.
+    /// Path of the server's instruction channel, a UNIX socket.
     pub socket: PathBuf,
-    /// Which of the guest's functions it is.
+    /// The guest's function to which it belongs.
     pub selector: Selector,
 }
 
-/// How a function is told from the guest's others.
+/// The selection of one of the guest's functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Selector {
-    /// By its function id, as in `-device zpci,fid=`.
+    /// The function with this function id, as in `-device zpci,fid=`.
     Fid(u32),
-    /// By its user-defined id, as in `-device zpci,uid=`.
+    /// The function with this user-defined id, as in `-device zpci,uid=`.
     Uid(u32),
-    /// It is the guest's only ISM function.
+    /// The guest's only ISM function.
     OnlyIsm,
 }
 
 /// The facts about forwarded functions in CLP responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Clp {
-    /// The facts that QEMU reports for any emulated function.
+    /// QEMU's facts about any emulated function.
     #[default]
     Qemu,
-    /// Channel id, utility string, longest block store and the relaxed flag as the servers say.
+    /// Channel id, utility string, longest block store and relaxed flag of the servers.
     Linux,
-    /// All that the servers say, also what makes Linux ask for a DMA window that QEMU refuses.
+    /// All facts of the servers, including one that makes Linux ask for a DMA window that QEMU refuses.
     Full,
 }
 
-/// Which moves (stores to BAR 0) end before their server has answered, where their outcome is known.
+/// The moves (stores to BAR 0) that may end before their server has answered, if their outcome is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Moves {
-    /// None.
+    /// No move.
     #[default]
     Waited,
-    /// Those without a signal.
+    /// Moves without a signal.
     Data,
-    /// All.
+    /// All moves.
     Posted,
 }
 

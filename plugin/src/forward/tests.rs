@@ -9,7 +9,7 @@ use ending::{ADDRESSING, SPECIFICATION};
 const AT: u64 = 0x1_0000;
 pub(super) const ENABLED: u32 = 0x8000_0021;
 
-/// An instruction that stands at [`AT`].
+/// Creates an instruction at the address [`AT`].
 pub(super) fn site(opcode: &[u8]) -> Site {
     Site {
         address: AT,
@@ -36,17 +36,17 @@ fn request(handle: u32, pcias: u64, length: u64) -> u64 {
     u64::from(handle) << 32 | pcias << 16 | length
 }
 
-/// One function, listed and enabled.
+/// Creates a forwarder with one function, listed and enabled.
 fn forwarder(server: &FakeServer) -> Forwarder {
     forwarder_with(server, Moves::Waited)
 }
 
-/// The same, with moves that wait or do not.
+/// Creates the same forwarder with these moves.
 pub(super) fn forwarder_with(server: &FakeServer, moves: Moves) -> Forwarder {
     forwarder_by(server, moves, true)
 }
 
-/// The same, by socket or by ring.
+/// Creates the same forwarder, by socket or by ring.
 pub(super) fn forwarder_by(server: &FakeServer, moves: Moves, ring: bool) -> Forwarder {
     let forward = Forward {
         socket: server.path.clone(),
@@ -57,7 +57,7 @@ pub(super) fn forwarder_by(server: &FakeServer, moves: Moves, ring: bool) -> For
     forwarder
 }
 
-/// A CLP list with the function under this handle.
+/// Reports a CLP list that has the function with this handle.
 pub(super) fn enable(forwarder: &Forwarder, handle: u32) {
     let mut request = [0; 32];
     request[..4].copy_from_slice(&[0, 32, 0, 2]);
@@ -141,7 +141,7 @@ fn what_is_not_ours_is_left_to_qemu() {
         assert_eq!(execute(&forwarder, &mut cpu, &store()), None);
         assert_eq!(execute(&forwarder, &mut cpu, &load()), None);
     }
-    // The guest disables the function.
+    // Here the guest disables the function.
     enable(&forwarder, 0x21);
     assert_eq!(execute(&forwarder, &mut block_cpu(8), &block()), None);
     assert_eq!(server.requests.lock().unwrap().len(), 0);
@@ -175,12 +175,12 @@ fn a_bad_form_or_a_missing_page_does_not_reach_the_server() {
     let mut cpu = block_cpu(8);
     cpu.gprs[3] = 4096;
     assert_eq!(ending(&mut cpu), Ending::Exception(OPERAND));
-    // Behind the virtual memory; the table that could tell why is not there either.
+    // The block is outside of virtual memory, and so is the table that could explain why.
     let mut cpu = block_cpu(8);
     cpu.gprs[5] = 0x3FFC;
     cpu.controls[1] = 0x7000_0000;
     assert_eq!(ending(&mut cpu), Ending::Exception(ADDRESSING));
-    // The page of zeros at 0 is a table whose entries lead to page 0.
+    // The page of zeros at 0 serves as a table whose entries lead to page 0.
     let mut cpu = block_cpu(8);
     cpu.gprs[5] = 0x3FFC;
     cpu.prefix = 0;
@@ -213,7 +213,7 @@ fn a_server_that_is_gone_is_told_once_and_means_condition_code_3_from_then_on() 
             let done = execute(&forwarder, &mut cpu, &block()).unwrap();
             assert_eq!((done.ending, done.problem), (Ending::NoFunction, None));
         }
-        // The form is still judged first, as for any function.
+        // The form is checked first, as for any function.
         let done = execute(&forwarder, &mut block_cpu(0), &block()).unwrap();
         assert_eq!(done.ending, Ending::Exception(SPECIFICATION));
     }

@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! An instruction's block in guest memory, and which exception ends the instruction if it cannot be reached.
+//! Reads an instruction's block in guest memory, or finds the exception that ends the instruction.
 //!
-//! QEMU only tells a plugin that a read failed, and reads no secondary space. Why, and what is in that
-//! space, is found by following the translation tables, as the z/Architecture Principles of Operation, chapter 3, describe. Access keys are not looked
-//! at, as QEMU's own read for plugins does not.
+//! QEMU only reports to a plugin that a read failed, and it reads no secondary space. So the plugin follows
+//! the translation tables, as the z/Architecture Principles of Operation, chapter 3, describe, to find the
+//! reason, and the content of that space. It ignores access keys, like QEMU's own read for plugins.
 
 use super::ending::{ADDRESSING, PROTECTION, ProgramException};
 use crate::cpu::{GuestCpu, PSW_DAT, append_logical, real_to_absolute};
 
 const PAGE: u64 = 4096;
-/// PSW mask bits 16 and 17.
+/// Position of PSW mask bits 16 and 17.
 const PSW_SPACE: u32 = 46;
 /// Control registers with the tables of primary, secondary and home space.
 const PRIMARY: u8 = 1;
 const SECONDARY: u8 = 7;
 const HOME: u8 = 13;
-/// PSW mask bits 16 and 17 of the secondary space.
+/// Value of PSW mask bits 16 and 17 for the secondary space.
 const SECONDARY_SPACE: u64 = 2;
-/// Control register 0: enhanced DAT, which has frames of 1 MiB and 2 GiB.
+/// Bit of control register 0: enhanced DAT, which has frames of 1 MiB and 2 GiB.
 const ENHANCED_DAT: u64 = 1 << 23;
-/// Address-space-control element: real space, table type, table length.
+/// Fields of an address-space-control element: real space, table type, table length.
 const REAL_SPACE: u64 = 0x20;
 const TABLE_TYPE: u64 = 0x0C;
 const TABLE_LENGTH: u64 = 0x03;
-/// Table entry: invalid; the format control of segment and region-third entries; table offset.
+/// Fields of a table entry: invalid; the format control of segment and region-third entries; table offset.
 const INVALID: u64 = 0x20;
 const LARGE_FRAME: u64 = 0x400;
 const TABLE_OFFSET: u32 = 6;
-/// Page-table entry: invalid, and a bit that has to be 0.
+/// Bits of a page-table entry: invalid, and a bit that must be 0.
 const PAGE_INVALID: u64 = 0x400;
 const PAGE_RESERVED: u64 = 0x800;
-/// Codes of the exceptions.
+/// Interruption codes of the exceptions.
 const ASCE_TYPE: u16 = 0x38;
 const TRANSLATION_SPECIFICATION: ProgramException = ProgramException::suppressing(0x12);
 const PAGE_TRANSLATION: u16 = 0x11;
-/// Of the table types segment, region third, second and first.
+/// Interruption codes for the table types segment, region third, second and first.
 const TABLE_TRANSLATION: [u16; 4] = [0x10, 0x3B, 0x3A, 0x39];
-/// In a translation-exception identification: a fetch, a store.
+/// Bits of a translation-exception identification: fetch, store.
 const FETCH: u64 = 0x800;
 const STORE: u64 = 0x400;
-/// Segment-table or page-table entry: must not be stored to.
+/// Bit of a segment-table or page-table entry: stores are forbidden.
 const PROTECTED: u64 = 0x200;
 
-/// Appends `length` bytes, at least 1, at a logical address.
+/// Appends `length` bytes (at least 1) at a logical address.
 ///
 /// # Errors
 /// The exception of the first page that cannot be read.
@@ -75,7 +75,7 @@ pub(crate) fn append_block(
     Ok(())
 }
 
-/// Whether `length` bytes, at least 1, at a logical address can be read, or stored to.
+/// Checks that `length` bytes (at least 1) at a logical address can be read, or written.
 ///
 /// # Errors
 /// The exception of the first page that cannot.
@@ -94,7 +94,7 @@ fn pages(address: u64, length: usize) -> impl Iterator<Item = u64> {
     (0..=pages).map(move |page| (address & !(PAGE - 1)).wrapping_add(page * PAGE))
 }
 
-/// The exception of reading `length` bytes, at least 1, at a logical address where that failed.
+/// Finds the exception after a failed read of `length` bytes (at least 1) at a logical address.
 pub(crate) fn access_exception(
     cpu: &dyn GuestCpu,
     address: u64,
@@ -102,11 +102,11 @@ pub(crate) fn access_exception(
 ) -> ProgramException {
     reach_all(cpu, address, length, false)
         .err()
-        // What could not be read before can be now, or nobody knows why not.
+        // Now the bytes can be read, or nobody knows why not.
         .unwrap_or(ADDRESSING)
 }
 
-/// Whether a page of logical addresses can be read, or stored to.
+/// Checks that a page of logical addresses can be read, or written.
 fn reach(cpu: &dyn GuestCpu, page: u64, store: bool) -> Result<(), ProgramException> {
     let mask = cpu.psw_mask().ok_or(ADDRESSING)?;
     let real = if mask & PSW_DAT == 0 {
@@ -123,7 +123,8 @@ fn reach(cpu: &dyn GuestCpu, page: u64, store: bool) -> Result<(), ProgramExcept
     }
 }
 
-/// Real address of a page of virtual addresses in space 0 (primary), 2 (secondary) or 3 (home), to be read.
+/// Returns the real address, for reading, of a page of virtual addresses in space 0 (primary), 2 (secondary)
+/// or 3 (home).
 ///
 /// # Errors
 /// The exception of an address that is not translated.
@@ -162,7 +163,7 @@ fn walk(cpu: &dyn GuestCpu, space: u64, page: u64, store: bool) -> Result<u64, P
         let code = TABLE_TRANSLATION.get(level as usize).copied();
         let missing = fault(code.unwrap_or(ASCE_TYPE));
         let index = page >> shift(level) & 0x7FF;
-        // Tables have one to four quarters of 512 entries.
+        // A table has one to four quarters of 512 entries.
         if !(first..=last).contains(&(index >> 9)) {
             return Err(missing);
         }
@@ -184,7 +185,7 @@ fn walk(cpu: &dyn GuestCpu, space: u64, page: u64, store: bool) -> Result<u64, P
         first = entry >> TABLE_OFFSET & TABLE_LENGTH;
         last = entry & TABLE_LENGTH;
         if level == 0 {
-            // Page tables have 256 entries and lie on 2 KiB.
+            // A page table has 256 entries and is aligned to 2 KiB.
             origin = entry & !0x7FF;
         }
     }

@@ -38,7 +38,7 @@ fn begun(cpu: &FakeCpu, site: &Site) -> Observer {
 fn a_store_block_is_recorded_with_its_payload_and_condition_code() {
     let mut cpu = store_block_cpu();
     let mut observer = begun(&cpu, &store_block());
-    // The block may be reused once the instruction is done: the record keeps what was stored.
+    // The guest may reuse the block after the instruction, but the record keeps the stored bytes.
     cpu.virtual_memory[0x100] = 0xFF;
     cpu.set_cc(1);
     cpu.gprs[2] |= 12 << 24;
@@ -118,7 +118,7 @@ fn an_interruption_after_the_instruction_takes_the_code_from_its_old_psw() {
     let mut cpu = store_block_cpu();
     let mut observer = begun(&cpu, &store_block());
     cpu.set_cc(0);
-    // An external interruption of long ago came from the same address but has another handler.
+    // An old external interruption came from the same address, but has another handler.
     cpu.write_lowcore(0x130, &(3_u64 << 44).to_be_bytes());
     cpu.write_lowcore(0x138, &(AT + 6).to_be_bytes());
     cpu.write_lowcore(0x1B8, &0x600_u64.to_be_bytes());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Guest code being translated.
+//! A block of guest code during its translation.
 
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
@@ -13,11 +13,11 @@ const MAX_INSTRUCTION: usize = 6;
 /// The rights of a callback before an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Read registers.
+    /// The callback may read registers.
     Read,
-    /// Read and write registers.
+    /// The callback may read and write registers.
     Change,
-    /// Read and write registers, and resume elsewhere.
+    /// The callback may read and write registers, and resume the vCPU elsewhere.
     Divert,
 }
 
@@ -31,7 +31,7 @@ impl Access {
     }
 }
 
-/// A block of guest code being translated.
+/// A block of guest code during its translation.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
     qemu: &'a Qemu,
@@ -50,7 +50,7 @@ impl<'a> Block<'a> {
     /// Wraps the argument of a translation callback.
     ///
     /// # Safety
-    /// `raw` is that argument, and the value does not outlive the callback.
+    /// `raw` is that argument, and this value does not outlive the callback.
     #[must_use]
     pub(crate) const unsafe fn new(qemu: &'a Qemu, raw: *mut c_void) -> Self {
         Self { qemu, raw }
@@ -59,7 +59,7 @@ impl<'a> Block<'a> {
     /// Virtual address of the first instruction.
     #[must_use]
     pub(crate) fn address(&self) -> u64 {
-        // SAFETY: the block is alive, as `new` was promised.
+        // SAFETY: the block is alive, as the caller of `new` guarantees.
         unsafe { (self.qemu.api.qemu_plugin_tb_vaddr)(self.raw) }
     }
 
@@ -83,7 +83,7 @@ impl<'a> Block<'a> {
         access: Access,
         number: usize,
     ) {
-        // SAFETY: the block is alive, and the user data is a number that nobody follows.
+        // SAFETY: the block is alive, and the user data is a number that nobody dereferences.
         unsafe {
             (self.qemu.api.qemu_plugin_register_vcpu_tb_exec_cond_cb)(
                 self.raw,
@@ -99,14 +99,14 @@ impl<'a> Block<'a> {
 }
 
 impl BlockInstruction<'_> {
-    /// Virtual address.
+    /// Virtual address of the instruction.
     #[must_use]
     pub(crate) fn address(&self) -> u64 {
         // SAFETY: the instruction lives as long as its block.
         unsafe { (self.qemu.api.qemu_plugin_insn_vaddr)(self.raw) }
     }
 
-    /// The bytes, as many as the instruction has.
+    /// The bytes of the instruction, and their number.
     #[must_use]
     pub(crate) fn bytes(&self) -> ([u8; MAX_INSTRUCTION], usize) {
         let mut bytes = [0; MAX_INSTRUCTION];
@@ -119,7 +119,7 @@ impl BlockInstruction<'_> {
 
     /// Calls `callback` with `number` each time before the instruction executes.
     pub(crate) fn on_execute(&self, callback: ffi::VcpuCallback, access: Access, number: usize) {
-        // SAFETY: the instruction is alive, and the user data is a number that nobody follows.
+        // SAFETY: the instruction is alive, and the user data is a number that nobody dereferences.
         unsafe {
             (self.qemu.api.qemu_plugin_register_vcpu_insn_exec_cb)(
                 self.raw,

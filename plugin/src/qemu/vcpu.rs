@@ -12,10 +12,10 @@ use crate::ffi::{self, Api, Array, RegisterDescriptor};
 #[derive(Clone, Copy, Debug)]
 struct RegisterHandle(NonNull<c_void>);
 
-// SAFETY: the handle is an opaque number to us; QEMU accesses the register of the calling vCPU.
+// SAFETY: the handle is an opaque number here; QEMU accesses the register of the calling vCPU.
 unsafe impl Send for RegisterHandle {}
 
-/// Handles of the registers the plugin uses.
+/// Handles of the registers that the plugin uses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Registers {
     gprs: [RegisterHandle; 16],
@@ -25,7 +25,7 @@ pub(crate) struct Registers {
 }
 
 impl Registers {
-    /// Finds the registers of the calling vCPU; only valid in its own callbacks.
+    /// Finds the registers of the calling vCPU. They are valid only in that vCPU's callbacks.
     ///
     /// # Errors
     /// Names the first register that QEMU does not offer.
@@ -36,7 +36,7 @@ impl Registers {
         // SAFETY: a GArray of descriptors, alive until freed below.
         let descriptors = unsafe { elements::<RegisterDescriptor>(array.as_ref()) };
         let registers = Self::find(descriptors);
-        // SAFETY: the array is ours, and what was kept of it are handles, not elements.
+        // SAFETY: this code owns the array, and keeps only handles of it, not elements.
         unsafe { (qemu.api.g_array_free)(array.as_ptr(), 1) };
         registers
     }
@@ -67,7 +67,7 @@ impl Registers {
     }
 }
 
-/// A GLib byte array that is used over and over, so that most reads allocate nothing.
+/// A GLib byte array that is reused, so that most reads allocate nothing.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     api: Api,
@@ -78,10 +78,10 @@ pub(crate) struct Scratch {
 unsafe impl Send for Scratch {}
 
 impl Scratch {
-    /// Makes the byte array through which the values of a vCPU travel.
+    /// Creates the byte array that carries the values of a vCPU.
     ///
     /// # Errors
-    /// GLib gave none.
+    /// GLib gave no array.
     pub(crate) fn new(qemu: &Qemu) -> Result<Self, String> {
         let api = qemu.api;
         // SAFETY: makes a new, empty array.
@@ -91,7 +91,7 @@ impl Scratch {
             .ok_or_else(|| "GLib has no byte array".to_owned())
     }
 
-    /// Empties the array, has `fill` put bytes into it, and shows them to `take`.
+    /// Empties the array, calls `fill` to put bytes into it, and passes them to `take`.
     fn read<R>(
         &mut self,
         fill: impl FnOnce(*mut Array) -> bool,
@@ -106,7 +106,7 @@ impl Scratch {
         Some(take(unsafe { elements::<u8>(self.array.as_ref()) }))
     }
 
-    /// Puts `bytes` into the array and hands it to `use_it`.
+    /// Puts `bytes` into the array and passes the array to `use_it`.
     fn write(&mut self, bytes: &[u8], use_it: impl FnOnce(*mut Array) -> bool) -> bool {
         let Ok(length) = c_uint::try_from(bytes.len()) else {
             return false;
@@ -139,11 +139,11 @@ unsafe fn elements<T>(array: &Array) -> &[T] {
     if array.data.is_null() || array.len == 0 {
         return &[];
     }
-    // SAFETY: promised by the caller; GLib aligns its memory for any type.
+    // SAFETY: the caller guarantees it; GLib aligns its memory for any type.
     unsafe { std::slice::from_raw_parts(array.data.cast::<T>(), array.len as usize) }
 }
 
-/// The vCPU of the running callback.
+/// The vCPU that runs the current callback.
 #[derive(Debug)]
 pub(crate) struct QemuCpu<'a> {
     qemu: &'a Qemu,
@@ -152,7 +152,7 @@ pub(crate) struct QemuCpu<'a> {
 }
 
 impl<'a> QemuCpu<'a> {
-    /// `registers` are those of the vCPU whose callback is running.
+    /// Wraps the vCPU whose callback is running; `registers` are that vCPU's.
     #[must_use]
     pub(crate) const fn new(
         qemu: &'a Qemu,
@@ -168,7 +168,8 @@ impl<'a> QemuCpu<'a> {
 
     fn read(&self, register: RegisterHandle) -> Option<u64> {
         let number = |bytes: &[u8]| {
-            // Target byte order; a register of fewer than 8 bytes is a smaller number.
+            // The bytes are big-endian, like the target. A register of fewer than 8 bytes is a smaller
+            // number.
             let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
             (!bytes.is_empty()).then(|| bytes.iter().take(8).fold(0, fold))
         };

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A few instructions under a real QEMU, without a kernel: every kind of ending.
+//! Tests of a few instructions under a real QEMU, without a kernel: every kind of outcome.
 
 use crate::support::{Run, qemu, run};
 use serde_json::{Value, json};
 
-/// Where the PSW at address 0 of the image points.
+/// Address to which the PSW at address 0 of the image points.
 const ENTRY: usize = 0x1_0000;
-/// z/Architecture program-new PSW.
+/// Address of the program-new PSW (z/Architecture).
 const PROGRAM_NEW_PSW: usize = 0x1D0;
-/// Where this image keeps the PSW that ends the guest.
+/// Address of the PSW that ends the guest.
 const FINAL_PSW: usize = 0x200;
 const HANDLER: usize = 0x1_3000;
-/// z/Architecture external-new PSW.
+/// Address of the external-new PSW (z/Architecture).
 const EXTERNAL_NEW_PSW: usize = 0x1B0;
-/// A zero, then control register 0 with the clock comparator's subclass enabled.
+/// Address of a zero, followed by control register 0 with the clock comparator's subclass enabled.
 const CONSTANTS: usize = 0x300;
 const EXTERNAL_HANDLER: usize = 0x1_3100;
 /// Sets the clock comparator 100 microseconds ahead and resumes.
@@ -26,11 +26,11 @@ const EXTERNAL_CODE: [&[u8]; 6] = [
     &[0xB2, 0xB2, 0x01, 0x30],             // LPSWE 0x130
 ];
 
-/// An image whose program exceptions resume after the instruction and that ends in a disabled wait.
+/// Builds an image that ends in a disabled wait. After a program exception, it goes on after the instruction.
 fn image(code: &[&[u8]]) -> Vec<u8> {
     let mut image = vec![0; 0x1_4000];
     let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
-    // 31-bit addressing, no interruptions.
+    // PSW: 31-bit addressing, no interruptions.
     put(0, &[0x00, 0x08, 0, 0, 0x80, 0x01, 0, 0]);
     let mut psw = vec![0, 0, 0, 0, 0x80, 0, 0, 0];
     psw.extend((HANDLER as u64).to_be_bytes());
@@ -134,7 +134,7 @@ fn condition_codes_and_exceptions_are_told_apart() {
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]
 fn an_instruction_at_the_end_of_a_page_and_in_a_loop_is_seen_each_time() {
-    // Blocks end at page borders: the last instruction's outcome is read in the next block.
+    // A block ends at a page border, so the outcome of the last instruction is read in the next block.
     let filler = [0x07, 0x07].repeat((0x1000 - 8) / 2); // BCR 0,r7
     let code: [&[u8]; 5] = [
         &filler[..filler.len() - 4],

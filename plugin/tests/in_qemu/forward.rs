@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The forwarding mode under a real QEMU, with the real server and bare-metal guests.
+//! Tests of forwarding under a real QEMU, with the real server and bare-metal guests.
 
 use crate::support::bare::{CLP_FUNCTION, CLP_GROUP, Guest, PROGRAM_OLD, RESPONSE, machine};
 use crate::support::forwarded::{
@@ -84,7 +84,7 @@ fn a_function_in_error_gets_no_instruction_until_the_error_is_reset() {
     );
 }
 
-/// The guest stores pieces of what CLP told it to the device.
+/// The guest stores parts of the CLP responses to the device.
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]
 fn clp_tells_what_the_server_says_when_asked_to() {
@@ -129,7 +129,7 @@ fn clp_tells_what_the_server_says_when_asked_to() {
     );
 }
 
-/// Program exceptions as the guest finds them in its lowcore: it stores them to the device.
+/// The guest stores program exceptions from its lowcore to the device.
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]
 fn an_exception_is_in_the_lowcore_as_the_architecture_has_it() {
@@ -165,19 +165,19 @@ fn an_exception_is_in_the_lowcore_as_the_architecture_has_it() {
         .iter()
         .map(|store| store["bytes"].as_str().unwrap())
         .collect();
-    // Instruction length 6, code 6.
+    // Instruction length 6, interruption code 6.
     assert_eq!(bytes[0], "00060006");
     let (old, own) = (bytes[1], bytes[2]);
     let number = |digits: &str| u64::from_str_radix(digits, 16).unwrap();
     assert_eq!(number(&old[16..]), number(&own[16..]) + 6, "behind it");
     assert_eq!(number(&old[..16]) & 0xFFFF_FFFF, 0x8000_0000);
-    // The program goes on with the condition code of the old PSW: IPM shows it.
+    // The program goes on with the condition code of the old PSW, which IPM shows.
     let code = number(&old[..16]) >> 44 & 3;
     assert_eq!(number(&own[..16]) >> 28 & 3, code);
 }
 
-/// A block on a page that is not there: the guest is told which, brings it in, and the same
-/// instruction then reaches the device, once and whole.
+/// A block lies on a missing page: the guest learns which page, maps it, and the same instruction then
+/// reaches the device once and whole.
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]
 fn a_page_fault_in_the_block_is_taken_and_the_instruction_repeated() {
@@ -188,7 +188,7 @@ fn a_page_fault_in_the_block_is_taken_and_the_instruction_repeated() {
     const MISSING: u64 = 0xB000;
     let server = Daemon::start();
     let mut guest = Guest::with_handler(|code| {
-        // Keeps the identification, code and old PSW address, and makes the page valid.
+        // The handler saves identification, code and old PSW address, and makes the page valid.
         code.lg(Gr::R14, 0xA8, Gr::R0);
         code.stg(Gr::R14, DATA as i32, Gr::R0);
         code.llgf(Gr::R14, 0x8C, Gr::R0);
@@ -205,7 +205,7 @@ fn a_page_fault_in_the_block_is_taken_and_the_instruction_repeated() {
     code.stg(Gr::R1, i32::from(DAT_PSW) + 8, Gr::R0);
     code.lpswe(DAT_PSW, Gr::R0);
     code.bind(on);
-    // A fault that QEMU takes by itself, to compare with; then the page goes again.
+    // For comparison, QEMU takes this fault itself; then the page is removed again.
     code.load_constant(Gr::R3, MISSING);
     code.lg(Gr::R2, 0, Gr::R3);
     code.lg(Gr::R2, DATA as i32, Gr::R0);
@@ -245,7 +245,7 @@ fn a_page_fault_in_the_block_is_taken_and_the_instruction_repeated() {
     assert_eq!(stores.len(), 2, "{stores:?}");
     let hex: String = text.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(stores[0]["bytes"], format!("{hex}00"));
-    // Page address and fetch; length 6, code 0x11.
+    // Page address and fetch; instruction length 6, code 0x11.
     let identification = format!("{:016x}", MISSING | 0x800);
     let cause = format!("{:016x}", 0x0006_0011);
     assert_eq!(
@@ -255,7 +255,7 @@ fn a_page_fault_in_the_block_is_taken_and_the_instruction_repeated() {
     );
 }
 
-/// Two CPUs and two functions, each CPU at both: everything arrives once, in each CPU's order.
+/// Two CPUs each use two functions: every store arrives once, and in each CPU's order.
 #[test]
 #[ignore = "needs QEMU 11.1: run ./test"]
 fn cpus_and_functions_do_not_disturb_each_other() {
@@ -266,7 +266,7 @@ fn cpus_and_functions_do_not_disturb_each_other() {
     guest.enable(9, 1);
     let second = guest.code.label();
     guest.start_second_cpu(second);
-    // Both: count up in a block of their own and store it to one function, then to the other.
+    // Each CPU counts up in its own block, and stores the block to one function, then to the other.
     let hammer = |guest: &mut Guest, cpu: u64, order: [usize; 2]| {
         let block = DATA + cpu * 0x1000;
         guest.put(block as usize + 8, &[cpu as u8; 3]);

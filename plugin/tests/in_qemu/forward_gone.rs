@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Forwarding to a server that is not there, or no longer.
+//! Tests of forwarding to a server that does not exist, or no longer.
 
 use crate::support::bare::Guest;
 use crate::support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, stores};
@@ -9,7 +9,7 @@ use s390x_asm::{Condition, Gr, zpci};
 use serde_json::json;
 use vfio_user_ism_tests::daemon::Daemon;
 
-/// Stores until the condition code is not 0, then ten times more.
+/// Builds a guest that stores until the condition code is not 0, then ten times more.
 fn until_refused() -> Guest {
     let mut guest = Guest::new();
     guest.enable(8, 0);

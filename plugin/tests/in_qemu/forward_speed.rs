@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What forwarding costs: stores of 4 KiB by a guest, and the same messages without QEMU, to a
-//! server that only acknowledges. The figures are printed; what is checked is that all arrives.
+//! Measures forwarding: stores of 4 KiB by a guest, and the same messages without QEMU, to a server that only
+//! acknowledges. The test prints the times and checks that everything arrives.
 
 #[path = "../../src/forward/fake_server.rs"]
 #[allow(dead_code, reason = "only its plain answers are needed here")]
@@ -21,10 +21,10 @@ const STORES: usize = 20_000;
 const LENGTH: usize = 4096;
 const DATA: u64 = 0x3_0000;
 
-/// When the first store came, and when the last one did.
+/// Times of the first and the last store.
 type Times = Mutex<Option<(Instant, Instant)>>;
 
-/// A server that acknowledges.
+/// Starts a server that only acknowledges.
 fn server() -> (FakeServer, Arc<Times>) {
     let times = Arc::new(Times::default());
     let noted = Arc::clone(&times);
@@ -38,7 +38,7 @@ fn server() -> (FakeServer, Arc<Times>) {
     (server, times)
 }
 
-/// The time of one store, and how many bytes there were in all.
+/// Returns the time of one store, and the number of bytes in all.
 #[track_caller]
 fn evaluate(server: &FakeServer, times: &Times) -> (Duration, usize) {
     let requests = server.requests.lock().unwrap();
@@ -48,7 +48,7 @@ fn evaluate(server: &FakeServer, times: &Times) -> (Duration, usize) {
     ((last - first) / (STORES as u32 - 1), bytes)
 }
 
-/// A client that sends the messages of such stores and waits for each answer.
+/// Runs a client that sends the messages of such stores and waits for each answer.
 fn ping_pong() -> (Duration, usize) {
     let (server, times) = server();
     let mut stream = UnixStream::connect(&server.path).unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A Linux guest that probes a PCI function: what it did and what was recorded agree.
+//! Tests that the records agree with the actions of a Linux guest that probes a PCI function.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,8 @@ use debian_fetch::{Cache, Guest};
 use serde_json::{Value, json};
 use vfio_user_ism_tests::daemon::Daemon;
 
-/// Prints the function's configuration space, then runs a program that may not do what it does.
+/// Prints the function's configuration space, then runs a program that lacks the privilege for its
+/// instruction.
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
@@ -22,7 +23,7 @@ done
 /bin/busybox poweroff -f
 ";
 
-/// A static program of one PCISTB, which problem state may not execute.
+/// Builds a static program of one PCISTB, which problem state must not execute.
 #[track_caller]
 fn user_program() -> Vec<u8> {
     const BASE: u64 = 0x100_0000;
@@ -70,7 +71,7 @@ fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
 }
 
-/// Bytes of configuration space by offset, as the loads of `handle` gave them last.
+/// Returns the bytes of configuration space by offset, from the last loads of `handle`.
 fn loaded_config(records: &[&Value]) -> BTreeMap<u64, u8> {
     let mut config = BTreeMap::new();
     for record in records {
@@ -86,7 +87,7 @@ fn loaded_config(records: &[&Value]) -> BTreeMap<u64, u8> {
     config
 }
 
-/// Boots Linux with an ISM function that is forwarded: probing goes by QEMU as ever.
+/// Boots Linux with a forwarded ISM function: QEMU still handles configuration space.
 #[test]
 #[ignore = "needs QEMU 11.1 and an s390x Linux guest: run ./test"]
 fn configuration_space_is_qemus_with_forwarding_on() {
@@ -105,7 +106,7 @@ fn configuration_space_is_qemus_with_forwarding_on() {
     let mut guest = machine(&[(8, &server.only())]);
     guest.extend(boot(parts.kernel.to_str().unwrap(), &initrd));
     let guest: Vec<&str> = guest.iter().map(String::as_str).collect();
-    // Without an id: found as the only ISM function.
+    // Without an id, the plugin finds the only ISM function.
     let forward = format!(",forward={}", server.channel("ism0").display());
     let run = run_plugin(&forward, &guest);
     let shown = run
@@ -182,20 +183,20 @@ fn the_probing_of_a_function_accounts_for_itself() {
         assert_eq!(record["cc"], expected, "{record}");
     }
 
-    // CLP: list, query function, query group, set function; the handle gains its enable bit.
+    // The CLP calls are list, query function, query group, set function; then the handle has its enable bit.
     let commands: Vec<&str> = records
         .iter()
         .filter_map(|record| record["command"].as_str())
         .collect();
     assert_eq!(&commands[..4], ["0x0002", "0x0003", "0x0004", "0x0005"]);
     let listed = &records.iter().find(|r| r["command"] == "0x0002").unwrap()["clp_response"];
-    // One entry of 16 bytes behind a header of 32: device, vendor, ..., fid, handle.
+    // The list has one entry of 16 bytes after a header of 32: device, vendor, ..., fid, handle.
     let listed = listed.as_str().unwrap();
     assert_eq!(&listed[64..72], "10441af4");
     assert_eq!(&listed[80..88], "00000008", "the fid of the command line");
     let enabled = hex(&format!("0x{}", &listed[88..96])) | 0x8000_0000;
 
-    // Every access names the enabled handle.
+    // Every access uses the enabled handle.
     let accesses: Vec<&&Value> = records
         .iter()
         .filter(|r| r["insn"] == "pcilg" || r["insn"] == "pcistg")
@@ -205,7 +206,7 @@ fn the_probing_of_a_function_accounts_for_itself() {
         assert_eq!(hex(access["handle"].as_str().unwrap()), enabled);
     }
 
-    // BAR sizing writes ones to each of the six BARs.
+    // To size the BARs, Linux writes ones to each of the six.
     for bar in 0..6 {
         let offset = format!("{:#x}", 0x10 + 4 * bar);
         assert!(
@@ -217,7 +218,7 @@ fn the_probing_of_a_function_accounts_for_itself() {
         );
     }
 
-    // The loads add up to what the guest's user saw.
+    // The loads together give the bytes that the guest's user saw.
     let shown = run
         .console
         .lines()
@@ -229,7 +230,7 @@ fn the_probing_of_a_function_accounts_for_itself() {
     let recorded: String = (0..64).map(|at| format!("{:02x}", config[&at])).collect();
     assert_eq!(recorded, shown);
 
-    // The user's PCISTB was refused, and is recorded all the same.
+    // The user's PCISTB was refused, and is recorded too.
     let user = records.last().unwrap();
     assert_eq!(user["insn"], "pcistb");
     assert_eq!(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The plugin in a real QEMU, with guests of a few instructions and with Linux.
+//! Tests of the plugin in a real QEMU, with guests of a few instructions and with Linux.
 
 mod bare_metal;
 mod forward;

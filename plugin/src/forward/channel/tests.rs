@@ -53,7 +53,7 @@ fn the_server_tells_limits_and_sizes() {
 fn stores_and_loads_go_their_way_for_a_long_time() {
     let server = FakeServer::start(|_| Reaction::Done);
     let mut channel = connect(&server);
-    // More than there are message ids.
+    // This is more than the number of message ids.
     for _ in 0..40_000 {
         assert_eq!(load(&mut channel).unwrap(), Ok(REGISTER));
     }
@@ -126,7 +126,7 @@ fn a_silent_server_is_not_waited_for_for_ever() {
     let server = FakeServer::start(|_| Reaction::Nothing);
     let (mut channel, _) = Channel::connect(&server.path, Duration::from_millis(50), true).unwrap();
     assert!(matches!(store(&mut channel), Err(ChannelError::Silent(_))));
-    // One that says a little, again and again.
+    // This server sends a byte now and then.
     let drip = FakeServer::start(|_| Reaction::Drip);
     let (mut channel, _) = Channel::connect(&drip.path, Duration::from_millis(200), true).unwrap();
     assert!(matches!(store(&mut channel), Err(ChannelError::Silent(_))));

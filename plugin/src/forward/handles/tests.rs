@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 use super::*;
 
-/// A block of `length` bytes with a header and these words.
+/// Builds a block of `length` bytes with a header and these words.
 fn block(length: usize, code: u16, words: &[(usize, u32)]) -> Vec<u8> {
     let mut block = vec![0; length];
     block[..2].copy_from_slice(&(length as u16).to_be_bytes());
@@ -12,7 +12,7 @@ fn block(length: usize, code: u16, words: &[(usize, u32)]) -> Vec<u8> {
     block
 }
 
-/// Device and vendor, fid and handle of each function.
+/// Reports a list with device and vendor, fid and handle of each function.
 fn list(handles: &mut Handles, functions: &[(u32, u32, u32)]) -> Vec<String> {
     let request = block(32, LIST, &[]);
     let mut response = block(32 + 16 * functions.len(), OK, &[]);
@@ -81,11 +81,11 @@ fn a_function_in_error_is_qemus_until_the_error_is_reset() {
         handles.controlled(0x8000_0021, Some(7), Some(0));
         assert_eq!(handles.find(0x8000_0021), Some(0));
     }
-    // Unblocked, loads and stores work, though the function is still in error.
+    // After unblocking, loads and stores work, though the function is still in error.
     handles.refreshed(0x8000_0021, Some(1), Some(8));
     handles.controlled(0x8000_0021, Some(9), Some(0));
     assert_eq!(handles.find(0x8000_0021), Some(0));
-    // Disabling and enabling ends it as well.
+    // Disabling and enabling the function also ends the error.
     handles.refreshed(0x8000_0021, Some(1), Some(8));
     set(&mut handles, OK, 0x8000_0021, 0x21);
     set(&mut handles, OK, 0x21, 0x8000_0021);
@@ -119,7 +119,7 @@ fn a_uid_is_found_by_queries() {
     );
     assert_eq!(handles.find(0x8000_0021), None);
     assert_eq!(handles.find(0x8000_0022), Some(0));
-    // The handle becomes another function's.
+    // The handle now belongs to another function.
     let request = block(32, QUERY, &[(16, 0x8000_0022)]);
     handles.learn(&request, &block(192, OK, &[(20, 5), (124, 55)]));
     assert_eq!(handles.find(0x8000_0022), None);
@@ -136,7 +136,7 @@ fn the_only_ism_function_needs_no_id() {
     let request = block(32, QUERY, &[(16, 0x8000_0021)]);
     handles.learn(&request, &block(192, OK, &[(20, 2), (124, 7)]));
     assert_eq!(handles.find(0x8000_0021), Some(0));
-    // With a second one nothing is forwarded, and that is said once.
+    // With a second function, the plugin forwards nothing and reports that once.
     let two = [(ISM_IDS, 2, 0x8000_0021), (ISM_IDS, 3, 0x8000_0022)];
     let notes = list(&mut handles, &two);
     assert!(notes[0].contains("2 functions 1014:04ed"), "{notes:?}");
@@ -152,7 +152,7 @@ fn a_function_that_the_guest_does_not_have_is_named_once() {
     assert_eq!(list(&mut handles, &[]), [""; 0]);
     list(&mut handles, &[(ISM_IDS, 8, 0x8000_0021)]);
     assert_eq!(handles.find(0x8000_0021), Some(0));
-    // Unplugged.
+    // The function was unplugged.
     list(&mut handles, &[]);
     assert_eq!(handles.find(0x8000_0021), None);
 }

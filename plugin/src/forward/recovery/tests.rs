@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Moves that do not wait, against a server whose answers are held back.
+//! Tests of posted moves, with a server that delays its answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ const SIGNAL: u64 = 1 << 23;
 const SOURCE: u64 = 0x100;
 const CONTROL_BLOCK: u64 = 0x600;
 
-/// A guest of one vCPU.
+/// A guest with one vCPU.
 struct Guest<'a> {
     forwarder: &'a Forwarder,
     cpu: FakeCpu,
@@ -39,7 +39,7 @@ impl<'a> Guest<'a> {
             .unwrap()
     }
 
-    /// A PCISTB of these bytes.
+    /// Executes a PCISTB of these bytes.
     fn store(&mut self, pcias: u64, offset: u64, bytes: &[u8]) -> Done {
         let at = SOURCE as usize;
         self.cpu.virtual_memory[at..at + bytes.len()].copy_from_slice(bytes);
@@ -57,7 +57,7 @@ impl<'a> Guest<'a> {
         done
     }
 
-    /// An MPCIFC, if it is not left to QEMU.
+    /// Executes an MPCIFC, if it is not left to QEMU.
     fn modify_controls(&mut self, operation: u64) -> Option<Ending> {
         self.cpu.gprs[2] = u64::from(ENABLED) << 32 | operation;
         self.cpu.gprs[7] = CONTROL_BLOCK;
@@ -65,7 +65,7 @@ impl<'a> Guest<'a> {
         self.forwarder.reset_error(&self.cpu, &site)
     }
 
-    /// The function controls of an STPCIFC at which QEMU found an enabled function.
+    /// Returns the function controls of an STPCIFC for which QEMU found an enabled function.
     fn stored_controls(&mut self) -> u8 {
         let mut block = vec![0; BLOCK];
         block[CONTROLS] = 0x80;
@@ -97,7 +97,7 @@ impl<'a> Guest<'a> {
     }
 }
 
-/// A server that answers the first requests at once, and each one after them when it is told how.
+/// Starts a server that answers the first requests at once, and each later one when the test says how.
 fn held(at_once: usize) -> (FakeServer, Sender<Reaction>) {
     let (release, wait) = channel();
     let mut left = at_once;
@@ -124,13 +124,13 @@ fn a_move_of_known_outcome_ends_before_its_answer_and_carries_the_bytes_of_its_t
     let (server, release) = held(1);
     let forwarder = forwarder_with(&server, Moves::Posted);
     let mut guest = Guest::new(&forwarder);
-    // The server answers none of them but the first. Each overwrites the bytes of the one before.
+    // The server answers only the first. Each move overwrites the bytes of the previous one.
     for byte in 0..20 {
         let done = guest.store(0, DMB | 32, &[byte; 40]);
         assert_eq!((done.ending, done.problem), (Ending::Done, None));
     }
     drop(release);
-    // A load comes after all of them.
+    // The load waits for all of them.
     assert_eq!(
         guest.load().ending,
         Ending::Loaded(crate::decode::Gpr::new(1), REGISTER)
@@ -195,7 +195,7 @@ fn a_command_makes_every_outcome_unknown_again() {
     let mut guest = Guest::new(&forwarder);
     guest.store(0, DMB | 32, &[1; 8]);
     guest.store(2, 0, &[2; 8]);
-    // This one waits: its refusal is its own.
+    // This move waits, so it gets its own refusal.
     release.send(Reaction::Refuse(5)).unwrap();
     let done = guest.store(0, DMB | 32, &[3; 8]);
     assert_eq!(
@@ -215,7 +215,7 @@ fn moves_without_a_signal_alone_can_be_posted() {
         release.send(reaction).unwrap();
     }
     assert_eq!(guest.store(0, DMB | 32, &[3; 8]).ending, Ending::Done);
-    // The signal waits, for itself too.
+    // The signal waits for earlier moves and for its own answer.
     let done = guest.store(0, DMB | SIGNAL, &[4; 8]);
     assert_eq!(
         (done.ending, done.problem),
@@ -245,7 +245,7 @@ fn a_late_refusal_leads_to_the_error_state_until_the_guest_resets_it() {
         assert_eq!(guest.cpu.gprs[4] >> 24 & 0xFF, 12);
         let problem = blocked.problem.unwrap();
         assert!(problem.contains("error state"), "{problem}");
-        // The state comes before the operands, as in QEMU.
+        // As in QEMU, the state is checked before the operands.
         for (pcias, offset, bytes) in [(0, DMB | 32, 8), (2, 0, 8), (0, DMB, 0)] {
             let done = guest.store(pcias, offset, &vec![3; bytes]);
             let status = crate::decode::Gpr::new(2);
@@ -315,7 +315,7 @@ fn a_move_that_comes_after_its_dmb_is_gone_is_no_error_of_the_function() {
     }
     assert_eq!(guest.store(0, DMB | 32, &[2; 8]).ending, Ending::Done);
     assert_eq!(forwarder.settle(), [""; 0]);
-    // The next one waits, and its refusal is its own.
+    // The next move waits, so it gets its own refusal.
     let done = guest.store(0, DMB | 32, &[3; 8]);
     assert_eq!(
         (done.ending, done.problem),
@@ -342,7 +342,7 @@ fn a_server_that_goes_while_moves_are_under_way_is_told_at_the_next_instruction(
 fn order_and_bytes_are_the_same_whether_moves_wait_or_not_by_socket_and_by_ring() {
     let run = |moves, ring| {
         let mut number = 0;
-        // Every seventh request is refused for a DMB that is gone.
+        // Every seventh request is refused because its DMB is gone.
         let server = FakeServer::start(move |request| {
             number += 1;
             match request[30] == 0 && number % 7 == 0 {

@@ -2,12 +2,12 @@
 use super::*;
 use crate::cpu::fake::{FakeCpu, PSW_64_DAT};
 
-/// Where the tables lie; each has one entry that is valid.
+/// Addresses of the tables. Each has one valid entry.
 const SEGMENTS: u64 = 0xC000;
 const PAGES: u64 = 0x5000;
 const THIRDS: u64 = 0x6000;
 
-/// Virtual address 0x0030_1000 is absolute 0x2000, through a segment and a page table.
+/// Maps virtual address 0x0030_1000 to absolute 0x2000, through a segment and a page table.
 fn cpu() -> FakeCpu {
     let mut cpu = FakeCpu::default();
     cpu.controls[1] = SEGMENTS;

@@ -1,52 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Bare-metal guests that find and enable functions and then execute what a test wants.
+//! Bare-metal guests that find and enable functions and then execute the instructions of a test.
 //!
-//! They end in a disabled wait. What they did is in the plugin's records. Registers 14 and 15 are
-//! the exception handler's, 1, 2, 4 and 5 are used by what is written here.
+//! A guest ends in a disabled wait. The plugin's records show what it did. The exception handler uses
+//! registers 14 and 15, the code here registers 1, 2, 4 and 5.
 
 use std::path::{Path, PathBuf};
 
 use s390x_asm::{Assembler, Condition, Gr, Label, zpci};
 
-/// Where the code lies.
+/// Address of the code.
 const CODE: usize = 0x2_0000;
-/// Bytes of the image.
+/// Size of the image in bytes.
 const IMAGE: usize = 0x4_0000;
-/// The PSW that ends the guest.
+/// Address of the PSW that ends the guest.
 const FINAL_PSW: u16 = 0x200;
-/// CLP blocks, each a request of 32 bytes with its response behind.
+/// Addresses of CLP blocks: each is a request of 32 bytes, followed by its response.
 const CLP_LIST: usize = 0x8000;
 const CLP_ENABLE: usize = 0x8400;
 const CLP_DISABLE: usize = 0x8500;
 pub(crate) const CLP_FUNCTION: usize = 0x8600;
 pub(crate) const CLP_GROUP: usize = 0x8800;
 pub(crate) const RESPONSE: i32 = 32;
-/// Program-new, program-old and restart-new PSW (z/Architecture, assigned storage).
+/// Addresses of program-new, program-old and restart-new PSW (z/Architecture, assigned storage).
 const PROGRAM_NEW: i32 = 0x1D0;
 pub(crate) const PROGRAM_OLD: u16 = 0x150;
 const RESTART_NEW: i32 = 0x1A0;
-/// 31-bit addressing, all interruptions off.
+/// PSW mask: 31-bit addressing, all interruptions off.
 const MASK: u64 = 0x8000_0000;
 
-/// Where the handle of a function is kept, shifted as requests have it; by a number from 0.
+/// Address of a function's handle, shifted for use in requests; `number` counts from 0.
 pub(crate) fn kept(number: usize) -> i32 {
     i32::try_from(0x300 + 8 * number).unwrap()
 }
 
-/// A guest being written.
+/// A guest program under construction.
 pub(crate) struct Guest {
-    /// Its code.
+    /// The code of the guest.
     pub code: Assembler,
     data: Vec<(usize, Vec<u8>)>,
 }
 
 impl Guest {
-    /// One whose program exceptions go on where the old PSW says.
+    /// Creates a guest that goes on at the old PSW after a program exception.
     pub(crate) fn new() -> Self {
         Self::with_handler(|_| {})
     }
 
-    /// The same with a handler that does something before.
+    /// Creates the same guest with a handler that first runs the code of `write`.
     pub(crate) fn with_handler(write: impl FnOnce(&mut Assembler)) -> Self {
         let mut code = Assembler::new();
         let start = code.label();
@@ -55,7 +55,7 @@ impl Guest {
         write(&mut code);
         code.lpswe(PROGRAM_OLD, Gr::R0);
         code.bind(start);
-        // z/Architecture mode, for a machine that starts in another.
+        // This switches to z/Architecture mode, for a machine that starts in another one.
         code.lghi(Gr::R0, 0);
         code.lghi(Gr::R1, 1);
         code.sigp(Gr::R1, Gr::R0, 0x12);
@@ -83,7 +83,7 @@ impl Guest {
         self.code.stg(Gr::R1, at + 8, Gr::R0);
     }
 
-    /// Puts bytes into the image.
+    /// Writes bytes into the image.
     pub(crate) fn put(&mut self, at: usize, bytes: &[u8]) {
         self.data.push((at, bytes.to_vec()));
     }
@@ -93,14 +93,14 @@ impl Guest {
         self.code.emit(&zpci::clp(Gr::R4));
     }
 
-    /// Finds the function with this fid, enables it and keeps its handle.
+    /// Finds the function with this fid, enables it and saves its handle.
     pub(crate) fn enable(&mut self, fid: i16, number: usize) {
         self.clp(CLP_LIST);
         let code = &mut self.code;
         let found = code.label();
         code.lgr(Gr::R2, Gr::R4);
         let next = code.here();
-        // Entries follow the response's 32 bytes of header: fid at 8, handle at 12.
+        // Entries follow the 32-byte header of the response: fid at 8, handle at 12.
         code.llgf(Gr::R5, RESPONSE + 32 + 8, Gr::R2);
         code.cghi(Gr::R5, fid);
         code.brcl(Condition::Equal, found);
@@ -117,7 +117,7 @@ impl Guest {
         code.stg(Gr::R5, kept(number), Gr::R0);
     }
 
-    /// Disables the function; its handle is kept as it was.
+    /// Disables the function. The saved handle stays.
     pub(crate) fn disable(&mut self, number: usize) {
         self.code.load_constant(Gr::R4, CLP_DISABLE as u64);
         self.code.llgf(Gr::R5, kept(number), Gr::R0);
@@ -131,21 +131,21 @@ impl Guest {
         self.code.llgf(Gr::R5, kept(number), Gr::R0);
         self.code.sty(Gr::R5, 16, Gr::R4);
         self.clp(CLP_FUNCTION);
-        // The group's number is at 19 of the response, and of the request.
+        // The group's number is at offset 19 of the response, and of the request.
         self.code.llgc(Gr::R5, RESPONSE + 19, Gr::R4);
         self.code.load_constant(Gr::R4, CLP_GROUP as u64);
         self.code.stc(Gr::R5, 19, Gr::R4);
         self.clp(CLP_GROUP);
     }
 
-    /// Makes the request register of a function.
+    /// Builds the request register of a function.
     pub(crate) fn request(&mut self, register: Gr, number: usize, pcias: u64, length: u64) {
         self.code.load_constant(Gr::R1, pcias << 16 | length);
         self.code.lg(register, kept(number), Gr::R0);
         self.code.ogr(register, Gr::R1);
     }
 
-    /// PCISTB of `length` bytes at a real address, to an offset.
+    /// Stores `length` bytes at a real address to an offset of a BAR, by PCISTB.
     pub(crate) fn store_block(
         &mut self,
         number: usize,
@@ -160,7 +160,7 @@ impl Guest {
         self.code.emit(&zpci::pcistb(Gr::R4, Gr::R5, 0, Gr::R2));
     }
 
-    /// PCILG of 8 bytes of BAR 2.
+    /// Loads 8 bytes of BAR 2, by PCILG.
     pub(crate) fn load(&mut self, number: usize, offset: u64) {
         self.request(Gr::R4, number, 2, 8);
         self.code.load_constant(Gr::R5, offset);
@@ -174,16 +174,16 @@ impl Guest {
         self.code.lghi(Gr::R2, 1);
         let busy = self.code.here();
         self.code.sigp(Gr::R1, Gr::R2, 0x06);
-        // Condition code 2: the CPU is busy.
+        // Condition code 2 means that the CPU is busy.
         self.code.brcl(Condition::High, busy);
     }
 
-    /// The end of the guest, and then of QEMU.
+    /// Ends the guest, and with it QEMU.
     pub(crate) fn end(&mut self) {
         self.code.lpswe(FINAL_PSW, Gr::R0);
     }
 
-    /// Writes the image into `folder`.
+    /// Writes the image into `folder`. Returns its path.
     pub(crate) fn write(mut self, folder: &Path) -> PathBuf {
         self.end();
         let code = self.code.finish().unwrap().bytes().to_vec();
@@ -198,8 +198,8 @@ impl Guest {
     }
 }
 
-/// A request of 32 bytes and room for its response; `operation` and `spaces` are those of a call
-/// that sets a function.
+/// Builds a request of 32 bytes with room for its response. `operation` and `spaces` are for a call that sets
+/// a function.
 fn clp(command: u16, response: u16, operation: u8, spaces: u8) -> Vec<u8> {
     let mut block = vec![0; 32 + usize::from(response)];
     block[..2].copy_from_slice(&32_u16.to_be_bytes());
@@ -210,7 +210,7 @@ fn clp(command: u16, response: u16, operation: u8, spaces: u8) -> Vec<u8> {
     block
 }
 
-/// Arguments of a machine with functions of these fids at these sockets.
+/// Returns QEMU's arguments for a machine with functions of these fids at these sockets.
 pub(crate) fn machine(functions: &[(u32, &Path)]) -> Vec<String> {
     let mut arguments: Vec<String> = [
         "-object",

@@ -9,17 +9,17 @@ use vfio_user_ism_tests::daemon::Daemon;
 use super::bare::{Guest, machine};
 use super::{Run, run_plugin};
 
-/// A place in the command BAR that means nothing to the device.
+/// An offset in the command BAR that has no meaning to the device.
 pub(crate) const SCRATCH: u64 = 0x800;
-/// Where guests keep their data.
+/// Address of the guests' data.
 pub(crate) const DATA: u64 = 0x9000;
 
-/// Runs a guest with `ism0` of the server as function 8, forwarded.
+/// Runs a guest with `ism0` of the server as the forwarded function 8.
 pub(crate) fn run_guest(guest: Guest, server: &Daemon) -> Run {
     run_guest_with("", guest, server)
 }
 
-/// The same with more arguments for the plugin, each with a comma in front.
+/// Runs such a guest with more arguments for the plugin, each with a comma before it.
 pub(crate) fn run_guest_with(more: &str, guest: Guest, server: &Daemon) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let image = guest.write(folder.path());
@@ -34,7 +34,7 @@ pub(crate) fn forward(channel: &Path, fid: u32) -> String {
     format!(",forward={},fid={fid}", channel.display())
 }
 
-/// The records of loads and stores.
+/// Returns the records of loads and stores.
 pub(crate) fn accesses(run: &Run) -> Vec<&Value> {
     run.lines
         .iter()
@@ -46,7 +46,7 @@ pub(crate) fn accesses(run: &Run) -> Vec<&Value> {
         .collect()
 }
 
-/// The accesses that the device saw in BAR 0 and 2.
+/// Returns the accesses that the device saw in BAR 0 and 2.
 pub(crate) fn stores(server: &Daemon) -> Vec<Value> {
     let events = server.events().into_iter();
     events.filter(|event| event["event"] == "store").collect()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Runs QEMU with the plugin and reads what it recorded.
+//! Runs QEMU with the plugin and reads the records.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -12,16 +12,16 @@ use vfio_user_ism_tests::program::{Ended, finish};
 pub(crate) mod bare;
 pub(crate) mod forwarded;
 
-/// The results of one QEMU.
+/// The results of one run of QEMU.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// The recorded lines.
+    /// The lines of the records.
     pub lines: Vec<Value>,
     /// The guest's output, and QEMU's own messages.
     pub console: String,
 }
 
-/// The QEMU to load the plugin into: `$QEMU`, the one on `PATH`, or Debian's, fetched once.
+/// Returns the QEMU that loads the plugin: `$QEMU`, the one on `PATH`, or Debian's, fetched once.
 #[track_caller]
 fn program() -> PathBuf {
     let cache = Cache::locate().unwrap_or_else(|error| panic!("{error}"));
@@ -29,7 +29,7 @@ fn program() -> PathBuf {
     qemu.unwrap_or_else(|error| panic!("{error}")).program
 }
 
-/// Runs QEMU with `arguments` to its end.
+/// Runs QEMU with `arguments` until it ends.
 #[track_caller]
 pub(crate) fn qemu(arguments: &[&str]) -> Ended {
     let mut command = Command::new(program());
@@ -40,12 +40,12 @@ pub(crate) fn qemu(arguments: &[&str]) -> Ended {
     finish(command)
 }
 
-/// Runs QEMU with the plugin and `arguments`, and reads its records.
+/// Runs QEMU with the plugin and `arguments`, and reads the records.
 pub(crate) fn run(arguments: &[&str]) -> Run {
     run_plugin("", arguments)
 }
 
-/// The same with more arguments for the plugin, each with a comma in front.
+/// Does the same with more arguments for the plugin, each with a comma before it.
 #[track_caller]
 pub(crate) fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
@@ -64,7 +64,7 @@ pub(crate) fn run_plugin(more: &str, arguments: &[&str]) -> Run {
     Run { lines, console }
 }
 
-/// An initramfs in the "newc" format of cpio with these directories and executable files.
+/// Builds an initramfs in the "newc" format of cpio, with these directories and executable files.
 pub(crate) fn initramfs(directories: &[&str], files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = Vec::new();
     let mut inode = 0;
