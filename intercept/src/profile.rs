@@ -1,9 +1,10 @@
 //! The little that must be known of the server's profile to say what its function should see.
 
 use crate::plan::Announced;
-use serde::Deserialize;
+use ism::profile::{self, DeviceSettings};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+use zpci_region::clp::pnetid_util_str;
 
 /// The reason why a profile cannot be used.
 #[derive(Debug, Error)]
@@ -51,83 +52,37 @@ impl Default for Profile {
     }
 }
 
-#[derive(Deserialize)]
-struct File {
-    name: Option<String>,
-    #[serde(default)]
-    device: Device,
-    functions: Vec<Function>,
-}
-
-#[derive(Deserialize, Default)]
-struct Device {
-    max_store_block_length: Option<u16>,
-    relaxed: Option<bool>,
-    msix: Option<bool>,
-    data_bar_bits: Option<u8>,
-    pchid: Option<u16>,
-    pnetid: Option<String>,
-}
-
-/// A function's own settings come before those of all functions.
-#[derive(Deserialize)]
-struct Function {
-    #[serde(default)]
-    device: Device,
-}
-
-/// Bytes of a utility string, and of the part that is the PNETID of the first port.
-const UTILITY_STRING: usize = 64;
-const PORT: usize = 16;
-
-/// A PNETID as the utility string of CLP: EBCDIC, padded with blanks to 16 bytes, the rest zero.
-fn utility_string(pnetid: &str) -> Vec<u8> {
-    let ebcdic = |ascii: u8| match ascii {
-        b'A'..=b'I' => 0xc1 + (ascii - b'A'),
-        b'J'..=b'R' => 0xd1 + (ascii - b'J'),
-        b'S'..=b'Z' => 0xe2 + (ascii - b'S'),
-        b'0'..=b'9' => 0xf0 + (ascii - b'0'),
-        _ => 0x40,
-    };
-    let mut string: Vec<u8> = pnetid.bytes().map(ebcdic).collect();
-    string.resize(PORT, 0x40);
-    string.resize(UTILITY_STRING, 0);
-    string
-}
-
-impl File {
-    /// The facts that the function announces. The server checks that they are possible.
-    fn announced(&self) -> Announced {
-        let own = self.functions.first().map(|function| &function.device);
-        fn first<'a, T: ?Sized>(
-            own: Option<&'a Device>,
-            all: &'a Device,
-            get: impl Fn(&'a Device) -> Option<&'a T>,
-        ) -> Option<&'a T> {
-            own.and_then(&get).or_else(|| get(all))
-        }
-        let mut announced = Announced::default();
-        let all = &self.device;
-        if let Some(value) = first(own, all, |device| device.max_store_block_length.as_ref()) {
-            announced.maxstbl = *value;
-        }
-        if let Some(value) = first(own, all, |device| device.relaxed.as_ref()) {
-            announced.relaxed = *value;
-        }
-        if let Some(value) = first(own, all, |device| device.pchid.as_ref()) {
-            announced.pchid = *value;
-        }
-        if let Some(value) = first(own, all, |device| device.data_bar_bits.as_ref()) {
-            announced.bar_sizes[0] = *value;
-        }
-        if first(own, all, |device| device.msix.as_ref()) == Some(&false) {
-            announced.bar_sizes[4] = 0;
-        }
-        if let Some(value) = first(own, all, |device| device.pnetid.as_deref()) {
-            announced.utility_string = utility_string(value);
-        }
-        announced
+/// The facts that the only function of a profile announces. The server checks that they are possible.
+fn announced(all: &DeviceSettings, own: &DeviceSettings) -> Announced {
+    // A function's own settings come before those of all functions.
+    fn pick<T>(
+        all: &DeviceSettings,
+        own: &DeviceSettings,
+        get: impl Fn(&DeviceSettings) -> Option<T>,
+    ) -> Option<T> {
+        get(own).or_else(|| get(all))
     }
+    let mut announced = Announced::default();
+    if let Some(value) = pick(all, own, |device| device.max_store_block_length) {
+        announced.maxstbl = value;
+    }
+    if let Some(value) = pick(all, own, |device| device.relaxed) {
+        announced.relaxed = value;
+    }
+    if let Some(value) = pick(all, own, |device| device.pchid) {
+        announced.pchid = value;
+    }
+    if let Some(value) = pick(all, own, |device| device.data_bar_bits) {
+        announced.bar_sizes[0] = value;
+    }
+    if pick(all, own, |device| device.msix) == Some(false) {
+        announced.bar_sizes[4] = 0;
+    }
+    let pnetid = pick(all, own, |device| device.pnetid.clone());
+    if let Some(string) = pnetid.as_deref().and_then(pnetid_util_str) {
+        announced.utility_string = string.to_vec();
+    }
+    announced
 }
 
 impl Profile {
@@ -141,22 +96,21 @@ impl Profile {
             source,
         })?;
         let mut json = serde_json::Deserializer::from_str(&text);
-        let file: File =
+        let file: profile::Profile =
             serde_path_to_error::deserialize(&mut json).map_err(|error| ProfileError::Invalid {
                 path: path.to_owned(),
                 key: error.path().to_string(),
                 reason: error.inner().to_string(),
             })?;
-        if file.functions.len() != 1 {
+        let [function] = file.functions.as_slice() else {
             return Err(ProfileError::Functions {
                 path: path.to_owned(),
                 count: file.functions.len(),
             });
-        }
-        let announced = file.announced();
+        };
         Ok(Self {
-            name: file.name.unwrap_or_else(|| path.display().to_string()),
-            announced,
+            announced: announced(&file.device, &function.device),
+            name: file.name,
         })
     }
 }
@@ -190,8 +144,8 @@ mod tests {
     fn a_functions_own_settings_come_first() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("profile.json");
-        let text = r#"{"device":{"pchid":9,"msix":false},
-            "functions":[{"device":{"pchid":10,"data_bar_bits":40,"pnetid":"AJ9"}}]}"#;
+        let text = r#"{"schema_version":1,"name":"own","device":{"pchid":9,"msix":false},
+            "functions":[{"name":"ism0","gid":"0x1","device":{"pchid":10,"data_bar_bits":40,"pnetid":"AJ9"}}]}"#;
         std::fs::write(&path, text).expect("writes");
         let announced = Profile::read(&path).expect("reads").announced;
         assert_eq!(

@@ -13,6 +13,7 @@
 //! - `event`: the event queue;
 //! - `config_space`, `msix`: PCI configuration space, the MSI-X table behind BAR 4;
 //! - [`fault`]: faults that are injected on purpose;
+//! - [`profile`]: the functions of a fabric and their faults, as a user writes them;
 //! - `layout`: offsets and structures shared with drivers;
 //! - `host`, `record`: the interfaces to guest memory and interrupts, and to the observer.
 //!
@@ -38,6 +39,7 @@ mod id;
 mod judged;
 mod layout;
 mod msix;
+pub mod profile;
 mod record;
 mod state;
 mod turn;

@@ -327,11 +327,12 @@ fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
         return Ok(path.clone());
     }
     let path = folder.log("profile.json");
-    let text = format!(
-        "{:#}\n",
-        profile::with_functions(setup.recipe.guests * setup.functions_per_guest, setup.spare)
-    );
-    std::fs::write(&path, text).map_err(Error::file("write", &path))?;
+    let functions = setup.recipe.guests * setup.functions_per_guest;
+    let text = serde_json::to_vec_pretty(&profile::with_functions(functions, setup.spare));
+    let written = text
+        .map_err(std::io::Error::from)
+        .and_then(|text| std::fs::write(&path, text));
+    written.map_err(Error::file("write", &path))?;
     Ok(path)
 }
 

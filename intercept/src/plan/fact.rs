@@ -6,9 +6,7 @@
 use super::hex;
 use crate::probe::clp;
 use serde::{Deserialize, Serialize};
-
-/// PCI function type of ISM.
-const ISM: u8 = 5;
+use zpci_region::clp::ClpFacts;
 
 /// The facts that the function announces, from the profile of its server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,17 +41,18 @@ pub struct Announced {
 impl Default for Announced {
     /// The server's built-in profile.
     fn default() -> Self {
+        let facts = ClpFacts::default();
         Self {
-            relaxed: true,
-            maxstbl: 4096,
-            pchid: 0x07c0,
-            function_type: ISM,
+            relaxed: facts.relaxed,
+            maxstbl: facts.maxstbl,
+            pchid: facts.pchid,
+            function_type: facts.pft,
             bar_sizes: [48, 0, 12, 0, 12, 0],
-            start_dma: 0x1_0000_0000,
-            end_dma: 0x01ff_ffff_ffff_ffff,
-            dma_mask: u64::MAX,
-            msi_address: 0xfe00_0000_0000_0000,
-            interrupts: 1,
+            start_dma: facts.start_dma,
+            end_dma: facts.end_dma,
+            dma_mask: facts.dasm,
+            msi_address: facts.msi_addr,
+            interrupts: facts.noi,
             utility_string: Vec::new(),
         }
     }

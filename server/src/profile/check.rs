@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use ism::profile::Profile;
+
 use super::error::{KeyError, ProfileError};
 use super::plan::Plan;
-use super::written::Profile;
 
 /// Largest profile read, in bytes.
 const MAX_FILE: u64 = 1 << 20;

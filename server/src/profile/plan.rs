@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ism::FunctionConfig;
 use ism::fault::{self, Fault};
+use ism::profile::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
 use serde_json::json;
 use zpci_region::clp::{ClpFacts, MAXSTBL_LIMIT, pnetid_util_str};
 use zpci_region::rule::catalogue::CATALOGUE;
@@ -12,7 +13,6 @@ use zpci_region::shape::Contracts;
 use zpci_region::{CarrierPolicy, Severity};
 
 use super::error::KeyError;
-use super::written::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
 use crate::client::channel;
 use crate::limits::{MAX_FAULTS, MAX_FUNCTIONS};
 
@@ -75,13 +75,15 @@ impl Plan {
 
     /// Returns the profile with every default filled in, as JSON that can be loaded again.
     pub fn show(&self) -> serde_json::Value {
-        let functions: Vec<_> = self.functions.iter().map(FunctionPlan::settings).collect();
-        let mut profile =
-            json!({ "schema_version": SCHEMA_VERSION, "name": self.name, "functions": functions });
-        if !self.faults.is_empty() {
-            profile["faults"] = json!(self.faults);
-        }
-        profile
+        json!(Profile {
+            schema_version: SCHEMA_VERSION,
+            name: self.name.clone(),
+            description: None,
+            device: DeviceSettings::default(),
+            rules: BTreeMap::new(),
+            functions: self.functions.iter().map(FunctionPlan::settings).collect(),
+            faults: self.faults.clone(),
+        })
     }
 }
 

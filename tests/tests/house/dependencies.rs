@@ -266,8 +266,8 @@ const LAYERS: [&[&str]; 5] = [
         "s390x-asm",
         "harness",
     ],
-    &["qemu-zpci"],
-    &["ism", "intercept", "doctor", "vfio-user-ism-plugin"],
+    &["ism", "qemu-zpci"],
+    &["intercept", "doctor", "vfio-user-ism-plugin"],
     &["vfio-user-ism-server", "vfio-user-ism-view", "lab"],
     &["vfio-user-ism"],
 ];

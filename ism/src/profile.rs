@@ -1,17 +1,19 @@
-//! A profile as written. Its JSON schema is derived from these types.
+//! A device profile as written: the one module that has its format, for readers and writers. With the
+//! feature `schema` its JSON schema is derived from these types.
 
 use std::collections::BTreeMap;
 
-use ism::fault::Fault;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zpci_region::{CarrierPolicy, Severity};
 
-/// The version of the profile format that this program reads.
+use crate::fault::Fault;
+
+/// The version of the profile format.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A device profile.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Version of the profile format: 1.
@@ -22,11 +24,11 @@ pub struct Profile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Settings of every function. A function's own settings take precedence.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub device: DeviceSettings,
     /// Severity by rule id, or by group (`shape`, `command`, `data`, `smcd`). The entry of a rule takes
     /// precedence over that of its group.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rules: BTreeMap<String, Severity>,
     /// The functions of the fabric, in order.
     pub functions: Vec<FunctionSettings>,
@@ -36,7 +38,8 @@ pub struct Profile {
 }
 
 /// One function of the fabric.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FunctionSettings {
     /// Name in events, reports and of the socket (`DIR/NAME.sock`): letters, digits, `-`, `_`.
@@ -47,20 +50,21 @@ pub struct FunctionSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<String>,
     /// Settings that differ from the profile's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub device: DeviceSettings,
     /// Severities that differ from the profile's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rules: BTreeMap<String, Severity>,
 }
 
 /// The settings of a function. All are optional.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSettings {
     /// Max store block length that CLP reports, in bytes, 8..=4096. Default 4096.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 8, max = 4096))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 8, max = 4096)))]
     pub max_store_block_length: Option<u16>,
     /// True if PCISTB is relaxed: any length and alignment within 4 KiB. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,12 +82,12 @@ pub struct DeviceSettings {
     /// PCI class code: `0x` and six hexadecimal digits, two each for base class, sub-class and interface.
     /// Default 0x000000, like the real function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^0x[0-9a-fA-F]{6}$"))]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^0x[0-9a-fA-F]{6}$")))]
     pub class_code: Option<String>,
     /// Size of BAR 0 as a power of two, 33..=48 (tokens start at bit 32). Default 48 (256 TiB, like the real
     /// function).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 33, max = 48))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 33, max = 48)))]
     pub data_bar_bits: Option<u8>,
     /// Channel path id (PCHID) that CLP reports: equal for all functions of one fabric. Default 0x07c0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +99,8 @@ pub struct DeviceSettings {
 }
 
 /// A way of storing a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Contract {
     /// Each request through the zPCI I/O region is one PCISTB.
@@ -104,7 +109,6 @@ pub enum Contract {
     Bar,
 }
 
-/// The JSON schema of [`Profile`].
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Profile).to_value()
+fn is_default(settings: &DeviceSettings) -> bool {
+    *settings == DeviceSettings::default()
 }
