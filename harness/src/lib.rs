@@ -6,13 +6,14 @@
 //! - `server`: the program's own `serve` as a child;
 //! - `qemu`: the parts of a QEMU command line that all machines share;
 //! - `plugin`: the TCG plugin and its argument;
-//! - `log`: the end of a log file.
+//! - `log`: the end of a log file; `output`: standard output.
 //!
 //! Non-goal: the crate judges nothing, and knows neither cases nor guests.
 
 mod accelerator;
 mod child;
 mod log;
+mod output;
 mod plugin;
 mod qemu;
 mod server;
@@ -21,6 +22,7 @@ mod with_parent;
 pub use accelerator::{Accel, AccelError, Accelerator};
 pub use child::Child;
 pub use log::tail;
+pub use output::print;
 pub use plugin::{Moves, NoPlugin, Plugin, Task};
 pub use qemu::{Line, option};
 pub use server::{Server, ServerError, Serving, Starting};

@@ -35,38 +35,38 @@ pub enum ServerError {
 }
 
 /// The arguments for a server.
-#[derive(Debug)]
-pub struct Serving<'a> {
+#[derive(Debug, Clone, Default)]
+pub struct Serving {
     /// The program with the subcommand `serve`.
-    pub program: &'a Path,
+    pub program: PathBuf,
     /// The profile. `None` uses the built-in one.
-    pub profile: Option<&'a Path>,
+    pub profile: Option<PathBuf>,
     /// The folder for the sockets.
-    pub sockets: &'a Path,
+    pub sockets: PathBuf,
     /// The event file.
-    pub events: Option<&'a Path>,
+    pub events: Option<PathBuf>,
     /// The capture file.
-    pub capture: Option<&'a Path>,
+    pub capture: Option<PathBuf>,
     /// The file for the totals at the end.
-    pub report: Option<&'a Path>,
+    pub report: Option<PathBuf>,
     /// The control socket.
-    pub control: Option<&'a Path>,
+    pub control: Option<PathBuf>,
 }
 
-impl Serving<'_> {
+impl Serving {
     /// Starts the server with its stderr in the file `log`. It may not be ready yet.
     ///
     /// # Errors
     /// See [`ServerError::Start`].
     pub fn start(&self, log: &Path) -> Result<Starting, ServerError> {
-        let mut command = command(self.program);
-        command.arg("serve").arg("--socket-dir").arg(self.sockets);
+        let mut command = command(&self.program);
+        command.arg("serve").arg("--socket-dir").arg(&self.sockets);
         for (flag, path) in [
-            ("--profile", self.profile),
-            ("--events", self.events),
-            ("--capture", self.capture),
-            ("--report", self.report),
-            ("--control", self.control),
+            ("--profile", &self.profile),
+            ("--events", &self.events),
+            ("--capture", &self.capture),
+            ("--report", &self.report),
+            ("--control", &self.control),
         ] {
             if let Some(path) = path {
                 command.arg(flag).arg(path);
@@ -75,7 +75,7 @@ impl Serving<'_> {
         command.args(["--ready-fd", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = Child::start(command, log).map_err(|source| ServerError::Start {
-            path: self.program.to_owned(),
+            path: self.program.clone(),
             source,
         })?;
         let lines = lines(child.stdout.take());
@@ -187,13 +187,9 @@ mod tests {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&program, mode).unwrap();
         let serving = Serving {
-            program: &program,
-            profile: None,
-            sockets: folder.path(),
-            events: None,
-            capture: None,
-            report: None,
-            control: None,
+            program,
+            sockets: folder.path().to_owned(),
+            ..Serving::default()
         };
         let starting = serving.start(&folder.path().join("log"));
         starting

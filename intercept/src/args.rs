@@ -21,15 +21,6 @@ pub enum Format {
     Junit,
 }
 
-/// Kind of function that the report assumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Expect {
-    /// The function accepts block stores of any alignment.
-    Relaxed,
-    /// The function accepts only aligned block stores whose length is a multiple of 8.
-    Strict,
-}
-
 impl Args {
     /// The flag that loads a plugin into QEMU, if there is one.
     #[must_use]
@@ -38,15 +29,6 @@ impl Args {
             (Some(_), _) => Some("--forward"),
             (None, Some(_)) => Some("--kernel"),
             (None, None) => None,
-        }
-    }
-}
-
-impl From<Expect> for Model {
-    fn from(expect: Expect) -> Self {
-        match expect {
-            Expect::Relaxed => Self::Relaxed,
-            Expect::Strict => Self::Strict,
         }
     }
 }
@@ -121,7 +103,7 @@ pub struct Args {
     pub profile: Option<PathBuf>,
     /// Kind of function that the report assumes [default: the kind in the profile].
     #[arg(long, value_enum, help_heading = "What to test")]
-    pub expect: Option<Expect>,
+    pub expect: Option<Model>,
     /// Let the plugin carry the function's loads and stores past QEMU to the device.
     ///
     /// The value is the plugin's file [default: libvfio_user_ism_plugin.so beside this program].

@@ -38,11 +38,7 @@ struct Defect {
 pub(crate) fn list(args: &Args, program: &Path) -> Result<String, Error> {
     let plugin = find_plugin(args, program)?;
     let qemu = qemu::locate(args.qemu.first().map(|named| named.as_os_str()))?;
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        |source| Error::File { path, source }
-    };
-    let folder = tempfile::tempdir().map_err(failed(&std::env::temp_dir()))?;
+    let folder = tempfile::tempdir().map_err(Error::file(&std::env::temp_dir()))?;
     let file = folder.path().join("defects.json");
     let task = Task {
         out: Some(file.clone()),
@@ -51,7 +47,7 @@ pub(crate) fn list(args: &Args, program: &Path) -> Result<String, Error> {
     };
     let mut command = Command::new(&qemu.path);
     command.arg("-plugin").arg(plugin.argument(&task));
-    let output = command.output().map_err(failed(&qemu.path))?;
+    let output = command.output().map_err(Error::file(&qemu.path))?;
     let said = || {
         String::from_utf8_lossy(&output.stderr)
             .trim_end()

@@ -1,34 +1,34 @@
 //! The reason why there is no report.
 
 use crate::attribute::FenceError;
-use crate::baseline::BaselineError;
-use crate::events::EventsError;
-use crate::observed::ObservedError;
-use crate::plan::load::PlanError;
+use crate::document::DocumentError;
 use crate::probe::{ImageError, ResultsError};
-use crate::profile::ProfileError;
 use crate::qemu::{GuestError, LocateError};
-use crate::recording::RecordingError;
 use crate::select::SelectError;
 use harness::{NoPlugin, ServerError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The reason why there is no report. [`Error::is_usage`] tells a mistake of the user from trouble with the run.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The plan.
+    /// A plan, profile, recording or baseline.
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The profile.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// A recording.
-    #[error(transparent)]
-    Recording(#[from] RecordingError),
-    /// A baseline.
-    #[error(transparent)]
-    Baseline(#[from] BaselineError),
+    Document(#[from] DocumentError),
+    /// A folder of baselines in which none fits.
+    #[error(
+        "baseline {}: no baseline in this folder comes from a host like this one ({host}); it has: {}",
+        path.display(),
+        if there.is_empty() { "nothing".into() } else { there.join(", ") }
+    )]
+    NoBaselineOfHost {
+        /// The folder.
+        path: PathBuf,
+        /// This run's host.
+        host: String,
+        /// The files, with their hosts.
+        there: Vec<String>,
+    },
     /// `--only` or `--skip`.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -56,9 +56,9 @@ pub enum Error {
     /// The plugin did not list its defects.
     #[error("the plugin did not list its defects: {0}")]
     NoList(String),
-    /// The plugin's records.
+    /// The server's event file or the plugin's records.
     #[error(transparent)]
-    Observed(#[from] ObservedError),
+    Records(DocumentError),
     /// The server.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -71,9 +71,6 @@ pub enum Error {
     /// The guest ended, but not because its plan did.
     #[error("{0}")]
     Probe(String),
-    /// The event file.
-    #[error(transparent)]
-    Events(#[from] EventsError),
     /// Fences.
     #[error(transparent)]
     Fence(#[from] FenceError),
@@ -97,6 +94,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Turns an error of the system into one of this file or folder.
+    pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            path: path.clone(),
+            source,
+        }
+    }
+
     /// Whether the user named something that cannot be used: plan, profile, recording or baseline.
     #[must_use]
     pub fn is_usage(&self) -> bool {
@@ -105,10 +111,8 @@ impl Error {
         }
         matches!(
             self,
-            Self::Plan(_)
-                | Self::Profile(_)
-                | Self::Recording(_)
-                | Self::Baseline(_)
+            Self::Document(_)
+                | Self::NoBaselineOfHost { .. }
                 | Self::Select(_)
                 | Self::Several(_)
                 | Self::NoBaseline

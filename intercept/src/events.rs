@@ -2,63 +2,34 @@
 //!
 //! The format is the server's (`docs/events.md`); only accesses are read, other events are passed over.
 
+use crate::document::{Document, DocumentError};
 use crate::plan::hex;
 use crate::recording::{Access, Piece};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 
 /// The version of the event format that this crate reads.
 const SCHEMA_VERSION: u32 = 1;
 
-/// The reason why the event file cannot be read.
-#[derive(Debug, Error)]
-pub enum EventsError {
-    /// The file cannot be read.
-    #[error("event file {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// A line is not what was expected.
-    #[error("event file {}, line {line}: {reason}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// The reason.
-        reason: String,
-    },
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Line {
     schema_version: u32,
     event: String,
-    #[serde(default)]
     time_us: u64,
-    #[serde(default)]
     path: Option<String>,
-    #[serde(default)]
     pcias: Option<u8>,
-    #[serde(default)]
     offset: u64,
-    #[serde(default)]
     length: u64,
-    #[serde(default)]
     bytes: Option<String>,
-    #[serde(default)]
     result: Option<String>,
 }
 
 /// The accesses in the event file of the guest's function with this number, in order.
 ///
 /// # Errors
-/// See [`EventsError`].
-pub fn read(path: &Path, function: u8) -> Result<Vec<Piece>, EventsError> {
+/// A file that cannot be read, or a line that is no event.
+pub fn read(path: &Path, function: u8) -> Result<Vec<Piece>, DocumentError> {
     let timed = read_timed(path, function)?;
     Ok(timed.into_iter().map(|(_, piece)| piece).collect())
 }
@@ -67,20 +38,11 @@ pub fn read(path: &Path, function: u8) -> Result<Vec<Piece>, EventsError> {
 /// microseconds since the server started.
 ///
 /// # Errors
-/// See [`EventsError`].
-pub fn read_timed(path: &Path, function: u8) -> Result<Vec<(u64, Piece)>, EventsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| EventsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut pieces = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let piece = parse(line).map_err(|reason| EventsError::Line {
-            path: path.to_owned(),
-            line: index + 1,
-            reason,
-        })?;
-        pieces.extend(piece.map(|(time, piece)| (time, Piece { function, ..piece })));
+/// As for [`read`].
+pub fn read_timed(path: &Path, function: u8) -> Result<Vec<(u64, Piece)>, DocumentError> {
+    let mut pieces = Document::new("event file", path).lines(parse)?;
+    for (_, piece) in &mut pieces {
+        piece.function = function;
     }
     Ok(pieces)
 }
@@ -93,13 +55,11 @@ fn parse(line: &str) -> Result<Option<(u64, Piece)>, String> {
             line.schema_version
         ));
     }
-    let access = match line.event.as_str() {
-        "store" => Access::Store,
-        "load" => Access::Load,
-        "config-write" => Access::ConfigWrite,
-        "config-read" => Access::ConfigRead,
-        "truncated" => return Err("the server stopped writing events here".into()),
-        _ => return Ok(None),
+    if line.event == "truncated" {
+        return Err("the server stopped writing events here".into());
+    }
+    let Ok(access) = line.event.parse::<Access>() else {
+        return Ok(None);
     };
     let text = line.bytes.unwrap_or_default();
     let bytes = hex::decode(&text).ok_or_else(|| format!("bytes {text:?} are not hexadecimal"))?;

@@ -39,10 +39,7 @@ impl Folder {
                 .tempdir()
                 .map(Self::Passing),
         };
-        made.map_err(|source| Error::File {
-            path: keep.map_or_else(std::env::temp_dir, Path::to_owned),
-            source,
-        })
+        made.map_err(Error::file(keep.unwrap_or(&std::env::temp_dir())))
     }
 
     /// Its place.

@@ -20,6 +20,7 @@ mod args;
 mod attribute;
 mod baseline;
 mod defects;
+mod document;
 mod error;
 pub mod events;
 pub mod expect;
@@ -42,6 +43,7 @@ pub mod stand_in;
 mod starts;
 pub mod verdict;
 
-pub use args::{Args, Expect, FailOn, Format};
+pub use args::{Args, FailOn, Format};
+pub use document::DocumentError;
 pub use error::Error;
 pub use run::{Ending, run};

@@ -2,12 +2,12 @@
 //!
 //! The format is the plugin's (`plugin/README.md`).
 
+use crate::document::{Document, DocumentError};
 use crate::plan::hex;
 use crate::plan::{Case, Handle, Instruction, Payload, Plan, SCHEMA_VERSION as PLAN_VERSION};
-use crate::probe::{FunctionFacts, Outcome};
+use crate::probe::{FunctionFacts, Outcome, clp};
 use serde::{Deserialize, Deserializer};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 
 /// The version of the record format that this crate reads.
 const SCHEMA_VERSION: u32 = 1;
@@ -20,26 +20,6 @@ const OWN_EXCEPTIONS: [u16; 3] = [0x01, 0x06, 0x15];
 const QUERY_FUNCTION: u64 = 3;
 const QUERY_GROUP: u64 = 4;
 const SET_FUNCTION: u64 = 5;
-
-/// The reason why the records cannot be read.
-#[derive(Debug, Error)]
-pub enum ObservedError {
-    /// The file cannot be read.
-    #[error("plugin records {}", path.display())]
-    Read {
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// A line is not what was expected.
-    #[error("plugin records {}, line {line}: {reason}", path.display())]
-    Line {
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        reason: String,
-    },
-}
 
 /// The instructions that a guest executed.
 #[derive(Debug, Default)]
@@ -70,45 +50,35 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Line {
     schema_version: u32,
     kind: String,
-    #[serde(default)]
     seq: u64,
-    #[serde(default)]
     insn: String,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     handle: Option<u64>,
-    #[serde(default)]
     pcias: Option<u8>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     offset: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     length: Option<u64>,
-    #[serde(default)]
     bytes: Option<String>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     address: Option<u64>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     io_address: Option<u64>,
-    #[serde(default)]
     operation: Option<u8>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     command: Option<u64>,
-    #[serde(default)]
     clp_response: Option<String>,
-    #[serde(default)]
     outcome: String,
-    #[serde(default)]
     cc: Option<u8>,
-    #[serde(default)]
     status: Option<u8>,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     value: Option<u64>,
-    #[serde(default)]
     exception: Option<Exception>,
-    #[serde(default)]
     message: String,
 }
 
@@ -120,37 +90,9 @@ struct Exception {
 /// Reads the plugin's records.
 ///
 /// # Errors
-/// See [`ObservedError`].
-pub(crate) fn read(path: &Path) -> Result<Observed, ObservedError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ObservedError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let wrong = |reason| ObservedError::Line {
-            path: path.to_owned(),
-            line: index + 1,
-            reason,
-        };
-        let line: Line = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        if line.schema_version != SCHEMA_VERSION {
-            return Err(wrong(format!(
-                "schema_version is {}, expected {SCHEMA_VERSION}",
-                line.schema_version
-            )));
-        }
-        match line.kind.as_str() {
-            "insn" => lines.push(line),
-            "problem" => {
-                return Err(wrong(format!(
-                    "the plugin stopped recording here: {}",
-                    line.message
-                )));
-            }
-            _ => {}
-        }
-    }
+/// A file that cannot be read, or a line that is no record.
+pub(crate) fn read(path: &Path) -> Result<Observed, DocumentError> {
+    let mut lines = Document::new("plugin records", path).lines(parse)?;
     // Lines of several CPUs may be out of order.
     lines.sort_by_key(|line| line.seq);
     let mut observed = Observed::default();
@@ -158,6 +100,25 @@ pub(crate) fn read(path: &Path) -> Result<Observed, ObservedError> {
         observed.add(line);
     }
     Ok(observed)
+}
+
+/// The record of an instruction; none if the line is another record.
+fn parse(line: &str) -> Result<Option<Line>, String> {
+    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if line.schema_version != SCHEMA_VERSION {
+        let version = line.schema_version;
+        return Err(format!(
+            "schema_version is {version}, expected {SCHEMA_VERSION}"
+        ));
+    }
+    match line.kind.as_str() {
+        "insn" => Ok(Some(line)),
+        "problem" => Err(format!(
+            "the plugin stopped recording here: {}",
+            line.message
+        )),
+        _ => Ok(None),
+    }
 }
 
 impl Observed {
@@ -202,24 +163,13 @@ impl Observed {
             .as_deref()
             .and_then(hex::decode)
             .unwrap_or_default();
-        let part = |at: usize, length: usize| response.get(at..at + length);
-        let word = |at| {
-            part(at, 8)
-                .and_then(|bytes| bytes.try_into().ok())
-                .map_or(0, u64::from_be_bytes)
-        };
-        let half = |at| {
-            part(at, 2)
-                .and_then(|bytes| bytes.try_into().ok())
-                .map_or(0, u16::from_be_bytes)
-        };
         let byte = |at| response.get(at).copied().unwrap_or(0);
+        let half = |at| u16::from_be_bytes(clp::bytes(&response, at));
+        let word = |at| u64::from_be_bytes(clp::bytes(&response, at));
         match line.command {
             Some(QUERY_FUNCTION) if response.len() >= 80 => {
                 self.facts.group = byte(19);
-                self.facts.bar_sizes = part(24, 6)
-                    .and_then(|sizes| sizes.try_into().ok())
-                    .unwrap_or_default();
+                self.facts.bar_sizes = clp::bytes(&response, 24);
                 self.facts.pchid = half(30);
                 self.facts.function_type = byte(63);
                 self.facts.start_dma = word(64);
@@ -229,9 +179,7 @@ impl Observed {
                 self.facts.maxstbl = half(20) & 0x1fff;
             }
             Some(SET_FUNCTION) if response.len() >= 20 => {
-                let handle = part(16, 4)
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .map_or(0, u32::from_be_bytes);
+                let handle = u32::from_be_bytes(clp::bytes(&response, 16));
                 if handle & 0x8000_0000 != 0 {
                     self.facts.handle = handle;
                 }
@@ -241,22 +189,12 @@ impl Observed {
     }
 
     fn case(&self, line: &Line) -> Option<Case> {
-        let instruction = match line.insn.as_str() {
-            "pcistb" => Instruction::Pcistb,
-            "pcistg" => Instruction::Pcistg,
-            "pcilg" => Instruction::Pcilg,
-            "pcistbi" => Instruction::Pcistbi,
-            "pcistgi" => Instruction::Pcistgi,
-            "pcilgi" => Instruction::Pcilgi,
-            "pciwb" => Instruction::Pciwb,
-            "rpcit" => Instruction::Rpcit,
-            "mpcifc" => Instruction::Mpcifc,
-            _ => return None,
-        };
-        let moves = matches!(
-            instruction,
-            Instruction::Pcistb | Instruction::Pcistg | Instruction::Pcilg
-        );
+        let instruction: Instruction = line.insn.parse().ok()?;
+        let moves = instruction.moves();
+        let controls = matches!(instruction, Instruction::Rpcit | Instruction::Mpcifc);
+        if !moves && !controls && !instruction.is_mio() {
+            return None;
+        }
         let space = if moves { line.pcias.unwrap_or(0) } else { 0 };
         let (place, group) = match (moves, space) {
             (true, 15) => ("config".to_owned(), "config".to_owned()),

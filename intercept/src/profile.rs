@@ -1,37 +1,10 @@
 //! The little that must be known of the server's profile to say what its function should see.
 
+use crate::document::{Document, DocumentError};
 use crate::plan::Announced;
 use ism::profile::{self, DeviceSettings};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 use zpci_region::clp::pnetid_util_str;
-
-/// The reason why a profile cannot be used.
-#[derive(Debug, Error)]
-pub enum ProfileError {
-    /// The file cannot be read.
-    #[error("profile {}", path.display())]
-    Read {
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// It is not JSON of the expected form.
-    #[error("profile {}: at {key}: {reason}", path.display())]
-    Invalid {
-        path: PathBuf,
-        /// Path of the key.
-        key: String,
-        reason: String,
-    },
-    /// It has several functions, or none.
-    #[error("profile {}: at functions: has {count} entries, the probe needs exactly one", path.display())]
-    Functions {
-        path: PathBuf,
-        /// The number of them.
-        count: usize,
-    },
-}
 
 /// The parts of a profile that decide the expectations. The server checks the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,24 +62,14 @@ impl Profile {
     /// Reads a profile file.
     ///
     /// # Errors
-    /// See [`ProfileError`].
-    pub(crate) fn read(path: &Path) -> Result<Self, ProfileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let file: profile::Profile =
-            serde_path_to_error::deserialize(&mut json).map_err(|error| ProfileError::Invalid {
-                path: path.to_owned(),
-                key: error.path().to_string(),
-                reason: error.inner().to_string(),
-            })?;
+    /// A file that cannot be read, is no profile, or has another number of functions than one.
+    pub(crate) fn read(path: &Path) -> Result<Self, DocumentError> {
+        let document = Document::new("profile", path);
+        let file: profile::Profile = document.read()?;
         let [function] = file.functions.as_slice() else {
-            return Err(ProfileError::Functions {
-                path: path.to_owned(),
-                count: file.functions.len(),
-            });
+            let count = file.functions.len();
+            let reason = format!("has {count} entries, the probe needs exactly one");
+            return Err(document.invalid("functions", reason));
         };
         Ok(Self {
             announced: announced(&file.device, &function.device),
@@ -120,7 +83,7 @@ mod tests {
     use super::Profile;
     use std::path::Path;
 
-    fn config(name: &str) -> Result<Profile, super::ProfileError> {
+    fn config(name: &str) -> Result<Profile, super::DocumentError> {
         Profile::read(
             &Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../configs")

@@ -6,13 +6,13 @@ mod stop;
 pub use piece::{Access, Piece};
 pub use stop::{Place, Stop};
 
+use crate::document::{Document, DocumentError};
 use crate::expect::model::Model;
 use crate::lengths::fates::Lengths;
 use crate::plan::{Announced, Plan};
 use crate::probe::{FunctionFacts, Outcome};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 
 /// The version of the recording format.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -154,29 +154,6 @@ pub struct Span<'a> {
     pub stopped: Option<&'a (Place, Stop)>,
 }
 
-/// The reason why a recording cannot be read or written.
-#[derive(Debug, Error)]
-pub enum RecordingError {
-    /// The file cannot be read or written.
-    #[error("recording {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// It is no recording.
-    #[error("recording {}: at {key}: {reason}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Path of the key.
-        key: String,
-        /// The reason.
-        reason: String,
-    },
-}
-
 impl Recording {
     /// The starts of QEMU, with the cases and pieces of each; their cases together are the plan's.
     #[must_use]
@@ -216,38 +193,29 @@ impl Recording {
             .map(|(_, stop)| stop)
     }
 
+    /// The pieces with these indices.
+    #[must_use]
+    pub(crate) fn pieces_at(&self, indices: &[usize]) -> Vec<&Piece> {
+        let pieces = indices.iter();
+        pieces.filter_map(|&index| self.pieces.get(index)).collect()
+    }
+
     /// Reads a recording file.
     ///
     /// # Errors
-    /// See [`RecordingError`].
-    pub fn read(path: &Path) -> Result<Self, RecordingError> {
-        let text = std::fs::read_to_string(path).map_err(|source| RecordingError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        let invalid = |key: String, reason: String| RecordingError::Invalid {
-            path: path.to_owned(),
-            key,
-            reason,
-        };
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let recording: Self = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
-        if recording.schema_version != SCHEMA_VERSION {
-            return Err(invalid(
-                "schema-version".into(),
-                format!("is {}, expected {SCHEMA_VERSION}", recording.schema_version),
-            ));
+    /// A file that cannot be read or is no recording.
+    pub fn read(path: &Path) -> Result<Self, DocumentError> {
+        let document = Document::new("recording", path);
+        let recording: Self = document.read()?;
+        let version = recording.schema_version;
+        if version != SCHEMA_VERSION {
+            let reason = format!("is {version}, expected {SCHEMA_VERSION}");
+            return Err(document.invalid("schema-version", reason));
         }
-        if recording.outcomes.len() != recording.plan.cases.len() {
-            return Err(invalid(
-                "outcomes".into(),
-                format!(
-                    "has {} entries for {} cases",
-                    recording.outcomes.len(),
-                    recording.plan.cases.len()
-                ),
-            ));
+        let (outcomes, cases) = (recording.outcomes.len(), recording.plan.cases.len());
+        if outcomes != cases {
+            let reason = format!("has {outcomes} entries for {cases} cases");
+            return Err(document.invalid("outcomes", reason));
         }
         Ok(recording)
     }
@@ -255,12 +223,9 @@ impl Recording {
     /// Writes the recording to a file.
     ///
     /// # Errors
-    /// See [`RecordingError::File`].
-    pub fn write(&self, path: &Path) -> Result<(), RecordingError> {
-        let failed = |source| RecordingError::File {
-            path: path.to_owned(),
-            source,
-        };
+    /// A file that cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), DocumentError> {
+        let failed = |error| Document::new("recording", path).failed(error);
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
         std::fs::write(path, text + "\n").map_err(failed)
     }

@@ -4,17 +4,17 @@ use crate::args::{Args, FailOn, Format};
 use crate::baseline::{Baseline, Baselines, Comparison};
 use crate::defects;
 use crate::error::Error;
-use crate::expect::Model;
 use crate::folder::Folder;
 use crate::plan::Plan;
 use crate::profile::Profile;
 use crate::recording::Recording;
 use crate::report::{self, Report, words};
 use crate::select::Selection;
-use crate::session::{self, Setting};
+use crate::session;
+use crate::starts::Setting;
 use crate::{qemu, verdict};
 use std::ffi::OsStr;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// The outcome of a run that came to a report.
@@ -37,14 +37,14 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
     let selection = Selection::new(args);
     if args.dump_plan || args.list {
         let plan = plan(args, &selection)?;
-        print(&match args.list {
+        output(&match args.list {
             true => list(&plan),
             false => plan.to_json()?,
         })?;
         return Ok(Ending::Good);
     }
     if args.defect.as_deref() == Some(defects::LIST) {
-        print(&defects::list(args, program)?)?;
+        output(&defects::list(args, program)?)?;
         return Ok(Ending::Good);
     }
     let baseline = match &args.baseline {
@@ -234,7 +234,7 @@ fn report(
     recording: &Recording,
     baselines: Option<&Baselines>,
 ) -> Result<Report, Error> {
-    let model = args.expect.map_or(recording.model, Model::from);
+    let model = args.expect.unwrap_or(recording.model);
     let verdicts = verdict::classify(recording, model)?;
     let mut report = Report::new(recording, model, &verdicts);
     report.retain(|case| selection.reports(case));
@@ -271,7 +271,7 @@ fn publish(args: &Args, reports: &[Report], fail_on: FailOn) -> Result<(), Error
         (Format::Tap, _) => report::tap(reports, fail_on),
         (Format::Junit, _) => report::junit(reports, fail_on)?,
     };
-    print(&text)
+    output(&text)
 }
 
 /// A CI system must see that there was no report, and why.
@@ -286,8 +286,8 @@ fn publish_error(args: &Args, error: &Error) -> Result<(), Error> {
         write(path, &tap)?;
     }
     match args.format {
-        Format::Junit => print(&junit),
-        Format::Tap => print(&tap),
+        Format::Junit => output(&junit),
+        Format::Tap => output(&tap),
         Format::Table | Format::Json => Ok(()),
     }
 }
@@ -324,21 +324,10 @@ fn judge(args: &Args, reports: &[Report], fail_on: FailOn) -> Result<Ending, Err
     Ok(if good { Ending::Good } else { Ending::NotGood })
 }
 
-fn print(text: &str) -> Result<(), Error> {
-    let mut output = std::io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
-        // The reader has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(Error::Output),
-    }
+fn output(text: &str) -> Result<(), Error> {
+    harness::print(text).map_err(Error::Output)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    std::fs::write(path, text).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::write(path, text).map_err(Error::file(path))
 }

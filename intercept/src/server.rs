@@ -24,13 +24,11 @@ impl Server {
     ) -> Result<Self, ServerError> {
         let events = folder.join("events.jsonl");
         let serving = Serving {
-            program,
-            profile,
-            sockets: folder,
-            events: Some(&events),
-            capture: None,
-            report: None,
-            control: None,
+            program: program.to_owned(),
+            profile: profile.map(Path::to_owned),
+            sockets: folder.to_owned(),
+            events: Some(events.clone()),
+            ..Serving::default()
         };
         let server = serving.start(&folder.join("server.log"))?.ready()?;
         Ok(Self { server, events })

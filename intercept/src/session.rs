@@ -8,11 +8,12 @@ use crate::forwarding::{find_plugin, plugin_task};
 use crate::lengths;
 use crate::observed;
 use crate::plan::Plan;
+use crate::probe::FunctionFacts;
 use crate::profile::Profile;
-use crate::qemu::{self, CommandLine, Control, Qemu};
-use crate::recording::{Environment, Recording, SCHEMA_VERSION, Source, Times};
+use crate::qemu::{self, CommandLine, Control};
+use crate::recording::{Binary, Environment, Recording, SCHEMA_VERSION, Source, Times};
 use crate::server::Server;
-use crate::starts::Starts;
+use crate::starts::{Setting, Starts};
 use crate::verdict;
 use harness::{Accelerator, Plugin, option};
 use std::ffi::OsString;
@@ -24,22 +25,6 @@ const GUEST_MEMORY: u64 = 512 << 20;
 
 /// Most times that QEMU is started for one plan.
 const STARTS: usize = 64;
-
-/// The inputs of a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Setting<'a> {
-    /// The command line.
-    pub args: &'a Args,
-    /// The executable whose `serve` subcommand is the server.
-    pub program: &'a Path,
-    /// The QEMU to test.
-    pub qemu: &'a Qemu,
-    /// The accelerator that QEMU uses.
-    pub accelerator: Accelerator,
-    pub profile: &'a Profile,
-    /// The place where files of the run go.
-    pub folder: &'a Path,
-}
 
 /// Executes `plan`. If QEMU crashes or hangs at an instruction, it is started again behind that instruction. If block
 /// stores of some lengths fail, a second run tries all lengths.
@@ -72,38 +57,26 @@ fn run_plan(
     starts: usize,
 ) -> Result<Recording, Error> {
     let session = Starts {
-        args: setting.args,
-        program: setting.program,
+        setting,
         plan: &plan,
         plugin,
-        qemu: setting.qemu,
-        accelerator: setting.accelerator,
         folder,
     };
     let started = now();
     let all = session.run(starts)?;
-    let mut environment = environment(setting);
-    environment.binary = all.binary;
     Ok(Recording {
-        schema_version: SCHEMA_VERSION,
         source: Source::Probe,
-        environment,
         times: Times {
-            started,
-            guest_ms: u64::try_from(all.time.as_millis()).unwrap_or(u64::MAX),
             cases_us: all.cases_us,
+            ..times(started, all.time)
         },
-        plan,
-        model: model(setting.profile),
-        maxstbl: setting.profile.announced.maxstbl,
-        announced: setting.profile.announced.clone(),
         facts: all.facts,
         setup: all.setup,
         outcomes: all.outcomes,
         starts: all.starts,
         last_fences_failed: all.last_fences_failed,
         pieces: all.pieces,
-        lengths: None,
+        ..blank(setting, plan, all.binary)
     })
 }
 
@@ -138,33 +111,19 @@ pub(crate) fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording,
         );
     }
     server.stop();
-    let observed = observed::read(&records)?;
+    let observed = observed::read(&records).map_err(Error::Records)?;
     let name = kernel
         .file_name()
         .unwrap_or(kernel.as_os_str())
         .to_string_lossy();
-    let mut environment = environment(setting);
-    environment.binary = run.binary;
+    let plan = observed.plan(&format!("guest {name}"));
     Ok(Recording {
-        schema_version: SCHEMA_VERSION,
         source: Source::Guest,
-        environment,
-        times: Times {
-            started,
-            guest_ms: u64::try_from(run.time.as_millis()).unwrap_or(u64::MAX),
-            cases_us: Vec::new(),
-        },
-        plan: observed.plan(&format!("guest {name}")),
-        model: model(setting.profile),
-        maxstbl: setting.profile.announced.maxstbl,
-        announced: setting.profile.announced.clone(),
+        times: times(started, run.time),
         facts: observed.facts,
-        setup: Vec::new(),
         outcomes: observed.outcomes,
-        starts: Vec::new(),
-        last_fences_failed: 0,
-        pieces: events::read(&server.events, 0)?,
-        lengths: None,
+        pieces: events::read(&server.events, 0).map_err(Error::Records)?,
+        ..blank(setting, plan, run.binary)
     })
 }
 
@@ -191,7 +150,37 @@ fn now() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-fn environment(setting: &Setting<'_>) -> Environment {
+fn times(started: u64, guest: Duration) -> Times {
+    Times {
+        started,
+        guest_ms: u64::try_from(guest.as_millis()).unwrap_or(u64::MAX),
+        cases_us: Vec::new(),
+    }
+}
+
+/// A recording in which nothing has happened yet.
+fn blank(setting: &Setting<'_>, plan: Plan, binary: Option<Binary>) -> Recording {
+    let announced = setting.profile.announced.clone();
+    Recording {
+        schema_version: SCHEMA_VERSION,
+        source: Source::default(),
+        environment: environment(setting, binary),
+        times: Times::default(),
+        plan,
+        model: model(setting.profile),
+        maxstbl: announced.maxstbl,
+        announced,
+        facts: FunctionFacts::default(),
+        setup: Vec::new(),
+        outcomes: Vec::new(),
+        starts: Vec::new(),
+        last_fences_failed: 0,
+        pieces: Vec::new(),
+        lengths: None,
+    }
+}
+
+fn environment(setting: &Setting<'_>, binary: Option<Binary>) -> Environment {
     let mut executor = setting.qemu.version.clone();
     if setting.accelerator == Accelerator::Kvm {
         executor.push_str(" under KVM");
@@ -207,7 +196,7 @@ fn environment(setting: &Setting<'_>) -> Environment {
         host: host(),
         profile: setting.profile.name.clone(),
         tool: concat!("vfio-user-ism ", env!("CARGO_PKG_VERSION")).into(),
-        binary: None,
+        binary,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::events;
 use crate::forwarding::plugin_task;
 use crate::plan::Plan;
 use crate::probe::{Abilities, FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
+use crate::profile::Profile;
 use crate::qemu::{self, CommandLine, Control, GuestError, GuestMemory, ProbeEnd, Qemu};
 use crate::recording::{Binary, Piece, Place, SetupOutcome, Start, Stop};
 use crate::server::Server;
@@ -25,14 +26,27 @@ const BACKTRACES: usize = 8;
 /// The time that gdb may take for one crash; it reads QEMU's symbols first.
 const DEBUGGING: Duration = Duration::from_secs(30);
 
+/// The inputs of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// The command line.
+    pub args: &'a Args,
+    /// The executable whose `serve` subcommand is the server.
+    pub program: &'a Path,
+    /// The QEMU to test.
+    pub qemu: &'a Qemu,
+    /// The accelerator that QEMU uses.
+    pub accelerator: Accelerator,
+    pub profile: &'a Profile,
+    /// The place where files of the run go.
+    pub folder: &'a Path,
+}
+
 /// The inputs that all starts of one plan share.
 pub(crate) struct Starts<'a> {
-    pub args: &'a Args,
-    pub program: &'a Path,
+    pub setting: &'a Setting<'a>,
     pub plan: &'a Plan,
     pub plugin: Option<&'a Plugin>,
-    pub qemu: &'a Qemu,
-    pub accelerator: Accelerator,
     pub folder: &'a Path,
 }
 
@@ -139,9 +153,9 @@ impl Starts<'_> {
         let count = self.plan.cases.len();
         let (plan, image, servers, line) =
             self.prepare(folder, begin..count, Control::Monitor, &memory)?;
-        let patience = Duration::from_secs(self.args.timeout);
-        let run = qemu::run_probe(self.qemu, &line, folder, &memory, patience);
-        if self.args.keep.is_some() {
+        let patience = Duration::from_secs(self.setting.args.timeout);
+        let run = qemu::run_probe(self.setting.qemu, &line, folder, &memory, patience);
+        if self.setting.args.keep.is_some() {
             let dump = memory.dump().map_err(GuestError::Memory)?;
             write(&folder.join("memory.dump"), &dump)?;
         }
@@ -150,7 +164,9 @@ impl Starts<'_> {
         let mut times = Vec::new();
         for (function, server) in (0..).zip(&servers) {
             server.stop();
-            for (time, piece) in events::read_timed(&server.events, function)? {
+            for (time, piece) in
+                events::read_timed(&server.events, function).map_err(Error::Records)?
+            {
                 times.push(time);
                 pieces.push(piece);
             }
@@ -173,10 +189,7 @@ impl Starts<'_> {
         control: Control,
         memory: &GuestMemory,
     ) -> Result<(Plan, Image, Vec<Server>, CommandLine), Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::File {
-            path: folder.to_owned(),
-            source,
-        })?;
+        std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let cases = self.plan.cases.get(..range.end).unwrap_or_default();
         let plan = Plan {
             cases: cases.to_vec(),
@@ -185,7 +198,7 @@ impl Starts<'_> {
         let image = Image::of_plan(
             &plan,
             ISM,
-            abilities(self.args, self.accelerator),
+            abilities(self.setting.args, self.setting.accelerator),
             range.start,
         )?;
         let kernel = folder.join("probe.elf");
@@ -193,7 +206,7 @@ impl Starts<'_> {
         let servers = self.servers(folder, plan.functions())?;
         let mut guest = vec!["-kernel".into(), kernel.into_os_string()];
         if let Some(plugin) = self.plugin {
-            let task = plugin_task(self.args, &servers, None);
+            let task = plugin_task(self.setting.args, &servers, None);
             guest.extend(["-plugin".into(), plugin.argument(&task)]);
         }
         let line = CommandLine {
@@ -203,25 +216,22 @@ impl Starts<'_> {
                 .collect(),
             memory: memory.length(),
             memory_file: Some(memory.path()),
-            accelerator: self.accelerator,
+            accelerator: self.setting.accelerator,
             control,
             guest,
-            extra: self.args.qemu_arg.clone(),
+            extra: self.setting.args.qemu_arg.clone(),
         };
         Ok((plan, image, servers, line))
     }
 
     /// A server for each function, so that the functions need no profile of their own.
     fn servers(&self, folder: &Path, functions: usize) -> Result<Vec<Server>, Error> {
-        let profile = self.args.profile.as_deref();
-        let mut servers = vec![Server::start(self.program, profile, folder)?];
+        let profile = self.setting.args.profile.as_deref();
+        let mut servers = vec![Server::start(self.setting.program, profile, folder)?];
         for function in 1..functions {
             let folder = folder.join(format!("function-{function}"));
-            std::fs::create_dir_all(&folder).map_err(|source| Error::File {
-                path: folder.clone(),
-                source,
-            })?;
-            servers.push(Server::start(self.program, profile, &folder)?);
+            std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+            servers.push(Server::start(self.setting.program, profile, &folder)?);
         }
         Ok(servers)
     }
@@ -302,7 +312,7 @@ impl Starts<'_> {
         else {
             return Vec::new();
         };
-        qemu::backtrace(gdb, self.qemu, &line, &folder, DEBUGGING)
+        qemu::backtrace(gdb, self.setting.qemu, &line, &folder, DEBUGGING)
     }
 }
 
@@ -410,8 +420,5 @@ fn check(results: &ProbeResults, name_of: &dyn Fn(u64) -> String) -> Result<(), 
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(path, bytes).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::write(path, bytes).map_err(Error::file(path))
 }

@@ -101,11 +101,7 @@ fn classify_batch(
         ) else {
             continue;
         };
-        let pieces: Vec<&Piece> = share
-            .pieces
-            .iter()
-            .filter_map(|&index| recording.pieces.get(index))
-            .collect();
+        let pieces = recording.pieces_at(&share.pieces);
         let mut findings = Findings::default();
         if let Some(stop) = recording.stop_at(index) {
             stopped(&mut findings, stop);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::Task;
+use harness::{Serving, Task};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::folder::Folder;
 use crate::guest::{Guest, Wiring};
 use crate::qemu::{address, fid};
 use crate::say::say;
-use crate::server::{Server, Serving};
+use crate::server::Server;
 use crate::setup::Setup;
 use crate::switch::Switch;
 use crate::{control, profile};
@@ -60,11 +60,11 @@ impl Lab {
         let sockets = setup.sockets.clone().unwrap_or_else(|| folder.passing(""));
         let serving = Serving {
             program: setup.program.clone(),
-            profile: profile.clone(),
+            profile: Some(profile.clone()),
             sockets,
             events: setup.events.clone(),
             capture: setup.capture.clone(),
-            report: report.clone(),
+            report: Some(report.clone()),
             control: setup.control.clone(),
         };
         let server = Server::start(&serving, folder).await?;

@@ -289,17 +289,8 @@ fn print(figures: &Figures, format: Format) -> Result<u8, Error> {
 
 /// Prints to standard output.
 fn show(text: &str) -> Result<u8, Error> {
-    let mut output = std::io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
-        // The reader has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
-        other => other
-            .map(|()| 0)
-            .map_err(Error::system("write to standard output")),
-    }
+    let shown = harness::print(text).map(|()| 0);
+    shown.map_err(Error::system("write to standard output"))
 }
 
 async fn tell_end(guest: Arc<Guest>) {

@@ -2,43 +2,12 @@
 
 use std::path::PathBuf;
 
+use harness::Serving;
 use rustix::process::Signal;
 
 use crate::child::Child;
 use crate::error::Error;
 use crate::folder::Folder;
-
-/// The server's arguments.
-#[derive(Debug, Clone)]
-pub(crate) struct Serving {
-    /// The program whose `serve` it is.
-    pub program: PathBuf,
-    pub profile: PathBuf,
-    /// The folder of the functions' sockets.
-    pub sockets: PathBuf,
-    /// The event file, if events are wanted.
-    pub events: Option<PathBuf>,
-    /// The capture file, if messages are wanted.
-    pub capture: Option<PathBuf>,
-    /// The file for the totals at the end.
-    pub report: PathBuf,
-    /// The control socket, if faults are wanted.
-    pub control: Option<PathBuf>,
-}
-
-impl Serving {
-    fn borrowed(&self) -> harness::Serving<'_> {
-        harness::Serving {
-            program: &self.program,
-            profile: Some(&self.profile),
-            sockets: &self.sockets,
-            events: self.events.as_deref(),
-            capture: self.capture.as_deref(),
-            report: Some(&self.report),
-            control: self.control.as_deref(),
-        }
-    }
-}
 
 /// A running server.
 #[derive(Debug)]
@@ -54,7 +23,7 @@ impl Server {
     /// # Errors
     /// It cannot be started, or does not get ready.
     pub(crate) async fn start(serving: &Serving, folder: &Folder) -> Result<Self, Error> {
-        let starting = serving.borrowed().start(&folder.log("server.log"))?;
+        let starting = serving.start(&folder.log("server.log"))?;
         let ready = tokio::task::spawn_blocking(|| starting.ready()).await;
         let ready = ready.map_err(|error| Error::system("wait for the server")(error.into()))?;
         let harness::Server { child, functions } = ready?;

@@ -1,6 +1,8 @@
 //! Which of several baselines a run is compared with: QEMU's faults depend on the host's byte order.
 
-use super::file::{Baseline, BaselineError};
+use super::file::Baseline;
+use crate::document::{Document, DocumentError};
+use crate::error::Error;
 use std::path::{Path, PathBuf};
 
 /// The argument of `--baseline`: a file, or a folder of files.
@@ -27,14 +29,11 @@ impl Baselines {
     ///
     /// # Errors
     /// A file that cannot be read or is no baseline; a folder without one.
-    pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, DocumentError> {
         if !path.is_dir() {
             return Ok(Self::One(Box::new(Baseline::read(path)?)));
         }
-        let failed = |source| BaselineError::File {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |error| Document::new("baseline", path).failed(error);
         let mut names = Vec::new();
         for item in std::fs::read_dir(path).map_err(failed)? {
             names.push(item.map_err(failed)?.path());
@@ -55,7 +54,7 @@ impl Baselines {
     ///
     /// # Errors
     /// A folder without a baseline from a host of this byte order.
-    pub(crate) fn choose(&self, now: &Baseline) -> Result<&Baseline, BaselineError> {
+    pub(crate) fn choose(&self, now: &Baseline) -> Result<&Baseline, Error> {
         let (wanted, qemu) = (order(&now.environment.host), &now.environment.executor);
         match self {
             Self::One(baseline) => {
@@ -80,7 +79,7 @@ impl Baselines {
                         let name = name.file_name().unwrap_or_default().to_string_lossy();
                         format!("{name} of {}", one.environment.host)
                     };
-                    return Err(BaselineError::NoneOfHost {
+                    return Err(Error::NoBaselineOfHost {
                         path: path.clone(),
                         host: now.environment.host.clone(),
                         there: files.iter().map(there).collect(),

@@ -1,9 +1,12 @@
 //! The changes from one report to the next, case by case.
 
+use crate::report::alike::together;
+use crate::report::words;
 use crate::verdict::kind::Verdict;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
 /// One case of a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,13 +43,14 @@ impl Line {
     /// Verdicts and answer in words that are the same for every length.
     #[must_use]
     pub fn words(&self) -> String {
-        let names: Vec<&str> = self.verdicts.iter().map(|verdict| verdict.name()).collect();
-        format!("{} (guest: {})", names.join(" + "), self.answer())
+        let names = words::verdicts(&self.verdicts, " + ");
+        format!("{names} (guest: {})", self.answer())
     }
 }
 
 /// The way in which a case changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// It has more faults than before.
     Worse,
@@ -61,25 +65,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All, the most important first.
-    pub const ALL: [Self; 5] = [
-        Self::Worse,
-        Self::Different,
-        Self::Better,
-        Self::New,
-        Self::Gone,
-    ];
-
     /// Name in reports.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Worse => "worse",
-            Self::Different => "different",
-            Self::Better => "better",
-            Self::New => "new",
-            Self::Gone => "gone",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -113,8 +102,6 @@ impl Change {
 pub struct Comparison {
     /// The cases that changed, in the order of the plan, those that are gone last.
     pub changes: Vec<Change>,
-    /// The cases that are not as they should be and have not changed.
-    pub known: BTreeSet<String>,
 }
 
 impl Comparison {
@@ -128,12 +115,7 @@ impl Comparison {
             let old = earlier.remove(line.id.as_str());
             let kind = match old {
                 None => Kind::New,
-                Some(old) if old.equals(line) => {
-                    if line.faults() > 0 {
-                        comparison.known.insert(line.id.clone());
-                    }
-                    continue;
-                }
+                Some(old) if old.equals(line) => continue,
                 Some(old) => match line.faults().cmp(&old.faults()) {
                     Ordering::Less => Kind::Better,
                     Ordering::Greater => Kind::Worse,
@@ -185,31 +167,19 @@ impl Comparison {
 
     /// Changes that are alike, together: the most important kind first, then the most cases.
     #[must_use]
-    pub fn alike(&self) -> Vec<(Kind, String, Vec<&Change>)> {
-        let mut groups: Vec<(Kind, String, Vec<&Change>)> = Vec::new();
-        for change in &self.changes {
-            let words = change.words();
-            let known = groups
-                .iter_mut()
-                .find(|(kind, known, _)| *kind == change.kind && *known == words);
-            match known {
-                Some((_, _, changes)) => changes.push(change),
-                None => groups.push((change.kind, words, vec![change])),
-            }
-        }
-        groups.sort_by_key(|(kind, _, changes)| (*kind, std::cmp::Reverse(changes.len())));
+    pub fn alike(&self) -> Vec<((Kind, String), Vec<&Change>)> {
+        let changes = self.changes.iter();
+        let mut groups = together(changes.map(|change| ((change.kind, change.words()), change)));
+        groups.sort_by_key(|((kind, _), changes)| (*kind, std::cmp::Reverse(changes.len())));
         groups
     }
 
     /// The number of cases that changed in each way, e.g. `2 better, 1 worse`.
     #[must_use]
     pub fn counts(&self) -> String {
-        let counts: Vec<String> = Kind::ALL
-            .into_iter()
-            .map(|kind| {
-                let count = self.changes.iter().filter(|change| change.kind == kind);
-                (kind, count.count())
-            })
+        let kinds = self.changes.iter().map(|change| change.kind);
+        let counts: Vec<String> = Kind::iter()
+            .map(|kind| (kind, kinds.clone().filter(|each| *each == kind).count()))
             .filter(|(_, count)| *count > 0)
             .map(|(kind, count)| format!("{count} {}", kind.name()))
             .collect();

@@ -1,44 +1,12 @@
 //! The file of a baseline. An earlier report in JSON reads as one, too.
 
 use super::comparison::Line;
+use crate::document::{Document, DocumentError};
 use crate::expect::Model;
 use crate::report::model::{CaseReport, Report, SCHEMA_VERSION};
 use crate::report::words;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use thiserror::Error;
-
-/// The reason why a baseline cannot be used.
-#[derive(Debug, Error)]
-pub enum BaselineError {
-    /// The file cannot be read.
-    #[error("baseline {}", path.display())]
-    File {
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// It is neither a baseline nor a report.
-    #[error("baseline {}: at {key}: {reason}", path.display())]
-    Invalid {
-        path: PathBuf,
-        /// Path of the key.
-        key: String,
-        reason: String,
-    },
-    /// A folder has none of this kind of host.
-    #[error(
-        "baseline {}: no baseline in this folder comes from a host like this one ({host}); it has: {}",
-        path.display(),
-        if there.is_empty() { "nothing".into() } else { there.join(", ") }
-    )]
-    NoneOfHost {
-        path: PathBuf,
-        host: String,
-        /// The files and their hosts.
-        there: Vec<String>,
-    },
-}
+use std::path::Path;
 
 /// The part of a report that is compared. A whole report reads as one, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,27 +78,13 @@ impl Baseline {
     ///
     /// # Errors
     /// A file that cannot be read or is neither.
-    pub(crate) fn read(path: &Path) -> Result<Self, BaselineError> {
-        let text = std::fs::read_to_string(path).map_err(|source| BaselineError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        let invalid = |key: String, reason: String| BaselineError::Invalid {
-            path: path.to_owned(),
-            key,
-            reason,
-        };
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let baseline: Self = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| invalid(error.path().to_string(), error.inner().to_string()))?;
-        if baseline.schema_version != SCHEMA_VERSION {
-            return Err(invalid(
-                "schema-version".into(),
-                format!(
-                    "is {}, expected {}",
-                    baseline.schema_version, SCHEMA_VERSION
-                ),
-            ));
+    pub(crate) fn read(path: &Path) -> Result<Self, DocumentError> {
+        let document = Document::new("baseline", path);
+        let baseline: Self = document.read()?;
+        let version = baseline.schema_version;
+        if version != SCHEMA_VERSION {
+            let reason = format!("is {version}, expected {SCHEMA_VERSION}");
+            return Err(document.invalid("schema-version", reason));
         }
         Ok(baseline)
     }

@@ -6,7 +6,7 @@ mod file;
 
 pub(crate) use choice::Baselines;
 pub(crate) use comparison::Comparison;
-pub(crate) use file::{Baseline, BaselineError};
+pub(crate) use file::Baseline;
 
 #[cfg(test)]
 mod tests;

@@ -9,21 +9,15 @@ const REQUESTS: std::ops::RangeInclusive<usize> = 16..=8184;
 const RESPONSES: std::ops::RangeInclusive<usize> = 8..=8176;
 const TOGETHER: usize = 8192;
 
-fn half(bytes: &[u8], at: usize) -> usize {
-    match bytes.get(at..at + 2) {
-        Some([high, low]) => usize::from(u16::from_be_bytes([*high, *low])),
-        _ => 0,
-    }
-}
-
 impl Reference<'_> {
     /// The facts that the response must contain.
     pub(super) fn call(&self, case: &Case, refusals: &mut Vec<Refusal>, fields: &mut Vec<Field>) {
         let Payload::Bytes(block) = &case.payload else {
             return;
         };
-        let request = half(block, 0);
-        let response = half(block, request);
+        let half = |at| usize::from(u16::from_be_bytes(clp::bytes(block, at)));
+        let request = half(0);
+        let response = half(request);
         let lengths = REQUESTS.contains(&request)
             && request.is_multiple_of(8)
             && RESPONSES.contains(&response)
@@ -35,7 +29,7 @@ impl Reference<'_> {
         }
         fields.push(Field {
             at: request + 2,
-            bytes: case.response.to_be_bytes().to_vec(),
+            bytes: case.response.unwrap_or(clp::OK).to_be_bytes().to_vec(),
             mask: vec![0xff; 2],
         });
         if let Some(fact) = case.fact.filter(|fact| *fact != Fact::Listed) {

@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::plan::Field;
-use crate::recording::Access;
+use crate::recording::{Access, Piece};
 
 /// The accesses that the device must see for an accepted instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,12 @@ impl Seen {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.length)
+    }
+
+    /// Whether an access is of the same kind and in the same space; config space is one for all.
+    #[must_use]
+    pub(crate) fn is_like(&self, piece: &Piece) -> bool {
+        piece.access == self.access && (piece.space == self.space || piece.access.is_config())
     }
 }
 

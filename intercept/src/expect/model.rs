@@ -1,25 +1,27 @@
 //! The function that the instructions are measured against.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The function that the instructions are measured against.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Model {
-    /// Takes any alignment and any length up to 4,096, as ISM does.
+    /// The function accepts block stores of any alignment.
     #[default]
     Relaxed,
-    /// Takes multiples of 8 above 8, aligned, up to the group's maximum store block length.
+    /// The function accepts only aligned block stores whose length is a multiple of 8.
     Strict,
 }
 
 impl Model {
     /// Name in reports.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Relaxed => "relaxed",
-            Self::Strict => "strict",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

@@ -123,10 +123,7 @@ impl Controls {
         let Payload::Bytes(request) = &case.payload else {
             return;
         };
-        let half = |bytes: &[u8], at: usize| {
-            let pair = bytes.get(at..at + 2).unwrap_or(&[0, 0]);
-            u16::from_be_bytes([pair[0], pair[1]])
-        };
+        let half = |block: &[u8], at| u16::from_be_bytes(clp::bytes(block, at));
         if half(request, 2) != clp::SET_FUNCTION
             || half(&outcome.block, clp::REQUEST + 2) != clp::OK
         {

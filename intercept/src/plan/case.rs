@@ -3,7 +3,7 @@
 use super::fact::Fact;
 use super::instruction::Instruction;
 use super::payload::Payload;
-use crate::probe::{clp, fib};
+use crate::probe::fib;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a CHSC command block.
@@ -156,7 +156,7 @@ pub enum Carrier {
 }
 
 /// One instruction of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
     /// Name, unique in the plan.
@@ -211,8 +211,8 @@ pub struct Case {
     #[serde(default, skip_serializing_if = "is_default")]
     pub fact: Option<Fact>,
     /// Response code of a CLP call [default: 16, carried out].
-    #[serde(default = "carried_out", skip_serializing_if = "is_carried_out")]
-    pub response: u16,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub response: Option<u16>,
     /// Uses an odd register where an even one of a pair is due.
     #[serde(default, skip_serializing_if = "is_default")]
     pub odd_register: bool,
@@ -238,14 +238,6 @@ pub struct Case {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-const fn carried_out() -> u16 {
-    clp::OK
-}
-
-fn is_carried_out(response: &u16) -> bool {
-    *response == clp::OK
 }
 
 impl Case {
@@ -297,29 +289,7 @@ impl Case {
             id: id.into(),
             group: group.into(),
             instruction,
-            function: 0,
-            space: 0,
-            base: Base::Space,
-            offset: 0,
-            length: 0,
-            source: 0,
-            displacement: 0,
-            translation: Translation::Off,
-            operand: Operand::Present,
-            problem_state: false,
-            handle: Handle::Enabled,
-            payload: Payload::Pattern,
-            patch: None,
-            operation: 0,
-            fact: None,
-            response: clp::OK,
-            odd_register: false,
-            joined: false,
-            only: None,
-            save: false,
-            clear_interrupts: false,
-            await_interrupt: false,
-            await_measurement: false,
+            ..Self::default()
         }
     }
 

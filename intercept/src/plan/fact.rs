@@ -6,6 +6,7 @@
 use super::hex;
 use crate::probe::clp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
 use zpci_region::clp::ClpFacts;
 
 /// The facts that the function announces, from the profile of its server.
@@ -59,8 +60,9 @@ impl Default for Announced {
 }
 
 /// One fact in the response to a CLP call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Fact {
     /// The list has the function, configured, with its handle.
     Listed,
@@ -120,47 +122,10 @@ fn masked(at: usize, bytes: &[u8], mask: &[u8]) -> Vec<Field> {
 }
 
 impl Fact {
-    /// All, in the order of the plan.
-    pub const ALL: [Self; 16] = [
-        Self::Listed,
-        Self::FunctionId,
-        Self::UserId,
-        Self::FunctionType,
-        Self::ChannelId,
-        Self::VirtualFunction,
-        Self::BarSizes,
-        Self::StartDma,
-        Self::EndDma,
-        Self::UtilityString,
-        Self::Refresh,
-        Self::Relaxed,
-        Self::MaximumStoreBlock,
-        Self::Interrupts,
-        Self::DmaMask,
-        Self::MsiAddress,
-    ];
-
     /// Name in plans and reports.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Listed => "listed",
-            Self::FunctionId => "function-id",
-            Self::UserId => "user-id",
-            Self::FunctionType => "function-type",
-            Self::ChannelId => "channel-id",
-            Self::VirtualFunction => "virtual-function",
-            Self::BarSizes => "bar-sizes",
-            Self::StartDma => "start-dma",
-            Self::EndDma => "end-dma",
-            Self::UtilityString => "utility-string",
-            Self::Refresh => "refresh",
-            Self::Relaxed => "relaxed",
-            Self::MaximumStoreBlock => "maximum-store-block",
-            Self::Interrupts => "interrupts",
-            Self::DmaMask => "dma-mask",
-            Self::MsiAddress => "msi-address",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The CLP command that tells it.

@@ -1,12 +1,17 @@
 //! The zPCI instructions.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 /// The instruction that a case executes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Instruction {
     /// Store block.
+    #[default]
     Pcistb,
     /// Store 1 to 8 bytes of a register.
     Pcistg,
@@ -37,22 +42,8 @@ pub enum Instruction {
 impl Instruction {
     /// The conventional mnemonic, in lower case.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pcistb => "pcistb",
-            Self::Pcistg => "pcistg",
-            Self::Pcilg => "pcilg",
-            Self::Pcistbi => "pcistbi",
-            Self::Pcistgi => "pcistgi",
-            Self::Pcilgi => "pcilgi",
-            Self::Pciwb => "pciwb",
-            Self::Rpcit => "rpcit",
-            Self::Mpcifc => "mpcifc",
-            Self::Stpcifc => "stpcifc",
-            Self::Clp => "clp",
-            Self::Sic => "sic",
-            Self::Chsc => "chsc",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it belongs to the memory I/O facility, which ISM functions do not offer.

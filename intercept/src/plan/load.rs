@@ -4,68 +4,39 @@ use super::{
     CHSC_BLOCK, Case, FENCE_OFFSET, Instruction, MAX_CASES, Operand, Payload, Plan, SCHEMA_VERSION,
     Translation,
 };
+use crate::document::{Document, DocumentError};
 use crate::probe::{fib, layout};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
-
-/// The reason why a plan cannot be used.
-#[derive(Debug, Error)]
-pub enum PlanError {
-    /// The file cannot be read.
-    #[error("plan {}: cannot read it", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// Not the JSON that was expected.
-    #[error("plan {name}: at {key}: {reason}")]
-    Invalid {
-        /// File name, or how the plan came.
-        name: String,
-        /// Path of the key, as in `cases[3].length`.
-        key: String,
-        /// The fault, and the expected value.
-        reason: String,
-    },
-}
+use std::path::Path;
 
 impl Plan {
     /// Reads and checks a plan file.
     ///
     /// # Errors
-    /// See [`PlanError`].
-    pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::from_json(&path.display().to_string(), &text)
+    /// A file that cannot be read, or a fault of the plan in it.
+    pub fn read(path: &Path) -> Result<Self, DocumentError> {
+        let document = Document::new("plan", path);
+        document
+            .read()
+            .and_then(|plan: Self| plan.checked(document))
     }
 
     /// Parses and checks a plan; `name` is for errors.
     ///
     /// # Errors
-    /// See [`PlanError::Invalid`].
-    pub fn from_json(name: &str, text: &str) -> Result<Self, PlanError> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let plan: Self =
-            serde_path_to_error::deserialize(&mut json).map_err(|error| PlanError::Invalid {
-                name: name.to_owned(),
-                key: match error.path().to_string().as_str() {
-                    "." => "the top level".into(),
-                    path => path.to_owned(),
-                },
-                reason: error.inner().to_string(),
-            })?;
-        plan.check().map_err(|(key, reason)| PlanError::Invalid {
-            name: name.to_owned(),
-            key,
-            reason,
-        })?;
-        Ok(plan)
+    /// A fault of the plan.
+    pub fn from_json(name: &str, text: &str) -> Result<Self, DocumentError> {
+        let document = Document::new("plan", Path::new(name));
+        document
+            .parse(text)
+            .and_then(|plan: Self| plan.checked(document))
+    }
+
+    fn checked(self, document: Document<'_>) -> Result<Self, DocumentError> {
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err((key, reason)) => Err(document.invalid(&key, reason)),
+        }
     }
 
     /// The fault of the plan: the key's path and the reason.
@@ -119,44 +90,21 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
         | Instruction::Sic
         | Instruction::Chsc => 0,
     };
-    if case.length > longest {
-        return Err((
-            "length",
-            format!(
-                "is {}, {} takes 0 to {longest}",
-                case.length,
-                case.instruction.name()
-            ),
-        ));
-    }
-    if case.space > 15 {
-        return Err(("space", format!("is {}, expected 0 to 15", case.space)));
-    }
-    if case.source > 4095 {
-        return Err((
-            "source",
-            format!(
-                "is {}, expected an offset within a page, 0 to 4095",
-                case.source
-            ),
-        ));
-    }
-    if usize::from(case.function) >= layout::FUNCTIONS {
-        return Err((
-            "function",
-            format!(
-                "is {}, expected 0 to {}",
-                case.function,
-                layout::FUNCTIONS - 1
-            ),
-        ));
-    }
-    if !(-0x8_0000..0x8_0000).contains(&case.displacement) {
-        return Err((
-            "displacement",
-            format!("is {}, expected -524288 to 524287", case.displacement),
-        ));
-    }
+    let (length, name) = (case.length, case.instruction.name());
+    let reason = format!("is {length}, {name} takes 0 to {longest}");
+    ensure(length <= longest, "length", reason)?;
+    let reason = format!("is {}, expected 0 to 15", case.space);
+    ensure(case.space <= 15, "space", reason)?;
+    let source = case.source;
+    let reason = format!("is {source}, expected an offset within a page, 0 to 4095");
+    ensure(source <= 4095, "source", reason)?;
+    let last = layout::FUNCTIONS - 1;
+    let reason = format!("is {}, expected 0 to {last}", case.function);
+    ensure(usize::from(case.function) <= last, "function", reason)?;
+    let displacement = case.displacement;
+    let reason = format!("is {displacement}, expected -524288 to 524287");
+    let fits = (-0x8_0000..0x8_0000).contains(&displacement);
+    ensure(fits, "displacement", reason)?;
     check_operand(case)?;
     if let Payload::Bytes(bytes) = &case.payload {
         let wanted = match case.instruction {
@@ -168,38 +116,27 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
             Instruction::Clp => 8192,
             _ => case.length,
         };
-        if bytes.len() as u64 != wanted {
-            return Err((
-                "payload",
-                format!("has {} bytes, expected {wanted}", bytes.len()),
-            ));
-        }
+        let length = bytes.len() as u64;
+        let reason = format!("has {length} bytes, expected {wanted}");
+        ensure(length == wanted, "payload", reason)?;
     }
-    if let Some(patch) = case.patch
-        && patch.at + 8 > case.payload_length()
-    {
-        return Err((
-            "patch.at",
-            format!(
-                "is {}, expected at most 8 bytes before the end of the {}-byte payload",
-                patch.at,
-                case.payload_length()
-            ),
-        ));
+    if let Some(patch) = case.patch {
+        let (at, length) = (patch.at, case.payload_length());
+        let expected = format!("at most 8 bytes before the end of the {length}-byte payload");
+        let reason = format!("is {at}, expected {expected}");
+        ensure(at + 8 <= length, "patch.at", reason)?;
     }
     let reaches_fence = case.offset <= FENCE_OFFSET
         && case.offset.saturating_add(case.length.max(1)) > FENCE_OFFSET;
-    if case.instruction == Instruction::Pcilg
-        && case.space == 15
-        && case.length == 4
-        && reaches_fence
-    {
-        return Err((
-            "offset",
-            format!("a load at {FENCE_OFFSET:#x} of config space is the probe's own fence"),
-        ));
-    }
-    Ok(())
+    let is_like_fence =
+        case.instruction == Instruction::Pcilg && case.space == 15 && case.length == 4;
+    let reason = format!("a load at {FENCE_OFFSET:#x} of config space is the probe's own fence");
+    ensure(!(is_like_fence && reaches_fence), "offset", reason)
+}
+
+/// A fault at this key unless what must hold does.
+fn ensure(holds: bool, key: &'static str, reason: String) -> Result<(), (&'static str, String)> {
+    if holds { Ok(()) } else { Err((key, reason)) }
 }
 
 /// Whether there can be such a block in guest memory.
@@ -209,23 +146,15 @@ fn check_operand(case: &Case) -> Result<(), (&'static str, String)> {
         case.operand,
         Operand::PageMissing | Operand::SegmentMissing | Operand::WriteProtected
     );
-    if needs && !translated {
-        return Err((
-            "operand",
-            "needs a translation: pages are invalid or protected by tables only".into(),
-        ));
-    }
+    let reason = "needs a translation: pages are invalid or protected by tables only";
+    ensure(!needs || translated, "operand", reason.into())?;
     let end = usize::from(case.source) + case.payload_length();
-    if case.operand == Operand::SecondPageMissing && end <= 4096 {
-        return Err((
-            "source",
-            format!("is {}, the block does not reach a second page", case.source),
-        ));
-    }
-    if case.translation == Translation::Home && case.problem_state {
-        return Err(("translation", "problem state has no home space".into()));
-    }
-    Ok(())
+    let reaches = case.operand != Operand::SecondPageMissing || end > 4096;
+    let reason = format!("is {}, the block does not reach a second page", case.source);
+    ensure(reaches, "source", reason)?;
+    let in_home = case.translation == Translation::Home && case.problem_state;
+    let reason = "problem state has no home space";
+    ensure(!in_home, "translation", reason.into())
 }
 
 #[cfg(test)]

@@ -47,6 +47,15 @@ pub(crate) fn block(command: u16, response: usize, request: &[(usize, u8)]) -> V
     bytes
 }
 
+/// The bytes of a block at this place; zeros where it is too short.
+#[must_use]
+pub(crate) fn bytes<const N: usize>(block: &[u8], at: usize) -> [u8; N] {
+    let bytes = block.get(at..at + N);
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .unwrap_or([0; N])
+}
+
 /// A block with this command and all of its response; the program fills in handle or group.
 #[must_use]
 pub(crate) fn whole(command: u16) -> Vec<u8> {

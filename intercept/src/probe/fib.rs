@@ -1,5 +1,6 @@
 //! Function information blocks, the control blocks of MPCIFC (Linux `arch/s390/include/asm/pci_insn.h`, `struct zpci_fib`).
 
+use super::clp::bytes;
 use super::layout::{DMA_ADDRESS, INDICATORS, ISC, SUMMARY, VECTORS, region_table};
 
 /// Bytes of a block.
@@ -34,10 +35,7 @@ pub(crate) fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
 /// The doubleword at `at`.
 #[must_use]
 pub(crate) fn word(block: &[u8], at: usize) -> u64 {
-    block
-        .get(at..at + 8)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_be_bytes)
+    u64::from_be_bytes(bytes(block, at))
 }
 
 /// Registers the function's adapter interrupts; all functions have one summary bit, each its own bit vector.

@@ -2,10 +2,12 @@
 
 use crate::plan::hex;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 /// The kind of access that the device saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Access {
     /// A store to a BAR, by any path.
     Store,
@@ -26,13 +28,8 @@ impl Access {
 
     /// Name in reports.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Store => "store",
-            Self::Load => "load",
-            Self::ConfigWrite => "config-write",
-            Self::ConfigRead => "config-read",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it concerns config space.

@@ -5,9 +5,23 @@ use super::words;
 use crate::plan::Instruction;
 use crate::verdict::Verdict;
 
-/// Failures of one kind.
+/// Items with equal keys together, in the order in which the keys come first.
+pub(crate) fn together<K: PartialEq, T>(
+    items: impl IntoIterator<Item = (K, T)>,
+) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, item) in items {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
+}
+
+/// What failures of one kind have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Alike<'a> {
+pub(super) struct Kind {
     /// The executed instruction.
     pub instruction: Instruction,
     /// The result.
@@ -16,43 +30,22 @@ pub(super) struct Alike<'a> {
     pub expected: String,
     /// The guest's outcome.
     pub answer: String,
-    /// The cases, in the order of the plan.
-    pub cases: Vec<&'a CaseReport>,
-}
-
-impl Alike<'_> {
-    /// The verdicts in one line.
-    #[must_use]
-    pub(super) fn verdict(&self) -> String {
-        let names: Vec<&str> = self.verdicts.iter().map(|verdict| verdict.name()).collect();
-        names.join(" + ")
-    }
 }
 
 /// The failures of a report by kind: those that stop QEMU first, then those with the most cases.
 #[must_use]
-pub(super) fn alike(report: &Report) -> Vec<Alike<'_>> {
-    let mut kinds: Vec<Alike<'_>> = Vec::new();
-    for case in report.cases.iter().filter(|case| !case.good) {
-        let (expected, answer) = (case.expectation.kind(), words::answer(case));
-        let known = kinds.iter_mut().find(|kind| {
-            kind.instruction == case.instruction
-                && kind.verdicts == case.verdicts
-                && kind.expected == expected
-                && kind.answer == answer
-        });
-        match known {
-            Some(kind) => kind.cases.push(case),
-            None => kinds.push(Alike {
-                instruction: case.instruction,
-                verdicts: case.verdicts.clone(),
-                expected,
-                answer,
-                cases: vec![case],
-            }),
-        }
-    }
-    let stops = |kind: &Alike<'_>| kind.cases.iter().any(|case| case.stopped.is_some());
-    kinds.sort_by_key(|kind| (!stops(kind), std::cmp::Reverse(kind.cases.len())));
+pub(super) fn alike(report: &Report) -> Vec<(Kind, Vec<&CaseReport>)> {
+    let failures = report.cases.iter().filter(|case| !case.good);
+    let mut kinds = together(failures.map(|case| {
+        let kind = Kind {
+            instruction: case.instruction,
+            verdicts: case.verdicts.clone(),
+            expected: case.expectation.kind(),
+            answer: words::answer(case),
+        };
+        (kind, case)
+    }));
+    let stops = |cases: &[&CaseReport]| cases.iter().any(|case| case.stopped.is_some());
+    kinds.sort_by_key(|(_, cases)| (!stops(cases), std::cmp::Reverse(cases.len())));
     kinds
 }

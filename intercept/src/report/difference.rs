@@ -2,6 +2,7 @@
 
 use crate::plan::Case;
 use crate::recording::Piece;
+use serde::Serialize;
 
 /// A guest page, and the unit that a zPCI access must not cross.
 const PAGE: u64 = 4096;
@@ -22,9 +23,10 @@ pub enum Special {
 }
 
 /// The first byte that differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Its place in the block.
+    #[serde(rename = "first")]
     pub at: u64,
     /// The byte that the guest stored.
     pub stored: u8,
@@ -33,6 +35,7 @@ pub struct Difference {
     /// The number of bytes of the block that differ.
     pub count: u64,
     /// The special feature of the place.
+    #[serde(skip)]
     pub special: Option<Special>,
 }
 

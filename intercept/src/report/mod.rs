@@ -6,7 +6,7 @@
 //! - `json`, `tap` (Test Anything Protocol 14), `junit`: for programs;
 //! - `html`: one page with pictures.
 
-mod alike;
+pub(crate) mod alike;
 mod ci;
 mod difference;
 mod html;

@@ -4,12 +4,13 @@ use super::difference::Difference;
 use crate::baseline::comparison::Comparison;
 use crate::expect::{Expectation, Model};
 use crate::lengths::fates::Lengths;
-use crate::plan::{Case, Instruction};
+use crate::plan::{Case, Instruction, hex};
 use crate::probe::{FunctionFacts, Outcome};
 use crate::recording::{
     Environment, Piece, Place, Recording, SetupOutcome, Source, Start, Stop, Times,
 };
 use crate::verdict::{CaseVerdict, Detail, Verdict};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -17,13 +18,15 @@ use std::time::Duration;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// One case in a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct CaseReport {
     /// Name.
     pub id: String,
     /// Group.
     pub group: String,
     /// The instruction and its operands.
+    #[serde(skip)]
     pub case: Case,
     /// The executed instruction.
     pub instruction: Instruction,
@@ -36,16 +39,21 @@ pub struct CaseReport {
     /// Whether all is as it should be.
     pub good: bool,
     /// The expected outcome.
+    #[serde(skip)]
     pub expectation: Expectation,
     /// The guest's outcome.
     pub outcome: Outcome,
     /// The way in which QEMU stopped at it, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stop>,
     /// The facts behind the verdicts; none for a good case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     /// The bytes that the guest stored; empty for other instructions.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub stored: Vec<u8>,
     /// The first byte that the device did not get as the guest stored it.
+    #[serde(skip)]
     pub difference: Option<Difference>,
     /// Offset of the access, a DMB's token included.
     pub offset: u64,
@@ -62,13 +70,15 @@ impl CaseReport {
 }
 
 /// A report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Report {
     /// The place of the run.
     pub environment: Environment,
     /// Name of the plan.
     pub plan: String,
     /// The seed of a random plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// The model that it was measured against.
     pub expect: Model,
@@ -83,14 +93,19 @@ pub struct Report {
     /// Cases that ran and are as they should be.
     pub good: usize,
     /// The cases.
+    #[serde(skip)]
     pub cases: Vec<CaseReport>,
     /// The starts of QEMU, if it crashed or the guest hung.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
     /// The lengths of block stores that arrive, and those that do not, from a second run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lengths: Option<Lengths>,
     /// The differences from the baseline, if there is one.
+    #[serde(skip)]
     pub comparison: Option<Comparison>,
     /// Accesses of the device that no instruction of an observed guest accounts for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unaccounted: Vec<Piece>,
     /// The times of the run: the only part that differs between two equal runs.
     pub times: Times,
@@ -213,6 +228,13 @@ impl Report {
         groups
     }
 
+    /// How many cases of a group ran, and how many of them are good.
+    #[must_use]
+    pub(super) fn tally(&self, group: &str) -> (usize, usize) {
+        let ran = || self.of_group(group).filter(|case| case.ran());
+        (ran().count(), ran().filter(|case| case.good).count())
+    }
+
     /// The cases of a group, in the order of the plan.
     pub fn of_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a CaseReport> {
         self.cases.iter().filter(move |case| case.group == group)
@@ -243,12 +265,8 @@ fn case_report(
     verdict: &CaseVerdict,
 ) -> CaseReport {
     let seen = verdict.expectation.seen.as_ref();
-    let pieces: Vec<Piece> = verdict
-        .pieces
-        .iter()
-        .filter_map(|&index| recording.pieces.get(index))
-        .cloned()
-        .collect();
+    let pieces = recording.pieces_at(&verdict.pieces).into_iter();
+    let pieces: Vec<Piece> = pieces.cloned().collect();
     let stored = seen.map(|seen| seen.bytes.clone()).unwrap_or_default();
     let offset = seen.map_or(case.offset, |seen| seen.offset);
     CaseReport {

@@ -1,5 +1,6 @@
 //! Several QEMUs in one table: a column each, what differs first.
 
+use super::alike::together;
 use super::model::{CaseReport, Report};
 use super::table::{new_table, paint};
 use super::words;
@@ -129,8 +130,7 @@ pub(super) fn groups(reports: &[Report]) -> Vec<&str> {
 }
 
 fn tally(report: &Report, group: &str) -> Cell {
-    let ran = || report.of_group(group).filter(|case| case.ran());
-    let (all, good) = (ran().count(), ran().filter(|case| case.good).count());
+    let (all, good) = report.tally(group);
     let shade = if good == all {
         Color::Green
     } else {
@@ -141,29 +141,23 @@ fn tally(report: &Report, group: &str) -> Cell {
 
 /// The result of a case, without the sizes of pieces.
 fn fate(column: Option<&CaseReport>) -> String {
-    column.map_or_else(
-        || "no such case".into(),
-        |case| {
-            let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
-            if case.good {
-                names.join(" + ")
-            } else {
-                format!("{} ({})", names.join(" + "), words::answer(case))
-            }
-        },
-    )
+    let Some(case) = column else {
+        return "no such case".into();
+    };
+    let names = words::verdicts(&case.verdicts, " + ");
+    match case.good {
+        true => names,
+        false => format!("{names} ({})", words::answer(case)),
+    }
 }
 
 fn differences(text: &mut String, reports: &[Report], header: &[String], color: bool) {
     let rows = rows(reports);
-    let mut kinds: Vec<(Vec<String>, Vec<&Row<'_>>)> = Vec::new();
-    for row in rows.iter().filter(|row| row.differs()) {
+    let differing = rows.iter().filter(|row| row.differs());
+    let mut kinds = together(differing.map(|row| {
         let fates: Vec<String> = row.columns.iter().map(|column| fate(*column)).collect();
-        match kinds.iter_mut().find(|(known, _)| *known == fates) {
-            Some((_, rows)) => rows.push(row),
-            None => kinds.push((fates, vec![row])),
-        }
-    }
+        (fates, row)
+    }));
     if kinds.is_empty() {
         let _ = writeln!(text, "no case differs between them");
         return;

@@ -1,9 +1,8 @@
 //! The report for a terminal: totals, the matrix of groups, then failures, alike ones together.
 
-use super::alike::alike;
+use super::alike::{alike, together};
 use super::model::{CaseReport, Report};
 use super::words;
-use crate::recording::Stop;
 use crate::verdict::Verdict;
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 use std::fmt::Write;
@@ -169,19 +168,10 @@ fn groups(text: &mut String, report: &Report, color: bool) {
 }
 
 fn unaccounted(text: &mut String, report: &Report) {
-    let mut kinds: Vec<(String, usize)> = Vec::new();
-    for piece in &report.unaccounted {
-        let kind = format!(
-            "{} of {} at {:#x}",
-            piece.access.name(),
-            piece.bytes.len(),
-            piece.offset
-        );
-        match kinds.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, count)) => *count += 1,
-            None => kinds.push((kind, 1)),
-        }
-    }
+    let kinds = together(report.unaccounted.iter().map(|piece| {
+        let (name, length) = (piece.access.name(), piece.bytes.len());
+        (format!("{name} of {length} at {:#x}", piece.offset), ())
+    }));
     if kinds.is_empty() {
         return;
     }
@@ -190,45 +180,28 @@ fn unaccounted(text: &mut String, report: &Report) {
         "{} accesses that no instruction accounts for, such as QEMU's own when it starts:",
         report.unaccounted.len()
     );
-    let lines: Vec<String> = kinds
-        .into_iter()
-        .map(|(kind, count)| {
-            if count > 1 {
-                format!("{kind} ({count} times)")
-            } else {
-                kind
-            }
-        })
-        .collect();
-    let _ = writeln!(text, "{}", lines.join(", "));
+    let lines = kinds.into_iter().map(|(kind, times)| match times.len() {
+        1 => kind,
+        count => format!("{kind} ({count} times)"),
+    });
+    let _ = writeln!(text, "{}", lines.collect::<Vec<_>>().join(", "));
 }
 
 /// The way in which QEMU stopped, once for all cases at which it stopped alike.
 fn stops(text: &mut String, report: &Report) {
-    let mut alike: Vec<(&Stop, Vec<&str>)> = Vec::new();
-    for case in &report.cases {
-        let Some(stop) = &case.stopped else { continue };
-        match alike.iter_mut().find(|(known, _)| *known == stop) {
-            Some((_, cases)) => cases.push(&case.id),
-            None => alike.push((stop, vec![&case.id])),
-        }
-    }
-    for (stop, cases) in alike {
+    let stopped = report.cases.iter();
+    let stopped = stopped.filter_map(|case| Some((case.stopped.as_ref()?, case.id.as_str())));
+    for (stop, cases) in together(stopped) {
         let _ = writeln!(text, "{}: {stop}", cases.join(", "));
     }
 }
 
 /// The reason why cases did not run, once for all that have the same reason.
 fn not_run(text: &mut String, report: &Report) {
-    let mut reasons: Vec<(String, usize, &str)> = Vec::new();
-    for case in report.cases.iter().filter(|case| !case.ran()) {
-        let reason = super::ci::not_run(report, case);
-        match reasons.iter_mut().find(|(known, ..)| *known == reason) {
-            Some((_, count, _)) => *count += 1,
-            None => reasons.push((reason, 1, &case.id)),
-        }
-    }
-    for (reason, count, first) in reasons {
+    let cases = report.cases.iter().filter(|case| !case.ran());
+    let reasons = cases.map(|case| (super::ci::not_run(report, case), &case.id));
+    for (reason, cases) in together(reasons) {
+        let (count, first) = (cases.len(), cases[0]);
         let _ = writeln!(text, "{count} not run, such as {first}: {reason}");
     }
 }
@@ -247,15 +220,15 @@ fn failures(text: &mut String, report: &Report, color: bool) {
         "the guest got",
         "such as",
     ]);
-    for kind in kinds {
+    for (kind, cases) in kinds {
         let worst = kind.verdicts.first().copied().unwrap_or(Verdict::Altered);
         table.add_row([
             Cell::new(kind.instruction.name().to_uppercase()),
-            Cell::new(kind.verdict()).fg(paint(worst)),
-            Cell::new(kind.cases.len()),
+            Cell::new(words::verdicts(&kind.verdicts, " + ")).fg(paint(worst)),
+            Cell::new(cases.len()),
             Cell::new(&kind.expected),
             Cell::new(&kind.answer),
-            Cell::new(examples(&kind.cases)),
+            Cell::new(examples(&cases)),
         ]);
     }
     let _ = writeln!(text, "{table}");

@@ -6,7 +6,7 @@ use crate::expect::exception_name;
 use crate::lengths::fates::Lengths;
 use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::Outcome;
-use crate::verdict::Detail;
+use crate::verdict::{Detail, Verdict};
 use std::fmt::Write;
 
 /// The instruction and its operands in one line.
@@ -137,7 +137,7 @@ pub(crate) fn changes(comparison: &Comparison) -> String {
         return "nothing changed against the baseline\n".into();
     }
     let mut text = String::new();
-    for (kind, words, changes) in comparison.alike() {
+    for ((kind, words), changes) in comparison.alike() {
         let names = name_some(changes.iter().map(|change| change.id.as_str()));
         let _ = writeln!(text, "{}: {words}: {names}", kind.name());
     }
@@ -149,6 +149,12 @@ pub(crate) fn changes(comparison: &Comparison) -> String {
 pub(crate) fn causes(report: &Report) -> Vec<String> {
     let lengths = report.lengths.iter().flat_map(Lengths::causes);
     lengths.map(|cause| cause.to_string()).collect()
+}
+
+/// The names of verdicts.
+pub(crate) fn verdicts(verdicts: &[Verdict], between: &str) -> String {
+    let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
+    names.join(between)
 }
 
 /// The facts behind a verdict in one line.

@@ -1,10 +1,14 @@
 //! The results that an instruction can have.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// The result of an instruction. A case can have several, e.g. split and reversed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Verdict {
     /// QEMU ended while it executed it.
     Crashed,
@@ -66,26 +70,8 @@ impl Verdict {
 
     /// Name in reports.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Crashed => "crashed",
-            Self::Hung => "hung",
-            Self::Lost => "lost",
-            Self::Altered => "altered",
-            Self::Merged => "merged",
-            Self::Reordered => "reordered",
-            Self::Split => "split",
-            Self::Reversed => "reversed",
-            Self::WrongFunction => "wrong-function",
-            Self::RefusedWrongly => "refused-wrongly",
-            Self::DeliveredButRefused => "delivered-but-refused",
-            Self::ToldWrongly => "told-wrongly",
-            Self::WrongRegister => "wrong-register",
-            Self::AcceptedWrongly => "accepted-wrongly",
-            Self::Whole => "whole",
-            Self::AsSpecified => "as-specified",
-            Self::NotRun => "not-run",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it is what should be.

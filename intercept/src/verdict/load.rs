@@ -11,9 +11,7 @@ use crate::recording::Piece;
 const PASSED_THROUGH: [std::ops::Range<u64>; 2] = [0x00..0x04, 0x08..0x0c];
 
 pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pieces: &[&Piece]) {
-    if pieces.iter().any(|piece| {
-        piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())
-    }) {
+    if !pieces.iter().all(|piece| seen.is_like(piece)) {
         findings.add(Verdict::Altered, Detail::OtherAccess);
         return;
     }

@@ -36,33 +36,24 @@ pub(super) fn share_out(
         let Some(piece) = recording.pieces.get(index) else {
             continue;
         };
-        let same = |seen: &Seen| {
-            seen.function == piece.function
-                && seen.access == piece.access
-                && (seen.space == piece.space || piece.access.is_config())
+        let same = |seen: &Seen| seen.function == piece.function && seen.is_like(piece);
+        let find = |fits: &dyn Fn(&Seen) -> bool| {
+            let places = 0..members.len();
+            places
+                .filter(|&place| wants(&wanted, place, fits))
+                .collect::<Vec<_>>()
         };
-        let mut owners: Vec<usize> = (0..members.len())
-            .filter(|&place| {
-                wanted.get(place).copied().flatten().is_some_and(|seen| {
-                    same(seen) && seen.offset < piece.end() && piece.offset < seen.end()
-                })
-            })
-            .collect();
+        let overlaps =
+            |seen: &Seen| same(seen) && seen.offset < piece.end() && piece.offset < seen.end();
+        let mut owners = find(&overlaps);
         if owners.len() > 1 {
             owners = tell_apart(recording, &shares, &wanted, piece, owners);
         }
         if owners.is_empty() {
-            let kind = (0..members.len())
-                .find(|&place| wanted.get(place).copied().flatten().is_some_and(same));
             // A store that another function was meant to see has the bytes of a case here.
-            let bytes = (0..members.len()).find(|&place| {
-                wanted
-                    .get(place)
-                    .copied()
-                    .flatten()
-                    .is_some_and(|seen| !seen.bytes.is_empty() && seen.bytes == piece.bytes)
-            });
-            owners.push(kind.or(bytes).unwrap_or(0));
+            let has_bytes = |seen: &Seen| !seen.bytes.is_empty() && seen.bytes == piece.bytes;
+            let likely = [find(&same), find(&has_bytes)].concat();
+            owners.push(likely.first().copied().unwrap_or(0));
         }
         let merged = owners.len() > 1;
         for owner in owners {
@@ -75,6 +66,11 @@ pub(super) fn share_out(
     shares
 }
 
+/// Whether the case at this place wants an access that fits.
+fn wants(wanted: &[Option<&Seen>], place: usize, fits: impl Fn(&Seen) -> bool) -> bool {
+    wanted.get(place).copied().flatten().is_some_and(fits)
+}
+
 /// Of several cases a piece could belong to: all, if it reaches beyond each of them; else the first that holds all of it
 /// and still misses bytes.
 fn tell_apart(
@@ -85,26 +81,16 @@ fn tell_apart(
     owners: Vec<usize>,
 ) -> Vec<usize> {
     let holds = |place: &usize| {
-        wanted
-            .get(*place)
-            .copied()
-            .flatten()
-            .is_some_and(|seen| seen.offset <= piece.offset && piece.end() <= seen.end())
+        wants(wanted, *place, |seen| {
+            seen.offset <= piece.offset && piece.end() <= seen.end()
+        })
     };
     let missing = |place: &usize| {
         let have: usize = shares.get(*place).map_or(0, |share| {
-            share
-                .pieces
-                .iter()
-                .filter_map(|&index| recording.pieces.get(index))
-                .map(|piece| piece.bytes.len())
-                .sum()
+            let pieces = recording.pieces_at(&share.pieces).into_iter();
+            pieces.map(|piece| piece.bytes.len()).sum()
         });
-        wanted
-            .get(*place)
-            .copied()
-            .flatten()
-            .is_some_and(|seen| (have as u64) < seen.length)
+        wants(wanted, *place, |seen| (have as u64) < seen.length)
     };
     let holders: Vec<usize> = owners.iter().copied().filter(holds).collect();
     match holders

@@ -10,9 +10,7 @@ use crate::recording::Piece;
 const UNITS: [usize; 3] = [8, 4, 2];
 
 pub(super) fn judge(findings: &mut Findings, seen: &Seen, pieces: &[&Piece], merged: bool) {
-    if pieces.iter().any(|piece| {
-        piece.access != seen.access || (piece.space != seen.space && !piece.access.is_config())
-    }) {
+    if !pieces.iter().all(|piece| seen.is_like(piece)) {
         findings.add(Verdict::Altered, Detail::OtherAccess);
     }
     let inside = pieces

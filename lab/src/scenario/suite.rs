@@ -1,7 +1,6 @@
 //! Several scenarios, on as few labs as can be.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use super::format::{Action, Scenario, Shape, When};
@@ -92,15 +91,7 @@ pub(crate) async fn run(
             text.map_err(|error| bad("write the results as JSON")(error.into()))?
         }
     };
-    let mut output = std::io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
-        // The reader has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        other => other.map_err(bad("write to standard output"))?,
-    }
+    harness::print(&text).map_err(bad("write to standard output"))?;
     Ok(if outcomes.all_passed() { 0 } else { FAILED })
 }
 

@@ -1,12 +1,10 @@
 //! CLP: what it tells of the functions, and how it refuses.
 
-use crate::plan::case::{Case, Patch, Variable};
-use crate::plan::fact::Fact;
-use crate::plan::instruction::Instruction;
-use crate::plan::payload::Payload;
+use super::make::{case, grouped};
+use crate::plan::Instruction::Clp;
+use crate::plan::{Case, Fact, Variable};
 use crate::probe::clp;
-
-const GROUP: &str = "clp";
+use strum::IntoEnumIterator;
 
 /// Response codes (Linux `arch/s390/include/asm/clp.h` and `pci_clp.h`): unknown command, wrong length, unknown handle,
 /// function already in that state, no DMA address space, unknown group.
@@ -22,55 +20,36 @@ pub(super) fn facts_block(fact: Fact) -> Vec<u8> {
     clp::whole(fact.command())
 }
 
-fn call(id: impl Into<String>, group: &str, block: Vec<u8>) -> Case {
-    Case {
-        payload: Payload::Bytes(block),
-        ..Case::new(id, group, Instruction::Clp)
-    }
+fn call(id: impl Into<String>, block: Vec<u8>) -> Case {
+    case(Clp, id).with_bytes(block)
 }
 
 /// A call whose block names the function by its handle.
-pub(super) fn of_function(id: impl Into<String>, group: &str, block: Vec<u8>) -> Case {
-    Case {
-        patch: Some(Patch {
-            value: Variable::Handle,
-            at: 16,
-        }),
-        ..call(id, group, block)
-    }
-}
-
-fn of_group(id: impl Into<String>, group: &str, block: Vec<u8>) -> Case {
-    Case {
-        patch: Some(Patch {
-            value: Variable::Group,
-            at: 16,
-        }),
-        ..call(id, group, block)
-    }
+pub(super) fn of_function(id: impl Into<String>, block: Vec<u8>) -> Case {
+    call(id, block).patched(Variable::Handle, 16)
 }
 
 /// A query of the function.
-pub(super) fn query(id: &str, group: &str) -> Case {
+pub(super) fn query(id: impl Into<String>) -> Case {
     Case {
         fact: Some(Fact::FunctionId),
-        ..of_function(id, group, clp::whole(clp::QUERY_FUNCTION))
+        ..of_function(id, clp::whole(clp::QUERY_FUNCTION))
     }
 }
 
 /// Disables the function; later cases use the handle that CLP gives.
-pub(super) fn disable(id: &str, group: &str) -> Case {
+pub(super) fn disable(id: &str) -> Case {
     Case {
         save: true,
-        ..of_function(id, group, clp::disable())
+        ..of_function(id, clp::disable())
     }
 }
 
 /// Enables the function; later cases use the handle that CLP gives.
-pub(super) fn enable(id: &str, group: &str) -> Case {
+pub(super) fn enable(id: &str) -> Case {
     Case {
         save: true,
-        ..of_function(id, group, clp::enable())
+        ..of_function(id, clp::enable())
     }
 }
 
@@ -78,7 +57,7 @@ pub(super) fn enable(id: &str, group: &str) -> Case {
 pub(super) fn facts() -> Vec<Case> {
     let mut cases = Vec::new();
     for function in [0, 1] {
-        for fact in Fact::ALL {
+        for fact in Fact::iter() {
             if function > 0 && fact.command() == clp::QUERY_GROUP {
                 continue;
             }
@@ -86,9 +65,9 @@ pub(super) fn facts() -> Vec<Case> {
             let id = format!("clp-{second}{}", fact.name());
             let block = facts_block(fact);
             let case = match fact.command() {
-                clp::LIST => call(id, "clp-facts", block),
-                clp::QUERY_GROUP => of_group(id, "clp-facts", block),
-                _ => of_function(id, "clp-facts", block),
+                clp::LIST => call(id, block),
+                clp::QUERY_GROUP => call(id, block).patched(Variable::Group, 16),
+                _ => of_function(id, block),
             };
             cases.push(Case {
                 function,
@@ -97,12 +76,11 @@ pub(super) fn facts() -> Vec<Case> {
             });
         }
     }
-    cases
+    grouped("clp-facts", cases)
 }
 
 /// Calls that are refused, by response code or by an exception.
 pub(super) fn refusals() -> Vec<Case> {
-    let response = |response, case| Case { response, ..case };
     let lengths = |request: u16, response: u16| {
         let mut block = vec![0; 8192];
         let words = [
@@ -121,40 +99,31 @@ pub(super) fn refusals() -> Vec<Case> {
     unknown_group[19] = 0x77;
     let no_dma_space = clp::block(clp::SET_FUNCTION, 32, &[(22, 0), (23, 0)]);
     let unknown = |command| clp::block(command, 32, &[(16, 0x80), (17, 0x55), (18, 0x5a)]);
-    let mut cases = vec![
-        response(
-            BAD_COMMAND,
-            call("clp-command-unknown", GROUP, clp::whole(0x0077)),
-        ),
-        response(
+    let refused = [
+        (BAD_COMMAND, call("clp-command-unknown", clp::whole(0x0077))),
+        (
             BAD_HANDLE,
-            call(
-                "clp-query-unknown-handle",
-                GROUP,
-                unknown(clp::QUERY_FUNCTION),
-            ),
+            call("clp-query-unknown-handle", unknown(clp::QUERY_FUNCTION)),
         ),
-        response(
+        (
             BAD_HANDLE,
-            call("clp-set-unknown-handle", GROUP, unknown(clp::SET_FUNCTION)),
+            call("clp-set-unknown-handle", unknown(clp::SET_FUNCTION)),
         ),
-        response(
-            BAD_GROUP,
-            call("clp-query-unknown-group", GROUP, unknown_group),
-        ),
-        response(
-            BAD_STATE,
-            of_function("clp-enable-twice", GROUP, clp::enable()),
-        ),
-        response(
+        (BAD_GROUP, call("clp-query-unknown-group", unknown_group)),
+        (BAD_STATE, of_function("clp-enable-twice", clp::enable())),
+        (
             NO_DMA_SPACE,
-            of_function("clp-enable-without-dma-space", GROUP, no_dma_space),
+            of_function("clp-enable-without-dma-space", no_dma_space),
         ),
-        response(
-            BAD_LENGTH,
-            call("clp-request-length-40", GROUP, lengths(40, 64)),
-        ),
+        (BAD_LENGTH, call("clp-request-length-40", lengths(40, 64))),
     ];
+    let mut cases: Vec<Case> = refused
+        .into_iter()
+        .map(|(response, case)| Case {
+            response: Some(response),
+            ..case
+        })
+        .collect();
     for (request, answer) in [
         (8, 64),
         (36, 64),
@@ -165,11 +134,8 @@ pub(super) fn refusals() -> Vec<Case> {
         (32, 8184),
         (32, 8168),
     ] {
-        cases.push(call(
-            format!("clp-lengths-{request}-{answer}"),
-            GROUP,
-            lengths(request, answer),
-        ));
+        let id = format!("clp-lengths-{request}-{answer}");
+        cases.push(call(id, lengths(request, answer)));
     }
-    cases
+    grouped("clp", cases)
 }

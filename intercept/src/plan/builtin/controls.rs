@@ -2,32 +2,33 @@
 //!
 //! The last ones take the function's interrupt and translation away, and give them back.
 
-use crate::plan::case::{Case, Handle, Only};
-use crate::plan::instruction::Instruction;
-use crate::plan::payload::Payload;
+use super::make::{HANDLES, case, grouped};
+use super::spaces::BAR2_SCRATCH;
+use crate::plan::Instruction::{Mpcifc, Pcilg, Pcistb, Pcistg, Rpcit, Stpcifc};
+use crate::plan::{Case, Handle, Only};
 use crate::probe::fib::{self, REGION_THIRD, window};
 use crate::probe::layout::{DMA_ADDRESS, MEASUREMENT, region_table};
 
+/// An MPCIFC.
+pub(super) fn modify(id: &str, operation: u8, block: [u8; fib::LENGTH]) -> Case {
+    case(Mpcifc, id).with_operation(operation).with_bytes(block)
+}
+
 fn control(id: &str, operation: u8, block: [u8; fib::LENGTH]) -> Case {
     Case {
-        operation,
-        payload: Payload::Bytes(block.to_vec()),
-        ..Case::new(format!("mpcifc-{id}"), "mpcifc", Instruction::Mpcifc)
+        group: "mpcifc".into(),
+        ..modify(&format!("mpcifc-{id}"), operation, block)
     }
 }
 
 /// An RPCIT.
-pub(super) fn refresh(id: &str, group: &str, offset: u64, length: u64) -> Case {
-    Case {
-        offset,
-        length,
-        ..Case::new(id, group, Instruction::Rpcit)
-    }
+pub(super) fn refresh(id: impl Into<String>, offset: u64, length: u64) -> Case {
+    case(Rpcit, id).at(0, offset, length)
 }
 
 /// An STPCIFC.
-pub(super) fn store(id: &str, group: &str) -> Case {
-    Case::new(id, group, Instruction::Stpcifc)
+pub(super) fn store(id: impl Into<String>) -> Case {
+    case(Stpcifc, id)
 }
 
 /// An MPCIFC that changes nothing: it is out of sequence.
@@ -35,23 +36,13 @@ pub(super) fn interrupts_twice() -> Case {
     control("interrupts-twice", 2, fib::interrupts(0))
 }
 
-fn with_handles(cases: &[Case]) -> Vec<Case> {
-    let mut all = Vec::new();
-    for (handle, name) in [
-        (Handle::Disabled, "disabled"),
-        (Handle::Unknown, "unknown"),
-        (Handle::Stale, "stale"),
-        (Handle::Zero, "zero"),
-    ] {
-        for case in cases {
-            all.push(Case {
-                id: format!("{}-handle-{name}", case.id),
-                handle,
-                ..case.clone()
-            });
-        }
-    }
-    all
+fn with_handles(case: &Case) -> Vec<Case> {
+    let with = |(handle, name)| Case {
+        id: format!("{}-handle-{name}", case.id),
+        handle,
+        ..case.clone()
+    };
+    HANDLES.map(with).to_vec()
 }
 
 /// DMA windows that are refused, or that a function may take or not.
@@ -59,12 +50,7 @@ fn windows() -> Vec<Case> {
     let table = region_table(0) | REGION_THIRD;
     let end = DMA_ADDRESS + 0xf_ffff;
     let refused = [
-        (
-            "limit-below-base",
-            DMA_ADDRESS + 0x10_0000,
-            DMA_ADDRESS + 0xffff,
-            table,
-        ),
+        ("limit-below-base", end + 1, DMA_ADDRESS + 0xffff, table),
         ("base-below-start", DMA_ADDRESS - 0x1000, end, table),
         ("base-0", 0, end, table),
         ("limit-below-start", 0, DMA_ADDRESS - 1, table),
@@ -98,48 +84,36 @@ fn windows() -> Vec<Case> {
 /// The function measurement block: what it counts after some instructions. The wait takes as long as CLP's interval, 4
 /// seconds in QEMU. A plugin that executes instructions in QEMU's place cannot count them.
 pub(super) fn measurement() -> Vec<Case> {
-    let group = "measurement";
     let set = |id: &str, address: u64| {
         let mut block = [0; fib::LENGTH];
         fib::put(&mut block, fib::MEASUREMENT, &address.to_be_bytes());
-        Case {
-            group: group.into(),
-            ..control(id, 10, block)
-        }
+        modify(&format!("mpcifc-{id}"), 10, block)
     };
-    let bar2 = |id: &str, instruction, offset, length| Case {
-        space: 2,
-        offset: super::spaces::BAR2_SCRATCH + offset,
-        length,
-        ..Case::new(format!("measured-{id}"), group, instruction)
+    let bar2 = |id: &str, instruction, offset, length| {
+        let id = format!("measured-{id}");
+        case(instruction, id).at(2, BAR2_SCRATCH + offset, length)
     };
-    let joined = |case| Case {
-        joined: true,
-        ..case
-    };
+    let rpcit = |id| refresh(id, DMA_ADDRESS, 0x1000);
     let mut cases = vec![
         set("measure-misaligned", MEASUREMENT + 8),
         set("measure-off", 0),
-        joined(set("measure", MEASUREMENT)),
-        joined(store("measure-registered", group)),
-        bar2("load", Instruction::Pcilg, 0, 8),
-        bar2("load-again", Instruction::Pcilg, 8, 4),
-        bar2("store", Instruction::Pcistg, 0, 8),
-        bar2("store-refused", Instruction::Pcistg, 4, 8),
-        bar2("block-16", Instruction::Pcistb, 0x100, 16),
-        bar2("block-128", Instruction::Pcistb, 0x100, 128),
-        bar2("block-8", Instruction::Pcistb, 0x100, 8),
-        refresh("measured-rpcit", group, DMA_ADDRESS, 0x1000),
-        Case {
-            handle: Handle::Unknown,
-            ..refresh("measured-rpcit-refused", group, DMA_ADDRESS, 0x1000)
-        },
+        set("measure", MEASUREMENT).joined(true),
+        store("measure-registered").joined(true),
+        bar2("load", Pcilg, 0, 8),
+        bar2("load-again", Pcilg, 8, 4),
+        bar2("store", Pcistg, 0, 8),
+        bar2("store-refused", Pcistg, 4, 8),
+        bar2("block-16", Pcistb, 0x100, 16),
+        bar2("block-128", Pcistb, 0x100, 128),
+        bar2("block-8", Pcistb, 0x100, 8),
+        rpcit("measured-rpcit"),
+        rpcit("measured-rpcit-refused").with_handle(Handle::Unknown),
         Case {
             await_measurement: true,
-            ..store("measured", group)
+            ..store("measured")
         },
         set("measure-off-again", 0),
-        store("measured-no-more", group),
+        store("measured-no-more"),
     ];
     // QEMU registers the block in any case.
     let registered = [
@@ -148,18 +122,25 @@ pub(super) fn measurement() -> Vec<Case> {
         "measured-no-more",
     ];
     for case in &mut cases {
-        let control = case.instruction == Instruction::Mpcifc;
+        let control = case.instruction == Mpcifc;
         let stored = registered.iter().any(|name| case.id.ends_with(name));
         if !control && !stored {
             case.only = Some(Only::Unforwarded);
         }
     }
-    cases
+    grouped("measurement", cases)
 }
 
 /// All cases, in an order that keeps the earlier ones working.
 pub(super) fn cases() -> Vec<Case> {
-    let rpcit = |id: &str, offset, length| refresh(&format!("rpcit-{id}"), "rpcit", offset, length);
+    let rpcit = |id: &str, offset, length| Case {
+        group: "rpcit".into(),
+        ..refresh(format!("rpcit-{id}"), offset, length)
+    };
+    let stpcifc = |id: &str| Case {
+        group: "stpcifc".into(),
+        ..store(format!("stpcifc{id}"))
+    };
     let mut format = fib::interrupts(0);
     format[0] = 1;
     let mut format_only = [0; fib::LENGTH];
@@ -177,29 +158,23 @@ pub(super) fn cases() -> Vec<Case> {
         rpcit("last-page", DMA_ADDRESS + 0x3_f000, 0x1000),
         rpcit("in-the-middle-of-a-page", DMA_ADDRESS + 0x800, 0x800),
     ];
-    cases.extend(with_handles(&[rpcit("refused", DMA_ADDRESS, 0x1000)]));
+    cases.extend(with_handles(&rpcit("refused", DMA_ADDRESS, 0x1000)));
     cases.extend([
-        store("stpcifc", "stpcifc"),
+        stpcifc(""),
         Case {
             source: 0x7f8,
             displacement: 0x10,
-            ..store("stpcifc-displaced", "stpcifc")
+            ..stpcifc("-displaced")
         },
-        Case {
-            source: 4,
-            ..store("stpcifc-block-misaligned", "stpcifc")
-        },
+        stpcifc("-block-misaligned").with_source(4),
         Case {
             space: 1,
-            ..store("stpcifc-dma-space-1", "stpcifc")
+            ..stpcifc("-dma-space-1")
         },
     ]);
-    cases.extend(with_handles(&[store("stpcifc-other", "stpcifc")]));
+    cases.extend(with_handles(&stpcifc("-other")));
     cases.extend([
-        Case {
-            source: 4,
-            ..control("block-misaligned", 2, fib::interrupts(0))
-        },
+        control("block-misaligned", 2, fib::interrupts(0)).with_source(4),
         control("format-1", 2, format),
         // This one is not out of sequence as well.
         control("format-1-measurement", 10, format_only),
@@ -207,7 +182,7 @@ pub(super) fn cases() -> Vec<Case> {
         control("operation-0", 0, fib::interrupts(0)),
         control("operation-255", 0xff, fib::interrupts(0)),
     ]);
-    cases.extend(with_handles(&[control("refused", 3, none)]));
+    cases.extend(with_handles(&control("refused", 3, none)));
     cases.extend([
         dma_space("dma-space-1-translation", 4),
         dma_space("dma-space-1-translation-off", 5),
@@ -216,19 +191,19 @@ pub(super) fn cases() -> Vec<Case> {
         control("translation-twice", 4, fib::translation(0)),
         control("interrupts-off", 3, none),
         control("interrupts-off-twice", 3, none),
-        store("stpcifc-interrupts-off", "stpcifc"),
+        stpcifc("-interrupts-off"),
         control("interrupts-on", 2, fib::interrupts(0)),
         control("translation-off", 5, none),
         control("translation-off-twice", 5, none),
         control("translation-anew-without", 6, fib::translation(0)),
-        store("stpcifc-translation-off", "stpcifc"),
+        stpcifc("-translation-off"),
     ]);
     cases.extend(windows());
     cases.extend([
         control("translation-on", 4, smaller),
-        store("stpcifc-translation-smaller", "stpcifc"),
+        stpcifc("-translation-smaller"),
         control("translation-anew", 6, fib::translation(0)),
-        store("stpcifc-translation-anew", "stpcifc"),
+        stpcifc("-translation-anew"),
         rpcit("after-translation-on", DMA_ADDRESS, 0x1000),
     ]);
     cases

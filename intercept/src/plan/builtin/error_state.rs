@@ -1,168 +1,104 @@
 //! The error state: RPCIT leads into it, loads and stores are blocked in it, an event tells of it, MPCIFC ends it. And the
 //! disabled state, which CLP sets.
 
-use super::block::into_dmb;
+use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
 use super::{clp, controls};
-use crate::plan::case::{Case, Handle};
-use crate::plan::instruction::Instruction;
-use crate::plan::payload::Payload;
+use crate::plan::Instruction::{self, Chsc, Pcilg, Pcistb, Pcistg};
+use crate::plan::{CHSC_BLOCK, Case, Handle};
 use crate::probe::fib;
 use crate::probe::layout::DMA_ADDRESS;
 
-fn bar2(id: String, group: &str, instruction: Instruction, length: u64) -> Case {
-    Case {
-        space: 2,
-        offset: BAR2_SCRATCH + 0x600,
-        length,
-        ..Case::new(id, group, instruction)
-    }
+fn bar2(id: impl Into<String>, instruction: Instruction, length: u64) -> Case {
+    case(instruction, id).at(2, BAR2_SCRATCH + 0x600, length)
 }
 
 /// Loads, stores and controls; none puts the function into another state.
-fn each(name: &str, group: &str) -> Vec<Case> {
+fn each(name: &str) -> Vec<Case> {
+    let id = |what: &str| format!("{name}-{what}");
     vec![
-        into_dmb(format!("{name}-pcistb-8"), group, 0x400, 8),
-        into_dmb(format!("{name}-pcistb-64"), group, 0x400, 64),
-        bar2(
-            format!("{name}-pcistb-bar2"),
-            group,
-            Instruction::Pcistb,
-            16,
-        ),
-        bar2(format!("{name}-pcistg"), group, Instruction::Pcistg, 8),
-        bar2(format!("{name}-pcilg"), group, Instruction::Pcilg, 8),
-        Case {
-            space: 15,
-            length: 4,
-            ..Case::new(format!("{name}-pcilg-config"), group, Instruction::Pcilg)
-        },
-        Case {
-            space: 15,
-            offset: 0x3c,
-            length: 1,
-            ..Case::new(format!("{name}-pcistg-config"), group, Instruction::Pcistg)
-        },
-        controls::refresh(&format!("{name}-rpcit"), group, DMA_ADDRESS, 0x1000),
-        controls::store(&format!("{name}-stpcifc"), group),
-        clp::query(&format!("{name}-clp"), group),
+        into_dmb(id("pcistb-8"), 0x400, 8),
+        into_dmb(id("pcistb-64"), 0x400, 64),
+        bar2(id("pcistb-bar2"), Pcistb, 16),
+        bar2(id("pcistg"), Pcistg, 8),
+        bar2(id("pcilg"), Pcilg, 8),
+        case(Pcilg, id("pcilg-config")).at(15, 0, 4),
+        case(Pcistg, id("pcistg-config")).at(15, 0x3c, 1),
+        controls::refresh(id("rpcit"), DMA_ADDRESS, 0x1000),
+        controls::store(id("stpcifc")),
+        clp::query(id("clp")),
     ]
 }
 
-fn modify(id: String, group: &str, operation: u8) -> Case {
-    Case {
-        operation,
-        payload: Payload::Bytes(vec![0; fib::LENGTH]),
-        ..Case::new(id, group, Instruction::Mpcifc)
-    }
+fn modify(id: &str, operation: u8) -> Case {
+    controls::modify(id, operation, [0; fib::LENGTH])
 }
 
 fn event(id: &str) -> Case {
     // Request of 16 bytes, command "store event information", for PCI events.
-    let mut block = vec![0; crate::plan::case::CHSC_BLOCK];
+    let mut block = vec![0; CHSC_BLOCK];
     for (at, byte) in [(1, 0x10), (3, 0x0e), (8, 0x20)] {
         if let Some(slot) = block.get_mut(at) {
             *slot = byte;
         }
     }
-    Case {
-        payload: Payload::Bytes(block),
-        ..Case::new(id, "error-state", Instruction::Chsc)
-    }
+    case(Chsc, id).with_bytes(block)
 }
 
 /// Into the error state and out of it.
 pub(super) fn error() -> Vec<Case> {
-    let group = "error-state";
-    let reset = |id: &str, operation| modify(id.into(), group, operation);
-    let mut cases = vec![
-        event("event-none"),
-        reset("reset-error-without", 7),
-        reset("reset-block-without", 9),
-        controls::refresh("error-by-last-page", group, u64::MAX - 4095, 0xfff),
+    let missing_table = DMA_ADDRESS + 0x4000_0000;
+    let cases = [
+        vec![
+            event("event-none"),
+            modify("reset-error-without", 7),
+            modify("reset-block-without", 9),
+            controls::refresh("error-by-last-page", u64::MAX - 4095, 0xfff),
+        ],
+        each("error"),
+        vec![
+            controls::modify("error-mpcifc-translation-twice", 4, fib::translation(0)),
+            // The neighbour is not in error.
+            bar2("error-neighbour-load", Pcilg, 8).of_function(1),
+            event("event-of-error"),
+            event("event-none-again"),
+            modify("reset-block", 9),
+        ],
+        each("unblocked"),
+        vec![modify("reset-error", 7)],
+        each("recovered"),
+        vec![
+            // In again, by a page that the tables do not have, and out by one operation.
+            controls::refresh("error-by-missing-table", missing_table, 0x1000),
+            bar2("error-again-pcilg", Pcilg, 8),
+            modify("reset-error-at-once", 7),
+            event("event-of-second-error"),
+            bar2("recovered-again-pcilg", Pcilg, 8),
+        ],
     ];
-    cases.extend(each("error", group));
-    cases.push(Case {
-        operation: 4,
-        payload: Payload::Bytes(fib::translation(0).to_vec()),
-        ..Case::new("error-mpcifc-translation-twice", group, Instruction::Mpcifc)
-    });
-    // The neighbour is not in error.
-    cases.push(Case {
-        function: 1,
-        ..bar2("error-neighbour-load".into(), group, Instruction::Pcilg, 8)
-    });
-    cases.push(event("event-of-error"));
-    cases.push(event("event-none-again"));
-    cases.push(reset("reset-block", 9));
-    cases.extend(each("unblocked", group));
-    cases.push(reset("reset-error", 7));
-    cases.extend(each("recovered", group));
-    // In again, by a page that the tables do not have, and out by one operation.
-    cases.push(controls::refresh(
-        "error-by-missing-table",
-        group,
-        DMA_ADDRESS + 0x4000_0000,
-        0x1000,
-    ));
-    cases.push(bar2(
-        "error-again-pcilg".into(),
-        group,
-        Instruction::Pcilg,
-        8,
-    ));
-    cases.push(reset("reset-error-at-once", 7));
-    cases.push(event("event-of-second-error"));
-    cases.push(bar2(
-        "recovered-again-pcilg".into(),
-        group,
-        Instruction::Pcilg,
-        8,
-    ));
-    cases
+    grouped("error-state", cases.concat())
 }
 
 /// The function disabled and enabled again; its registrations are gone then.
 pub(super) fn disabled() -> Vec<Case> {
-    let group = "disabled";
-    let mut cases = vec![clp::disable("disable", group)];
-    cases.extend(each("disabled", group));
-    cases.push(Case {
-        handle: Handle::Disabled,
-        ..bar2("disabled-handle-pcilg".into(), group, Instruction::Pcilg, 8)
-    });
-    cases.push(modify("disabled-mpcifc".into(), group, 3));
-    cases.push(Case {
-        function: 1,
-        ..bar2(
-            "disabled-neighbour-load".into(),
-            group,
-            Instruction::Pcilg,
-            8,
-        )
-    });
-    cases.push(clp::enable("enable", group));
-    cases.push(controls::store("enabled-stpcifc", group));
-    cases.push(clp::query("enabled-clp", group));
-    cases.push(bar2("enabled-pcilg".into(), group, Instruction::Pcilg, 8));
-    cases.push(modify("enabled-interrupts-off".into(), group, 3));
-    cases.push(modify("enabled-translation-off".into(), group, 5));
-    cases.push(Case {
-        operation: 2,
-        payload: Payload::Bytes(fib::interrupts(0).to_vec()),
-        ..Case::new("enabled-interrupts-on", group, Instruction::Mpcifc)
-    });
-    cases.push(Case {
-        operation: 4,
-        payload: Payload::Bytes(fib::translation(0).to_vec()),
-        ..Case::new("enabled-translation-on", group, Instruction::Mpcifc)
-    });
-    cases.push(controls::refresh(
-        "enabled-rpcit",
-        group,
-        DMA_ADDRESS,
-        0x1000,
-    ));
-    cases.push(controls::store("enabled-stpcifc-registered", group));
-    cases
+    let cases = [
+        vec![clp::disable("disable")],
+        each("disabled"),
+        vec![
+            bar2("disabled-handle-pcilg", Pcilg, 8).with_handle(Handle::Disabled),
+            modify("disabled-mpcifc", 3),
+            bar2("disabled-neighbour-load", Pcilg, 8).of_function(1),
+            clp::enable("enable"),
+            controls::store("enabled-stpcifc"),
+            clp::query("enabled-clp"),
+            bar2("enabled-pcilg", Pcilg, 8),
+            modify("enabled-interrupts-off", 3),
+            modify("enabled-translation-off", 5),
+            controls::modify("enabled-interrupts-on", 2, fib::interrupts(0)),
+            controls::modify("enabled-translation-on", 4, fib::translation(0)),
+            controls::refresh("enabled-rpcit", DMA_ADDRESS, 0x1000),
+            controls::store("enabled-stpcifc-registered"),
+        ],
+    ];
+    grouped("disabled", cases.concat())
 }

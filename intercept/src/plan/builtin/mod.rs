@@ -5,6 +5,7 @@ mod clp;
 mod commands;
 mod controls;
 mod error_state;
+mod make;
 mod moves;
 mod neighbour;
 mod plain;

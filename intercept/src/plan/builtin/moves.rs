@@ -1,9 +1,9 @@
 //! Data moves as the Linux driver cuts them, and the order of neighbouring accesses.
 
-use super::block::into_dmb;
+use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::case::{Base, Case};
-use crate::plan::instruction::Instruction;
+use crate::plan::Case;
+use crate::plan::Instruction::{Pcilg, Pcistb, Pcistg};
 
 /// The signal flag of a data move, a bit of the PCISTB offset (Linux `drivers/s390/net/ism.h`).
 pub(super) const SIGNAL: u64 = 1 << 23;
@@ -15,14 +15,10 @@ fn cut(name: &str, start: u64, length: u64, signal: bool) -> Vec<Case> {
     let end = start + length;
     while offset < end {
         let piece = (end - offset).min(4096 - offset % 4096);
-        let flag = if signal && offset + piece == end {
-            SIGNAL
-        } else {
-            0
-        };
-        let mut case = into_dmb(format!("{name}-at-{offset}"), "move", offset | flag, piece);
-        case.joined = offset != start;
-        cases.push(case);
+        let last = offset + piece == end;
+        let flag = if signal && last { SIGNAL } else { 0 };
+        let case = into_dmb(format!("{name}-at-{offset}"), offset | flag, piece);
+        cases.push(case.joined(offset != start));
         offset += piece;
     }
     cases
@@ -30,7 +26,7 @@ fn cut(name: &str, start: u64, length: u64, signal: bool) -> Vec<Case> {
 
 /// Moves of several sizes, with and without a signal.
 pub(super) fn moves() -> Vec<Case> {
-    [
+    let moves = [
         cut("move-cdc-signalled", 0, 32, true),
         cut("move-byte", 33, 1, false),
         cut("move-tail-signalled", 40, 11, true),
@@ -44,58 +40,36 @@ pub(super) fn moves() -> Vec<Case> {
         cut("move-across-aligned-signalled", 4032, 128, true),
         cut("move-odd", 32 + 7, 9001, false),
         cut("move-odd-signalled", 32 + 7, 9001, true),
-    ]
-    .concat()
+    ];
+    grouped("move", moves.concat())
 }
 
 /// Loads right after stores, and stores side by side that must stay apart.
 pub(super) fn order() -> Vec<Case> {
-    let group = "order";
-    let at = BAR2_SCRATCH + 0x400;
-    let bar2 = |id: &str, instruction, offset, length, joined| Case {
-        space: 2,
-        offset,
-        length,
-        joined,
-        ..Case::new(id, group, instruction)
+    let bar2 = |id, instruction, offset, length, joined| {
+        let case = case(instruction, id).at(2, BAR2_SCRATCH + 0x400 + offset, length);
+        case.joined(joined)
     };
-    let moved = |id: &str, offset, length, joined| Case {
-        joined,
-        ..into_dmb(id.into(), group, offset, length)
-    };
-    vec![
-        bar2("block-then-load", Instruction::Pcistb, at, 16, false),
-        bar2("load-after-block", Instruction::Pcilg, at, 8, true),
-        bar2("short-block-then-load", Instruction::Pcistb, at, 8, false),
-        bar2("load-after-short-block", Instruction::Pcilg, at, 8, true),
-        bar2("plain-then-load", Instruction::Pcistg, at, 8, false),
-        bar2("load-after-plain", Instruction::Pcilg, at, 8, true),
-        bar2(
-            "plain-then-other-load",
-            Instruction::Pcistg,
-            at + 64,
-            4,
-            false,
-        ),
-        bar2(
-            "other-load-after-plain",
-            Instruction::Pcilg,
-            at + 128,
-            8,
-            true,
-        ),
-        bar2("plain-neighbour-1", Instruction::Pcistg, at + 32, 4, false),
-        bar2("plain-neighbour-2", Instruction::Pcistg, at + 36, 4, true),
-        bar2("plain-backwards-1", Instruction::Pcistg, at + 48, 8, false),
-        bar2("plain-backwards-2", Instruction::Pcistg, at + 40, 8, true),
+    let moved = |id, offset, length, joined| into_dmb(id, offset, length).joined(joined);
+    let cases = [
+        bar2("block-then-load", Pcistb, 0, 16, false),
+        bar2("load-after-block", Pcilg, 0, 8, true),
+        bar2("short-block-then-load", Pcistb, 0, 8, false),
+        bar2("load-after-short-block", Pcilg, 0, 8, true),
+        bar2("plain-then-load", Pcistg, 0, 8, false),
+        bar2("load-after-plain", Pcilg, 0, 8, true),
+        bar2("plain-then-other-load", Pcistg, 64, 4, false),
+        bar2("other-load-after-plain", Pcilg, 128, 8, true),
+        bar2("plain-neighbour-1", Pcistg, 32, 4, false),
+        bar2("plain-neighbour-2", Pcistg, 36, 4, true),
+        bar2("plain-backwards-1", Pcistg, 48, 8, false),
+        bar2("plain-backwards-2", Pcistg, 40, 8, true),
         moved("block-neighbour-1", 0x800, 64, false),
         moved("block-neighbour-2", 0x840, 64, true),
         moved("block-backwards-1", 0xa40, 32, false),
         moved("block-backwards-2", 0xa20, 32, true),
-        Case {
-            base: Base::Dmb,
-            ..moved("data-before-header", 0xb00, 24, false)
-        },
-        bar2("plain-after-data", Instruction::Pcistg, at + 96, 8, true),
-    ]
+        moved("data-before-header", 0xb00, 24, false),
+        bar2("plain-after-data", Pcistg, 96, 8, true),
+    ];
+    grouped("order", cases)
 }

@@ -1,77 +1,46 @@
 //! Two functions in one guest: each sees what is meant for it, and both have one interrupt summary bit.
 
-use super::block::into_dmb;
+use super::make::{HANDLES, MOVERS, case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
 use super::{commands, controls};
-use crate::plan::case::{Base, Case, Handle};
-use crate::plan::instruction::Instruction;
+use crate::plan::Case;
+use crate::plan::Instruction::{Pcilg, Pcistg};
 use crate::probe::layout::DMA_ADDRESS;
-
-const GROUP: &str = "second-function";
 
 fn second(case: Case) -> Case {
     Case {
         id: format!("second-{}", case.id),
-        group: GROUP.into(),
-        function: 1,
-        ..case
+        ..case.of_function(1)
     }
 }
 
 /// Loads, stores and controls of the second function, and the first one between them.
 pub(super) fn cases() -> Vec<Case> {
-    let bar2 = |id: &str, instruction, length| Case {
-        space: 2,
-        offset: BAR2_SCRATCH + 0x500,
-        length,
-        ..Case::new(id, GROUP, instruction)
-    };
-    let joined = |case| Case {
-        joined: true,
-        ..case
-    };
+    let bar2 =
+        |id: &str, instruction, length| case(instruction, id).at(2, BAR2_SCRATCH + 0x500, length);
     let mut cases = vec![
-        second(into_dmb("block-8".into(), GROUP, 0x100, 8)),
-        second(into_dmb("block-16".into(), GROUP, 0x100, 16)),
-        second(into_dmb("block-256".into(), GROUP, 0x200, 256)),
-        second(bar2("plain", Instruction::Pcistg, 8)),
-        second(bar2("load", Instruction::Pcilg, 8)),
-        second(Case {
-            space: 15,
-            length: 4,
-            ..Case::new("config", GROUP, Instruction::Pcilg)
-        }),
+        second(into_dmb("block-8", 0x100, 8)),
+        second(into_dmb("block-16", 0x100, 16)),
+        second(into_dmb("block-256", 0x200, 256)),
+        second(bar2("plain", Pcistg, 8)),
+        second(bar2("load", Pcilg, 8)),
+        second(case(Pcilg, "config").at(15, 0, 4)),
         // The same instruction to both, right after each other.
-        bar2("both-first-store", Instruction::Pcistg, 8),
-        joined(second(bar2("both-store", Instruction::Pcistg, 8))),
-        bar2("both-first-load", Instruction::Pcilg, 8),
-        joined(second(bar2("both-load", Instruction::Pcilg, 8))),
-        second(Case {
-            offset: DMA_ADDRESS,
-            length: 0x1000,
-            ..Case::new("rpcit", GROUP, Instruction::Rpcit)
-        }),
-        second(controls::store("controls", GROUP)),
+        bar2("both-first-store", Pcistg, 8),
+        second(bar2("both-store", Pcistg, 8)).joined(true),
+        bar2("both-first-load", Pcilg, 8),
+        second(bar2("both-load", Pcilg, 8)).joined(true),
+        second(controls::refresh("rpcit", DMA_ADDRESS, 0x1000)),
+        second(controls::store("controls")),
     ];
-    for (handle, name) in [
-        (Handle::Disabled, "disabled"),
-        (Handle::Unknown, "unknown"),
-        (Handle::Stale, "stale"),
-    ] {
-        for (instruction, length) in [
-            (Instruction::Pcistb, 16),
-            (Instruction::Pcistg, 8),
-            (Instruction::Pcilg, 8),
-        ] {
+    let [handles @ .., _zero] = HANDLES;
+    for (handle, name) in handles {
+        for (instruction, length) in MOVERS {
             let id = format!("{}-handle-{name}", instruction.name());
-            cases.push(second(Case {
-                handle,
-                base: Base::Space,
-                ..bar2(&id, instruction, length)
-            }));
+            cases.push(second(bar2(&id, instruction, length)).with_handle(handle));
         }
     }
-    cases
+    grouped("second-function", cases)
 }
 
 /// Interrupts of both, with and without the summary bit cleared between them.

@@ -1,9 +1,9 @@
 //! PCISTG and PCILG on BARs and config space.
 
+use super::make::{case, grouped};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::case::{Base, Case};
-use crate::plan::instruction::Instruction;
-use crate::plan::payload::Payload;
+use crate::plan::Instruction::{self, Pcilg, Pcistg};
+use crate::plan::{Base, Case};
 
 /// Offset within a doubleword and length, for every size a register can move.
 const PLACES: [(u64, u64); 22] = [
@@ -46,72 +46,44 @@ const IMPOSSIBLE: [(u64, u64); 8] = [
     (4, 8),
 ];
 
-fn place(
-    instruction: Instruction,
-    group: &str,
-    what: &str,
-    space: u8,
-    at: u64,
-    length: u64,
-) -> Case {
+fn place(instruction: Instruction, what: &str, space: u8, at: u64, length: u64) -> Case {
     let (base, offset) = match (space, instruction) {
         (0, _) => (Base::Dmb, 0x300),
-        (_, Instruction::Pcilg) => (Base::Space, 0),
+        (_, Pcilg) => (Base::Space, 0),
         _ => (Base::Space, BAR2_SCRATCH + 0x300),
     };
-    let id = format!(
-        "{}-bar{space}-{what}-at-{at}-length-{length}",
-        instruction.name()
-    );
+    let name = instruction.name();
+    let id = format!("{name}-bar{space}-{what}-at-{at}-length-{length}");
     Case {
-        space,
         base,
-        offset: offset + at,
-        length,
-        ..Case::new(id, group, instruction)
+        ..case(instruction, id).at(space, offset + at, length)
     }
 }
 
 fn matrix(instruction: Instruction) -> Vec<Case> {
     let name = instruction.name();
-    let mut cases = Vec::new();
-    for space in [0, 2] {
-        for (at, length) in PLACES {
-            cases.push(place(instruction, name, "place", space, at, length));
-        }
-    }
-    for length in ODD {
-        cases.push(place(
-            instruction,
-            &format!("{name}-odd-length"),
-            "odd",
-            2,
-            0,
-            length,
-        ));
-    }
-    for (at, length) in IMPOSSIBLE {
-        cases.push(place(
-            instruction,
-            &format!("{name}-refused"),
-            "refused",
-            2,
-            at,
-            length,
-        ));
-    }
-    cases
+    let places = [0, 2].into_iter().flat_map(|space| {
+        PLACES.map(|(at, length)| place(instruction, "place", space, at, length))
+    });
+    let odd = ODD.map(|length| place(instruction, "odd", 2, 0, length));
+    let refused = IMPOSSIBLE.map(|(at, length)| place(instruction, "refused", 2, at, length));
+    [
+        grouped(name, places),
+        grouped(&format!("{name}-odd-length"), odd),
+        grouped(&format!("{name}-refused"), refused),
+    ]
+    .concat()
 }
 
 /// PCISTG on both BARs.
 pub(super) fn stores() -> Vec<Case> {
-    matrix(Instruction::Pcistg)
+    matrix(Pcistg)
 }
 
 /// PCILG on both BARs; in BAR 2 of the response to READ_GID, which has bytes that differ.
 pub(super) fn loads() -> Vec<Case> {
     let mut cases = super::commands::read_gid("pcilg");
-    cases.extend(matrix(Instruction::Pcilg));
+    cases.extend(matrix(Pcilg));
     cases
 }
 
@@ -136,7 +108,7 @@ pub(super) fn config() -> Vec<Case> {
         (0xfc, 4),
         (0xff, 1),
     ] {
-        cases.push(config_case(Instruction::Pcilg, offset, length));
+        cases.push(config_case(Pcilg, offset, length));
     }
     for (offset, length) in [
         (0x00, 0),
@@ -146,35 +118,20 @@ pub(super) fn config() -> Vec<Case> {
         (0x03, 2),
         (0x01, 4),
     ] {
-        cases.push(config_case(Instruction::Pcilg, offset, length));
+        cases.push(config_case(Pcilg, offset, length));
     }
     // The command register keeps memory space and bus master on; the vendor is read only.
-    let command = config_case(Instruction::Pcistg, 0x04, 2);
-    cases.push(Case {
-        payload: Payload::Bytes(vec![0x06, 0x00]),
-        ..command
-    });
-    let line = config_case(Instruction::Pcistg, 0x3c, 1);
-    cases.push(Case {
-        payload: Payload::Bytes(vec![0x5a]),
-        ..line
-    });
-    cases.push(config_case(Instruction::Pcistg, 0x00, 4));
+    cases.push(config_case(Pcistg, 0x04, 2).with_bytes([0x06, 0x00]));
+    cases.push(config_case(Pcistg, 0x3c, 1).with_bytes([0x5a]));
+    cases.push(config_case(Pcistg, 0x00, 4));
     for (offset, length) in [(0x3c, 0), (0x00, 3), (0x00, 8), (0x02, 4), (0x03, 2)] {
-        cases.push(config_case(Instruction::Pcistg, offset, length));
+        cases.push(config_case(Pcistg, offset, length));
     }
-    cases
+    grouped("config", cases)
 }
 
 fn config_case(instruction: Instruction, offset: u64, length: u64) -> Case {
-    let id = format!(
-        "{}-config-{offset:#04x}-length-{length}",
-        instruction.name()
-    );
-    Case {
-        space: 15,
-        offset,
-        length,
-        ..Case::new(id, "config", instruction)
-    }
+    let name = instruction.name();
+    let id = format!("{name}-config-{offset:#04x}-length-{length}");
+    case(instruction, id).at(15, offset, length)
 }

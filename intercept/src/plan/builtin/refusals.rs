@@ -1,39 +1,20 @@
 //! Instructions that must be refused: handles, address spaces, registers, and the MIO forms.
 
+use super::make::{HANDLES, MOVERS, case, grouped};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::case::{Case, Handle};
-use crate::plan::instruction::Instruction;
-
-const MOVERS: [(Instruction, u64); 3] = [
-    (Instruction::Pcistb, 16),
-    (Instruction::Pcistg, 8),
-    (Instruction::Pcilg, 8),
-];
+use crate::plan::{Case, Instruction};
 
 /// Handles that name no enabled function.
 pub(super) fn handles() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (handle, name) in [
-        (Handle::Disabled, "disabled"),
-        (Handle::Unknown, "unknown"),
-        (Handle::Stale, "stale"),
-        (Handle::Zero, "zero"),
-    ] {
+    for (handle, name) in HANDLES {
         for (instruction, length) in MOVERS {
-            cases.push(Case {
-                handle,
-                space: 2,
-                offset: BAR2_SCRATCH,
-                length,
-                ..Case::new(
-                    format!("{}-handle-{name}", instruction.name()),
-                    "handle",
-                    instruction,
-                )
-            });
+            let id = format!("{}-handle-{name}", instruction.name());
+            let case = case(instruction, id).at(2, BAR2_SCRATCH, length);
+            cases.push(case.with_handle(handle));
         }
     }
-    cases
+    grouped("handle", cases)
 }
 
 /// Address spaces that an ISM function does not have.
@@ -44,55 +25,42 @@ pub(super) fn spaces() -> Vec<Case> {
             if space == 15 && instruction != Instruction::Pcistb {
                 continue;
             }
-            cases.push(Case {
-                space,
-                length,
-                ..Case::new(
-                    format!("{}-space-{space}", instruction.name()),
-                    "space",
-                    instruction,
-                )
-            });
+            let id = format!("{}-space-{space}", instruction.name());
+            cases.push(case(instruction, id).at(space, 0, length));
         }
     }
-    cases
+    grouped("space", cases)
 }
 
 /// Odd registers where an even one of a pair is due.
 pub(super) fn registers() -> Vec<Case> {
-    [
+    let instructions = [
         (Instruction::Pcistg, 8),
         (Instruction::Pcilg, 8),
         (Instruction::Rpcit, 4096),
-    ]
-    .into_iter()
-    .map(|(instruction, length)| Case {
+    ];
+    let odd = |(instruction, length): (Instruction, u64)| Case {
         odd_register: true,
-        space: 2,
-        offset: BAR2_SCRATCH,
-        length,
-        ..Case::new(
-            format!("{}-odd-register", instruction.name()),
-            "register",
-            instruction,
+        ..case(instruction, format!("{}-odd-register", instruction.name())).at(
+            2,
+            BAR2_SCRATCH,
+            length,
         )
-    })
-    .collect()
+    };
+    grouped("register", instructions.map(odd))
 }
 
 /// The memory I/O forms, which ISM functions do not take and CLP does not offer.
 pub(super) fn mio() -> Vec<Case> {
-    [
-        (Instruction::Pcistbi, 16),
-        (Instruction::Pcistgi, 8),
-        (Instruction::Pcilgi, 8),
-        (Instruction::Pciwb, 0),
-    ]
-    .into_iter()
-    .map(|(instruction, length)| Case {
-        offset: 0x4000_0000_0000_0000 * u64::from(length > 0),
-        length,
-        ..Case::new(instruction.name(), "mio", instruction)
-    })
-    .collect()
+    let address = 0x4000_0000_0000_0000;
+    let cases = [
+        (Instruction::Pcistbi, address, 16),
+        (Instruction::Pcistgi, address, 8),
+        (Instruction::Pcilgi, address, 8),
+        (Instruction::Pciwb, 0, 0),
+    ];
+    let form = |(instruction, offset, length): (Instruction, u64, u64)| {
+        case(instruction, instruction.name()).at(0, offset, length)
+    };
+    grouped("mio", cases.map(form))
 }

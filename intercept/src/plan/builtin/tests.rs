@@ -3,6 +3,7 @@ use crate::plan::case::{Base, Case, Operand, Translation};
 use crate::plan::fact::Fact;
 use crate::plan::instruction::Instruction;
 use std::collections::BTreeSet;
+use strum::IntoEnumIterator;
 
 fn lengths(space: u8) -> BTreeSet<u64> {
     Plan::default()
@@ -186,7 +187,7 @@ fn every_instruction_is_tried_in_problem_state_and_in_every_space() {
             && case.length == length
             && case.space == 0));
     }
-    for fact in Fact::ALL {
+    for fact in Fact::iter() {
         assert!(some(&|case| case.fact == Some(fact)), "{fact:?}");
     }
 }

@@ -1,12 +1,9 @@
 //! Instructions with dynamic address translation on: virtual addresses are not real ones, and neighbours are none.
 
-use super::block::into_dmb;
-use super::clp::{facts_block, of_function};
-use super::controls;
+use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::case::{Case, Only, Operand, Translation};
-use crate::plan::fact::Fact;
-use crate::plan::instruction::Instruction;
+use super::{clp, controls};
+use crate::plan::{Case, Fact, Instruction, Only, Operand, Translation};
 
 const SPACES: [(Translation, &str); 4] = [
     (Translation::Primary, "primary"),
@@ -18,7 +15,6 @@ const SPACES: [(Translation, &str); 4] = [
 fn named(case: Case, id: String, translation: Translation) -> Case {
     Case {
         id,
-        group: "translation".into(),
         translation,
         only: (translation == Translation::AccessRegister).then_some(Only::AccessRegisters),
         ..case
@@ -27,15 +23,16 @@ fn named(case: Case, id: String, translation: Translation) -> Case {
 
 /// Instructions with a block in guest memory.
 fn with_block() -> Vec<(&'static str, Case)> {
-    let block = |source, length| Case {
-        source,
-        ..into_dmb(String::new(), "", 0x600, length)
+    let block = |source, length| into_dmb("", 0x600, length).with_source(source);
+    let displaced = |displacement| Case {
+        displacement,
+        ..block(0x40, 32)
     };
-    let mut interrupts = controls::interrupts_twice();
-    interrupts.source = 0x100;
-    let crossing = |case: Case| Case {
-        source: 4096 - 40,
-        ..case
+    let crossing = |case: Case| case.with_source(4096 - 40);
+    let interrupts = controls::interrupts_twice().with_source(0x100);
+    let fact = Case {
+        fact: Some(Fact::FunctionId),
+        ..clp::of_function("", clp::facts_block(Fact::FunctionId))
     };
     vec![
         ("pcistb-8", block(0x208, 8)),
@@ -45,31 +42,13 @@ fn with_block() -> Vec<(&'static str, Case)> {
         ("pcistb-crossing-16", block(4088, 16)),
         ("pcistb-crossing-128", block(4032, 128)),
         ("pcistb-crossing-4096", block(2048, 4096)),
-        (
-            "pcistb-displaced",
-            Case {
-                displacement: -4096,
-                ..block(0x40, 32)
-            },
-        ),
-        (
-            "pcistb-displaced-far",
-            Case {
-                displacement: 0x7_fff8,
-                ..block(0x40, 32)
-            },
-        ),
+        ("pcistb-displaced", displaced(-4096)),
+        ("pcistb-displaced-far", displaced(0x7_fff8)),
         ("mpcifc", interrupts.clone()),
         ("mpcifc-crossing", crossing(interrupts)),
-        ("stpcifc", controls::store("", "")),
-        ("stpcifc-crossing", crossing(controls::store("", ""))),
-        (
-            "clp",
-            Case {
-                fact: Some(Fact::FunctionId),
-                ..of_function("", "", facts_block(Fact::FunctionId))
-            },
-        ),
+        ("stpcifc", controls::store("")),
+        ("stpcifc-crossing", crossing(controls::store(""))),
+        ("clp", fact),
     ]
 }
 
@@ -80,18 +59,13 @@ pub(super) fn spaces() -> Vec<Case> {
         for (name, case) in with_block() {
             cases.push(named(case, format!("{space}-{name}"), translation));
         }
-        for (instruction, length) in [(Instruction::Pcistg, 8), (Instruction::Pcilg, 8)] {
-            let case = Case {
-                space: 2,
-                offset: BAR2_SCRATCH + 0x700,
-                length,
-                ..Case::new("", "", instruction)
-            };
+        for instruction in [Instruction::Pcistg, Instruction::Pcilg] {
             let id = format!("{space}-{}", instruction.name());
+            let case = case(instruction, "").at(2, BAR2_SCRATCH + 0x700, 8);
             cases.push(named(case, id, translation));
         }
     }
-    cases
+    grouped("translation", cases)
 }
 
 /// Blocks that cannot be read or written: the right exception at the right address, and no function sees anything. QEMUs
@@ -153,8 +127,5 @@ pub(super) fn access() -> Vec<Case> {
         add(home, operand, &one);
         add(access_register, operand, &few);
     }
-    for case in &mut cases {
-        case.group = "access-exception".into();
-    }
-    cases
+    grouped("access-exception", cases)
 }

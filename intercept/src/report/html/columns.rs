@@ -1,6 +1,6 @@
 //! The page of several reports: a column for each, what differs first.
 
-use super::markup::{about, case_shade, causes, escape, filter, legend, totals, verdict_names};
+use super::markup::{about, case_shade, causes, escape, filter, legend, totals};
 use super::outcome::outcome;
 use crate::report::model::Report;
 use crate::report::side_by_side::{Row, groups, names, rows};
@@ -61,8 +61,7 @@ fn tallies(page: &mut String, reports: &[Report], names: &[String]) {
     for group in groups(reports) {
         let _ = write!(page, "<tr><th>{}</th>", escape(group));
         for report in reports {
-            let ran = || report.of_group(group).filter(|case| case.ran());
-            let (all, good) = (ran().count(), ran().filter(|case| case.good).count());
+            let (all, good) = report.tally(group);
             let shade = if all == good { "good" } else { "bad" };
             let _ = write!(page, "<td><b class=\"{shade}\">{good}</b> of {all}</td>");
         }
@@ -105,7 +104,7 @@ fn article(page: &mut String, row: &Row<'_>, names: &[String], class: &str) {
         .columns
         .iter()
         .flatten()
-        .map(|case| verdict_names(case))
+        .map(|case| words::verdicts(&case.verdicts, " "))
         .collect();
     verdicts.dedup();
     let _ = write!(

@@ -129,9 +129,3 @@ pub(super) fn filter(page: &mut String, failures: &str) {
     }
     page.push_str("</select></label> <span id=\"shown\"></span></p>\n");
 }
-
-/// The verdicts of a case, for the filter.
-pub(super) fn verdict_names(case: &CaseReport) -> String {
-    let names: Vec<&str> = case.verdicts.iter().map(|verdict| verdict.name()).collect();
-    names.join(" ")
-}

@@ -12,9 +12,7 @@ use super::words;
 use crate::baseline::comparison::Comparison;
 use crate::verdict::Verdict;
 use columns::columns;
-use markup::{
-    about, case_shade, causes, escape, filter, legend, links, list, shade, totals, verdict_names,
-};
+use markup::{about, case_shade, causes, escape, filter, legend, links, list, shade, totals};
 use outcome::outcome;
 use std::fmt::Write;
 
@@ -91,19 +89,19 @@ fn failures(page: &mut String, report: &Report) {
         "<h2>Failures</h2>\n<div class=\"wide\"><table class=\"list\"><thead><tr><th>Instruction</th><th>Verdict</th>\
          <th>Cases</th><th>Expected</th><th>The guest got</th><th>Which</th></tr></thead><tbody>\n",
     );
-    for kind in kinds {
+    for (kind, cases) in kinds {
         let worst = kind.verdicts.first().copied().unwrap_or(Verdict::Altered);
         let _ = write!(
             page,
             "<tr><td>{}</td><td><span class=\"tag {}\">{}</span></td><td>{}</td><td>{}</td><td>{}</td><td>",
             kind.instruction.name().to_uppercase(),
             shade(worst),
-            kind.verdict(),
-            kind.cases.len(),
+            words::verdicts(&kind.verdicts, " + "),
+            cases.len(),
             escape(&kind.expected),
             escape(&kind.answer),
         );
-        links(page, kind.cases.iter().map(|case| case.id.as_str()));
+        links(page, cases.iter().map(|case| case.id.as_str()));
         page.push_str("</td></tr>\n");
     }
     page.push_str("</tbody></table></div>\n");
@@ -121,7 +119,7 @@ fn changes(page: &mut String, comparison: &Comparison) {
          <th>Which</th></tr></thead><tbody>",
         comparison.counts()
     );
-    for (kind, words, changes) in comparison.alike() {
+    for ((kind, words), changes) in comparison.alike() {
         let _ = write!(
             page,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>",
@@ -141,13 +139,11 @@ fn matrix(page: &mut String, report: &Report) {
          <th>A cell for each instruction, with its length in bytes</th></tr></thead><tbody>\n",
     );
     for group in report.groups() {
-        let ran = || report.of_group(group).filter(|case| case.ran());
+        let (all, good) = report.tally(group);
         let _ = write!(
             page,
-            "<tr><th id=\"{0}\">{0}</th><td class=\"count\">{1} of {2}</td><td>",
+            "<tr><th id=\"{0}\">{0}</th><td class=\"count\">{good} of {all}</td><td>",
             escape(group),
-            ran().filter(|case| case.good).count(),
-            ran().count(),
         );
         for case in report.of_group(group) {
             let _ = write!(
@@ -180,7 +176,7 @@ fn article(page: &mut String, case: &CaseReport) {
     let _ = write!(
         page,
         "<article id=\"case-{id}\" data-verdicts=\"{}\"{class}><h3>{id} <span class=\"tag {}\">{}</span></h3>",
-        verdict_names(case),
+        words::verdicts(&case.verdicts, " "),
         case_shade(case),
         escape(&case.label),
         id = escape(&case.id),

@@ -1,0 +1,91 @@
+//! Cases step by step: the instruction and the name first, then what is special about the case.
+
+use crate::plan::{Base, Case, Handle, Instruction, Only, Patch, Payload, Variable};
+
+/// A case without a group, which comes with [`grouped`].
+pub(super) fn case(instruction: Instruction, id: impl Into<String>) -> Case {
+    Case::new(id, "", instruction)
+}
+
+/// A PCISTB into the registered DMB (BAR 0).
+pub(super) fn into_dmb(id: impl Into<String>, offset: u64, length: u64) -> Case {
+    Case {
+        base: Base::Dmb,
+        ..case(Instruction::Pcistb, id).at(0, offset, length)
+    }
+}
+
+/// The cases as members of a group.
+pub(super) fn grouped(group: &str, cases: impl IntoIterator<Item = Case>) -> Vec<Case> {
+    let member = |case| Case {
+        group: group.to_owned(),
+        ..case
+    };
+    cases.into_iter().map(member).collect()
+}
+
+/// Handles that name no enabled function.
+pub(super) const HANDLES: [(Handle, &str); 4] = [
+    (Handle::Disabled, "disabled"),
+    (Handle::Unknown, "unknown"),
+    (Handle::Stale, "stale"),
+    (Handle::Zero, "zero"),
+];
+
+/// The instructions that move data, each with a usual length.
+pub(super) const MOVERS: [(Instruction, u64); 3] = [
+    (Instruction::Pcistb, 16),
+    (Instruction::Pcistg, 8),
+    (Instruction::Pcilg, 8),
+];
+
+impl Case {
+    /// The place in an address space.
+    pub(super) fn at(self, space: u8, offset: u64, length: u64) -> Self {
+        Self {
+            space,
+            offset,
+            length,
+            ..self
+        }
+    }
+
+    /// Bytes in place of the pattern.
+    pub(super) fn with_bytes(self, bytes: impl Into<Vec<u8>>) -> Self {
+        let payload = Payload::Bytes(bytes.into());
+        Self { payload, ..self }
+    }
+
+    /// A value that the guest puts into the payload.
+    pub(super) fn patched(self, value: Variable, at: usize) -> Self {
+        let patch = Some(Patch { value, at });
+        Self { patch, ..self }
+    }
+
+    pub(super) fn with_source(self, source: u16) -> Self {
+        Self { source, ..self }
+    }
+
+    pub(super) fn with_handle(self, handle: Handle) -> Self {
+        Self { handle, ..self }
+    }
+
+    pub(super) fn with_operation(self, operation: u8) -> Self {
+        Self { operation, ..self }
+    }
+
+    /// Without a fence before it.
+    pub(super) fn joined(self, joined: bool) -> Self {
+        Self { joined, ..self }
+    }
+
+    pub(super) fn of_function(self, function: u8) -> Self {
+        Self { function, ..self }
+    }
+
+    /// Executed on this condition only.
+    pub(super) fn limited(self, only: Only) -> Self {
+        let only = Some(only);
+        Self { only, ..self }
+    }
+}
