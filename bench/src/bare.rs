@@ -1,7 +1,7 @@
-//! The other end of a bare ping-pong: takes so many bytes, gives so many, and so on.
+//! The other side of a bare ping-pong: receives a number of bytes, sends a number of bytes, and repeats that.
 //!
-//! The client's first message says how many: u32 number of steps, and for each u32 bytes to take
-//! and u32 bytes to give. It is what a server with no work at all would cost.
+//! The client's first message gives the numbers: u32 number of steps, and for each step u32 bytes to receive
+//! and u32 bytes to send. This is the cost of a server that does no work.
 
 use std::io::{IoSliceMut, Read};
 use std::mem::MaybeUninit;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendFlags};
 
-/// Largest message.
+/// Bytes of the largest message.
 const ROOM: usize = 64 << 10;
 
 /// Serves clients, one after the other, until the process is killed.
@@ -54,7 +54,7 @@ fn pong(mut stream: UnixStream, poll: Duration) {
     }
 }
 
-/// One receive, with descriptors, which are closed; spins for `poll` before it waits.
+/// Receives once. Closes descriptors that come along. Polls for `poll` before it waits.
 pub(crate) fn receive(stream: &UnixStream, room: &mut [u8], poll: Duration) -> Option<usize> {
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     let start = (!poll.is_zero()).then(Instant::now);
@@ -74,7 +74,7 @@ pub(crate) fn receive(stream: &UnixStream, room: &mut [u8], poll: Duration) -> O
                 }
                 std::hint::spin_loop();
             }
-            // Also a wait that was too long.
+            // The error may also be a wait that was too long.
             Err(_) => return None,
         }
     }

@@ -1,4 +1,4 @@
-//! One busy function beside many others.
+//! Measures a busy function beside many other functions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +13,12 @@ use crate::messages;
 use crate::rows::contender;
 use crate::servers::{Setting, gid, ours};
 
-/// Functions of the fabric, one of which is measured.
+/// Number of functions of the fabric, one of which is measured.
 const FUNCTIONS: usize = 64;
-/// How often those that are to be busy look whether they are to be.
+/// Time after which idle clients check again if they should be busy.
 const NAP: Duration = Duration::from_millis(1);
 
-/// The clients of the other functions, busy while they are told to be.
+/// The clients of the other functions. They are busy on request.
 struct Others {
     busy: Arc<AtomicBool>,
     end: Arc<AtomicBool>,
@@ -60,8 +60,8 @@ impl Drop for Others {
     }
 }
 
-/// A store of 8 bytes by the only function of a fabric, by one beside 63 that are connected and
-/// silent, and by one beside 63 that do the same.
+/// Measures a store of 8 bytes by the only function of a fabric, by one beside 63 functions with silent
+/// clients, and by one beside 63 functions that also store.
 pub(crate) fn row() -> Row {
     let one = |name, functions| {
         let daemon = ours(&Setting {

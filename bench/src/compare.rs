@@ -1,4 +1,4 @@
-//! An earlier run beside this one.
+//! Compares this run with an earlier one.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{Ratio, Time};
 
-/// The part of an earlier run's JSON that a comparison reads.
+/// The part of an earlier run's JSON that the comparison reads.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Earlier {
     times: Vec<EarlierTime>,
@@ -28,17 +28,17 @@ struct EarlierRatio {
     ratio: f64,
 }
 
-/// A figure then and now. Ratios are of two servers in one run, so they tell more than times do.
+/// An old and a new figure. A ratio compares two servers in one run, so it is more reliable than a time.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Change {
     pub row: String,
-    /// A server, or two of which one is divided by the other.
+    /// Name of a server, or of two servers whose figures are divided.
     pub what: String,
-    /// `ns` or `ratio`.
+    /// The unit: `ns` or `ratio`.
     pub unit: &'static str,
     /// The figure of the earlier run.
     pub before: f64,
-    /// The figure of this one.
+    /// The figure of this run.
     pub now: f64,
 }
 
@@ -46,7 +46,7 @@ impl Earlier {
     /// Reads the JSON of an earlier run.
     ///
     /// # Errors
-    /// The file cannot be read, or is something else.
+    /// The file cannot be read, or is no such JSON.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
@@ -56,7 +56,7 @@ impl Earlier {
         })
     }
 
-    /// The figures that both runs have.
+    /// Returns the figures that both runs have.
     pub(crate) fn changes(&self, times: &[Time], ratios: &[Ratio]) -> Vec<Change> {
         let ratios = ratios.iter().filter_map(|now| {
             let same = |then: &&EarlierRatio| {

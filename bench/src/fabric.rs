@@ -1,4 +1,4 @@
-//! A function of our server, set up as a driver would.
+//! A function of the measured server, set up like a driver does.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use vfio_user_ism_tests::{Eventfd, Ram};
 use crate::link::Link;
 use crate::servers::name;
 
-/// Iova of the memory.
+/// First address of the memory.
 pub(crate) const IOVA: u64 = 0x1_0000_0000;
-/// Bytes of it.
+/// Size of the memory in bytes.
 pub(crate) const RAM_LEN: u64 = 4 << 20;
-/// Offset in it of bytes to be stored or loaded.
+/// Offset in the memory of bytes to store or load.
 pub(crate) const BUFFER: u64 = 0x20_0000;
-/// Offset in it of the DMB.
+/// Offset in the memory of the DMB.
 const DMB: u64 = 0x10_0000;
 const DMB_LEN: u32 = 0x1_0000;
 
-/// A connected client of a function, with memory lent to it.
+/// A connected client of a function, with memory that it lends.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub link: Link,
-    /// [`RAM_LEN`] bytes at [`IOVA`].
+    /// The memory: [`RAM_LEN`] bytes at [`IOVA`].
     pub ram: Ram,
     pub irq: Eventfd,
 }
 
 impl Seat {
-    /// A client of function `at`, with memory, an interrupt and an SBA.
+    /// Creates a client of function `at`, with memory, an interrupt and an SBA.
     pub(crate) fn take(daemon: &Daemon, at: usize, poll: Duration) -> Self {
         let mut link = Link::open(&daemon.socket(&name(at)), poll);
         let ram = Ram::new(RAM_LEN);
@@ -50,7 +50,7 @@ impl Seat {
         seat
     }
 
-    /// An ISM command, as the Linux driver runs it; the response behind its header.
+    /// Runs an ISM command like the Linux driver. Returns the response after its header.
     pub(crate) fn command(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
         if !payload.is_empty() {
             let body = region_write(2, 8, payload);
@@ -74,14 +74,14 @@ impl Seat {
         }
     }
 
-    /// Registers a DMB that `rgid` may write; its token.
+    /// Registers a DMB that `rgid` may write. Returns its token.
     pub(crate) fn dmb(&mut self, rgid: u64) -> u64 {
         let payload: Bytes = Bytes(dmb(IOVA + DMB, DMB_LEN, FIRST_INDEX, rgid));
         let token = self.command(code::REG_DMB, payload.as_ref());
         u64::from_be_bytes(token[..8].try_into().unwrap())
     }
 
-    /// Has a response in the command window, so that loads from it are as they should be.
+    /// Puts a response into the command window, so that loads from the window break no rule.
     pub(crate) fn response(&mut self) {
         self.command(code::READ_GID, &[]);
     }

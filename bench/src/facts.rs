@@ -1,4 +1,4 @@
-//! Memory and idle time of our server.
+//! Measures memory and idle time of the server.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::messages;
 use crate::rows;
 use crate::servers::{Setting, ours};
 
-/// Something that is not a time of an operation.
+/// A measured figure that is not the time of an operation.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Fact {
     pub name: &'static str,
-    /// How much.
+    /// The value of the figure.
     pub value: f64,
-    /// Of what.
+    /// The unit of the value.
     pub unit: &'static str,
-    /// The highest good value.
+    /// The highest acceptable value.
     pub at_most: f64,
-    /// Whether it is.
+    /// True if the value is acceptable.
     pub met: bool,
 }
 
@@ -39,10 +39,10 @@ impl Fact {
     }
 }
 
-/// Functions of the larger server.
+/// Number of functions of the larger server.
 const MANY: usize = 64;
 
-/// Resident memory, every function having a client that has stored and loaded.
+/// Measures resident memory. Every function has a client that has stored and loaded.
 pub(crate) fn memory() -> Vec<Fact> {
     let with = |functions| {
         let setting = Setting {
@@ -78,7 +78,7 @@ pub(crate) fn memory() -> Vec<Fact> {
     ]
 }
 
-/// Processor time of a server whose client pauses, in percent of one processor.
+/// Measures the processor time of a server whose client pauses, in percent of one processor.
 pub(crate) fn idle(poll_us: u64, pause: Duration) -> Vec<Fact> {
     let used = |poll_us| {
         let daemon = ours(&Setting {
@@ -87,7 +87,7 @@ pub(crate) fn idle(poll_us: u64, pause: Duration) -> Vec<Fact> {
         });
         let mut seat = Seat::take(&daemon, 0, Duration::ZERO);
         (0..1000).for_each(|_| seat.response());
-        // What the last messages leave to be done is done by then.
+        // After this time, the work that the last messages caused is done.
         std::thread::sleep(Duration::from_secs(2).min(pause));
         let before = ticks(&daemon);
         std::thread::sleep(pause);
@@ -99,7 +99,7 @@ pub(crate) fn idle(poll_us: u64, pause: Duration) -> Vec<Fact> {
     ]
 }
 
-/// VmRSS of a server.
+/// Returns the resident memory (VmRSS) of a server in KiB.
 fn resident_kib(daemon: &Daemon) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -109,13 +109,13 @@ fn resident_kib(daemon: &Daemon) -> f64 {
         .expect("VmRSS")
 }
 
-/// Processor time so far, user and system, in ticks of 1/100 s (`USER_HZ`, the same on all that
-/// this runs on).
+/// Returns the processor time so far, user and system, in ticks of 1/100 s (`USER_HZ` on all supported
+/// systems).
 fn ticks(daemon: &Daemon) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
     let behind_name = stat.rsplit_once(')').expect("a name in parentheses").1;
     let fields: Vec<&str> = behind_name.split_whitespace().collect();
-    // Fields 14 and 15 of the whole line; the first behind the name is 3.
+    // These are fields 14 and 15 of the line. The first field after the name is number 3.
     [11, 12]
         .map(|at| fields[at].parse::<f64>().unwrap())
         .iter()

@@ -1,4 +1,4 @@
-//! A minimal `vfio_user::Server` with the regions of our function, and nothing behind them.
+//! A minimal `vfio_user::Server`: the regions of the real server, with no device behind them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,9 +7,9 @@ use std::path::Path;
 
 use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, Server, ServerBackend, ServerRegion};
 
-/// Bytes kept of each region, at the end of which accesses wrap.
+/// Bytes kept of each region. Accesses wrap around at the end.
 const KEPT: usize = 8 << 10;
-/// Sizes of regions 0 to 9, as our server has them.
+/// Sizes of regions 0 to 9, as in the measured server.
 const SIZES: [u64; 10] = [1 << 48, 0, 4096, 0, 4096, 0, 0, 256, 0, 4152];
 
 struct Memory {
@@ -68,7 +68,7 @@ impl ServerBackend for Memory {
     }
 }
 
-/// Serves one client.
+/// Serves one client on `socket`.
 pub(crate) fn serve(socket: &Path) {
     let regions = SIZES.map(|size| {
         let mut region = ServerRegion {
@@ -91,6 +91,6 @@ pub(crate) fn serve(socket: &Path) {
         regions: vec![vec![0; KEPT]; SIZES.len()],
         maps: BTreeMap::new(),
     };
-    // An error here is the client's leaving in the middle of a message.
+    // An error here means that the client left in the middle of a message.
     let _ = server.run(&mut memory);
 }

@@ -1,4 +1,4 @@
-//! The client: whole messages out, so many bytes back.
+//! The client: sends messages, and receives a known number of bytes.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -17,20 +17,20 @@ use vfio_user_ring::{End, Mapping, Side};
 
 use crate::bare;
 
-/// One connection.
+/// One connection of the client.
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: UnixStream,
-    /// The received bytes do not begin with a header.
+    /// True if the received bytes do not begin with a header.
     headless: bool,
     poll: Duration,
     room: Vec<u8>,
-    /// Carries the messages in the socket's place; the eventfds wake the server and this side.
+    /// The ring that carries the messages instead of the socket. Its eventfds wake the server and this side.
     ring: Option<(End<Mapping>, [Eventfd; 2])>,
 }
 
 impl Link {
-    /// Connects, and says nothing; it spins for `poll` before it waits for a reply.
+    /// Connects without a message. The client polls for `poll` before it waits for a reply.
     pub(crate) fn connect(socket: &Path, poll: Duration) -> Self {
         let stream = eventually("the server listens", || UnixStream::connect(socket).ok());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -43,15 +43,15 @@ impl Link {
         }
     }
 
-    /// Connects, and agrees on a version.
+    /// Connects and exchanges VERSION.
     pub(crate) fn open(socket: &Path, poll: Duration) -> Self {
         let mut link = Self::connect(socket, poll);
         link.ask(command::VERSION, &version(0, 0, QEMU), &[]);
         link
     }
 
-    /// Connects to an instruction channel, and agrees on a ring. This side looks for replies and never
-    /// waits for them.
+    /// Connects to an instruction channel and agrees on a ring. This side polls for replies and never waits
+    /// for them.
     pub(crate) fn open_ring(socket: &Path) -> Self {
         let mut link = Self::connect(socket, Duration::ZERO);
         let (mapping, memory) = Mapping::create().unwrap();
@@ -62,7 +62,7 @@ impl Link {
         link
     }
 
-    /// Connects to a bare ping-pong with these steps: bytes that it takes, bytes that it gives.
+    /// Connects to a bare ping-pong with these steps: bytes that it receives, bytes that it sends.
     pub(crate) fn bare(socket: &Path, poll: Duration, steps: &[(usize, usize)]) -> Self {
         let mut link = Self::connect(socket, poll);
         let mut hello = (steps.len() as u32).to_ne_bytes().to_vec();
@@ -75,7 +75,7 @@ impl Link {
         link
     }
 
-    /// Sends bytes with descriptors, in one go.
+    /// Sends bytes with descriptors, in one call.
     pub(crate) fn send(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
         if let Some((end, [wakes, _])) = &mut self.ring {
             assert_eq!(end.send(bytes), Ok(bytes.len()), "a full ring");
@@ -96,8 +96,8 @@ impl Link {
         assert_eq!(sent, Ok(bytes.len()), "a server that does not receive");
     }
 
-    /// Receives `len` bytes: a reply, or several in a row. The first must not refuse, unless the
-    /// server is the bare one.
+    /// Receives `len` bytes: one reply, or several. The first reply must be no error, unless the server is
+    /// the bare one.
     pub(crate) fn receive(&mut self, len: usize) -> &[u8] {
         let mut got = 0;
         while got < len {
@@ -117,7 +117,7 @@ impl Link {
         &self.room[..len]
     }
 
-    /// A command whose reply may have any length; its body.
+    /// Sends a command whose reply may have any length. Returns the body of the reply.
     pub(crate) fn ask(&mut self, number: u16, body: &[u8], fds: &[BorrowedFd<'_>]) -> Vec<u8> {
         self.send(&message(1, number, 0, body), fds);
         let size = u32_at(self.receive(HEADER), 4) as usize;
@@ -128,7 +128,7 @@ impl Link {
     }
 }
 
-/// Looks into the ring until something is there. Others have the processor now and then.
+/// Polls the ring until it has bytes. Yields the processor now and then.
 fn receive_by(end: &mut End<Mapping>, room: &mut [u8]) -> usize {
     let mut looks = 0_u32;
     loop {

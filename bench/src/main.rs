@@ -1,17 +1,17 @@
-//! The server's speed, beside a minimal `vfio_user::Server` of the same regions and a bare socket
-//! ping-pong of equal message sizes: `cargo run --release -p bench`.
+//! Measures the server beside a minimal `vfio_user::Server` of the same regions and a bare socket ping-pong
+//! of equal message sizes: `cargo run --release -p bench`.
 //!
-//! All servers are processes of their own; one client that knows only bytes ([`link`]) drives them
-//! in turns, round after round, so that whatever else the machine does hits all alike. What counts
-//! is the median of a row's rounds, and the median of the ratios within each round.
+//! All servers are separate processes. One client that knows only bytes ([`link`]) drives them in turns,
+//! round after round, so that other load on the machine affects all of them alike. The results are the median
+//! of a row's rounds, and the median of the ratios within each round.
 //!
-//! - [`args`]: the command line; [`plan`]: which rows there are, [`rows`]: what each does;
-//! - [`link`], [`messages`]: the client; [`servers`]: the processes, [`foreign`] and [`bare`]: what
-//!   runs in two of them; [`fabric`]: our server, set up for a row; [`busy`]: many functions;
-//! - [`compare`]: an earlier run beside this one; [`plot`]: ratios as a picture;
+//! - [`args`]: the command line; [`plan`]: the list of rows; [`rows`]: the work of each row;
+//! - [`link`], [`messages`]: the client; [`servers`]: the processes; [`foreign`], [`bare`]: two of the
+//!   servers; [`fabric`]: the measured server, set up for a row; [`busy`]: many functions;
+//! - [`compare`]: comparison with an earlier run; [`plot`]: ratios as a picture;
 //! - [`measure`]: rounds and medians; [`facts`]: memory and idle time; [`output`]: tables and JSON.
 //!
-//! `docs/performance.md` explains the rows and has their results.
+//! `docs/performance.md` explains the rows and shows their results.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -49,7 +49,7 @@ fn main() {
     }
 }
 
-/// Measures, compares and draws.
+/// Measures, compares and draws, as the arguments say.
 fn run(args: &Args) -> Result<(), String> {
     let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
     let mut results = plan::run(args);

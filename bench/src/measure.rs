@@ -1,101 +1,101 @@
-//! Rounds and medians.
+//! Runs rows in rounds, and computes medians.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// Operations of a round that are measured one by one.
+/// Number of operations of a round that are measured one by one.
 const SINGLES: u64 = 500;
 
-/// Something that is driven: so many times.
+/// Performs an operation so many times.
 pub(crate) type Drive = Box<dyn FnMut(u64)>;
 
 /// One server in one row.
 pub(crate) struct Contender {
-    /// `ours`, `vfio_user`, `bare`, or a variant of ours.
+    /// The name: `ours`, `vfio_user`, `bare`, or a variant of ours.
     pub name: &'static str,
-    /// Drives it.
+    /// Drives the server.
     pub drive: Drive,
-    /// Operations of one time.
+    /// Number of operations in one call with `1`.
     pub operations: u64,
 }
 
-/// The two sides that a row compares.
+/// The goal of a comparison.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Target {
-    /// Operations a second, relative to the other's, are at least this.
+    /// The number of operations in a second must be at least this part of the other's.
     AtLeast(f64),
-    /// Time of an operation exceeds the other's by at most this part of itself.
+    /// The time of an operation must exceed the other's by at most this part of itself.
     CostAtMost(f64),
 }
 
-/// The comparison, by names of contenders.
+/// A comparison of two contenders, by name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versus {
     pub of: &'static str,
     pub against: &'static str,
-    /// The target value.
+    /// The goal, if there is one.
     pub target: Option<Target>,
 }
 
-/// One row, ready to be run.
+/// One row of the benchmark, ready to run.
 pub(crate) struct Row {
-    /// Its name.
+    /// The name of the row.
     pub name: String,
-    /// Who takes part.
+    /// The servers that take part.
     pub contenders: Vec<Contender>,
     pub versus: Vec<Versus>,
 }
 
-/// One contender's result.
+/// The result of one contender.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Time {
     pub row: String,
-    /// Who.
+    /// The name of the server.
     pub server: &'static str,
-    /// Median time of one operation.
+    /// Median time of one operation, in nanoseconds.
     pub median_ns: f64,
-    /// The fastest round.
+    /// Time of one operation in the fastest round, in nanoseconds.
     pub best_ns: f64,
-    /// Half of the operations that were measured one by one took at most this.
+    /// Half of the operations that were measured one by one took at most this time.
     pub p50_ns: f64,
-    /// 99 of 100.
+    /// Of 100 such operations, 99 took at most this time.
     pub p99_ns: f64,
-    /// 999 of 1000.
+    /// Of 1000 such operations, 999 took at most this time.
     pub p999_ns: f64,
-    /// Operations a second, by the median.
+    /// Operations in a second, computed from the median.
     pub per_second: f64,
 }
 
-/// One comparison's result.
+/// The result of one comparison.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Ratio {
     pub row: String,
-    /// Who.
+    /// The name of the first contender.
     pub of: &'static str,
-    /// Compared with whom.
+    /// The name of the second contender.
     pub against: &'static str,
-    /// Median over the rounds of: operations a second, relative to the other's.
+    /// Median over the rounds of the ratio of operations in a second.
     pub ratio: f64,
-    /// Median over the rounds of: part of the time of an operation that is over the other's.
+    /// Median over the rounds of the part by which an operation's time exceeds the other's.
     pub cost: f64,
-    /// The target value.
+    /// The goal, if there is one.
     pub target: Option<Target>,
-    /// Whether it was reached.
+    /// True if the goal was reached.
     pub met: Option<bool>,
 }
 
-/// How long things are run.
+/// The length of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// Rounds.
+    /// Number of rounds.
     pub rounds: usize,
-    /// Time of each contender in a round.
+    /// Time for each contender in a round.
     pub time: Duration,
 }
 
-/// Runs a row.
+/// Runs a row. Returns its times and comparisons.
 pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
     let counts: Vec<u64> = row
         .contenders
@@ -106,7 +106,7 @@ pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
     let mut singles = vec![Vec::new(); counts.len()];
     for round in 0..effort.rounds {
         let mut times = vec![0.0; counts.len()];
-        // Every other round goes backwards: who comes first has no advantage.
+        // Every other round runs in reverse order, so that the first contender has no advantage.
         let order: Vec<usize> = match round % 2 {
             0 => (0..counts.len()).collect(),
             _ => (0..counts.len()).rev().collect(),
@@ -167,7 +167,7 @@ pub(crate) fn run(mut row: Row, effort: Effort) -> (Vec<Time>, Vec<Ratio>) {
     (times.collect(), ratios.collect())
 }
 
-/// The value that this part of the values, which are sorted, does not exceed.
+/// Returns the value that this part of the sorted values does not exceed.
 fn percentile(sorted: &[f64], part: f64) -> f64 {
     let rank = (part * sorted.len() as f64).ceil() as usize;
     sorted
@@ -176,7 +176,7 @@ fn percentile(sorted: &[f64], part: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// How many times take about `time`.
+/// Returns how many operations take about `time`.
 fn calibrate(contender: &mut Contender, time: Duration) -> u64 {
     let mut count = 1;
     loop {

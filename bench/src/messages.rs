@@ -1,4 +1,4 @@
-//! Whole messages, made once and sent again and again.
+//! Whole messages, which are built once and sent many times.
 
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -12,14 +12,14 @@ use vfio_user_ism_tests::wire::{NO_REPLY, message};
 
 use crate::link::Link;
 
-/// A message, or several in a row, and the bytes of what they are answered with.
+/// One or several messages, and the size of their replies.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
-    /// The sent message.
+    /// The bytes to send.
     pub bytes: Vec<u8>,
-    /// Bytes of the answer.
+    /// Number of bytes of the replies.
     pub reply: usize,
-    /// Memory whose descriptor goes along.
+    /// Memory whose descriptor is sent along.
     pub ram: Option<Rc<Ram>>,
 }
 
@@ -30,23 +30,23 @@ impl Exchange {
         Self { bytes, reply, ram }
     }
 
-    /// Whether a message of it goes to the zPCI I/O region.
+    /// True if one of the messages goes to the zPCI I/O region.
     pub(crate) fn is_zpci(&self) -> bool {
-        // An access: header, u64 offset, u32 region.
+        // An access begins with the header, u64 offset, u32 region.
         let region = self.bytes.get(24..28);
         let command = self.bytes.get(2).copied().map(u16::from);
         matches!(command, Some(command::REGION_READ | command::REGION_WRITE))
             && region == Some(&ZPCI.to_ne_bytes())
     }
 
-    /// Sends it; the bytes of the answer.
+    /// Sends the messages. Returns the number of bytes of the replies.
     pub(crate) fn send(&self, link: &mut Link) -> usize {
         let fds = self.ram.as_ref().map(|ram| ram.as_fd());
         link.send(&self.bytes, fds.as_slice());
         self.reply
     }
 
-    /// Sends it, and waits for the answer.
+    /// Sends the messages and waits for the replies.
     pub(crate) fn call(&self, link: &mut Link) {
         let reply = self.send(link);
         if reply > 0 {
@@ -54,7 +54,7 @@ impl Exchange {
         }
     }
 
-    /// Both, in one go.
+    /// Joins two exchanges, to be sent in one call.
     pub(crate) fn then(mut self, next: &Self) -> Self {
         self.bytes.extend(&next.bytes);
         self.reply += next.reply;
@@ -62,13 +62,13 @@ impl Exchange {
     }
 }
 
-/// REGION_READ.
+/// Builds a REGION_READ.
 pub(crate) fn read(region: u32, offset: u64, len: usize) -> Exchange {
     let body = access(region, offset, len as u32).0;
     Exchange::new(command::REGION_READ, &body, 32 + len)
 }
 
-/// REGION_WRITE.
+/// Builds a REGION_WRITE.
 pub(crate) fn write(region: u32, offset: u64, data: &[u8]) -> Exchange {
     Exchange::new(
         command::REGION_WRITE,
@@ -77,7 +77,7 @@ pub(crate) fn write(region: u32, offset: u64, data: &[u8]) -> Exchange {
     )
 }
 
-/// REGION_WRITE that wants no reply.
+/// Builds a REGION_WRITE that wants no reply.
 pub(crate) fn posted(region: u32, offset: u64, data: &[u8]) -> Exchange {
     let body = region_write(region, offset, data);
     let bytes = message(7, command::REGION_WRITE, NO_REPLY, &body);
@@ -88,18 +88,18 @@ pub(crate) fn posted(region: u32, offset: u64, data: &[u8]) -> Exchange {
     }
 }
 
-/// REGION_WRITE_MULTI.
+/// Builds a REGION_WRITE_MULTI.
 pub(crate) fn multi(writes: &[(u32, u64, &[u8])]) -> Exchange {
     Exchange::new(command::WRITE_MULTI, &write_multi(writes), 24)
 }
 
-/// One PCISTB through the zPCI I/O region, its payload appended.
+/// Builds a PCISTB through the zPCI I/O region, with its payload appended.
 pub(crate) fn store(pcias: u8, offset: u64, data: &[u8]) -> Exchange {
     let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
     write(ZPCI, 16, &request.raw(data).0)
 }
 
-/// One PCISTB through the zPCI I/O region, its payload at `gaddr`.
+/// Builds a PCISTB through the zPCI I/O region, with its payload at `gaddr`.
 pub(crate) fn store_from(pcias: u8, offset: u64, gaddr: u64, len: usize) -> Exchange {
     write(
         ZPCI,
@@ -108,18 +108,18 @@ pub(crate) fn store_from(pcias: u8, offset: u64, gaddr: u64, len: usize) -> Exch
     )
 }
 
-/// One PCILG of 8 bytes through the zPCI I/O region: the request, and the read of its result.
+/// Builds a PCILG of 8 bytes through the zPCI I/O region: the request, and the read of its result.
 pub(crate) fn load(pcias: u8, offset: u64) -> Exchange {
     let request = zpci_request(1, 0, pcias, offset, 8).0;
     write(ZPCI, 16, &request).then(&read(ZPCI, 48, 8))
 }
 
-/// One PCILG of 8 bytes through the zPCI I/O region, its result put at `gaddr`.
+/// Builds a PCILG of 8 bytes through the zPCI I/O region, with its result at `gaddr`.
 pub(crate) fn load_to(pcias: u8, offset: u64, gaddr: u64) -> Exchange {
     write(ZPCI, 16, &zpci_request(1, gaddr, pcias, offset, 8).0)
 }
 
-/// DMA_MAP of `size` bytes from `offset` of `ram` on.
+/// Builds a DMA_MAP of `size` bytes from `offset` of `ram`.
 pub(crate) fn map(iova: u64, size: u64, ram: &Rc<Ram>, offset: u64) -> Exchange {
     Exchange {
         ram: Some(Rc::clone(ram)),
@@ -127,7 +127,7 @@ pub(crate) fn map(iova: u64, size: u64, ram: &Rc<Ram>, offset: u64) -> Exchange 
     }
 }
 
-/// DMA_UNMAP.
+/// Builds a DMA_UNMAP.
 pub(crate) fn unmap(iova: u64, size: u64) -> Exchange {
     Exchange::new(command::DMA_UNMAP, &dma_unmap(0, iova, size), 40)
 }

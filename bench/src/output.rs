@@ -1,4 +1,4 @@
-//! Tables and JSON.
+//! Writes the results as tables or JSON.
 
 use comfy_table::{Table, presets};
 
@@ -6,7 +6,7 @@ use crate::args::Format;
 use crate::measure::{Ratio, Target};
 use crate::plan::Results;
 
-/// Everything, as text.
+/// Returns all results as text.
 pub(crate) fn render(results: &Results, format: Format) -> String {
     match format {
         Format::Table => tables(results),

@@ -1,4 +1,4 @@
-//! Which rows there are.
+//! The list of rows, and their run.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::facts::{self, Fact};
 use crate::measure::{self, Effort, Ratio, Row, Time};
 use crate::rows::{self, Mode};
 
-/// Everything that was measured.
+/// All results of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Results {
-    /// Times of operations.
+    /// Times of the contenders in all rows.
     pub times: Vec<Time>,
-    /// Comparisons.
+    /// Results of all comparisons.
     pub ratios: Vec<Ratio>,
-    /// Memory and idle time.
+    /// Figures about memory and idle time.
     pub facts: Vec<Fact>,
-    /// Where client and servers ran.
+    /// The processors on which client and servers ran.
     pub scheduling: String,
-    /// An earlier run beside this one, if one was named.
+    /// Comparison with an earlier run, if one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<Change>>,
 }
 
-/// A row that is made when its turn comes: its servers run no longer than it takes.
+/// A row that is created when its turn comes, so that its servers run no longer than necessary.
 struct Maker {
-    /// The name that `--only` is compared with.
+    /// The name of the row, for `--only`.
     name: String,
     make: Box<dyn Fn() -> Row>,
 }
@@ -42,7 +42,7 @@ fn maker(name: impl Into<String>, make: impl Fn() -> Row + 'static) -> Maker {
     }
 }
 
-/// The rows for which it makes a difference how server and client wait.
+/// Returns the rows whose result depends on how server and client wait.
 fn each(mode: Mode) -> Vec<Maker> {
     let name = |name: &str| match mode.poll_us {
         0 => format!("default {name}"),
@@ -92,7 +92,7 @@ fn makers(poll_us: u64) -> Vec<Maker> {
     makers
 }
 
-/// Says where client and servers run.
+/// Describes the processors on which client and servers run.
 fn scheduling() -> String {
     let rows = "default, polled and channel rows";
     let number = |set: &CpuSet| (0..CpuSet::MAX_CPU).find(|cpu| set.is_set(*cpu));
@@ -106,7 +106,7 @@ fn scheduling() -> String {
     }
 }
 
-/// A processor for the client and one for the servers, if there are two.
+/// Returns one processor for the client and one for the servers, if there are two.
 fn processors() -> Option<(CpuSet, CpuSet)> {
     let all = sched_getaffinity(None).ok()?;
     let mut each = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
@@ -118,14 +118,14 @@ fn processors() -> Option<(CpuSet, CpuSet)> {
     Some((one()?, one()?))
 }
 
-/// Where this thread runs from now on, and what it starts.
+/// Restricts this thread, and the processes that it starts, to processors.
 fn pin(processors: Option<&CpuSet>) {
     if let Some(processors) = processors {
         sched_setaffinity(None, processors).expect("a processor that this may run on");
     }
 }
 
-/// Runs every row that `args` names.
+/// Runs every row that `args` selects.
 pub(crate) fn run(args: &Args) -> Results {
     let effort = if args.quick {
         Effort {
@@ -152,8 +152,8 @@ pub(crate) fn run(args: &Args) -> Results {
         if !wanted(&maker.name) {
             continue;
         }
-        // Client and servers each have a processor: by whether they share one a round trip takes one
-        // time or three, and the scheduler leaves each server where it came to be.
+        // Client and servers each have a processor. If they share one, a round trip takes a third of the time
+        // or three times as long, and the scheduler leaves each server where it first ran.
         let alike = ["default", "polled", "channel"];
         let apart = alike.iter().any(|name| maker.name.starts_with(name));
         let apart = apart.then(processors).flatten();

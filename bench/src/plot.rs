@@ -1,4 +1,4 @@
-//! Ratios as bars, in an SVG picture.
+//! Draws ratios as bars in an SVG picture.
 
 use std::fmt::Write;
 
@@ -10,16 +10,16 @@ const BAR: usize = 12;
 const NAMES: usize = 420;
 const ONE: f64 = 120.0;
 const HEAD: usize = 46;
-/// Ratios above this are drawn as this.
+/// Largest ratio that is drawn; larger ratios get a bar of this length.
 const MOST: f64 = 5.0;
-/// Colours of bars, by whom the server is compared with.
+/// Colours of bars, by the server of the comparison.
 const COLOURS: [(&str, &str); 3] = [
     ("vfio_user", "#2b6cb0"),
     ("libvfio-user", "#2f855a"),
     ("bare", "#b7791f"),
 ];
 
-/// The ratios of our server to others that are compared with it in the same row.
+/// Draws the ratios of the measured server to other servers in the same row.
 pub(crate) fn svg(ratios: &[Ratio]) -> String {
     let colour = |ratio: &Ratio| {
         let known = COLOURS.iter().find(|(name, _)| *name == ratio.against);

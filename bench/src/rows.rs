@@ -1,4 +1,4 @@
-//! The rows.
+//! The rows of the benchmark.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -13,12 +13,12 @@ use crate::measure::{Contender, Row, Target, Versus};
 use crate::messages::{self, Exchange};
 use crate::servers::{Setting, Stand, gid, name, ours};
 
-/// Names of the contenders that most rows have.
+/// Names of the contenders in most rows.
 pub(crate) const OURS: &str = "ours";
 const FOREIGN: &str = "vfio_user";
 const BARE: &str = "bare";
 const LIBVFIO_USER: &str = "libvfio-user";
-/// Ours, with several stores under way.
+/// Name of the measured server with several stores without an answer.
 const AHEAD: &str = "ours, 16 under way";
 const RING: &str = "ours, ring";
 const RING_AHEAD: &str = "ours, ring, 16 under way";
@@ -27,10 +27,10 @@ const UNDER_WAY: u64 = 16;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 
-/// How servers and client wait.
+/// The way in which servers and client wait for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mode {
-    /// Microseconds that server and client spin before they wait; 0 is the default setting.
+    /// Microseconds for which server and client poll before they wait; 0 is the default setting.
     pub poll_us: u64,
 }
 
@@ -54,7 +54,8 @@ impl Mode {
         }
     }
 
-    /// Ours beside the others. The foreign server cannot poll: it has to be left behind by more.
+    /// Compares the measured server with the others. The foreign server cannot poll, so it must be slower by
+    /// more in polled rows.
     fn versus(self) -> Vec<Versus> {
         let versus = |against, target| Versus {
             of: OURS,
@@ -76,7 +77,7 @@ impl Mode {
     }
 }
 
-/// Our server, driven by `script`; `kept` is what it lives on.
+/// Creates a contender of the measured server. `script` drives it, and `kept` lives as long.
 pub(crate) fn contender<K: 'static>(
     name: &'static str,
     mut link: Link,
@@ -118,8 +119,8 @@ fn foreign(mode: Mode, script: Vec<Exchange>, prepare: impl FnOnce(&mut Link)) -
     contender(FOREIGN, link, script, stand)
 }
 
-/// A server on libvfio-user, if it is to be had and has what the script asks for: it has no zPCI I/O
-/// region.
+/// Creates a contender on libvfio-user, if the library is available and supports the script; it has no zPCI
+/// I/O region.
 fn libvfio_user(mode: Mode, script: &[Exchange]) -> Option<Contender> {
     if script.iter().any(|exchange| exchange.is_zpci()) {
         return None;
@@ -129,7 +130,7 @@ fn libvfio_user(mode: Mode, script: &[Exchange]) -> Option<Contender> {
     Some(contender(LIBVFIO_USER, link, script.to_vec(), stand))
 }
 
-/// A row of our server and the bare one, and of the foreign one if the script means as much to it.
+/// Creates a row of the measured server and the bare one, and of the foreign one if it supports the script.
 fn row(
     mode: Mode,
     name: &str,
@@ -166,7 +167,7 @@ pub(crate) fn region_write(mode: Mode) -> Row {
     })
 }
 
-/// 63 posted writes, each sent by itself, and one that is replied to.
+/// 63 posted writes, each sent separately, and one write with a reply.
 pub(crate) fn posted_writes(mode: Mode) -> Row {
     row(mode, "posted REGION_WRITE of 8 bytes", true, |_| {
         let mut script = vec![messages::posted(2, 8, &[1; 8]); 63];
@@ -185,7 +186,7 @@ pub(crate) fn write_multi(mode: Mode) -> Row {
     })
 }
 
-/// A store into the function's own DMB, its payload behind the request.
+/// A store into the function's own DMB, with the payload after the request.
 pub(crate) fn store_appended(mode: Mode, len: usize) -> Row {
     let name = format!("zPCI store of {len}, appended");
     row(mode, &name, true, |seat| {
@@ -194,7 +195,7 @@ pub(crate) fn store_appended(mode: Mode, len: usize) -> Row {
     })
 }
 
-/// A store whose payload is in the client's DMA map.
+/// A store with its payload in the client's DMA map.
 pub(crate) fn store_iova(mode: Mode, len: usize) -> Row {
     let name = format!("zPCI store of {len}, iova");
     row(mode, &name, false, |seat| {
@@ -203,10 +204,10 @@ pub(crate) fn store_iova(mode: Mode, len: usize) -> Row {
     })
 }
 
-/// A store whose payload is in this process.
+/// A store with its payload in this process.
 pub(crate) fn store_process(mode: Mode, len: usize) -> Row {
     let name = format!("zPCI store of {len}, process");
-    // Lives as long as this process: the server reads it whenever the row runs.
+    // The bytes live as long as this process, because the server reads them whenever the row runs.
     let bytes: &'static [u8] = vec![1; 2 * PAGE].leak();
     row(mode, &name, false, |seat| {
         let token = seat.dmb(gid(0));
@@ -215,8 +216,8 @@ pub(crate) fn store_process(mode: Mode, len: usize) -> Row {
     })
 }
 
-/// Stores through the instruction channel, by socket and by ring: each waits for its answer, or sixteen
-/// are under way.
+/// Stores through the instruction channel, by socket and by ring. Each waits for its answer, or sixteen are
+/// sent before the first answer.
 pub(crate) fn channel_store(mode: Mode, len: usize) -> Row {
     let prepared = |open: &dyn Fn(&Path) -> Link| {
         let daemon = ours(&mode.setting());
@@ -263,7 +264,7 @@ pub(crate) fn channel_store(mode: Mode, len: usize) -> Row {
     }
 }
 
-/// Request and read of the result, sent in one go.
+/// A load: request and read of the result, sent in one call.
 pub(crate) fn load(mode: Mode) -> Row {
     row(mode, "zPCI load of 8", true, |seat| {
         seat.response();
@@ -278,12 +279,12 @@ pub(crate) fn load_iova(mode: Mode) -> Row {
     })
 }
 
-/// Where maps of the rows with many are.
+/// Returns the address of map number `at` in rows with many maps.
 pub(crate) fn many(at: u64) -> u64 {
     0x10_0000_0000 + at * 0x2000
 }
 
-/// Maps `count` pages, some at a time.
+/// Maps `count` pages, several at a time.
 pub(crate) fn populate(link: &mut Link, ram: &Rc<Ram>, count: u64) {
     const AT_A_TIME: u64 = 64;
     for first in (0..count).step_by(AT_A_TIME as usize) {
@@ -294,7 +295,7 @@ pub(crate) fn populate(link: &mut Link, ram: &Rc<Ram>, count: u64) {
     }
 }
 
-/// DMA_MAP and DMA_UNMAP of one page, `maps` being there at most.
+/// DMA_MAP and DMA_UNMAP of one page, with at most `maps` maps at a time.
 pub(crate) fn map_unmap(mode: Mode, maps: u64) -> Row {
     let ram = Rc::new(Ram::new(RAM_LEN));
     let script = vec![
@@ -315,14 +316,14 @@ pub(crate) fn map_unmap(mode: Mode, maps: u64) -> Row {
     }
 }
 
-/// A store of 8 bytes from one of many maps, a different one each time.
+/// A store of 8 bytes from one of many maps, each time another one.
 pub(crate) fn lookup() -> Row {
     let one = |name, maps: u64| {
         let daemon = ours(&Setting::default());
         let mut seat = Seat::take(&daemon, 0, Duration::ZERO);
         let token = seat.dmb(gid(0));
         populate(&mut seat.link, &Rc::new(Ram::new(RAM_LEN)), maps - 1);
-        // A full period of a generator modulo 2^12: scattered, and each once.
+        // A generator modulo 2^12 with a full period: the values are scattered, and each occurs once.
         let picks = (0..4096u64).scan(1, |state, _| {
             *state = (*state * 1_664_525 + 1_013_904_223) % 4096;
             Some(*state)

@@ -1,4 +1,4 @@
-//! The servers, each a process of its own.
+//! Starts the servers, each as a separate process.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use vfio_user_ism_tests::program;
 /// The variable that names the folder in which libvfio-user is installed.
 const LIBVFIO_USER: &str = "LIBVFIO_USER";
 
-/// A server of this program's own: the foreign one or the bare one.
+/// A server that is part of this program: the foreign one or the bare one.
 #[derive(Debug)]
 pub(crate) struct Stand {
     _child: Child,
@@ -21,18 +21,18 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    /// The minimal `vfio_user::Server`.
+    /// Starts the minimal `vfio_user::Server`.
     pub(crate) fn foreign() -> Self {
         Self::start("foreign", &[])
     }
 
-    /// The bare ping-pong, which spins for so long before it waits.
+    /// Starts the bare ping-pong, which polls for so long before it waits.
     pub(crate) fn bare(poll_us: u64) -> Self {
         Self::start("bare", &["--poll-us", &poll_us.to_string()])
     }
 
-    /// The server on libvfio-user, built with the library in the folder that [`LIBVFIO_USER`] names;
-    /// `None` if it names none.
+    /// Starts the server on libvfio-user, built with the library in the folder that [`LIBVFIO_USER`] names;
+    /// `None` if the variable is not set.
     pub(crate) fn libvfio_user() -> Option<Self> {
         let prefix = PathBuf::from(std::env::var_os(LIBVFIO_USER)?);
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -81,22 +81,22 @@ impl Stand {
         }
     }
 
-    /// Where it listens, soon.
+    /// Path of the socket on which the server listens soon.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("sock")
     }
 }
 
-/// How our server is started.
+/// Settings of the measured server.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
-    /// Functions.
+    /// Number of functions.
     pub functions: usize,
-    /// Whether events are written.
+    /// True to write events.
     pub events: bool,
-    /// Whether rules are checked.
+    /// True to check rules.
     pub rules: bool,
-    /// `--poll-us`, unless 0.
+    /// Value of `--poll-us`; 0 leaves the option out.
     pub poll_us: u64,
 }
 
@@ -111,24 +111,24 @@ impl Default for Setting {
     }
 }
 
-/// Name of function `at`.
+/// Returns the name of function `at`.
 pub(crate) fn name(at: usize) -> String {
     format!("ism{at}")
 }
 
-/// GID of function `at`.
+/// Returns the GID of function `at`.
 pub(crate) fn gid(at: usize) -> u64 {
     0x1500_0000_0000_0001 + at as u64
 }
 
-/// Starts our server, the real program, and waits until it is ready.
+/// Starts the measured server, the real program, and waits until it is ready.
 pub(crate) fn ours(setting: &Setting) -> Daemon {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let functions: Vec<Value> = (0..setting.functions)
         .map(|at| json!({ "name": name(at), "gid": format!("{:#x}", gid(at)) }))
         .collect();
     let mut profile = json!({ "schema_version": 1, "name": "bench", "functions": functions });
-    // A row stores the same payload again and again, as it does at the foreign server.
+    // A row stores the same payload repeatedly, as it does to the foreign server.
     profile["rules"] = json!({ "payload-overwritten": "off" });
     if !setting.rules {
         profile["rules"] = json!({ "shape": "off", "command": "off", "data": "off" });

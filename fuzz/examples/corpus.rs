@@ -1,4 +1,4 @@
-//! The work of `fuzz/run` and `fuzz/seeds` on kept inputs.
+//! Handles kept inputs for `fuzz/run` and `fuzz/seeds`.
 //!
 //! ```text
 //! corpus unpack TARGET FOLDER    writes each kept input to a file in FOLDER
@@ -6,7 +6,7 @@
 //! corpus add TARGET FOLDER       adds the files in FOLDER
 //! ```
 //!
-//! Standard output has the number of kept inputs.
+//! Prints the number of kept inputs.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,7 +44,7 @@ fn run(action: &str, target: &str, folder: &Path) -> Result<usize, String> {
             return Ok(kept.len());
         }
         "keep" => {
-            // Inputs with a name of their own stay, and are not kept a second time.
+            // Inputs with a name of their own stay, and are not kept twice.
             let named = kept.into_iter().filter(|(name, _)| !corpus::is_found(name));
             let mut inputs: Inputs = named.collect();
             for (name, bytes) in corpus::pack(folder)? {

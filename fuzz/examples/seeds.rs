@@ -1,14 +1,14 @@
-//! Makes the first inputs of the targets from recorded sessions: `fuzz/seeds`.
+//! Makes the first inputs of the targets from recorded sessions, for `fuzz/seeds`.
 //!
-//! Arguments: the folder of the recordings, the folder of the corpora. A recording is, for each
-//! message of the client, a byte for its descriptors and the message.
+//! Arguments: the folder of the recordings, and the folder of the corpora. A recording has, for each message
+//! of the client, a byte for its descriptors and the message.
 
 use std::fs;
 use std::path::Path;
 
-/// Messages in one input.
+/// Largest number of messages in one input.
 const MOST: usize = 70;
-/// The memory that the session target lends has this many bytes.
+/// Bytes of the memory that the session target lends.
 const LENT: u64 = 4 << 20;
 
 const VERSION: u16 = 1;
@@ -41,7 +41,7 @@ impl Message {
         self.u16(2)
     }
 
-    /// A map no longer than the file that is lent.
+    /// Shortens a map to the length of the lent file.
     fn fitted(mut self) -> Self {
         if self.command() == DMA_MAP && self.fds > 0 && self.u64(40) > LENT {
             self.bytes[40..48].copy_from_slice(&LENT.to_ne_bytes());
@@ -67,7 +67,8 @@ fn read(mut file: &[u8]) -> Vec<Message> {
     messages
 }
 
-/// VERSION and every map, then some of the rest: each a session that gets somewhere.
+/// Splits messages into several sessions. Each has VERSION, every map and a part of the rest, so that it gets
+/// past the set-up.
 fn parts(messages: &[Message]) -> Vec<Vec<Message>> {
     let is_first = |message: &&Message| [VERSION, DMA_MAP].contains(&message.command());
     let first: Vec<_> = messages.iter().filter(is_first).cloned().collect();
@@ -88,7 +89,8 @@ fn frame(messages: &[Message]) -> Vec<u8> {
         .collect()
 }
 
-/// One client that says VERSION itself and answers DMA_READ and DMA_WRITE; every message as it is.
+/// Builds an input for one client that sends VERSION itself and answers DMA_READ and DMA_WRITE. Messages are
+/// unchanged.
 fn session(messages: &[Message]) -> Vec<u8> {
     let mut tape = vec![2];
     for message in messages.iter().filter(|message| message.u32(8) & 1 == 0) {
@@ -104,7 +106,7 @@ fn session(messages: &[Message]) -> Vec<u8> {
     tape
 }
 
-/// Two functions of default configuration, and the accesses of the first.
+/// Builds an input with two functions of default configuration, and the accesses of the first.
 fn device(messages: &[Message]) -> Vec<u8> {
     let mut tape = vec![1, 0, 0, 0, 0, 0, 0];
     for message in messages {
@@ -156,7 +158,7 @@ fn main() {
             keep("frame", at, frame(part));
             keep("session", at, session(part));
         }
-        // Commands build on each other, so this one is not cut.
+        // Commands build on each other, so this session is not split.
         keep("device", 0, device(&messages));
     }
 }

@@ -1,17 +1,17 @@
-//! The kept inputs of a target, all in one file: `fuzz/corpus/TARGET.hex`.
+//! The file with the kept inputs of a target: `fuzz/corpus/TARGET.hex`.
 //!
-//! Each line is an input: its name, a space, its bytes in lower-case hex. Lines are sorted by name,
-//! so that a new input is a new line. A name holds neither a space nor a slash. Inputs that a fuzzer
-//! found are named by their SHA-1, as libFuzzer names its files.
+//! Each line is an input: its name, a space, its bytes in lower-case hex. Lines are sorted by name, so that a
+//! new input is a new line. A name contains neither a space nor a slash. An input that a fuzzer found has its
+//! SHA-1 as its name, as in libFuzzer's files.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Inputs by name.
+/// Bytes of inputs, by name.
 pub type Inputs = BTreeMap<String, Vec<u8>>;
 
-/// Where the inputs of `target` are kept in the repository.
+/// Returns the path of the file with the kept inputs of `target`.
 #[must_use]
 pub fn file(target: &str) -> PathBuf {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
@@ -21,7 +21,7 @@ pub fn file(target: &str) -> PathBuf {
 /// Reads a corpus file.
 ///
 /// # Errors
-/// One sentence that names the file, and the line that is wrong.
+/// One sentence that names the file and the invalid line.
 pub fn read(path: &Path) -> Result<Inputs, String> {
     let place = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("{place}: {error}"))?;
@@ -45,7 +45,7 @@ pub fn read(path: &Path) -> Result<Inputs, String> {
 /// Writes a corpus file.
 ///
 /// # Errors
-/// One sentence that names the file, or the input whose name cannot be written.
+/// One sentence that names the file, or the input with an invalid name.
 pub fn write(path: &Path, inputs: &Inputs) -> Result<(), String> {
     let mut text = String::new();
     for (name, bytes) in inputs {
@@ -57,7 +57,7 @@ pub fn write(path: &Path, inputs: &Inputs) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Writes each input to a file of its own in `folder`, as libFuzzer wants them.
+/// Writes each input to a separate file in `folder`, as libFuzzer needs them.
 ///
 /// # Errors
 /// One sentence that names the file.
@@ -69,7 +69,7 @@ pub fn unpack(inputs: &Inputs, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a folder with a file for each input.
+/// Reads a folder with one file for each input.
 ///
 /// # Errors
 /// One sentence that names the folder or the file.
@@ -84,7 +84,7 @@ pub fn pack(folder: &Path) -> Result<Inputs, String> {
     Ok(inputs)
 }
 
-/// Whether a fuzzer gave an input its name: the SHA-1 of its bytes, in hex.
+/// True if a fuzzer named the input, so that the name is the SHA-1 of its bytes in hex.
 #[must_use]
 pub fn is_found(name: &str) -> bool {
     name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -1,4 +1,4 @@
-//! Several functions of one fabric: any loads, stores, resets, and memory that comes and goes.
+//! Fuzz target: any loads, stores, resets and memory changes of several functions on one fabric.
 
 mod machine;
 mod registered;
@@ -9,15 +9,14 @@ use zpci_region::Path;
 use crate::tape::Tape;
 use machine::{Machine, gid};
 
-/// Actions in one run.
+/// Largest number of actions in one run.
 const MOST: usize = 300;
-/// Where the drivers of all functions keep their page of bits and their queue, and where their
-/// buffers start, 1 MiB apart.
+/// Addresses of every driver's page of bits, queue and first buffer. Buffers are 1 MiB apart.
 const SBA: u64 = 0x10_0000;
 const QUEUE: u64 = 0x10_1000;
 const BUFFERS: u64 = 0x20_0000;
 
-/// Carries out the actions on the tape.
+/// Carries out the actions of an input.
 pub fn run(bytes: &[u8]) {
     let mut tape = Tape::new(bytes);
     let mut machine = Machine::new(&mut tape);
@@ -104,7 +103,7 @@ fn act(machine: &mut Machine, tape: &mut Tape<'_>) {
     }
 }
 
-/// A command as drivers issue it: payload, then header.
+/// Issues a command like a driver: payload, then header.
 fn command(machine: &mut Machine, f: usize, path: Path, code: u32, payload: &[u8]) {
     if !payload.is_empty() {
         machine.store(f, path, 2, 8, payload);
@@ -115,7 +114,7 @@ fn command(machine: &mut Machine, f: usize, path: Path, code: u32, payload: &[u8
     machine.store(f, path, 2, 0, &header);
 }
 
-/// The first steps of a driver.
+/// Does the first steps of a driver.
 fn probe(machine: &mut Machine, f: usize, path: Path) {
     command(machine, f, path, 1, &SBA.to_be_bytes());
     machine.load(f, path, 2, 0, 8);
@@ -129,7 +128,7 @@ fn probe(machine: &mut Machine, f: usize, path: Path) {
     machine.load(f, path, 2, 0, 8);
 }
 
-/// REG_DMB of a good buffer.
+/// Issues a valid REG_DMB.
 fn buffer(machine: &mut Machine, tape: &mut Tape<'_>, f: usize, path: Path) {
     let (index, user) = (u64::from(tape.u8()), usize::from(tape.u8()) % 5);
     let len = tape.pick(&[0x4000_u64, 0x1_0000, 1, 0x10_0000, 33]);
@@ -146,7 +145,7 @@ fn buffer(machine: &mut Machine, tape: &mut Tape<'_>, f: usize, path: Path) {
     command(machine, f, path, 0x0a, &payload);
 }
 
-/// A value that commands care about, or any.
+/// Chooses a value that commands treat specially, or any value.
 fn word(machine: &Machine, tape: &mut Tape<'_>) -> u64 {
     match tape.u8() % 10 {
         0 => SBA,
@@ -162,7 +161,7 @@ fn word(machine: &Machine, tape: &mut Tape<'_>) -> u64 {
     }
 }
 
-/// A token that exists, or one that may.
+/// Chooses a token that exists, or another number.
 fn token(machine: &Machine, tape: &mut Tape<'_>) -> u64 {
     let at = usize::from(tape.u8());
     let buffers = &machine.guests.registered.buffers;
@@ -172,7 +171,7 @@ fn token(machine: &Machine, tape: &mut Tape<'_>) -> u64 {
     }
 }
 
-/// Memory goes, or all of it is back.
+/// Removes a range of memory, or restores all of it.
 fn hole(machine: &mut Machine, tape: &mut Tape<'_>, f: usize) {
     let start = match tape.u8() % 8 {
         0 => SBA,
@@ -183,7 +182,7 @@ fn hole(machine: &mut Machine, tape: &mut Tape<'_>, f: usize) {
     machine.guests.holes.push((f, start..start + 4096));
 }
 
-/// A store block in pieces, upwards or downwards, in order or reversed, as clients split them.
+/// Stores a block in pieces, upwards or downwards, in order or reversed, as clients split blocks.
 fn pieces(machine: &mut Machine, tape: &mut Tape<'_>, f: usize, path: Path) {
     let (flags, len) = (tape.u8(), usize::from(tape.u8()));
     let offset = match flags & 1 {

@@ -1,4 +1,5 @@
-//! A client's stream, cut into messages: bounds, and what is read is written again.
+//! Fuzz target: splits a client's stream into messages. Bounds must hold, and writing a message must give the
+//! bytes that were read.
 
 use vfio_user_protocol::message::{Reply, dma};
 use vfio_user_protocol::session::Role;
@@ -30,7 +31,7 @@ pub fn run(stream: &[u8]) {
     }
 }
 
-/// A frame is the front of its buffer, and nothing shorter than it is one.
+/// Checks that a frame is the front of its buffer, and that fewer bytes are no frame.
 fn bounds(buffer: &[u8], frame: &Frame<'_>, limits: &Limits) {
     assert!((HEADER_LEN..=buffer.len()).contains(&frame.total));
     assert_eq!(frame.header.message_size as usize, frame.total);
@@ -46,7 +47,7 @@ fn bounds(buffer: &[u8], frame: &Frame<'_>, limits: &Limits) {
     }
 }
 
-/// Requests need an open session, except VERSION; a reply to nothing is stray.
+/// Checks that requests except VERSION need an open session, and that a reply without a request is stray.
 fn roles(session: &mut Session, frame: &Frame<'_>) {
     let was_open = session.is_open();
     match session.classify(frame) {
@@ -64,7 +65,7 @@ fn roles(session: &mut Session, frame: &Frame<'_>) {
     }
 }
 
-/// An understood message is written as it was read, and read again as it was written.
+/// Checks that a parsed message encodes to the same bytes, and parses from them again.
 fn bodies(frame: &Frame<'_>) {
     if let Ok(request) = Request::decode(&frame.header, frame.body) {
         assert_eq!(request.command() as u16, frame.header.command);

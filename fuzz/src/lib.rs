@@ -1,16 +1,16 @@
-//! The fuzz targets: how each uses its input, and what must hold.
+//! The fuzz targets: how each one uses its input, and what it checks.
 //!
-//! | module | the input is |
+//! | module | input |
 //! |---|---|
 //! | [`frame`] | bytes of a client's stream |
-//! | [`session`] | what one or two clients do: messages, descriptors, replies |
-//! | [`device`] | loads, stores, resets of several functions, and memory that comes and goes |
+//! | [`session`] | actions of one or two clients: messages, descriptors, replies |
+//! | [`device`] | loads, stores, resets of several functions, and memory that appears and disappears |
 //! | [`profile`] | the text of a profile |
 //!
-//! [`corpus`] is the file that keeps a target's inputs.
+//! [`corpus`] reads and writes the file with a target's inputs.
 //!
-//! Every `run` panics when what must hold does not. Inputs of `session` and `device` are read as a
-//! tape, front to back, so that any bytes mean something and a changed byte changes one action.
+//! Every `run` panics if a check fails. The targets `session` and `device` read an input as a tape, front to
+//! back, so that any bytes are valid and a changed byte changes one action.
 #![forbid(unsafe_code)]
 
 pub mod corpus;

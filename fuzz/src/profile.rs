@@ -1,9 +1,10 @@
-//! The text of a profile: an error that names the file, or a plan that is shown and read again.
+//! Fuzz target: the text of a profile gives an error that names the file, or a plan that can be shown and
+//! read again.
 
 use vfio_user_ism_server::hub::Hub;
 use vfio_user_ism_server::profile;
 
-/// Reads `bytes` as a profile.
+/// Reads `bytes` as a profile, and checks the result.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -22,7 +23,7 @@ pub fn run(bytes: &[u8]) {
                 .unwrap_or_else(|error| panic!("what is shown is refused: {error}"));
             assert_eq!(again.show(), shown);
             assert_eq!(again.functions.len(), plan.functions.len());
-            // What the profile check lets through makes a fabric.
+            // Every profile that passes the check must make a fabric.
             if let Err(error) = Hub::new(plan, None) {
                 panic!("a profile passes and its fabric does not: {error}");
             }

@@ -1,8 +1,8 @@
-//! One or two clients of a pair of functions, and one of an instruction channel, each over a socket
-//! pair in this process.
+//! Fuzz target: one or two clients of a pair of functions, and one client of an instruction channel. Each is
+//! connected by a socket pair in this process.
 //!
-//! Whatever they do: every request that wants a reply gets one, with its id, in order; a message
-//! that cannot be understood ends its own connection and nothing else; no descriptor stays behind.
+//! For all actions: every request that wants a reply gets one with its id, in order; a malformed message ends
+//! only its own connection; no descriptor leaks.
 
 mod client;
 mod lent;
@@ -27,10 +27,10 @@ use client::Client;
 use lent::Lent;
 use script::{Habits, Step};
 
-/// Actions in one run.
+/// Largest number of actions in one run.
 const MOST: usize = 200;
 
-/// The parts that are made once.
+/// Objects that are created once.
 struct Stage {
     runtime: Runtime,
     plan: Plan,
@@ -53,7 +53,7 @@ thread_local! {
     static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
 }
 
-/// Plays the tape.
+/// Plays an input.
 pub fn run(bytes: &[u8]) {
     STAGE.with_borrow_mut(|stage| {
         let stage = stage.get_or_insert_with(Stage::new);
@@ -81,7 +81,7 @@ impl Pair {
     fn new(function: Function, kind: ClientKind, habits: Habits) -> Self {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
         assert!(function.connect(kind, None), "the function is free");
-        // Without a peer: this process's own memory is not for the input to write to.
+        // The client has no peer process, because the input must not write to this process's own memory.
         let socket = Socket::try_from(theirs).expect("a socket");
         let mut connection =
             Connection::new(socket, hub::Client::new(kind, None), function.clone())
@@ -96,7 +96,7 @@ impl Pair {
         }
     }
 
-    /// Asks for one more reply, ends the stream, and compares how the connection ended.
+    /// Requests one more reply, ends the stream, and checks how the connection ended.
     async fn end(mut self, lent: &Lent) {
         self.client.farewell(lent).await;
         let result = self.server.await.expect("no panic");
@@ -150,7 +150,7 @@ async fn play(plan: &Plan, lent: &Lent, bytes: &[u8]) {
     check_left(&hub);
 }
 
-/// Everything that clients lent goes with them.
+/// Checks that everything the clients lent is gone.
 fn check_left(hub: &Arc<Hub>) {
     for function in hub.report().functions {
         let held = &function.held;

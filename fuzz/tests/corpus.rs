@@ -1,4 +1,4 @@
-//! The kept inputs of the fuzz targets, without a fuzzer: what was once found stays found.
+//! Runs the kept inputs of the fuzz targets without a fuzzer, so that fixed errors stay fixed.
 
 use std::sync::RwLock;
 
@@ -12,7 +12,7 @@ fn replay(target: &str, run: fn(&[u8])) {
     let inputs = corpus::read(&corpus::file(target)).unwrap();
     assert!(inputs.len() > 100, "{} inputs are kept", inputs.len());
     for (name, bytes) in &inputs {
-        // Shown when this one fails.
+        // The test harness shows this if the test fails.
         println!("{target}: {name}");
         run(bytes);
     }

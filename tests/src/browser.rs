@@ -1,16 +1,16 @@
-//! A page in a browser that nobody sees.
+//! Opens a page in a browser without a window.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names under which systems install it.
+/// Names of the browser on different systems.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// Opens the page in `file` with `script` before the end of its body, in a window of this width, and
-/// returns the title that the script leaves. `arguments` are more arguments of the browser.
+/// Opens the page in `file` with `script` before the end of its body, in a window of this width. Returns the
+/// title that the script sets. `arguments` are more arguments for the browser.
 ///
 /// # Panics
-/// When there is no browser on `PATH`, or when the page has no title in the end.
+/// Panics if there is no browser on `PATH`, or if the page has no title at the end.
 #[track_caller]
 pub fn title(file: &Path, script: &str, width: u32, arguments: &[&str]) -> String {
     let browser = browser().expect("Chromium is on PATH (Debian's package chromium)");
@@ -18,7 +18,7 @@ pub fn title(file: &Path, script: &str, width: u32, arguments: &[&str]) -> Strin
     let (before, after) = text.rsplit_once("</body>").unwrap();
     let page = file.with_extension("with-script.html");
     std::fs::write(&page, format!("{before}{script}</body>{after}")).unwrap();
-    // A browser that hangs is ended: this is no measure of how long it should take.
+    // This ends a browser that hangs. It does not measure how long the browser should take.
     let mut command = Command::new("timeout");
     command.arg("1800").arg(browser).args(arguments).args([
         "--headless",

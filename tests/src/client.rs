@@ -1,4 +1,4 @@
-//! The requests of the protocol, as a client sends them.
+//! A client of the protocol, with a method for each request.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,7 +9,7 @@ use crate::patience::eventually;
 use crate::ring::{self, Ring};
 use crate::wire::{Bytes, Message, NO_REPLY, Wire, message};
 
-/// Command numbers.
+/// Command numbers of the protocol.
 #[allow(missing_docs, reason = "named as in the protocol document")]
 pub mod command {
     pub const VERSION: u16 = 1;
@@ -29,11 +29,11 @@ pub mod command {
     pub const FEATURE: u16 = 16;
 }
 
-/// Region index of configuration space.
+/// Index of configuration space among the regions.
 pub const CONFIG: u32 = 7;
-/// Region index of the zPCI I/O region.
+/// Index of the zPCI I/O region among the regions.
 pub const ZPCI: u32 = 9;
-/// Interrupt indexes, and flags of SET_IRQS: one kind of data and one action.
+/// Interrupt indexes, and flags of DEVICE_SET_IRQS: one kind of data and one action.
 #[allow(missing_docs, reason = "named as in linux/vfio.h")]
 pub mod irq {
     pub const MSI: u32 = 1;
@@ -52,13 +52,13 @@ pub const QEMU: &str = r#"{"capabilities":{"pgsizes":4096,"max_msg_fds":16,"max_
 /// A client of one server.
 #[derive(Debug)]
 pub struct Client {
-    /// The connection, for tests that send what no client would.
+    /// The connection, for tests that send invalid bytes.
     pub wire: Wire,
     next_id: u16,
     inbox: VecDeque<Message>,
 }
 
-/// Body of a VERSION request.
+/// Builds the body of a VERSION request.
 pub fn version(major: u16, minor: u16, text: &str) -> Vec<u8> {
     let body = Bytes::new().u16(major).u16(minor).raw(text.as_bytes()).0;
     if text.is_empty() {
@@ -68,7 +68,7 @@ pub fn version(major: u16, minor: u16, text: &str) -> Vec<u8> {
     }
 }
 
-/// Body of a DMA_MAP request, readable and writable.
+/// Builds the body of a DMA_MAP request, readable and writable.
 pub fn dma_map(iova: u64, size: u64, offset: u64) -> Vec<u8> {
     Bytes::new()
         .u32(32)
@@ -79,22 +79,22 @@ pub fn dma_map(iova: u64, size: u64, offset: u64) -> Vec<u8> {
         .0
 }
 
-/// Body of a DMA_UNMAP request.
+/// Builds the body of a DMA_UNMAP request.
 pub fn dma_unmap(flags: u32, iova: u64, size: u64) -> Vec<u8> {
     Bytes::new().u32(24).u32(flags).u64(iova).u64(size).0
 }
 
-/// Body of a REGION_READ, and the front of a REGION_WRITE.
+/// Builds the body of a REGION_READ, with which a REGION_WRITE also begins.
 pub fn access(region: u32, offset: u64, count: u32) -> Bytes {
     Bytes::new().u64(offset).u32(region).u32(count)
 }
 
-/// Body of a REGION_WRITE.
+/// Builds the body of a REGION_WRITE.
 pub fn region_write(region: u32, offset: u64, data: &[u8]) -> Vec<u8> {
     access(region, offset, data.len() as u32).raw(data).0
 }
 
-/// Body of a REGION_WRITE_MULTI: region, offset and at most 8 bytes of each write.
+/// Builds the body of a REGION_WRITE_MULTI from region, offset and at most 8 bytes of each write.
 pub fn write_multi(writes: &[(u32, u64, &[u8])]) -> Vec<u8> {
     let start = Bytes::new().u64(writes.len() as u64);
     let body = writes.iter().fold(start, |body, (region, offset, data)| {
@@ -106,7 +106,7 @@ pub fn write_multi(writes: &[(u32, u64, &[u8])]) -> Vec<u8> {
     body.0
 }
 
-/// Body of a SET_IRQS request; `bools` is empty unless the data are bools.
+/// Builds the body of a DEVICE_SET_IRQS request; `bools` is empty unless the data are booleans.
 pub fn set_irqs(flags: u32, index: u32, start: u32, count: u32, bools: &[u8]) -> Vec<u8> {
     let size = 20 + bools.len() as u32;
     Bytes::new()
@@ -120,12 +120,12 @@ pub fn set_irqs(flags: u32, index: u32, start: u32, count: u32, bools: &[u8]) ->
 }
 
 impl Client {
-    /// Connects and says nothing.
+    /// Connects without a message.
     pub fn connect(path: &Path) -> Self {
         Self::new(Wire::connect(path))
     }
 
-    /// Speaks over this connection.
+    /// Uses an open connection.
     pub fn new(wire: Wire) -> Self {
         Self {
             wire,
@@ -134,15 +134,15 @@ impl Client {
         }
     }
 
-    /// Connects and agrees on a version as QEMU does.
+    /// Connects and exchanges VERSION like QEMU.
     pub fn open(path: &Path) -> Self {
         let mut client = Self::connect(path);
         client.request(command::VERSION, version(0, 0, QEMU)).ok();
         client
     }
 
-    /// Connects to an instruction channel as soon as its last client is forgotten, and has the messages
-    /// go through a ring.
+    /// Connects to an instruction channel as soon as the server has forgotten its last client, and makes the
+    /// messages go through a ring.
     #[track_caller]
     pub fn open_ring(path: &Path) -> Self {
         eventually("the channel is free", || {
@@ -160,7 +160,7 @@ impl Client {
         })
     }
 
-    /// Sends a command without waiting; returns its id.
+    /// Sends a command without waiting. Returns its id.
     pub fn send(&mut self, number: u16, flags: u32, body: impl AsRef<[u8]>) -> u16 {
         let id = self.take_id();
         self.wire.send(&message(id, number, flags, body.as_ref()));
@@ -172,13 +172,13 @@ impl Client {
         self.next_id
     }
 
-    /// The next message from the server: the oldest put aside, or one from the socket.
+    /// Returns the next message from the server: the oldest one put aside, or one from the socket.
     pub fn receive(&mut self) -> Message {
         let put_aside = self.inbox.pop_front();
         put_aside.unwrap_or_else(|| self.wire.receive().expect("the server hung up"))
     }
 
-    /// Waits for the reply to `id`; commands of the server that come before are put aside.
+    /// Waits for the reply to `id`. Puts commands of the server that come before it aside.
     #[track_caller]
     pub fn reply_to(&mut self, id: u16) -> Message {
         loop {
@@ -191,13 +191,13 @@ impl Client {
         }
     }
 
-    /// Waits for a command of the server, which is `true`, or until `other` is readable.
+    /// Waits for a command of the server (returns true), or until `other` is readable.
     #[track_caller]
     pub fn wait_for_command_or(&self, other: impl AsFd) -> bool {
         !self.inbox.is_empty() || self.wire.wait_for_bytes_or(other)
     }
 
-    /// Commands of the server that came before a reply that was waited for.
+    /// Returns commands of the server that came before an awaited reply.
     pub fn put_aside(&mut self) -> Vec<Message> {
         self.inbox.drain(..).collect()
     }
@@ -229,7 +229,7 @@ impl Client {
             .send(&message(command.id, command.command, 1, body));
     }
 
-    /// Maps `size` bytes of `ram` from `offset` on at `iova`.
+    /// Maps `size` bytes of `ram` from `offset` at `iova`.
     pub fn map(&mut self, iova: u64, size: u64, ram: &Ram, offset: u64) -> Message {
         self.request_with(
             command::DMA_MAP,
@@ -243,22 +243,22 @@ impl Client {
         self.request(command::DMA_MAP, dma_map(iova, size, 0))
     }
 
-    /// Unmaps.
+    /// Unmaps a range of memory.
     pub fn unmap(&mut self, iova: u64, size: u64) -> Message {
         self.request(command::DMA_UNMAP, dma_unmap(0, iova, size))
     }
 
-    /// Reads a region.
+    /// Reads bytes of a region.
     pub fn read(&mut self, region: u32, offset: u64, count: u32) -> Message {
         self.request(command::REGION_READ, access(region, offset, count))
     }
 
-    /// Writes a region and waits for the reply.
+    /// Writes bytes of a region and waits for the reply.
     pub fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Message {
         self.request(command::REGION_WRITE, region_write(region, offset, data))
     }
 
-    /// Writes a region without wanting a reply, as QEMU writes BARs.
+    /// Writes bytes of a region without a reply, as QEMU writes BARs.
     pub fn post(&mut self, region: u32, offset: u64, data: &[u8]) {
         self.send(
             command::REGION_WRITE,
@@ -267,7 +267,7 @@ impl Client {
         );
     }
 
-    /// Several writes in one message.
+    /// Sends several writes in one message.
     pub fn write_multi(&mut self, writes: &[(u32, u64, &[u8])]) -> Message {
         self.request(command::WRITE_MULTI, write_multi(writes))
     }
@@ -277,7 +277,7 @@ impl Client {
         self.request(command::RESET, []).ok();
     }
 
-    /// Has the first vector of an index signalled by a new eventfd.
+    /// Assigns a new eventfd to the first vector of an index.
     pub fn eventfd(&mut self, index: u32) -> Eventfd {
         let eventfd = Eventfd::new();
         let body = set_irqs(irq::EVENTFD | irq::TRIGGER, index, 0, 1, &[]);

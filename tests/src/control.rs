@@ -1,4 +1,4 @@
-//! A client of the control socket: lines of JSON.
+//! A client of the control socket, with lines of JSON.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -15,7 +15,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Connects.
+    /// Connects to the control socket.
     #[track_caller]
     pub fn connect(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
@@ -25,16 +25,16 @@ impl Control {
         }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// The next line; `None` at the end.
+    /// Reads the next line; `None` at the end.
     #[track_caller]
     pub fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
-        // A server that hangs up without reading all of a request resets the connection.
+        // If the server closes the connection before it has read the whole request, the connection is reset.
         match self.stream.read_line(&mut line) {
             Ok(0) => None,
             Ok(_) => Some(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"))),
@@ -43,14 +43,14 @@ impl Control {
         }
     }
 
-    /// Sends a request; its answer.
+    /// Sends a request. Returns its answer.
     #[track_caller]
     pub fn ask(&mut self, request: &Value) -> Value {
         self.send(format!("{request}\n").as_bytes()).unwrap();
         self.line().expect("an answer")
     }
 
-    /// Sends a request that must succeed; its answer.
+    /// Sends a request that must succeed. Returns its answer.
     #[track_caller]
     pub fn ok(&mut self, request: &Value) -> Value {
         let answer = self.ask(request);
@@ -58,7 +58,7 @@ impl Control {
         answer
     }
 
-    /// Sends a request that must be refused; the reason.
+    /// Sends a request that must be refused. Returns the reason.
     #[track_caller]
     pub fn refused(&mut self, request: &Value) -> String {
         let answer = self.ask(request);
@@ -66,7 +66,7 @@ impl Control {
         answer["error"].as_str().expect("a reason").to_owned()
     }
 
-    /// Sets a fault.
+    /// Sets a fault, which must succeed.
     #[track_caller]
     pub fn set(&mut self, fault: &Value) {
         self.ok(&json!({ "request": "set", "fault": fault }));
@@ -78,7 +78,7 @@ impl Control {
         self.ok(&json!({ "request": "clear" }));
     }
 
-    /// Injects an action at a function at once.
+    /// Carries out an action at a function at once.
     #[track_caller]
     pub fn inject(&mut self, function: &str, action: &Value) {
         self.ok(&json!({ "request": "inject", "function": function, "do": action }));

@@ -15,29 +15,29 @@ use crate::client::Client;
 use crate::patience::{eventually, wait};
 use crate::program::{Ended, Killed, command, profile};
 
-/// A running server with a folder of its own; killed when dropped.
+/// A running server with its own folder. Dropping this value kills the server.
 #[derive(Debug)]
 pub struct Daemon {
     child: Killed,
-    /// The folder that `--events`, `--report` and the sockets are in.
+    /// The folder of the sockets, the event file and the report.
     pub folder: TempDir,
-    /// What it printed until it was ready.
+    /// The output of the server until it was ready.
     pub announced: String,
 }
 
 impl Daemon {
-    /// Serves the built-in profile.
+    /// Starts a server with the built-in profile.
     pub fn start() -> Self {
         Self::with_arguments(&[])
     }
 
-    /// Serves one of the profiles in `configs`.
+    /// Starts a server with one of the profiles in `configs`.
     pub fn with_profile(name: &str) -> Self {
         let path = profile(name);
         Self::with_arguments(&["--profile", path.to_str().unwrap()])
     }
 
-    /// Serves one function with these device settings.
+    /// Starts a server with one function that has these device settings.
     pub fn with_device(device: &Value) -> Self {
         let profile = serde_json::json!({
             "schema_version": 1, "name": "test", "device": device,
@@ -46,12 +46,12 @@ impl Daemon {
         Self::with_text(&profile.to_string())
     }
 
-    /// Serves the profile with this text.
+    /// Starts a server with the profile in this text.
     pub fn with_text(profile: &str) -> Self {
         Self::with_text_and(profile, &[])
     }
 
-    /// Serves the profile with this text, with more arguments.
+    /// Starts a server with the profile in this text and with more arguments.
     pub fn with_text_and(profile: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profile.json");
@@ -60,7 +60,7 @@ impl Daemon {
         Self::spawn(command(), folder, &[&profile, arguments].concat())
     }
 
-    /// Serves with more arguments.
+    /// Starts a server with more arguments.
     pub fn with_arguments(arguments: &[&str]) -> Self {
         Self::spawn(command(), tempfile::tempdir().unwrap(), arguments)
     }
@@ -78,14 +78,14 @@ impl Daemon {
         Self::wait_ready(command, folder)
     }
 
-    /// Starts `command`, which prints `ready` to its standard output, and waits for that. Its
-    /// standard error goes to the folder.
+    /// Starts `command`, which prints `ready` on its standard output, and waits for that. Its standard error
+    /// goes to the folder.
     pub fn wait_ready(command: Command, folder: TempDir) -> Self {
         let stderr = File::create(folder.path().join("stderr")).unwrap();
         Self::wait_ready_with(command, folder, stderr.into())
     }
 
-    /// The same with its standard error going to `stderr`.
+    /// Does the same, with standard error going to `stderr`.
     #[track_caller]
     pub fn wait_ready_with(mut command: Command, folder: TempDir, stderr: Stdio) -> Self {
         let child = Killed(
@@ -118,12 +118,12 @@ impl Daemon {
         daemon
     }
 
-    /// The socket of a function.
+    /// Returns the socket path of a function.
     pub fn socket(&self, function: &str) -> PathBuf {
         self.folder.path().join(function).with_extension("sock")
     }
 
-    /// The socket of a function's instruction channel.
+    /// Returns the socket path of a function's instruction channel.
     pub fn channel(&self, function: &str) -> PathBuf {
         self.folder
             .path()
@@ -131,32 +131,32 @@ impl Daemon {
             .with_extension("sock.insn")
     }
 
-    /// The socket of the only function.
+    /// Returns the socket path of the only function.
     pub fn only(&self) -> PathBuf {
         self.socket("ism0")
     }
 
-    /// A client of the only function, past VERSION.
+    /// Connects a client to the only function and exchanges VERSION.
     pub fn client(&self) -> Client {
         Client::open(&self.only())
     }
 
-    /// Process id.
+    /// The process id of the server.
     pub fn pid(&self) -> u32 {
         self.child.0.id()
     }
 
-    /// Its log so far.
+    /// Returns the server's log so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
 
-    /// Whether it still runs.
+    /// True if the server still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.0.try_wait().unwrap().is_none()
     }
 
-    /// Waits until `ism0` is free: the client before has been forgotten.
+    /// Waits until `ism0` is free, because the server has forgotten the previous client.
     #[track_caller]
     pub fn wait_until_free(&self) {
         eventually("the client is forgotten", || {
@@ -169,7 +169,7 @@ impl Daemon {
         });
     }
 
-    /// The events written so far.
+    /// Reads the events written so far.
     pub fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("events")).unwrap();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -179,18 +179,18 @@ impl Daemon {
             .collect()
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the server.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
-    /// Ends it with SIGTERM and waits.
+    /// Ends the server with SIGTERM and waits for its end.
     pub fn stop(self) -> Stopped {
         self.signal(Signal::TERM);
         self.wait()
     }
 
-    /// Waits for its end.
+    /// Waits until the server ends.
     #[track_caller]
     pub fn wait(mut self) -> Stopped {
         let status = eventually("the server ends", || self.child.0.try_wait().unwrap());
@@ -219,23 +219,23 @@ impl Daemon {
     }
 }
 
-/// What a server left behind.
+/// The results of a server that has ended.
 #[derive(Debug)]
 pub struct Stopped {
-    /// Exit and output.
+    /// Exit status and output.
     pub ended: Ended,
-    /// The report.
+    /// The content of the report file.
     pub report: Value,
-    /// The events.
+    /// The content of the event file.
     pub events: Vec<Value>,
-    /// The report as it was written.
+    /// The text of the report file.
     pub report_text: String,
-    /// The events as they were written.
+    /// The text of the event file.
     pub events_text: String,
 }
 
 impl Stopped {
-    /// The report of one function.
+    /// Returns the report of one function.
     pub fn function(&self, name: &str) -> &Value {
         let functions = self.report["functions"].as_array().expect("a report");
         functions
@@ -244,7 +244,7 @@ impl Stopped {
             .expect("the function")
     }
 
-    /// Ids of the rules that the report says were broken, by any function.
+    /// Returns the ids of the rules that any function broke, by the report.
     pub fn rules(&self) -> Vec<&str> {
         let functions = self.report["functions"].as_array().expect("a report");
         let rules = functions
@@ -253,7 +253,7 @@ impl Stopped {
         rules.map(|rule| rule["rule"].as_str().unwrap()).collect()
     }
 
-    /// Events of one kind.
+    /// Returns the events of one kind.
     pub fn events_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
         self.events
             .iter()

@@ -1,6 +1,6 @@
-//! An ISM driver: stores and loads in one of the two well-behaved ways, commands, buffers, moves.
+//! An ISM driver: stores and loads by several paths, commands, buffers, moves.
 //!
-//! Layouts and order are those of Linux `drivers/s390/net/ism.h` and `ism_drv.c`; big endian.
+//! Layouts and order follow Linux `drivers/s390/net/ism.h` and `ism_drv.c`; all numbers are big-endian.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +8,20 @@ use crate::client::{Client, ZPCI, access, command, irq::MSI, region_write};
 use crate::memory::{Eventfd, Ram};
 use crate::wire::{Bytes, Message, message};
 
-/// Iova of the driver's memory.
+/// First address of the driver's memory.
 pub const IOVA: u64 = 0x1_0000_0000;
 /// Bytes of the driver's memory.
 pub const RAM_LEN: u64 = 4 << 20;
-/// Where the SBA is in the driver's memory.
+/// Offset of the SBA in the driver's memory.
 pub const SBA: u64 = 0;
-/// Where the event queue is.
+/// Offset of the event queue in the driver's memory.
 pub const IEQ: u64 = 0x1000;
-/// Where buffers may be: on a MiB boundary.
+/// Offset of the buffers in the driver's memory, on a MiB boundary.
 pub const DMB: u64 = 0x10_0000;
-/// SBA indexes start here.
+/// The first SBA index for DMBs.
 pub const FIRST_INDEX: u32 = 32;
 
-/// Command codes.
+/// Command codes of ISM.
 #[allow(missing_docs, reason = "named as in the driver")]
 pub mod code {
     pub const REG_SBA: u32 = 0x01;
@@ -40,47 +40,48 @@ pub mod code {
     pub const UNREG_IEQ: u32 = 0x12;
 }
 
-/// How PCISTB and PCILG reach the server.
+/// The path by which PCISTB and PCILG reach the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// One BAR access is one instruction.
+    /// Each BAR access is one instruction.
     Bar,
-    /// One request through the zPCI I/O region is one instruction, with the payload appended.
+    /// Each request through the zPCI I/O region is one instruction, with the payload appended.
     Region,
-    /// The same over the function's instruction channel, while this connection has the memory.
+    /// Like `Region`, over the function's instruction channel; this connection lends the memory.
     Channel,
-    /// The same through a ring in shared memory beside the channel's socket.
+    /// Like `Channel`, through a ring in shared memory beside the channel's socket.
     Ring,
 }
 
-/// A command's response.
+/// The response to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Command code, echoed.
+    /// The command code, repeated from the request.
     pub command: u32,
-    /// 0 is success.
+    /// The response code; 0 is success.
     pub code: u16,
-    /// Length in the response header.
+    /// The length in the response header.
     pub len: u16,
     /// The body after the header.
     pub payload: Vec<u8>,
 }
 
 impl Response {
-    /// The payload of a successful response.
+    /// Returns the payload of a response that must be successful.
     #[track_caller]
     pub fn ok(self) -> Vec<u8> {
         assert_eq!(self.code, 0, "{self:?}");
         self.payload
     }
 
-    /// The big-endian u64 that a successful response consists of.
+    /// Returns the big-endian u64 of a response that must be successful.
     #[track_caller]
     pub fn number(self) -> u64 {
         u64::from_be_bytes(self.ok().try_into().unwrap())
     }
 
-    /// Checks for a failure that is not 0xffff, by which drivers mean that no response came.
+    /// Checks that the command failed, with a code other than 0xffff, which means to drivers that no response
+    /// came.
     #[track_caller]
     pub fn failed(self) {
         assert!(self.code != 0 && self.code != 0xffff, "{self:?}");
@@ -88,21 +89,21 @@ impl Response {
     }
 }
 
-/// A request of the zPCI I/O region, without payload.
+/// Builds a request of the zPCI I/O region, without payload.
 pub fn zpci_request(flags: u64, gaddr: u64, pcias: u8, offset: u64, len: u16) -> Bytes {
     let request = Bytes::new().u64(flags).u64(gaddr).u64(offset).u32(0);
     request.u16(len).raw(&[pcias, 0])
 }
 
-/// Where the instruction channel of the function with this socket is.
+/// Returns the socket path of the instruction channel of the function with this socket.
 pub fn channel(socket: &Path) -> PathBuf {
     let mut path = socket.to_owned().into_os_string();
     path.push(".insn");
     path.into()
 }
 
-/// One PCILG through the zPCI I/O region: the request and the read of its result in one send, as
-/// QEMU's plugin does. The register image, or the errno of the request.
+/// Issues a PCILG through the zPCI I/O region: the request and the read of its result in one send, as QEMU's
+/// plugin does. Returns the register image, or the errno of the request.
 pub fn pcilg(client: &mut Client, pcias: u8, offset: u64, len: u16) -> Result<Vec<u8>, u32> {
     let request = region_write(ZPCI, 16, &zpci_request(1, 0, pcias, offset, len).0);
     let both = [
@@ -117,17 +118,17 @@ pub fn pcilg(client: &mut Client, pcias: u8, offset: u64, len: u16) -> Result<Ve
     }
 }
 
-/// A command header.
+/// Builds the header of a command.
 pub fn header(code: u32, len: u16) -> Vec<u8> {
     Bytes::new().be32(code).be16(0).be16(len).0
 }
 
-/// Offset of a move in the data BAR.
+/// Returns the offset of a move in the data BAR.
 pub fn target(token: u64, element: u8, signal: bool, offset: u64) -> u64 {
     token | u64::from(element) << 24 | u64::from(signal) << 23 | offset
 }
 
-/// Payload of a REG_DMB.
+/// Builds the payload of a REG_DMB.
 pub fn dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
     Bytes::new()
         .be64(iova)
@@ -142,11 +143,11 @@ pub fn dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
 /// A driver with its client, its memory and its interrupt.
 #[derive(Debug)]
 pub struct Driver {
-    /// The client below.
+    /// The client of the function.
     pub client: Client,
-    /// [`RAM_LEN`] bytes at [`IOVA`].
+    /// The memory: [`RAM_LEN`] bytes at [`IOVA`].
     pub ram: Ram,
-    /// The MSI vector.
+    /// The eventfd of the MSI vector.
     pub irq: Eventfd,
     /// The instruction channel, if instructions go there.
     pub channel: Option<Client>,
@@ -154,14 +155,14 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Connects, maps memory, takes the interrupt; nothing is registered.
+    /// Connects, maps memory and assigns the interrupt. Nothing is registered.
     pub fn attach(socket: &Path, via: Via) -> Self {
         let channel = matches!(via, Via::Channel | Via::Ring).then(|| channel(socket));
         Self::attached(Client::open(socket), via, channel.as_deref())
     }
 
-    /// Maps memory and takes the interrupt over a client that is open; `channel` is where the
-    /// channel is, for [`Via::Channel`] and [`Via::Ring`].
+    /// Maps memory and assigns the interrupt over an open client; `channel` is the path of the channel, for
+    /// [`Via::Channel`] and [`Via::Ring`].
     pub fn attached(mut client: Client, via: Via, channel: Option<&Path>) -> Self {
         let ram = Ram::new(RAM_LEN);
         client.map(IOVA, RAM_LEN, &ram, 0).ok();
@@ -179,21 +180,21 @@ impl Driver {
         }
     }
 
-    /// As the Linux driver probes: SBA and event queue are registered.
+    /// Does what the Linux driver's probe does: SBA and event queue are registered.
     pub fn probe(socket: &Path, via: Via) -> Self {
         let mut driver = Self::attach(socket, via);
         driver.register();
         driver
     }
 
-    /// REG_SBA and REG_IEQ.
+    /// Registers SBA and event queue (REG_SBA and REG_IEQ).
     pub fn register(&mut self) {
         self.run(code::REG_SBA, Bytes::new().be64(IOVA + SBA)).ok();
         self.run(code::REG_IEQ, Bytes::new().be64(IOVA + IEQ).be64(512))
             .ok();
     }
 
-    /// One PCISTB.
+    /// Issues a PCISTB.
     pub fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> Message {
         match self.via {
             Via::Bar => self.client.write(u32::from(pcias), offset, data),
@@ -205,7 +206,7 @@ impl Driver {
         }
     }
 
-    /// One PCILG of 8 bytes.
+    /// Issues a PCILG of 8 bytes.
     pub fn load(&mut self, pcias: u8, offset: u64) -> Vec<u8> {
         match self.via {
             Via::Bar => self.client.read(u32::from(pcias), offset, 8).data(),
@@ -221,13 +222,13 @@ impl Driver {
         }
     }
 
-    /// Loads a response as the Linux driver does: the header, then the rest if it succeeded.
+    /// Loads a response like the Linux driver: the header, then the rest if it succeeded.
     #[track_caller]
     pub fn response(&mut self) -> Response {
         let head = self.load(2, 0);
         let command = u32::from_be_bytes(head[..4].try_into().unwrap());
         let [code, len] = [4, 6].map(|at| u16::from_be_bytes([head[at], head[at + 1]]));
-        // Anything else makes the driver run over its buffer.
+        // Any other length makes the driver overrun its buffer.
         assert!([8, 16, 200].contains(&len), "a response of {len} bytes");
         let rest = if code == 0 { usize::from(len) } else { 8 };
         let payload = (8..rest)
@@ -242,7 +243,7 @@ impl Driver {
         }
     }
 
-    /// A command as the Linux driver runs it: payload, header, response.
+    /// Runs a command like the Linux driver: payload, header, response.
     pub fn run(&mut self, code: u32, payload: impl AsRef<[u8]>) -> Response {
         let payload = payload.as_ref();
         if !payload.is_empty() {
@@ -253,26 +254,26 @@ impl Driver {
         self.response()
     }
 
-    /// READ_GID.
+    /// Returns the GID of the function (READ_GID).
     pub fn gid(&mut self) -> u64 {
         self.run(code::READ_GID, []).number()
     }
 
-    /// Registers `len` bytes at [`DMB`] for the function with GID `rgid`; returns the token.
+    /// Registers `len` bytes at [`DMB`] for the function with GID `rgid`. Returns the token.
     pub fn register_dmb(&mut self, len: u32, index: u32, rgid: u64) -> u64 {
         self.run(code::REG_DMB, dmb(IOVA + DMB, len, index, rgid))
             .number()
     }
 
-    /// One data move that nobody answers: the next one is under way before it is carried out.
+    /// Posts a data move without a reply, so that the next one may follow before it is carried out.
     pub fn post(&mut self, target: u64, data: &[u8]) {
         let request = zpci_request(2, 0, 0, target, data.len() as u16).raw(data);
         let client = self.channel.as_mut().unwrap_or(&mut self.client);
         client.post(ZPCI, 16, &request.0);
     }
 
-    /// Exchanges the memory for such as may shrink: the server writes it by system calls, one after
-    /// the other, which leaves a guest more time between two.
+    /// Replaces the memory by memory that may shrink. The server writes that by several system calls, so a
+    /// guest has more time between two of them.
     pub fn unseal(&mut self) {
         let ram = Ram::unsealed(RAM_LEN);
         self.client.unmap(IOVA, RAM_LEN).ok();
@@ -280,7 +281,7 @@ impl Driver {
         self.ram = ram;
     }
 
-    /// One data move.
+    /// Issues a data move and waits for the reply.
     pub fn put(&mut self, target: u64, data: &[u8]) -> Message {
         self.store(0, target, data)
     }

@@ -6,57 +6,57 @@ use crate::driver::{FIRST_INDEX, code, dmb, header};
 use crate::memory::Eventfd;
 use crate::wire::{Bytes, Message, u32_at, u64_at};
 
-/// Where the memory is lent.
+/// First address of the lent memory.
 pub const IOVA: u64 = 0x1_0000_0000;
-/// Bytes of it: a page for the SBA, one for a buffer, one for an event queue.
+/// Bytes of the lent memory: one page each for the SBA, a buffer and an event queue.
 pub const LEN: u64 = 0x3000;
-/// The page of summary bits.
+/// Address of the page of summary bits.
 pub const SBA: u64 = IOVA;
-/// The buffer.
+/// Address of the buffer.
 pub const BUFFER: u64 = IOVA + 0x1000;
-/// The event queue.
+/// Address of the event queue.
 pub const QUEUE: u64 = IOVA + 0x2000;
 
 const EINVAL: u32 = 22;
 const E2BIG: u32 = 7;
 
-/// How a client frames DMA_READ and DMA_WRITE.
+/// The client's layout of DMA_READ and DMA_WRITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// u64 count, data at byte 16: the protocol document, and QEMU 11.
     Wide,
     /// u32 count, data at byte 12.
     Narrow,
-    /// As narrow, in a structure that ends with 4 bytes of padding: QEMU 10.1 and 10.2 as their
-    /// source has it (`VFIOUserDMARW`). The sizes of messages include the padding.
+    /// Like `Narrow`, in a structure that ends with 4 bytes of padding: QEMU 10.1 and 10.2, by their source
+    /// (`VFIOUserDMARW`). The sizes of messages include the padding.
     Padded,
 }
 
-/// A client whose memory is here.
+/// A client that keeps the lent memory itself.
 #[derive(Debug)]
 pub struct Lender {
-    /// The client.
+    /// The client that lends the memory.
     pub client: Client,
-    /// What is lent at [`IOVA`].
+    /// The memory that is lent at [`IOVA`].
     pub memory: Vec<u8>,
     layout: Layout,
-    /// Bytes of data in the largest message of the server.
+    /// Data bytes of the largest message from the server.
     pub largest: usize,
 }
 
 impl Lender {
-    /// A client of the only function, which lends its memory in one map.
+    /// Connects a client to the only function, and lends its memory in one map.
     pub fn new(daemon: &Daemon, layout: Layout) -> Self {
         Self::over(daemon.client(), layout)
     }
 
-    /// This client, which lends its memory in one map.
+    /// Lends memory in one map, over an open client.
     pub fn over(mut client: Client, layout: Layout) -> Self {
         client.map_without_fd(IOVA, LEN).ok();
         Self::with_maps(client, layout)
     }
 
-    /// This client, which lends its memory in a map for each page.
+    /// Lends memory in one map for each page, over an open client.
     pub fn in_pages(mut client: Client, layout: Layout) -> Self {
         for iova in [SBA, BUFFER, QUEUE] {
             client.map_without_fd(iova, 0x1000).ok();
@@ -64,7 +64,7 @@ impl Lender {
         Self::with_maps(client, layout)
     }
 
-    /// This client, which has lent its memory.
+    /// Uses an open client that has already lent its memory.
     pub fn with_maps(client: Client, layout: Layout) -> Self {
         let memory = vec![0; LEN as usize];
         Self {
@@ -75,7 +75,7 @@ impl Lender {
         }
     }
 
-    /// Payload and header of a command, posted; the header of the response.
+    /// Posts payload and header of a command. Returns the header of the response.
     pub fn run(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
         if !payload.is_empty() {
             self.client.post(2, 8, payload);
@@ -85,19 +85,19 @@ impl Lender {
         self.client.read(2, 0, 16).data()
     }
 
-    /// The function's GID.
+    /// Returns the function's GID.
     pub fn gid(&mut self) -> u64 {
         let gid = self.run(code::READ_GID, &[]);
         u64::from_be_bytes(gid[8..].try_into().unwrap())
     }
 
-    /// SBA and a buffer of one page that the function itself may write into; the token.
+    /// Registers an SBA and a buffer of one page for the function itself. Returns the token.
     pub fn register(&mut self) -> u64 {
         let gid = self.gid();
         self.register_for(gid)
     }
 
-    /// SBA and a buffer of one page that the function with this GID may write into; the token.
+    /// Registers an SBA and a buffer of one page for the function with this GID. Returns the token.
     pub fn register_for(&mut self, gid: u64) -> u64 {
         self.run(code::REG_SBA, &SBA.to_be_bytes());
         let response = self.run(code::REG_DMB, &dmb(BUFFER, 4096, FIRST_INDEX, gid));
@@ -105,7 +105,7 @@ impl Lender {
         u64::from_be_bytes(response[8..].try_into().unwrap())
     }
 
-    /// Answers one command of the server as QEMU would.
+    /// Answers one command of the server like QEMU.
     pub fn serve(&mut self, message: &Message) {
         let body = &message.body;
         let iova = u64_at(body, 0);
@@ -143,18 +143,18 @@ impl Lender {
         }
     }
 
-    /// Refuses a command of the server.
+    /// Refuses a command of the server with an errno.
     pub fn refuse(&mut self, message: &Message, errno: u32) {
         let header = Bytes::new().u16(message.id).u16(message.command);
         let error = header.u32(16).u32(0x21).u32(errno);
         self.client.wire.send(&error.0);
     }
 
-    /// Serves the server until `eventfd` is signalled.
+    /// Answers the server's commands until `eventfd` is signalled.
     #[track_caller]
     pub fn serve_until(&mut self, eventfd: &Eventfd) {
         while eventfd.take() == 0 {
-            // A command is there, or the interrupt comes.
+            // Either a command has arrived, or the interrupt comes.
             if self.client.wait_for_command_or(eventfd) {
                 let message = self.client.receive();
                 self.serve(&message);
@@ -162,8 +162,8 @@ impl Lender {
         }
     }
 
-    /// Commands that the server has sent. Its next one follows at most one reply later, so that
-    /// none means that it has nothing more to ask.
+    /// Returns the commands that the server has sent. Its next command follows at most one reply later, so an
+    /// empty list means that no more follow.
     pub fn asked(&mut self) -> Vec<Message> {
         for _ in 0..2 {
             self.client.read(7, 0, 4).ok();
@@ -171,7 +171,7 @@ impl Lender {
         self.client.put_aside()
     }
 
-    /// Serves the server until it has nothing more to ask.
+    /// Answers the server's commands until there are no more.
     pub fn serve_all(&mut self) -> Vec<Message> {
         let mut served = Vec::new();
         loop {

@@ -1,10 +1,10 @@
-//! Black-box tests of `vfio-user-ism`, and what they need: a vfio-user client that knows only
-//! bytes, guest memory, and the server as a child process.
+//! Support for black-box tests of `vfio-user-ism`: a vfio-user client that knows only bytes, guest memory,
+//! and the server as a child process.
 //!
-//! Nothing here uses the server's own crates: a mistake made on both sides would stay unseen.
-//! The layouts are those of QEMU's `docs/interop/vfio-user.rst` and `include/uapi/linux/vfio.h`.
+//! This crate uses none of the server's own crates, because a mistake on both sides would stay hidden. The
+//! layouts follow QEMU's `docs/interop/vfio-user.rst` and `include/uapi/linux/vfio.h`.
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 //! | [`wire`] | messages as bytes, over a UNIX socket with descriptors |
 //! | [`client`] | the requests of the protocol |
@@ -15,14 +15,14 @@
 //! | [`control`] | a client of the control socket |
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
-//! | [`browser`] | a page in a browser that nobody sees |
+//! | [`browser`] | a page in a browser without a window |
 //! | [`debian_archive`] | a Debian archive of dummy packages on loopback, whole or broken |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
-//! | [`soak`] | random clients for as long as one likes, and what the server holds after them |
+//! | [`soak`] | random clients for any length of time, and the server's resources after them |
 //! | [`threads`] | threads of one test that wait for each other |
 //! | [`qtest`] | an x86 machine without a guest, driven from outside |
 //! | [`plug`] | such a machine into which functions are plugged, and pulled out again |
-//! | [`relay`] | keeps what a client says to the server |
+//! | [`relay`] | records a client's messages to the server |
 //! | [`ring`] | the ring in shared memory beside an instruction channel |
 #![forbid(unsafe_code)]
 
@@ -58,7 +58,7 @@ pub use driver::{Driver, Via};
 pub use memory::{Eventfd, Ram, View};
 pub use wire::{Bytes, Message};
 
-/// Errnos as they travel (asm-generic numbers).
+/// Errno values as the protocol carries them (asm-generic numbers).
 #[allow(missing_docs, reason = "named as in errno(3)")]
 pub mod errno {
     pub const EPERM: u32 = 1;

@@ -1,4 +1,4 @@
-//! What a client lends the server: memory in a memfd, and eventfds.
+//! Memory in a memfd and eventfds, which a client lends to the server.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,12 +12,12 @@ use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 use crate::patience::{PATIENCE, wait};
 
-/// Guest RAM: a memfd, read and written through its descriptor.
+/// Guest memory in a memfd, read and written through its descriptor.
 #[derive(Debug)]
 pub struct Ram(File);
 
 impl Ram {
-    /// Memory that cannot be truncated, as QEMU passes it.
+    /// Creates memory that cannot be truncated, like QEMU's.
     pub fn new(size: u64) -> Self {
         let ram = Self::unsealed(size);
         fcntl_add_seals(
@@ -28,7 +28,7 @@ impl Ram {
         ram
     }
 
-    /// Memory that its owner may truncate at any time.
+    /// Creates memory that its owner may truncate at any time.
     pub fn unsealed(size: u64) -> Self {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = File::from(memfd_create("guest-ram", flags).unwrap());
@@ -36,12 +36,12 @@ impl Ram {
         Self(file)
     }
 
-    /// Truncates or extends it.
+    /// Truncates or extends the memory.
     pub fn resize(&self, size: u64) {
         self.0.set_len(size).unwrap();
     }
 
-    /// Reads.
+    /// Reads bytes at an offset.
     pub fn read(&self, offset: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.0.read_exact_at(&mut bytes, offset).unwrap();
@@ -55,35 +55,35 @@ impl Ram {
             .fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 
-    /// Writes.
+    /// Writes bytes at an offset.
     pub fn write(&self, offset: u64, bytes: &[u8]) {
         self.0.write_all_at(bytes, offset).unwrap();
     }
 }
 
-/// Guest RAM as the guest itself sees it, shared with the server.
+/// Guest memory as the guest sees it, shared with the server.
 #[derive(Debug)]
 pub struct View(MmapRegion);
 
 impl View {
-    /// Maps all of it.
+    /// Maps all of the memory.
     pub fn of(ram: &Ram) -> Self {
         let size = ram.0.metadata().unwrap().len() as usize;
         let file = FileOffset::new(ram.0.try_clone().unwrap(), 0);
         Self(MmapRegion::from_file(file, size).unwrap())
     }
 
-    /// The byte at an offset.
+    /// Returns the byte at an offset.
     pub fn byte(&self, at: u64) -> &AtomicU8 {
         self.0.get_atomic_ref(at as usize).unwrap()
     }
 
-    /// The halfword at an even offset.
+    /// Returns the halfword at an even offset.
     pub fn half(&self, at: u64) -> &AtomicU16 {
         self.0.get_atomic_ref(at as usize).unwrap()
     }
 
-    /// The doubleword at an offset that is a multiple of 8.
+    /// Returns the doubleword at an offset that is a multiple of 8.
     pub fn word(&self, at: u64) -> &AtomicU64 {
         self.0.get_atomic_ref(at as usize).unwrap()
     }
@@ -95,7 +95,7 @@ impl AsFd for Ram {
     }
 }
 
-/// An eventfd.
+/// An eventfd, as a counter.
 #[derive(Debug)]
 pub struct Eventfd(OwnedFd);
 
@@ -106,12 +106,12 @@ impl Default for Eventfd {
 }
 
 impl Eventfd {
-    /// One that counts 0.
+    /// Creates an eventfd with count 0.
     pub fn new() -> Self {
         Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap())
     }
 
-    /// Adds 1.
+    /// Adds 1 to the count.
     pub fn signal(&self) {
         rustix::io::write(&self.0, &1_u64.to_ne_bytes()).unwrap();
     }
@@ -125,7 +125,7 @@ impl Eventfd {
         }
     }
 
-    /// Waits until it is signalled, and takes the count.
+    /// Waits for a signal, and takes the count.
     #[track_caller]
     pub fn wait(&self) -> u64 {
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];

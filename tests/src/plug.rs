@@ -1,7 +1,7 @@
-//! An x86 machine into which functions are plugged, and out of which they are pulled.
+//! An x86 machine in which functions are plugged in and unplugged while it runs.
 //!
-//! The machine is a `pc`: what the guest does when a function is to go is one store there, to the
-//! eject register of ACPI hotplug (QEMU `docs/specs/acpi_pci_hotplug.rst`).
+//! The machine is a `pc`. To unplug a function, the guest makes one store to the eject register of ACPI
+//! hotplug (QEMU `docs/specs/acpi_pci_hotplug.rst`).
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -18,13 +18,13 @@ const EJECT: u16 = 0xae08;
 /// A running machine without a function.
 #[derive(Debug)]
 pub struct Plug {
-    /// The processor's side.
+    /// The machine, driven by qtest.
     pub machine: Qtest,
     monitor: BufReader<UnixStream>,
 }
 
 impl Plug {
-    /// Starts it.
+    /// Starts the machine.
     #[track_caller]
     pub fn start(memory: Memory) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ impl Plug {
         assert!(answer["return"].is_object(), "{command}: {answer}");
     }
 
-    /// Plugs the function behind `socket` in, and places its BARs.
+    /// Plugs in the function behind `socket`, and places its BARs.
     #[track_caller]
     pub fn plug(&mut self, socket: &Path) {
         let device = json!({
@@ -77,7 +77,7 @@ impl Plug {
         self.machine.enable();
     }
 
-    /// Asks for the function back; the guest lets it go. QEMU may not live through it.
+    /// Asks the guest to release the function, which it does. QEMU may abort.
     pub fn request(&mut self) {
         self.execute("device_del", &json!({ "id": "ism0" }));
         let slot = 1 << SLOT;
@@ -85,7 +85,7 @@ impl Plug {
             .last_command(&format!("outl {EJECT:#x} {slot:#x}"));
     }
 
-    /// Pulls the function out, and waits until QEMU says that it is gone.
+    /// Unplugs the function, and waits until QEMU reports that it is gone.
     #[track_caller]
     pub fn unplug(&mut self) {
         self.request();
@@ -93,7 +93,7 @@ impl Plug {
         while self.hear()["event"] != "DEVICE_DELETED" {}
     }
 
-    /// Whether QEMU answers a request made before, rather than ending.
+    /// True if QEMU answers an earlier request instead of ending.
     pub fn survives(&mut self) -> bool {
         let mut line = String::new();
         while !line.contains("DEVICE_DELETED") {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::patience::within;
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -18,7 +18,7 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// One of the profiles in `configs`.
+/// Returns the path of one of the profiles in `configs`.
 pub fn profile(name: &str) -> PathBuf {
     repository()
         .join("configs")
@@ -26,8 +26,8 @@ pub fn profile(name: &str) -> PathBuf {
         .with_extension("json")
 }
 
-/// The program: `$VFIO_USER_ISM_BIN`, or the one beside this test or benchmark, built if it is
-/// missing or older than its sources.
+/// Returns the path of the program: `$VFIO_USER_ISM_BIN`, or the one beside this test or benchmark. Builds it
+/// if it is missing or older than its sources.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -39,7 +39,8 @@ pub fn program() -> &'static Path {
     })
 }
 
-/// The plugin for QEMU beside this test, built if it is missing or older than its sources.
+/// Returns the path of the plugin for QEMU beside this test. Builds it if it is missing or older than its
+/// sources.
 pub fn plugin() -> &'static Path {
     static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
     PLUGIN.get_or_init(|| {
@@ -52,8 +53,8 @@ pub fn plugin() -> &'static Path {
     })
 }
 
-/// The file called `name` of the crate `package`, in the folder of this test's build. The folders
-/// `others` are no part of it.
+/// Returns the file `name` of the crate `package` in the folder of this test's build. The folders `others` do
+/// not count as its sources.
 #[track_caller]
 fn built(name: &str, package: &str, others: &[&str]) -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -72,7 +73,7 @@ fn built(name: &str, package: &str, others: &[&str]) -> PathBuf {
     file
 }
 
-/// The folders that things are built from: those of crates, and the profiles built in.
+/// The source folders of a build: those of the crates, and the built-in profiles.
 fn sources<'a>(others: &'a [&'a str]) -> impl Iterator<Item = PathBuf> + 'a {
     let folders = fs::read_dir(repository()).unwrap();
     let folders = folders.map(|entry| entry.unwrap());
@@ -110,7 +111,7 @@ fn build(folder: &Path, package: &str) {
     );
 }
 
-/// A command line of the program.
+/// Begins a command line of the program.
 pub fn command() -> Command {
     let mut command = Command::new(program());
     command
@@ -120,18 +121,18 @@ pub fn command() -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program until it ends.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
     let mut command = command();
     command.args(arguments).stdin(Stdio::null());
     finish(command)
 }
 
-/// A run that is not at its end by then hangs. Some boot a guest hundreds of times on a machine that
-/// may be busy, so this says nothing about how long a run should take.
+/// Time after which a run counts as hanging. Some runs boot a guest hundreds of times on a machine that may
+/// be busy, so this is no measure of a run.
 pub const RUN: Duration = Duration::from_secs(1800);
 
-/// Runs a command to its end, or ends it when it does not come.
+/// Runs a command until it ends, and kills it after the time limit.
 #[track_caller]
 pub fn finish(mut command: Command) -> Ended {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
@@ -151,7 +152,7 @@ fn whole(file: &mut File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A child process that does not outlive its test.
+/// A child process that is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Killed(pub(crate) Child);
 
@@ -162,16 +163,16 @@ impl Drop for Killed {
     }
 }
 
-/// What a run left behind.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Ended {
-    /// Exit code; `None` if a signal ended it.
+    /// The exit code; `None` if a signal ended the run.
     pub code: Option<i32>,
-    /// Signal that ended it.
+    /// The signal that ended the run, if one did.
     pub signal: Option<i32>,
-    /// Standard output.
+    /// The standard output.
     pub stdout: String,
-    /// Standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
@@ -186,8 +187,8 @@ impl Ended {
     }
 }
 
-/// Says that `test` is skipped, and why. The line goes past the capture of output: `run_tests` counts such
-/// lines and shows them again.
+/// Prints that `test` is skipped, and the reason. The line bypasses the capture of output, because
+/// `run_tests` counts such lines and shows them again.
 pub fn skipped(test: &str, reason: &str) {
     use std::io::Write;
     drop(writeln!(std::io::stderr(), "\nskipped: {test}: {reason}"));

@@ -14,15 +14,15 @@ use tempfile::TempDir;
 use crate::patience::eventually;
 use crate::program::Killed;
 
-/// A guest that takes longer to boot fails a test. It takes 5 s on an idle machine.
+/// Time after which booting a guest counts as failed. It takes 5 s on an idle machine.
 pub const BOOT: Duration = Duration::from_secs(900);
 
-/// How the machine's RAM reaches the server.
+/// The way in which the server reaches the machine's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// As a descriptor in DMA_MAP.
+    /// By a descriptor in DMA_MAP.
     Descriptor,
-    /// Not at all: the server asks with DMA_READ and DMA_WRITE.
+    /// By messages: the server sends DMA_READ and DMA_WRITE.
     Messages,
 }
 
@@ -45,8 +45,8 @@ impl Memory {
     }
 }
 
-/// The value of a `-device` argument for the function behind `socket`, with more properties as
-/// JSON, e.g. `,"addr":"4"`.
+/// Returns the value of a `-device` argument for the function behind `socket`, with more properties as JSON,
+/// e.g. `,"addr":"4"`.
 pub fn device(socket: &Path, id: &str, properties: &str) -> String {
     let path = serde_json::Value::from(socket.to_str().unwrap());
     format!(
@@ -54,7 +54,7 @@ pub fn device(socket: &Path, id: &str, properties: &str) -> String {
     )
 }
 
-/// A QEMU with `mib` MiB of RAM; nothing but what is asked for is in the machine.
+/// Begins the command line of a QEMU with `mib` MiB of memory and only the requested devices.
 #[track_caller]
 pub fn command(machine: Machine, memory: Memory, mib: u32) -> Command {
     let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
@@ -65,19 +65,19 @@ pub fn command(machine: Machine, memory: Memory, mib: u32) -> Command {
     command
 }
 
-/// A running QEMU whose standard input and output are used; killed when dropped.
+/// A running QEMU, with access to its standard input and output. Dropping this value kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Killed,
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
     stderr: PathBuf,
-    /// Files that go with it.
+    /// Files that QEMU uses, which are removed with it.
     _folder: TempDir,
 }
 
 impl Process {
-    /// Starts it. `folder` holds files that it uses; its messages go there, too.
+    /// Starts QEMU. `folder` holds its files, and receives its messages.
     #[track_caller]
     pub fn start(mut command: Command, folder: TempDir) -> Self {
         let stderr = folder.path().join("stderr");
@@ -105,12 +105,12 @@ impl Process {
         }
     }
 
-    /// Process id.
+    /// The process id of QEMU.
     pub fn pid(&self) -> u32 {
         self.child.0.id()
     }
 
-    /// Sends to its standard input.
+    /// Writes text to QEMU's standard input.
     #[track_caller]
     pub fn send(&mut self, text: &str) {
         let mut input = self.input.as_ref().expect("input is open");
@@ -124,28 +124,28 @@ impl Process {
         );
     }
 
-    /// Waits for more of its standard output, until `deadline` or its end.
+    /// Waits for more of QEMU's standard output, until `deadline` or QEMU's end.
     ///
     /// # Errors
-    /// `Timeout` at the deadline, `Disconnected` when QEMU has ended.
+    /// `Timeout` at the deadline, `Disconnected` if QEMU has ended.
     pub fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
         let left = deadline.saturating_duration_since(Instant::now());
         self.output.recv_timeout(left)
     }
 
-    /// Waits for its end.
+    /// Waits for QEMU's end.
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
         eventually("QEMU ends", || self.child.0.try_wait().unwrap())
     }
 
-    /// What it printed as errors and warnings.
+    /// Returns QEMU's errors and warnings.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 }
 
-/// Kernel and busybox of a Linux guest for s390x.
+/// Returns kernel and busybox of a Linux guest for s390x.
 #[track_caller]
 pub fn guest() -> Guest {
     let cache = Cache::locate().unwrap_or_else(|e| panic!("{e}"));
@@ -161,8 +161,8 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// Boots Debian's kernel on an emulated machine with these `-device` arguments; `init` are the
-    /// shell commands of process 1.
+    /// Boots Debian's kernel on an emulated machine with these `-device` arguments. `init` has the shell
+    /// commands of process 1.
     #[track_caller]
     pub fn boot(init: &str, devices: &[String]) -> Self {
         let guest = guest();
@@ -171,8 +171,8 @@ impl Linux {
         Self::boot_into(&content, 512, "", arguments)
     }
 
-    /// Boots Debian's kernel into `content` on an emulated machine with `mib` MiB of memory, with more
-    /// words on the kernel's command line and more arguments of QEMU.
+    /// Boots Debian's kernel into `content` on an emulated machine with `mib` MiB of memory, with more words
+    /// on the kernel's command line and more arguments for QEMU.
     #[track_caller]
     pub fn boot_into<'a>(
         content: &Initramfs,
@@ -200,19 +200,19 @@ impl Linux {
         }
     }
 
-    /// Types a line.
+    /// Types a line on the console.
     pub fn type_line(&mut self, line: &str) {
         self.process.send(&format!("{line}\n"));
     }
 
-    /// Waits until `marker` is on the console, and returns what came before it since the last
-    /// call; fails after [`BOOT`] with the end of the console.
+    /// Waits until `marker` is on the console. Returns the text before it since the last call. Fails after
+    /// [`BOOT`] and shows the end of the console.
     #[track_caller]
     pub fn expect(&mut self, marker: &str) -> String {
         self.expect_within(BOOT, marker)
     }
 
-    /// As [`Linux::expect`], with a patience of its own.
+    /// Like [`Linux::expect`], with another time limit.
     #[track_caller]
     pub fn expect_within(&mut self, patience: Duration, marker: &str) -> String {
         let deadline = Instant::now() + patience;

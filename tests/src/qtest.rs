@@ -1,7 +1,7 @@
-//! An x86 machine without a guest: QEMU's qtest protocol takes the place of the processor.
+//! An x86 machine without a guest: QEMU's qtest protocol replaces the processor.
 //!
-//! Source: the comment at the head of QEMU's `system/qtest.c`. A line is a command, a line
-//! beginning with `OK` its answer.
+//! Source: the comment at the head of QEMU's `system/qtest.c`. Each line is a command; a line that begins
+//! with `OK` is its answer.
 
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use crate::patience::PATIENCE;
 use crate::qemu::{self, Memory, Process};
 
-/// Bytes of the machine's RAM, from address 0.
+/// Bytes of the machine's memory, from address 0.
 pub const RAM_LEN: u64 = 64 << 20;
-/// Where BAR 0 is put: the first address that is a multiple of its size.
+/// Address of BAR 0: the first address that is a multiple of its size.
 pub const DATA_BAR: u64 = 1 << 48;
-/// Where BAR 2 is put.
+/// Address of BAR 2.
 pub const COMMAND_BAR: u64 = 0xe000_0000;
-/// Where BAR 4, the MSI-X table, is put.
+/// Address of BAR 4, the MSI-X table.
 pub const MSIX_BAR: u64 = 0xe010_0000;
 
 /// Slot of the function on bus 0.
@@ -26,7 +26,7 @@ pub(crate) const SLOT: u32 = 4;
 const CONFIG_ADDRESS: u16 = 0xcf8;
 const CONFIG_DATA: u16 = 0xcfc;
 
-/// The command for a machine that qtest drives.
+/// Begins the command line of a machine that qtest drives.
 pub(crate) fn machine(kind: &str, memory: Memory) -> Command {
     let mut command = qemu::command(Machine::X86_64, memory, (RAM_LEN >> 20) as u32);
     command.args(["-M", kind, "-accel", "qtest"]);
@@ -42,8 +42,8 @@ pub struct Qtest {
 }
 
 impl Qtest {
-    /// Starts a machine with the function behind `socket`; `properties` are more properties of
-    /// the device as JSON, e.g. `,"x-no-posted-writes":true`.
+    /// Starts a machine with the function behind `socket`; `properties` are more properties of the device as
+    /// JSON, e.g. `,"x-no-posted-writes":true`.
     pub fn start(socket: &std::path::Path, memory: Memory, properties: &str) -> Self {
         let mut command = machine("q35", memory);
         let properties = format!(r#","addr":"{SLOT}"{properties}"#);
@@ -57,30 +57,30 @@ impl Qtest {
             process,
             received: String::new(),
         };
-        // Answered once the machine, and so the device, is there.
+        // The answer comes once the machine and its device exist.
         machine.command("readb 0");
         machine
     }
 
-    /// Sends a command that may be QEMU's last, and does not wait for the answer.
+    /// Sends a command that may be QEMU's last, without waiting for the answer.
     pub fn last_command(&mut self, line: &str) {
         self.process.send(&format!("{line}\n"));
     }
 
-    /// Waits for QEMU's end; the status and what it printed as errors.
+    /// Waits for QEMU's end. Returns the status and QEMU's errors.
     #[track_caller]
     pub fn ended(&mut self) -> (ExitStatus, String) {
         (self.process.ended(), self.process.stderr())
     }
 
-    /// Runs one command; returns the answer without `OK`.
+    /// Runs one command. Returns the answer without `OK`.
     #[track_caller]
     pub fn command(&mut self, line: &str) -> String {
         self.last_command(line);
         self.answer(line)
     }
 
-    /// The answer to a command that was sent before, without `OK`.
+    /// Returns the answer, without `OK`, to a command that was sent before.
     #[track_caller]
     pub fn answer(&mut self, line: &str) -> String {
         let answer = self.line(line);
@@ -113,13 +113,13 @@ impl Qtest {
         u64::from_str_radix(answer.trim_start_matches("0x"), 16).unwrap()
     }
 
-    /// Reads 4 bytes of the function's config space.
+    /// Reads 4 bytes of the function's configuration space.
     pub fn config(&mut self, offset: u32) -> u32 {
         self.select(offset);
         self.number(&format!("inl {CONFIG_DATA:#x}")) as u32
     }
 
-    /// Writes 4 bytes of the function's config space.
+    /// Writes 4 bytes of the function's configuration space.
     pub fn set_config(&mut self, offset: u32, value: u32) {
         self.select(offset);
         self.command(&format!("outl {CONFIG_DATA:#x} {value:#x}"));
@@ -130,7 +130,7 @@ impl Qtest {
         self.command(&format!("outl {CONFIG_ADDRESS:#x} {address:#x}"));
     }
 
-    /// Offset of a capability in config space.
+    /// Returns the offset of a capability in configuration space.
     #[track_caller]
     pub fn capability(&mut self, id: u8) -> u32 {
         let mut at = self.config(0x34) & 0xff;
@@ -144,7 +144,7 @@ impl Qtest {
         panic!("no capability {id:#x}");
     }
 
-    /// Places the BARs and lets the function answer and write to memory, as firmware does.
+    /// Places the BARs and enables memory accesses by and to the function, like firmware.
     pub fn enable(&mut self) {
         for (bar, address) in [(0x10, DATA_BAR), (0x18, COMMAND_BAR), (0x20, MSIX_BAR)] {
             self.set_config(bar, address as u32);
@@ -153,24 +153,24 @@ impl Qtest {
         self.set_config(4, 0x6);
     }
 
-    /// One store of 8 bytes; they arrive in this order.
+    /// Stores 8 bytes, which arrive in this order.
     pub fn store(&mut self, address: u64, bytes: [u8; 8]) {
         let value = u64::from_le_bytes(bytes);
         self.command(&format!("writeq {address:#x} {value:#x}"));
     }
 
-    /// One load of 8 bytes.
+    /// Loads 8 bytes.
     pub fn load(&mut self, address: u64) -> [u8; 8] {
         self.number(&format!("readq {address:#x}")).to_le_bytes()
     }
 
-    /// Writes a block; QEMU cuts it to its liking.
+    /// Writes a block, which QEMU splits as it likes.
     pub fn write(&mut self, address: u64, bytes: &[u8]) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         self.command(&format!("write {address:#x} {:#x} 0x{hex}", bytes.len()));
     }
 
-    /// Reads `len` bytes.
+    /// Reads `len` bytes of memory.
     pub fn read(&mut self, address: u64, len: usize) -> Vec<u8> {
         let answer = self.command(&format!("read {address:#x} {len:#x}"));
         let digits = answer.strip_prefix("0x").unwrap();
@@ -178,7 +178,7 @@ impl Qtest {
         (0..digits.len()).step_by(2).map(byte).collect()
     }
 
-    /// Runs an ISM command with stores of 8 bytes, and returns its response's code and payload.
+    /// Runs an ISM command with stores of 8 bytes. Returns code and payload of its response.
     pub fn run(&mut self, code: u32, payload: &[u8]) -> (u16, Vec<u8>) {
         for (index, piece) in payload.chunks_exact(8).enumerate() {
             let offset = 8 + 8 * index as u64;
@@ -197,7 +197,7 @@ impl Qtest {
         (result, payload)
     }
 
-    /// As [`Qtest::run`], for a command that must succeed.
+    /// Like [`Qtest::run`], for a command that must succeed.
     #[track_caller]
     pub fn ok(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
         let (result, payload) = self.run(code, payload);

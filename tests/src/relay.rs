@@ -1,4 +1,4 @@
-//! A relay between a client and the server that keeps what the client says.
+//! A relay between a client and the server that records the client's messages.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,28 +12,28 @@ use tempfile::TempDir;
 
 use crate::wire::{Message, Wire, message};
 
-/// A message of the client, as it went by.
+/// A recorded message of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
-    /// Header and body.
+    /// Header and body of the message.
     pub bytes: Vec<u8>,
-    /// Descriptors that came along.
+    /// Number of descriptors that came along.
     pub fds: usize,
 }
 
 impl Heard {
-    /// Its command number.
+    /// The command number of the message.
     pub fn command(&self) -> u16 {
         u16::from_ne_bytes([self.bytes[2], self.bytes[3]])
     }
 
-    /// Whether it is a reply to a message of the server.
+    /// True if the message is a reply to a message of the server.
     pub fn is_reply(&self) -> bool {
         self.bytes[8] & 0xf == 1
     }
 }
 
-/// A socket that one client may connect to instead of the server's.
+/// A socket to which one client connects instead of the server's.
 #[derive(Debug)]
 pub struct Relay {
     folder: TempDir,
@@ -41,7 +41,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Relays to the server's socket.
+    /// Creates a relay to the server's socket.
     pub fn to(server: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("relay.sock")).unwrap();
@@ -59,22 +59,22 @@ impl Relay {
         Self { folder, heard }
     }
 
-    /// The socket to connect to.
+    /// Path of the socket for the client.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("relay.sock")
     }
 
-    /// What the client has said so far.
+    /// Returns the client's messages so far.
     pub fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 }
 
-/// Passes messages on until the stream ends.
+/// Forwards messages until the stream ends.
 fn pass(from: UnixStream, to: UnixStream, mut keep: impl FnMut(Heard)) {
     let (mut from, mut to) = (Wire::new(from), Wire::new(to));
     loop {
-        // A guest may be silent for as long as it likes.
+        // A guest may be silent for any time.
         let ready = retry_on_intr(|| poll(&mut [PollFd::new(&from, PollFlags::IN)], None));
         let Some(message) = ready.ok().and_then(|_| from.receive()) else {
             to.finish();

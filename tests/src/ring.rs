@@ -1,5 +1,5 @@
-//! The client's side of the ring in shared memory beside an instruction channel, as
-//! `docs/protocol.md` describes it.
+//! The client's side of the ring in shared memory beside an instruction channel, as described in
+//! `docs/protocol.md`.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{Ordering, fence};
@@ -9,36 +9,36 @@ use rustix::event::{PollFd, PollFlags};
 use crate::memory::{Eventfd, Ram, View};
 use crate::patience::{PATIENCE, wait};
 
-/// What a client proposes that has a ring.
+/// The capabilities that a client with a ring proposes.
 pub const PROPOSAL: &str = r#"{"capabilities":{"ring":{"layout":1}}}"#;
 /// Bytes of the memory.
 pub const LEN: u64 = 0x9_1000;
-/// Offsets of the four positions: of requests and replies, each the sender's and the receiver's.
+/// Offset of a position. The four positions are those of sender and receiver, for requests and for replies.
 pub const REQUEST_TAIL: u64 = 0x000;
-/// See [`REQUEST_TAIL`].
+/// Offset of a position; see [`REQUEST_TAIL`].
 pub const REQUEST_HEAD: u64 = 0x080;
-/// See [`REQUEST_TAIL`].
+/// Offset of a position; see [`REQUEST_TAIL`].
 pub const REPLY_TAIL: u64 = 0x100;
-/// See [`REQUEST_TAIL`].
+/// Offset of a position; see [`REQUEST_TAIL`].
 pub const REPLY_HEAD: u64 = 0x180;
-/// Nonzero: this side waits (1 for bytes, 2 for room).
+/// Offset of a word that is not 0 while the client waits (1 for bytes, 2 for room).
 pub const CLIENT_WAITS: u64 = 0x200;
-/// The same of the server.
+/// Offset of the server's word of the same meaning.
 pub const SERVER_WAITS: u64 = 0x280;
-/// Where records are, and bytes of them.
+/// Offset and size in bytes of the requests.
 pub const REQUESTS: (u64, u64) = (0x1000, 512 << 10);
-/// See [`REQUESTS`].
+/// Offset and size in bytes of the replies.
 pub const REPLIES: (u64, u64) = (0x8_1000, 64 << 10);
 
-/// A client's ring.
+/// A client's end of a ring.
 #[derive(Debug)]
 pub struct Ring {
-    /// Its memory, for tests that write what no client would.
+    /// The memory, for tests that write invalid values.
     pub view: View,
-    /// The same.
+    /// The memfd of the memory.
     pub ram: Ram,
     wakes_server: Eventfd,
-    /// The server writes it.
+    /// The server writes this eventfd to wake the client.
     pub wakes_client: Eventfd,
     sent: u64,
     taken: u64,
@@ -52,7 +52,7 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// One that nobody uses yet.
+    /// Creates an unused ring.
     pub fn new() -> Self {
         let ram = Ram::new(LEN);
         Self {
@@ -66,7 +66,7 @@ impl Ring {
         }
     }
 
-    /// What goes with VERSION.
+    /// Returns the descriptors for VERSION.
     pub fn fds(&self) -> [BorrowedFd<'_>; 3] {
         [
             self.ram.as_fd(),
@@ -101,7 +101,7 @@ impl Ring {
         self.wake_server(1);
     }
 
-    /// Wakes the server if it waits for this.
+    /// Wakes the server if it waits for this reason.
     pub fn wake_server(&self, what: u64) {
         fence(Ordering::SeqCst);
         let waits = self.view.word(SERVER_WAITS);

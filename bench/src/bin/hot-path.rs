@@ -1,6 +1,6 @@
-//! The way of a message through the server, without a socket: what callgrind counts
-//! (`bench/tests/runs/instructions.rs`). `hot-path CASE TIMES` carries out a message so many times;
-//! `hot-path --list` names the cases.
+//! Runs the code of a message in the server, without a socket, for callgrind
+//! (`bench/tests/runs/instructions.rs`). `hot-path CASE TIMES` handles the message of a case so many times;
+//! `hot-path --list` prints the names of the cases.
 #![forbid(unsafe_code)]
 
 use std::os::fd::OwnedFd;
@@ -19,7 +19,7 @@ use vfio_user_ism_tests::driver::{code, dmb, header, target, zpci_request};
 use vfio_user_ism_tests::wire::message;
 use vfio_user_protocol::{Next, Session, next_frame};
 
-/// Iova of the memory, its bytes, and what is where in it.
+/// Address and size of the memory, and offsets in it.
 const IOVA: u64 = 0x1_0000_0000;
 const RAM_LEN: u64 = 4 << 20;
 const SOURCE: u64 = IOVA + 0x20_0000;
@@ -27,7 +27,7 @@ const DMB: u64 = IOVA + 0x10_0000;
 /// GID of the function whose messages are counted.
 const GID: u64 = 0x1500_0000_0000_0001;
 
-/// Events are written after so many messages.
+/// Events are written after this number of messages.
 const WRITTEN_EVERY: u64 = 100;
 
 const PAIR: &str = r#"{
@@ -38,7 +38,7 @@ const PAIR: &str = r#"{
     ]
 }"#;
 
-/// A connection without its socket.
+/// A connection without a socket.
 struct Peer {
     function: Function,
     session: Session,
@@ -49,7 +49,7 @@ struct Peer {
 }
 
 impl Peer {
-    /// A client of function `at` that has memory, an interrupt and an SBA.
+    /// Creates a client of function `at` with memory, an interrupt and an SBA.
     fn guest(hub: &Arc<Hub>, at: usize) -> Self {
         let function = hub.functions().nth(at).expect("a function");
         assert!(function.connect(ClientKind::Device, None));
@@ -74,7 +74,7 @@ impl Peer {
         peer
     }
 
-    /// Carries out one message, as a connection does. What this takes is counted, and nothing else.
+    /// Handles one message like a connection. Callgrind counts only the instructions in this function.
     #[inline(never)]
     fn carry_out(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) {
         self.out.clear();
@@ -103,7 +103,7 @@ impl Peer {
         &self.out[16..]
     }
 
-    /// An ISM command; the first 8 bytes behind the response's header.
+    /// Runs an ISM command. Returns the first 8 bytes after the response's header.
     fn run(&mut self, code: u32, payload: &[u8]) -> [u8; 8] {
         if !payload.is_empty() {
             self.ask(
@@ -143,7 +143,7 @@ fn zpci(flags: u64, gaddr: u64, pcias: u8, offset: u64, len: u16, payload: &[u8]
     )
 }
 
-/// Messages of a case, for the first function of a pair of which both are set up.
+/// Returns the messages of a case, for the first function of a pair.
 fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
     let page = [1; 4096];
     let region = |number, body: Vec<u8>| message(1, number, 0, &body);
@@ -151,7 +151,7 @@ fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
         "region-read-8" => vec![region(command::REGION_READ, access(2, 0, 8).0)],
         "region-write-8" => vec![region(
             command::REGION_WRITE,
-            // Into a DMB: payloads without a header would break a rule.
+            // This goes into a DMB, because a payload without a header would break a rule.
             region_write(0, own, &page[..8]),
         )],
         "write-multi-16" => {
@@ -193,7 +193,7 @@ const CASES: [&str; 14] = [
     "move-8-signal",
     "map-unmap-without-fd",
 ];
-/// Functions of the fabric of `store-8-of-256`, and how many of them are busy.
+/// Number of functions of the fabric in `store-8-of-256`, and number of busy ones.
 const FUNCTIONS: usize = 256;
 const BUSY: usize = 64;
 const LOOKUPS: [(&str, u64); 3] = [
@@ -202,7 +202,7 @@ const LOOKUPS: [(&str, u64); 3] = [
     ("lookup-65535", 65_535),
 ];
 
-/// Stores of functions in turn, of a fabric with many.
+/// Stores through several functions in turn, on a fabric with many functions.
 fn one_of_many(times: u64) {
     let functions: Vec<String> = (0..FUNCTIONS as u64)
         .map(|at| format!(r#"{{ "name": "ism{at}", "gid": "{:#x}" }}"#, GID + at))
@@ -233,7 +233,7 @@ fn lookups(count: u64, times: u64) {
     }
     let mut state = 1u64;
     for _ in 0..times {
-        // Scattered over the maps.
+        // The addresses are scattered over the maps.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
@@ -242,7 +242,7 @@ fn lookups(count: u64, times: u64) {
     }
 }
 
-/// Bytes found of 8. What this takes is counted, and nothing else.
+/// Looks up 8 bytes. Returns how many were found. Callgrind counts only the instructions in this function.
 #[inline(never)]
 fn look_up(maps: &DmaMap, iova: u64) -> usize {
     let mut found = 0;
@@ -279,13 +279,13 @@ fn main() {
     let mut other = Peer::guest(&hub, 1);
     let (own, others) = (peer.register(), other.register());
     let messages = messages(name, own, others);
-    // Setting up is done in short, with rules broken.
+    // The set-up is short and breaks rules.
     let before = hub.report().violations;
     for time in 0..times {
         for message in &messages {
             peer.carry_out(message, Vec::new());
         }
-        // The server has a thread apart for this.
+        // In the server, another thread does this.
         if time % WRITTEN_EVERY == 0 {
             hub.flush_events();
         }

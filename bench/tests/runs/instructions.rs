@@ -1,9 +1,9 @@
-//! Instructions of the hot path, as callgrind counts them, beside those on record.
+//! Compares the instructions of the hot path, as callgrind counts them, with a recorded count.
 //!
-//! They are the same in every run of the same program, on a loaded machine too. What is on record
-//! (`bench/instructions.json`) was counted with one version of rustc: with the same one each case
-//! may differ by 5 percent, with another one by no more than half, since every compiler has its
-//! own. `UPDATE_INSTRUCTIONS=1` writes what was counted to the file.
+//! The count is the same in every run of the same program, even on a loaded machine. The recorded counts
+//! (`bench/instructions.json`) belong to one version of rustc. With the same version, a case may differ by 5
+//! percent; with another version by no more than half, because compilers differ. `UPDATE_INSTRUCTIONS=1`
+//! writes the new counts to the file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// Part by which a count may differ from the one on record.
+/// Largest difference from the recorded count, as a part of it.
 const TOLERANCE: f64 = 0.05;
-/// The same where another compiler counted.
+/// Largest difference if another compiler was used.
 const OTHER_COMPILER: f64 = 0.5;
-/// Functions of `hot-path` within which callgrind counts.
+/// Functions of `hot-path` in which callgrind counts.
 const COUNTED: [&str; 2] = ["hot_path::Peer::carry_out", "hot_path::look_up"];
-/// Runs that are compared with each other: what they have in common is not counted.
+/// Lengths of two runs. The test uses their difference, so that the set-up does not count.
 const TIMES: [u64; 2] = [1000, 3000];
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
-    /// `rustc -V`.
+    /// Output of `rustc -V`.
     rustc: String,
-    /// Instructions of one time, by case.
+    /// Instructions for one message of each case.
     instructions: BTreeMap<String, u64>,
 }
 
@@ -38,7 +38,7 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Builds the program as it is released.
+/// Builds the program in release mode.
 fn program() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -50,7 +50,7 @@ fn program() -> PathBuf {
     target.join("release/hot-path")
 }
 
-/// Instructions of a run, in all.
+/// Returns the instructions of a whole run.
 fn instructions(program: &Path, case: &str, times: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("callgrind");

@@ -1,4 +1,4 @@
-//! The benchmark runs, and the hot path takes the instructions on record.
+//! Tests that the benchmark runs, and that the hot path takes the recorded number of instructions.
 
 mod instructions;
 mod rows;

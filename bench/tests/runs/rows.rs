@@ -1,8 +1,8 @@
-//! Every row of the benchmark runs, against the real servers; nothing is said about time.
+//! Tests that every row of the benchmark runs against the real servers. Times are not checked.
 
 use std::process::Command;
 
-/// A run, with an earlier one to compare with; its standard error is inherited.
+/// Runs the benchmark and returns its output. Its standard error is inherited.
 #[track_caller]
 fn bench(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
@@ -56,7 +56,7 @@ fn every_row_runs_and_is_printed() {
     assert!(output.status.success(), "{told}");
     let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let list = |key: &str| results[key].as_array().unwrap().clone();
-    // Each row that was begun has times of all its servers, and something is compared in it.
+    // Each row that began has times of all its servers and at least one comparison.
     let begun: Vec<&str> = told
         .lines()
         .filter_map(|line| line.strip_prefix("bench: "))

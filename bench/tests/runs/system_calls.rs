@@ -1,7 +1,7 @@
-//! System calls of the server for one round trip, as strace counts them.
+//! Counts the server's system calls for one round trip, with strace.
 //!
-//! A machine that is busy makes pauses, after which the server waits in another way. So the fewest of
-//! several short runs count.
+//! A busy machine causes pauses, after which the server waits differently. So the test uses the smallest
+//! count of several short runs.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -12,11 +12,11 @@ use vfio_user_ism_tests::driver::{FIRST_INDEX, target, zpci_request};
 use vfio_user_ism_tests::wire::message;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
 
-/// Round trips of a run, and how many runs there are at most.
+/// Number of round trips in a run, and largest number of runs.
 const TIMES: u64 = 200;
 const RUNS: u32 = 20;
 
-/// System calls of process `id` while `run` runs.
+/// Returns the system calls of process `id` during `run`.
 #[track_caller]
 fn count(id: u32, run: impl FnOnce()) -> u64 {
     let folder = tempfile::tempdir().unwrap();
@@ -37,7 +37,7 @@ fn count(id: u32, run: impl FnOnce()) -> u64 {
     run();
     let own = Pid::from_raw(strace.id() as i32).unwrap();
     kill_process(own, Signal::INT).unwrap();
-    // What it says at the end has to go somewhere.
+    // The output at the end must be read.
     std::io::copy(&mut said, &mut std::io::sink()).unwrap();
     strace.wait().unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
@@ -46,7 +46,8 @@ fn count(id: u32, run: impl FnOnce()) -> u64 {
     number.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
-/// The fewest calls of one of [`TIMES`] round trips in several runs, which end early at `enough`.
+/// Returns the smallest number of calls for one of [`TIMES`] round trips, over several runs. Stops early at
+/// `enough`.
 #[track_caller]
 fn fewest(daemon: &Daemon, enough: f64, mut round_trip: impl FnMut()) -> f64 {
     let mut fewest = f64::INFINITY;
@@ -60,7 +61,7 @@ fn fewest(daemon: &Daemon, enough: f64, mut round_trip: impl FnMut()) -> f64 {
     fewest
 }
 
-/// Attaching and letting go, turns of other tasks, timers.
+/// Calls that belong to no message: strace's start and end, turns of other tasks, timers.
 const BESIDE: f64 = 0.2;
 
 #[test]
@@ -78,7 +79,7 @@ fn a_round_trip_of_a_client_alone_is_one_receive_and_one_send() {
     );
 }
 
-/// Beside another client of the function, a wait is a call of its own.
+/// With another client of the function, the wait is a separate call.
 #[test]
 #[ignore = "needs strace"]
 fn a_round_trip_beside_another_client_is_a_wait_a_receive_and_a_send() {
@@ -91,7 +92,7 @@ fn a_round_trip_beside_another_client_is_a_wait_a_receive_and_a_send() {
     assert!(calls <= 3.0 + BESIDE, "{calls} system calls a read");
 }
 
-/// Stores that come together on the channel are received and answered together.
+/// Stores that arrive together on the channel are received and answered together.
 #[test]
 #[ignore = "needs strace"]
 fn sixteen_stores_at_once_take_the_calls_of_one() {
@@ -113,7 +114,7 @@ fn sixteen_stores_at_once_take_the_calls_of_one() {
     assert!(calls <= 3.0 + BESIDE, "{calls} system calls for 16 stores");
 }
 
-/// The guest that sixteen moves signal is woken once.
+/// A guest that sixteen moves signal is woken once.
 #[test]
 #[ignore = "needs strace"]
 fn sixteen_signals_at_once_take_one_write_to_an_eventfd() {
@@ -126,7 +127,7 @@ fn sixteen_signals_at_once_take_one_write_to_an_eventfd() {
     let body = region_write(ZPCI, 16, &request.raw(&[7; 64]).0);
     let one = |id| message(id, command::REGION_WRITE, 0, &body);
     let batch: Vec<u8> = (0..16).flat_map(one).collect();
-    // A wait, a receive, a send, how the eventfd is open, and the write; and who watches that is woken.
+    // A wait, a receive, a send, the check of the eventfd, the write, and the wake-up of the watching thread.
     let most = 7.0 + BESIDE;
     let calls = fewest(&daemon, most, || {
         channel.wire.send(&batch);

@@ -1,5 +1,5 @@
-//! Fails for inputs that begin with three letters: the fuzzer must find them, and the run must
-//! fail. Not part of a run unless it is named.
+//! Fails for inputs that begin with three letters. It checks the fuzzer itself: the fuzzer must find them, so
+//! that the run fails. It runs only if it is named.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

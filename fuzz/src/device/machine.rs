@@ -9,12 +9,12 @@ use super::registered::Buffer;
 use super::watch::{Cause, Guests, Told};
 use crate::tape::Tape;
 
-/// GID of function `n`.
+/// Returns the GID of function `n`.
 pub(super) fn gid(n: usize) -> u64 {
     0x1500_0000_0000_0001 + n as u64
 }
 
-/// Functions and what was seen of them.
+/// The functions, and the records of their observer.
 #[derive(Debug)]
 pub(super) struct Machine {
     fabric: Fabric,
@@ -23,7 +23,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Reads the configuration: a byte for the number of functions, three for each.
+    /// Reads the configuration: one byte for the number of functions, three bytes for each.
     pub(super) fn new(tape: &mut Tape<'_>) -> Self {
         let functions = 1 + usize::from(tape.u8() % 4);
         let configs = (0..functions).map(|n| config(n, tape)).collect();
@@ -34,7 +34,7 @@ impl Machine {
         }
     }
 
-    /// A PCISTB, or a BAR write, which stands for one.
+    /// Issues a PCISTB, or a BAR write, which stands for one.
     pub(super) fn store(&mut self, f: usize, path: Path, pcias: u8, offset: u64, data: &[u8]) {
         let instruction = Instruction::Pcistb;
         let store = Store {
@@ -48,7 +48,7 @@ impl Machine {
         self.carry_out(f, &store);
     }
 
-    /// A PCISTG of at most 8 bytes.
+    /// Issues a PCISTG of at most 8 bytes.
     pub(super) fn store_register(&mut self, f: usize, pcias: u8, offset: u64, data: &[u8]) {
         let (path, instruction) = (Path::Region, Instruction::Pcistg);
         let data = &data[..data.len().min(8)];
@@ -63,7 +63,7 @@ impl Machine {
         self.carry_out(f, &store);
     }
 
-    /// A store, and what must hold whether it is refused or not.
+    /// Carries out a store, and checks what must hold whether it is refused or not.
     fn carry_out(&mut self, f: usize, store: &Store<'_>) {
         let (pcias, offset) = (store.pcias, store.offset);
         self.guests.cause = match pcias {
@@ -93,7 +93,7 @@ impl Machine {
         self.after(&told);
     }
 
-    /// A load; the bytes if it is not refused.
+    /// Issues a load. Returns the bytes if it is not refused.
     pub(super) fn load(
         &mut self,
         f: usize,
@@ -120,7 +120,7 @@ impl Machine {
         result.ok().map(|()| out)
     }
 
-    /// Configuration space, written and read.
+    /// Writes and reads configuration space.
     pub(super) fn configure(&mut self, f: usize, offset: u64, data: &[u8]) {
         let id = FunctionId(f);
         let inside = offset
@@ -142,7 +142,7 @@ impl Machine {
         }
     }
 
-    /// DEVICE_RESET.
+    /// Carries out a DEVICE_RESET.
     pub(super) fn reset(&mut self, f: usize) {
         self.guests.cause = Cause::Other;
         let mut told = Told::default();
@@ -152,7 +152,7 @@ impl Machine {
         self.after(&told);
     }
 
-    /// The client goes.
+    /// Handles the departure of the client.
     pub(super) fn detach(&mut self, f: usize) {
         self.guests.cause = Cause::Other;
         let mut told = Told::default();
@@ -174,7 +174,7 @@ impl Machine {
         self.fabric.ids().map(shown).collect()
     }
 
-    /// The reported state agrees with the real one.
+    /// Checks that the reported state agrees with the real one.
     fn after(&mut self, told: &Told) {
         self.guests.check_order();
         for (function, request, response) in &told.done {
@@ -217,7 +217,7 @@ impl Machine {
     }
 }
 
-/// A function: flags, size of BAR 0, longest store block.
+/// Reads the configuration of a function: flags, size of BAR 0, longest store block.
 fn config(n: usize, tape: &mut Tape<'_>) -> FunctionConfig {
     let (flags, bar, longest) = (tape.u8(), tape.u8(), tape.pick(&[4096, 128, 8, 64, 1]));
     let mut config = FunctionConfig::new(format!("f{n}"), gid(n));

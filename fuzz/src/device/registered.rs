@@ -1,8 +1,8 @@
-//! The registrations of drivers, from the answers that they got.
+//! The registrations of drivers, derived from the responses to them.
 
 use std::collections::BTreeMap;
 
-/// A buffer: the fields of REG_DMB.
+/// A registered buffer, with the fields of REG_DMB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Buffer {
     pub owner: usize,
@@ -12,7 +12,7 @@ pub(super) struct Buffer {
     pub index: u32,
 }
 
-/// Pages and buffers of every function.
+/// Registered pages and buffers of every function.
 #[derive(Clone, Debug)]
 pub(super) struct Registered {
     pub sba: Vec<Option<u64>>,
@@ -29,7 +29,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 impl Registered {
-    /// Nothing, of so many functions.
+    /// Creates an empty state for so many functions.
     pub(super) fn new(functions: usize) -> Self {
         Self {
             sba: vec![None; functions],
@@ -38,7 +38,7 @@ impl Registered {
         }
     }
 
-    /// A command that was answered with code 0.
+    /// Records a command that got response code 0.
     pub(super) fn done(&mut self, function: usize, request: &[u8], response: &[u8]) {
         match u32_at(request, 0) {
             0x01 => self.sba[function] = Some(u64_at(request, 8)),
@@ -63,7 +63,7 @@ impl Registered {
         }
     }
 
-    /// A function was reset.
+    /// Forgets the registrations of a function that was reset.
     pub(super) fn reset(&mut self, function: usize) {
         self.sba[function] = None;
         self.queue[function] = None;

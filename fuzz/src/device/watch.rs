@@ -1,5 +1,5 @@
-//! Guests whose memory may be written only where their drivers registered it, and only by those
-//! whom they allowed to.
+//! Guests that check writes: only registered memory may be written, and only by a function that the driver
+//! permitted.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use zpci_region::{Observer, Violation};
 
 use super::registered::Registered;
 
-/// The running operation, which decides what may be written.
+/// The running operation, which decides which writes are allowed.
 #[derive(Clone, Debug)]
 pub(super) enum Cause {
     /// A store into BAR 0 by the function with this GID.
@@ -17,11 +17,11 @@ pub(super) enum Cause {
         offset: u64,
         data: Vec<u8>,
     },
-    /// Anything else: events only.
+    /// Any other operation, which may only write events.
     Other,
 }
 
-/// One thing done to a guest.
+/// One action on a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Data(usize),
@@ -40,7 +40,7 @@ pub(super) struct Guests {
     pub registered: Registered,
     pub cause: Cause,
     pub log: Vec<Op>,
-    /// Memory that is not there: function and iovas.
+    /// Missing memory, by function and range of addresses.
     pub holes: Vec<(usize, Range<u64>)>,
 }
 
@@ -60,7 +60,7 @@ impl Guests {
         at.unwrap_or_else(|| panic!("bits at {iova:#x}, and the SBA is at {sba:#x}"))
     }
 
-    /// The SBA index of the buffer that the store under way signals.
+    /// Returns the SBA index of the buffer that the current store signals.
     fn signalled(&self, id: FunctionId) -> u64 {
         let Cause::Move { gid, offset, .. } = &self.cause else {
             panic!("a buffer's bit is set without a move");
@@ -72,8 +72,7 @@ impl Guests {
         u64::from(buffer.index)
     }
 
-    /// Checks that what was done was done in an order in which no guest sees too early that
-    /// something is there, and forgets it.
+    /// Checks the order of the actions: no guest may see an announcement before the data. Then forgets them.
     pub(super) fn check_order(&mut self) {
         let log = std::mem::take(&mut self.log);
         let mut rest = &log[..];
@@ -199,10 +198,10 @@ impl Host for Guests {
     }
 }
 
-/// Commands that were answered with code 0, and how much else was told.
+/// The commands that got response code 0, and counts of other reports.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// Function, request, response.
+    /// Function, request and response of each command.
     pub done: Vec<(usize, Vec<u8>, Vec<u8>)>,
     pub moves: usize,
     pub violations: usize,
@@ -218,7 +217,8 @@ impl Observer for Told {
 impl DeviceObserver for Told {
     fn command(&mut self, record: &CommandRecord<'_>) {
         let (code, response) = (record.response_code, record.response);
-        // Any other length makes the driver of Linux overrun its stack; 0xffff is its own mark.
+        // A response of any other length makes the Linux driver overrun its stack; 0xffff is the driver's own
+        // mark.
         assert!(
             [8, 16, 200].contains(&response.len()) && code != 0xffff,
             "{record:?}"

@@ -1,4 +1,4 @@
-//! A client's end of a connection: sends, receives, answers the server's own messages.
+//! A client's end of a connection: sends, receives, and answers the server's messages.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
@@ -18,11 +18,11 @@ use super::message::{
 use super::model::Model;
 use super::script::{Answers, Habits};
 
-/// A reply that takes longer does not come.
+/// Longest time to wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 const FAREWELL: u16 = 0xfa7e;
 
-/// One end.
+/// The client's end of a connection.
 #[derive(Debug)]
 pub(super) struct Client {
     stream: UnixStream,
@@ -32,7 +32,7 @@ pub(super) struct Client {
     received: Vec<u8>,
     ended: bool,
     farewell: bool,
-    /// Messages of the server that were answered.
+    /// Number of the server's messages that were answered.
     answered: u8,
 }
 
@@ -50,7 +50,7 @@ impl Client {
         }
     }
 
-    /// Sends bytes with descriptors, and takes what has come meanwhile.
+    /// Sends bytes with descriptors, and takes what has arrived meanwhile.
     pub(super) async fn say(&mut self, bytes: Vec<u8>, lend: Vec<Kind>, lent: &Lent) {
         if !bytes.is_empty() {
             self.out.push_back((bytes, lend));
@@ -73,7 +73,7 @@ impl Client {
         }
     }
 
-    /// Waits for every reply, asks once more, and ends the stream.
+    /// Waits for every reply, sends one more request, and ends the stream.
     pub(super) async fn farewell(&mut self, lent: &Lent) {
         self.wait(lent).await;
         if self.model.is_idle() && !self.ended {
@@ -120,14 +120,14 @@ impl Client {
                         .expect("the server reads or writes")
                         .expect("a socket");
                 }
-                // The server has hung up; what it said before can still be read.
+                // The server has closed the connection. Its earlier messages can still be read.
                 Err(_) => self.out.clear(),
             }
             self.receive();
         }
     }
 
-    /// Takes what is there.
+    /// Takes the bytes that have arrived.
     fn receive(&mut self) {
         let mut bytes = [0; 1 << 14];
         while !self.ended {
@@ -171,7 +171,7 @@ impl Client {
     }
 }
 
-/// The reply to a message of the server: it may ask for memory only.
+/// Builds the reply to a message of the server, which may only ask for memory.
 fn answer(asked: &[u8], answers: Answers, count: u8) -> Option<Vec<u8>> {
     let (id, command) = (u16_at(asked, 0), u16_at(asked, 2));
     assert_eq!(u32_at(asked, 8), 0, "flags of the server's own message");

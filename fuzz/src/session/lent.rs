@@ -1,4 +1,5 @@
-//! Descriptors that clients lend: memory of two kinds, and what is no memory or no eventfd.
+//! Descriptors that clients lend: two kinds of memory, and descriptors that are neither memory nor usable
+//! eventfds.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,12 +14,12 @@ pub(super) const LEN: u64 = 4 << 20;
 pub(super) enum Kind {
     /// Memory as QEMU lends it: sealed against shrinking.
     Sealed,
-    /// Memory that could be cut at any time.
+    /// Memory that its owner can shorten at any time.
     Unsealed,
     Eventfd,
-    /// An eventfd that a write would wait for.
+    /// A full eventfd, on which a write would wait.
     Full,
-    /// The end of a pipe.
+    /// One end of a pipe.
     Pipe,
 }
 
@@ -32,7 +33,7 @@ impl Kind {
     ];
 }
 
-/// One of each, made once.
+/// One descriptor of each kind, created once.
 #[derive(Debug)]
 pub(super) struct Lent([OwnedFd; 5]);
 

@@ -1,4 +1,4 @@
-//! Messages as bytes, put together from the protocol's description and not by our codec.
+//! Messages as bytes, built from the protocol's description and not by the project's codec.
 //!
 //! Layouts: QEMU's `docs/interop/vfio-user.rst` and Linux `include/uapi/linux/vfio.h`.
 
@@ -18,7 +18,7 @@ pub(super) const DMA_WRITE: u16 = 12;
 pub(super) const RESET: u16 = 13;
 pub(super) const WRITE_MULTI: u16 = 15;
 
-/// A message whose size is right.
+/// Builds a message with the right size.
 pub(super) fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8> {
     let size = (16 + body.len()) as u32;
     let mut bytes = [id.to_ne_bytes(), command.to_ne_bytes()].concat();
@@ -29,27 +29,27 @@ pub(super) fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// Host-order words of 4 bytes.
+/// Encodes 4-byte words in host order.
 pub(super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// Host-order words of 8 bytes.
+/// Encodes 8-byte words in host order.
 pub(super) fn longs(longs: &[u64]) -> Vec<u8> {
     longs.iter().flat_map(|long| long.to_ne_bytes()).collect()
 }
 
-/// VERSION 0.0 without capabilities.
+/// Builds VERSION 0.0 without capabilities.
 pub(super) fn hello() -> Vec<u8> {
     message(0, VERSION, 0, &[0; 4])
 }
 
-/// The body of REGION_READ, and what REGION_WRITE begins with.
+/// Builds the body of REGION_READ, with which REGION_WRITE also begins.
 pub(super) fn access(region: u32, offset: u64, count: u32) -> Vec<u8> {
     [longs(&[offset]), words(&[region, count])].concat()
 }
 
-/// The body of REGION_WRITE.
+/// Builds the body of REGION_WRITE.
 pub(super) fn write(region: u32, offset: u64, data: &[u8]) -> Vec<u8> {
     [&access(region, offset, data.len() as u32), data].concat()
 }

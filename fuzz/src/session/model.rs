@@ -1,4 +1,4 @@
-//! A client's expectations: which of its messages are answered, and whether the connection lives.
+//! A client's expectations: which of its messages get a reply, and whether the connection lives.
 
 use std::collections::VecDeque;
 
@@ -7,13 +7,13 @@ use vfio_user_ism_server::hub::ClientKind;
 
 use super::message::{ERROR, NO_REPLY, REPLY, VERSION, u16_at, u32_at};
 
-/// Largest message: 1 MiB of data and what is in front of it. Sizes a little above are not judged.
+/// Data bytes of the largest message. Sizes a little above it, up to the header's length, are not judged.
 const LARGEST: u32 = 1 << 20;
 const SLACK: u32 = 4096;
-/// Descriptors that may wait for their message to be whole.
+/// Most descriptors that may wait for their message to be complete.
 const MOST_LENT: usize = 16;
 
-/// A message on its way, or what is wrong with the one that would be next.
+/// A message without a known effect, or the reason why the next one is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
     Request {
@@ -22,33 +22,33 @@ enum Sent {
         no_reply: bool,
     },
     Reply,
-    /// Cannot be understood.
+    /// A message that makes no sense.
     Nonsense,
 }
 
-/// One connection, seen from its client.
+/// One connection from the view of its client.
 #[derive(Debug)]
 pub(super) struct Model {
     kind: ClientKind,
-    /// Sent bytes that are no whole message yet.
+    /// Sent bytes that do not yet form a complete message.
     part: Vec<u8>,
-    /// Messages sent whose effect is not known yet.
+    /// Sent messages whose effect is not known yet.
     flight: VecDeque<Sent>,
-    /// VERSION was accepted.
+    /// True if VERSION was accepted.
     open: bool,
-    /// A message was sent at which the server hangs up.
+    /// True if a message was sent that makes the server close the connection.
     pub doomed: bool,
-    /// The server may hang up: what it made of a message cannot be known.
+    /// True if the server may close the connection, because its view of a message is unknown.
     unsure: bool,
-    /// Descriptors sent since the stream was last between two messages.
+    /// Number of descriptors sent since the stream was last between two messages.
     waiting: usize,
 }
 
-/// The requests that an instruction channel carries out: VERSION, info of device and region, region access.
+/// The commands that an instruction channel accepts: VERSION, info of device and region, region access.
 const CHANNEL: [u16; 5] = [1, 4, 5, 9, 10];
 
 impl Model {
-    /// A connection on which nothing was said.
+    /// Creates the state of a new connection.
     pub(super) fn new(kind: ClientKind) -> Self {
         Self {
             kind,
@@ -61,7 +61,7 @@ impl Model {
         }
     }
 
-    /// Bytes were sent, with so many descriptors.
+    /// Records sent bytes, with a number of descriptors.
     pub(super) fn sent(&mut self, bytes: &[u8], lent: usize) {
         if self.flight.back() == Some(&Sent::Nonsense) || self.doomed {
             return;
@@ -98,7 +98,7 @@ impl Model {
         self.settle();
     }
 
-    /// Passes over what is not answered.
+    /// Skips messages that get no reply.
     fn settle(&mut self) {
         while let Some(next) = self.flight.front() {
             match *next {
@@ -112,7 +112,7 @@ impl Model {
                 } => return,
                 Sent::Request { command, .. } => {
                     if command == VERSION && !self.open {
-                        // Accepted or not: nobody tells.
+                        // Nobody reports whether it was accepted.
                         (self.open, self.unsure) = (true, true);
                     }
                 }
@@ -126,17 +126,17 @@ impl Model {
         }
     }
 
-    /// Whether a reply is due.
+    /// True if a reply is due.
     pub(super) fn waits(&self) -> bool {
         !self.flight.is_empty()
     }
 
-    /// Whether the stream is between two messages, in a session that is open.
+    /// True if the session is open and the stream is between two messages.
     pub(super) fn is_idle(&self) -> bool {
         self.open && !self.doomed && self.part.is_empty() && self.flight.is_empty()
     }
 
-    /// A reply came.
+    /// Records a reply.
     pub(super) fn replied(&mut self, message: &[u8]) {
         let (id, command) = (u16_at(message, 0), u16_at(message, 2));
         let (flags, errno) = (u32_at(message, 8), u32_at(message, 12));
@@ -168,7 +168,7 @@ impl Model {
         self.settle();
     }
 
-    /// Compares how the server's side ended with what was sent.
+    /// Checks that the end of the server's side agrees with the sent messages.
     pub(super) fn check_end(&self, result: &Result<(), ConnectionError>) {
         let cut = !self.part.is_empty();
         match result {
@@ -185,7 +185,7 @@ impl Model {
         }
     }
 
-    /// Whether the server has ended the stream for a reason.
+    /// True if the server had a reason to end the stream.
     pub(super) fn may_end(&self) -> bool {
         self.doomed || self.unsure
     }

@@ -1,4 +1,4 @@
-//! From the tape to what clients do.
+//! Reads the actions of clients from the tape.
 
 use super::lent::Kind;
 use super::message::{
@@ -7,7 +7,7 @@ use super::message::{
 };
 use crate::tape::Tape;
 
-/// How DMA_READ and DMA_WRITE are answered.
+/// A client's answers to DMA_READ and DMA_WRITE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answers {
     Wide,
@@ -16,14 +16,14 @@ pub(super) enum Answers {
     Never,
 }
 
-/// The choice that the first byte makes.
+/// The settings in the first byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
-    /// Two clients instead of one.
+    /// True for two clients instead of one.
     pub two: bool,
-    /// Another one on the first function's instruction channel.
+    /// True for another client on the first function's instruction channel.
     pub channel: bool,
-    /// VERSION is said by itself, the tape begins behind it.
+    /// True if VERSION is sent automatically, and the tape begins after it.
     pub greet: bool,
     pub answers: Answers,
 }
@@ -46,19 +46,19 @@ impl Habits {
     }
 }
 
-/// One action.
+/// One action of a client.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Sends bytes.
+    /// Sends bytes with descriptors.
     Send { bytes: Vec<u8>, lend: Vec<Kind> },
     /// Waits for every reply.
     Wait,
-    /// Leaves, and another client comes.
+    /// Disconnects, and connects another client.
     Leave,
 }
 
-/// The next action, and who does it. Bits of the first byte: 0-3 what, 4 and 6 who, 5 no reply
-/// wanted.
+/// Reads the next action and its client. Bits of the first byte: 0-3 the action, 4 and 6 the client, 5 no
+/// reply wanted.
 pub(super) fn step(tape: &mut Tape<'_>, clients: usize) -> (usize, Step) {
     let what = tape.u8();
     let who = usize::from(what >> 4 & 1 | what >> 5 & 2) % clients;
@@ -136,7 +136,7 @@ fn request(
     message(body.len() as u16 ^ command << 8, command, flags, &body)
 }
 
-/// At most three descriptors; 0 is none.
+/// Reads at most three descriptors; 0 means none.
 fn kinds(tape: &mut Tape<'_>) -> Vec<Kind> {
     let byte = tape.u8();
     match byte {
@@ -151,7 +151,7 @@ fn kinds(tape: &mut Tape<'_>) -> Vec<Kind> {
     }
 }
 
-/// DMA_MAP in pages of the first MiB.
+/// Reads a DMA_MAP of pages in the first MiB.
 fn map(tape: &mut Tape<'_>) -> Vec<u8> {
     let (at, pages, offset) = (tape.u8(), tape.u8(), tape.u8());
     let [at, pages, offset] = [at, pages, offset].map(|pages| u64::from(pages) << 12);
@@ -171,7 +171,7 @@ fn irqs(tape: &mut Tape<'_>) -> Vec<u8> {
     [&words(&[room, flags, index, start, count])[..], data].concat()
 }
 
-/// A region, an offset in it, a length.
+/// Reads a region, an offset in it and a length.
 fn place(tape: &mut Tape<'_>) -> (u32, u64, u16) {
     let region = u32::from(tape.u8() % 11);
     let offset = match tape.u8() {
@@ -198,7 +198,7 @@ fn multi(tape: &mut Tape<'_>) -> Vec<u8> {
     body
 }
 
-/// A command as drivers issue it, in one send: payload, header, load of the response.
+/// Reads a command like a driver's, in one send: payload, header, load of the response.
 fn command(tape: &mut Tape<'_>, flags: u32) -> Vec<u8> {
     let (code, count) = (u32::from(tape.u8() % 0x14), tape.u8() % 5);
     let payload: Vec<u8> = (0..count).flat_map(|_| word(tape).to_be_bytes()).collect();
@@ -228,7 +228,7 @@ fn word(tape: &mut Tape<'_>) -> u64 {
     }
 }
 
-/// SBA, event queue, and a buffer of 16 KiB that a function of the pair may write to.
+/// Sets up SBA, event queue, and a buffer of 16 KiB that a function of the pair may write.
 fn probe(tape: &mut Tape<'_>) -> Vec<u8> {
     let (page, user) = (u64::from(tape.u8()) << 12, u64::from(tape.u8() % 2));
     let fields = [
@@ -249,7 +249,7 @@ fn probe(tape: &mut Tape<'_>) -> Vec<u8> {
         .collect()
 }
 
-/// A request of the zPCI I/O region.
+/// Reads a request of the zPCI I/O region.
 fn zpci(tape: &mut Tape<'_>) -> Vec<u8> {
     let (flags, pcias) = (u64::from(tape.u8() % 8), tape.u8() % 4);
     let (address, offset) = (u64::from(tape.u8()) << 12, word(tape));

@@ -1,9 +1,9 @@
 //! A guest that does everything at once until it is killed: `busy_guest SOCKET GID...`.
 //!
-//! It probes the function at SOCKET over the instruction channel, as after a start of QEMU, and
-//! registers a buffer for each GID. Then it says `TOKEN...` in one line and takes the tokens of its
-//! peers' buffers, one line of hexadecimal numbers. From then on it moves data into those, signals
-//! them, sends events to the GIDs, registers and unregisters, maps and unmaps, without end.
+//! It probes the function at SOCKET over the instruction channel, as after a start of QEMU, and registers a
+//! buffer for each GID. Then it prints `TOKEN...` in one line and reads the tokens of its peers' buffers, one
+//! line of hexadecimal numbers. From then on it moves data into those buffers, signals them, sends events to
+//! the GIDs, registers and unregisters, maps and unmaps, without end.
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;

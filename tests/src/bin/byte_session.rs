@@ -1,10 +1,11 @@
-//! Drives a server of its own through the whole device, byte by byte in the order of this host, and
-//! prints what it saw and what the server wrote: `byte_session [ARGUMENT...]`. The arguments go to the
-//! server. A wrong answer ends it with a message and status 101.
+//! Starts a server and uses the whole device, byte by byte in the order of this host. Prints its observations
+//! and the server's files: `byte_session [ARGUMENT...]`. The arguments go to the server. After a wrong answer
+//! it ends with a message and status 101.
 //!
-//! The output is one line of JSON: `facts`, numbers that the device gives; `profile`, the text of the
+//! The output is one line of JSON: `facts`, the numbers that the device reports; `profile`, the text of the
 //! profile; `events` and `report`, the texts of the two files. A host of the other byte order prints the
-//! same but for times, process ids and the number of open descriptors, which counts what the caller left open.
+//! same, except for times, process ids and the number of open descriptors, which includes descriptors that
+//! the caller left open.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::client::{CONFIG, ZPCI, command, irq::MSI};
@@ -40,8 +41,8 @@ fn main() {
         drop(driver);
         daemon.wait_until_free();
     }
-    // Padded is QEMU 10.1 and 10.2: on a big-endian host it reads the count of the wide layout, which
-    // the server sends first, as 0.
+    // Padded is the layout of QEMU 10.1 and 10.2. On a big-endian host such a QEMU reads 0 as the count of
+    // the wide layout, which the server sends first.
     for layout in [Layout::Wide, Layout::Padded] {
         lent_memory(&daemon, layout);
         daemon.wait_until_free();
@@ -61,7 +62,7 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// What CLP tells of the function and its group, regions, interrupts and configuration space, as numbers.
+/// Returns CLP facts, regions, interrupts and configuration space as numbers.
 fn facts(client: &mut Client) -> Value {
     let request = Bytes::new().u32(4096).raw(&[0; 12]);
     let info = client.request(command::GET_INFO, request).ok();
@@ -103,7 +104,7 @@ fn facts(client: &mut Client) -> Value {
     })
 }
 
-/// One of the four zPCI capabilities of the device (docs/contract.md).
+/// Reads one of the four zPCI capabilities of the device (docs/contract.md).
 fn capability(bytes: &[u8]) -> Value {
     let (id, version) = (u16_at(bytes, 0), u16_at(bytes, 2));
     let u16s = |from: usize, to: usize| -> Vec<u16> {
@@ -125,7 +126,7 @@ fn capability(bytes: &[u8]) -> Value {
     json!({ "id": id, "version": version, "fields": fields })
 }
 
-/// Commands of every family; moves with bytes, bits and interrupt; an event.
+/// Runs commands of every family, moves with bytes, bits and interrupt, and an event.
 fn commands_and_moves(driver: &mut Driver) {
     assert_eq!(driver.gid(), GID);
     driver.run(code::QUERY_INFO, []).ok();
@@ -158,8 +159,8 @@ fn commands_and_moves(driver: &mut Driver) {
     driver.run(code::UNREG_DMB, token).ok();
 }
 
-/// Requests of the zPCI I/O region in the byte order of this host: a command by PCISTB, its response by
-/// PCILG, and a PCISTG; each over the function's own connection, whichever way the driver goes.
+/// Sends requests of the zPCI I/O region in the byte order of this host: a command by PCISTB, its response by
+/// PCILG, and a PCISTG. Each goes over the function's own connection, whatever path the driver uses.
 fn whole_requests(driver: &mut Driver) {
     let client = &mut driver.client;
     let header = Bytes::new().be32(code::READ_GID).be16(0).be16(8);
@@ -171,7 +172,7 @@ fn whole_requests(driver: &mut Driver) {
         let image = client.read(ZPCI, 48, 8).data();
         assert_eq!(image, expected.to_be_bytes(), "at {offset}");
     }
-    // The low half of a register.
+    // This is the low half of a register.
     let load = zpci_request(LOAD, 0, 2, 12, 4);
     client.write(ZPCI, 16, &load.0).ok();
     assert_eq!(
@@ -180,13 +181,13 @@ fn whole_requests(driver: &mut Driver) {
     );
     let store = zpci_request(STORE, 0, 2, 8, 8).raw(&7_u64.to_be_bytes());
     client.write(ZPCI, 16, &store.0);
-    // No instruction has two kinds, and no space is number 6.
+    // No request has two kinds, and there is no address space 6.
     for request in [zpci_request(3, 0, 2, 0, 8), zpci_request(LOAD, 0, 6, 0, 8)] {
         assert_ne!(client.write(ZPCI, 16, &request.0).errno(), None);
     }
 }
 
-/// Stores that break rules, or are none of this function's.
+/// Makes stores that break rules or belong to another function.
 fn broken_rules(driver: &mut Driver) {
     let token = driver.register_dmb(0x1_0000, FIRST_INDEX, GID);
     let pieces: [(u32, u64, &[u8]); 3] =
@@ -199,14 +200,14 @@ fn broken_rules(driver: &mut Driver) {
     }
 }
 
-/// Memory without a descriptor: the server asks with DMA_READ and DMA_WRITE.
+/// Lends memory without a descriptor, so that the server sends DMA_READ and DMA_WRITE.
 fn lent_memory(daemon: &Daemon, layout: Layout) {
     let mut guest = Lender::new(daemon, layout);
-    // What the client before registered is still there.
+    // The previous client's registrations still exist.
     guest.client.reset();
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
-    // A neighbour's bit must survive, so the server reads before it writes.
+    // A neighbouring bit must survive, so the server reads before it writes.
     guest.memory[8] = 0x40;
     let data: Vec<u8> = (0..100).collect();
     let place = target(token, 3, true, 24);

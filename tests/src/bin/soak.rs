@@ -1,8 +1,8 @@
-//! Random clients against a server for as long as one likes:
+//! Runs random clients against a server for any length of time:
 //!
 //!     cargo run -p vfio-user-ism-tests --bin soak -- --minutes 60
 //!
-//! Exit status 0 if the server holds in the end what it held in the beginning.
+//! Exit status 0 means that the server holds the same resources at the end as at the beginning.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime};
 use clap::Parser;
 use vfio_user_ism_tests::soak::{Plan, run};
 
-/// Random clients connect, map, store, signal, reset and die on every function and channel of a
-/// server; in the end descriptors, threads and memory are what they were.
+/// Random clients connect, map, store, signal, reset and die on every function and channel of a server. At
+/// the end, descriptors, threads and memory must be as before.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long.
+    /// Length of the run in minutes.
     #[arg(long, default_value_t = 60.0)]
     minutes: f64,
-    /// What they do is chosen by this; by the time of day without.
+    /// Seed of the random choices. Default: the time of day.
     #[arg(long)]
     seed: Option<u64>,
-    /// Functions of the fabric.
+    /// Number of functions of the fabric.
     #[arg(long, default_value_t = 4)]
     functions: usize,
 }

@@ -1,5 +1,5 @@
-//! A small Debian archive of dummy packages: made here, signed with a key of its own, and served on
-//! loopback, in good order or in any state of disorder.
+//! A small Debian archive of dummy packages. It is created here, signed with its own key, and served on
+//! loopback, correctly or with faults.
 
 mod package;
 mod server;
@@ -17,29 +17,29 @@ pub use server::{Asked, Fault};
 use server::Server;
 use signature::Key;
 
-/// A suite that is to be published.
+/// A suite for the archive.
 #[derive(Clone)]
 pub struct Suite {
-    /// Its name, which is also its codename.
+    /// Name of the suite, which is also its codename.
     pub name: String,
-    /// Its packages, of all architectures.
+    /// Packages of all architectures.
     pub packages: Vec<Dummy>,
-    /// Its source packages.
+    /// Source packages.
     pub sources: Vec<DummySource>,
-    /// When it was made, in seconds from now.
+    /// Time of creation, in seconds from now.
     pub made: i64,
-    /// Until when it is valid, in seconds from now.
+    /// End of validity, in seconds from now.
     pub valid: Option<i64>,
-    /// Endings of its lists: `.xz`, `.gz`, `.zst` or nothing.
+    /// File endings of the lists: `.xz`, `.gz`, `.zst` or nothing.
     pub compressions: Vec<&'static str>,
-    /// Whether lists lie under their hash, too.
+    /// True if lists are also available by their hash.
     pub by_hash: bool,
-    /// Whether the signature is a file of its own.
+    /// True if the signature is a separate file.
     pub detached: bool,
 }
 
 impl Suite {
-    /// A suite in good order.
+    /// Creates a correct suite.
     pub fn new(name: &str, packages: Vec<Dummy>) -> Self {
         Self {
             name: name.to_owned(),
@@ -54,26 +54,26 @@ impl Suite {
     }
 }
 
-/// A source package that is an upstream tarball.
+/// A source package that consists of an upstream tarball.
 #[derive(Clone)]
 pub struct DummySource {
-    /// Its name.
+    /// Name of the package.
     pub name: String,
-    /// Its version, with epoch.
+    /// Version of the package, with epoch.
     pub version: String,
     /// The tarball, compressed with xz.
     pub tarball: Vec<u8>,
 }
 
 impl DummySource {
-    /// Where its tarball lies, from the archive's root.
+    /// Path of the tarball from the archive's root.
     pub fn file(&self) -> String {
         let upstream = self.version.split_once(':').map_or("", |(_, rest)| rest);
         let upstream = upstream.rsplit_once('-').map_or(upstream, |(all, _)| all);
         format!("pool/main/{0}/{0}_{upstream}.orig.tar.xz", self.name)
     }
 
-    /// Its paragraph in a list.
+    /// Returns the package's paragraph in a list.
     fn paragraph(&self) -> String {
         let file = self.file();
         let (folder, file) = file.rsplit_once('/').unwrap();
@@ -89,7 +89,7 @@ impl DummySource {
     }
 }
 
-/// The archive.
+/// A running archive.
 pub struct DebianArchive {
     key: Key,
     server: Server,
@@ -97,15 +97,15 @@ pub struct DebianArchive {
 }
 
 impl DebianArchive {
-    /// An empty archive.
+    /// Starts an empty archive.
     pub fn start() -> Self {
         Self::start_at("127.0.0.1:0").unwrap()
     }
 
-    /// An empty archive at an address of this machine.
+    /// Starts an empty archive at an address of this machine.
     ///
     /// # Errors
-    /// When this machine has no such address.
+    /// This machine has no such address.
     pub fn start_at(address: &str) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let folder = tempfile::tempdir().unwrap();
@@ -119,40 +119,40 @@ impl DebianArchive {
         })
     }
 
-    /// The address of the server as that of a proxy.
+    /// The URL of the server in its role as a proxy.
     pub fn proxy(&self) -> String {
         format!("http://{}/", self.server.address)
     }
 
-    /// Its address.
+    /// The URL of the archive.
     pub fn url(&self) -> String {
         format!("http://{}/debian/", self.server.address)
     }
 
-    /// The file with its public key.
+    /// Path of the file with the archive's public key.
     pub fn keyring(&self) -> PathBuf {
         self.folder.path().join("keys")
     }
 
-    /// A file with another key.
+    /// Path of a file with another key.
     pub fn foreign_keyring(&self) -> PathBuf {
         self.folder.path().join("foreign-keys")
     }
 
-    /// An empty cache folder.
+    /// Path of an empty cache folder.
     pub fn cache(&self) -> PathBuf {
         self.folder.path().join("cache")
     }
 
-    /// Any folder beside it.
+    /// Path of any folder beside it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Puts the lists and packages of `suite` in place.
+    /// Publishes the lists and packages of `suite`.
     pub fn publish(&self, suite: &Suite) {
         let dists = format!("/{}/dists/{}", area(&suite.name), suite.name);
-        // By the list's folder and name.
+        // Texts by the folder and name of the list.
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
         for source in &suite.sources {
             let file = format!("/{}/{}", area(&suite.name), source.file());
@@ -212,33 +212,33 @@ impl DebianArchive {
         }
     }
 
-    /// The bytes of a file that is served, by the end of its path.
+    /// Returns the bytes of a served file, by the end of its path.
     pub fn get(&self, end: &str) -> Vec<u8> {
         self.server.get(end)
     }
 
-    /// Puts a file in place, by its path from the server's root.
+    /// Serves a file at a path from the server's root.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
         self.server.put(path, bytes);
     }
 
-    /// Answers every request for a path that holds `part` with a fault.
+    /// Answers every request for a path that contains `part` with a fault.
     pub fn break_at(&self, part: &str, fault: Fault) {
         self.server.break_at(part, fault);
     }
 
-    /// Takes the faults back.
+    /// Removes all faults.
     pub fn mend(&self) {
         self.server.mend();
     }
 
-    /// What was asked for so far, by paths that hold `part`.
+    /// Returns the requests so far for paths that contain `part`.
     pub fn asked(&self, part: &str) -> Vec<Asked> {
         self.server.asked(part)
     }
 }
 
-/// The folder above `dists/` and `pool/` in which a suite lies.
+/// Returns the folder of a suite, above `dists/` and `pool/`.
 fn area(suite: &str) -> &'static str {
     if suite.ends_with("-security") {
         "debian-security"
@@ -247,7 +247,7 @@ fn area(suite: &str) -> &'static str {
     }
 }
 
-/// A date so many seconds from now, as releases have it.
+/// Returns a date so many seconds from now, in the format of releases.
 fn date(seconds: i64) -> String {
     let now = SystemTime::now();
     let distance = Duration::from_secs(seconds.unsigned_abs());

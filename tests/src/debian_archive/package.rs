@@ -1,11 +1,11 @@
-//! Dummy packages.
+//! Dummy Debian packages.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::signature;
 
-/// Debian's name of this machine's architecture.
+/// Debian's name for this machine's architecture.
 pub const NATIVE: &str = if cfg!(target_arch = "aarch64") {
     "arm64"
 } else if cfg!(target_arch = "s390x") {
@@ -14,25 +14,25 @@ pub const NATIVE: &str = if cfg!(target_arch = "aarch64") {
     "amd64"
 };
 
-/// A package that holds a few files.
+/// A package that contains a few files.
 #[derive(Clone)]
 pub struct Dummy {
-    /// Its name.
+    /// Name of the package.
     pub name: String,
-    /// Its version.
+    /// Version of the package.
     pub version: String,
-    /// `s390x`, `all`, or `native` for this machine's.
+    /// Architecture: `s390x`, `all`, or `native` for this machine's.
     pub arch: String,
-    /// More fields of its paragraph, e.g. `Depends: x`.
+    /// More fields of the paragraph, e.g. `Depends: x`.
     pub fields: Vec<String>,
-    /// Paths, contents, and whether it is a program.
+    /// Path, content and executable flag of each file.
     pub files: Vec<(String, Vec<u8>, bool)>,
-    /// How its files are compressed.
+    /// File ending of the compression.
     pub compression: &'static str,
 }
 
 impl Dummy {
-    /// A package without files.
+    /// Creates a package without files.
     pub fn new(name: &str, version: &str, arch: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -44,31 +44,31 @@ impl Dummy {
         }
     }
 
-    /// With what it depends on.
+    /// Adds a dependency.
     pub fn depends(mut self, depends: &str) -> Self {
         self.fields.push(format!("Depends: {depends}"));
         self
     }
 
-    /// With a file.
+    /// Adds a file.
     pub fn file_at(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.to_owned(), content.into(), false));
         self
     }
 
-    /// With a program.
+    /// Adds an executable file.
     pub fn program_at(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.to_owned(), content.into(), true));
         self
     }
 
-    /// Compressed in another way.
+    /// Sets another compression.
     pub fn compressed(mut self, end: &'static str) -> Self {
         self.compression = end;
         self
     }
 
-    /// Where its file lies, from the archive's root.
+    /// Path of the package file from the archive's root.
     pub fn file(&self) -> String {
         let version = self
             .version
@@ -89,7 +89,7 @@ impl Dummy {
         }
     }
 
-    /// Its paragraph in a list.
+    /// Returns the package's paragraph in a list.
     pub fn paragraph(&self, bytes: &[u8]) -> String {
         let mut text = format!(
             "Package: {}\nVersion: {}\nArchitecture: {}\n",
@@ -108,7 +108,7 @@ impl Dummy {
         )
     }
 
-    /// The package file.
+    /// Builds the package file.
     pub fn bytes(&self) -> Vec<u8> {
         let tar = tar(&self.files);
         let mut bytes = b"!<arch>\n".to_vec();
@@ -138,7 +138,7 @@ impl Dummy {
     }
 }
 
-/// A tar archive: paths, contents, and whether it is a program.
+/// Builds a tar archive from path, content and executable flag of each file.
 pub fn tar(files: &[(String, Vec<u8>, bool)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (path, content, program) in files {
@@ -148,7 +148,7 @@ pub fn tar(files: &[(String, Vec<u8>, bool)]) -> Vec<u8> {
     bytes
 }
 
-/// A file in a tar archive (source: POSIX, `pax`, ustar interchange format).
+/// Builds a file in a tar archive (source: POSIX, `pax`, ustar interchange format).
 fn member(path: &str, content: &[u8], program: bool) -> Vec<u8> {
     let mut head = [0_u8; 512];
     let path = format!("./{path}");
@@ -172,7 +172,7 @@ fn member(path: &str, content: &[u8], program: bool) -> Vec<u8> {
     bytes
 }
 
-/// `data` as the program for `end` compresses it.
+/// Compresses `data` with the program for `end`.
 pub fn compressed(end: &str, data: &[u8]) -> Vec<u8> {
     let mut command = match end {
         ".xz" => Command::new("xz"),

@@ -1,4 +1,4 @@
-//! The server: HTTP on loopback, with faults.
+//! An HTTP server on loopback, with faults.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -7,45 +7,45 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// How a request is answered instead of rightly.
+/// A wrong answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// With this status.
+    /// An error status.
     Status(u16),
-    /// With content of the right length that is another one.
+    /// Wrong content of the right length.
     Wrong,
-    /// With the first bytes only, and a length that says so.
+    /// Only the first bytes, with a length that matches them.
     Truncated(usize),
-    /// With so many bytes, then the end of the connection.
+    /// Only so many bytes, then the connection closes.
     Cut(usize),
-    /// The same, the first time.
+    /// Like `Cut`, but only the first time.
     CutOnce(usize),
-    /// With so many bytes, and then nothing any more.
+    /// Only so many bytes, and then nothing.
     Stalled(usize),
-    /// The same, the first time.
+    /// Like `Stalled`, but only the first time.
     StalledOnce(usize),
-    /// With one byte after the other.
+    /// Single bytes, with pauses.
     Trickle,
-    /// With a reference to this address.
+    /// A redirection to this address.
     Redirect(String),
-    /// Rightly, but from the beginning, whatever range was asked for, and cut once.
+    /// The right content from the beginning, whatever the requested range, and cut once.
     NoRange(usize),
-    /// With no answer at all.
+    /// No answer at all.
     Silent,
-    /// With this page, whatever was asked for.
+    /// This page, whatever the request.
     Page(String),
 }
 
-/// A request.
+/// A request that the server received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// The path.
+    /// Path of the requested file.
     pub path: String,
-    /// The byte from which on the file was wanted.
+    /// First requested byte of the file, if the request names a range.
     pub from: Option<usize>,
-    /// The host in the request's first line: that of a request to a proxy.
+    /// Host in the request's first line, for a request to a proxy.
     pub host: Option<String>,
-    /// What the one who asks told of himself, to a proxy.
+    /// Credentials that the client sent to a proxy.
     pub rights: Option<String>,
 }
 
@@ -66,11 +66,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        // Ends with the test's process.
+        // The thread ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                // A client that goes away is no fault of the server.
+                // A client that disconnects causes no error of the server.
                 thread::spawn(move || drop(serve(&stream, &state)));
             }
         });
@@ -121,7 +121,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let mut words = line.split(' ');
         let method = words.next().unwrap_or_default().to_owned();
         let path = words.next().unwrap_or_default().replace("%2b", "+");
-        // A proxy is told the whole address.
+        // A request to a proxy has the whole address.
         let (host, path) = match path.strip_prefix("http://") {
             Some(rest) => {
                 let at = rest.find('/').unwrap_or(rest.len());
@@ -151,7 +151,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             host,
             rights,
         };
-        // As proxies commonly do for every port but 443.
+        // Proxies commonly refuse this for every port except 443.
         if method == "CONNECT" {
             state.lock().unwrap().asked.push(asked);
             let mut stream = stream;
@@ -178,7 +178,7 @@ fn look_up(asked: Asked, state: &Mutex<State>) -> (Option<Vec<u8>>, Option<Fault
         (place, &fault)
     {
         let (part, fault) = state.faults.remove(at);
-        // What follows the cut ignores ranges, too.
+        // The content after the cut also ignores ranges.
         if let Fault::NoRange(_) = fault {
             state.faults.push((part, Fault::NoRange(usize::MAX)));
         }
@@ -190,7 +190,7 @@ fn look_up(asked: Asked, state: &Mutex<State>) -> (Option<Vec<u8>>, Option<Fault
     (page, fault)
 }
 
-/// Whether the connection goes on.
+/// Answers a request. Returns true if the connection goes on.
 fn answer(
     mut stream: &TcpStream,
     file: Option<Vec<u8>>,

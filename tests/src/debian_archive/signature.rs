@@ -1,5 +1,5 @@
-//! OpenPGP keys and signatures of the archive, written by hand (source: RFC 9580 and, for EdDSA, its
-//! section 5.5.5.5 on legacy keys).
+//! OpenPGP keys and signatures of the archive, encoded by hand (source: RFC 9580 and, for EdDSA, its section
+//! 5.5.5.5 on legacy keys).
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -14,7 +14,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key that grows out of `seed`.
+    /// Creates the key for a seed.
     pub(super) fn new(seed: u8) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
         let mut body = vec![4, 0x60, 0, 0, 0, 22, 9];
@@ -24,12 +24,12 @@ impl Key {
         Self { pair, body }
     }
 
-    /// The public key as a keyring.
+    /// Returns the public key as a keyring.
     pub(super) fn public(&self) -> Vec<u8> {
         packet(6, &self.body)
     }
 
-    /// `text` with a signature in clear text.
+    /// Returns `text` with a signature in clear text.
     pub(super) fn clear_signed(&self, text: &str) -> String {
         let text = text.trim_end();
         let canonical = text.replace('\n', "\r\n");
@@ -40,7 +40,7 @@ impl Key {
         )
     }
 
-    /// The signature of `data`, for a file of its own.
+    /// Returns the signature of `data` for a separate file.
     pub(super) fn detached(&self, data: &[u8]) -> Vec<u8> {
         armour(&self.sign(0, data)).into_bytes()
     }
@@ -71,7 +71,7 @@ impl Key {
     }
 }
 
-/// The hash of `data` in hexadecimal digits.
+/// Returns the hash of `data` in hexadecimal digits.
 pub(super) fn sha256(data: &[u8]) -> String {
     let hash = digest(&SHA256, data);
     hash.as_ref()
@@ -87,7 +87,7 @@ fn packet(tag: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A number with its length in bits, without leading zeros.
+/// Encodes a number with its length in bits, without leading zeros.
 fn number(bytes: &[u8]) -> Vec<u8> {
     let start = bytes
         .iter()

@@ -1,6 +1,6 @@
-//! Arguments of `cargo test`, sorted by who takes them.
+//! Sorts arguments of `cargo test` by their receiver.
 
-/// Options of `cargo test` whose value is a word of its own.
+/// Options of `cargo test` whose value is a separate word.
 const WITH_VALUE: [&str; 14] = [
     "-p",
     "--package",
@@ -17,7 +17,7 @@ const WITH_VALUE: [&str; 14] = [
     "--manifest-path",
     "-j",
 ];
-/// Options that choose programs, after which there are no documentation tests.
+/// Options that choose programs. With them, cargo runs no documentation tests.
 const CHOOSING: [&str; 8] = [
     "--test",
     "--tests",
@@ -29,19 +29,19 @@ const CHOOSING: [&str; 8] = [
     "--all-targets",
 ];
 
-/// The arguments.
+/// The sorted arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// For cargo.
+    /// Arguments for cargo.
     pub for_cargo: Vec<String>,
     /// Parts of test names.
     pub filters: Vec<String>,
-    /// What is behind `--`, for test programs.
+    /// Arguments after `--`, for test programs.
     pub for_tests: Vec<String>,
 }
 
 impl Arguments {
-    /// Sorts them.
+    /// Sorts the words of a command line.
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Self {
         let mut arguments = Self::default();
         let mut words = words;
@@ -63,7 +63,7 @@ impl Arguments {
         arguments
     }
 
-    /// Whether the documentation's examples run as well.
+    /// True if the documentation's examples run as well.
     pub(crate) fn wants_doc_tests(&self) -> bool {
         let chooses =
             |word: &String| CHOOSING.contains(&word.split('=').next().unwrap_or_default());

@@ -11,11 +11,11 @@ use crate::arguments::Arguments;
 /// A program that runs tests.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Its crate and target.
+    /// Name of its crate and target.
     pub name: String,
-    /// Starts it.
+    /// The command that starts it.
     pub command: Command,
-    /// Whether it runs the documentation's examples.
+    /// True if it runs the documentation's examples.
     pub is_doc: bool,
 }
 
@@ -23,7 +23,7 @@ fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Builds what the arguments choose. Cargo says on stderr what it does.
+/// Builds the test programs that the arguments select. Cargo's messages go to stderr.
 pub(crate) fn programs(arguments: &Arguments) -> Result<Vec<Program>, String> {
     let output = cargo()
         .args([
@@ -47,7 +47,7 @@ pub(crate) fn programs(arguments: &Arguments) -> Result<Vec<Program>, String> {
     Ok(messages.filter_map(|message| program(&message)).collect())
 }
 
-/// The test program that one of cargo's messages tells of.
+/// Returns the test program in one of cargo's messages, if there is one.
 fn program(message: &Value) -> Option<Program> {
     if message["profile"]["test"] != true {
         return None;
@@ -70,7 +70,7 @@ fn program(message: &Value) -> Option<Program> {
     })
 }
 
-/// A test program, started as cargo starts it.
+/// Builds the command for a test program, as cargo starts it.
 fn command(executable: &Path, folder: &Path) -> Command {
     let mut command = Command::new(executable);
     command
@@ -79,8 +79,8 @@ fn command(executable: &Path, folder: &Path) -> Command {
     command
 }
 
-/// One program for each module of a test program. They run beside each other, and each has a line of
-/// its own in the table. A program that cannot list its tests stays whole.
+/// Splits a test program into one program for each module. They run at the same time, and each has its own
+/// line in the table. A program that cannot list its tests stays whole.
 pub(crate) fn by_module(program: Program) -> Vec<Program> {
     let executable = program.command.get_program().to_owned();
     let Some(folder) = program.command.get_current_dir().map(Path::to_owned) else {
@@ -109,15 +109,15 @@ pub(crate) fn by_module(program: Program) -> Vec<Program> {
     modules.into_iter().map(one).collect()
 }
 
-/// The modules in a list of tests: none if a test is in no module, which a choice of modules would
-/// leave out.
+/// Returns the modules in a list of tests. Returns none if a test is in no module, because a selection by
+/// module would omit that test.
 fn modules(list: &str) -> BTreeSet<String> {
     let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
     let module = |test: &str| Some(test.split_once("::")?.0.to_owned());
     tests.map(module).collect::<Option<_>>().unwrap_or_default()
 }
 
-/// The examples in the documentation, which only cargo can run.
+/// Returns the program that runs the documentation's examples, which only cargo can run.
 pub(crate) fn doc_tests(arguments: &Arguments) -> Program {
     let mut command = cargo();
     command

@@ -1,16 +1,16 @@
-//! Runs test programs side by side, which `cargo test` runs one after the other: many of them wait
-//! for guests and timeouts more than they compute. `./test` calls it.
+//! Runs test programs at the same time, while `cargo test` runs one after the other: many tests wait for
+//! guests and timeouts instead of computing. `./test` calls it.
 //!
 //! ```text
 //! run_tests [ARGUMENT...] [-- ARGUMENT...]
 //! ```
 //!
-//! The arguments are those of `cargo test`. Each line of a test program appears at once, behind the
-//! program's name. The failures are shown again at the end, then a table of seconds and of seconds of
-//! processor time, then the counts. The table begins with what `./test` did before: it becomes this
-//! program, so the processor time of its commands counts as that of this program's children.
-//! `$VFIO_USER_ISM_TEST_JOBS` says how many programs run at a time (default: one more than
-//! there are processors, as one of them always waits).
+//! The arguments are those of `cargo test`. Each line of a test program appears at once, after the program's
+//! name. At the end come the failures again, then a table of seconds and of seconds of processor time, then
+//! the counts. The table begins with the earlier steps of `./test`, which becomes this program, so that the
+//! processor time of its commands counts as that of this program's children. `$VFIO_USER_ISM_TEST_JOBS` sets
+//! how many programs run at a time (default: one more than there are processors, because one program always
+//! waits).
 
 mod arguments;
 mod build;
@@ -29,12 +29,12 @@ use arguments::Arguments;
 use build::Program;
 use output::{Counts, Outcome};
 
-/// A silent run says what it waits for this often.
+/// Interval at which a silent run prints what it waits for.
 const HEARTBEAT: Duration = Duration::from_secs(60);
-/// A program whose parts, each in a module, have nothing in common.
+/// A program that is split, because its modules have nothing in common.
 const IN_PARTS: &str = "tests/builds";
-/// Programs that take long. They start first, so that none of them runs alone in the end. What waits
-/// for guests stands between what compiles.
+/// Programs that take long. They start first, so that none of them runs alone at the end. Programs that wait
+/// for guests stand between programs that compile.
 const LONG: [&str; 12] = [
     "s390x",
     "builds container",
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // A part of a test's name would choose more than one part does.
+    // A part of a test's name could also match tests in other modules.
     if arguments.filters.is_empty() {
         let parts = |program: Program| match program.name == IN_PARTS {
             true => build::by_module(program),
@@ -78,8 +78,8 @@ fn main() -> ExitCode {
     report(&outcomes, start.elapsed(), before)
 }
 
-/// How long ago this process began, before it became this program (source: proc_pid_stat(5), field 22,
-/// and proc_uptime(5)).
+/// Returns the time since this process began, even before it became this program (source: proc_pid_stat(5),
+/// field 22, and proc_uptime(5)).
 fn age() -> Duration {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let up = read("/proc/uptime");
@@ -94,7 +94,7 @@ fn age() -> Duration {
     Duration::try_from_secs_f64(age).unwrap_or_default()
 }
 
-/// Runs all programs, so many at a time.
+/// Runs all programs, at most `jobs` at a time.
 fn run_all(programs: Vec<Program>, arguments: &Arguments, jobs: usize) -> Vec<Outcome> {
     let jobs = jobs.min(programs.len().max(1));
     let all = programs.len();
@@ -158,7 +158,7 @@ fn jobs() -> usize {
         .max(1)
 }
 
-/// Runs one program to its end and passes its lines on.
+/// Runs one program until it ends, and prints its lines.
 fn run(program: Program, arguments: &Arguments) -> Outcome {
     let start = Instant::now();
     let Program {
@@ -180,8 +180,8 @@ fn run(program: Program, arguments: &Arguments) -> Outcome {
     Outcome::new(name, lines, code, [start.elapsed(), processor])
 }
 
-/// Starts a command and prints each of its lines behind `name`. Returns the lines, the exit code, and
-/// the processor time of the command and of the processes that it waited for.
+/// Starts a command and prints each of its lines after `name`. Returns the lines, the exit code, and the
+/// processor time of the command and of the processes that it waited for.
 fn stream(
     name: &str,
     mut command: Command,
@@ -192,10 +192,10 @@ fn stream(
         .stdout(writer.try_clone()?)
         .stderr(writer);
     let mut child = command.spawn()?;
-    // The command holds writing ends of the pipe, which would never end.
+    // The command holds writing ends of the pipe, which would keep the pipe open.
     drop(command);
     let lines = output::pass_on(name, reader);
-    // The end is awaited first, and the process is left there to be looked at.
+    // The process is awaited first and not reaped, so that its times can still be read.
     if let Some(id) = Pid::from_raw(child.id().cast_signed()) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         retry_on_intr(|| waitid(WaitId::Pid(id), options))?;
@@ -204,14 +204,14 @@ fn stream(
     Ok((lines, child.wait()?.code(), processor))
 }
 
-/// The processor time of a process and of those that it waited for (source: proc_pid_stat(5), fields
+/// Returns the processor time of a process and of those that it waited for (source: proc_pid_stat(5), fields
 /// 14 to 17; a tick is 1/100 s on every machine that this project knows).
 fn processor_time(id: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     Duration::from_millis(10 * stat_fields::<u64>(&stat, 11, 4).sum::<u64>())
 }
 
-/// Some fields of a process's line of numbers. The first behind its name is number 0.
+/// Returns some fields of a process's line of numbers. The first one after its name is number 0.
 fn stat_fields<T: std::str::FromStr>(
     stat: &str,
     first: usize,
@@ -222,7 +222,7 @@ fn stat_fields<T: std::str::FromStr>(
     fields.filter_map(|field| field.parse().ok())
 }
 
-/// Shows failures and times again; the last line counts.
+/// Prints failures and times again. The last line has the counts.
 fn report(outcomes: &[Outcome], took: Duration, before: [Duration; 2]) -> ExitCode {
     for outcome in outcomes.iter().filter(|outcome| outcome.is_failure()) {
         println!("\n== failed: {}", outcome.name);
@@ -269,7 +269,7 @@ mod tests {
         let meeting = folder.path().join("meeting");
         let made = Command::new("mkfifo").arg(&meeting).status().unwrap();
         assert!(made.success());
-        // Each of the two ends only if the other one runs meanwhile.
+        // Each of the two ends only if the other one runs at the same time.
         let programs = ["echo hello > \"$1\"", "read line < \"$1\""]
             .iter()
             .enumerate()

@@ -1,11 +1,11 @@
-//! What test programs print, and what it means.
+//! Reads the output of test programs.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::iter::Sum;
 use std::time::Duration;
 
-/// Prints each line behind `name` as it comes, and returns them all.
+/// Prints each line after `name` as it comes. Returns all lines.
 pub(crate) fn pass_on(name: &str, reader: impl Read) -> Vec<String> {
     let mut reader = BufReader::new(reader);
     let mut lines = Vec::new();
@@ -21,12 +21,12 @@ pub(crate) fn pass_on(name: &str, reader: impl Read) -> Vec<String> {
     lines
 }
 
-/// Lines that every program prints and that say nothing.
+/// True for lines that every program prints and that carry no information.
 fn is_empty_run(line: &str) -> bool {
     line.is_empty() || line.starts_with("running 0 tests")
 }
 
-/// Numbers of tests.
+/// Numbers of tests by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     passed: u64,
@@ -54,7 +54,7 @@ impl Sum for Counts {
     }
 }
 
-/// The counts of a line `test result: ...`.
+/// Parses the counts of a line `test result: ...`.
 fn counts(line: &str) -> Option<Counts> {
     let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let count = |what: &str| {
@@ -68,29 +68,29 @@ fn counts(line: &str) -> Option<Counts> {
     })
 }
 
-/// The test that a line tells to be skipped, with the reason: `skipped: NAME: REASON`.
+/// Returns the skipped test and the reason, for a line `skipped: NAME: REASON`.
 fn skipped(line: &str) -> Option<&str> {
     line.strip_prefix("skipped: ")
 }
 
-/// How a test program ended.
+/// The outcome of a test program.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The program.
+    /// The name of the program.
     pub name: String,
-    /// How many tests did what.
+    /// Numbers of its tests by outcome.
     pub counts: Counts,
-    /// How long it took.
+    /// Time from start to end.
     pub took: Duration,
-    /// The processor time that it took.
+    /// Processor time of the program.
     pub(crate) processor: Duration,
     lines: Vec<String>,
     failed: bool,
 }
 
 impl Outcome {
-    /// From all it printed, its exit code, and how long it took: as a clock shows it, and in processor
-    /// time. One that ends early counts as a failed test.
+    /// Creates the outcome from the output, the exit code, the time and the processor time. A program that
+    /// ends early counts as a failed test.
     pub(crate) fn new(
         name: String,
         lines: Vec<String>,
@@ -100,7 +100,7 @@ impl Outcome {
         let [took, processor] = time;
         let results: Vec<Counts> = lines.iter().filter_map(|line| counts(line)).collect();
         let mut counts: Counts = results.iter().copied().sum();
-        // The test harness knows no test that skips itself, and counts it as passed.
+        // The test harness counts a test that skips itself as passed.
         let skipped = lines.iter().filter(|line| skipped(line).is_some()).count() as u64;
         counts.passed = counts.passed.saturating_sub(skipped);
         counts.skipped += skipped;
@@ -118,7 +118,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it failed.
+    /// True if the program or one of its tests failed.
     pub(crate) fn is_failure(&self) -> bool {
         self.failed
     }
@@ -128,7 +128,7 @@ impl Outcome {
         self.lines.iter().filter_map(|line| skipped(line))
     }
 
-    /// The lines that tell of failures: from the first heading on, or the last 30.
+    /// The lines about failures: from the first heading on, or the last 30.
     pub(crate) fn failures(&self) -> &[String] {
         let from = self.lines.iter().position(|line| line == "failures:");
         let from = from.unwrap_or_else(|| self.lines.len().saturating_sub(30));
