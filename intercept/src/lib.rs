@@ -41,6 +41,7 @@ mod server;
 mod session;
 pub mod stand_in;
 mod starts;
+mod together;
 pub mod verdict;
 
 pub use args::{Args, FailOn, Format};

@@ -1,7 +1,6 @@
 //! The changes from one report to the next, case by case.
 
-use crate::report::alike::together;
-use crate::report::words;
+use crate::together::together;
 use crate::verdict::kind::Verdict;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -43,7 +42,7 @@ impl Line {
     /// Verdicts and answer in words that are the same for every length.
     #[must_use]
     pub fn words(&self) -> String {
-        let names = words::verdicts(&self.verdicts, " + ");
+        let names = Verdict::names(&self.verdicts, " + ");
         format!("{names} (guest: {})", self.answer())
     }
 }

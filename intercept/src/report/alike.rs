@@ -3,21 +3,8 @@
 use super::model::{CaseReport, Report};
 use super::words;
 use crate::plan::Instruction;
+use crate::together::together;
 use crate::verdict::Verdict;
-
-/// Items with equal keys together, in the order in which the keys come first.
-pub(crate) fn together<K: PartialEq, T>(
-    items: impl IntoIterator<Item = (K, T)>,
-) -> Vec<(K, Vec<T>)> {
-    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
-    for (key, item) in items {
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((key, vec![item])),
-        }
-    }
-    groups
-}
 
 /// What failures of one kind have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! - `json`, `tap` (Test Anything Protocol 14), `junit`: for programs;
 //! - `html`: one page with pictures.
 
-pub(crate) mod alike;
+mod alike;
 mod ci;
 mod difference;
 mod html;

@@ -1,9 +1,10 @@
 //! Several QEMUs in one table: a column each, what differs first.
 
-use super::alike::together;
 use super::model::{CaseReport, Report};
 use super::table::{new_table, paint};
 use super::words;
+use crate::together::together;
+use crate::verdict::Verdict;
 use comfy_table::{Cell, Color};
 use std::fmt::Write;
 
@@ -144,7 +145,7 @@ fn fate(column: Option<&CaseReport>) -> String {
     let Some(case) = column else {
         return "no such case".into();
     };
-    let names = words::verdicts(&case.verdicts, " + ");
+    let names = Verdict::names(&case.verdicts, " + ");
     match case.good {
         true => names,
         false => format!("{names} ({})", words::answer(case)),

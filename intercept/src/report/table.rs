@@ -1,8 +1,9 @@
 //! The report for a terminal: totals, the matrix of groups, then failures, alike ones together.
 
-use super::alike::{alike, together};
+use super::alike::alike;
 use super::model::{CaseReport, Report};
 use super::words;
+use crate::together::together;
 use crate::verdict::Verdict;
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 use std::fmt::Write;
@@ -224,7 +225,7 @@ fn failures(text: &mut String, report: &Report, color: bool) {
         let worst = kind.verdicts.first().copied().unwrap_or(Verdict::Altered);
         table.add_row([
             Cell::new(kind.instruction.name().to_uppercase()),
-            Cell::new(words::verdicts(&kind.verdicts, " + ")).fg(paint(worst)),
+            Cell::new(Verdict::names(&kind.verdicts, " + ")).fg(paint(worst)),
             Cell::new(cases.len()),
             Cell::new(&kind.expected),
             Cell::new(&kind.answer),

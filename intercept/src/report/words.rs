@@ -6,7 +6,7 @@ use crate::expect::exception_name;
 use crate::lengths::fates::Lengths;
 use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::Outcome;
-use crate::verdict::{Detail, Verdict};
+use crate::verdict::Detail;
 use std::fmt::Write;
 
 /// The instruction and its operands in one line.
@@ -149,12 +149,6 @@ pub(crate) fn changes(comparison: &Comparison) -> String {
 pub(crate) fn causes(report: &Report) -> Vec<String> {
     let lengths = report.lengths.iter().flat_map(Lengths::causes);
     lengths.map(|cause| cause.to_string()).collect()
-}
-
-/// The names of verdicts.
-pub(crate) fn verdicts(verdicts: &[Verdict], between: &str) -> String {
-    let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
-    names.join(between)
 }
 
 /// The facts behind a verdict in one line.

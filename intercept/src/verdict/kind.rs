@@ -74,6 +74,13 @@ impl Verdict {
         self.into()
     }
 
+    /// The names of several.
+    #[must_use]
+    pub(crate) fn names(verdicts: &[Self], between: &str) -> String {
+        let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
+        names.join(between)
+    }
+
     /// Whether it is what should be.
     #[must_use]
     pub const fn is_good(self) -> bool {

@@ -2,7 +2,8 @@
 
 use super::make::{case, grouped, into_dmb};
 use super::spaces::{BAR0_SIZE, BAR2_SCRATCH, BAR2_SIZE};
-use crate::plan::{Case, Instruction};
+use crate::plan::case::Case;
+use crate::plan::instruction::Instruction;
 
 const LENGTHS: [u64; 39] = [
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 32, 64, 120, 127, 128, 129, 136,

@@ -1,8 +1,9 @@
 //! CLP: what it tells of the functions, and how it refuses.
 
 use super::make::{case, grouped};
-use crate::plan::Instruction::Clp;
-use crate::plan::{Case, Fact, Variable};
+use crate::plan::case::{Case, Variable};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction::Clp;
 use crate::probe::clp;
 use strum::IntoEnumIterator;
 

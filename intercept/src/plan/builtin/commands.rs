@@ -3,8 +3,8 @@
 
 use super::make::{case, grouped, into_dmb};
 use super::moves::SIGNAL;
-use crate::plan::Instruction::{Pcilg, Pcistb, Pcistg};
-use crate::plan::{Case, Only, Patch, Variable};
+use crate::plan::case::{Case, Only, Patch, Variable};
+use crate::plan::instruction::Instruction::{Pcilg, Pcistb, Pcistg};
 use crate::probe::layout::{IEQ_ADDRESS, IEQ_LENGTH, SBA_ADDRESS, SECOND_DMB_ADDRESS};
 
 struct Command {

@@ -4,8 +4,8 @@
 
 use super::make::{HANDLES, case, grouped};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::Instruction::{Mpcifc, Pcilg, Pcistb, Pcistg, Rpcit, Stpcifc};
-use crate::plan::{Case, Handle, Only};
+use crate::plan::case::{Case, Handle, Only};
+use crate::plan::instruction::Instruction::{Mpcifc, Pcilg, Pcistb, Pcistg, Rpcit, Stpcifc};
 use crate::probe::fib::{self, REGION_THIRD, window};
 use crate::probe::layout::{DMA_ADDRESS, MEASUREMENT, region_table};
 

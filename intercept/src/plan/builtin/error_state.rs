@@ -4,8 +4,8 @@
 use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
 use super::{clp, controls};
-use crate::plan::Instruction::{self, Chsc, Pcilg, Pcistb, Pcistg};
-use crate::plan::{CHSC_BLOCK, Case, Handle};
+use crate::plan::case::{CHSC_BLOCK, Case, Handle};
+use crate::plan::instruction::Instruction::{self, Chsc, Pcilg, Pcistb, Pcistg};
 use crate::probe::fib;
 use crate::probe::layout::DMA_ADDRESS;
 

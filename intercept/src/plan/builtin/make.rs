@@ -1,6 +1,8 @@
 //! Cases step by step: the instruction and the name first, then what is special about the case.
 
-use crate::plan::{Base, Case, Handle, Instruction, Only, Patch, Payload, Variable};
+use crate::plan::case::{Base, Case, Handle, Only, Patch, Variable};
+use crate::plan::instruction::Instruction;
+use crate::plan::payload::Payload;
 
 /// A case without a group, which comes with [`grouped`].
 pub(super) fn case(instruction: Instruction, id: impl Into<String>) -> Case {

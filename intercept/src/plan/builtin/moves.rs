@@ -2,8 +2,8 @@
 
 use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::Case;
-use crate::plan::Instruction::{Pcilg, Pcistb, Pcistg};
+use crate::plan::case::Case;
+use crate::plan::instruction::Instruction::{Pcilg, Pcistb, Pcistg};
 
 /// The signal flag of a data move, a bit of the PCISTB offset (Linux `drivers/s390/net/ism.h`).
 pub(super) const SIGNAL: u64 = 1 << 23;

@@ -3,8 +3,8 @@
 use super::make::{HANDLES, MOVERS, case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
 use super::{commands, controls};
-use crate::plan::Case;
-use crate::plan::Instruction::{Pcilg, Pcistg};
+use crate::plan::case::Case;
+use crate::plan::instruction::Instruction::{Pcilg, Pcistg};
 use crate::probe::layout::DMA_ADDRESS;
 
 fn second(case: Case) -> Case {

@@ -2,8 +2,8 @@
 
 use super::make::{case, grouped};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::Instruction::{self, Pcilg, Pcistg};
-use crate::plan::{Base, Case};
+use crate::plan::case::{Base, Case};
+use crate::plan::instruction::Instruction::{self, Pcilg, Pcistg};
 
 /// Offset within a doubleword and length, for every size a register can move.
 const PLACES: [(u64, u64); 22] = [

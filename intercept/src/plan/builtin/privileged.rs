@@ -3,7 +3,9 @@
 use super::make::case;
 use super::spaces::BAR2_SCRATCH;
 use super::{clp, controls, make};
-use crate::plan::{Case, Fact, Instruction, Translation};
+use crate::plan::case::{Case, Translation};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction;
 use crate::probe::fib;
 use crate::probe::layout::DMA_ADDRESS;
 

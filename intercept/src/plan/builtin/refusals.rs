@@ -2,7 +2,8 @@
 
 use super::make::{HANDLES, MOVERS, case, grouped};
 use super::spaces::BAR2_SCRATCH;
-use crate::plan::{Case, Instruction};
+use crate::plan::case::Case;
+use crate::plan::instruction::Instruction;
 
 /// Handles that name no enabled function.
 pub(super) fn handles() -> Vec<Case> {

@@ -3,7 +3,9 @@
 use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
 use super::{clp, controls};
-use crate::plan::{Case, Fact, Instruction, Only, Operand, Translation};
+use crate::plan::case::{Case, Only, Operand, Translation};
+use crate::plan::fact::Fact;
+use crate::plan::instruction::Instruction;
 
 const SPACES: [(Translation, &str); 4] = [
     (Translation::Primary, "primary"),

@@ -2,8 +2,8 @@
 //! again.
 
 use super::make::{case, grouped};
-use crate::plan::Instruction::{self, Pcilg, Pcistb, Pcistg};
-use crate::plan::{Case, Only};
+use crate::plan::case::{Case, Only};
+use crate::plan::instruction::Instruction::{self, Pcilg, Pcistb, Pcistg};
 
 /// Bytes of an entry: address, upper address, data, control.
 const ENTRY: [(u64, [u8; 4]); 4] = [

@@ -5,6 +5,7 @@ use super::outcome::outcome;
 use crate::report::model::Report;
 use crate::report::side_by_side::{Row, groups, names, rows};
 use crate::report::words;
+use crate::verdict::Verdict;
 use std::fmt::Write;
 
 /// The body of the page.
@@ -104,7 +105,7 @@ fn article(page: &mut String, row: &Row<'_>, names: &[String], class: &str) {
         .columns
         .iter()
         .flatten()
-        .map(|case| words::verdicts(&case.verdicts, " "))
+        .map(|case| Verdict::names(&case.verdicts, " "))
         .collect();
     verdicts.dedup();
     let _ = write!(

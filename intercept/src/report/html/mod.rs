@@ -96,7 +96,7 @@ fn failures(page: &mut String, report: &Report) {
             "<tr><td>{}</td><td><span class=\"tag {}\">{}</span></td><td>{}</td><td>{}</td><td>{}</td><td>",
             kind.instruction.name().to_uppercase(),
             shade(worst),
-            words::verdicts(&kind.verdicts, " + "),
+            Verdict::names(&kind.verdicts, " + "),
             cases.len(),
             escape(&kind.expected),
             escape(&kind.answer),
@@ -176,7 +176,7 @@ fn article(page: &mut String, case: &CaseReport) {
     let _ = write!(
         page,
         "<article id=\"case-{id}\" data-verdicts=\"{}\"{class}><h3>{id} <span class=\"tag {}\">{}</span></h3>",
-        words::verdicts(&case.verdicts, " "),
+        Verdict::names(&case.verdicts, " "),
         case_shade(case),
         escape(&case.label),
         id = escape(&case.id),
