@@ -1,4 +1,4 @@
-//! The flags of `doctor`.
+//! The command line of `doctor`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Questions to programs that may hang, crash, or be no programs at all.
+//! Questions to programs that may hang, may crash, or may not be programs at all.
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// More output than this is not kept.
+/// Most bytes of output to keep.
 const MOST: u64 = 1 << 20;
 
-/// The output of a program that ended with success.
+/// The output of a successful program.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Standard output.
     pub stdout: String,
 }
 
-/// Runs `program` for at most `patience`. `input` is what it reads.
+/// Runs `program` for at most `patience`, with `input` on its standard input.
 ///
 /// # Errors
 /// One sentence without a full stop: the program cannot be started, does not end, crashes, or ends

@@ -1,5 +1,5 @@
-//! `vfio-user-ism doctor`: one screen that says what this machine has, and a remedy for each thing
-//! that it lacks.
+//! `vfio-user-ism doctor`: checks whether the program's uses are possible on this machine, and names a remedy
+//! for each gap.
 //!
 //! - [`Args`]: the flags;
 //! - [`run()`]: examines the machine and renders the [`Report`];
@@ -22,8 +22,9 @@ use debian_fetch::Entry;
 pub use args::{Args, Format};
 pub use report::{Finding, Report, State, Topic, Use};
 
-/// Examines the machine. `is_lab_guest` tells which entries of the cache the lab can boot. Returns the
-/// text for standard output, and whether every use is possible.
+/// Examines the machine. `is_lab_guest` says whether the lab can boot an entry of the cache.
+///
+/// Returns the text for standard output, and whether every use is possible.
 #[must_use]
 pub fn run(args: &Args, is_lab_guest: impl Fn(&Entry) -> bool) -> (String, bool) {
     let report = examine::machine(args, &is_lab_guest);

@@ -1,11 +1,10 @@
-//! The report as a screen for people, or as JSON.
+//! Renders the report as text for people, or as JSON.
 
 use std::fmt::Write;
 
 use crate::args::Format;
 use crate::report::{Report, State, Topic};
 
-/// The whole text for standard output.
 pub(crate) fn render(report: &Report, format: Format) -> String {
     match format {
         Format::Text => text(report),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// The version of the program. The plugin must have the same.
+/// The version of the program. The plugin must have the same version.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The grade of a finding.
@@ -25,7 +25,7 @@ pub enum Topic {
     Qemu,
     /// The plugin that QEMU loads.
     Plugin,
-    /// The cache folder and what is in it.
+    /// The cache folder and its content.
     Cache,
     /// The kernel and the programs of this host.
     Host,
@@ -36,7 +36,7 @@ pub enum Topic {
 pub struct Finding {
     /// The subject.
     pub topic: Topic,
-    /// The thing, as a name for machines: `qemu`, `landlock`, `cache-entry` and so on.
+    /// Name of the checked thing for machines: `qemu`, `landlock`, `cache-entry` and so on.
     pub check: &'static str,
     /// Its grade.
     pub state: State,
@@ -64,14 +64,14 @@ impl Finding {
         }
     }
 
-    /// The same with a remedy.
+    /// Adds a remedy.
     #[must_use]
     pub fn fix(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
-    /// The same with details.
+    /// Adds details.
     #[must_use]
     pub fn with(mut self, details: serde_json::Value) -> Self {
         self.details = Some(details);
@@ -84,16 +84,16 @@ impl Finding {
 pub struct Use {
     /// `serve`, `intercept` or `lab`.
     pub name: &'static str,
-    /// Whether it can start with what is here.
+    /// Whether it can start on this machine.
     pub possible: bool,
-    /// The reason, in one line; empty if it can.
+    /// The reasons why it cannot start, one line each. Empty if it can.
     pub lacks: Vec<String>,
 }
 
 /// The report about this machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// 1.
+    /// Version of the JSON form: 1.
     pub schema_version: u32,
     /// The version of this program.
     pub version: &'static str,

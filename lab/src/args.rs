@@ -8,7 +8,7 @@ use debian_fetch::Series;
 
 use crate::variant::Variant;
 
-/// How to print figures.
+/// Form of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A table for people.

@@ -1,4 +1,4 @@
-//! Makes the initramfs that a guest boots: the kit with the lab's own scripts.
+//! Makes the initramfs that a guest boots: the kit and the lab's own scripts.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,10 +12,10 @@ const AGENT: &str = include_str!("../guest/agent");
 const VLAN: &str = include_str!("../guest/vlan");
 const BUFFERS: &str = include_str!("../guest/smc-buffers");
 
-/// The place of the module with planted faults in a guest.
+/// Path of the module with planted faults in a guest.
 const PLANT: &str = "lib/lab/plant.ko";
 
-/// Writes the initramfs of every guest to `path`, with the module `plant` in it if there is one.
+/// Writes the initramfs for all guests to `path`. It contains the module `plant`, if there is one.
 ///
 /// # Errors
 /// A part cannot be read, or the file cannot be written.

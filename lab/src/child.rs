@@ -1,4 +1,4 @@
-//! Child processes that asynchronous code waits for.
+//! Child processes for asynchronous code.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,8 +19,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts `command`, called `what` in errors, with its stderr in the file `log`. When the child is
-    /// asked to end, it has `patience` to do so.
+    /// Starts `command`, called `what` in errors, with its stderr in the file `log`. [`Child::stop`] gives it
+    /// `patience` to end.
     ///
     /// # Errors
     /// The log cannot be made, or the program cannot be started.
@@ -57,12 +57,12 @@ impl Child {
         }
     }
 
-    /// The process id.
+    /// Process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Whether it runs.
+    /// Whether the child is running.
     pub(crate) fn is_running(&self) -> bool {
         self.process.ended().is_none()
     }
@@ -76,7 +76,7 @@ impl Child {
         sent.map_err(Error::system("signal a child process"))
     }
 
-    /// Waits for the end of the child. Returns how it ended, in words.
+    /// Waits for the end of the child. Returns a text that says how it ended.
     pub(crate) async fn ended(&self) -> String {
         // The channel carries nothing: it closes at the end.
         let _ = self.end.clone().changed().await;

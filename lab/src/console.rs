@@ -1,4 +1,4 @@
-//! A guest's console: always taken, so that the guest is never held up, and written to its log.
+//! A guest's console. It is always read, so that the guest never waits, and written to a log.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::splat;
 
-/// Pieces of output that wait for whoever looks on.
+/// Most pieces of output that wait for one viewer.
 const BACKLOG: usize = 1024;
 
 /// Lines of the console in an error message.
@@ -47,35 +47,35 @@ impl Console {
         })
     }
 
-    /// The output from now on.
+    /// A receiver of later output.
     pub fn output(&self) -> broadcast::Receiver<Vec<u8>> {
         self.output.subscribe()
     }
 
-    /// Types.
+    /// Types these bytes.
     pub fn type_in(&self, bytes: Vec<u8>) {
         // Nobody takes it once QEMU has ended.
         let _ = self.input.send(bytes);
     }
 
-    /// The faults that the kernel reported on it, a line each.
+    /// The faults that the kernel reported on the console, one line each.
     pub fn splats(&self) -> Vec<String> {
         splat::in_log(&self.log)
     }
 
-    /// All that it printed, from byte `from` of its log on.
+    /// The console's output from byte `from` of its log on.
     pub fn printed(&self, from: u64) -> Vec<u8> {
         let mut bytes = std::fs::read(&self.log).unwrap_or_default();
         let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
         bytes.split_off(from)
     }
 
-    /// Bytes that it printed so far.
+    /// Number of bytes that the guest printed so far.
     pub fn length(&self) -> u64 {
         std::fs::metadata(&self.log).map_or(0, |data| data.len())
     }
 
-    /// The last lines it printed.
+    /// The last lines of the console.
     pub fn last_words(&self) -> String {
         harness::tail(&self.log, LAST_WORDS)
     }

@@ -1,4 +1,4 @@
-//! The server's control socket: a JSON object on a line each way.
+//! The server's control socket. Each request and each answer is a JSON object on one line.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-/// Sends one request; the answer.
+/// Sends one request and returns the answer.
 ///
 /// # Errors
 /// The server cannot be reached, or answers with something else.

@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::kit::KitError;
 
-/// The reason why the lab failed. [`Error::is_usage`] is true for a mistake of the user.
+/// A reason why the lab failed. [`Error::is_usage`] is true for a mistake of the user.
 #[derive(Debug, ThisError)]
 pub enum Error {
     /// The command line, or a file that it names, is wrong.
@@ -27,7 +27,7 @@ pub enum Error {
     /// The guest's kernel, modules or programs cannot be fetched or built.
     #[error("cannot prepare the guest's kernel and programs")]
     Kit(#[source] KitError),
-    /// The plugin is not where it should be.
+    /// The plugin's file is missing.
     #[error(transparent)]
     NoPlugin(#[from] NoPlugin),
     /// The server cannot be started.
@@ -88,7 +88,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::File`] from what was tried on `path`.
+    /// Makes an [`Error::File`] about an action on `path`.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File {
@@ -98,7 +98,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::System`] from what was tried.
+    /// Makes an [`Error::System`] about an action.
     pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
     }

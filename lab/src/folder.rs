@@ -9,8 +9,8 @@ use crate::error::Error;
 /// The longest path that a UNIX socket's address can hold (`sun_path`, less its NUL).
 const SOCKET_PATH: usize = 107;
 
-/// Sockets and images in a temporary folder that goes with this value; logs there as well, or in a
-/// named folder that stays.
+/// The folders of a run's files. Sockets and images are in a temporary folder, which this value removes at
+/// its end. Logs are there, too, or in a named folder that stays.
 #[derive(Debug)]
 pub struct Folder {
     passing: TempDir,
@@ -18,7 +18,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the temporary folder, and `keep` if it is given and missing.
+    /// Makes the temporary folder, and `keep` if it is missing.
     ///
     /// # Errors
     /// Either cannot be made, or the temporary folder's path is too long for sockets in it.
@@ -46,7 +46,7 @@ impl Folder {
         Ok(Self { passing, kept })
     }
 
-    /// The folders of a part of the run: its own temporary one, and `name` below the one that stays.
+    /// Folders for a part of the run: its own temporary folder, and `name` below the folder that stays.
     ///
     /// # Errors
     /// As [`Folder::new`].
@@ -55,7 +55,7 @@ impl Folder {
         Self::new(kept.as_deref())
     }
 
-    /// Path of a socket, an image, or anything else that goes with the run.
+    /// Path of a temporary file, such as a socket or an image.
     pub fn passing(&self, name: &str) -> PathBuf {
         self.passing.path().join(name)
     }

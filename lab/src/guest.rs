@@ -19,53 +19,53 @@ use crate::qemu::{CommandLine, Function};
 use crate::qmp::{Qmp, QmpError};
 use crate::say::say;
 
-/// The time that QEMU may take to end.
+/// Longest time for QEMU to end.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Time between two lines about a guest that boots.
+/// Time between two progress messages about a booting guest.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// The parts of a guest.
+/// Settings of all guests.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// The accelerator that QEMU uses.
     pub accelerator: harness::Accelerator,
-    /// QEMU.
+    /// Path of QEMU.
     pub qemu: PathBuf,
-    /// Kernel.
+    /// Path of the kernel.
     pub kernel: PathBuf,
-    /// Initial RAM disk.
+    /// Path of the initial RAM disk.
     pub initramfs: PathBuf,
-    /// Memory, MiB.
+    /// Memory of each guest, in MiB.
     pub memory: u32,
     /// Processors of each guest.
     pub processors: u32,
     /// The number of guests.
     pub guests: usize,
-    /// More for the kernel's command line.
+    /// Text to add to the kernel's command line.
     pub append: Option<String>,
-    /// More for QEMU.
+    /// Further arguments for QEMU.
     pub extra: Vec<OsString>,
 }
 
 /// The sockets and the plugin of one guest.
 #[derive(Debug)]
 pub struct Wiring {
-    /// Sockets of its functions.
+    /// Sockets of the guest's functions.
     pub functions: Vec<PathBuf>,
-    /// Socket of its switch port.
+    /// Socket of the guest's switch port.
     pub network: PathBuf,
     /// Value of `-plugin`, if QEMU loads one.
     pub plugin: Option<OsString>,
 }
 
-/// A guest whose QEMU was started.
+/// A guest with a started QEMU.
 #[derive(Debug)]
 pub struct Guest {
-    /// Its number.
+    /// Number of the guest.
     pub number: usize,
-    /// The number of functions that it was started with.
+    /// Number of functions at its start.
     pub functions: usize,
-    /// Its console.
+    /// Console of the guest.
     pub console: Console,
     /// QEMU's monitor.
     pub qmp: Qmp,
@@ -75,7 +75,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Starts its QEMU.
+    /// Starts the guest's QEMU.
     ///
     /// # Errors
     /// A socket or log cannot be made, or QEMU cannot be started.
@@ -131,7 +131,7 @@ impl Guest {
         })
     }
 
-    /// Waits until it can run commands.
+    /// Waits until the guest can run commands.
     ///
     /// # Errors
     /// It ended, or did not come up in time.
@@ -158,7 +158,7 @@ impl Guest {
         }
     }
 
-    /// Shows every few seconds how far the guest has booted.
+    /// Prints a progress message every few seconds while the guest boots.
     async fn show_progress(&self) -> std::convert::Infallible {
         let start = Instant::now();
         loop {
@@ -173,13 +173,13 @@ impl Guest {
         }
     }
 
-    /// The faults that its kernel reported, a line each.
+    /// The faults that the guest's kernel reported, one line each.
     #[must_use]
     pub fn splats(&self) -> Vec<String> {
         self.console.splats()
     }
 
-    /// Runs a shell command; its exit status.
+    /// Runs a shell command and returns its exit status.
     ///
     /// # Errors
     /// The guest ended before the command did.
@@ -195,7 +195,7 @@ impl Guest {
         }
     }
 
-    /// Runs a shell command and collects what it prints.
+    /// Runs a shell command and collects its output.
     ///
     /// # Errors
     /// The guest ended before the command did.
@@ -206,7 +206,7 @@ impl Guest {
         }
     }
 
-    /// Reboots it, and waits until it takes commands again.
+    /// Reboots the guest, and waits until it takes commands again.
     ///
     /// # Errors
     /// It ended, or QEMU did not reset it.
@@ -223,7 +223,7 @@ impl Guest {
         self.run(":").await.map(drop)
     }
 
-    /// Ends its QEMU by SIGKILL.
+    /// Kills the guest's QEMU (SIGKILL).
     ///
     /// # Errors
     /// It has ended before.
@@ -251,24 +251,24 @@ impl Guest {
             .ok_or_else(|| self.failure("it is not ready"))
     }
 
-    /// Process id of its QEMU.
+    /// Process id of the guest's QEMU.
     #[must_use]
     pub fn qemu_id(&self) -> u32 {
         self.qemu.id()
     }
 
-    /// Waits for the end of its QEMU; how it ended, in words.
+    /// Waits for the end of the guest's QEMU. Returns a text that says how it ended.
     pub async fn ended(&self) -> String {
         format!("QEMU {}", self.qemu.ended().await)
     }
 
-    /// Whether its QEMU runs.
+    /// Whether the guest's QEMU is running.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.qemu.is_running()
     }
 
-    /// An error about this guest, with its last words.
+    /// An error about this guest, with the end of its logs.
     #[must_use]
     pub fn failure(&self, how: &str) -> Error {
         // While it runs, what it said is not about its end.
@@ -303,7 +303,7 @@ impl Guest {
         self.failure(&format!("{how}{when}"))
     }
 
-    /// Ends its QEMU.
+    /// Ends the guest's QEMU.
     pub async fn stop(&self) {
         self.qemu.stop().await;
     }

@@ -1,35 +1,35 @@
-//! Keys that are for the lab, not for the guest.
+//! Keys for the lab, which do not go to the guest.
 
-/// Ctrl-]: the next key is for the lab.
+/// Ctrl-]. The next key is for the lab.
 const ESCAPE: u8 = 0x1d;
 
 /// The action of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// It is the guest's.
+    /// The bytes go to the guest.
     Typed(Vec<u8>),
-    /// Look at this guest.
+    /// Show the console of this guest.
     Guest(usize),
-    /// Look at the next guest.
+    /// Show the console of the next guest.
     Next,
-    /// Show what the keys do.
+    /// Show the list of keys.
     Help,
-    /// Leave.
+    /// Leave the console.
     Quit,
 }
 
-/// Tells the lab's keys from the guest's.
+/// Separates the lab's keys from the guest's.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     escaped: bool,
 }
 
 impl Keys {
-    /// For the user.
+    /// The list of keys.
     pub(crate) const HELP: &str = "console: Ctrl-] and then q ends the lab, 0 to 9 shows that guest, n the \
                             next one, Ctrl-] sends Ctrl-], ? shows this";
 
-    /// The actions of these bytes, in order. Unknown keys after Ctrl-] do nothing.
+    /// The actions for these bytes, in order. Unknown keys after Ctrl-] do nothing.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Key> {
         let mut keys = Vec::new();
         let mut typed = Vec::new();

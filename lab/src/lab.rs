@@ -19,12 +19,12 @@ use crate::setup::Setup;
 use crate::switch::Switch;
 use crate::{control, profile};
 
-/// The time that the server may take to write a report.
+/// Longest time for the server to write a report.
 const REPORT: Duration = Duration::from_secs(30);
-/// The interval at which it is looked for.
+/// Interval between two looks at the report.
 const POLL: Duration = Duration::from_millis(5);
 
-/// A running lab. [`Lab::stop`] ends it in order; without, it is killed when this value goes.
+/// A running lab. [`Lab::stop`] ends it in order. Otherwise it is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Lab {
     guests: Vec<Arc<Guest>>,
@@ -34,7 +34,7 @@ pub struct Lab {
     switch: Switch,
     report: PathBuf,
     observing: bool,
-    /// Reports asked for so far.
+    /// Number of requested reports so far.
     reports: Mutex<u64>,
 }
 
@@ -142,7 +142,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits until every guest can run commands, and tells what went wrong in them.
+    /// Waits until every guest can run commands. Prints errors of their start.
     ///
     /// # Errors
     /// A guest ended, or did not come up in time; the server ended.
@@ -163,7 +163,7 @@ impl Lab {
         }
     }
 
-    /// Whether every guest's driver is bound to its function; under [`Setup::observe`] none can be.
+    /// Checks that every guest's driver is bound to its function. Under [`Setup::observe`], no driver can be.
     ///
     /// # Errors
     /// It is not, or a guest ended.
@@ -190,12 +190,12 @@ impl Lab {
         &self.guests
     }
 
-    /// Waits for an end of the server that nobody asked for.
+    /// Waits for an unexpected end of the server.
     pub async fn server_ended(&self) -> Error {
         self.server.ended().await
     }
 
-    /// Whether the server runs.
+    /// Whether the server is running.
     #[must_use]
     pub fn server_is_running(&self) -> bool {
         self.server.is_running()
@@ -219,7 +219,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Starts a server anew in place of one that has ended; its events go to `events`.
+    /// Starts a new server in place of one that has ended. Its events go to `events`.
     ///
     /// # Errors
     /// It cannot be started.
@@ -236,7 +236,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Asks the server on its control socket (`docs/faults.md`); its answer.
+    /// Sends a request to the server's control socket (`docs/faults.md`) and returns the answer.
     ///
     /// # Errors
     /// It cannot be reached, or refuses.
@@ -259,7 +259,7 @@ impl Lab {
         self.server.id()
     }
 
-    /// The number of the guest's function in the profile.
+    /// Number of the guest's function in the profile.
     #[must_use]
     pub fn number_of(&self, guest: usize, function: usize) -> usize {
         guest * self.per_guest + function
@@ -273,7 +273,7 @@ impl Lab {
         self.server.functions.get(range).unwrap_or_default()
     }
 
-    /// Sockets of the functions, in the profile's order: those of the guests first.
+    /// Sockets of all functions, in the profile's order. Those of the guests come first.
     #[must_use]
     pub fn functions(&self) -> &[PathBuf] {
         &self.server.functions
@@ -305,7 +305,7 @@ impl Lab {
             .map_err(|_| Error::file("wait for", &self.report)(std::io::ErrorKind::TimedOut.into()))
     }
 
-    /// Ends the guests, then the server; the server's totals.
+    /// Ends the guests, then the server. Returns the server's totals.
     ///
     /// # Errors
     /// The report cannot be read.
@@ -336,8 +336,8 @@ fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Whether a driver is bound to each of the first `functions`; if not, which functions there are and
-/// what the kernel said of them.
+/// A command that checks that a driver is bound to each of the first `functions`. If not, it prints the
+/// functions and the kernel's messages about them.
 fn bound_command(functions: usize) -> String {
     let tests: Vec<String> = (0..functions)
         .map(|index| format!("[ -e {}/driver ]", address(index)))

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use ism::profile::{DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
 use zpci_region::Severity;
 
-/// GID of the first function; the others count on from it.
+/// GID of the first function. The others follow.
 const FIRST_GID: u64 = 0x1500_0000_0000_0001;
 
-/// A profile with a function for each guest, on which SMC-D's rules are checked as well: nothing
-/// else uses them. The `spare` functions are for whoever measures, with moves that are not SMC-D's.
+/// A profile with a function for each guest. It also checks SMC-D's rules, because only SMC-D uses these
+/// functions. The `spare` functions are for measurements with other moves.
 pub(crate) fn with_functions(guests: usize, spare: usize) -> Profile {
     let function = |(number, gid): (usize, u64)| {
         let smcd = if number < guests {

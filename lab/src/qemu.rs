@@ -6,16 +6,16 @@ use std::process::Stdio;
 
 use harness::{Accelerator, Line, option};
 
-/// The first function's user-defined id, which names it in the guest: `0007:00:00.0`. The others count
-/// on from it.
+/// The first function's user-defined id (UID), which gives its name in the guest: `0007:00:00.0`. The others
+/// follow.
 const UID: u32 = 7;
-/// The first function's id in the guest.
+/// The first function's id (FID) in the guest.
 const FID: u32 = 8;
 
 /// One ISM function of a guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Function {
-    /// The number of the function in the guest.
+    /// Number of the function in the guest.
     pub index: usize,
     /// The server's socket.
     pub socket: PathBuf,
@@ -72,7 +72,7 @@ pub(crate) fn address(index: usize) -> String {
     format!("{:04x}:00:00.0", uid(index))
 }
 
-/// A guest has at most 256 functions: a profile has no more.
+/// Converts a number of a function. A profile has at most 256 functions.
 fn count(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX >> 1)
 }
@@ -86,11 +86,11 @@ pub(crate) struct CommandLine {
     pub guest: usize,
     /// Guest memory, MiB.
     pub memory: u32,
-    /// Processors.
+    /// Number of processors.
     pub processors: u32,
-    /// Kernel.
+    /// Path of the kernel.
     pub kernel: PathBuf,
-    /// Initial RAM disk.
+    /// Path of the initial RAM disk.
     pub initramfs: PathBuf,
     /// The kernel's command line.
     pub append: String,
@@ -110,7 +110,7 @@ pub(crate) struct CommandLine {
 }
 
 impl CommandLine {
-    /// All arguments. QEMU's name is not one of them.
+    /// All arguments, without QEMU's name.
     #[must_use]
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::machine(
@@ -159,8 +159,8 @@ impl CommandLine {
     }
 }
 
-/// Whether this QEMU hands zPCI accesses to vfio-user functions whole: it has the changes of `qemu/`,
-/// which give the zpci device the property `stores`.
+/// Whether this QEMU hands over zPCI accesses to vfio-user functions in one piece. Such a QEMU has the
+/// changes of `qemu/`: its zpci device has the property `stores`.
 pub(crate) fn hands_over_whole(program: &Path) -> bool {
     let mut command = harness::command(program);
     command.args(["-machine", "none", "-device", "zpci,help"]);
@@ -172,7 +172,7 @@ pub(crate) fn hands_over_whole(program: &Path) -> bool {
     })
 }
 
-/// Hardware address of a guest's network card: locally administered.
+/// MAC address of a guest's network card. It is locally administered.
 fn mac(guest: usize) -> String {
     let [.., high, low] = guest.to_be_bytes();
     format!("52:54:00:15:{high:02x}:{low:02x}")

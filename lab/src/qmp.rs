@@ -1,4 +1,4 @@
-//! QEMU's monitor: commands to a guest's QEMU, and the events that it tells.
+//! QEMU's monitor: commands to a guest's QEMU, and events from it.
 //!
 //! The protocol is a JSON object on each line (QEMU `docs/interop/qmp-spec.rst`). QEMU connects to the
 //! lab's socket, as its other devices do.
@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 
-/// Events that wait for a listener.
+/// Most events that wait for a listener.
 const BACKLOG: usize = 256;
 
-/// The reason why a command of the monitor has no result.
+/// A reason why a command of the monitor has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum QmpError {
     /// QEMU ended.
@@ -27,7 +27,7 @@ pub enum QmpError {
     #[error("QEMU refuses {command:?}: {why}")]
     Refused {
         command: String,
-        /// QEMU's words.
+        /// QEMU's error message.
         why: String,
     },
 }
@@ -66,7 +66,7 @@ impl Qmp {
         })
     }
 
-    /// Carries out a command; its result.
+    /// Carries out a command and returns its result.
     ///
     /// # Errors
     /// QEMU refuses it, or ends.
@@ -86,12 +86,12 @@ impl Qmp {
         }
     }
 
-    /// The events from now on.
+    /// A receiver of later events.
     pub fn events(&self) -> broadcast::Receiver<Value> {
         self.events.subscribe()
     }
 
-    /// The number of resets of the machine: a guest that reboots resets it.
+    /// The number of resets of the machine. A reboot of the guest also resets it.
     pub fn resets(&self) -> watch::Receiver<u64> {
         self.resets.clone()
     }

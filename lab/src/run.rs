@@ -1,4 +1,4 @@
-//! The subcommand.
+//! Carries out the subcommand `lab`.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,13 +20,13 @@ use crate::setup::Setup;
 use crate::variant::Variant;
 use crate::{bench, scenario, terminal};
 
-/// Exit status of a lab that a signal ended: this and its number, as shells have it.
+/// Exit status of a lab that a signal ended: this number plus the signal's number, as in shells.
 const SIGNALLED: u8 = 128;
-/// Exit status of a lab whose command succeeded, but not what the flags demand of the run.
+/// Exit status of a lab whose command succeeded, but whose checks failed.
 const CHECK_FAILED: u8 = 4;
 
-/// Carries out the subcommand; the exit status: that of the command that was run, 128 and its
-/// number after a signal, else 0. `program` is the executable whose `serve` is the server.
+/// Carries out the subcommand. Returns the exit status: the command's own, 128 plus the number of a signal,
+/// or 0. `program` is the executable whose `serve` is the server.
 ///
 /// # Errors
 /// See [`Error`].
@@ -114,7 +114,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one; its number.
+    /// Waits for one of the signals. Returns its number.
     async fn any(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 2,
@@ -153,7 +153,7 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
     })
 }
 
-/// Shows the faults that the guests' kernels reported; how many there are.
+/// Prints the faults that the guests' kernels reported. Returns their number.
 fn tell_splats(guests: &[Arc<Guest>]) -> usize {
     let mut count = 0;
     for guest in guests {
@@ -165,7 +165,8 @@ fn tell_splats(guests: &[Arc<Guest>]) -> usize {
     count
 }
 
-/// Shows the guests whose functions carried nothing; how many there are. Each has `per_guest` functions.
+/// Prints the guests whose functions moved no byte. Returns their number. Each guest has `per_guest`
+/// functions.
 fn tell_idle_guests(report: &Value, guests: usize, per_guest: usize) -> usize {
     let functions = report["functions"]
         .as_array()
@@ -242,7 +243,7 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
     guest.run_to(command, stdout, stderr).await
 }
 
-/// Measures SMC-D in `lab` and in others like it, in turns.
+/// Measures SMC-D in `lab` and in similar labs, in turns.
 async fn compare(
     lab: &Lab,
     others: &[(Variant, Setup)],
@@ -287,7 +288,6 @@ fn print(figures: &Figures, format: Format) -> Result<u8, Error> {
     show(&text)
 }
 
-/// Prints to standard output.
 fn show(text: &str) -> Result<u8, Error> {
     let shown = harness::print(text).map(|()| 0);
     shown.map_err(Error::system("write to standard output"))
@@ -309,7 +309,7 @@ async fn run_beside(guest: Arc<Guest>, command: String) {
     }
 }
 
-/// Passes output on as it comes.
+/// Passes on output as it comes.
 struct Pass<W>(W);
 
 impl<W: Write> Sink for Pass<W> {
@@ -319,7 +319,7 @@ impl<W: Write> Sink for Pass<W> {
     }
 }
 
-/// Passes output on to stderr, a line at a time, with the guest's number.
+/// Passes on output to stderr, line by line, with the guest's number.
 struct Lines {
     guest: usize,
     held: Vec<u8>,
@@ -362,7 +362,7 @@ impl Drop for Lines {
     }
 }
 
-/// Tells which rules the guests broke.
+/// Prints the rules that the guests broke.
 fn tell_rules(report: &Value) {
     let functions = report["functions"]
         .as_array()

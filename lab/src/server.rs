@@ -18,7 +18,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until clients can connect.
+    /// Starts the server and waits until clients can connect.
     ///
     /// # Errors
     /// It cannot be started, or does not get ready.
@@ -33,17 +33,17 @@ impl Server {
         })
     }
 
-    /// Its process id.
+    /// Process id of the server.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it runs.
+    /// Whether the server is running.
     pub(crate) fn is_running(&self) -> bool {
         self.child.is_running()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the server.
     ///
     /// # Errors
     /// It is gone.
@@ -51,7 +51,7 @@ impl Server {
         self.child.signal(signal)
     }
 
-    /// Asks it to write its report.
+    /// Asks the server to write its report.
     ///
     /// # Errors
     /// It is gone.
@@ -59,7 +59,7 @@ impl Server {
         self.signal(Signal::USR1)
     }
 
-    /// Waits for an end that nobody asked for.
+    /// Waits for an unexpected end of the server.
     pub(crate) async fn ended(&self) -> Error {
         Error::Server {
             how: self.child.ended().await,

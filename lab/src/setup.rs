@@ -23,7 +23,7 @@ use crate::variant::Variant;
 pub struct Setup {
     /// The program whose `serve` is the server.
     pub program: PathBuf,
-    /// The plugin. Without one, QEMU itself hands the guest's instructions over.
+    /// The plugin. Without one, QEMU itself hands over the guest's instructions.
     pub plugin: Option<Plugin>,
     /// Whether the plugin records instructions instead of forwarding them.
     pub observe: bool,
@@ -31,38 +31,39 @@ pub struct Setup {
     pub moves: Moves,
     /// Whether plugin and server share a ring in memory.
     pub ring: bool,
-    /// The guests.
+    /// Settings of the guests.
     pub recipe: Recipe,
-    /// Functions of each guest.
+    /// Number of functions of each guest.
     pub functions_per_guest: usize,
-    /// How many of them are there from the start; the others can be plugged later. All, without.
+    /// Number of functions that a guest has at its start. The others can be plugged later. The default is
+    /// all.
     pub plugged: Option<usize>,
-    /// Functions beside those of the guests.
+    /// Number of functions besides those of the guests.
     pub spare: usize,
     /// The folder of the functions' sockets, instead of the temporary one.
     pub sockets: Option<PathBuf>,
-    /// The server's control socket, if there is to be one.
+    /// The server's control socket, if there is one.
     pub control: Option<PathBuf>,
-    /// A defect of the switch, for tests: frames behind this number are lost.
+    /// A defect of the switch, for tests: it loses all frames after this number.
     pub lose_frames_after: Option<u64>,
     /// Profile of the fabric, instead of the lab's own.
     pub profile: Option<PathBuf>,
-    /// Where events go, if they are wanted.
+    /// The event file, if there is one.
     pub events: Option<PathBuf>,
-    /// Where messages go, if they are wanted.
+    /// The capture file, if there is one.
     pub capture: Option<PathBuf>,
-    /// Where the server's totals go as well.
+    /// A further file for the server's totals.
     pub report: Option<PathBuf>,
-    /// How long a guest may take to boot.
+    /// Longest time for a guest to boot.
     pub patience: Duration,
-    /// Labs with another QEMU or other settings, to compare the measurements with.
+    /// Labs with another QEMU or other settings, for comparison.
     pub compared: Vec<(Variant, Setup)>,
 }
 
 impl Setup {
-    /// Prepares everything that `args` asks for: finds plugin and QEMU, takes the guests' parts from
-    /// the cache or fetches and builds them, and makes their initramfs in `folder`. `program` is the
-    /// executable whose `serve` is the server.
+    /// Prepares everything that `args` needs: finds plugin and QEMU, takes the guests' parts from the cache
+    /// or fetches and builds them, and makes the initramfs in `folder`. `program` is the executable whose
+    /// `serve` is the server.
     ///
     /// # Errors
     /// Something cannot be had.
@@ -144,8 +145,8 @@ impl Setup {
     }
 }
 
-/// The QEMU that `word` means, and the plugin that it loads: the one that is `named`, none if it hands
-/// zPCI accesses over itself, or the one beside `program`.
+/// The QEMU for `word`, and its plugin: the one that is `named`, none if this QEMU hands over zPCI accesses
+/// itself, or the one beside `program`.
 fn qemu(
     args: &Args,
     word: Option<&OsStr>,
@@ -186,7 +187,7 @@ fn qemu(
     Ok((qemu.program, plugin, accelerator))
 }
 
-/// The flag that loads a plugin into QEMU, if there is one.
+/// The flag that needs a plugin in QEMU, if there is one.
 fn plugin_flag(args: &Args) -> Option<&'static str> {
     match (args.observe, &args.plugin) {
         (true, _) => Some("--observe"),
@@ -195,7 +196,7 @@ fn plugin_flag(args: &Args) -> Option<&'static str> {
     }
 }
 
-/// More for the guests' command line.
+/// Text to add to the guests' command line.
 fn append(args: &Args) -> Option<String> {
     let vlan = args.vlan.map(|id| format!("lab.vlan={id}"));
     let words: Vec<&str> = [args.append.as_deref(), vlan.as_deref()]

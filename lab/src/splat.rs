@@ -35,7 +35,7 @@ const HARMLESS: [&str; 2] = [
     "kmemleak: Automatic memory scanning thread started",
 ];
 
-/// The messages of `text` with which a report begins.
+/// The messages in `text` that begin a report.
 ///
 /// A message begins with its line, or behind the kernel's time stamp anywhere in a line: a shell may
 /// have written its prompt there.
@@ -47,14 +47,14 @@ pub(crate) fn find(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether the kernel died of a program check (`die` in `arch/s390/kernel/dumpstack.c`), as in
+/// Whether the kernel died from a program check (`die` in `arch/s390/kernel/dumpstack.c`), as in
 /// `specification exception: 0006 ilc:2 [#1] SMP`.
 fn is_check(said: &str) -> bool {
     let behind = said.split_once(" ilc:").map(|(_, behind)| behind);
     behind.is_some_and(|behind| behind.contains(" [#"))
 }
 
-/// The kernel's message in a line of the console: what stands behind the last time stamp.
+/// The kernel's message in a line of the console: the text after the last time stamp.
 fn message(line: &str) -> &str {
     let stamp = |text: &str| {
         let seconds = text.rsplit_once('[').map(|(_, stamp)| stamp.trim_start());
@@ -68,7 +68,7 @@ fn message(line: &str) -> &str {
     stamped.next().map_or(line, |(_, said)| &said[2..])
 }
 
-/// The reports in the console log at `path`. A log that cannot be read has none.
+/// The reports in the console log at `path`. An unreadable log has none.
 pub(crate) fn in_log(path: &Path) -> Vec<String> {
     let bytes = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);

@@ -1,4 +1,4 @@
-//! Guests' consoles on the terminal that the lab was started on.
+//! Shows guests' consoles on the terminal that started the lab.
 
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -13,7 +13,7 @@ use crate::guest::Guest;
 use crate::keys::{Key, Keys};
 use crate::say::say;
 
-/// Shows the console of guest `first` until the user leaves; keys go to it. See [`Keys`].
+/// Shows the console of guest `first` until the user leaves. Keys go to the guest. See [`Keys`].
 ///
 /// # Errors
 /// The terminal cannot be set up.
@@ -43,7 +43,7 @@ pub(crate) async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Er
     }
 }
 
-/// The reason why a console is no longer looked at.
+/// The reason why the lab leaves a console.
 enum Left {
     Quit,
     Switch(usize),
@@ -84,7 +84,7 @@ async fn look_at(
     }
 }
 
-/// Tells the guest how large the terminal is.
+/// Tells the guest the size of the terminal.
 async fn fit(guest: &Guest) {
     if let Ok(size) = tcgetwinsize(std::io::stdout())
         && size.ws_row > 0
@@ -98,7 +98,7 @@ async fn fit(guest: &Guest) {
     }
 }
 
-/// Whether there is a terminal to attach to.
+/// Whether standard input is a terminal.
 pub(crate) fn present() -> bool {
     std::io::stdin().is_terminal()
 }
@@ -128,7 +128,7 @@ fn show_bytes(bytes: &[u8]) {
     let _ = output.write_all(bytes).and_then(|()| output.flush());
 }
 
-/// The terminal passes every key on until this value goes.
+/// Makes the terminal pass on every key until this value is dropped.
 struct Raw(Termios);
 
 impl Raw {

@@ -1,4 +1,4 @@
-//! Another lab that `--bench` measures beside the first one: its QEMU and its settings.
+//! Another lab for `--bench --compare`: its QEMU and its settings.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -8,12 +8,12 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use harness::Moves;
 
-/// A word of `--compare`: `QEMU[,moves=WHICH][,DRIVER.PROPERTY=VALUE]...`.
+/// A value of `--compare`: `QEMU[,moves=WHICH][,DRIVER.PROPERTY=VALUE]...`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variant {
-    /// The QEMU, named as for `--qemu`. None is that of the first lab.
+    /// The QEMU, as for `--qemu`. None means the first lab's.
     pub qemu: Option<OsString>,
-    /// The moves that the plugin posts. None are those of the first lab.
+    /// The moves that the plugin posts. None means the first lab's.
     pub moves: Option<Moves>,
     /// Properties of QEMU's devices, for `-global`.
     pub properties: Vec<String>,

@@ -1,4 +1,4 @@
-//! The kits, fetched and built for real, and booted under QEMU without any ISM function.
+//! Fetches and builds the kits, and boots them under QEMU without any ISM function.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,13 +8,13 @@ use debian_fetch::{Cache, Initramfs, Machine, Qemu, Series};
 use lab::{KernelChoice, Kit, OwnKernel, Smc};
 use serde_json::Value;
 
-/// Loads the modules of an order file, and says which were refused.
+/// Loads the modules of an order file, and prints refused ones.
 const LOAD: &str = "\
 for module in $(cat ORDER); do insmod $module || echo \"REFUSED $module\"; done
 ip link set lo up
 ";
 
-/// What the guest's console says, with `commands` after the modules of `smc` are loaded.
+/// The guest's console. The guest runs `commands` after it has loaded the modules of `smc`.
 fn boot(kit: &Kit, smc: Smc, commands: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let initramfs = dir.path().join("initramfs");
@@ -58,7 +58,7 @@ fn results(console: &str) -> Vec<Value> {
         .collect()
 }
 
-/// What guests do with both builds of smc. `--require-smcd` is refused without a device.
+/// Commands for both builds of smc. Without a device, the tool refuses `--require-smcd`.
 const TRAFFIC: &str = "\
 smcd-tool serve --port 5000 --count 5 >/served &
 smcd-tool send --to 127.0.0.1 --port 5000 --bytes 1000003 --conns 3 --both
@@ -80,7 +80,7 @@ smcd-tool send --to 127.0.0.1 --port 5002 --bytes 1 --require-smcd >/required; e
 cat /required
 ";
 
-/// Checks what [`TRAFFIC`] said, with connections that all run as `mode` says.
+/// Checks the output of [`TRAFFIC`]. All connections must run as `mode` says.
 #[track_caller]
 fn check_traffic(console: &str, mode: &str) {
     let other = if mode == "smcd" { "fallback" } else { "smcd" };

@@ -44,7 +44,7 @@ enum Command {
     Check,
 }
 
-/// Why nothing was applied.
+/// A reason why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The tree cannot be read, changed or written.

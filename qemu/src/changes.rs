@@ -7,7 +7,7 @@ use crate::source::{How, Place};
 pub struct Change {
     /// The commit's subject.
     pub subject: &'static str,
-    /// The commit's text: what QEMU does today, and what it does then.
+    /// The commit's text: QEMU's behaviour today, and with the change.
     pub reason: &'static str,
     /// New files: path and content.
     pub files: &'static [(&'static str, &'static str)],
@@ -20,9 +20,9 @@ pub struct Change {
 pub struct Edit {
     /// The file's path in the tree.
     pub file: &'static str,
-    /// The place in it.
+    /// The place in the file.
     pub place: Place,
-    /// The text that goes there.
+    /// The new text.
     pub text: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The changes as git commits, with the identity that the user's git has.
+//! The changes as git commits, with the identity of the user's git.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ pub fn check(root: &Path) -> Result<(), String> {
     Err("the tree has uncommitted changes: commit them first".to_owned())
 }
 
-/// Commits what one change wrote, signed off by the user.
+/// Commits the files that one change wrote, signed off by the user.
 ///
 /// # Errors
 /// Git's error.

@@ -1,4 +1,4 @@
-//! The QEMU that a `--qemu` on a command line means.
+//! Finds the QEMU that `--qemu` names.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,24 +8,24 @@ use debian_fetch::{Cache, Machine, Qemu, Version};
 
 use crate::build::{self, BuildError};
 
-/// The word that means the QEMU of [`build`].
+/// The word for the QEMU of [`build`].
 const ZPCI: &str = "zpci";
-/// The same, before a version.
+/// Prefix of a version of that QEMU.
 const ZPCI_OF: &str = "zpci-";
 
 /// The meaning of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named<'a> {
-    /// This program.
+    /// The program at this path.
     Path(&'a Path),
     /// Debian's QEMU of this version, such as `11.1` or `11.1.3`.
     Version(&'a str),
-    /// The QEMU with the changes; of this version, such as `11.1`, if one is named.
+    /// The QEMU with the changes. It may have a version, such as `11.1`.
     Zpci(Option<&'a str>),
 }
 
 impl<'a> Named<'a> {
-    /// Looks `word` up. A file of that name comes first.
+    /// Finds the meaning of `word`. A file with that name comes first.
     #[must_use]
     pub fn of(word: &'a OsStr) -> Self {
         let path = Path::new(word);
@@ -44,7 +44,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// Its `qemu-system-s390x`, fetched or built if need be.
+    /// The path of `qemu-system-s390x`. Fetches or builds it if it is missing.
     ///
     /// # Errors
     /// It can be neither fetched nor built. A path is not looked at.

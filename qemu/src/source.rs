@@ -1,24 +1,24 @@
-//! One file of QEMU, and the places in it that an edit names.
+//! One file of QEMU, and the places that an edit names in it.
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// The definition (function, structure, array) that holds the place. `None` is the whole file.
     pub within: Option<&'static str>,
-    /// The place is the first line there that holds this word.
+    /// A word. The place is the first line that contains it.
     pub word: &'static str,
-    /// The way the text goes in.
+    /// How to insert the text.
     pub how: How,
 }
 
-/// The way a text goes in.
+/// How to insert a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// As lines before the line.
     Before,
-    /// As lines behind the line.
+    /// As lines after the line.
     Behind,
-    /// As lines behind the block of braces that the line opens.
+    /// As lines after the block of braces that the line opens.
     BehindBlock,
     /// Instead of the word itself.
     Instead,
@@ -39,7 +39,7 @@ impl Source {
         Self { lines }
     }
 
-    /// The file's text, with an end of line behind every line.
+    /// The file's text. Every line ends with a newline.
     pub(crate) fn text(&self) -> String {
         self.lines
             .iter()
@@ -47,7 +47,7 @@ impl Source {
             .collect()
     }
 
-    /// Puts `text` at `place`.
+    /// Inserts `text` at `place`.
     ///
     /// # Errors
     /// Says which name is missing.
@@ -89,7 +89,7 @@ impl Source {
         }
     }
 
-    /// The lines of the definition of `name`: from the one that names it to the one that closes it.
+    /// The lines of the definition of `name`, from its first to its last line.
     fn definition(&self, name: Option<&str>) -> Result<(usize, usize), String> {
         let Some(name) = name else {
             return Ok((0, self.lines.len()));
@@ -114,7 +114,7 @@ impl Source {
         Err(format!("no definition of {name}"))
     }
 
-    /// The line that closes the block which `at` opens.
+    /// The line that closes the block of line `at`.
     fn block_end(&self, at: usize, end: usize, word: &str) -> Result<usize, String> {
         let mut depth = 0_i32;
         for (number, line) in self.lines.iter().enumerate().take(end).skip(at) {
@@ -133,7 +133,7 @@ impl Source {
     }
 }
 
-/// Where `word` stands in `line` on its own, not as a part of a longer name.
+/// The position of `word` in `line` as a whole word, not as a part of a longer name.
 fn position(line: &str, word: &str) -> Option<usize> {
     let part = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let bytes = line.as_bytes();

@@ -7,7 +7,7 @@
 /// debian-keyring 2026.06.27).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tested {
-    /// As the file VERSION says.
+    /// The version in the file VERSION.
     pub version: &'static str,
     /// Debian's version, with epoch.
     pub debian: &'static str,
@@ -33,20 +33,20 @@ pub const TESTED: [Tested; 2] = [
     },
 ];
 
-/// The tested versions, for people.
+/// The tested versions, as text for messages.
 #[must_use]
 pub fn versions() -> String {
     TESTED.map(|tested| tested.version).join(", ")
 }
 
 impl Tested {
-    /// The tarball, from the archive's address.
+    /// The path of the tarball below the archive's address.
     #[must_use]
     pub fn file(&self) -> String {
         format!("pool/main/q/qemu/qemu_{}+ds.orig.tar.xz", self.version)
     }
 
-    /// Whether it is of the version `wanted`, such as `11.1` or `11.1.1`.
+    /// Whether this version matches `wanted`, such as `11.1` or `11.1.1`.
     #[must_use]
     pub fn is_of(&self, wanted: &str) -> bool {
         let rest = self.version.strip_prefix(wanted);

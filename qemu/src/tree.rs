@@ -1,4 +1,4 @@
-//! A QEMU source tree: nothing is written unless everything can be.
+//! A QEMU source tree. It writes either all changes or none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,25 +6,24 @@ use std::path::{Path, PathBuf};
 use crate::changes::Change;
 use crate::source::Source;
 
-/// Licences that a file of ours may be used under elsewhere. What becomes a part of QEMU is under the
-/// GPL alone.
+/// Other licences of our file. A part of QEMU is only under the GPL.
 const OTHER_LICENCES: &str = " OR Apache-2.0 OR MIT";
 
-/// Why a tree is left as it is.
+/// A reason why the tree stays unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// The folder holds no QEMU.
     #[error("{}: no QEMU source tree: expected VERSION and hw/s390x in it", .0.display())]
     NotQemu(PathBuf),
-    /// The changes are in the tree already.
+    /// The tree already has the changes.
     #[error("{}: the changes are in this tree already ({file} is there)", tree.display())]
     Applied {
         /// The tree.
         tree: PathBuf,
-        /// A file of ours.
+        /// One of our files.
         file: String,
     },
-    /// Places that the edits name are missing.
+    /// The tree lacks places that the edits name.
     #[error(
         "{}: this QEMU {version} is not understood, and nothing was changed:\n{}",
         tree.display(), missing.join("\n")
@@ -32,9 +31,9 @@ pub enum TreeError {
     NotUnderstood {
         /// The tree.
         tree: PathBuf,
-        /// Its version.
+        /// The tree's version.
         version: String,
-        /// The missing text, with its file.
+        /// The missing texts, with their files.
         missing: Vec<String>,
     },
     /// A file cannot be read or written.
@@ -52,7 +51,7 @@ pub enum TreeError {
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
-    /// Its version, as the file VERSION says.
+    /// The tree's version, from the file VERSION.
     pub version: String,
 }
 
@@ -60,7 +59,7 @@ pub struct Tree {
 pub type Written = BTreeMap<String, String>;
 
 impl Tree {
-    /// Looks at a folder.
+    /// Opens the tree in a folder.
     ///
     /// # Errors
     /// It holds no QEMU.
@@ -75,12 +74,12 @@ impl Tree {
         }
     }
 
-    /// Where it lies.
+    /// The folder of the tree.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The files that each change would write. Nothing is written yet.
+    /// The files that each change would write. Writes nothing.
     ///
     /// # Errors
     /// The tree has the changes, or lacks a place that one of them names.
@@ -132,7 +131,7 @@ impl Tree {
         })
     }
 
-    /// Writes what one change writes.
+    /// Writes the files of one change.
     ///
     /// # Errors
     /// A file cannot be written.

@@ -1,4 +1,4 @@
-//! The changes applied to a tree that has the names they need, and to trees that lack one.
+//! Applies the changes to a tree with the names that they need, and to trees that lack one.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use qemu_zpci::changes::CHANGES;
 use qemu_zpci::tree::{Tree, TreeError};
 
-/// Files with the names that the edits look for.
+/// Files with the names that the edits search for.
 fn tree() -> Vec<(&'static str, &'static str)> {
     let files = include_str!("toy-tree").split("== ").skip(1);
     files.map(|file| file.split_once('\n').unwrap()).collect()

@@ -1,8 +1,6 @@
-//! The failures of `view`.
-
 use std::path::PathBuf;
 
-/// The reason why a session cannot be shown.
+/// A reason why a session cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read.
@@ -33,26 +31,26 @@ pub enum Error {
         /// The fault, and the expected value.
         reason: String,
     },
-    /// The files hold nothing.
+    /// The files are empty.
     #[error("{}: no events in it", path.display())]
     Empty {
         /// The first file.
         path: PathBuf,
     },
-    /// The session has more of something than a page can show.
+    /// The session has more parts of some kind than a page can show.
     #[error("{what}: {count}, a page shows at most {most}")]
     TooMany {
-        /// The thing that there are too many of.
+        /// The kind.
         what: &'static str,
-        /// The number of them.
+        /// Their number in the session.
         count: usize,
-        /// The number that can be shown.
+        /// Their most in a page.
         most: usize,
     },
 }
 
 impl Error {
-    /// Whether the command line or a file that it names is at fault.
+    /// Whether the command line, or a file that it names, is wrong.
     pub fn is_usage(&self) -> bool {
         !matches!(self, Error::Write { .. })
     }

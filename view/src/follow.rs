@@ -1,4 +1,4 @@
-//! A session in the terminal, while the server writes it.
+//! Shows a session in the terminal while the server writes it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -11,11 +11,11 @@ use crate::decode::size;
 use crate::error::Error;
 use crate::input::{Event, Item, Line, Source};
 
-/// Time between two pictures, and over which rates are counted.
+/// Time between two pictures. Rates count over this time.
 const TURN: Duration = Duration::from_secs(1);
-/// Violations and refusals that are shown.
+/// Most violations and refusals to show.
 const LAST: usize = 8;
-/// Puts the cursor to the top and clears what is below.
+/// Moves the cursor to the top and clears the screen below.
 const HOME: &str = "\x1b[H\x1b[J";
 
 /// Counts of one function.
@@ -34,11 +34,11 @@ struct Counts {
     dmbs: BTreeMap<u64, u64>,
 }
 
-/// Everything that is shown.
+/// The state of the screen.
 #[derive(Debug, Default)]
 struct Screen {
     functions: BTreeMap<String, Counts>,
-    /// The counts one turn ago.
+    /// The counts of the previous turn.
     before: BTreeMap<String, Counts>,
     last: VecDeque<String>,
     lines: u64,
@@ -50,8 +50,8 @@ fn is_socket(path: &Path) -> bool {
         .is_ok_and(|file| file.file_type().is_socket())
 }
 
-/// Shows files and running servers until the process is ended, or once. Servers alone are shown
-/// until they have ended.
+/// Shows files and running servers, once or until the process ends. If there are only servers, it stops when
+/// all of them have ended.
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::Line`].
@@ -184,7 +184,7 @@ impl Screen {
             .push_back(format!("{:>12.6} {text}", time_us as f64 / 1e6));
     }
 
-    /// The text of the screen. Rates need a turn before this one.
+    /// The text of the screen. Rates need a previous turn.
     fn picture(&self, once: bool) -> String {
         let mut text = String::new();
         let seconds = self.time_us as f64 / 1e6;

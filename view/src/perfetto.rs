@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::session::{Kind, LaneKind, NO_LANE, Row, Session};
 
-/// A trace in the making.
+/// A trace that is being written.
 #[derive(Debug)]
 pub(crate) struct Trace {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Makes the file.
+    /// Creates the file.
     ///
     /// # Errors
     /// [`Error::Write`].

@@ -10,10 +10,10 @@ use crate::page::Page;
 use crate::perfetto::Trace;
 use crate::session::Session;
 
-/// Lines between two words about how far it is.
+/// Lines between two progress messages.
 const PROGRESS: u32 = 100_000;
 
-/// Shows a session as the command line says. What was written is told on stderr.
+/// Shows a session as the command line says. Prints the written files on stderr.
 ///
 /// # Errors
 /// See [`Error`].

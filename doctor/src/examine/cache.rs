@@ -1,4 +1,4 @@
-//! The cache folder: what is in it and usable, whether it can be written, and the space left.
+//! Examines the cache folder: its usable entries, the right to write, and the free space.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use serde_json::json;
 
 use crate::report::{Finding, State, Topic};
 
-/// The most bytes that fetching everything takes.
+/// Most bytes that `fetch all` needs.
 const NEEDED: u64 = 2_000_000_000;
 
 #[derive(Debug)]
 pub(super) struct Examined {
-    /// Its lines.
+    /// Lines about the cache.
     pub findings: Vec<Finding>,
-    /// Whether a lab guest is there.
+    /// Whether the cache has a lab guest.
     pub has_lab: bool,
 }
 
-/// Looks into the cache folder. Nothing is created.
+/// Examines the cache folder. Creates nothing.
 pub(super) fn examine(
     cache: Result<&Cache, &Error>,
     is_lab_guest: &dyn Fn(&Entry) -> bool,
@@ -53,7 +53,7 @@ pub(super) fn examine(
     Examined { findings, has_lab }
 }
 
-/// The folder itself: can it be written, is there room?
+/// The line about the folder itself: the right to write, and the free space.
 fn folder(folder: &Path) -> Finding {
     let place = folder.display();
     // A folder that is not there yet is made in the nearest one that is.
@@ -83,7 +83,7 @@ fn folder(folder: &Path) -> Finding {
     finding(State::Good, text).with(json!({ "free_bytes": free }))
 }
 
-/// The kept entries, and whether a lab guest is among them.
+/// The lines about the entries, and whether the cache has a lab guest.
 fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding>, bool) {
     let whole = cache.entries();
     let mut folders: Vec<PathBuf> = fs::read_dir(cache.folder().join("entries"))
@@ -128,7 +128,7 @@ fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding
     (findings, has_lab)
 }
 
-/// Whether this version would not use a QEMU or a lab guest that is whole.
+/// Whether another version of this program made a QEMU or a lab guest that this version would not use.
 fn is_of_another_version(
     cache: &Cache,
     entry: &Entry,
@@ -140,7 +140,7 @@ fn is_of_another_version(
     }
 }
 
-/// A number of bytes for people.
+/// A number of bytes as text.
 fn size(bytes: u64) -> String {
     if bytes >= 1_000_000_000 {
         format!("{:.1} GB", bytes as f64 / 1e9)

@@ -20,7 +20,7 @@ pub(super) fn name() -> String {
     )
 }
 
-/// The lines about the host. Files are looked for below `root`.
+/// The lines about the host. Searches for files below `root`.
 pub(super) fn examine(root: &Path) -> Vec<Finding> {
     vec![
         landlock(newest_landlock()),
@@ -103,7 +103,7 @@ fn namespaces(root: &Path) -> Finding {
     }
 }
 
-/// The source of what `fetch` would get.
+/// The line about the Debian mirror that `fetch` would use.
 fn debian() -> Finding {
     match debian_fetch::mirror() {
         Ok(address) => host("mirror", State::Good, format!("Debian mirror: {address}")),

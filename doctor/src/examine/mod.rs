@@ -1,4 +1,4 @@
-//! Looks at one thing after the other.
+//! Examines this machine, one part after the other.
 
 mod cache;
 mod host;
@@ -13,7 +13,6 @@ use debian_fetch::{Cache, Entry};
 use crate::args::Args;
 use crate::report::{Finding, Report, State, Topic, Use, VERSION};
 
-/// Examines this machine.
 pub(crate) fn machine(args: &Args, is_lab_guest: &dyn Fn(&Entry) -> bool) -> Report {
     let patience = Duration::from_secs(args.patience);
     let cache = Cache::locate();
@@ -53,7 +52,7 @@ pub(crate) fn machine(args: &Args, is_lab_guest: &dyn Fn(&Entry) -> bool) -> Rep
     }
 }
 
-/// The uses that are possible. `chosen` is the QEMU that `intercept` and `lab` would take.
+/// The possible uses. `chosen` is the QEMU that `intercept` and `lab` would use.
 fn uses(chosen: Option<&qemu::Examined>, plugin: &plugin::Examined, has_lab: bool) -> Vec<Use> {
     let qemu = match chosen {
         None => vec!["no QEMU that can be used".to_owned()],

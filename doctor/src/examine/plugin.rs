@@ -1,22 +1,22 @@
-//! The plugin: whether it is there, loads into the QEMU, and is of this version.
+//! Examines the plugin: the file, its version, and whether it loads into the QEMU.
 
 use std::path::{Path, PathBuf};
 
 use super::qemu;
 use crate::report::{Finding, State, Topic, VERSION};
 
-/// The plugin's file, beside the program.
+/// File name of the plugin, beside the program.
 const FILE: &str = "libvfio_user_ism_plugin.so";
 const REMEDY: &str = "`cargo build --release -p vfio-user-ism-plugin` in this program's sources, or \
                       install the plugin that came with this program beside it";
 
 #[derive(Debug)]
 pub(super) struct Examined {
-    /// Its line.
+    /// The line about the plugin.
     pub finding: Finding,
 }
 
-/// The plugin that was named, or the one beside this program; its place if it is not there.
+/// The named plugin, or the one beside this program. The error is the path of a missing plugin.
 pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, PathBuf> {
     let path = match named {
         Some(path) => path.to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, PathBuf> {
     }
 }
 
-/// Judges the plugin by what `qemu` said when it loaded it.
+/// Judges the plugin by QEMU's output when it loaded the plugin.
 pub(super) fn examine(plugin: Result<PathBuf, PathBuf>, qemu: Option<&qemu::Examined>) -> Examined {
     let finding = |state, text: String| Finding::new(Topic::Plugin, "plugin", state, text);
     let path = match plugin {

@@ -1,4 +1,4 @@
-//! The QEMUs that `intercept` and `lab` would find, and what each can do.
+//! Examines the QEMUs that `intercept` and `lab` would find.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -21,13 +21,13 @@ const FIRMWARE: &str = "s390-ccw.img";
 #[derive(Debug)]
 pub(super) struct Candidate {
     program: PathBuf,
-    /// `--qemu`, `$QEMU`, `PATH` or `cache`.
+    /// Source of the program: `--qemu`, `$QEMU`, `PATH` or `cache`.
     from: &'static str,
-    /// Whether a fault of it ends the search: it was named.
+    /// Whether the user named it. Then a fault of it ends the search.
     named: bool,
 }
 
-/// The programs, in the order in which they are looked for.
+/// The programs, in the order of the search.
 pub(super) fn candidates(named: Option<&Path>, cache: Option<&Cache>) -> Vec<Candidate> {
     let candidate = |program: PathBuf, from, named| Candidate {
         program,
@@ -58,11 +58,11 @@ pub(super) struct Examined {
     from: &'static str,
     named: bool,
     version: Result<Version, String>,
-    /// The absent or broken parts, each with a remedy.
+    /// Missing or broken parts, each with a remedy.
     faults: Vec<(String, &'static str)>,
-    /// Plugins: none, unknown API, or an API, oldest and newest.
+    /// State of plugins: none, unknown API, or an API with its oldest and newest version.
     plugins: Plugins,
-    /// The plugin's version when this QEMU loaded it.
+    /// The plugin's version after this QEMU loaded it.
     pub loaded: Option<Result<String, String>>,
     firmware: Option<PathBuf>,
 }
@@ -70,12 +70,12 @@ pub(super) struct Examined {
 #[derive(Debug)]
 enum Plugins {
     None,
-    /// Nothing was loaded that could have asked.
+    /// No plugin was loaded that could have asked.
     Unknown,
     Api(u64, u64),
 }
 
-/// Asks a QEMU everything. `plugin` is loaded into it, if there is one.
+/// Examines a QEMU. Loads `plugin` into it, if there is one.
 pub(super) fn examine(
     candidate: &Candidate,
     plugin: Option<&Path>,
@@ -160,7 +160,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Examined {
-    /// Starts QEMU without a machine, loads the plugin into it, and reads what the plugin recorded.
+    /// Starts QEMU without a machine, loads the plugin, and reads the plugin's records.
     fn load(&mut self, plugin: &Path, patience: Duration) {
         let loaded = load(&self.program, plugin, patience);
         if let Ok(start) = &loaded
@@ -177,22 +177,22 @@ impl Examined {
         }));
     }
 
-    /// Whether `intercept` can use it.
+    /// Whether `intercept` can use this QEMU.
     pub(super) fn is_usable(&self) -> bool {
         self.version.is_ok() && self.faults.is_empty()
     }
 
-    /// Whether it can load plugins.
+    /// Whether this QEMU can load plugins.
     pub(super) fn has_plugins(&self) -> bool {
         !matches!(self.plugins, Plugins::None)
     }
 
-    /// Its place.
+    /// Path of the program.
     pub(super) fn program(&self) -> &Path {
         &self.program
     }
 
-    /// Its line. One that nobody would take is a note only.
+    /// The line about this QEMU. For an unused QEMU, it is only a note.
     pub(super) fn finding(&self, used: bool) -> Finding {
         let place = format!("{} ({})", self.program.display(), self.from);
         let details = json!({
@@ -258,7 +258,7 @@ impl Examined {
     }
 }
 
-/// The QEMU that `intercept` and `lab` would take: a named one, or the first on PATH, or the cache's.
+/// The QEMU that `intercept` and `lab` would use: a named one, the first on PATH, or the cache's.
 pub(super) fn chosen(qemus: &[Examined]) -> Option<&Examined> {
     if let Some(named) = qemus.iter().find(|qemu| qemu.named) {
         return Some(named).filter(|qemu| qemu.is_usable());
@@ -272,7 +272,7 @@ pub(super) fn chosen(qemus: &[Examined]) -> Option<&Examined> {
         .find(|qemu| qemu.is_usable())
 }
 
-/// The plugin's first record, from this QEMU.
+/// The plugin's first record from this QEMU.
 fn load(program: &Path, plugin: &Path, patience: Duration) -> Result<Value, String> {
     let io = |error: std::io::Error| error.to_string();
     let folder = tempfile::tempdir().map_err(io)?;

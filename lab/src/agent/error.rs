@@ -1,18 +1,18 @@
-//! The reason why a command has no answer.
+//! The reasons why a command in a guest has no result.
 
-/// The reason why a command has no answer.
+/// A reason why a command in a guest has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
-    /// The ports closed: QEMU ended.
+    /// QEMU ended, so the ports closed.
     #[error("the guest ended before the command did")]
     Gone,
     /// The guest was reset while the command ran.
     #[error("the guest rebooted before the command ended")]
     Rebooted,
-    /// The guest sent another answer than the protocol says.
+    /// The guest's answer does not follow the protocol.
     #[error("the guest's agent answered {0:?}, expected an exit status")]
     Garbled(String),
-    /// The output cannot be passed on.
+    /// The command's output cannot be written.
     #[error("the command's output cannot be passed on")]
     Output(#[source] std::io::Error),
 }

@@ -32,7 +32,7 @@ pub(crate) use error::AgentError;
 pub(crate) use scan::Sink;
 use slot::Slot;
 
-/// Commands that a guest can carry out at once.
+/// Number of commands that a guest can run at the same time.
 pub(crate) const SLOTS: usize = 4;
 
 const GREETING: &str = "agent";
@@ -40,11 +40,11 @@ const GREETING: &str = "agent";
 /// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Exit status.
+    /// Exit status of the command.
     pub status: u8,
-    /// Standard output.
+    /// Standard output of the command.
     pub stdout: Vec<u8>,
-    /// Standard error.
+    /// Standard error of the command.
     pub stderr: Vec<u8>,
 }
 
@@ -59,12 +59,12 @@ struct Ports {
 #[derive(Debug)]
 pub(crate) struct Listening {
     ports: Vec<Ports>,
-    /// Their paths and the names of the ports, in order.
+    /// Names of the ports and paths of the sockets, in order.
     pub sockets: Vec<(String, PathBuf)>,
 }
 
 impl Listening {
-    /// Makes the sockets; `path` gives the place for a port's name.
+    /// Makes the sockets. `path` gives the path for a port's name.
     ///
     /// # Errors
     /// A socket cannot be made.
@@ -86,7 +86,7 @@ impl Listening {
         Ok(made)
     }
 
-    /// Waits for QEMU, then for the guest's greetings. `boots` changes whenever the guest is reset.
+    /// Waits for QEMU, then for the guest's greetings. `boots` changes at each reset of the guest.
     ///
     /// # Errors
     /// The guest ended, or says something else.
@@ -129,7 +129,7 @@ async fn greeted(stdout: UnixStream, stderr: UnixStream, boot: u64) -> Result<Sl
     })
 }
 
-/// A guest's agent.
+/// The client of a guest's agent.
 #[derive(Debug)]
 pub(crate) struct Agent {
     sender: mpsc::UnboundedSender<Slot>,
@@ -138,8 +138,8 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Runs a shell command, waiting for a free slot first; its exit status. What it prints goes
-    /// to the sinks as it comes.
+    /// Waits for a free slot and runs a shell command in it. Output goes to the sinks as it comes. Returns
+    /// the exit status.
     ///
     /// After a reboot of the guest it waits until the new agent answers.
     ///
@@ -169,7 +169,7 @@ impl Agent {
         result
     }
 
-    /// Waits until the agent of the guest's present boot answers in `slot`.
+    /// Waits in `slot` for the agent of the guest's present boot.
     async fn meet(
         &self,
         slot: &mut Slot,
@@ -192,7 +192,7 @@ impl Agent {
         }
     }
 
-    /// Runs a shell command and collects what it prints.
+    /// Runs a shell command and collects its output.
     ///
     /// # Errors
     /// As [`Agent::run_to`].
@@ -207,14 +207,14 @@ impl Agent {
     }
 }
 
-/// Waits for another boot than `boot`; for ever if QEMU has ended.
+/// Waits for a boot after `boot`. Waits for ever if QEMU has ended.
 async fn boot_after(boot: u64, boots: &mut watch::Receiver<u64>) {
     if boots.wait_for(|now| *now != boot).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// 32 hexadecimal digits that nobody can guess.
+/// A random token of 32 hexadecimal digits.
 fn token() -> Result<String, AgentError> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes, GetRandomFlags::empty())

@@ -2,9 +2,9 @@
 
 use std::io;
 
-/// The place where output goes.
+/// A receiver of output.
 pub trait Sink {
-    /// Takes bytes.
+    /// Receives bytes.
     ///
     /// # Errors
     /// They cannot be passed on.
@@ -18,7 +18,7 @@ impl Sink for &mut Vec<u8> {
     }
 }
 
-/// Looks for a token in bytes that come in pieces.
+/// Searches for a token in bytes that come in pieces.
 #[derive(Debug)]
 pub(super) struct Scanner {
     token: Vec<u8>,
@@ -27,7 +27,6 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// Looks for `token`.
     pub(super) fn new(token: &str) -> Self {
         Self {
             token: token.as_bytes().to_vec(),
@@ -36,8 +35,8 @@ impl Scanner {
         }
     }
 
-    /// Takes the next piece. What comes before the token goes to `sink`; once the token's line is
-    /// whole, the rest of that line.
+    /// Receives the next piece. Bytes before the token go to `sink`. When the token's line is complete,
+    /// returns the rest of that line.
     pub(super) fn take(
         &mut self,
         piece: &[u8],
@@ -61,7 +60,7 @@ impl Scanner {
             String::from_utf8_lossy(&rest).trim().to_owned()
         }))
     }
-    /// The number of bytes at that the end may be the token's beginning: only these wait for more.
+    /// Number of bytes at the end that may be the beginning of the token. Only these must wait.
     fn begun(&self) -> usize {
         let lengths = (1..self.token.len()).rev();
         let begins = |length: &usize| {
@@ -90,7 +89,7 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    /// Output and rest, of bytes that come in pieces of `size`.
+    /// The output and the rest, for bytes in pieces of `size`.
     fn scanned(bytes: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
         let mut scanner = Scanner::new(TOKEN);
         let (mut output, mut rest) = (Vec::new(), None);

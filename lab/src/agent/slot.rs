@@ -1,4 +1,4 @@
-//! One slot: a command at a time.
+//! One slot: it runs one command at a time.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -9,27 +9,27 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::error::AgentError;
 
-/// As much as is read at once.
+/// Most bytes of one read.
 const CHUNK: usize = 64 << 10;
 
 /// The connected ports of a slot.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Requests and standard output.
+    /// Port for requests and standard output.
     pub stdout: BufReader<UnixStream>,
-    /// Standard error.
+    /// Port for standard error.
     pub stderr: UnixStream,
-    /// The guest's boot whose agent answers.
+    /// Number of the boot of the agent in this slot.
     pub boot: u64,
 }
 
 impl Slot {
-    /// Waits for an agent that has begun anew; what the one before it said is passed over.
+    /// Waits for an agent that has just started. Skips the output of the previous one.
     pub(super) async fn meet(&mut self, token: &str) -> Result<(), AgentError> {
         self.run(token, ":", Nowhere, Nowhere).await.map(drop)
     }
 
-    /// Runs `command`; its exit status.
+    /// Runs `command` and returns its exit status.
     pub(super) async fn run(
         &mut self,
         token: &str,
@@ -61,7 +61,7 @@ impl Sink for Nowhere {
     }
 }
 
-/// Passes on what comes until the token; what stands behind it in its line.
+/// Passes on output up to the token. Returns the rest of the token's line.
 async fn collect(
     port: &mut (impl AsyncReadExt + Unpin),
     token: &str,

@@ -1,5 +1,5 @@
-//! The agent's two sides against each other: the shell loop of the guest's init, run here by the
-//! shell of this machine, over sockets instead of serial ports.
+//! Tests both sides of the agent together. This machine's shell runs the shell loop of the guest's init, over
+//! sockets instead of serial ports.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -39,7 +39,7 @@ async fn agent() -> (Agent, Guest) {
     (agent, guest)
 }
 
-/// An agent, its guest, and what counts the guest's boots.
+/// An agent, its guest, and the counter of the guest's boots.
 async fn booting_agent() -> (Agent, Guest, watch::Sender<u64>) {
     let (boots, counted) = watch::channel(0);
     let folder = tempfile::tempdir().unwrap();

@@ -9,10 +9,10 @@ use super::move_cost::{MoveCost, median};
 /// Version of the JSON form.
 pub(super) const SCHEMA_VERSION: u32 = 2;
 
-/// Everything that was measured in one run.
+/// All figures of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figures {
-    /// Version of this form.
+    /// Version of the JSON form.
     pub schema_version: u32,
     /// The guests' kernel.
     pub kernel: String,
@@ -20,14 +20,14 @@ pub(crate) struct Figures {
     pub processors: usize,
     /// Bytes of each transfer.
     pub transfer_bytes: u64,
-    /// Transfers and series of round trips that each figure is the median of.
+    /// Number of transfers, and of series of round trips. Each figure is their median.
     pub rounds: usize,
-    /// By path.
+    /// One row for each path.
     pub rows: Vec<Row>,
-    /// One move beside a bare round trip.
+    /// The time of one move and of a bare round trip.
     #[serde(rename = "move")]
     pub cost: MoveCost,
-    /// SMC-D under each other QEMU that was named.
+    /// SMC-D under each QEMU of `--compare`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub compared: Vec<Compared>,
 }
@@ -39,29 +39,29 @@ pub(crate) struct Compared {
     pub variant: String,
     /// The other QEMU.
     pub qemu: String,
-    /// Whether it loads the plugin.
+    /// Whether this QEMU loads the plugin.
     pub plugin: bool,
-    /// By path.
+    /// One row for each path.
     pub rows: Vec<Beside>,
 }
 
-/// One path under both QEMUs: medians of the turns, in 10^6 bytes a second.
+/// One path under both QEMUs: medians of the turns, in 10^6 bytes per second.
 #[derive(Debug, Serialize)]
 pub(crate) struct Beside {
     /// `one guest` or `two guests`.
     pub between: &'static str,
-    /// The path of the bytes.
+    /// Name of the path.
     pub path: &'static str,
-    /// Under the first QEMU.
+    /// Throughput under the first QEMU.
     pub mb_per_s: f64,
-    /// Under the other one.
+    /// Throughput under the other QEMU.
     pub other_mb_per_s: f64,
-    /// The second figure in units of the first.
+    /// The second throughput, divided by the first.
     pub ratio: f64,
 }
 
 impl Beside {
-    /// From the throughput of each turn.
+    /// Makes a row from the throughput of each turn.
     pub(super) fn new(
         between: &'static str,
         path: &'static str,
@@ -84,22 +84,22 @@ impl Beside {
 pub(crate) struct Row {
     /// `one guest` or `two guests`.
     pub between: &'static str,
-    /// The path of the bytes.
+    /// Name of the path.
     pub path: &'static str,
-    /// Median throughput in 10^6 bytes a second, every byte checked.
+    /// Median throughput in 10^6 bytes per second. Receivers check every byte.
     pub mb_per_s: f64,
     /// Median round trip of 8 bytes, microseconds.
     pub small_us: f64,
     /// Median round trip of 4096 bytes, microseconds.
     pub large_us: f64,
-    /// Data moves that the functions carried out for all rounds.
+    /// Data moves of all functions in all rounds.
     pub moves: u64,
-    /// Interrupts that they raised.
+    /// Interrupts of all functions in all rounds.
     pub interrupts: u64,
 }
 
 impl Figures {
-    /// JSON, with a line end.
+    /// The figures as JSON, with a newline at the end.
     ///
     /// # Errors
     /// A figure is no number.
@@ -107,7 +107,7 @@ impl Figures {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// A table for people.
+    /// The figures as a table for people.
     #[must_use]
     pub(crate) fn to_table(&self) -> String {
         let mut text = format!(

@@ -1,4 +1,4 @@
-//! A vfio-user client that knows just enough to move data: whole messages, one at a time.
+//! A minimal vfio-user client that moves data. It sends one whole message at a time.
 //!
 //! Layouts: QEMU `docs/interop/vfio-user.rst`; the request of the zPCI I/O region as in
 //! `docs/protocol.md`; commands as in Linux `drivers/s390/net/ism.h`.
@@ -16,13 +16,13 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 pub(super) const HEADER: usize = 16;
 /// Bytes of the reply to a REGION_WRITE.
 pub(super) const WRITE_REPLY: usize = HEADER + 16;
-/// The zPCI I/O region.
+/// Index of the zPCI I/O region.
 const ZPCI: u32 = 9;
-/// The place where its request area begins.
+/// Offset of the request area in the region.
 const REQUEST: u64 = 16;
-/// The place where the image of a load is.
+/// Offset of the register image of a load.
 const LOADED: u64 = 48;
-/// A reply that takes longer does not come.
+/// Longest time to wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const VERSION: u16 = 1;
@@ -47,7 +47,7 @@ impl Link {
         Ok(link)
     }
 
-    /// Sends a request and gives the reply's body.
+    /// Sends a request and returns the body of its reply.
     fn call(
         &mut self,
         command: u16,
@@ -101,13 +101,13 @@ impl Link {
         self.call(DMA_MAP, &body.concat(), Some(memory)).map(drop)
     }
 
-    /// One PCISTB.
+    /// Carries out one PCISTB.
     pub(super) fn store(&mut self, pcias: u8, offset: u64, data: &[u8]) -> io::Result<()> {
         self.call(REGION_WRITE, &store(pcias, offset, data), None)
             .map(drop)
     }
 
-    /// One PCILG of 8 bytes.
+    /// Carries out one PCILG of 8 bytes.
     pub(super) fn load(&mut self, pcias: u8, offset: u64) -> io::Result<[u8; 8]> {
         let request = request(1, pcias, offset, 8);
         self.call(
@@ -120,7 +120,7 @@ impl Link {
         image.ok_or_else(|| io::Error::other("a load gave no 8 bytes"))
     }
 
-    /// One ISM command; the first 8 bytes of its response's payload, if it has any.
+    /// Carries out one ISM command. Returns the first 8 bytes of its response's payload, if it has any.
     pub(super) fn command(&mut self, code: u32, payload: &[u8]) -> io::Result<u64> {
         if !payload.is_empty() {
             self.store(2, 8, payload)?;
@@ -137,7 +137,7 @@ impl Link {
     }
 }
 
-/// A message whose number is always 1: one is under way at a time.
+/// Makes a message. Its number is always 1, because only one message is on its way at a time.
 fn message(command: u16, body: &[u8]) -> Vec<u8> {
     let size = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
     let header = [
@@ -179,7 +179,7 @@ fn store(pcias: u8, offset: u64, data: &[u8]) -> Vec<u8> {
     region(REQUEST, &payload, payload.len())
 }
 
-/// Bytes of the message of a PCISTB with so many bytes.
+/// Bytes of the message of a PCISTB with `length` bytes.
 pub(super) fn store_message(length: usize) -> usize {
     message(REGION_WRITE, &store(0, 0, &vec![0; length])).len()
 }

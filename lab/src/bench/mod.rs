@@ -1,5 +1,5 @@
-//! Measures SMC-D through the emulated function, beside plain TCP and the
-//! kernel's own software ISM, in the same guests and the same run.
+//! Measures SMC-D through the emulated function, plain TCP, and the kernel's own software ISM, in the same
+//! guests and the same run.
 
 mod figures;
 mod link;
@@ -25,24 +25,24 @@ const ONE: &str = "one guest";
 const TWO: &str = "two guests";
 
 const SELF: &str = "127.0.0.1";
-/// Guest 1, as guest 0 sees it.
+/// Address of guest 1.
 const OTHER: &str = "10.0.0.2";
-/// The number of turns of each QEMU.
+/// Number of turns for each QEMU.
 const TURNS: usize = 3;
 
-/// The inputs of a measurement besides the lab.
+/// Inputs of a measurement besides the lab.
 #[derive(Debug)]
 pub(crate) struct Needs<'a> {
-    /// This program.
+    /// Path of this program.
     pub program: &'a FilePath,
-    /// A place for a socket.
+    /// Path for a socket.
     pub socket: PathBuf,
     /// Bytes of a transfer.
     pub bytes: u64,
 }
 
-/// Measures everything: within guest 0, and between it and guest 1 if there is one. The lab has one
-/// function more than guests.
+/// Measures everything: within guest 0, and between guest 0 and guest 1 if there is one. The lab must have
+/// one function more than guests.
 ///
 /// # Errors
 /// A guest fails, or SMC-D does not come about.
@@ -98,8 +98,7 @@ pub(crate) async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Err
     })
 }
 
-/// Measures SMC-D through the functions of `first` and of `others` in turns; the rows of each of the
-/// others.
+/// Measures SMC-D in `first` and in `others`, in turns. Returns the rows for each of the others.
 ///
 /// # Errors
 /// As [`measure`].
@@ -160,7 +159,7 @@ fn tcp(name: &'static str, server: usize, address: &'static str) -> Path {
     }
 }
 
-/// Unloads smc and loads the other build of it.
+/// Unloads smc and loads its other build.
 async fn swap_smc(guest: &Guest, build: Smc) -> Result<(), Error> {
     let swap = format!(
         "rmmod smc_diag; rmmod smc && grep '/smc' {} | while read -r module; do insmod \"$module\" || exit; done && sh /lab/smc-buffers",

@@ -1,4 +1,4 @@
-//! Compares the time of one move with the bare round trip of a socket, in turns in the same run.
+//! Measures the time of one move and of a bare round trip over a socket, in turns in the same run.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -15,9 +15,9 @@ use super::processors::Apart;
 
 /// Bytes of one move.
 pub(super) const MOVE: usize = 4096;
-/// Round trips of either kind in one turn.
+/// Number of round trips of each kind in one turn.
 const TURN: usize = 2000;
-/// Turns.
+/// Number of turns.
 const TURNS: usize = 15;
 
 const IOVA: u64 = 0x1_0000_0000;
@@ -29,15 +29,15 @@ const BUFFER: u64 = IOVA + (1 << 20);
 pub(crate) struct MoveCost {
     /// One move of 4 KiB through the instruction channel.
     pub move_us: f64,
-    /// A round trip of messages of the same sizes to a process that does nothing.
+    /// A round trip of messages of the same sizes to a process that only answers.
     pub bare_us: f64,
     /// Median of the turns' ratios.
     pub ratio: f64,
 }
 
-/// Measures at the function behind `socket`, which nobody else uses; `server` is the process. `echo`
-/// starts the other side of the bare round trip, which connects to the socket it is given. Where there
-/// are two processors, server and other side have the one that this side has not.
+/// Measures at the function of `socket`, which has no other client. `server` is its process. `echo` starts
+/// the other side of the bare round trip, which connects to a given socket. If there are two processors, this
+/// side has one, and the server and the other side have the other one.
 ///
 /// # Errors
 /// A socket fails, or the function refuses something.
@@ -91,7 +91,8 @@ fn measure_here(socket: &Path, channel: &Path, mut bare: Bare) -> io::Result<Mov
     })
 }
 
-/// SBA, event queue, and a buffer that this function itself may write; the buffer's token.
+/// Registers an SBA, an event queue, and a buffer that this function itself may write. Returns the buffer's
+/// token.
 fn register(channel: &mut Link) -> io::Result<u64> {
     let gid = channel.command(0x03, &[])?;
     channel.command(0x01, &IOVA.to_be_bytes())?;
@@ -107,7 +108,7 @@ fn register(channel: &mut Link) -> io::Result<u64> {
     channel.command(0x0a, &buffer.concat())
 }
 
-/// Microseconds of one of [`TURN`] calls.
+/// Average microseconds of one of [`TURN`] calls.
 fn timed(mut call: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
     let start = Instant::now();
     for _ in 0..TURN {
@@ -123,11 +124,11 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The other side of the bare round trip: this program again, with [`serve_echo`].
+/// The other side of the bare round trip: this program as a second process, with [`serve_echo`].
 #[derive(Debug, Clone)]
 pub(super) struct Echo {
     pub program: PathBuf,
-    /// A place for a socket.
+    /// Path for a socket.
     pub socket: PathBuf,
 }
 
@@ -167,8 +168,8 @@ impl Drop for Bare {
     }
 }
 
-/// Answers messages of the size of a move with messages of the size of its reply, until the other
-/// side goes.
+/// Answers messages of the size of a move with messages of the size of its reply, until the other side closes
+/// the socket.
 ///
 /// # Errors
 /// There is nobody at `socket`.

@@ -1,4 +1,4 @@
-//! One path between two sockets in guests: set up, measured, taken down.
+//! One path between two sockets in guests. This module sets it up, measures it and takes it down.
 
 use serde_json::Value;
 
@@ -9,27 +9,27 @@ use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::say::say;
 
-/// Round trips of a series.
+/// Number of round trips in a series.
 const SERIES: u32 = 500;
-/// Seconds without progress after which a measurement is given up.
+/// Seconds without progress after which a measurement ends.
 const STALL: u32 = 20;
-/// The number of times that each is measured.
+/// Number of measurements of each kind.
 pub(super) const ROUNDS: usize = 3;
 
-/// The path of the bytes.
+/// A path between two sockets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path {
-    /// For people.
+    /// Name of the path in results.
     pub name: &'static str,
-    /// As `smcd-tool --proto` has it.
+    /// Value of `smcd-tool --proto`.
     pub protocol: &'static str,
-    /// Whether falling back to TCP is a failure.
+    /// Whether a fallback to TCP is a failure.
     pub smcd: bool,
     /// Whether the bytes go through the emulated function.
     pub through_function: bool,
-    /// Guest that listens.
+    /// Number of the listening guest.
     pub server: usize,
-    /// Its address, as the client sees it.
+    /// Address of the listening guest, for the client.
     pub address: &'static str,
 }
 
@@ -39,7 +39,7 @@ impl Path {
     }
 }
 
-/// Measures `paths` in turns, with transfers of `bytes`; the client is in guest 0.
+/// Measures `paths` in turns, with transfers of `bytes`. The client is in guest 0.
 ///
 /// # Errors
 /// A guest fails, or a connection does.
@@ -141,7 +141,7 @@ fn guest(lab: &Lab, number: usize) -> Result<&Guest, Error> {
         .ok_or_else(|| Error::Usage(format!("there is no guest {number}")))
 }
 
-/// Runs a command that must succeed; its output.
+/// Runs a command that must succeed. Returns its output.
 pub(super) async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
     let output = guest.run(command).await?;
     if output.status != 0 {
@@ -154,7 +154,7 @@ pub(super) async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A number in the JSON that a command prints.
+/// A number in the JSON output of a command.
 async fn figure(guest: &Guest, command: &str, name: &str) -> Result<f64, Error> {
     let text = run(guest, command).await?;
     serde_json::from_str::<Value>(&text)

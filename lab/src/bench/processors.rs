@@ -1,4 +1,4 @@
-//! The processors that the two sides of a round trip have while it is measured.
+//! Puts the two sides of a round trip on two processors while they are measured.
 //!
 //! Whether they share one makes a difference of several times, and the system leaves either as it
 //! came about: so what is compared has its sides on the same two processors, apart.
@@ -9,7 +9,7 @@ use std::io;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Two processors, and all that this thread had before.
+/// Two processors, and the processors that this thread had before.
 #[derive(Debug)]
 pub(super) struct Apart {
     far: CpuSet,
@@ -17,8 +17,7 @@ pub(super) struct Apart {
 }
 
 impl Apart {
-    /// Takes the calling thread to the first of the first two processors it may have; `None` if there
-    /// is one only.
+    /// Moves the calling thread to its first processor. `None` if it has only one.
     pub(super) fn begin() -> io::Result<Option<Self>> {
         let all = sched_getaffinity(None)?;
         let mut own = (0..CpuSet::MAX_CPU).filter(|number| all.is_set(*number));
@@ -35,12 +34,12 @@ impl Apart {
         Ok(Some(Self { far, all }))
     }
 
-    /// Takes every thread of a process to the other processor.
+    /// Moves every thread of a process to the other processor.
     pub(super) fn take(&self, process: u32) -> io::Result<()> {
         place(process, &self.far)
     }
 
-    /// Gives a process, and the calling thread, all processors back.
+    /// Gives all processors back to a process and to the calling thread.
     pub(super) fn end(&self, process: u32) -> io::Result<()> {
         sched_setaffinity(None, &self.all)?;
         place(process, &self.all)

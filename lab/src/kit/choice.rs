@@ -1,4 +1,4 @@
-//! The kernel that a guest runs.
+//! The choice of the guests' kernel.
 
 use std::path::{Path, PathBuf};
 
@@ -6,27 +6,27 @@ use debian_fetch::Series;
 
 use super::error::KitError;
 
-/// The kernel that a guest runs.
+/// The kernel of the guests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelChoice {
-    /// The newest of Debian's kernels of this series. In 6.12 there are ism, smc, and smc with
-    /// loopback-ism; in later ones ism sits under the dibs layer, without smc.
+    /// The newest of Debian's kernels of this series. The kit of 6.12 has ism, smc, and smc with
+    /// loopback-ism. In later kits, ism sits below the dibs layer, and there is no smc.
     Debian(Series),
-    /// One with the kernel's own checks, and with ism and smc built in. It is built here from Debian's source of
-    /// this series, or of the best that can be had.
+    /// A kernel with its own checks, and with ism and smc built in. This machine builds it from Debian's
+    /// source of this series, or of the best series that Debian has.
     Debug(Option<Series>),
-    /// One that the user brought.
+    /// The user's own kernel.
     Own(OwnKernel),
 }
 
-/// A kernel that the user brought.
+/// The user's own kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnKernel {
     /// The kernel image for s390x.
     pub kernel: PathBuf,
-    /// An initramfs whose files the guest has below the lab's own.
+    /// An initramfs of the user. The lab's own files replace files of the same name.
     pub initrd: Option<PathBuf>,
-    /// A folder to search for the modules to load; without it, ism and smc are built in.
+    /// A folder to search for modules. Without it, ism and smc must be built in.
     pub modules: Option<PathBuf>,
 }
 

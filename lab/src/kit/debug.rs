@@ -1,5 +1,5 @@
-//! A kernel with lockdep, KASAN, kmemleak and more, and with ism and smc built in: from Debian's source to
-//! a finished entry of the cache.
+//! Makes a cache entry with a kernel from Debian's source. It has lockdep, KASAN, kmemleak and more, with ism
+//! and smc built in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use super::hash::hash;
 use super::target::TRIPLET;
 use super::{kept, options, plant, recipe, tool};
 
-/// The configuration. It is laid over `allnoconfig`.
+/// The options that are laid over `allnoconfig`.
 pub(super) const FRAGMENT: &str = include_str!("../../kernel/debug.config");
-/// The series that are tried, best first.
+/// The series to try, best first.
 const KNOWN: [Series; 2] = [Series::LINUX_7_2, Series::LINUX_6_12];
-/// The entry's name; behind it stands the series, if one was chosen.
+/// Name of the entry. If a series is chosen, it follows the name.
 const ENTRY: &str = "lab-debug";
-/// Raise it when what is built from the same source becomes another.
+/// Increment it if the same source now gives another kernel.
 const RECIPE: u32 = 1;
-/// The programs that build a kernel, beside the compiler for the guests.
+/// The programs that build a kernel, besides the compiler for the guests.
 const TOOLS: [&str; 7] = [
     "make",
     "gcc",
@@ -32,9 +32,9 @@ const TOOLS: [&str; 7] = [
     "bc",
     "perl-base",
 ];
-/// The variable that says how many compilers run at once; without it, one for each processor.
+/// The variable with the number of compilers that run at once. The default is one for each processor.
 const JOBS: &str = "VFIO_USER_ISM_JOBS";
-/// Folders of the source of which only the files that configure and describe a build are unpacked.
+/// Folders of the source that need only the files for configuring and describing a build.
 const LEFT_OUT: [&str; 9] = [
     "Documentation",
     "drivers/gpu",
@@ -46,12 +46,12 @@ const LEFT_OUT: [&str; 9] = [
     "tools/perf",
     "tools/testing",
 ];
-/// The place where the image is, below the folder of a build.
+/// Path of the image below the folder of a build.
 const IMAGE: &str = "arch/s390/boot/bzImage";
-/// The kernel's configuration in the entry, below its root.
+/// Path of the kernel's configuration in the entry.
 const CONFIG: &str = "config";
 
-/// The entry of `series`, or of the best that can be had; from the cache or built now.
+/// The entry of `series`, or of the best series that Debian has. It is from the cache or built now.
 pub(super) fn entry(cache: &Cache, series: Option<Series>) -> Result<Entry, KitError> {
     let name = name(series);
     let wanted = series.map_or(KNOWN.to_vec(), |series| vec![series]);
@@ -62,7 +62,7 @@ pub(super) fn entry(cache: &Cache, series: Option<Series>) -> Result<Entry, KitE
     })
 }
 
-/// Whether the cache has the kernel of `series`, as this version builds it. Asks no network.
+/// Whether the cache has the kernel of `series` as this version builds it. Does not use the network.
 #[must_use]
 pub(super) fn is_there(cache: &Cache, series: Option<Series>) -> bool {
     cache.have_built(&name(series), &key(), For::Lab).is_some()
@@ -72,7 +72,7 @@ fn name(series: Option<Series>) -> String {
     series.map_or(ENTRY.to_owned(), |series| format!("{ENTRY}-{series}"))
 }
 
-/// Another configuration makes another kernel.
+/// The key of the entry. It changes with the configuration.
 fn key() -> String {
     let hash = hash([FRAGMENT]);
     format!(
@@ -145,7 +145,7 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     tool::compile(&steps, &format!("{TRIPLET}-{gcc}"), &place("tool"), &root)
 }
 
-/// The kernel's make.
+/// Calls of the kernel's make.
 struct Make<'a> {
     steps: &'a Steps<'a>,
     tree: &'a Path,
@@ -168,15 +168,15 @@ impl Make<'_> {
     }
 }
 
-/// How many compilers run at once.
+/// Number of compilers that run at once.
 fn jobs() -> usize {
     let chosen = std::env::var(JOBS).ok().and_then(|text| text.parse().ok());
     let chosen = chosen.filter(|jobs| *jobs > 0);
     chosen.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// The variables that make and the programs below it get. flex and bison look for their parts where Debian
-/// installs them, unless they are told.
+/// Variables for make and the programs that it calls. flex and bison would search for their parts in Debian's
+/// folders.
 fn variables(tools: &Path, host: &Path, gcc: &str) -> Vec<String> {
     let set = |name: &str, path: &Path| format!("{name}={}", path.display());
     let usr = tools.join("usr");
@@ -192,7 +192,7 @@ fn variables(tools: &Path, host: &Path, gcc: &str) -> Vec<String> {
     ]
 }
 
-/// Unpacks the kernel's source into `folder` and gives the tree.
+/// Unpacks the kernel's source into `folder` and returns the tree.
 fn unpack(guest: &Path, folder: &Path) -> Result<PathBuf, KitError> {
     let (archive, top) = recipe::tarball(guest)?;
     fs::create_dir_all(folder).map_err(KitError::io("create", folder))?;
@@ -202,7 +202,7 @@ fn unpack(guest: &Path, folder: &Path) -> Result<PathBuf, KitError> {
     Ok(folder.join(top))
 }
 
-/// Whether the file `path` of the tree is needed. Kconfig reads the files of every folder.
+/// Whether the build needs the file `path` of the tree. Kconfig reads files of every folder.
 fn is_needed(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let describes = ["Kconfig", "Kbuild", "Makefile"];

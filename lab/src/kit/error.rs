@@ -1,42 +1,42 @@
-//! The reason why a kit could not be had.
+//! The reasons why there is no kit.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::Fault;
 
-/// The reason why a kit could not be had.
+/// A reason why there is no kit.
 #[derive(Debug, thiserror::Error)]
 pub enum KitError {
-    /// Packages could not be had.
+    /// Packages could not be fetched.
     #[error(transparent)]
     Fetch(#[from] debian_fetch::Error),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The attempted action, e.g. `read`.
+        /// The attempted action, for example `read`.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// Something that must be in a folder is not.
+    /// A file is missing in a folder.
     #[error("no {what} in {}", folder.display())]
     Missing {
         /// The file.
         what: String,
-        /// The folder looked at.
+        /// The searched folder.
         folder: PathBuf,
     },
-    /// A file of an own kernel is not what it should be.
+    /// A file of the user's own kernel is unsuitable.
     #[error("{what}: {} is not {expected}", path.display())]
     Own {
-        /// The kind that is missing.
+        /// The kind of file.
         what: &'static str,
-        /// As given.
+        /// The path from the command line.
         path: PathBuf,
-        /// The expected kind.
+        /// The expected content.
         expected: &'static str,
     },
     /// A series of kernels does not know an option of the debug kernel.
@@ -45,24 +45,24 @@ pub enum KitError {
         /// A sentence for each option.
         wrong: Vec<String>,
     },
-    /// The packages of a kernel in the cache are gone from Debian.
+    /// Debian no longer has the packages of the kernel in the cache.
     #[error(
         "it has Linux {there}, and the one in the cache is {release}: `vfio-user-ism fetch lab --renew` \
          gets a newer one"
     )]
     Moved {
-        /// The release that can be had.
+        /// The release that Debian has.
         there: String,
         /// The release in the cache.
         release: String,
     },
-    /// The kernel's make refuses such paths.
+    /// The cache folder has a path that the kernel's make refuses.
     #[error(
         "kernel modules cannot be built below {}, because of the white space or colon in it: set \
          VFIO_USER_ISM_CACHE to another folder", path.display()
     )]
     Place {
-        /// The cache's folder.
+        /// Path of the cache folder.
         path: PathBuf,
     },
 }
@@ -85,7 +85,7 @@ impl Fault for KitError {
 }
 
 impl KitError {
-    /// A [`KitError::Io`] from what was tried on `path`.
+    /// Makes a [`KitError::Io`] about an action on `path`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {

@@ -1,4 +1,4 @@
-//! The kept parts of a build: kernel, busybox and the modules that a guest loads.
+//! The parts of a build that the cache keeps: kernel, busybox and the guest's modules.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,15 +15,15 @@ use super::target::{LOOPBACK, Target};
 pub(super) const KERNEL: &str = "vmlinuz";
 pub(super) const RELEASE: &str = "release";
 pub(super) const BUSYBOX: &str = "busybox";
-/// The modules that a guest loads: one path on each line, from the root.
+/// The modules that a guest loads: one path on each line, relative to the root.
 pub(super) const ORDER: &str = "order";
-/// The same with loopback-ism; empty where there is no such build.
+/// The same list with loopback-ism. It is empty if there is no such build.
 pub(super) const ORDER_LOOPBACK: &str = "order.loopback";
 
-/// Modules that Debian's kernel may have, but not as they are wanted: its smc knows no ISM.
+/// Modules of Debian's kernel that ours replace. Debian's smc supports no ISM.
 pub(super) const REPLACED: [&str; 4] = ["dibs", "ism", "smc", "smc_diag"];
 
-/// Puts what is kept into `root`: from the packages in `guest`, and from the targets in `build`.
+/// Copies the kept parts into `root`, from the packages in `guest` and the targets in `build`.
 pub(super) fn keep(
     guest: &Path,
     build: &Path,
@@ -64,8 +64,8 @@ pub(super) fn keep(
     write(&root.join(ORDER_LOOPBACK), order.as_bytes())
 }
 
-/// Writes `modules` to `root/modules/FOLDER`, without those in `shared`, which are there in
-/// `plain`; gives the paths of all from the root, one on each line.
+/// Writes `modules` to `root/modules/FOLDER`, except those in `shared`, which `plain` already has. Returns
+/// all paths, relative to the root, one on each line.
 fn place(
     root: &Path,
     folder: &str,
@@ -107,7 +107,7 @@ mod tests {
         fs::read_to_string(root.join(name)).unwrap()
     }
 
-    /// Keeps what is built of `kind`, beside packages of a kernel `6.x`.
+    /// The kept parts of a build of `kind`, with packages of a kernel `6.x`.
     fn kept(kind: Kind, image: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);

@@ -1,5 +1,4 @@
-//! The parts of a lab guest: a kernel, its modules with ism and smc among them, busybox, and the
-//! guest tool.
+//! The parts of a lab guest: a kernel, its modules (also ism and smc), busybox, and the guest tool.
 //!
 //! Debian's kernels come without ism. [`Kit::prepare`] builds it, and smc with it, from Debian's
 //! source of the same kernel, once, into the cache:
@@ -39,23 +38,23 @@ pub use error::KitError;
 pub use module::Module;
 pub use planted::plant;
 
-/// The place where an initramfs has the modules. Beside them lies a file `order` for each [`Smc`].
+/// Folder of the modules in an initramfs. It also has an order file for each [`Smc`].
 const GUEST_MODULES: &str = "lib/lab";
-/// The place where an initramfs has the guest tool.
+/// Path of the guest tool in an initramfs.
 const GUEST_TOOL: &str = "bin/smcd-tool";
 
 /// The build of smc that a guest loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Smc {
-    /// As Debian configures it, and with ISM: SMC-D goes through ISM functions only.
+    /// With Debian's configuration and ISM. SMC-D uses only ISM functions.
     Plain,
-    /// With loopback-ism as well (CONFIG_SMC_LO), the kernel's own software ISM, which is
-    /// preferred within one guest.
+    /// Also with loopback-ism (CONFIG_SMC_LO), the kernel's own software ISM. The kernel prefers it within
+    /// one guest.
     Loopback,
 }
 
 impl Smc {
-    /// The file in the guest that names the modules to load: a path on each line, in order.
+    /// The file in the guest that lists the modules to load: one path on each line, in order.
     #[must_use]
     pub fn order_file(self) -> &'static str {
         match self {
@@ -65,7 +64,7 @@ impl Smc {
     }
 }
 
-/// Sees to it that the kit of `choice` is in the cache, and tells what it is.
+/// Makes sure that the cache has the kit of `choice`. Describes it.
 ///
 /// # Errors
 /// As [`Kit::prepare`].
@@ -83,13 +82,13 @@ pub fn part(cache: &Cache, choice: &KernelChoice) -> Result<Part, KitError> {
     })
 }
 
-/// Whether `entry` of the cache is a kernel that a guest can boot, as this version builds them.
+/// Whether `entry` of the cache is a bootable kernel, as this version builds them.
 #[must_use]
 pub fn is_kernel(entry: &Entry) -> bool {
     recipe::is_kernel(entry)
 }
 
-/// Whether the cache has the debug kernel of `series` ([`KernelChoice::Debug`]). Asks no network.
+/// Whether the cache has the debug kernel of `series` ([`KernelChoice::Debug`]). Does not use the network.
 #[must_use]
 pub fn has_debug(cache: &Cache, series: Option<Series>) -> bool {
     debug::is_there(cache, series)
@@ -109,8 +108,8 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// The parts for `choice`: from the cache, or fetched and built now. That takes minutes, and
-    /// tells on standard error how far it is.
+    /// The parts for `choice`, from the cache, or fetched and built now. A build takes minutes, with progress
+    /// messages on standard error.
     ///
     /// # Errors
     /// When packages cannot be had, the compiler refuses, or a file of an own kernel is missing.
@@ -187,14 +186,14 @@ impl Kit {
         &self.kernel
     }
 
-    /// The kernel's release as `uname -r` says it; of an own kernel, its file name.
+    /// The kernel's release, as in `uname -r`. For the user's own kernel, its file name.
     #[must_use]
     pub fn release(&self) -> &str {
         &self.release
     }
 
-    /// The modules that a guest loads, in this order. Empty for [`Smc::Loopback`] if this kernel
-    /// has no such build. Debian's later kernels have no smc: see [`Kit::has_smc`].
+    /// The modules that a guest loads, in this order. Empty for [`Smc::Loopback`] if this kernel has no such
+    /// build. Debian's later kernels have no smc: see [`Kit::has_smc`].
     #[must_use]
     pub fn modules(&self, smc: Smc) -> &[Module] {
         match smc {
@@ -203,8 +202,8 @@ impl Kit {
         }
     }
 
-    /// Whether smc is among the modules. Debian configures Linux 7 without SMC, which
-    /// cannot be added as a module; an own kernel may have it built in.
+    /// Whether smc is among the modules. Debian configures Linux 7 without SMC, which cannot be added as a
+    /// module. The user's own kernel may have it built in.
     #[must_use]
     pub fn has_smc(&self) -> bool {
         self.plain.iter().any(|module| module.name() == "smc")
@@ -223,8 +222,8 @@ impl Kit {
     }
 
     /// Writes an initramfs to `path`: busybox, `/bin/smcd-tool`, the modules in `/lib/lab` with
-    /// [`Smc::order_file`], and what `add` adds, which should be at least an `init`. An own initrd
-    /// comes first in it, so that our files win.
+    /// [`Smc::order_file`], and the files from `add`, at least an `init`. The user's own initrd comes first,
+    /// so that our files replace its files.
     ///
     /// # Errors
     /// When a part cannot be read or the file cannot be written.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::KitError;
 
-/// Endings of module files.
+/// Possible suffixes of module files.
 const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
 
 /// A kernel module's file.
@@ -24,19 +24,19 @@ impl Module {
         }
     }
 
-    /// Its name as `lsmod` shows it, with `_` for `-`.
+    /// Name of the module in `lsmod`, with `_` for `-`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file, perhaps compressed.
+    /// Path of the file, which may be compressed.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The module's bytes, with any compression taken off.
+    /// The module's bytes, decompressed.
     ///
     /// # Errors
     /// When the file cannot be read, or is not compressed as its name says.
@@ -45,14 +45,14 @@ impl Module {
     }
 }
 
-/// The name of the module in a file called `file_name`; none, if that is no module's.
+/// The name of the module in a file called `file_name`. None if it is no module file.
 pub(super) fn name(file_name: &str) -> Option<String> {
     let stem = ENDINGS.iter().find_map(|end| file_name.strip_suffix(end))?;
     Some(stem.replace('-', "_"))
 }
 
-/// The modules that the one with these bytes needs: the names in its `depends=` (source: the
-/// kernel's `scripts/mod/modpost.c`, which writes it; strings of `.modinfo` end with a NUL).
+/// The modules that this module needs: the names in its `depends=`. (Source: the kernel's
+/// `scripts/mod/modpost.c`, which writes it. Strings of `.modinfo` end with a NUL.)
 pub(super) fn depends(bytes: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = bytes.windows(KEY.len()).position(|window| window == KEY) else {

@@ -1,4 +1,4 @@
-//! The modules that a guest loads, in their order.
+//! The modules that a guest loads, and their order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::Path;
 use super::error::KitError;
 use super::module::{self, Module};
 
-/// The modules that a guest loads, in this order. Each comes after the modules that it needs.
-/// Network, serial ports, random numbers and VLANs first, then what ism and smc stand on.
+/// The modules that a guest loads, in this order. Each comes after its dependencies: first network, serial
+/// ports, random numbers and VLANs, then the dependencies of ism and smc.
 pub(super) const WANTED: [&str; 11] = [
     "virtio_net",
     "virtio_console",
@@ -23,8 +23,8 @@ pub(super) const WANTED: [&str; 11] = [
     "smc_diag",
 ];
 
-/// The modules of [`WANTED`] below `folder`, with all they need, in load order. Those that are not
-/// there are built in, or the kernel is without them.
+/// The modules of [`WANTED`] below `folder`, with their dependencies, in load order. A missing module is
+/// built in, or the kernel lacks it.
 pub(super) fn of_folder(folder: &Path) -> Result<Vec<Module>, KitError> {
     let mut files = BTreeMap::new();
     find(folder, &mut files)?;
@@ -32,7 +32,7 @@ pub(super) fn of_folder(folder: &Path) -> Result<Vec<Module>, KitError> {
     ordered(&wanted, &files)
 }
 
-/// `wanted` and all they need, each after what it needs.
+/// `wanted` and all dependencies. Each module comes after its dependencies.
 pub(super) fn ordered(
     wanted: &[&str],
     files: &BTreeMap<String, Module>,
@@ -66,7 +66,7 @@ fn add(
     Ok(())
 }
 
-/// All modules below `folder`, by name. Of several with one name the first by path is taken.
+/// All modules below `folder`, by name. If several have the same name, the first path wins.
 pub(super) fn find(folder: &Path, files: &mut BTreeMap<String, Module>) -> Result<(), KitError> {
     let read = fs::read_dir(folder).map_err(KitError::io("read", folder))?;
     let mut items = read

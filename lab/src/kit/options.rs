@@ -1,6 +1,6 @@
-//! The options of a debug kernel's configuration that the lab cannot do without.
+//! The options that the lab needs in the configuration of a debug kernel.
 
-/// A guest boots with them, has its console, serial ports and network, and runs the lab's scripts.
+/// The guest needs these to boot, for its console, serial ports and network, and for the lab's scripts.
 const GUEST: [&str; 22] = [
     "64BIT",
     "BINFMT_ELF",
@@ -25,14 +25,14 @@ const GUEST: [&str; 22] = [
     "VIRTIO_NET",
     "VLAN_8021Q",
 ];
-/// SMC-D over ism. They are built in, so that no modules need to be brought.
+/// SMC-D over ism. These are built in, so that the guest needs no modules.
 const SMC: [&str; 3] = ["ISM", "SMC", "SMC_DIAG"];
-/// The layer below which Linux 6.18 and later have ism.
+/// The layer between ism and smc in Linux 6.18 and later.
 const DIBS: &str = "DIBS";
-/// The kernel's own devices, which it prefers to ism within one guest.
+/// The kernel's own devices. Within one guest, the kernel prefers them to ism.
 const LOOPBACK: [&str; 2] = ["DIBS_LO", "SMC_LO"];
-/// The checks whose reports the lab looks for: locks, memory, leaks, stopped tasks, lists, undefined
-/// behaviour, and sleeping where it is forbidden. Reference counts are checked by every kernel.
+/// The checks whose reports the lab searches for: locks, memory, leaks, stopped tasks, lists, undefined
+/// behaviour, and forbidden sleeping. Every kernel checks reference counts.
 const CHECKS: [&str; 9] = [
     "BUG",
     "DEBUG_ATOMIC_SLEEP",
@@ -44,11 +44,11 @@ const CHECKS: [&str; 9] = [
     "PROVE_LOCKING",
     "UBSAN",
 ];
-/// After so many seconds a kernel reports a stall of RCU; this one has a value.
+/// Seconds after which a kernel reports a stall of RCU. This option has a value.
 const STALL: &str = "RCU_CPU_STALL_TIMEOUT";
 
-/// Lists the faults of `config`, the text of a kernel's `.config`: a line for each option. `dibs` tells whether this
-/// series of kernels has the dibs layer.
+/// Lists the faults of `config`, the text of a kernel's `.config`: one line for each option. `dibs` says
+/// whether this series of kernels has the dibs layer.
 pub(super) fn wrong(config: &str, dibs: bool) -> Vec<String> {
     let value = |name: &str| {
         let mut lines = config.lines().map(str::trim);

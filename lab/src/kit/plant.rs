@@ -1,5 +1,5 @@
-//! A module with planted faults (`lab/guest/plant/`), with which tests see that the lab finds the reports of a
-//! kernel. It is built with the kernel's modules, and again when its source changes.
+//! A module with planted faults (`lab/guest/plant/`). Tests use it to check that the lab finds kernel
+//! reports. It is built with the kernel's modules, and again when its source changes.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,9 @@ const SOURCES: [(&str, &str); 2] = [
     ("Makefile", include_str!("../../guest/plant/Makefile")),
     ("plant.c", include_str!("../../guest/plant/plant.c")),
 ];
-/// The module in an entry, below its root.
+/// Path of the module in an entry.
 pub(super) const MODULE: &str = "plant.ko";
-/// Beside it: of which source it is.
+/// The file beside the module with the hash of its source.
 pub(super) const OF: &str = "plant.source";
 
 /// Builds the module in `folder` into `root`. `make` calls the kernel's make.
@@ -38,7 +38,7 @@ pub(super) fn build(
     fs::write(&of, key()).map_err(KitError::io("write", &of))
 }
 
-/// The same for a kernel of Debian's, against its `headers`.
+/// The same for one of Debian's kernels, against its `headers`.
 pub(super) fn against(
     steps: &Steps,
     headers: &Path,
@@ -56,7 +56,7 @@ pub(super) fn against(
     Ok(steps.run(what, &strip, ["--strip-debug".as_ref(), module.as_os_str()])?)
 }
 
-/// Changes with every change of the source.
+/// The hash of the source.
 pub(super) fn key() -> String {
     let texts = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
     format!("plant {:016x}", hash(texts))

@@ -1,4 +1,4 @@
-//! The module with planted faults, for a kernel.
+//! The module with planted faults for a given kernel.
 
 use std::fs;
 
@@ -10,10 +10,10 @@ use super::module::Module;
 use super::plant::{self as source, MODULE, OF};
 use super::{debug, recipe};
 
-/// The prefix of the name of an entry for a module that was built by itself.
+/// Prefix of the name of an entry with only this module.
 const ENTRY: &str = "lab-plant-";
 
-/// The module for the kernel of `choice`, from the cache or built now. None for an own kernel.
+/// The module for the kernel of `choice`, from the cache or built now. None for the user's own kernel.
 ///
 /// # Errors
 /// It cannot be built, or the packages for the kernel in the cache cannot be had any more.

@@ -1,4 +1,4 @@
-//! From packages to a finished entry of the cache: a kernel with ism, and smc where it can be had.
+//! Makes a cache entry from packages: a kernel with ism, and with smc if possible.
 //!
 //! The modules are built against the kernel's headers package, as any external module, so its
 //! options stay Debian's; what is switched on for a module is told to its compiler alone.
@@ -17,13 +17,13 @@ use super::folder::{files, folders};
 use super::target::{self, FOLDERS, Kind, TRIPLET};
 use super::{kept, plant, tool};
 
-/// Raise it when what is built from the same packages becomes another.
+/// Increment it if the same packages now give another entry.
 const RECIPE: u32 = 3;
 
-/// The prefix of the names of the entries.
+/// Prefix of the names of the entries.
 const ENTRY: &str = "lab-linux-";
 
-/// Whether `entry` is a kernel as this version builds them.
+/// Whether `entry` is a kernel, as this version builds them.
 pub(super) fn is_kernel(entry: &Entry) -> bool {
     entry.name().starts_with(ENTRY) && entry.key() == key()
 }
@@ -65,11 +65,11 @@ pub(super) fn release(entry: &Entry) -> Result<String, KitError> {
 struct Place {
     /// The guest's packages: kernel, headers, source.
     guest: PathBuf,
-    /// The packages that run on this machine: compiler and kbuild.
+    /// The packages for this machine: compiler and kbuild.
     tools: PathBuf,
-    /// The place where modules are built.
+    /// The folder where modules are built.
     build: PathBuf,
-    /// The kept files.
+    /// The folder of the kept files.
     root: PathBuf,
 }
 
@@ -112,7 +112,7 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     tool::compile(&steps, &compiler, &place.build, &place.root)
 }
 
-/// Builds the module with planted faults alone.
+/// Builds only the module with planted faults.
 pub(super) fn plant_alone(
     workshop: &Workshop,
     kernel: &Kernel,
@@ -131,8 +131,8 @@ pub(super) fn plant_alone(
     plant::against(&steps, &headers, &place.build.join("plant"), &place.root)
 }
 
-/// Unpacks the packages `wanted` for the guest, and what runs here. Every package of the kernel has the
-/// kernel's version, or modules would not fit.
+/// Unpacks the packages `wanted` for the guest, and the tools for this machine. Every package of the kernel
+/// must have the kernel's version, or modules would not fit.
 fn unpack(
     workshop: &Workshop,
     kernel: &Kernel,
@@ -152,7 +152,7 @@ fn unpack(
     Ok(())
 }
 
-/// Makes the headers package usable where it is unpacked, and gives its folder.
+/// Makes the headers package usable in its folder. Returns that folder.
 fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
     let src = place.guest.join("usr/src");
     let kbuild = place.tools.join("usr/lib").join(kbuild);
@@ -178,7 +178,7 @@ fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
     })
 }
 
-/// Unpacks the drivers' folders of the kernel's source, and gives the folder above them.
+/// Unpacks the drivers' folders of the kernel's source. Returns the folder above them.
 fn sources(place: &Place) -> Result<PathBuf, KitError> {
     let (archive, top) = tarball(&place.guest)?;
     let unpacked = place.build.join("source");
@@ -193,7 +193,7 @@ fn sources(place: &Place) -> Result<PathBuf, KitError> {
     Ok(unpacked.join(top))
 }
 
-/// The tarball with the kernel's source among the packages in `guest`, and the name of the folder in it.
+/// The tarball with the kernel's source among the packages in `guest`, and the name of its folder.
 pub(super) fn tarball(guest: &Path) -> Result<(PathBuf, String), KitError> {
     let src = guest.join("usr/src");
     let found = files(&src)?.into_iter().find_map(|path| {

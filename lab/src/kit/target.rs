@@ -1,4 +1,4 @@
-//! Modules that are built, and how.
+//! The modules to build, and their build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,46 +8,46 @@ use debian_fetch::Steps;
 use super::error::KitError;
 use super::folder::files;
 
-/// The kernel's and compiler's prefix for the guests' architecture.
+/// Prefix of the compiler for the guests' architecture.
 pub(super) const TRIPLET: &str = "s390x-linux-gnu";
 
 /// A module to build.
 pub(super) struct Target {
-    /// The folder it is built in.
+    /// The folder of the build.
     pub(super) folder: &'static str,
-    /// The place where its source lies in the kernel's.
+    /// The folder of the source in the kernel's source.
     pub(super) source: &'static str,
-    /// The text of our own Makefile, if the kernel's would also build other modules.
+    /// The text of our own Makefile, if the kernel's Makefile would also build other modules.
     makefile: Option<&'static str>,
-    /// The options that are on, for make and as macros for the compiler.
+    /// The enabled options, for make and as macros for the compiler.
     options: &'static [&'static str],
-    /// Folders of targets whose symbols it uses.
+    /// Folders of targets that export symbols for this one.
     uses: &'static [&'static str],
     /// The modules to keep.
     pub(super) kept: &'static [&'static str],
 }
 
-/// The folder of the modules that come in place of others of the same name.
+/// The folder of modules that replace others of the same name.
 pub(super) const LOOPBACK: &str = "loopback";
 
 const ISM_ONLY: Option<&str> = Some("obj-m := ism.o\nism-y := ism_drv.o\n");
 
-/// The way in which a kernel's source has ism.
+/// The place of ism in a kernel's source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Below smc, which knows no loopback-ism yet: before Linux 6.10.
+    /// Below smc, without loopback-ism: before Linux 6.10.
     Plain,
-    /// Below smc, which knows loopback-ism.
+    /// Below smc, with loopback-ism.
     Loopback,
     /// Below dibs: from Linux 6.18 on.
     Dibs,
 }
 
-/// The folders of the source that are looked at to tell the kinds, or that a target needs.
+/// Folders of the source that show the kind, or that a target needs.
 pub(super) const FOLDERS: [&str; 3] = ["drivers/dibs", "drivers/s390/net", "net/smc"];
 
 impl Kind {
-    /// That of the kernel's `source`, of which [`FOLDERS`] are there.
+    /// The kind of the kernel's `source`, which has [`FOLDERS`].
     pub(super) fn of(source: &Path) -> Self {
         if source.join("drivers/dibs").is_dir() {
             Self::Dibs
@@ -93,8 +93,8 @@ const OF_LOOPBACK: [Target; 3] = [
     },
 ];
 
-/// smc is left out: it needs `tcp_have_smc` of `net/ipv4/tcp_input.c`, which only a kernel that is
-/// configured with SMC has.
+/// These do not contain smc: it needs `tcp_have_smc` of `net/ipv4/tcp_input.c`, which only a kernel with SMC
+/// has.
 const OF_DIBS: [Target; 2] = [
     Target {
         folder: "dibs",
@@ -114,7 +114,7 @@ const OF_DIBS: [Target; 2] = [
     },
 ];
 
-/// The modules to build for `kind`. Each comes after the modules that it uses.
+/// The modules to build for `kind`. Each comes after its dependencies.
 pub(super) fn targets(kind: Kind) -> &'static [Target] {
     match kind {
         Kind::Plain => &OF_PLAIN,
@@ -123,7 +123,7 @@ pub(super) fn targets(kind: Kind) -> &'static [Target] {
     }
 }
 
-/// Copies a target's source into a folder of its own.
+/// Copies a target's source into its own folder.
 fn prepare(target: &Target, source: &Path, build: &Path) -> Result<PathBuf, KitError> {
     let folder = build.join(target.folder);
     fs::create_dir_all(&folder).map_err(KitError::io("create", &folder))?;
@@ -138,7 +138,7 @@ fn prepare(target: &Target, source: &Path, build: &Path) -> Result<PathBuf, KitE
     Ok(folder)
 }
 
-/// Builds `target` below `build` out of the kernel's `source`, against `headers`.
+/// Builds `target` below `build` from the kernel's `source`, against `headers`.
 pub(super) fn build(
     steps: &Steps,
     target: &Target,

@@ -1,5 +1,5 @@
-//! The program that runs in the guest, out of `lab/guest/*.c`: compiled with the kernel's modules,
-//! and again when its source is another.
+//! The guest tool, compiled from `lab/guest/*.c` with the kernel's modules, and again when its source
+//! changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,14 +37,14 @@ const SOURCES: [(&str, &str); 15] = [
     file!("tool.h"),
 ];
 
-/// The program in an entry, below its root.
+/// Path of the program in an entry.
 const PROGRAM: &str = "smcd-tool";
-/// Beside it: of which source it is.
+/// The file beside the program with the hash of its source.
 const OF: &str = "smcd-tool.source";
-/// The cache entry of a program that was compiled by itself.
+/// Name of the entry with only this program.
 const ENTRY: &str = "lab-smcd-tool";
 
-/// The program of the present source: in `kit`, or in an entry of its own, compiled if need be.
+/// The program of the present source, from `kit` or from its own entry. Compiles it if it is missing.
 pub(super) fn find(cache: &Cache, kit: &Entry) -> Result<PathBuf, KitError> {
     let key = key();
     let in_kit = fs::read_to_string(kit.root().join(OF));
@@ -79,7 +79,7 @@ fn alone(cache: &Cache, workshop: &Workshop) -> Result<(), KitError> {
     })
 }
 
-/// Compiles the program in the folder `build` with `compiler` into `root`.
+/// Compiles the program with `compiler` in the folder `build`, into `root`.
 pub(super) fn compile(
     steps: &Steps,
     compiler: &str,
@@ -114,7 +114,7 @@ const FLAGS: [&str; 9] = [
     "-s",
 ];
 
-/// Changes with every change of the source or of how it is compiled.
+/// The key of the program. It changes with the source and with the compilation.
 fn key() -> String {
     let names = SOURCES.iter().flat_map(|(name, text)| [*name, *text]);
     format!("source {:016x}", hash(names.chain(FLAGS)))

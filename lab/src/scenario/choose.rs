@@ -1,4 +1,4 @@
-//! Scenarios by file or name.
+//! Finds scenarios by file or name.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::library;
 use super::load::parse;
 use crate::error::Error;
 
-/// The scenarios that `wanted` names: a file, a scenario of the library, `default` or `all`.
+/// The scenarios for `wanted`: a file, a scenario of the library, `default` or `all`.
 ///
 /// # Errors
 /// There is no such scenario, or the file holds none.

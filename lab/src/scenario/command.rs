@@ -1,4 +1,4 @@
-//! A command of a scenario in a guest, and what must have come of it.
+//! A scenario's command in a guest, and the checks of its result.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::format::{Check, Range, Run};
 use super::heard::{Heard, Output, contains};
 use crate::guest::Guest;
 
-/// As much of a command's output as an error shows.
+/// Most bytes of a command's output in an error.
 const SHOWN: usize = 600;
 
-/// Runs the command; why it is not as the scenario expects, if so.
+/// Runs the command. Returns an error if its result differs from the scenario's.
 pub(super) async fn carry_out(run: &Run, guest: Arc<Guest>, heard: &Heard) -> Result<(), String> {
     let (stdout, stderr) = (heard.output(), heard.output());
     let ended = guest
@@ -80,7 +80,7 @@ fn judge(
 }
 
 impl Check {
-    /// Whether `value` is right; if not, what it is and what was expected.
+    /// Checks `value`. The error names the value and the expected one.
     pub(crate) fn judge(&self, value: Option<&Value>) -> Result<(), String> {
         let found = value.unwrap_or(&Value::Null);
         match self {
@@ -95,7 +95,7 @@ impl Check {
 }
 
 impl Range {
-    /// Whether `number` is in it; if not, what was expected.
+    /// Checks that `number` is in the range. The error names the range.
     pub(crate) fn judge(&self, number: f64) -> Result<(), String> {
         let low = self.min.is_some_and(|min| number < min);
         let high = self.max.is_some_and(|max| number > max);

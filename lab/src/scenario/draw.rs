@@ -1,4 +1,4 @@
-//! Random scenarios: the same seed draws the same.
+//! Draws random scenarios. The same seed gives the same scenario.
 
 use ism::fault;
 use serde_json::{Value, json};
@@ -7,15 +7,15 @@ use super::format::{
     Action, Expect, OfGuest, Place, Run, SCHEMA_VERSION, Scenario, Serve, Shape, Step,
 };
 
-/// The most that happens in one scenario.
+/// Most episodes in one scenario.
 const MOST: u64 = 6;
-/// Rules that a function breaks whose peer goes in the middle of a move.
+/// Rules that a function breaks if its peer disappears during a move.
 const ALLOWED: [&str; 2] = ["unknown-dmb", "cdc-data-after-abort"];
 
-/// Steps that belong together: traffic, and what happens in it.
+/// Steps that belong together: traffic, and one event in it.
 pub(super) type Episode = Vec<Step>;
 
-/// Numbers that a seed gives (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
+/// Numbers from a seed (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
 struct Numbers(u64);
 
 impl Numbers {
@@ -33,7 +33,7 @@ impl Numbers {
     }
 }
 
-/// What happens in the scenario of `seed`.
+/// The episodes of the scenario of `seed`.
 pub(super) fn episodes(seed: u64) -> Vec<Episode> {
     let mut numbers = Numbers(seed);
     let count = 1 + numbers.below(MOST);
@@ -81,8 +81,8 @@ fn shell(guest: usize, command: String, name: Option<String>) -> Step {
     }))
 }
 
-/// Traffic from guest 0 that may be interrupted, but may bring no wrong byte, with one thing that happens
-/// meanwhile.
+/// Traffic from guest 0, with one event in it. The traffic may be interrupted, but must not bring a wrong
+/// byte.
 fn episode(numbers: &mut Numbers, number: u64) -> Episode {
     let port = u16::try_from(6000 + number).unwrap_or(u16::MAX);
     let name = format!("traffic{number}");
@@ -173,7 +173,7 @@ fn episode(numbers: &mut Numbers, number: u64) -> Episode {
     steps
 }
 
-/// A fault for a while. The last one of an episode need not act: traffic may be over.
+/// A fault for some time. The last fault of an episode need not act, because the traffic may be over.
 fn fault(number: u64, action: &Value, between: Step) -> [Step; 3] {
     let fault =
         json!({ "id": format!("drawn{number}"), "on": {}, "when": { "every": 2 }, "do": action });
@@ -195,7 +195,7 @@ fn inject(guest: usize, action: fault::Action) -> Step {
     }))
 }
 
-/// Both guests talk SMC-D again.
+/// Both guests must talk SMC-D again.
 fn last() -> Episode {
     let talk = "until smcd-tool send --to 10.0.0.2 --port 7000 --bytes 100000 --both --require-smcd \
                 --timeout 20; do sleep 1; done";

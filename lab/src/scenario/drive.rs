@@ -1,39 +1,40 @@
-//! Shell commands that take a guest's drivers and functions through their states.
+//! Shell commands that change the state of a guest's drivers and functions.
 
 use crate::qemu::{address, fid};
 
-/// Takes the driver from function `index`.
+/// Unbinds the driver from function `index`.
 pub(super) fn unbind(index: usize) -> String {
     format!("echo {} >/sys/bus/pci/drivers/ism/unbind", address(index))
 }
 
-/// Gives function `index` to the driver.
+/// Binds the driver to function `index`.
 pub(super) fn bind(index: usize) -> String {
     format!("echo {} >/sys/bus/pci/drivers/ism/bind", address(index))
 }
 
-/// Lets the kernel recover function `index`.
+/// Makes the kernel recover function `index`.
 pub(super) fn recover(index: usize) -> String {
     format!("echo 1 >/sys/bus/pci/devices/{}/recover", address(index))
 }
 
-/// Takes function `index` from the bus.
+/// Removes function `index` from the bus.
 pub(super) fn remove(index: usize) -> String {
     format!("echo 1 >/sys/bus/pci/devices/{}/remove", address(index))
 }
 
-/// Looks for functions.
+/// Makes the kernel search the bus for functions.
 pub(super) fn rescan() -> String {
     "echo 1 >/sys/bus/pci/rescan".to_owned()
 }
 
-/// Switches the slot of function `index`. Linux names a slot by the function's id.
+/// Switches the slot of function `index` on or off. Linux names a slot by the function's id.
 pub(super) fn power(index: usize, on: bool) -> String {
     let value = u8::from(on);
     format!("echo {value} >/sys/bus/pci/slots/{:08x}/power", fid(index))
 }
 
-/// Unloads what moves SMC-D, and loads it again. A module may be in use for a moment after its last user.
+/// Unloads the modules of SMC-D and loads them again. A module may stay in use for a moment after its last
+/// user.
 pub(super) fn reload() -> String {
     "for module in smc_diag smc ism; do tries=0; until rmmod $module; do \
      tries=$((tries + 1)); [ $tries -lt 100 ] || exit 1; sleep 0.1; done; done; \
@@ -57,7 +58,7 @@ pub(super) fn is_bound(index: usize) -> String {
     format!("[ -e /sys/bus/pci/devices/{}/driver ]", address(index))
 }
 
-/// The CHID that the kernel gives for function `index`.
+/// Prints the kernel's CHID of function `index`.
 pub(super) fn chid(index: usize) -> String {
     format!("cat /sys/bus/pci/devices/{}/pchid", address(index))
 }
@@ -72,7 +73,7 @@ pub(super) fn serve(port: u16, tcp: bool) -> String {
     )
 }
 
-/// Prints what the kernel's threads and programs that are in SMC or ism wait for.
+/// Prints the stacks of the kernel's threads and of the programs that are in SMC or ism.
 pub(super) fn stacks() -> String {
     "for task in /proc/[0-9]*/task/*; do stack=$(cat $task/stack 2>/dev/null); case \"$stack\" in \
      *smc_*|*ism_*) echo \"$(cat $task/comm):\" $stack;; esac; done"

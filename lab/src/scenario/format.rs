@@ -1,4 +1,4 @@
-//! A scenario as a file has it.
+//! The format of a scenario file.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 /// The version of the format.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
-/// A scenario: the actions of guests, the events that they meet, and the checks at the end.
+/// A scenario: actions of guests, events that happen to them, and checks at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
-    /// 1.
+    /// Version of the format: 1.
     pub schema_version: u32,
-    /// Its name: lower-case letters, digits and `-`.
+    /// Name of the scenario: lower-case letters, digits and `-`.
     pub name: String,
     /// A sentence that says what the scenario shows.
     pub shows: String,
     /// Whether `--scenario default` runs it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub by_default: bool,
-    /// The lab that it runs in.
+    /// The lab of the scenario.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lab: Shape,
     /// The steps, in this order.
@@ -33,19 +33,19 @@ pub(crate) struct Scenario {
     pub expect: Expect,
 }
 
-/// The lab of a scenario. Scenarios with equal labs share one, one after the other.
+/// The lab of a scenario. Scenarios with equal labs run in the same lab, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Shape {
-    /// Guests, 1 to 8.
+    /// Number of guests, 1 to 8.
     pub guests: usize,
-    /// Functions of each guest, 1 to 8.
+    /// Number of functions of each guest, 1 to 8.
     pub functions_per_guest: usize,
-    /// How many of them a guest has from the start; `plug` plugs the others. All, without.
+    /// Number of functions that a guest has at its start. `plug` adds the others. The default is all.
     pub plugged: Option<usize>,
-    /// Processors of each guest, 1 to 8.
+    /// Number of processors of each guest, 1 to 8.
     pub smp: u32,
-    /// More for the kernel's command line.
+    /// Text to add to the kernel's command line.
     pub append: String,
 }
 
@@ -61,16 +61,16 @@ impl Default for Shape {
     }
 }
 
-/// Something that happens.
+/// An action, and the condition that it waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
-    /// The condition that the step waits for. Without one, it starts at once.
+    /// The condition that the step waits for. Without one, the step starts at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
     #[serde(rename = "do")]
     pub action: Action,
-    /// The step fails if waiting and action take longer, in seconds.
+    /// Longest time for waiting and the action together, in seconds.
     #[serde(default = "default_bound", skip_serializing_if = "is_default_bound")]
     pub within_s: u64,
 }
@@ -91,9 +91,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Place {
-    /// The guest, from 0.
+    /// Number of the guest, from 0.
     pub guest: usize,
-    /// Which of its functions, from 0.
+    /// Number of the guest's function, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: usize,
 }
@@ -103,15 +103,15 @@ pub(crate) struct Place {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "StepCondition")]
 pub(crate) enum When {
-    /// So many seconds since the scenario began.
+    /// This number of seconds has passed since the scenario began.
     AfterS(f64),
-    /// The function carried out this ISM command so often since the scenario began.
+    /// The function has carried out this ISM command the given number of times since the scenario began.
     Command(CommandCount),
-    /// The function made so many data moves since the scenario began.
+    /// The function has made this number of data moves since the scenario began.
     Moves(Count),
-    /// The function raised so many interrupts since the scenario began.
+    /// The function has raised this number of interrupts since the scenario began.
     Interrupts(Count),
-    /// The guest printed this text since the scenario began: on its console, or by a command of the
+    /// The guest has printed this text since the scenario began, on its console or by a command of the
     /// scenario.
     Prints(Prints),
 }
@@ -121,12 +121,12 @@ pub(crate) enum When {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommandCount {
     pub guest: usize,
-    /// Which of its functions.
+    /// Number of the guest's function, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: usize,
-    /// The command's name, as in the event file: `REG_DMB`.
+    /// Name of the command, as in the event file: `REG_DMB`.
     pub name: String,
-    /// How often.
+    /// Number of times.
     pub nth: u64,
 }
 
@@ -135,10 +135,10 @@ pub(crate) struct CommandCount {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Count {
     pub guest: usize,
-    /// Which of its functions.
+    /// Number of the guest's function, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: usize,
-    /// How many.
+    /// Number of moves or interrupts.
     pub nth: u64,
 }
 
@@ -157,42 +157,42 @@ pub(crate) struct Prints {
 pub(crate) enum Action {
     /// Runs a shell command in a guest.
     Run(Run),
-    /// Waits for the end of a command that was started with `name`.
+    /// Waits for the end of a command with a `name`.
     Finish(Named),
     /// Starts `smcd-tool serve` in a guest and waits until it listens. It ends with the scenario.
     Serve(Serve),
-    /// Waits so many seconds.
+    /// Waits for this number of seconds.
     WaitS(f64),
-    /// Takes the driver from a function.
+    /// Unbinds the driver from a function.
     Unbind(Place),
-    /// Gives a function to the driver.
+    /// Binds the driver to a function.
     Bind(Place),
-    /// Lets the guest's kernel recover a function (`recover` in sysfs, which resets it).
+    /// Makes the guest's kernel recover a function (`recover` in sysfs, which resets it).
     Recover(Place),
     /// Switches the function's slot off.
     PowerOff(Place),
     /// Switches the function's slot on.
     PowerOn(Place),
-    /// Takes a function from the guest's bus (`remove` in sysfs).
+    /// Removes a function from the guest's bus (`remove` in sysfs).
     Remove(Place),
-    /// Lets the guest look for functions on its bus.
+    /// Makes the guest search its bus for functions.
     Rescan(OfGuest),
     /// Unloads the modules smc_diag, smc and ism, and loads them again.
     Reload(OfGuest),
-    /// Plugs a function that the guest lacks into its QEMU (QMP), and waits until a driver is bound.
+    /// Adds a missing function to the guest's QEMU (QMP), and waits until a driver is bound.
     Plug(Place),
-    /// Unplugs a function from the guest's QEMU (QMP), and waits until it is gone.
+    /// Removes a function from the guest's QEMU (QMP), and waits until it is gone.
     Unplug(Place),
-    /// Cuts the guest's network card from the network, as a pulled cable (QMP).
+    /// Takes the link of the guest's network card down (QMP).
     LinkDown(OfGuest),
-    /// Joins it again.
+    /// Takes the link of the guest's network card up again.
     LinkUp(OfGuest),
     /// Stops the guest's processors (QMP).
     Pause(OfGuest),
-    /// Lets them go on.
+    /// Lets the guest's processors run again.
     Resume(OfGuest),
-    /// Adds a VLAN interface to the guest's network card, `eth0.ID`, with the address 10.1.X.N+1 for guest
-    /// N, where X is the id's remainder by 256.
+    /// Adds a VLAN interface to the guest's network card: `eth0.ID`, with the address 10.1.X.N+1 for guest N,
+    /// where X is the remainder of the id by 256.
     VlanUp(Vlan),
     /// Removes the VLAN interface.
     VlanDown(Vlan),
@@ -200,47 +200,47 @@ pub(crate) enum Action {
     Reboot(OfGuest),
     /// Kills the guest's QEMU.
     Kill(OfGuest),
-    /// Something that happens to the server of the functions.
+    /// Does something to the server of the functions.
     Server(ServerAction),
-    /// Carries out a command of QEMU's monitor (QMP) as it stands.
+    /// Sends a command to QEMU's monitor (QMP).
     Qmp(Qmp),
-    /// Sets a fault of the server (`docs/faults.md`). It must have acted by the scenario's end, where
-    /// all faults are cleared.
+    /// Sets a fault of the server (`docs/faults.md`). It must act before the scenario's end, which clears all
+    /// faults.
     Fault(Box<Fault>),
     /// Clears all faults.
     ClearFaults,
-    /// Sends a request to the server's control socket as it stands.
+    /// Sends a request to the server's control socket.
     Ctl(Value),
     /// Carries out an action of a fault at once.
     Inject(Inject),
 }
 
-/// Something that happens to the server of the functions.
+/// An action on the server of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ServerAction {
-    /// It is killed.
+    /// Kills the server.
     Kill,
-    /// It is killed and started again, with the same sockets.
+    /// Kills the server and starts it again, with the same sockets.
     Restart,
-    /// It is stopped: it answers nothing.
+    /// Stops the server's process (SIGSTOP), so that it answers nothing.
     Stop,
-    /// It goes on.
+    /// Lets the server's process continue (SIGCONT).
     Continue,
 }
 
-/// An action of a fault that is carried out at once.
+/// An action of a fault that happens at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inject {
     pub guest: usize,
-    /// Which of its functions.
+    /// Number of the guest's function, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: usize,
-    /// The guest whose first function is the action's peer.
+    /// Number of the guest whose first function is the action's peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<usize>,
-    /// The action, as in `do` of a fault: one of those that hit a whole function.
+    /// The action, as in `do` of a fault. It must be one that affects a whole function.
     #[serde(deserialize_with = "deserialize_action")]
     #[schemars(schema_with = "Fault::action_schema")]
     pub action: fault::Action,
@@ -250,11 +250,11 @@ pub(crate) struct Inject {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Qmp {
-    /// The guest whose QEMU it is for.
+    /// Number of the guest.
     pub guest: usize,
     /// The command's name.
     pub execute: String,
-    /// Its arguments.
+    /// Arguments of the command.
     #[serde(default, skip_serializing_if = "is_default")]
     pub arguments: serde_json::Map<String, Value>,
 }
@@ -262,7 +262,7 @@ pub(crate) struct Qmp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OfGuest {
-    /// The guest, from 0.
+    /// Number of the guest, from 0.
     pub guest: usize,
 }
 
@@ -271,11 +271,11 @@ pub(crate) struct OfGuest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vlan {
     pub guest: usize,
-    /// Its id, 1 to 4094.
+    /// VLAN id, 1 to 4094.
     pub id: u16,
 }
 
-/// A command that was started with a name.
+/// The name of a started command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Named {
@@ -288,7 +288,7 @@ pub(crate) struct Named {
 pub(crate) struct Serve {
     pub guest: usize,
     pub port: u16,
-    /// Whether it listens on TCP instead of SMC.
+    /// Whether the server uses TCP instead of SMC.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tcp: bool,
 }
@@ -299,14 +299,13 @@ pub(crate) struct Serve {
 pub(crate) struct Run {
     pub guest: usize,
     pub command: String,
-    /// With a name the command runs beside the following steps, until `finish` or the scenario's end
-    /// waits for it.
+    /// With a name, the command runs beside the following steps. `finish` or the scenario's end waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Exit statuses that are right; any, if the list is empty.
+    /// Expected exit statuses. An empty list allows any.
     #[serde(default = "success", skip_serializing_if = "is_success")]
     pub status: Vec<u8>,
-    /// Texts that standard output and error must contain.
+    /// Texts that standard output and standard error must contain.
     #[serde(default, skip_serializing_if = "is_default")]
     pub prints: Vec<String>,
     /// Whether the guest ends or reboots before the command does.
@@ -329,14 +328,14 @@ fn is_success(status: &[u8]) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, from = "Value")]
 pub(crate) enum Check {
-    /// A number in a range.
+    /// A number in this range.
     Range(Range),
-    /// This value.
+    /// Exactly this value.
     Is(Value),
 }
 
 impl From<Value> for Check {
-    /// An object with nothing but `min` and `max` is a range.
+    /// An object with only `min` and `max` is a range.
     fn from(value: Value) -> Self {
         let range = value.as_object().filter(|object| !object.is_empty());
         match range.and_then(|_| serde_json::from_value(value.clone()).ok()) {
@@ -346,41 +345,41 @@ impl From<Value> for Check {
     }
 }
 
-/// A range of numbers; both ends are in it.
+/// A range of numbers, including both ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Range {
-    /// The least; without, there is none.
+    /// Smallest number. Without it, there is no lower limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// The most; without, there is none.
+    /// Largest number. Without it, there is no upper limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
 }
 
-/// The checks at the end. The defaults are those of a guest and a device without trouble: every
-/// guest and the server run, no kernel reports a fault, no rule is broken, no SMC-D connection stays,
-/// and once the driver is taken from its function, the server holds nothing of it.
+/// The checks at the end. By default, every guest and the server must run, no kernel may report a fault, no
+/// rule may be broken, and no SMC-D connection may be left. After its driver is unbound, a function may hold
+/// nothing in the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Expect {
-    /// Guests whose QEMU must have ended; all others must run.
+    /// Guests whose QEMU must have ended. All others must run.
     pub guests_ended: Vec<usize>,
     /// Whether the server must have ended.
     pub server_ended: bool,
-    /// Beginnings of kernel reports that may be there.
+    /// Beginnings of kernel reports that are allowed.
     pub splats: Vec<String>,
     /// Rules that must be broken.
     pub rules_broken: Vec<String>,
-    /// Rules that may be broken; no other may be, as far as its severity is `warn` or above.
+    /// Rules that may be broken. No other rule of severity `warn` or above may be broken.
     pub rules_allowed: Vec<String>,
-    /// The bytes that functions must have carried since the scenario began.
+    /// The traffic that functions must have had since the scenario began.
     pub carried: Vec<Carried>,
-    /// How long connections may take to be closed or to be TCP, in seconds.
+    /// Longest time for connections to close or to fall back to TCP, in seconds.
     pub sockets_within_s: u64,
-    /// Functions that may be unusable at the end: their drivers are not taken and given back.
+    /// Functions that may be unusable at the end. Their drivers are not unbound and bound.
     pub lost_functions: Vec<Place>,
-    /// DMBs that the server may still hold for each function once its driver is taken.
+    /// DMBs that the server may still hold for each function after its driver is unbound.
     pub dmbs_left: u64,
 }
 
@@ -400,19 +399,19 @@ impl Default for Expect {
     }
 }
 
-/// The bytes that a function must have carried.
+/// The traffic that a function must have had.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Carried {
     pub guest: usize,
-    /// Which of its functions.
+    /// Number of the guest's function, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: usize,
-    /// The CHID that the guest's kernel must give for the function: `0x07c0`.
+    /// The CHID of the function in the guest's kernel, for example `0x07c0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chid: Option<String>,
-    /// Data moves that it made.
+    /// Number of data moves of the function.
     pub moves: Range,
-    /// Interrupts that it raised.
+    /// Number of interrupts of the function.
     pub interrupts: Range,
 }

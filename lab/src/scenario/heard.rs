@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::agent::Sink;
 use crate::guest::Guest;
 
-/// As much of one guest's command output as is kept for `prints`.
+/// Most bytes of one guest's command output that are kept for `prints`.
 const MOST: usize = 4 << 20;
 
 /// The output of a guest's console and of the scenario's commands in the guest.
@@ -17,7 +17,7 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Listens to `guest` from now on.
+    /// Collects the output of `guest` from now on.
     pub(super) fn new(guest: &Arc<Guest>) -> Self {
         Self {
             guest: Arc::clone(guest),
@@ -26,12 +26,12 @@ impl Heard {
         }
     }
 
-    /// The guest's number.
+    /// Number of the guest.
     pub(super) fn guest_number(&self) -> usize {
         self.guest.number
     }
 
-    /// Whether `text` was printed.
+    /// Whether the guest has printed `text`.
     pub(super) fn has(&self, text: &str) -> bool {
         let said = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         contains(&said, text) || contains(&self.console(), text)
@@ -42,7 +42,7 @@ impl Heard {
         self.guest.console.printed(self.console_from)
     }
 
-    /// A place for a command's output, which is heard here as well.
+    /// A receiver of a command's output. The output is collected here, too.
     pub(super) fn output(&self) -> Output {
         Output {
             own: Arc::default(),
@@ -51,7 +51,7 @@ impl Heard {
     }
 }
 
-/// Whether `text` stands in `bytes`.
+/// Whether `bytes` contains `text`.
 pub(super) fn contains(bytes: &[u8], text: &str) -> bool {
     text.is_empty()
         || bytes

@@ -9,14 +9,14 @@ use super::stage::{POLL, Stage};
 use super::totals::Totals;
 use crate::splat;
 
-/// How long the server may take to drop what a driver, or a guest, gave back.
+/// Longest time for the server to drop the resources of a driver or a guest.
 const DROPPED: Duration = Duration::from_secs(30);
-/// Prints the SMC-D sockets of the guest that are no listeners, a line each.
+/// Prints the guest's SMC-D sockets that do not listen, one line each.
 const SOCKETS: &str = "smcd-tool info | tr '{' '\\n' | grep '\"mode\":\"smcd\"'; :";
 
 impl Stage<'_> {
-    /// Checks everything, and takes the drivers from their functions and gives them back; what each
-    /// function carried.
+    /// Checks everything. Unbinds the drivers from their functions and binds them again. Returns the traffic
+    /// of each function.
     pub(super) async fn judge(&mut self) -> Vec<Carriage> {
         self.guests_and_server();
         let functions = if self.lab.server_is_running() {
@@ -72,7 +72,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The server's totals now.
+    /// The server's present totals.
     async fn totals(&self) -> Result<Totals, String> {
         let report = self.lab.report().await;
         Totals::read(&report.map_err(|error| error.to_string())?)
@@ -110,8 +110,7 @@ impl Stage<'_> {
         all
     }
 
-    /// Every kind of fault in the steps must be in the server's report. A server that was started anew
-    /// counts from zero.
+    /// Checks that the server's report has every kind of fault in the steps. A new server counts from zero.
     fn injected(&mut self, functions: &[Carriage]) {
         if self.servers > 0 || !self.lab.server_is_running() || !self.failures.is_empty() {
             return;
@@ -198,8 +197,7 @@ impl Stage<'_> {
         self.failures.extend(failures);
     }
 
-    /// Takes every driver from its function and looks whether the server holds anything; gives the
-    /// functions back.
+    /// Unbinds every driver and checks that the server holds nothing. Then binds the drivers again.
     async fn nothing_left(&mut self) {
         let mut failures = Vec::new();
         for guest in self.lab.guests().to_vec() {
@@ -252,8 +250,7 @@ impl Stage<'_> {
         held
     }
 
-    /// Waits until the server's report has nothing of `keys` for a function, DMBs that may be left
-    /// aside.
+    /// Waits until the server's report has no resources of `keys` for a function, except for allowed DMBs.
     async fn held_until_dropped(&self, at: Place, keys: &[&str]) -> Result<(), String> {
         let number = self.lab.number_of(at.guest, at.function);
         let end = Instant::now() + DROPPED;
@@ -318,8 +315,8 @@ impl Stage<'_> {
     }
 }
 
-/// The resources that a driver must have given back when it is taken from its function.
+/// The resources of a driver that must be gone after it is unbound.
 const DRIVER_HOLDS: [&str; 4] = ["dmbs", "sba", "ieq", "vlans"];
-/// The resources that the server must no longer hold for a guest that has ended. The function itself keeps its state until
+/// The resources of an ended guest that must be gone in the server. The function itself keeps its state until
 /// the next client resets it.
 const GUEST_HOLDS: [&str; 4] = ["connected", "dma_maps", "guest_files", "eventfds"];

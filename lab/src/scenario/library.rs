@@ -1,4 +1,4 @@
-//! The scenarios that are compiled in: the files of `lab/scenarios/`.
+//! The built-in scenarios: the files of `lab/scenarios/`.
 
 use super::format::Scenario;
 use super::load;
@@ -10,7 +10,7 @@ macro_rules! files {
     };
 }
 
-/// Name and text of each.
+/// Name and text of each scenario.
 const FILES: &[(&str, &str)] = &files![
     "driver-comes-and-goes",
     "fault-changed-event",
@@ -81,7 +81,7 @@ const FILES: &[(&str, &str)] = &files![
     "waves-of-connections",
 ];
 
-/// The text of a scenario.
+/// The text of the scenario `name`.
 pub(super) fn text(name: &str) -> Option<&'static str> {
     let found = FILES.iter().find(|(each, _)| *each == name);
     found.map(|(_, text)| *text)
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// The names that the schema has under `definition`: the keys of its objects, and its plain words.
+    /// The names under `definition` in the schema: the keys of its objects, and its plain words.
     fn named(definition: &str) -> BTreeSet<String> {
         let schema = schemars::schema_for!(Scenario).to_value();
         let alternatives = schema["$defs"][definition]["oneOf"].as_array().cloned();

@@ -1,9 +1,9 @@
-//! Reads a scenario, and checks it before anything starts.
+//! Reads a scenario, and checks it before the lab starts.
 
 use super::format::{Action, Place, SCHEMA_VERSION, Scenario, Shape, When};
 use crate::error::Error;
 
-/// The scenario in `text`, which `place` names in errors.
+/// Reads the scenario in `text`. Errors call it `place`.
 ///
 /// # Errors
 /// It is none, or it names what it has not.
@@ -185,7 +185,7 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
     Ok(())
 }
 
-/// Seconds that a clock can wait.
+/// Checks that a clock can wait for this number of seconds.
 fn time(key: &str, seconds: f64) -> Result<(), String> {
     if (0.0..=86_400.0).contains(&seconds) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Scenarios: what guests do on a fabric, what happens to them, and what must hold afterwards.
+//! Scenarios: actions of guests on a fabric, events that happen to them, and checks afterwards.
 //!
 //! | module | what it is |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! A lab that plays one scenario after the other.
+//! A lab that plays scenarios one after the other.
 
 use super::format::{Scenario, Shape};
 use super::outcome::Outcome;
@@ -52,7 +52,7 @@ impl Open {
         stage::play(scenario, &mut self.lab, &self.folder, self.tail.as_mut()).await
     }
 
-    /// Ends the lab. Its server may be gone: then there is no report, and nothing is wrong.
+    /// Ends the lab. If its server is gone, there is no report, which is no error.
     pub(super) async fn close(mut self) {
         let _ = self.lab.stop().await;
     }

@@ -13,22 +13,22 @@ const SCHEMA_VERSION: u32 = 1;
 /// The result of one scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Outcome {
-    /// Its name.
+    /// Name of the scenario.
     pub name: String,
     /// The purpose of the scenario.
     pub shows: String,
-    /// Whether everything held.
+    /// Whether all checks passed.
     pub passed: bool,
-    /// The failed checks, a sentence each.
+    /// The failed checks, one sentence each.
     pub failures: Vec<String>,
-    /// How long it took, without the guests' boot, in seconds.
+    /// Seconds that the scenario took, without the guests' boot.
     pub seconds: f64,
-    /// The bytes that each function carried.
+    /// The traffic of each function.
     pub functions: Vec<Carriage>,
 }
 
 impl Outcome {
-    /// Compares the scenario with its play in run `number`. A difference is a failure.
+    /// Compares the result with that of run `number`. A difference is a failure.
     pub(super) fn compare(&mut self, again: &Self, number: u64) {
         let (first, second) = (self.settled(), again.settled());
         if first != second {
@@ -40,7 +40,7 @@ impl Outcome {
         }
     }
 
-    /// The part of a result that is equal in every run: all but times and the counts that depend on them.
+    /// The part of a result that must be equal in every run: all except times and counts that depend on them.
     fn settled(&self) -> String {
         let verdict = if self.passed { "passed" } else { "failed" };
         let functions = self.functions.iter().map(Carriage::settled);
@@ -51,24 +51,23 @@ impl Outcome {
     }
 }
 
-/// The bytes that a function carried during a scenario.
+/// The traffic of a function during a scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Carriage {
     pub guest: usize,
-    /// Which of its functions.
+    /// Number of the guest's function, from 0.
     pub function: usize,
-    /// The CHID by which the guest's kernel knows the function; none if the guest has ended or lacks
-    /// the function.
+    /// The CHID of the function in the guest's kernel. None if the guest has ended or lacks the function.
     pub chid: Option<String>,
-    /// Data moves that the function made.
+    /// Number of data moves of the function.
     pub moves: u64,
-    /// Interrupts that it raised.
+    /// Number of interrupts of the function.
     pub interrupts: u64,
-    /// Faults that the server injected at it, by kind.
+    /// Number of faults that the server injected at the function, by kind.
     pub faults: BTreeMap<String, u64>,
 }
 
-/// The outcomes of a run.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcomes {
     schema_version: u32,
@@ -78,7 +77,6 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
-    /// All outcomes of a run.
     pub(super) fn new(scenarios: Vec<Outcome>) -> Self {
         let passed = scenarios.iter().filter(|outcome| outcome.passed).count();
         Self {
@@ -94,7 +92,7 @@ impl Outcomes {
         self.failed == 0
     }
 
-    /// A table for people, with what failed below it.
+    /// A table for people, with the failures below it.
     pub(super) fn to_table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
@@ -118,15 +116,11 @@ impl Outcomes {
         text
     }
 
-    /// JSON.
-    ///
-    /// # Errors
-    /// Never in practice: every value has a JSON form.
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 
-    /// JUnit XML: a suite with a case for each scenario.
+    /// JUnit XML: one suite with a case for each scenario.
     ///
     /// # Errors
     /// A text that XML cannot hold.
@@ -171,7 +165,7 @@ impl Carriage {
         )
     }
 
-    /// As [`Carriage::line`], with what depends on time left out: how many there were of each.
+    /// [`Carriage::line`] without the counts that depend on time.
     fn settled(&self) -> String {
         let chid = self.chid.as_deref().unwrap_or("no CHID");
         let some = |count: u64| if count > 0 { "some" } else { "no" };

@@ -1,4 +1,4 @@
-//! Random scenarios until time is over, and the shortest form of the first that fails.
+//! Plays random scenarios until the time is over. Shortens the first one that fails.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use crate::folder::Folder;
 use crate::say::say;
 use crate::setup::Setup;
 
-/// Draws the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over; their outcomes. The first
-/// that fails ends it: it is shortened, written to a file and told.
+/// Plays the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over. Returns their results. The
+/// first failure ends the run: this function shortens the scenario, writes it to a file, and prints its name.
 ///
 /// # Errors
 /// A lab cannot be started, or the file cannot be written.
@@ -88,8 +88,8 @@ impl Labs<'_> {
         outcome
     }
 
-    /// Leaves out what the failure does not need, each try on a lab of its own; the outcome of what is
-    /// left, which `path` then holds.
+    /// Removes episodes that the failure does not need. Each try has its own lab. Returns the result of the
+    /// shortest scenario, and writes it to `path`.
     async fn shrink(
         &mut self,
         seed: u64,

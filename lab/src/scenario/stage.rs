@@ -21,10 +21,10 @@ use crate::lab::Lab;
 use crate::qemu::Function;
 use crate::say::say;
 
-/// How often something is looked at that tells nobody when it changes.
+/// Interval between two looks at a state that sends no events.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
-/// How long a guest may take to tell what it waits for.
+/// Longest time for a guest to print its stacks.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// A running command.
@@ -38,20 +38,20 @@ pub(super) struct Stage<'a> {
     pub heard: Vec<Heard>,
     /// The checks that have failed so far.
     pub failures: Vec<String>,
-    /// The server's totals at the beginning.
+    /// The server's totals at the start of the scenario.
     pub before: Totals,
     folder: &'a Folder,
     begun: Instant,
     tail: Option<&'a mut Tail>,
     counts: Counts,
     running: BTreeMap<String, Running>,
-    /// How often the server was started anew.
+    /// Number of restarts of the server.
     pub servers: usize,
     /// Ids of the faults that were set.
     faults: Vec<String>,
 }
 
-/// Plays `scenario` on `lab`; what came of it. `tail` counts the server's events, if there are any.
+/// Plays `scenario` on `lab` and returns the result. `tail` counts the server's events, if there are any.
 ///
 /// # Errors
 /// The lab itself fails: the server writes no report.
@@ -92,7 +92,7 @@ pub(super) async fn play(
 }
 
 impl Stage<'_> {
-    /// The steps, up to the first that fails; then the end of every command.
+    /// Runs the steps up to the first failure, then waits for the end of every command.
     async fn carry_out(&mut self) {
         let scenario = self.scenario;
         for (index, step) in scenario.steps.iter().enumerate() {
@@ -136,7 +136,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Tells what threads and programs that are in SMC or ism wait for, in every guest.
+    /// The stacks of threads and programs in SMC or ism, in every guest.
     async fn waits(&self) -> String {
         let mut all = String::new();
         for guest in self.lab.guests().iter().filter(|guest| guest.is_running()) {
@@ -283,7 +283,7 @@ impl Stage<'_> {
         }
     }
 
-    /// A guest by number, which was checked when the scenario was read.
+    /// A guest by number. The number was checked when the scenario was read.
     pub(super) fn guest(&self, number: usize) -> Arc<Guest> {
         Arc::clone(&self.lab.guests()[number])
     }
@@ -293,7 +293,8 @@ impl Stage<'_> {
         answer.map_err(|error| error.to_string())
     }
 
-    /// Clears the faults of this scenario. One that never acted shows nothing, which is an error.
+    /// Clears the faults of this scenario. It is an error if one never acted, because such a scenario shows
+    /// nothing.
     pub(super) async fn clear_faults(&mut self) -> Result<(), String> {
         let ids = std::mem::take(&mut self.faults);
         if ids.is_empty() {
@@ -439,7 +440,7 @@ fn fault_id(listed: &Value) -> &str {
     id.unwrap_or_default()
 }
 
-/// The action's name in a scenario file.
+/// Name of the action in a scenario file.
 pub(super) fn name_of(action: &Action) -> String {
     match serde_json::to_value(action) {
         // An action without settings is its name alone.

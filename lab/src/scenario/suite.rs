@@ -1,4 +1,4 @@
-//! Several scenarios, on as few labs as can be.
+//! Plays several scenarios on as few labs as possible.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::folder::Folder;
 use crate::say::say;
 use crate::setup::Setup;
 
-/// Exit status if something does not hold.
+/// Exit status if a check failed.
 const FAILED: u8 = 4;
 
 /// The JSON schema of scenarios.
@@ -22,7 +22,7 @@ pub(crate) fn schema() -> serde_json::Value {
     schemars::schema_for!(Scenario).to_value()
 }
 
-/// A table of the library, or its JSON.
+/// The library as a table or as JSON.
 ///
 /// # Errors
 /// A scenario of the library is wrong.
@@ -47,7 +47,7 @@ pub(crate) fn list(format: Format) -> Result<String, Error> {
     Ok(format!("{table}\n"))
 }
 
-/// The scenarios that the command line names, in order and each once.
+/// The scenarios that the command line names, in order, each once.
 ///
 /// # Errors
 /// A name or file is wrong.
@@ -63,7 +63,7 @@ pub(super) fn wanted(names: &[String]) -> Result<Vec<Scenario>, Error> {
     Ok(found)
 }
 
-/// Runs scenarios, shows what came of them and gives the exit status.
+/// Plays scenarios, prints their results, and returns the exit status.
 ///
 /// # Errors
 /// A lab cannot be started, or the results cannot be written.
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     Ok(if outcomes.all_passed() { 0 } else { FAILED })
 }
 
-/// The outcomes of the first of `runs` runs. A scenario fails if a later run of it comes out otherwise.
+/// The results of the first of `runs` runs. A scenario fails if a later run gives another result.
 async fn repeated(
     scenarios: &[Scenario],
     runs: u64,
@@ -114,7 +114,7 @@ async fn repeated(
     Ok(first)
 }
 
-/// The outcomes of `scenarios`, in their order. `labs` counts the labs that were started.
+/// The results of `scenarios`, in order. `labs` counts the started labs.
 async fn all(
     scenarios: &[Scenario],
     labs: &mut usize,
@@ -166,7 +166,7 @@ async fn all(
     Ok(outcomes.into_values().collect())
 }
 
-/// Whether the lab cannot be used after the scenario.
+/// Whether the lab is unusable after the scenario.
 fn is_destructive(scenario: &Scenario) -> bool {
     let expect = &scenario.expect;
     let plugs = |action: &Action| {
@@ -195,7 +195,7 @@ fn waits_for_events(scenario: &Scenario) -> bool {
         .any(|step| step.when.as_ref().is_some_and(waits))
 }
 
-/// Checks the names of the command line before anything is fetched or started.
+/// Checks the names of the command line before the lab fetches or starts anything.
 ///
 /// # Errors
 /// See [`wanted`].

@@ -1,4 +1,4 @@
-//! Counts what the server's event file tells, while the server writes it.
+//! Counts the lines of the server's event file while the server writes it.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The counts of the lines of an event file so far, by function and kind. A command's kind is its name.
+/// Counts of the lines so far, by function and kind. A command's kind is its name.
 pub(super) type Counts = HashMap<(String, String), u64>;
 
 /// The event file of the running server.
@@ -14,13 +14,13 @@ pub(super) type Counts = HashMap<(String, String), u64>;
 pub(super) struct Tail {
     path: PathBuf,
     at: u64,
-    /// The beginning of a line whose end was not there yet.
+    /// The beginning of an incomplete line.
     begun: Vec<u8>,
     counts: Counts,
 }
 
 impl Tail {
-    /// Reads the file at `path` from its beginning. The file may not be there yet.
+    /// Reads the file at `path` from its beginning. The file may not exist yet.
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -30,14 +30,14 @@ impl Tail {
         }
     }
 
-    /// Goes on with another file: that of a server that was started anew.
+    /// Continues with another file, that of a new server.
     pub(super) fn go_on_with(&mut self, path: &Path) {
         self.path = path.to_owned();
         self.at = 0;
         self.begun.clear();
     }
 
-    /// The counts, with what was written meanwhile.
+    /// The present counts.
     pub(super) fn counts(&mut self) -> &Counts {
         // A file that cannot be read tells nothing; whoever waits for a count waits in vain and says so.
         let _ = self.read();

@@ -1,4 +1,4 @@
-//! The server's totals, as far as a scenario looks at them.
+//! The server's totals that scenarios need.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::outcome::Carriage;
 
-/// Severity of a rule that may be broken.
+/// Severity of rules that may be broken.
 const QUIET: &str = "note";
 
-/// The totals since the server's start. None of them may be missing: a count that nobody wrote is no zero.
+/// The totals since the server's start. All of them must be there: a missing count is no zero.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Totals {
     functions: Vec<Function>,
@@ -34,7 +34,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// A violation that an injected fault caused is no driver's.
+    /// Number of violations by drivers. It excludes violations that an injected fault caused.
     fn times(&self) -> u64 {
         self.violations.saturating_sub(self.caused)
     }
@@ -52,7 +52,7 @@ impl Totals {
         })
     }
 
-    /// What function `number` carried since `before`, with the place and the CHID left to the caller.
+    /// The traffic of function `number` since `before`. The caller sets the place and the CHID.
     pub(super) fn carriage(&self, before: &Self, number: usize) -> Option<Carriage> {
         let now = self.functions.get(number)?;
         let none = Function::default();
@@ -71,7 +71,7 @@ impl Totals {
         })
     }
 
-    /// Rules that were broken since `before`, as far as they count: id, and a sentence.
+    /// The rules of a relevant severity that were broken since `before`: id, and a sentence.
     pub(super) fn newly_broken(&self, before: &Self) -> Vec<(String, String)> {
         let mut broken = Vec::new();
         for (number, function) in self.functions.iter().enumerate() {

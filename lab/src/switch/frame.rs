@@ -7,13 +7,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// A hardware address.
 pub(super) type Address = [u8; 6];
 
-/// The largest frame that QEMU takes from a stream (QEMU `include/net/net.h`, `NET_BUFSIZE`).
+/// The largest frame that QEMU accepts from a stream (QEMU `include/net/net.h`, `NET_BUFSIZE`).
 pub(super) const LARGEST: usize = 4096 + 65536;
 
-/// Destination, source and type.
+/// Bytes of destination, source and type.
 pub(super) const HEADER: usize = 14;
 
-/// A frame, from its destination address on, without checksum.
+/// A frame, from its destination address on, without a checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame(Bytes);
 
@@ -33,17 +33,17 @@ impl Frame {
         address
     }
 
-    /// For whom it is.
+    /// Destination address.
     pub(super) fn destination(&self) -> Address {
         self.address(0)
     }
 
-    /// From whom.
+    /// Source address.
     pub(super) fn source(&self) -> Address {
         self.address(6)
     }
 
-    /// Writes length and bytes.
+    /// Writes the length and the bytes.
     ///
     /// # Errors
     /// Those of the writer.
@@ -55,8 +55,8 @@ impl Frame {
     }
 }
 
-/// The next frame; `None` at the end of the stream, and when what comes is no frame: then nothing
-/// behind it can be told apart.
+/// The next frame. `None` at the end of the stream, or if the bytes are no frame. Then later bytes have no
+/// known meaning.
 pub(super) async fn read(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
     let length = reader.read_u32().await.ok()?;
     let length = usize::try_from(length).ok().filter(|l| *l <= LARGEST)?;

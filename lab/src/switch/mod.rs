@@ -23,10 +23,10 @@ use crate::error::Error;
 use frame::Frame;
 use table::{Forward, Table};
 
-/// Frames that wait for a port: some hundred milliseconds of a guest that is busy elsewhere.
+/// Most frames that wait for a port. They last some hundred milliseconds for a busy guest.
 const QUEUE: usize = 1024;
 
-/// The switch. Its ports end with it.
+/// The switch. Dropping it ends its ports.
 #[derive(Debug)]
 pub(crate) struct Switch {
     tasks: JoinSet<()>,
@@ -37,12 +37,12 @@ pub(crate) struct Switch {
 struct Shared {
     table: Table,
     ports: Vec<Sender<Frame>>,
-    /// So many more frames pass, if a defect was planted.
+    /// Number of frames that still pass before the planted defect.
     left: Option<u64>,
 }
 
 impl Shared {
-    /// Whether the next frame is lost by the defect that was planted.
+    /// Whether the planted defect loses the next frame.
     fn loses(&mut self) -> bool {
         let left = self.left;
         self.left = left.map(|left| left.saturating_sub(1));
@@ -51,7 +51,7 @@ impl Shared {
 }
 
 impl Switch {
-    /// A switch without ports. It loses the frames behind number `lose_after`: a defect for tests.
+    /// A switch without ports. It loses all frames after number `lose_after`, as a defect for tests.
     #[must_use]
     pub(crate) fn new(lose_after: Option<u64>) -> Self {
         let shared = Shared {
@@ -64,7 +64,7 @@ impl Switch {
         }
     }
 
-    /// Adds a port: a socket at `path`, for one QEMU after the other.
+    /// Adds a port: a socket at `path`. It serves one QEMU after the other.
     ///
     /// # Errors
     /// The socket cannot be made.
@@ -113,7 +113,7 @@ async fn serve(
     }
 }
 
-/// Forwards what the guest at `port` sends, until it goes or sends what is no frame.
+/// Forwards the frames of the guest at `port`, until it leaves or sends something else.
 async fn take_in(reader: OwnedReadHalf, port: usize, shared: &Mutex<Shared>) {
     let mut reader = BufReader::with_capacity(frame::LARGEST, reader);
     while let Some(frame) = frame::read(&mut reader).await {
@@ -143,7 +143,7 @@ fn send(ports: &[Sender<Frame>], port: usize, frame: Frame) {
     }
 }
 
-/// Gives the guest what is queued for it, until it goes.
+/// Sends the queued frames to the guest, until it leaves.
 async fn give_out(writer: OwnedWriteHalf, queue: &mut Receiver<Frame>) {
     let mut writer = BufWriter::with_capacity(frame::LARGEST, writer);
     while let Some(frame) = queue.recv().await {

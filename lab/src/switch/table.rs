@@ -4,17 +4,17 @@ use std::collections::HashMap;
 
 use super::frame::Address;
 
-/// Addresses that are remembered: a guest that makes up addresses does not grow the switch.
+/// Most remembered addresses. A guest with many invented addresses must not make the switch grow.
 const MOST: usize = 4096;
 
-/// The place where a frame goes.
+/// The destination of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forward {
     /// To this port.
     To(usize),
-    /// To all ports but the one it came from.
+    /// To all ports except the sender's.
     Everywhere,
-    /// It is for a neighbour on the port it came from.
+    /// To no port: the receiver is on the sender's port.
     Nowhere,
 }
 
@@ -25,8 +25,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Learns that `source` is behind `port`, and tells where a frame from there to `destination`
-    /// goes.
+    /// Learns that `source` is at `port`. Returns the destination of a frame from there to `destination`.
     pub(super) fn forward(
         &mut self,
         port: usize,
@@ -47,13 +46,13 @@ impl Table {
         }
     }
 
-    /// Forgets what was behind `port`.
+    /// Forgets the addresses at `port`.
     pub(super) fn forget(&mut self, port: usize) {
         self.ports.retain(|_, other| *other != port);
     }
 }
 
-/// Whether it addresses more than one station (IEEE 802: the first byte's lowest bit).
+/// Whether the address means more than one station (IEEE 802: the lowest bit of the first byte).
 fn is_group(address: Address) -> bool {
     address[0] & 1 == 1
 }

@@ -1,4 +1,4 @@
-//! Stations on a switch, as QEMU's `-netdev stream` would speak.
+//! Tests the switch with stations that speak like QEMU's `-netdev stream`.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use super::{QUEUE, Switch};
 
 const ALL: u8 = 0xff;
 
-/// A frame's bytes with its length before; stations are called by one byte.
+/// The bytes of a frame, with its length before them. One byte names a station.
 fn frame(to: u8, from: u8, payload: &[u8]) -> Vec<u8> {
     let address = |name| {
         if name == ALL {
@@ -36,7 +36,7 @@ impl Station {
         assert_eq!(bytes, expected);
     }
 
-    /// The next frame, with its length before.
+    /// The next frame, with its length before it.
     fn frame(&mut self) -> Vec<u8> {
         let mut bytes = vec![0; 4];
         self.0.read_exact(&mut bytes).expect("a length");
@@ -56,7 +56,7 @@ impl Station {
     }
 }
 
-/// Runs `test` beside a switch with `ports` ports; it connects stations by port number.
+/// Runs `test` with a switch with `ports` ports. It connects stations by port number.
 fn with_switch(ports: usize, test: impl FnOnce(&dyn Fn(usize) -> Station) + Send + 'static) {
     let folder = tempfile::tempdir().unwrap();
     let path = |port: usize| -> PathBuf { folder.path().join(port.to_string()) };
@@ -128,11 +128,11 @@ fn what_is_no_frame_ends_that_port_only_and_it_may_come_again() {
     });
 }
 
-/// A random number; the same ones in every run.
+/// Random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
-    /// From 0 to `below`, without it.
+    /// A number from 0 to `below` - 1.
     fn roll(&mut self, below: usize) -> usize {
         // xorshift64 (source: Marsaglia, "Xorshift RNGs", 2003).
         self.0 ^= self.0 << 13;
@@ -142,8 +142,8 @@ impl Dice {
     }
 }
 
-/// A payload that tells its number, of one of the lengths at which something may go wrong: the shortest,
-/// that of a page, of a network's largest frame, of QEMU's largest.
+/// A payload with its number. Its length is one at which something may fail: the shortest, that of a page, of
+/// a network's largest frame, of QEMU's largest frame.
 fn numbered(number: usize, dice: &mut Dice) -> Vec<u8> {
     let most = super::frame::LARGEST - super::frame::HEADER;
     let lengths = [8, 9, 46, 1500, 4095, 4096, 65_535, most - 1, most];
@@ -153,7 +153,7 @@ fn numbered(number: usize, dice: &mut Dice) -> Vec<u8> {
     payload
 }
 
-/// Sends `bytes` in pieces of random lengths, as a sender whose socket is full does.
+/// Sends `bytes` in pieces of random lengths, like a sender with a full socket.
 fn send_in_pieces(station: &mut Station, bytes: &[u8], dice: &mut Dice) {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -164,9 +164,9 @@ fn send_in_pieces(station: &mut Station, bytes: &[u8], dice: &mut Dice) {
     }
 }
 
-/// Two stations send to each other at once, in bursts that no socket holds, cut at any byte. Both read
-/// in small and in large pieces, and often not at all for a while. As long as no more waits than the queue
-/// holds, no frame is lost, torn or put out of order, and nothing stops.
+/// Two stations send to each other at the same time, in bursts larger than a socket's buffer, cut at any
+/// byte. Both read in small and in large pieces, with long pauses. Unless a queue overflows, no frame may be
+/// lost, torn or out of order, and nothing may stop.
 #[test]
 fn bursts_and_slow_readers_stop_nothing_and_lose_nothing() {
     const FRAMES: usize = 1500;
@@ -211,8 +211,8 @@ fn bursts_and_slow_readers_stop_nothing_and_lose_nothing() {
     });
 }
 
-/// A station that reads nothing loses what its queue does not hold. When it reads again, it gets whole frames
-/// in their order, the oldest first, and everything that is sent from then on.
+/// A station that does not read loses the frames that its queue cannot hold. When it reads again, it gets
+/// whole frames in order, the oldest first, and all later frames.
 #[test]
 fn a_station_that_was_stopped_goes_on_with_whole_frames() {
     const SENT: usize = 2 * QUEUE;

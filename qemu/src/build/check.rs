@@ -1,4 +1,4 @@
-//! Whether the changes fit the tested versions: their sources are fetched, and nothing is built.
+//! Checks whether the changes fit the tested versions. It fetches their sources and builds nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,11 +13,11 @@ use crate::changes::CHANGES;
 use crate::tested::{TESTED, Tested};
 use crate::tree::Tree;
 
-/// The entry in the cache that remembers the changes which fit.
+/// The entry in the cache with the changes that are known to fit.
 const ENTRY: &str = "qemu-zpci-check";
 
-/// Fetches the sources of the tested versions, unless these changes were seen to fit them, and says for
-/// each that they fit.
+/// Fetches the sources of the tested versions and reports that the changes fit each one. If these changes are
+/// known to fit, it fetches nothing.
 ///
 /// # Errors
 /// A source cannot be had, or the changes do not fit it.
@@ -35,7 +35,7 @@ pub fn check(cache: &Cache) -> Result<String, BuildError> {
     Ok(fs::read_to_string(&file).map_err(FetchError::io("read", &file))?)
 }
 
-/// Plans the changes for one version. The files that they touch are all that is unpacked.
+/// Plans the changes for one version. Unpacks only the files that they touch.
 fn fits(workshop: &Workshop, tested: &Tested) -> Result<String, BuildError> {
     let folder = workshop.folder().join(tested.version);
     fs::create_dir_all(&folder).map_err(FetchError::io("create", &folder))?;

@@ -6,30 +6,30 @@ use debian_fetch::{Error as FetchError, Fault};
 
 use crate::tree::TreeError;
 
-/// Why there is no such QEMU.
+/// A reason why there is no QEMU with the changes.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Packages cannot be had, or a program failed.
+    /// Packages could not be fetched, or a program failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The changes do not fit.
+    /// The changes do not fit the source.
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// The user's source cannot be used.
     #[error("--source {}: {reason}", path.display())]
     Source {
-        /// As given.
+        /// The path from the command line.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// QEMU's configure refuses such paths.
+    /// The folder has a path that QEMU's configure refuses.
     #[error(
         "QEMU cannot be built below {}, because of the white space or colon in it: set \
          VFIO_USER_ISM_CACHE to another folder", .0.display()
     )]
     Place(PathBuf),
-    /// It was built, and does not do what it should.
+    /// The built QEMU does not work as it should.
     #[error("the QEMU that was built cannot be used: {0}")]
     Unfit(String),
 }

@@ -1,13 +1,13 @@
-//! What a QEMU in the cache is built from, as text.
+//! The key of a QEMU in the cache: all inputs of its build, as text.
 
 use ring::digest::{SHA256, digest};
 
 use crate::changes::CHANGES;
 
-/// Raise it when the same source becomes another QEMU.
+/// Increment it if the same source now gives another QEMU.
 const RECIPE: u32 = 1;
 
-/// The key of the entry: another recipe or other changes make another QEMU.
+/// The key of the entry. It changes with the recipe and with the changes.
 pub(super) fn key() -> String {
     let all = format!("{CHANGES:?}");
     let hash = digest(&SHA256, all.as_bytes());

@@ -26,9 +26,9 @@ pub use error::BuildError;
 use key::key;
 use tools::Tools;
 
-/// The entry in the cache, and the word that names this QEMU on a command line.
+/// Name of the entry in the cache, and the word for this QEMU on a command line.
 const ENTRY: &str = "qemu-zpci";
-/// The configuration: one machine, and as little as possible of the rest.
+/// Arguments of configure: one machine, and few other parts.
 const CONFIGURE: [&str; 13] = [
     "--target-list=s390x-softmmu",
     "--without-default-features",
@@ -48,7 +48,7 @@ const CONFIGURE: [&str; 13] = [
 /// The firmware that every s390x machine loads.
 const FIRMWARE: &str = "s390-ccw.img";
 
-/// The QEMU with the changes, of `version` if one is named, from the cache or built now.
+/// The QEMU with the changes, from the cache or built now. `version` selects its version.
 ///
 /// # Errors
 /// No source can be had, or none can be built.
@@ -56,14 +56,14 @@ pub fn program(cache: &Cache, version: Option<&str>) -> Result<PathBuf, BuildErr
     Ok(started_by(&entry(cache, version, None)?))
 }
 
-/// The QEMU with the changes, if it is in the cache; asks no network.
+/// The QEMU with the changes, if it is in the cache. Does not use the network.
 #[must_use]
 pub fn have(cache: &Cache) -> Option<PathBuf> {
     let entry = cache.have_built(ENTRY, &key(), For::Qemu)?;
     Some(started_by(&entry))
 }
 
-/// The same as [`program`], for the command `fetch`. With `source`, it is built anew from that.
+/// The same as [`program`], for the command `fetch`. With `source`, it builds that source again.
 ///
 /// # Errors
 /// As [`program`].
@@ -113,7 +113,7 @@ fn entry(cache: &Cache, wanted: Option<&str>, own: Option<&Path>) -> Result<Entr
     })
 }
 
-/// The building of one entry.
+/// The build of one entry.
 struct Work<'a> {
     workshop: &'a Workshop,
     name: &'a str,
@@ -121,8 +121,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Builds the first source that works: of the suites' lists the newest one, else a tested one that
-    /// no list names; a version that is wanted is taken from the tested ones first.
+    /// Builds the first source that works. It tries the newest source of the suites' lists first, then the
+    /// tested versions. If the user wants a version, the tested versions come first.
     fn first(&self, wanted: Option<&str>) -> Result<(), BuildError> {
         let what = wanted.map_or_else(String::new, |wanted| format!(" {wanted}"));
         let mut tries = self
@@ -157,7 +157,7 @@ impl Work<'_> {
         Err(tries.nothing_left().into())
     }
 
-    /// Changes the tree, builds it, and keeps what is needed to start it.
+    /// Changes the tree, builds it, and keeps the files that a start needs.
     fn build(&self, tree: &Path) -> Result<(), BuildError> {
         let workshop = self.workshop;
         let version = change(tree)?;
@@ -190,7 +190,7 @@ impl Work<'_> {
     }
 }
 
-/// Applies the changes, unless the tree has them, and gives the tree's version.
+/// Applies the changes unless the tree has them. Returns the tree's version.
 fn change(root: &Path) -> Result<String, BuildError> {
     let tree = Tree::open(root)?;
     match tree.plan(&CHANGES) {
@@ -210,7 +210,7 @@ fn change(root: &Path) -> Result<String, BuildError> {
     Ok(tree.version)
 }
 
-/// Puts the firmware where the script that starts QEMU looks: the tree's, or else Debian's.
+/// Puts the firmware where the script that starts QEMU searches: the tree's firmware, or else Debian's.
 fn firmware(tree: &Path, tools: &Path, root: &Path) -> Result<(), BuildError> {
     let places = [tree.join("pc-bios"), tools.join("usr/share/qemu")];
     let found = places.iter().map(|place| place.join(FIRMWARE));

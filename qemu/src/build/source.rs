@@ -12,9 +12,9 @@ use crate::tested::{TESTED, Tested};
 const PACKAGE: &str = "qemu";
 /// Suites with a source of QEMU 10.1 or later, best first.
 const SUITES: [&str; 4] = ["trixie-backports", "sid", "forky", "experimental"];
-/// Stands in place of a suite for what no list names.
+/// Takes the place of a suite for versions that no list names.
 pub(super) const TESTED_VERSIONS: &str = "tested versions";
-/// How many versions of one suite are tried.
+/// Number of versions of one suite to try.
 const VERSIONS: usize = 3;
 /// Folders of a user's tree that are not copied.
 const LEFT_OUT: [&str; 1] = [".git"];
@@ -37,7 +37,7 @@ impl Place {
 }
 
 /// The suites with a source of QEMU 10.1 or later, best first, and then the tested versions. If the user
-/// chose suites, those alone.
+/// chose suites, only these.
 pub(super) fn places(workshop: &Workshop) -> Vec<Place> {
     let known = SUITES.map(str::to_owned).to_vec();
     let suites = workshop.suites(known.clone());
@@ -50,7 +50,7 @@ pub(super) fn tested(workshop: &Workshop, each: &Tested) -> Result<SourcePackage
     workshop.known_source(PACKAGE, each.debian, each.file(), each.bytes, each.sha256)
 }
 
-/// The versions of a place that can be built, the newest first; those of `wanted` alone, if that is one.
+/// The versions of a place that can be built, the newest first. With `wanted`, only matching versions.
 pub(super) fn versions(
     workshop: &Workshop,
     place: &Place,
@@ -84,7 +84,7 @@ pub(super) fn versions(
     }))
 }
 
-/// Unpacks Debian's source into `folder` and gives the tree.
+/// Unpacks Debian's source into `folder` and returns the tree.
 pub(super) fn debian(
     workshop: &Workshop,
     package: &SourcePackage,
@@ -95,7 +95,7 @@ pub(super) fn debian(
     Ok(top(folder)?)
 }
 
-/// Copies the user's tree, or unpacks the user's tarball, into `folder` and gives the tree.
+/// Copies the user's tree, or unpacks the user's tarball, into `folder` and returns the tree.
 pub(super) fn own(source: &Path, folder: &Path) -> Result<PathBuf, BuildError> {
     let refused = |reason: String| BuildError::Source {
         path: source.to_path_buf(),
@@ -115,7 +115,7 @@ pub(super) fn own(source: &Path, folder: &Path) -> Result<PathBuf, BuildError> {
     top(folder).map_err(|error| refused(error.to_string()))
 }
 
-/// The one folder in `folder`, or `folder` itself.
+/// The only folder in `folder`, or else `folder` itself.
 pub(super) fn top(folder: &Path) -> Result<PathBuf, Error> {
     let read = fs::read_dir(folder).map_err(Error::io("read", folder))?;
     let items: Vec<_> = read.filter_map(|item| Some(item.ok()?.path())).collect();
@@ -130,7 +130,7 @@ pub(super) fn top(folder: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// Copies a tree; links stay links, and folders of earlier builds stay behind.
+/// Copies a tree. It keeps links and skips folders of earlier builds.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     for item in fs::read_dir(from).map_err(Error::io("read", from))? {
         let item = item.map_err(Error::io("read", from))?;

@@ -1,4 +1,4 @@
-//! The compiler and its like, unpacked from Debian's packages. Nothing is installed.
+//! The compiler and other build tools, unpacked from Debian's packages. Nothing is installed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use debian_fetch::{
 
 /// Suites whose programs build QEMU: it needs meson 1.5 and Python 3.9.
 const SUITES: [&str; 3] = ["trixie", "forky", "sid"];
-/// QEMU 11.0 and later ask for this package. Debian 13 has it in its backports alone.
+/// QEMU 11.0 and later need this package. Debian 13 has it only in its backports.
 const QMP: &str = "python3-qemu-qmp";
 /// Suites with that package.
 const QMP_SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
@@ -35,19 +35,19 @@ const PACKAGES: [&str; 15] = [
     // For the firmware, which Debian's source lacks.
     "qemu-system-data",
 ];
-/// Programs that are called by their plain names.
+/// Programs that the build calls by their plain names.
 const LINKS: [&str; 7] = ["ar", "ld", "nm", "ninja", "objcopy", "ranlib", "strip"];
 
 /// The programs that build QEMU.
 pub(super) struct Tools {
-    /// Where the packages are unpacked.
+    /// The folder with the unpacked packages.
     pub(super) root: PathBuf,
-    /// The folder with the programs to call.
+    /// The folder with the programs.
     pub(super) programs: PathBuf,
 }
 
 impl Tools {
-    /// Unpacks what `tree` is built with, from the first suite that has it all.
+    /// Unpacks the build tools for `tree`, from the first suite that has all of them.
     pub(super) fn unpack(workshop: &Workshop, tree: &Path) -> Result<Self, Error> {
         let root = workshop.folder().join("tools");
         let mut wanted = PACKAGES.map(Wanted::any).to_vec();
@@ -118,8 +118,8 @@ impl Tools {
     }
 }
 
-/// Whether the configuration of `tree` stops without the Python package `qemu.qmp`: it is in the group
-/// that is always installed.
+/// Whether the configuration of `tree` needs the Python package `qemu.qmp`. Its group is then always
+/// installed.
 fn asks_for_qmp(tree: &Path) -> bool {
     let groups = fs::read_to_string(tree.join("pythondeps.toml")).unwrap_or_default();
     groups.lines().any(|line| line.trim() == "[tooling]")

@@ -10,14 +10,14 @@ const TYPE: u8 = 0xfe;
 /// A position in a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// The number of times that the ring came round, modulo 65,536.
+    /// Number of rounds through the ring, modulo 65,536.
     pub wrap: u16,
     /// Bytes from the start of the ring.
     pub count: u32,
 }
 
 impl Cursor {
-    /// Bytes from `before` to this one in a ring of `size` bytes, negative if it is behind.
+    /// Bytes from `before` to this cursor in a ring of `size` bytes. Negative if this cursor is behind.
     pub(crate) fn ahead_of(self, before: Cursor, size: u32) -> i64 {
         let rounds = i64::from(self.wrap.wrapping_sub(before.wrap).cast_signed());
         rounds * i64::from(size) + i64::from(self.count) - i64::from(before.count)
@@ -26,9 +26,9 @@ impl Cursor {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cdc {
-    /// The end of what the sender has written into the DMB that the message is in.
+    /// End of the bytes that the sender wrote into the DMB of this message.
     pub producer: Cursor,
-    /// The end of what the sender has read from its own DMB.
+    /// End of the bytes that the sender read from its own DMB.
     pub consumer: Cursor,
     /// Flags of the sender as a producer.
     pub producer_flags: u8,
@@ -48,7 +48,7 @@ const CONNECTION_FLAGS: [(u8, &str); 3] =
     [(0x80, "done writing"), (0x40, "closed"), (0x20, "abort")];
 
 impl Cdc {
-    /// Reads a message; `None` for bytes that are none.
+    /// Reads a message. `None` if the bytes are no message.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != LEN || bytes.first() != Some(&TYPE) {
             return None;
@@ -67,7 +67,7 @@ impl Cdc {
         })
     }
 
-    /// The flags that are set, in words.
+    /// The names of the set flags.
     pub(crate) fn flags(&self) -> String {
         let set = |flags: u8, names: &[(u8, &'static str)]| -> Vec<&'static str> {
             let set = names.iter().filter(|(bit, _)| flags & bit != 0);
@@ -96,7 +96,7 @@ impl Cdc {
         ]
     }
 
-    /// One line that tells the message.
+    /// One line that describes the message.
     pub(crate) fn label(&self) -> String {
         let flags = self.flags();
         format!(

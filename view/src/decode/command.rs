@@ -7,7 +7,7 @@ use super::{Fields, be, hex};
 /// A field: name, offset, bytes.
 type Field = (&'static str, usize, usize);
 
-/// The fields behind the header of a request.
+/// The fields after the header of a request.
 pub(crate) fn request_fields(code: u32) -> &'static [Field] {
     match Command::from_code(code) {
         Some(Command::RegSba) => &[("sba", 8, 8)],
@@ -33,7 +33,7 @@ pub(crate) fn request_fields(code: u32) -> &'static [Field] {
     }
 }
 
-/// The fields behind the header of a successful response, without the list of VLANs.
+/// The fields after the header of a successful response, without the list of VLANs.
 pub(crate) fn response_fields(code: u32) -> &'static [Field] {
     match Command::from_code(code) {
         Some(Command::ReadGid) => &[("gid", 8, 8)],
@@ -55,7 +55,7 @@ pub(crate) fn response_fields(code: u32) -> &'static [Field] {
     }
 }
 
-/// Fields whose values are numbers of something, not addresses, ids or codes.
+/// Fields whose values are counts, not addresses, ids or codes.
 const DECIMAL: [&str; 9] = [
     "dmb_len",
     "sba_idx",
@@ -80,14 +80,14 @@ fn taken_apart(fields: &[Field], bytes: &[u8]) -> Fields {
     fields.iter().map(value).collect()
 }
 
-/// The fields of a request, header included.
+/// All fields of a request.
 pub(crate) fn request(code: u32, bytes: &[u8]) -> Fields {
     let mut fields = taken_apart(&[("cmd", 0, 4), ("length", 6, 2)], bytes);
     fields.extend(taken_apart(request_fields(code), bytes));
     fields
 }
 
-/// The fields of a response, header included.
+/// All fields of a response.
 pub(crate) fn response(code: u32, response_code: u16, bytes: &[u8]) -> Fields {
     let mut fields = taken_apart(&[("cmd", 0, 4), ("length", 6, 2)], bytes);
     fields.push((
@@ -130,7 +130,7 @@ pub(crate) fn outcome(code: u16) -> &'static str {
     }
 }
 
-/// One line that tells a command: its name and what matters of it.
+/// One line that describes a command: its name and its most important fields.
 pub(crate) fn label(
     code: u32,
     name: &str,

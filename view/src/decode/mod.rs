@@ -1,4 +1,4 @@
-//! Bytes as named fields, for people.
+//! Decodes bytes into named fields.
 //!
 //! Layouts: Linux 6.12 `drivers/s390/net/ism.h` (commands, addresses, event queue) and
 //! `net/smc/smc_cdc.h` (CDC). Everything is big endian.
@@ -7,7 +7,7 @@ pub(crate) mod cdc;
 pub(crate) mod command;
 pub(crate) mod queue;
 
-/// Names and values of what is shown beside a row.
+/// Names and values of the details beside a row.
 pub(crate) type Fields = Vec<(&'static str, String)>;
 
 /// A number as the driver's sources write it.
@@ -15,7 +15,7 @@ pub(crate) fn hex(value: impl Into<u64>) -> String {
     format!("{:#x}", value.into())
 }
 
-/// The big-endian number of `len` (at most 8) bytes at `at`; `None` if they are not all there.
+/// The big-endian number of `len` (at most 8) bytes at `at`. `None` if a byte is missing.
 pub(crate) fn be(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(len)?)?;
     Some(
@@ -25,7 +25,7 @@ pub(crate) fn be(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     )
 }
 
-/// A number of bytes with a unit that is easy to read.
+/// A number of bytes with a suitable unit.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} B"),

@@ -39,7 +39,7 @@ pub(crate) fn software_event(code: u32) -> String {
     }
 }
 
-/// The fields of an entry. The info of a software event is taken apart as SMC does.
+/// The fields of an entry. Decodes the info of a software event as SMC does.
 pub(crate) fn fields(event_type: u32, code: u32, token: u64, info: u64) -> Fields {
     let mut fields = vec![
         ("type", format!("{event_type} ({})", type_name(event_type))),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// The version of both formats that this crate reads.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 
-/// A line: what all lines have, and the event.
+/// A line: the fields that all lines have, and the event.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[allow(missing_docs, reason = "docs/events.md tells the fields")]
 pub(crate) struct Line {
@@ -18,7 +18,7 @@ pub(crate) struct Line {
     pub event: Event,
 }
 
-/// The event. Offsets and lengths are bytes.
+/// The event of a line. Offsets and lengths are in bytes.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "docs/events.md tells the fields")]
@@ -122,12 +122,12 @@ pub(crate) enum Event {
     Truncated {
         limit: u64,
     },
-    /// An event that a newer server writes.
+    /// An event of a newer server.
     #[serde(other)]
     Unknown,
 }
 
-/// Bytes that are hexadecimal text in the file.
+/// Bytes that the file has as hexadecimal text.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "std::borrow::Cow<str>")]
 pub(crate) struct Hex(pub Vec<u8>);
@@ -143,7 +143,6 @@ impl TryFrom<std::borrow::Cow<'_, str>> for Hex {
     }
 }
 
-/// Reads one line.
 pub(super) fn parse(line: &[u8]) -> Result<Line, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if line.schema_version != SCHEMA_VERSION {

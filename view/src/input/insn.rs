@@ -1,4 +1,4 @@
-//! One instruction as the plugin records it.
+//! One record of the plugin: an instruction of the guest.
 
 use serde::{Deserialize, Deserializer};
 
@@ -45,7 +45,6 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::
     text.map(parse).transpose()
 }
 
-/// Reads one line.
 pub(super) fn parse(line: &[u8]) -> Result<Insn, String> {
     serde_json::from_slice(line).map_err(|error| error.to_string())
 }

@@ -3,18 +3,17 @@
 use super::event::{self, Line, SCHEMA_VERSION};
 use super::insn::{self, Insn};
 
-/// One line.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     /// A line of the server's event file.
     Event(Box<Line>),
-    /// An instruction that the plugin recorded.
+    /// An instruction in a record of the plugin.
     Insn(Box<Insn>),
-    /// A remark of the plugin: something went wrong.
+    /// An error message of the plugin.
     Problem(String),
 }
 
-/// Reads one line; `None` if there is nothing to show in it.
+/// Reads one line. `None` if it has nothing to show.
 pub(super) fn parse(line: &[u8]) -> Result<Option<Item>, String> {
     let line = line.trim_ascii();
     if line.is_empty() {

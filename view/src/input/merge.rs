@@ -1,4 +1,4 @@
-//! Several files in one order.
+//! Merges several files into one order.
 //!
 //! Lines of servers are ordered by their time. Records of the plugin have none: an instruction is
 //! put before the access that the server saw of it, which is the first one at the same place that
@@ -13,14 +13,14 @@ use super::item::Item;
 use super::source::Source;
 use crate::error::Error;
 
-/// Instructions that are looked at for the one that an access belongs to.
+/// Most instructions to search for the one that caused an access.
 const AHEAD: usize = 256;
 
 /// The lines of several files, each with the number of its file.
 #[derive(Debug)]
 pub(crate) struct Merged {
     files: Vec<Ahead>,
-    /// Lines to be given before anything else.
+    /// Lines to return before all others.
     due: VecDeque<(usize, u64, Item)>,
     time: u64,
 }
@@ -33,10 +33,6 @@ struct Ahead {
 }
 
 impl Merged {
-    /// Opens all files.
-    ///
-    /// # Errors
-    /// [`Error::Read`].
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Error> {
         let open = |path: &PathBuf| {
             Ok(Ahead {
@@ -52,12 +48,12 @@ impl Merged {
         })
     }
 
-    /// Bytes read so far, of all files.
+    /// Bytes read so far from all files.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.source.bytes()).sum()
     }
 
-    /// The next line: number of the file, microseconds, line.
+    /// The next line: number of its file, microseconds, line.
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Line`].
@@ -91,7 +87,7 @@ impl Merged {
         Ok(self.due.pop_front())
     }
 
-    /// The instructions that remain after the last event.
+    /// The instructions after the last event.
     fn rest(&mut self) -> Option<(usize, u64, Item)> {
         let time = self.time;
         let files = self.files.iter_mut().enumerate();
@@ -99,7 +95,7 @@ impl Merged {
         left.next()
     }
 
-    /// Puts the instructions in front that one file has up to the one that `place` belongs to.
+    /// Inserts the instructions of one file up to the one that belongs to `place`.
     fn instructions_until(&mut self, place: Place) {
         for (at, file) in self.files.iter_mut().enumerate() {
             let found = file.items.iter().take(AHEAD).position(
@@ -115,7 +111,7 @@ impl Merged {
 }
 
 impl Ahead {
-    /// Reads one event, or as many records as are looked at.
+    /// Reads one event, or records up to the limit.
     fn look_ahead(&mut self) -> Result<(), Error> {
         while !self.ended && self.items.len() < AHEAD {
             if let Some(Item::Event(_)) = self.items.back() {
@@ -130,7 +126,7 @@ impl Ahead {
     }
 }
 
-/// The place where an instruction goes, by which it is found again.
+/// The place of an access. The instruction that caused it has the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     load: bool,

@@ -1,4 +1,4 @@
-//! The lines of recorded sessions: event files of the server, records of the plugin.
+//! Reads recorded sessions line by line: event files of the server, records of the plugin.
 
 mod event;
 mod insn;

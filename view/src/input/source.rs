@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::item::{Item, parse};
 use crate::error::Error;
 
-/// The time that a server that writes no events is waited for, before the next picture is drawn.
+/// Longest time to wait for a silent server before the next picture.
 const SILENCE: Duration = Duration::from_millis(20);
 /// The request that a control socket answers with events (`docs/faults.md`).
 const EVENTS: &[u8] = b"{\"request\":\"events\"}\n";
@@ -18,7 +18,7 @@ const EVENTS: &[u8] = b"{\"request\":\"events\"}\n";
 pub(crate) struct Source {
     path: PathBuf,
     reader: BufReader<Box<dyn Read>>,
-    /// The server that it comes of has ended.
+    /// Whether the server of these events has ended.
     ended: bool,
     buffer: Vec<u8>,
     line: u64,
@@ -47,7 +47,7 @@ impl Source {
         Ok(Self::new(path, Box::new(file)))
     }
 
-    /// Attaches to a running server by its control socket: events from now on.
+    /// Attaches to a running server by its control socket. Only later events follow.
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Line`].
@@ -89,7 +89,7 @@ impl Source {
         }
     }
 
-    /// Whether it was at its end when it was read last. A file may grow; a server is gone.
+    /// Whether the last read was at the end. A file may grow after that, but a server is gone.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -99,8 +99,8 @@ impl Source {
         self.bytes
     }
 
-    /// The next line; `None` at the end. A last line without its end is left out: whoever writes
-    /// the file is not done with it.
+    /// The next line. `None` at the end. An incomplete last line stays unread, because the writer is not done
+    /// with it.
     ///
     /// # Errors
     /// [`Error::Read`] and [`Error::Line`].

@@ -9,7 +9,7 @@ use flate2::write::DeflateEncoder;
 
 use crate::session::Row;
 
-/// The columns that a page has for every row, without its text.
+/// The columns that a page has for every row, without the text.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     rows: usize,
@@ -19,15 +19,15 @@ pub(super) struct Columns {
     count: Vec<u8>,
     /// f64: microseconds.
     time: Vec<u8>,
-    /// u8: what it is about; 0x80 if something went wrong.
+    /// u8: kind of the row; 0x80 is set if something went wrong.
     kind: Vec<u8>,
     /// u8: lane.
     from: Vec<u8>,
-    /// u8: lane, 255 without.
+    /// u8: lane, or 255 for none.
     to: Vec<u8>,
-    /// u16: DMB, 0 without.
+    /// u16: DMB, or 0 for none.
     dmb: Vec<u8>,
-    /// u8: rule, 0 without.
+    /// u8: rule, or 0 for none.
     rule: Vec<u8>,
 }
 
@@ -49,7 +49,7 @@ impl Columns {
         self.rows
     }
 
-    /// The columns by name, packed.
+    /// The names of the columns, with their packed bytes.
     pub(super) fn packed(&self) -> [(&'static str, String); 8] {
         let columns: [(&'static str, &[u8]); 8] = [
             ("at", &self.at),
@@ -65,7 +65,7 @@ impl Columns {
     }
 }
 
-/// Bytes packed and as text. Writing to memory does not fail.
+/// Packs bytes and encodes them as text. Writing to memory does not fail.
 pub(super) fn packed(bytes: &[u8]) -> String {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
     let _ = encoder.write_all(bytes);

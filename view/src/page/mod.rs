@@ -16,9 +16,9 @@ use crate::error::Error;
 use crate::session::{Kind, LaneKind, Row, Session};
 use columns::{Columns, packed};
 
-/// Rows whose text is packed together.
+/// Number of rows whose text is packed together.
 pub(crate) const CHUNK: usize = 2048;
-/// Points of a ring's fill that a page holds.
+/// Most points of a ring's fill in a page.
 const MOST_FILLS: usize = 200_000;
 
 const HTML: &str = include_str!("page.html");
@@ -62,20 +62,20 @@ impl Packed {
     }
 }
 
-/// Appends text without the characters that part rows and fields.
+/// Appends text without the characters that separate rows and fields.
 fn put(out: &mut String, text: &str) {
     let plain = |c: char| if c < ' ' { ' ' } else { c };
     out.extend(text.chars().map(plain));
 }
 
-/// A page in the making.
+/// A page that is being made.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     events: Packed,
 }
 
 impl Page {
-    /// Takes the row of one line.
+    /// Adds the row of one line.
     pub(crate) fn event(&mut self, row: &Row) {
         self.events.push(row);
     }
@@ -147,7 +147,7 @@ fn element(out: &mut impl Write, id: &str, data: &str) -> std::io::Result<()> {
     )
 }
 
-/// Line numbers and bytes of a ring's fill; of very many, the extremes.
+/// Line numbers and bytes of a ring's fill. Of too many points, it keeps the extremes.
 fn fills(dmb: &crate::session::Dmb) -> String {
     let every = dmb.fills.len().div_ceil(MOST_FILLS).max(1);
     let mut bytes = Vec::new();

@@ -20,24 +20,24 @@ use vfio_user_capture::{Descriptor, DescriptorKind};
 use vfio_user_protocol::header::Command;
 use vfio_user_protocol::{HEADER_LEN, Header};
 
-/// The time that an answer may take.
+/// Longest time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The longest message that is received.
+/// The longest accepted message.
 const MOST: usize = 1 << 21;
-/// Descriptors of one message.
+/// Most descriptors of one message.
 const MOST_FDS: usize = 16;
 /// A request that changes nothing and that every client may send.
 const HARMLESS: Command = Command::DeviceGetInfo;
-/// Bytes of its body.
+/// Bytes of the body of that request.
 const HARMLESS_LEN: u32 = 16;
 
-/// A connection, and what is under way on it.
+/// A connection, and the messages on their way.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
-    /// Numbers of the server's commands: recorded ones and those of now.
+    /// Numbers of the server's commands: from the recorded number to the present one.
     ids: HashMap<u16, u16>,
-    /// The last message wanted no answer.
+    /// Whether the last message wanted no answer.
     unanswered: bool,
     /// The socket for the server's commands and the replies to them, if the server gave one.
     twin: Option<UnixStream>,
@@ -92,7 +92,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Receives the message that takes the place of a recorded one.
+    /// Receives the message that corresponds to a recorded one.
     pub(super) fn receive(&mut self, recorded: &[u8]) -> Result<Vec<u8>> {
         let command = recorded
             .first_chunk()
@@ -111,7 +111,7 @@ impl Connection {
         Ok(message)
     }
 
-    /// A message on the client's own socket. A descriptor that comes along is the twin socket.
+    /// A message on the client's main socket. If a descriptor comes with it, that is the twin socket.
     fn message(&mut self) -> Result<Vec<u8>> {
         let mut fds = Vec::new();
         let message = message(&self.stream, &mut fds)?;
@@ -124,7 +124,7 @@ impl Connection {
         Ok(message)
     }
 
-    /// Waits until messages that want no answer are carried out: the server answers in order.
+    /// Waits until the server has carried out messages without an answer. The server answers in order.
     pub(super) fn settle(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.unanswered) {
             return Ok(());
@@ -147,7 +147,7 @@ impl Connection {
     }
 }
 
-/// A whole message from a socket, and the descriptors that came along.
+/// A whole message from a socket, and its descriptors.
 fn message(stream: &UnixStream, fds: &mut Vec<OwnedFd>) -> Result<Vec<u8>> {
     let mut message = vec![0; HEADER_LEN];
     fill(stream, &mut message, fds)?;
@@ -194,12 +194,12 @@ fn fill(stream: &UnixStream, mut bytes: &mut [u8], fds: &mut Vec<OwnedFd>) -> Re
     Ok(())
 }
 
-/// Memory and files that take the place of recorded ones, by their numbers.
+/// Memory and files in place of the recorded ones, by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Files(HashMap<u64, OwnedFd>);
 
 impl Files {
-    /// A descriptor like a recorded one: of the same file as others with its number.
+    /// A descriptor like a recorded one. Descriptors with the same number share a file.
     fn made(&mut self, descriptor: &Descriptor) -> Result<OwnedFd> {
         Ok(match descriptor.kind {
             DescriptorKind::Event => rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?,

@@ -1,10 +1,10 @@
-//! The reason why a capture cannot be played.
+//! The reasons why a capture cannot be replayed.
 
 use std::path::PathBuf;
 
 use vfio_user_capture::ReadError;
 
-/// The reason why a capture cannot be played.
+/// A reason why a capture cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The file cannot be opened.
@@ -25,7 +25,7 @@ pub enum ReplayError {
         #[source]
         source: ReadError,
     },
-    /// A packet is none of ours, or a part of one.
+    /// A packet does not have our format, or is incomplete.
     #[error("{}, packet {packet}: {what}", path.display())]
     Packet {
         /// The file.

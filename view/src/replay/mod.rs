@@ -1,5 +1,4 @@
-//! Plays the client's side of a capture against a server, and compares the answers: the `replay`
-//! subcommand.
+//! Sends a captured client's messages to a server again, and compares the answers: the `replay` subcommand.
 //!
 //! - `steps`: what the capture holds, in order;
 //! - `connection`: one client's socket, with descriptors like those that were recorded;
@@ -22,7 +21,7 @@ use connection::{Connection, Files};
 pub use error::ReplayError;
 pub use steps::Step;
 
-/// Differences after which nothing more is compared.
+/// Most differences. After that, the comparison ends.
 const MOST: usize = 20;
 
 const EXAMPLES: &str = "\
@@ -53,16 +52,16 @@ pub struct ReplayArgs {
     pub profile: Option<PathBuf>,
 }
 
-/// The result of playing a capture.
+/// The result of a replay.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Messages that were sent.
     pub sent: usize,
-    /// Answers, and commands of the server, that were compared.
+    /// Number of compared answers and commands of the server.
     pub compared: usize,
     /// The differences, one text for each message.
     pub differences: Vec<String>,
-    /// Whether it was given up: too much differs, or a connection was lost.
+    /// Whether the replay stopped early: too many differences, or a lost connection.
     pub given_up: bool,
 }
 
@@ -83,7 +82,7 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// Plays a capture against the server at `to`: a socket, or a folder of sockets.
+/// Replays a capture against the server at `to`: a socket, or a folder of sockets.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -117,7 +116,7 @@ struct Player {
 }
 
 impl Player {
-    /// Plays one step; `false` if nothing more can be played.
+    /// Replays one step. Returns `false` if no further step is possible.
     fn play(&mut self, step: &Step) -> Result<bool, ReplayError> {
         let number = step.front.connection;
         // Messages that want no answer are carried out before another client goes on.
@@ -171,7 +170,7 @@ impl Player {
         false
     }
 
-    /// Receives what the server sends in place of a recorded message.
+    /// Receives the server's message that corresponds to a recorded one, and compares both.
     fn compare(&mut self, step: &Step) -> bool {
         let Some(connection) = self.connections.get_mut(&step.front.connection) else {
             return true;
@@ -200,7 +199,7 @@ fn socket(to: &Path, folder: bool, function: &str, channel: bool) -> PathBuf {
     path.into()
 }
 
-/// The difference of two messages. A server numbers its own commands, so their numbers may differ.
+/// The difference of two messages. A server numbers its own commands, so these numbers may differ.
 fn difference(recorded: &[u8], now: &[u8]) -> Option<String> {
     let header = |message: &[u8]| message.first_chunk::<HEADER_LEN>().map(Header::decode);
     let (Some(before), Some(after)) = (header(recorded), header(now)) else {

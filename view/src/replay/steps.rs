@@ -16,14 +16,14 @@ pub struct Step {
     pub packet: usize,
     /// Name of the function.
     pub function: String,
-    /// Direction, connection and descriptors.
+    /// Direction, connection and descriptors of the packet.
     pub front: Front,
-    /// The message, whole.
+    /// The whole message.
     pub message: Vec<u8>,
 }
 
 impl Step {
-    /// The place where it is, for people.
+    /// The place of the step, as text for messages.
     pub fn place(&self) -> String {
         let (packet, connection) = (self.packet, self.front.connection);
         format!(

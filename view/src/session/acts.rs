@@ -1,4 +1,4 @@
-//! Lines that make one act: a command with its stores and loads, a send with all its moves.
+//! Groups lines into acts: a command with its stores and loads, or a send with all its moves.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use crate::input::{Event, Line};
 
 /// The BAR of the command window.
 const COMMAND_BAR: u8 = 2;
-/// Moves without a signal that make one act.
+/// Most moves without a signal in one act.
 const MOST_PIECES: u32 = 64;
 
-/// Acts that are not over.
+/// Acts that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Acts {
-    /// The command of each lane: from its first store on.
+    /// The command of each lane, from its first store on.
     commands: HashMap<u8, Row>,
     /// The send of each sender into each DMB.
     sends: HashMap<(u8, u16), Row>,
-    /// Accesses of config space, and instructions that went well, of each lane.
+    /// Accesses of config space and successful instructions of each lane.
     runs: HashMap<(u8, Kind8), Row>,
-    /// The move whose store is still to come, by its cause.
+    /// The move whose store comes later, with its cause.
     moved: Option<(u64, Row)>,
-    /// Lanes that were interrupted, and by which cause.
+    /// Lanes that got an interrupt, with its cause.
     interrupted: Vec<(u64, u8)>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Acts {
 type Kind8 = u8;
 
 impl Acts {
-    /// Takes a line of a server.
+    /// Adds a line of a server.
     pub(super) fn event(&mut self, session: &mut Session, row: &Row, line: &Line) {
         let own = match row.kind {
             Kind::Interrupt => row.to,
@@ -113,7 +113,7 @@ impl Acts {
         }
     }
 
-    /// Takes a line of the plugin.
+    /// Adds a line of the plugin.
     pub(super) fn other(&mut self, session: &mut Session, row: &Row) {
         if row.kind == Kind::Instruction && !row.failed {
             self.run(row, row.from);
@@ -123,7 +123,7 @@ impl Acts {
         }
     }
 
-    /// Nothing follows.
+    /// Ends all open acts. No more lines follow.
     pub(super) fn finish(mut self, session: &mut Session) {
         session
             .acts
@@ -174,7 +174,7 @@ impl Acts {
         session.acts.extend(self.commands.remove(&own));
     }
 
-    /// One move of a send, which ends with a signal.
+    /// Adds one move to a send. A signal ends the send.
     fn piece(&mut self, session: &mut Session, moved: &Row, cdc: Option<&Cdc>, lines: u32) {
         let key = (moved.from, moved.dmb);
         let send = self.sends.entry(key).or_insert_with(|| Row {
@@ -208,7 +208,7 @@ impl Acts {
     }
 }
 
-/// Whether this store is the one that ran the command: both have one cause.
+/// Whether this store started the command: both have the same cause.
 fn is_doorbell_of(act: &Row, line: &Line) -> bool {
     line.cause.is_some_and(|cause| has_cause(act, cause))
 }

@@ -22,9 +22,9 @@ pub(crate) struct Fill {
 /// One DMB, from its registration to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Dmb {
-    /// Its token.
+    /// Token of the DMB.
     pub token: u64,
-    /// Lane of the function whose memory it is.
+    /// Lane of the function that owns its memory.
     pub owner: u8,
     /// Lane of the function that wrote first, or [`NO_LANE`].
     pub writer: u8,
@@ -36,7 +36,7 @@ pub(crate) struct Dmb {
     pub until: Option<u64>,
     /// The fill of its ring over time.
     pub fills: Vec<Fill>,
-    /// Most bytes that its ring held.
+    /// Most bytes that the ring held.
     pub fullest: u32,
     ended: bool,
     producer: Cursor,
@@ -45,29 +45,29 @@ pub(crate) struct Dmb {
 }
 
 impl Dmb {
-    /// Bytes of the ring behind the room for CDC messages.
+    /// Bytes of the ring, after the room for CDC messages.
     pub(crate) fn ring(&self) -> u32 {
         self.len.saturating_sub(cdc::LEN as u32)
     }
 }
 
-/// All DMBs, in the order in which they came up.
+/// All DMBs, in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Dmbs {
     all: Vec<Dmb>,
-    /// The DMB that has a token of a file's fabric now. The owner's lane tells the file.
+    /// The DMB that has a token in a file's fabric now. The owner's lane gives the file.
     now: HashMap<(usize, u64), usize>,
     /// The file of every lane.
     files: Vec<usize>,
 }
 
 impl Dmbs {
-    /// All DMBs; that of number N is at N - 1.
+    /// All DMBs. The DMB with number N is at N - 1.
     pub(crate) fn all(&self) -> &[Dmb] {
         &self.all
     }
 
-    /// The number of a DMB, as rows have it: 0 if it is too large for a row.
+    /// The number of a DMB in rows. 0 if it is too large for a row.
     fn number(at: usize) -> u16 {
         u16::try_from(at + 1).unwrap_or(0)
     }
@@ -85,13 +85,13 @@ impl Dmbs {
         (file, token)
     }
 
-    /// The number of the DMB that has `token` now; 0 without.
+    /// The number of the DMB that has `token` now. 0 if there is none.
     pub(super) fn find(&self, lane: u8, token: u64) -> u16 {
         let at = self.now.get(&self.key(lane, token));
         at.map_or(0, |at| Self::number(*at))
     }
 
-    /// A successful command of `row.from`.
+    /// Notes a successful command of `row.from`.
     pub(super) fn command(&mut self, row: &Row, code: u32, request: &[u8], response: &[u8]) {
         match Command::from_code(code) {
             Some(Command::RegDmb) => {
@@ -137,7 +137,7 @@ impl Dmbs {
         self.all[at].ended = true;
     }
 
-    /// The owner was reset or left: all its DMBs are gone.
+    /// The owner was reset or left, so all its DMBs are gone.
     pub(super) fn owner_gone(&mut self, owner: u8, time: u64) {
         for at in 0..self.all.len() {
             if self.all[at].owner == owner && !self.all[at].ended {
@@ -146,7 +146,7 @@ impl Dmbs {
         }
     }
 
-    /// A move of `from` into the DMB with `token`. Its number.
+    /// Notes a move of `from` into the DMB with `token`. Returns the DMB's number.
     pub(super) fn moved(&mut self, from: u8, owner: u8, token: u64, time: u64) -> u16 {
         let known = self.now.get(&self.key(owner, token)).copied();
         let known = known.filter(|at| self.all[*at].owner == owner);
@@ -157,7 +157,7 @@ impl Dmbs {
         Self::number(at)
     }
 
-    /// A CDC message in DMB `number`: how full the rings of the connection are now.
+    /// Notes a CDC message in DMB `number`, and so the present fill of the connection's rings.
     pub(super) fn cdc(&mut self, number: u16, message: &Cdc, at: u32, time: u64) {
         let Some(here) = usize::from(number).checked_sub(1) else {
             return;
@@ -194,8 +194,8 @@ impl Dmbs {
         });
     }
 
-    /// The DMB of the other direction. The files do not tell it (SMC agrees on it over TCP): it is
-    /// the oldest one between the same two functions that has no other peer.
+    /// The DMB of the other direction. The files do not name it, because SMC agrees on it over TCP. It is the
+    /// oldest DMB between the same two functions that has no peer yet.
     fn peer(&mut self, here: usize) -> Option<usize> {
         if let Some(peer) = self.all[here].peer.filter(|peer| !self.all[*peer].ended) {
             return Some(peer);

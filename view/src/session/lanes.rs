@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use super::row::NO_LANE;
 use crate::error::Error;
 
-/// Lanes that a page can show.
+/// Most lanes that a page can show.
 const MOST: usize = NO_LANE as usize - 1;
 
-/// The subject of a lane.
+/// The kind of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum LaneKind {
-    /// A function, with the guest behind it.
+    /// A function, together with its guest.
     Function,
     /// All functions of one server.
     Fabric,
@@ -22,14 +22,14 @@ pub(crate) enum LaneKind {
 /// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lane {
-    /// The title above it.
+    /// The title of the lane.
     pub name: String,
     pub kind: LaneKind,
-    /// Number of its file.
+    /// Number of the lane's file.
     pub file: usize,
 }
 
-/// All lanes, in the order in which they came up.
+/// All lanes, in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     all: Vec<Lane>,
@@ -37,12 +37,11 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    /// All lanes.
     pub(crate) fn all(&self) -> &[Lane] {
         &self.all
     }
 
-    /// The lane of this name; made if it is new.
+    /// The lane with this name. Adds it if it is new.
     pub(super) fn get(&mut self, file: usize, kind: LaneKind, name: &str) -> Result<u8, Error> {
         if let Some(lane) = self.known.get(&(file, kind, name.to_owned())) {
             return Ok(*lane);
@@ -69,7 +68,6 @@ impl Lanes {
         Ok(lane)
     }
 
-    /// The name of a lane.
     pub(crate) fn name(&self, lane: u8) -> &str {
         self.all
             .get(usize::from(lane))

@@ -23,11 +23,11 @@ use crate::error::Error;
 use crate::input::{Event, Item, Line, Merged};
 use acts::Acts;
 
-/// Lines that a session can have.
+/// Most lines of a session.
 const MOST_LINES: usize = 100_000_000;
 
 impl Session {
-    /// Reads all lines; each becomes a row that is given to `events`.
+    /// Reads all lines. Each line becomes a row, which goes to `events`.
     ///
     /// # Errors
     /// Those of reading, of `events`, and [`Error::TooMany`].
@@ -70,7 +70,7 @@ impl Session {
         }
     }
 
-    /// The effect of a line on DMBs and rings.
+    /// Notes the effect of a line on DMBs and rings.
     fn note(&mut self, row: &Row, line: &Line) {
         match &line.event {
             Event::Command {

@@ -1,8 +1,8 @@
-//! One row: a line of a file, or lines that belong together.
+//! One row: one line of a file, or several lines that belong together.
 
 use std::borrow::Cow;
 
-/// The subject of a row. The numbers are those of the page.
+/// The kind of a row. The page uses the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -39,10 +39,10 @@ impl Kind {
     ];
 }
 
-/// A lane that is none.
+/// No lane.
 pub(crate) const NO_LANE: u8 = u8::MAX;
 
-/// Names and values of what is shown beside a row.
+/// Names and values of the details beside a row.
 pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
 
 /// One row.
@@ -50,7 +50,7 @@ pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
 pub(crate) struct Row {
     /// Number of its first line in the order of all files, from 0.
     pub at: u32,
-    /// Lines that it stands for.
+    /// Number of its lines.
     pub count: u32,
     /// Microseconds of its first line.
     pub time: u64,
@@ -61,17 +61,17 @@ pub(crate) struct Row {
     pub from: u8,
     /// Lane where its arrow ends, or [`NO_LANE`].
     pub to: u8,
-    /// Number of its DMB from 1; 0 without.
+    /// Number of its DMB from 1, or 0 for none.
     pub dmb: u16,
-    /// Number of its rule from 1; 0 without.
+    /// Number of its rule from 1, or 0 for none.
     pub rule: u8,
     /// Whether something went wrong: a failed command, a refused store, a lost event.
     pub failed: bool,
-    /// Bytes that it moved.
+    /// Bytes of its moves.
     pub bytes: u64,
     /// One line of text.
     pub label: String,
-    /// More of it.
+    /// Details of the row.
     pub fields: Fields,
 }
 

@@ -1,4 +1,4 @@
-//! Acts that are alike and follow each other, as one row.
+//! Folds similar acts that follow each other into one row.
 //!
 //! Sends into several DMBs go on at once. A row of each DMB takes them up until something happens
 //! that a reader wants to see between two sends of one of the two functions.
@@ -7,20 +7,20 @@ use super::dmbs::Dmbs;
 use super::row::{Fields, Kind, Row};
 use crate::decode::size;
 
-/// A pause after which sends are a new row: 1 s.
+/// A pause of this length begins a new row of sends: 1 s.
 const PAUSE_US: u64 = 1_000_000;
 
-/// One row that grows.
+/// A row that may still grow.
 struct Open {
     row: Row,
     /// Acts in it.
     acts: u64,
     signals: u64,
-    /// Text by which acts are alike.
+    /// Text that similar acts share.
     theme: String,
 }
 
-/// Folds acts, which are in order.
+/// Folds acts. They must be in order.
 pub(super) fn fold(acts: &[Row], dmbs: &Dmbs) -> Vec<Row> {
     let mut story = Vec::new();
     // The open rows: one for each DMB with sends, and the last row of everything else.
@@ -52,7 +52,7 @@ fn is_send(row: &Row) -> bool {
     matches!(row.kind, Kind::Move | Kind::Signal)
 }
 
-/// Acts with the same theme become one row.
+/// The theme of an act. Acts with the same theme become one row.
 fn theme(act: &Row) -> String {
     let flags = act.fields.iter().find(|(name, _)| name == "CDC flags");
     let flags = flags.map_or("", |(_, value)| value.as_str());

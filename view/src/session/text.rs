@@ -1,8 +1,8 @@
-//! Bytes and places in words.
+//! Describes bytes and places as text.
 
 use ism::DataAddress;
 
-/// Bytes that are shown of a run.
+/// Most bytes of a run to show.
 const SHOWN: usize = 64;
 /// The BAR of the data space.
 pub(super) const DATA_BAR: u8 = 0;
@@ -15,7 +15,7 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
     }
 }
 
-/// The memory at the address of an access.
+/// Describes the memory at the address of an access.
 pub(super) fn place(pcias: u8, offset: u64) -> String {
     if pcias == DATA_BAR {
         let address = DataAddress::decode(offset);
