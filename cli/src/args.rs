@@ -258,6 +258,7 @@ fn fail_on() -> impl TypedValueParser<Value = Severity> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
 
     use super::*;
 
@@ -272,6 +273,92 @@ mod tests {
         assert!(cli.command.is_none() && cli.serve.socket_path.is_some());
         let cli = Cli::try_parse_from(["vfio-user-ism", "serve", "--fd", "3"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Serve(args)) if args.fd == Some(3)));
+    }
+
+    /// Parses words after the name of a command.
+    fn parse(command: &clap::Command, words: &[String]) -> Result<(), clap::Error> {
+        let words = [command.get_name().to_owned()]
+            .into_iter()
+            .chain(words.iter().cloned());
+        command.clone().try_get_matches_from(words).map(|_| ())
+    }
+
+    /// A word that gives an argument, with a value that is good for it.
+    fn word(command: &clap::Command, arg: &clap::Arg) -> String {
+        let name = arg.get_long().map(|name| format!("--{name}"));
+        if !arg.get_action().takes_values() {
+            return name.unwrap();
+        }
+        let possible = arg.get_possible_values().into_iter();
+        let mut values = possible
+            .map(|value| value.get_name().to_owned())
+            .chain(["x", "1", "200", "1:x", "11.1"].map(str::to_owned))
+            .map(|value| match &name {
+                Some(name) => format!("{name}={value}"),
+                None => value,
+            });
+        let bad = [ErrorKind::InvalidValue, ErrorKind::ValueValidation];
+        let good = |word: &String| match parse(command, &[word.clone()]) {
+            Err(error) => !bad.contains(&error.kind()),
+            Ok(()) => true,
+        };
+        values
+            .find(good)
+            .unwrap_or_else(|| panic!("no value for {arg}"))
+    }
+
+    /// The argument without which `words` are refused.
+    fn required<'a>(command: &'a clap::Command, words: &[String]) -> Option<&'a clap::Arg> {
+        let error = parse(command, words).err()?;
+        if error.kind() != ErrorKind::MissingRequiredArgument {
+            return None;
+        }
+        let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
+            panic!("{error}");
+        };
+        let is_named =
+            |arg: &&clap::Arg| arg.get_long().is_some() && names.contains(&arg.to_string());
+        command.get_arguments().find(is_named)
+    }
+
+    /// clap waives a requirement that another argument rules out, so that one must rule out both.
+    #[test]
+    fn an_argument_is_refused_beside_one_that_rules_out_what_it_needs() {
+        let mut root = Cli::command();
+        root.build();
+        let mut open: Vec<&clap::Command> = vec![&root];
+        let mut needs = 0;
+        let mut passed = Vec::new();
+        while let Some(command) = open.pop() {
+            open.extend(command.get_subcommands());
+            let positionals = command
+                .get_positionals()
+                .filter(|arg| arg.is_required_set());
+            let base: Vec<String> = positionals.map(|arg| word(command, arg)).collect();
+            let with = |args: &[&clap::Arg]| {
+                let words = args.iter().map(|arg| word(command, arg));
+                base.iter().cloned().chain(words).collect::<Vec<_>>()
+            };
+            for arg in command.get_opts() {
+                let Some(needed) = required(command, &with(&[arg])) else {
+                    continue;
+                };
+                needs += 1;
+                for other in command.get_opts() {
+                    let ruled_out = parse(command, &with(&[needed, other])).err();
+                    let ruled_out =
+                        ruled_out.filter(|why| why.kind() == ErrorKind::ArgumentConflict);
+                    if ruled_out.is_some() && other.get_id() != needed.get_id() {
+                        let both = with(&[arg, other]);
+                        if parse(command, &both).is_ok() {
+                            passed.push(format!("{}: {both:?}", command.get_name()));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(passed.is_empty(), "accepted: {passed:#?}");
+        assert!(needs >= 2, "{needs} arguments that need another");
     }
 
     #[test]

@@ -64,6 +64,14 @@ Exit codes:
   2  a plan, profile, recording or baseline cannot be used
   3  the test could not take place; --cannot-run-status chooses another number";
 
+// clap does not insist on an argument's requirement where a third argument rules the requirement out. So
+// an argument is ruled out by whatever rules out what it needs.
+
+/// Arguments that neither `--random` nor one that needs it goes with.
+const NOT_WITH_RANDOM: [&str; 6] = ["plan", "replay", "kernel", "initrd", "append", "plugin"];
+/// The same of `--kernel`.
+const NOT_WITH_KERNEL: [&str; 3] = ["plan", "random", "replay"];
+
 /// Flags of `intercept`.
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(after_long_help = EXAMPLES)]
@@ -122,12 +130,17 @@ pub struct Args {
         value_enum,
         value_name = "WHICH",
         requires = "forward",
-        conflicts_with = "defect",
+        conflicts_with_all = ["defect", "replay"],
         help_heading = "What to test"
     )]
     pub moves: Option<harness::Moves>,
     /// Have plugin and servers share a ring in memory beside the sockets of the instruction channels.
-    #[arg(long, requires = "forward", help_heading = "What to test")]
+    #[arg(
+        long,
+        requires = "forward",
+        conflicts_with = "replay",
+        help_heading = "What to test"
+    )]
     pub ring: bool,
     /// Give the forwarding plugin a deliberate defect, to see how the report shows it. The value `list` lists
     /// all defects.
@@ -135,6 +148,7 @@ pub struct Args {
         long = "break",
         value_name = "NAME",
         requires = "forward",
+        conflicts_with = "replay",
         help_heading = "What to test"
     )]
     pub defect: Option<String>,
@@ -152,6 +166,7 @@ pub struct Args {
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=MAX_CASES as u64),
+        conflicts_with_all = NOT_WITH_RANDOM,
         help_heading = "What to execute"
     )]
     pub random: Option<u64>,
@@ -161,6 +176,7 @@ pub struct Args {
         value_name = "S",
         default_value_t = 1,
         requires = "random",
+        conflicts_with_all = NOT_WITH_RANDOM,
         help_heading = "What to execute"
     )]
     pub seed: u64,
@@ -192,7 +208,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["plan", "random", "replay"],
+        conflicts_with_all = NOT_WITH_KERNEL,
         help_heading = "A guest of your own"
     )]
     pub kernel: Option<PathBuf>,
@@ -201,6 +217,7 @@ pub struct Args {
         long,
         value_name = "FILE",
         requires = "kernel",
+        conflicts_with_all = NOT_WITH_KERNEL,
         help_heading = "A guest of your own"
     )]
     pub initrd: Option<PathBuf>,
@@ -209,6 +226,7 @@ pub struct Args {
         long,
         value_name = "TEXT",
         requires = "kernel",
+        conflicts_with_all = NOT_WITH_KERNEL,
         allow_hyphen_values = true,
         help_heading = "A guest of your own"
     )]
@@ -218,6 +236,7 @@ pub struct Args {
         long,
         value_name = "FILE",
         requires = "kernel",
+        conflicts_with_all = NOT_WITH_KERNEL,
         help_heading = "A guest of your own"
     )]
     pub plugin: Option<PathBuf>,
@@ -308,6 +327,15 @@ mod tests {
             &["--random", "8193"],
             &["--random", "0"],
             &["--cannot-run-status", "0"],
+            // Each last one needs an argument that the one before it rules out.
+            &["--replay", "x", "--moves", "data"],
+            &["--replay", "x", "--ring"],
+            &["--replay", "x", "--break", "y"],
+            &["--plan", "x", "--seed", "4"],
+            &["--kernel", "x", "--seed", "4"],
+            &["--plan", "x", "--initrd", "y"],
+            &["--random", "5", "--append", "y"],
+            &["--replay", "x", "--plugin", "y"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }

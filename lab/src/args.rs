@@ -61,6 +61,51 @@ Exit status:
   4    a scenario failed, or a check of --fail-on-splat or --require-ism did
   128+N  signal N ended the lab";
 
+// clap does not insist on an argument's requirement where a third argument rules the requirement out. So
+// an argument is ruled out by whatever rules out what it needs.
+
+/// Arguments that neither `--run` nor one that needs it goes with.
+const NOT_WITH_RUN: [&str; 9] = [
+    "bench",
+    "transfer",
+    "compare",
+    "console",
+    "scenario",
+    "shake",
+    "minutes",
+    "list_scenarios",
+    "scenario_schema",
+];
+/// The same of `--bench`.
+const NOT_WITH_BENCH: [&str; 7] = [
+    "observe",
+    "run",
+    "scenario",
+    "shake",
+    "minutes",
+    "list_scenarios",
+    "scenario_schema",
+];
+/// The same of `--scenario` and `--shake`, which choose guests and functions themselves.
+const NOT_WITH_SCENARIOS: [&str; 16] = [
+    "vlan",
+    "run",
+    "bench",
+    "console",
+    "beside",
+    "observe",
+    "profile",
+    "events",
+    "capture",
+    "report",
+    "guests",
+    "smp",
+    "functions_per_guest",
+    "spare",
+    "sockets",
+    "control",
+];
+
 /// Flags of `lab`.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(after_long_help = EXAMPLES)]
@@ -77,7 +122,7 @@ pub struct Args {
     /// Give every guest an interface in this VLAN.
     ///
     /// The interface is eth0.ID. Guest N has the address 10.1.X.N+1, where X is the remainder of ID by 256.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["scenario", "shake"], value_parser = clap::value_parser!(u16).range(1..=4094), help_heading = GUESTS)]
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u16).range(1..=4094), help_heading = GUESTS)]
     pub vlan: Option<u16>,
     /// Longest time for a guest to boot, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 180, help_heading = GUESTS)]
@@ -86,10 +131,10 @@ pub struct Args {
     /// Run this shell command in a guest instead of opening a console.
     ///
     /// The lab passes on the command's output and exit status.
-    #[arg(long, value_name = "CMD", conflicts_with_all = ["bench", "console"], help_heading = ACTION)]
+    #[arg(long, value_name = "CMD", conflicts_with_all = NOT_WITH_RUN, help_heading = ACTION)]
     pub run: Option<String>,
     /// The guest for --run.
-    #[arg(long, value_name = "N", requires = "run", conflicts_with_all = ["bench", "scenario", "shake"], default_value_t = 0, help_heading = ACTION)]
+    #[arg(long, value_name = "N", requires = "run", conflicts_with_all = NOT_WITH_RUN, default_value_t = 0, help_heading = ACTION)]
     pub on: usize,
     /// Run CMD in guest N until the lab ends, with output on stderr. May be given several times.
     #[arg(long, value_name = "N:CMD", value_parser = beside, help_heading = ACTION)]
@@ -100,7 +145,7 @@ pub struct Args {
 
     /// Play this scenario: a file, a name from --list-scenarios, `default` or `all`. May be given several
     /// times.
-    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = ["run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"], help_heading = SCENARIOS)]
+    #[arg(long, value_name = "FILE|NAME", conflicts_with_all = NOT_WITH_SCENARIOS, help_heading = SCENARIOS)]
     pub scenario: Vec<String>,
     /// Play the scenarios N times. A scenario fails, too, if its results differ between the runs. Times and
     /// counts may differ.
@@ -110,10 +155,10 @@ pub struct Args {
     ///
     /// The lab shortens the first scenario that fails, and writes it to shake-SEED.json, in the folder of
     /// --keep or here. SEED is that scenario's own seed.
-    #[arg(long, value_name = "SEED", conflicts_with_all = ["scenario", "run", "bench", "console", "beside", "observe", "profile", "events", "capture", "report", "guests", "smp", "functions_per_guest", "spare", "sockets", "control"], help_heading = SCENARIOS)]
+    #[arg(long, value_name = "SEED", conflicts_with = "scenario", conflicts_with_all = NOT_WITH_SCENARIOS, help_heading = SCENARIOS)]
     pub shake: Option<u64>,
     /// Let --shake begin new scenarios for this many minutes. It always plays at least one.
-    #[arg(long, value_name = "N", requires = "shake", conflicts_with_all = ["run", "bench", "scenario"], default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000), help_heading = SCENARIOS)]
+    #[arg(long, value_name = "N", requires = "shake", conflicts_with = "scenario", conflicts_with_all = NOT_WITH_SCENARIOS, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000), help_heading = SCENARIOS)]
     pub minutes: u64,
     /// Write the results of the scenarios to this file, as JUnit XML.
     #[arg(long, value_name = "FILE", help_heading = SCENARIOS)]
@@ -126,17 +171,17 @@ pub struct Args {
     pub scenario_schema: bool,
 
     /// Measure SMC-D, TCP and the single steps, in one guest or between two.
-    #[arg(long, conflicts_with = "observe", help_heading = MEASURING)]
+    #[arg(long, conflicts_with_all = NOT_WITH_BENCH, help_heading = MEASURING)]
     pub bench: bool,
     /// Size of each transfer of --bench, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", conflicts_with_all = ["run", "scenario", "shake"], value_parser = clap::value_parser!(u64).range(1..=65536), help_heading = MEASURING)]
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "bench", conflicts_with_all = NOT_WITH_BENCH, value_parser = clap::value_parser!(u64).range(1..=65536), help_heading = MEASURING)]
     pub transfer: u64,
     /// Have --bench measure SMC-D with this QEMU, too, and print the ratio. May be given several times.
     ///
     /// QEMU is as for --qemu; an empty QEMU is the same one. It runs without the plugin if it can. Settings
     /// may follow, each after a comma: moves=WHICH, or DRIVER.PROPERTY=VALUE for QEMU's -global. The lab
     /// measures all of them in turns.
-    #[arg(long, value_name = "QEMU[,SETTING]...", requires = "bench", help_heading = MEASURING)]
+    #[arg(long, value_name = "QEMU[,SETTING]...", requires = "bench", conflicts_with_all = NOT_WITH_BENCH, help_heading = MEASURING)]
     pub compare: Vec<Variant>,
 
     /// QEMU: a path, a version that Debian has, such as 11.1, or zpci [default: $QEMU, the one on PATH, or

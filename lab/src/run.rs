@@ -76,10 +76,6 @@ fn check(args: &Args) -> Result<(), Error> {
         let text = "--repeat: expected --scenario with it";
         return Err(Error::Usage(text.to_owned()));
     }
-    if !args.compare.is_empty() && !args.bench {
-        let text = "--compare: expected --bench with it";
-        return Err(Error::Usage(text.to_owned()));
-    }
     if args.junit.is_some() && !scenario {
         let text = "--junit: expected --scenario or --shake with it";
         return Err(Error::Usage(text.to_owned()));

@@ -37,6 +37,6 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["output", "perfetto"])]
     pub follow: bool,
     /// With `--follow`: show the present content of the file once, and end.
-    #[arg(long, requires = "follow")]
+    #[arg(long, requires = "follow", conflicts_with_all = ["output", "perfetto"])]
     pub once: bool,
 }

@@ -49,14 +49,16 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
         "expected a number from 1 to 16",
     );
     refused(&["--bench", "--observe"], "cannot be used with");
-    refused(
-        &["--run", "x", "--compare", "zpci"],
-        "--compare: expected --bench with it",
-    );
     // Each needs an argument that the one before it rules out.
+    refused(&["--run", "x", "--compare", "zpci"], "cannot be used with");
+    refused(&["--observe", "--compare", "zpci"], "cannot be used with");
     refused(&["--run", "x", "--transfer", "5"], "cannot be used with");
+    refused(&["--observe", "--transfer", "5"], "cannot be used with");
     refused(&["--run", "x", "--minutes", "5"], "cannot be used with");
+    refused(&["--guests", "2", "--minutes", "5"], "cannot be used with");
     refused(&["--bench", "--on", "0"], "cannot be used with");
+    refused(&["--console", "0", "--on", "0"], "cannot be used with");
+    refused(&["--compare", "zpci"], "--bench");
     refused(
         &["--bench", "--compare", "zpci,moves=often"],
         "moves=often: expected posted, data or waited",
