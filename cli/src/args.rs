@@ -298,7 +298,7 @@ mod tests {
                 None => value,
             });
         let bad = [ErrorKind::InvalidValue, ErrorKind::ValueValidation];
-        let good = |word: &String| match parse(command, &[word.clone()]) {
+        let good = |word: &String| match parse(command, std::slice::from_ref(word)) {
             Err(error) => !bad.contains(&error.kind()),
             Ok(()) => true,
         };
