@@ -116,7 +116,7 @@ impl Ring {
         self.wakes_server.signal();
     }
 
-    /// Takes `bytes.len()` bytes; 0 when the server has left.
+    /// Receives `bytes.len()` bytes. Returns 0 if the server has left.
     #[track_caller]
     pub fn receive(&mut self, bytes: &mut [u8], socket: BorrowedFd<'_>) -> usize {
         while self.inbox.len() < bytes.len() {
@@ -159,10 +159,10 @@ impl Ring {
             .load(Ordering::Relaxed)
     }
 
-    /// Waits to be woken, unless what it waits for is there. False: the server has left.
+    /// Waits for a wake-up, unless the awaited state is there already. Returns false if the server has left.
     #[track_caller]
     fn wait(&self, what: u64, socket: BorrowedFd<'_>, there: impl Fn(&Self) -> bool) -> bool {
-        // The server has its turn before a wait, which would take system calls of both.
+        // The server gets its turn before a wait, which would need system calls on both sides.
         for _ in 0..100 {
             if there(self) {
                 return true;

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use crate::patience::PATIENCE;
 
-/// Keeps others that ask for it from running: a test that looks at memory without a pause leaves a
-/// processor to the server if it is the only one.
+/// Excludes other callers while the result exists. A test that polls memory leaves a processor to the server
+/// only if it is the only such test.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits by looking: what is stored is seen at once. Gives the processor away now and then, as
-/// there may be only one.
+/// Waits by polling, which sees a store at once. Yields the processor now and then, because there may be only
+/// one.
 #[track_caller]
 pub fn spin(what: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
@@ -32,7 +32,7 @@ pub fn spin(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// Sets a flag when dropped, so that who waits for it ends also when a test fails.
+/// Sets a flag when dropped, so that threads that wait for it end even if the test fails.
 #[derive(Debug)]
 pub struct SetAtEnd<'a>(pub &'a AtomicBool);
 

@@ -1,7 +1,7 @@
-//! Messages as bytes.
+//! Messages as bytes, over a socket.
 //!
-//! A header is u16 id, u16 command, u32 size (header included), u32 flags, u32 errno, all in host
-//! byte order; flags bit 0 is "reply", bit 4 "no reply wanted", bit 5 "error".
+//! A header is u16 id, u16 command, u32 size (header included), u32 flags, u32 errno, all in host byte order.
+//! Flags bit 0 means "reply", bit 4 "no reply wanted", bit 5 "error".
 
 use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
@@ -28,7 +28,7 @@ pub const NO_REPLY: u32 = 0x10;
 const REPLY: u32 = 1;
 const ERROR: u32 = 0x20;
 
-/// Bytes being put together; numbers in host byte order unless a method says otherwise.
+/// A growing byte buffer. Numbers are in host byte order unless a method says otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -56,12 +56,12 @@ put! {
 }
 
 impl Bytes {
-    /// Nothing yet.
+    /// Creates an empty buffer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Appends bytes.
+    /// Appends bytes unchanged.
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend(bytes);
         self
@@ -74,31 +74,31 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
-/// The host-order u32 at `at`.
+/// Reads the host-order u32 at `at`.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
 }
 
-/// The host-order u64 at `at`.
+/// Reads the host-order u64 at `at`.
 pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-/// A whole message: header and body.
+/// Builds a whole message from header fields and body.
 pub fn message(id: u16, command: u16, flags: u32, body: &[u8]) -> Vec<u8> {
     let size = (HEADER + body.len()) as u32;
     let header = Bytes::new().u16(id).u16(command).u32(size).u32(flags);
     header.u32(0).raw(body).0
 }
 
-/// A message received.
+/// A message from the peer.
 #[derive(Debug)]
 pub struct Message {
-    /// Message id.
+    /// Id of the message.
     pub id: u16,
-    /// Command number.
+    /// Command number of the message.
     pub command: u16,
-    /// Flags.
+    /// Flags of the header.
     pub flags: u32,
     /// Errno field of the header.
     pub error: u32,
@@ -109,12 +109,12 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether it is a reply, not a command.
+    /// True if it is a reply, false if it is a command.
     pub fn is_reply(&self) -> bool {
         self.flags & 0xf == REPLY
     }
 
-    /// The errno of an error reply; `None` for success. An error reply must be a bare header.
+    /// Returns the errno of an error reply; `None` for success. An error reply must be a bare header.
     #[track_caller]
     pub fn errno(&self) -> Option<u32> {
         assert!(self.is_reply(), "{self:?} is no reply");
@@ -127,36 +127,36 @@ impl Message {
         error.then_some(self.error)
     }
 
-    /// The body of a successful reply.
+    /// Returns the body of a reply that must be successful.
     #[track_caller]
     pub fn ok(self) -> Vec<u8> {
         assert_eq!(self.errno(), None, "command {} failed", self.command);
         self.body
     }
 
-    /// The data of a successful REGION_READ or DMA_READ reply.
+    /// Returns the data of a REGION_READ or DMA_READ reply that must be successful.
     #[track_caller]
     pub fn data(self) -> Vec<u8> {
         self.ok().split_off(16)
     }
 
-    /// Checks that the reply refuses with this errno.
+    /// Checks that the reply is an error with this errno.
     #[track_caller]
     pub fn refused(self, errno: u32) {
         assert_eq!(self.errno(), Some(errno), "command {}", self.command);
     }
 }
 
-/// A connection, blocking and with bounded waits.
+/// A connection. Calls block, but not for ever.
 #[derive(Debug)]
 pub struct Wire {
     stream: UnixStream,
-    /// Carries the messages in the socket's place.
+    /// The ring that carries the messages instead of the socket.
     pub ring: Option<Ring>,
 }
 
 impl Wire {
-    /// Connects.
+    /// Connects to a socket.
     pub fn connect(path: &Path) -> Self {
         Self::new(UnixStream::connect(path).unwrap())
     }
@@ -168,7 +168,7 @@ impl Wire {
         Self { stream, ring: None }
     }
 
-    /// Sends bytes, as they are.
+    /// Sends bytes unchanged.
     pub fn send(&mut self, bytes: &[u8]) {
         match &mut self.ring {
             Some(ring) => ring.send(bytes, self.stream.as_fd()),
@@ -176,7 +176,7 @@ impl Wire {
         }
     }
 
-    /// Sends bytes to a server that may hang up meanwhile.
+    /// Sends bytes to a server that may close the connection meanwhile.
     pub fn send_to_the_deaf(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
@@ -197,7 +197,7 @@ impl Wire {
         assert_eq!(sent, bytes.len(), "a short sendmsg");
     }
 
-    /// Waits until something can be received, which is `true`, or until `other` is readable.
+    /// Waits until bytes can be received (returns true), or until `other` is readable.
     #[track_caller]
     pub fn wait_for_bytes_or(&self, other: impl AsFd) -> bool {
         let mut fds = [
@@ -209,19 +209,19 @@ impl Wire {
         !fds[0].revents().is_empty()
     }
 
-    /// Whether something can be received now.
+    /// True if bytes can be received now.
     pub fn has_bytes(&self) -> bool {
         let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
         retry_on_intr(|| poll(&mut fds, Some(&Timespec::default()))).unwrap() == 1
     }
 
-    /// Says that nothing more will be sent.
+    /// Announces that nothing more will be sent.
     pub fn finish(&self) {
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// Receives the next message; its header must come in one piece (QEMU insists). `None` at the
-    /// end of the stream.
+    /// Receives the next message; `None` at the end of the stream. The header must come in one piece, as QEMU
+    /// demands.
     #[track_caller]
     pub fn receive(&mut self) -> Option<Message> {
         let mut head = [0; HEADER];
@@ -253,7 +253,7 @@ impl Wire {
         })
     }
 
-    /// One recvmsg; `None` at the end of the stream, or when the peer reset the connection.
+    /// Calls recvmsg once; `None` at the end of the stream, or if the peer reset the connection.
     #[track_caller]
     fn receive_some(&mut self, bytes: &mut [u8]) -> Option<(usize, Vec<OwnedFd>)> {
         if let Some(ring) = &mut self.ring {
@@ -264,8 +264,8 @@ impl Wire {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut iov = [IoSliceMut::new(bytes)];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        // A call that may time out is not restarted after a signal, not even by SA_RESTART (source:
-        // signal(7)), and being stopped and continued is enough.
+        // A call with a timeout is not restarted after a signal, not even by SA_RESTART (source: signal(7)),
+        // and a stop and continue is enough to interrupt it.
         let received = retry_on_intr(|| recvmsg(&self.stream, &mut iov, &mut control, flags));
         let got = match received {
             Ok(received) => received.bytes,
@@ -280,7 +280,7 @@ impl Wire {
         (got > 0).then_some((got, fds))
     }
 
-    /// Everything that comes until the server closes the connection.
+    /// Returns everything that arrives until the server closes the connection.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
@@ -291,7 +291,7 @@ impl Wire {
         all
     }
 
-    /// Checks that the server has closed the connection without another word.
+    /// Checks that the server has closed the connection without another byte.
     #[track_caller]
     pub fn expect_closed(&mut self) {
         let said = self.receive();

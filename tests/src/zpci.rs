@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use debian_fetch::Cache;
 
-/// Names such a QEMU, instead of the one in the cache.
+/// The variable that names such a QEMU, instead of the one in the cache.
 const NAMED: &str = "VFIO_USER_ISM_QEMU_ZPCI";
-/// Says why there is none: its tests are skipped then.
+/// The variable that says why there is no such QEMU. Its tests are then skipped.
 const WITHOUT: &str = "VFIO_USER_ISM_NO_QEMU_ZPCI";
 
-/// The QEMU. Without one, `test` counts as skipped if the caller of the tests says that there is
-/// none, and fails otherwise.
+/// Returns the QEMU. Without one, `test` counts as skipped if [`WITHOUT`] gives a reason, and fails
+/// otherwise.
 #[track_caller]
 pub fn qemu(test: &str) -> Option<PathBuf> {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! A client in C that knows docs/contract.md and its header, and nothing else.
+//! Tests with a client in C that uses only docs/contract.md and its header.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::program::repository;
 
-/// Compiles the client and runs it against a socket; gives its lines.
+/// Compiles the client and runs it against a socket. Returns its lines.
 fn client(arguments: &[&Path]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("client");
@@ -36,7 +36,7 @@ const DEVICE: [&str; 5] = [
     "max 4096",
 ];
 
-/// The stores that the device saw: BAR, offset and bytes.
+/// Returns the stores that the device saw: BAR, offset and bytes.
 fn stores(daemon: Daemon) -> Vec<(u64, u64, String)> {
     let stopped = daemon.stop();
     let stores = stopped.events_named("store").map(|event| {
@@ -61,7 +61,7 @@ fn a_client_written_from_the_page_drives_the_zpci_io_region() {
         let mut expected = DEVICE.to_vec();
         expected.extend([
             "store 0",
-            // The plain store breaks a rule of the command space, and is carried out.
+            // The plain store breaks a rule of the command space, but is carried out.
             "register 0",
             "command 0",
             "response 0x300000010",

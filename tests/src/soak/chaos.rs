@@ -1,4 +1,4 @@
-//! Clients that do not keep to the protocol, or to life.
+//! Clients that break the protocol or die.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::client::{CONFIG, Client, access, command, dma_map, irq, region_write,
 use crate::memory::{Eventfd, Ram};
 use crate::wire::{NO_REPLY, message};
 
-/// Asks for much, reads nothing, and is gone.
+/// Requests much, reads nothing, and disconnects.
 pub(super) fn deaf(client: &mut Client, choice: &mut Choice) {
     for _ in 0..choice.below(64) {
         client.send(command::REGION_READ, 0, access(0, 0, 1 << 16));
@@ -21,7 +21,7 @@ pub(super) fn deaf(client: &mut Client, choice: &mut Choice) {
     }
 }
 
-/// Dies in the middle of a message, which brought descriptors perhaps.
+/// Dies in the middle of a message, perhaps one with descriptors.
 pub(super) fn cut_off(client: &mut Client, choice: &mut Choice) {
     let ram = Ram::new(4096);
     let body = match choice.below(3) {
@@ -40,14 +40,14 @@ pub(super) fn cut_off(client: &mut Client, choice: &mut Choice) {
     }
 }
 
-/// Sends bytes that mean nothing.
+/// Sends meaningless bytes.
 pub(super) fn noise(mut client: Client, choice: &mut Choice) {
     let len = 16 + choice.below(4000) as usize;
     let noise = choice.bytes(len);
     client.wire.send_to_the_deaf(&noise);
 }
 
-/// Sends descriptors that are something else, where none belong, and too many.
+/// Sends wrong descriptors, descriptors where none belong, and too many descriptors.
 pub(super) fn descriptors(client: &mut Client, choice: &mut Choice) {
     let pipe = rustix::pipe::pipe().unwrap();
     let (eventfd, ram) = (Eventfd::new(), Ram::unsealed(4096));
@@ -82,7 +82,7 @@ pub(super) fn descriptors(client: &mut Client, choice: &mut Choice) {
     }
 }
 
-/// Others come while one is there.
+/// Connects more clients while one is connected.
 pub(super) fn crowd(client: &mut Client, socket: &Path, choice: &mut Choice) {
     let others: Vec<Client> = (0..choice.below(20))
         .map(|_| Client::connect(socket))
@@ -99,7 +99,7 @@ pub(super) fn crowd(client: &mut Client, socket: &Path, choice: &mut Choice) {
     client.read(region, 0, 4).ok();
 }
 
-/// SIGUSR1.
+/// Asks the server for a report by SIGUSR1.
 pub(super) fn ask_for_report(server: u32) {
     let pid = Pid::from_raw(server as i32).unwrap();
     kill_process(pid, Signal::USR1).unwrap();

@@ -1,8 +1,8 @@
-//! Random clients on several functions and their channels, for as long as one likes; in the end
-//! the server must hold what it held in the beginning.
+//! Random clients on several functions and their channels, for any length of time. At the end, the server
+//! must hold the same resources as at the beginning.
 //!
-//! What clients do is chosen by a seed. Which client does it when another does something else is
-//! up to the machine: the same seed makes the same clients, not the same run.
+//! A seed chooses the actions of the clients. The machine decides how they interleave, so the same seed makes
+//! the same clients, but not the same run.
 
 mod chaos;
 mod choice;
@@ -24,37 +24,37 @@ use crate::daemon::Daemon;
 use crate::patience::{PATIENCE, eventually};
 use scenario::Stage;
 
-/// What is to be run.
+/// The settings of a soak.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How long clients come and go.
+    /// Time for which clients come and go.
     pub time: Duration,
-    /// Chooses what they do.
+    /// Seed of the clients' choices.
     pub seed: u64,
-    /// Functions of the fabric, each with its clients.
+    /// Number of functions of the fabric, each with its clients.
     pub functions: usize,
-    /// How often progress is told on stderr.
+    /// Interval between progress messages on stderr.
     pub progress: Duration,
 }
 
-/// How a soak went.
+/// The result of a soak.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What the server held when the first clients had come and gone.
+    /// The server's resources when the first clients had come and gone.
     pub before: Usage,
-    /// What it held in the end, with no client left.
+    /// The server's resources at the end, without clients.
     pub after: Usage,
-    /// How often each scenario was played.
+    /// Number of runs of each scenario.
     pub played: Vec<(&'static str, u64)>,
 }
 
-/// KiB by which resident memory may have grown: the allocator keeps what it once had.
+/// KiB by which resident memory may grow, because the allocator keeps freed memory.
 pub const GROWTH_KIB: u64 = 4096;
-/// Rounds of every client before the first measurement: buffers and arenas are made then.
+/// Rounds of every client before the first measurement. They create buffers and arenas.
 const WARM_UP: u64 = 3;
 
 impl Outcome {
-    /// What is wrong with it, if anything.
+    /// Returns the errors in the result, if there are any.
     pub fn complaint(&self) -> Option<String> {
         let (before, after) = (&self.before, &self.after);
         let same = before.descriptors == after.descriptors
@@ -78,8 +78,7 @@ impl Counters {
     }
 }
 
-/// Runs it against a server of its own. A client that does not get what it is entitled to panics,
-/// and so does this.
+/// Runs a soak against a new server. Panics if a client does not get a reply that it is entitled to.
 #[track_caller]
 pub fn run(plan: &Plan) -> Outcome {
     let names: Vec<String> = (0..plan.functions).map(|at| format!("ism{at}")).collect();
@@ -89,7 +88,7 @@ pub fn run(plan: &Plan) -> Outcome {
         .map(|(at, name)| json!({ "name": name, "gid": format!("{:#x}", 0x1500_0000_0000_0001_u64 + at as u64) }))
         .collect();
     let profile = json!({ "schema_version": 1, "name": "soak", "functions": functions });
-    // Events of an hour would fill a disk; what is over the limit is counted only.
+    // Events of an hour would fill a disk, so events over the limit are only counted.
     let daemon = Daemon::with_text_and(&profile.to_string(), &["--events-limit", "1000000"]);
     let sockets: Vec<(PathBuf, PathBuf)> = names
         .iter()
@@ -170,8 +169,8 @@ pub fn run(plan: &Plan) -> Outcome {
     }
 }
 
-/// What the server holds once it has noticed that nobody is there: no more than `expected`, if it
-/// comes to that in time.
+/// Returns the server's resources once it has noticed that no client is there: at most `expected`, if it gets
+/// there in time.
 #[track_caller]
 fn settled(daemon: &Daemon, expected: Option<&Usage>) -> Usage {
     let mut last = Usage::of(daemon.pid());

@@ -1,4 +1,4 @@
-//! What one client does between coming and going.
+//! The actions of one client between connecting and disconnecting.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -13,16 +13,16 @@ use crate::memory::Ram;
 use crate::patience::eventually;
 use crate::wire::Bytes;
 
-/// What all clients know of each other.
+/// The state that all clients share.
 #[derive(Debug)]
 pub struct Stage {
-    /// Tokens of DMBs that may be alive.
+    /// Tokens of DMBs that may still exist.
     tokens: Mutex<Vec<u64>>,
     server: u32,
 }
 
 impl Stage {
-    /// An empty one, of the server with this process id.
+    /// Creates the empty state for the server with this process id.
     pub fn new(server: u32) -> Self {
         let tokens = Mutex::default();
         Self { tokens, server }
@@ -42,7 +42,7 @@ impl Stage {
     }
 }
 
-/// What one client does.
+/// The actions of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as they are told")]
 pub enum Scenario {
@@ -61,7 +61,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// All of them.
+    /// All scenarios.
     pub const ALL: [Scenario; 12] = [
         Scenario::Driver,
         Scenario::Strangers,
@@ -77,7 +77,7 @@ impl Scenario {
         Scenario::ChannelCutOff,
     ];
 
-    /// Its name.
+    /// The scenario's name in the results.
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Driver => "driver",
@@ -95,7 +95,7 @@ impl Scenario {
         }
     }
 
-    /// One that suits a function's socket, or its channel.
+    /// Chooses a scenario for a function's socket or for its channel.
     pub fn choose(choice: &mut Choice, channel: bool) -> Self {
         if channel {
             return choice.one_of(&[
@@ -108,7 +108,7 @@ impl Scenario {
         choice.one_of(&Scenario::ALL[..10])
     }
 
-    /// Plays it as a client of `socket`.
+    /// Plays the scenario as a client of `socket`.
     pub fn play(self, socket: &Path, at: usize, stage: &Stage, choice: &mut Choice) {
         match self {
             Scenario::Driver => driver(socket, stage, choice),
@@ -125,7 +125,7 @@ impl Scenario {
             Scenario::ChannelCutOff => chaos::cut_off(&mut open(socket), choice),
         }
         if choice.below(16) == 0 {
-            // Somebody asks for a report meanwhile.
+            // Another thread asks for a report meanwhile.
             if at == 0 {
                 chaos::ask_for_report(stage.server);
             }
@@ -134,7 +134,7 @@ impl Scenario {
     }
 }
 
-/// A client past VERSION, as soon as the one before is forgotten.
+/// Connects and exchanges VERSION, as soon as the server has forgotten the previous client.
 #[track_caller]
 pub(super) fn open(socket: &Path) -> Client {
     eventually("the function is free", || {
@@ -144,7 +144,7 @@ pub(super) fn open(socket: &Path) -> Client {
     })
 }
 
-/// A driver with SBA and event queue, whatever the client before left behind.
+/// Creates a driver with SBA and event queue, whatever the previous client left.
 fn probe(socket: &Path, choice: &mut Choice) -> Driver {
     let via = choice.one_of(&[Via::Bar, Via::Region]);
     let mut driver = Driver::attached(open(socket), via, None);
@@ -153,7 +153,7 @@ fn probe(socket: &Path, choice: &mut Choice) -> Driver {
     driver
 }
 
-/// A well-behaved one: what it moves arrives.
+/// A correct driver: its moves arrive.
 #[track_caller]
 fn driver(socket: &Path, stage: &Stage, choice: &mut Choice) {
     let mut driver = probe(socket, choice);
@@ -190,7 +190,7 @@ fn driver(socket: &Path, stage: &Stage, choice: &mut Choice) {
     }
 }
 
-/// Moves into buffers that are somebody else's, or no more.
+/// Moves data into buffers of others, or buffers that are gone.
 fn strangers(socket: &Path, stage: &Stage, choice: &mut Choice) {
     let mut driver = probe(socket, choice);
     for _ in 0..choice.below(30) {
@@ -208,7 +208,7 @@ fn strangers(socket: &Path, stage: &Stage, choice: &mut Choice) {
     }
 }
 
-/// Maps and unmaps, with and without descriptors, over each other.
+/// Maps and unmaps ranges, with and without descriptors, also overlapping ones.
 fn mapper(socket: &Path, choice: &mut Choice) {
     let mut client = open(socket);
     let rams: Vec<Ram> = (1..=4).map(|mib| Ram::new(mib << 20)).collect();
@@ -227,7 +227,7 @@ fn mapper(socket: &Path, choice: &mut Choice) {
     }
 }
 
-/// Cuts its memory while the device stores into it.
+/// Truncates its memory while the device stores into it.
 fn truncated(socket: &Path, choice: &mut Choice) {
     let mut driver = probe(socket, choice);
     let gid = driver.gid();
@@ -261,8 +261,8 @@ fn silent(socket: &Path, stage: &Stage, choice: &mut Choice) {
     }
 }
 
-/// Instructions through the channel, some of which make no sense. None of them touches the command
-/// window, in which the function's driver is at work.
+/// Sends instructions through the channel, some of them invalid. None touches the command window, which the
+/// function's driver uses.
 fn channel(socket: &Path, choice: &mut Choice) {
     let mut client = open(socket);
     for _ in 0..choice.below(30) {

@@ -1,23 +1,23 @@
-//! What a process holds.
+//! The resources of a process.
 
 use std::fmt;
 use std::fs;
 
-/// What a process holds, as `/proc` tells.
+/// The resources of a process, as `/proc` reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Open descriptors.
+    /// Number of open descriptors.
     pub descriptors: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: usize,
-    /// Mappings of guest memory.
+    /// Number of mappings of guest memory.
     pub guest_maps: usize,
-    /// Resident memory in KiB, of this process's own (not of files that it maps).
+    /// The process's own resident memory in KiB, without mapped files.
     pub resident_kib: u64,
 }
 
 impl Usage {
-    /// Of a process that runs.
+    /// Reads the resources of a running process.
     pub fn of(pid: u32) -> Self {
         let folder = format!("/proc/{pid}");
         let entries = |name: &str| fs::read_dir(format!("{folder}/{name}")).unwrap().count();

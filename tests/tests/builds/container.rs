@@ -1,6 +1,6 @@
-//! The images of the Dockerfile: built, looked into, and the server of one spoken to. In them
-//! `tests/container/build.sh` tests the image's QEMU and a mounted one, fetches into a volume, and boots
-//! the lab's guest.
+//! Builds the images of the Dockerfile, checks their content, and talks to the server of one. In the images,
+//! `tests/container/build.sh` tests the image's QEMU and a mounted one, fetches into a volume, and boots the
+//! lab's guest.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
@@ -18,15 +18,15 @@ use vfio_user_ism_tests::client::{CONFIG, QEMU, command, version};
 use vfio_user_ism_tests::program::repository;
 use vfio_user_ism_tests::wire::Wire;
 
-/// Both images, from nothing, on a slow machine: a build that hangs takes longer.
+/// Time limit for building both images from nothing on a slow machine. A build that takes longer hangs.
 const BUILD: Duration = Duration::from_secs(3 * 60 * 60);
-/// From SIGTERM to the script having removed the images, which are some gigabytes of small files.
+/// Time limit from SIGTERM until the script has removed the images, which are gigabytes of small files.
 const END: Duration = Duration::from_secs(60 * 60);
-/// User id of the server, from the Dockerfile.
+/// User id of the server, as the Dockerfile sets it.
 const UID: u32 = 65532;
 
-/// `tests/container/build.sh --serve`, ended with its children when dropped. It says on stderr
-/// what it does.
+/// A running `tests/container/build.sh --serve`. It logs on stderr. Dropping this value ends it and its
+/// children.
 struct Build {
     script: Child,
     lines: Receiver<String>,
@@ -40,7 +40,7 @@ impl Build {
             .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        // A group of its own: buildah starts more processes.
+        // The script gets its own process group, because buildah starts more processes.
         let mut script = command.process_group(0).spawn().unwrap();
         let stdout = BufReader::new(script.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -52,7 +52,7 @@ impl Build {
         Self { script, lines }
     }
 
-    /// What the script's next line on stdout says.
+    /// Returns the script's next line on stdout.
     #[track_caller]
     fn line(&mut self) -> String {
         self.lines.recv_timeout(BUILD).unwrap_or_else(|error| {
@@ -96,7 +96,8 @@ fn the_images_build_and_the_server_image_serves() {
     assert_eq!(line, format!("ready {}", socket.display()));
 
     let stream = UnixStream::connect(&socket).unwrap();
-    // Whoever called listen(2): the server itself, for a chroot has no process ids of its own.
+    // This is the process that called listen(2): the server itself, because a chroot has no process ids of
+    // its own.
     let server = socket_peercred(&stream).unwrap();
     assert_eq!(
         server.uid.as_raw(),

@@ -1,5 +1,5 @@
-//! Every fuzz target runs for a fixed short time, beginning with its kept inputs, and finds
-//! nothing. `fuzz/run` runs them for longer; `$VFIO_USER_ISM_FUZZ_SECONDS` changes the time.
+//! Tests that every fuzz target runs for a fixed short time, from its kept inputs on, and finds nothing.
+//! `fuzz/run` runs them for longer; `$VFIO_USER_ISM_FUZZ_SECONDS` changes the time.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn run(arguments: &[&str]) -> (bool, String) {
     (output.status.success(), text)
 }
 
-/// Runs a target; it must have got through its kept inputs and beyond.
+/// Runs a target, which must get through its kept inputs and beyond.
 #[track_caller]
 fn fuzz(target: &str) {
     let seconds = std::env::var("VFIO_USER_ISM_FUZZ_SECONDS");
@@ -57,7 +57,7 @@ fn fuzzing_profiles_breaks_nothing() {
     fuzz("profile");
 }
 
-/// A target that fails must fail the run and leave its input: this one does on purpose.
+/// Tests that a failing target fails the run and keeps its input. This target fails on purpose.
 #[test]
 #[ignore = "builds libFuzzer, which needs a C++ compiler: run ./test"]
 fn a_fuzz_target_that_fails_is_reported_and_its_input_kept() {

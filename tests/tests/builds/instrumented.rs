@@ -1,25 +1,24 @@
-//! Tests of other crates once more, where undefined behaviour shows: with the address sanitizer. It
-//! is a build of its own, below the target folder; how many tests ran is checked, so that an empty
-//! run does not pass.
+//! Runs tests of other crates again with the address sanitizer, which detects undefined behaviour. This is a
+//! separate build below the target folder. The number of tests is checked, so that an empty run does not
+//! pass.
 //!
-//! Cargo compiles a dependency again for each set of features, and the packages that a command line
-//! names decide on the features. So all commands here that build with the sanitizer name the same
-//! packages, and the tests that are built without it come from the whole workspace, as `./test` built
-//! them.
+//! Cargo compiles a dependency again for each set of features, and the packages on the command line decide on
+//! the features. So all commands here that build with the sanitizer name the same packages, and the tests
+//! that are built without it come from the whole workspace, as `./test` built them.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use vfio_user_ism_tests::program::repository;
 
-/// The target folder of this build.
+/// Returns the target folder of this build.
 fn target() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    // TARGET/debug/deps/test
+    // The path is TARGET/debug/deps/test.
     test.ancestors().nth(3).unwrap().to_owned()
 }
 
-/// The platform, as compilers name it.
+/// Returns the platform in the notation of compilers.
 fn host() -> String {
     let output = Command::new("rustc").arg("-vV").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -27,12 +26,12 @@ fn host() -> String {
     line.unwrap().to_owned()
 }
 
-/// `cargo` with a target folder of its own.
+/// Begins a `cargo` command with its own target folder.
 fn cargo(folder: &str) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(repository()).stdin(Stdio::null());
-    // What the cargo that runs this test says of this package is not for another one, and neither is
-    // its choice of a toolchain.
+    // The variables of the cargo that runs this test describe this package, not the other one, and select a
+    // toolchain for it.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         if name_text.starts_with("CARGO_PKG_") || name_text == "RUSTUP_TOOLCHAIN" {
@@ -43,7 +42,7 @@ fn cargo(folder: &str) -> Command {
     command
 }
 
-/// Runs it; it must succeed, and so must at least `least` tests.
+/// Runs the command. It must succeed, with at least `least` passed tests.
 #[track_caller]
 fn passes(command: &mut Command, least: usize) {
     let output = command.stderr(Stdio::inherit()).output().unwrap();
@@ -71,9 +70,9 @@ const INSTRUMENTED: [&str; 6] = [
     "vfio-user-ism",
 ];
 
-/// The flags of a sanitizer; the standard library that Rust ships is not instrumented.
+/// Sets the flags of a sanitizer. The standard library that Rust ships is not instrumented.
 fn sanitized(command: &mut Command, sanitizer: &str) {
-    // Nothing else builds the program without its other commands, and looks at its warnings.
+    // No other build makes the program without its other commands and checks its warnings.
     let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer -Dwarnings");
     command
         .env("RUSTC_BOOTSTRAP", "1")
@@ -92,14 +91,14 @@ fn in_memory_tests_pass_with_the_address_sanitizer() {
     passes(&mut command, 60);
 }
 
-/// The program itself, under what hostile and forgetful clients do to it.
+/// Hostile and forgetful clients attack the program itself.
 #[test]
 #[ignore = "a build of its own with the address sanitizer: run ./test"]
 fn black_box_tests_pass_with_the_address_sanitizer_in_the_server() {
     let host = host();
     let mut build = cargo("address");
     sanitized(&mut build, "address");
-    // Naming a test makes cargo count the features of the tests' dependencies, too.
+    // If a test is named, cargo also counts the features of the tests' dependencies.
     build.arg("build").args(INSTRUMENTED);
     build.args(["--bin", "vfio-user-ism", "--test", "in_memory"]);
     build.args(["--target", &host]);

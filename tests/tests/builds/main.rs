@@ -1,4 +1,4 @@
-//! Tests that compile the workspace once more: sanitizers, fuzz targets, container images.
+//! Tests that compile the workspace again: sanitizers, fuzz targets, packages, container images.
 
 mod container;
 mod fuzz;

@@ -1,4 +1,4 @@
-//! What `packaging/build` makes: a tarball and a Debian package, unpacked and looked into.
+//! Tests of `packaging/build`: its tarball and Debian package are unpacked and checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Builds both from the programs that were built for these tests.
+/// Builds both packages from the programs of these tests.
 fn build(into: &Path) -> Vec<PathBuf> {
     let folder = program().parent().unwrap();
     assert_eq!(plugin().parent(), Some(folder));
@@ -31,7 +31,7 @@ fn build(into: &Path) -> Vec<PathBuf> {
     output(&mut command).lines().map(PathBuf::from).collect()
 }
 
-/// Everything that users install is below `prefix` in `root`, and works from there.
+/// Checks that all installed files are below `prefix` in `root` and work from there.
 #[track_caller]
 fn is_complete(root: &Path, prefix: &str, zsh: &str) {
     let program = root.join("bin/vfio-user-ism");
@@ -40,7 +40,7 @@ fn is_complete(root: &Path, prefix: &str, zsh: &str) {
         version,
         format!("vfio-user-ism {}\n", env!("CARGO_PKG_VERSION"))
     );
-    // The plugin is found through the link.
+    // The program finds the plugin through the link.
     let doctor = Command::new(&program)
         .arg("doctor")
         .env_clear()
@@ -72,7 +72,7 @@ fn is_complete(root: &Path, prefix: &str, zsh: &str) {
             );
         }
     }
-    // The dissector is the repository's, and Wireshark takes it.
+    // The dissector is the repository's, and Wireshark accepts it.
     let script = root.join("share/vfio-user-ism/wireshark/vfio-user.lua");
     let ours = fs::read(repository().join("wireshark/vfio-user.lua")).unwrap();
     assert_eq!(fs::read(&script).unwrap(), ours);
@@ -143,7 +143,7 @@ fn tarball_and_debian_package_hold_everything_and_work() {
         "/usr",
         "share/zsh/vendor-completions/_vfio-user-ism",
     );
-    // Debian's Wireshark looks there by itself.
+    // Debian's Wireshark looks for scripts in this folder.
     let folder = format!(
         "usr/lib/{}-linux-gnu/wireshark/plugins",
         std::env::consts::ARCH

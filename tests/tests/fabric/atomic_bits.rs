@@ -1,5 +1,5 @@
-//! The device sets bits in the SBA while the guest clears others in the same bytes: neither may
-//! undo what the other did.
+//! The device sets bits in the SBA while the guest clears other bits in the same bytes. Neither may undo the
+//! other's change.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 
@@ -8,10 +8,10 @@ use vfio_user_ism_tests::{Daemon, Driver, Via, View};
 
 const SIGNALS: u32 = 10_000;
 
-/// Sets and clears `bit` of `byte`, which nobody else touches, until `done`; how often it did not
-/// stay as it had been left.
+/// Sets and clears `bit` of `byte`, which nobody else changes, until `done`. Returns how often the bit did
+/// not keep its value.
 fn flip(byte: &AtomicU8, bit: u8, done: &AtomicBool) -> u32 {
-    // What was lost is seen only until the next flip: some looks, and not just one.
+    // A lost change is visible only until the next flip, so the check looks several times.
     let stays = |expected| (0..16).all(|_| byte.load(SeqCst) & bit == expected);
     let mut undone = 0;
     while !done.load(SeqCst) {
@@ -23,7 +23,7 @@ fn flip(byte: &AtomicU8, bit: u8, done: &AtomicBool) -> u32 {
     undone
 }
 
-/// Signals a buffer again and again, while the guest flips a bit of the byte at `at` of the SBA.
+/// Signals a buffer repeatedly while the guest flips a bit of the byte at `at` of the SBA.
 #[track_caller]
 fn signalled_meanwhile(at: u64, bit: u8) {
     let daemon = Daemon::start();
@@ -38,7 +38,7 @@ fn signalled_meanwhile(at: u64, bit: u8) {
         for _ in 0..SIGNALS {
             driver.client.post(0, target(token, 0, true, 0), &[0; 32]);
         }
-        // Answered once all of them are carried out.
+        // This reply comes once all moves are carried out.
         driver.put(target(token, 0, true, 0), &[0; 32]).ok();
         done.store(true, SeqCst);
         guest.join().unwrap()

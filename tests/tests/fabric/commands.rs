@@ -1,4 +1,4 @@
-//! The fourteen commands, in both well-behaved ways of storing.
+//! Tests of the fourteen commands, by both contracts.
 
 use vfio_user_ism_tests::driver::{
     DMB, FIRST_INDEX, IEQ, IOVA, Response, SBA, code, dmb, header, target,
@@ -6,7 +6,7 @@ use vfio_user_ism_tests::driver::{
 use vfio_user_ism_tests::errno::EIO;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
-/// Runs a test with a driver, on the BAR contract and on the region contract; it must break no rule.
+/// Runs a test with a driver, by the BAR contract and by the region contract. It must break no rule.
 #[track_caller]
 fn both(test: impl Fn(&mut Driver)) {
     for via in [Via::Bar, Via::Region] {
@@ -19,7 +19,7 @@ fn both(test: impl Fn(&mut Driver)) {
     }
 }
 
-/// As [`both`], for a test that breaks rules.
+/// Like [`both`], for a test that breaks rules.
 fn both_whatever_the_rules(test: impl Fn(&mut Driver)) {
     for via in [Via::Bar, Via::Region] {
         let daemon = Daemon::start();
@@ -27,7 +27,7 @@ fn both_whatever_the_rules(test: impl Fn(&mut Driver)) {
     }
 }
 
-/// What QUERY_INFO tells.
+/// The response to QUERY_INFO.
 struct Info(Vec<u8>);
 
 impl Info {
@@ -35,7 +35,7 @@ impl Info {
         Self(driver.run(code::QUERY_INFO, []).ok())
     }
 
-    /// A field at its offset in the response, whose header is 8 bytes.
+    /// Returns the field at an offset in the response, whose header has 8 bytes.
     fn u32(&self, at: usize) -> u32 {
         u32::from_be_bytes(self.0[at - 8..at - 4].try_into().unwrap())
     }
@@ -74,7 +74,8 @@ fn responses_echo_the_command_and_have_valid_lengths() {
             response.failed();
         }
         for known in 1..=0x12 {
-            // Without its payload or with a wrong length; no command may leave an odd response.
+            // These headers lack the payload or have a wrong length. No command may leave a malformed
+            // response.
             for len in [0, 7, 8, 9, 16, 0xffff] {
                 driver.store(2, 0, &header(known, len)).ok();
                 driver.response();

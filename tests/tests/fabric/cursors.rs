@@ -1,5 +1,5 @@
-//! What a guest sees of its memory while the server writes into it for another guest: no doubleword
-//! in halves, no bit undone.
+//! Tests what a guest sees of its memory while the server writes there for another guest: no half doubleword,
+//! no undone bit.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -8,13 +8,13 @@ use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::threads::{SetAtEnd, alone};
 use vfio_user_ism_tests::{Daemon, Driver, Via, View};
 
-/// Whether all bytes of a doubleword are equal.
+/// True if all bytes of a doubleword are equal.
 fn is_whole(word: u64) -> bool {
     word == word.rotate_left(8)
 }
 
-/// Stores `[n; len]` at `offset` of a buffer again and again, while its owner looks at the aligned
-/// doublewords in it.
+/// Stores `[n; len]` at `offset` of a buffer repeatedly, while its owner checks the aligned doublewords
+/// there.
 #[track_caller]
 fn torn(via: Via, sealed: bool, offset: u64, len: usize) {
     const STORES: u32 = 5_000;
@@ -87,7 +87,7 @@ fn bits_of_others_stay_while_the_server_sets_and_the_guest_clears() {
     let mut sender = Driver::probe(&daemon.socket("ism0"), Via::Channel);
     let mut receiver = Driver::probe(&daemon.socket("ism1"), Via::Bar);
     let gid = sender.gid();
-    // Eight buffers whose bits share a byte.
+    // The bits of these eight buffers share a byte.
     let tokens: Vec<_> = (0..8)
         .map(|at| {
             let memory = dmb(
@@ -103,7 +103,7 @@ fn bits_of_others_stay_while_the_server_sets_and_the_guest_clears() {
     let bits = memory.byte(SBA + 8);
     let done = AtomicBool::new(false);
     let cleared = std::thread::scope(|threads| {
-        // The guest takes each bit on its own, as fast as it can, and counts none twice.
+        // The guest clears each bit separately, as fast as it can, and counts none twice.
         let guest = threads.spawn(|| {
             let mut cleared = [0_u64; 8];
             while !done.load(SeqCst) {
@@ -119,7 +119,7 @@ fn bits_of_others_stay_while_the_server_sets_and_the_guest_clears() {
             for token in &tokens {
                 sender.post(target(*token, 0, true, 0), &number.to_be_bytes());
             }
-            // Every bit set is cleared before it is set again: each is counted.
+            // Every set bit is cleared before it is set again, so each is counted.
             sender.gid();
             eventually("the guest clears", || {
                 (bits.load(SeqCst) == 0).then_some(())

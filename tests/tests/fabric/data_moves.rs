@@ -1,4 +1,4 @@
-//! Data moves between two functions of one fabric: memory, bits, interrupt.
+//! Tests of data moves between two functions of one fabric: memory, bits, interrupt.
 
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, SBA, target};
 use vfio_user_ism_tests::errno::EIO;
@@ -29,7 +29,7 @@ impl Pair {
         }
     }
 
-    /// A byte of the receiver's SBA.
+    /// Returns a byte of the receiver's SBA.
     fn sba(&self, at: u64) -> u8 {
         self.receiver.ram.read(SBA + at, 1)[0]
     }

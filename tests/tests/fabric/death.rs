@@ -1,4 +1,4 @@
-//! A guest that dies in the middle of anything: the others go on, and are told.
+//! Tests of a guest that dies at any point: the other guests go on, and get events.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,15 +13,15 @@ use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::threads::SetAtEnd;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
-/// A guest in a process of its own; killed when dropped.
+/// A guest in a separate process. Dropping this value kills it.
 struct BusyGuest {
     child: Child,
-    /// Tokens of its buffers.
+    /// Tokens of the guest's buffers.
     tokens: Vec<u64>,
 }
 
 impl BusyGuest {
-    /// Starts it at a function; it admits `gids`.
+    /// Starts a guest at a function. It admits `gids` to its buffers.
     fn start(socket: &Path, gids: &[u64]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_busy_guest"));
         command.arg(socket).args(gids.iter().map(u64::to_string));
@@ -37,7 +37,7 @@ impl BusyGuest {
         Self { child, tokens }
     }
 
-    /// Has it begin, with its peers' buffers.
+    /// Makes the guest begin, with the tokens of its peers' buffers.
     fn begin(&mut self, peers: &[u64]) {
         let peers: Vec<_> = peers.iter().map(|token| format!("{token:x}")).collect();
         let mut stdin = self.child.stdin.take().unwrap();
@@ -63,7 +63,7 @@ impl Drop for BusyGuest {
     }
 }
 
-/// Waits until a function's two clients have left `times` times.
+/// Waits until both clients of a function have left `times` times.
 #[track_caller]
 fn wait_until_gone(daemon: &Daemon, function: &str, times: usize) {
     eventually("the killed guest is forgotten", || {
@@ -75,7 +75,7 @@ fn wait_until_gone(daemon: &Daemon, function: &str, times: usize) {
     });
 }
 
-/// Types and tokens in a driver's event queue. They stay when later ones come, up to 15.
+/// Returns types and tokens in a driver's event queue. Up to 15 entries stay when later ones come.
 fn entries(driver: &Driver) -> Vec<(u64, u64)> {
     let entry = |slot: u64| {
         let at = IEQ + 32 + 32 * slot;
@@ -84,7 +84,7 @@ fn entries(driver: &Driver) -> Vec<(u64, u64)> {
     (0..15).map(entry).collect()
 }
 
-/// Starts the event queue of a driver anew.
+/// Registers an empty event queue for a driver.
 fn fresh_queue(driver: &mut Driver) {
     driver.run(code::UNREG_IEQ, []).ok();
     driver.ram.write(IEQ, &[0; 512]);
@@ -133,14 +133,14 @@ fn a_killed_process_leaves_the_others_working_and_they_are_told() {
         let mut guest = BusyGuest::start(&daemon.socket("ism3"), &gids);
         let admitted = [0, 1].map(|at| admit(&mut drivers[at], 0, dying));
         guest.begin(&admitted);
-        // Later and later in its life, and never at the same point of a round.
+        // Each guest dies later than the previous one, and never at the same point of a round.
         let rounds = 3 * kill as u64;
         let place = DMB + 32;
         eventually("it works", || {
             let arrived = |driver: &Driver| driver.ram.be(place, 8) >= rounds;
             drivers.iter().all(arrived).then_some(())
         });
-        // The others work while it dies, into its memory, too, until that is gone.
+        // The others work while it dies. They also move data into its memory until that is gone.
         let tokens = guest.tokens.clone();
         std::thread::scope(|threads| {
             threads.spawn(|| guest.kill());
@@ -164,7 +164,7 @@ fn a_killed_process_leaves_the_others_working_and_they_are_told() {
                 .put(target(tokens[at], 0, true, 0), &[1; 8])
                 .refused(EIO);
             assert_eq!(driver.ram.read(DMB + 0x4000 * 8 + 64, 128), [49; 128]);
-            // What it had stored before is whole.
+            // Its earlier stores are complete.
             let words: Vec<_> = (0..400)
                 .map(|word| driver.ram.be(place + 8 * word, 8))
                 .collect();
@@ -184,7 +184,7 @@ fn a_command_half_stored_dies_with_its_guest() {
     let daemon = Daemon::with_profile("pair");
     let mut other = Driver::probe(&daemon.socket("ism0"), Via::Channel);
     let gid = other.gid();
-    // What was done of a REG_SBA when the guest died: its payload, its header, half its response.
+    // The guest dies after a part of a REG_SBA: its payload, its header, or half its response.
     for (times, steps) in (1..=3).enumerate() {
         let mut dies = Driver::attach(&daemon.socket("ism1"), Via::Channel);
         dies.client.reset();
@@ -199,7 +199,7 @@ fn a_command_half_stored_dies_with_its_guest() {
         drop(dies);
         assert_eq!(other.gid(), gid, "the other one goes on");
         wait_until_gone(&daemon, "ism1", 2 * times + 1);
-        // The next guest's command has no payload, not that one's.
+        // The next guest's command has no payload, and does not get that of the dead guest.
         let mut next = Driver::attach(&daemon.socket("ism1"), Via::Channel);
         next.client.reset();
         next.store(2, 0, &header(code::REG_SBA, 16)).ok();
@@ -249,7 +249,7 @@ fn a_guest_that_is_reset_again_and_again_while_others_write_to_it() {
                 });
             }
             victim.client.reset();
-            // Nothing is written once the reset is answered: the memory is the guest's again.
+            // After the reply to the reset nothing is written, because the memory is the guest's again.
             victim.ram.write(DMB, &[0; 0x8000]);
             victim.ram.write(SBA, &[0; 4096]);
             assert_eq!(victim.run(code::READ_GID, []).len, 16);

@@ -1,4 +1,4 @@
-//! SIGNAL_IEQ and the event queue: entries, index and its wrap, bits, interrupts.
+//! Tests of SIGNAL_IEQ and the event queue: entries, index and its wrap, bits, interrupts.
 
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb};
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
@@ -6,19 +6,19 @@ use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 const TYPE_DEVICE: u64 = 1;
 const TYPE_SOFTWARE: u64 = 2;
 
-/// Two probed drivers.
+/// Creates two probed drivers.
 fn pair(daemon: &Daemon) -> (Driver, Driver) {
     let probe = |name| Driver::probe(&daemon.socket(name), Via::Region);
     (probe("ism0"), probe("ism1"))
 }
 
-/// SIGNAL_IEQ to a GID.
+/// Sends SIGNAL_IEQ to a GID.
 fn signal(driver: &mut Driver, gid: u64, trigger: u32, event: u32, info: u64) -> bool {
     let payload = Bytes::new().be64(gid).be32(trigger).be32(event).be64(info);
     driver.run(code::SIGNAL_IEQ, payload).code == 0
 }
 
-/// Type, code, token and info of an entry.
+/// Returns type, code, token and info of an entry.
 fn entry(driver: &Driver, slot: u64) -> (u64, u64, u64, u64) {
     let at = IEQ + 32 + 32 * slot;
     let ram = &driver.ram;
@@ -62,7 +62,7 @@ fn the_index_counts_to_15_and_wraps_to_1() {
         assert_eq!(entry(&receiver, n % 15).3, n);
     }
     assert_eq!(receiver.irq.take(), 40);
-    // Nothing behind the 15 entries is written.
+    // Nothing is written after the 15 entries.
     assert_eq!(receiver.ram.read(IEQ + 512, 512), [0; 512]);
 }
 
@@ -114,7 +114,7 @@ fn a_peer_that_goes_away_is_announced() {
     let daemon = Daemon::with_profile("pair");
     let (mut stays, mut goes) = pair(&daemon);
     let (own, gone) = (stays.gid(), goes.gid());
-    // They are peers once one has admitted the other to a buffer.
+    // They become peers when one admits the other to a buffer.
     goes.run(code::REG_DMB, dmb(IOVA + DMB, 4096, FIRST_INDEX, own))
         .ok();
     drop(goes);

@@ -1,4 +1,4 @@
-//! Four functions on one fabric: who they are, whom they reach, whom they may write to and tell.
+//! Tests of four functions on one fabric: identity, reachability, permission to write and to signal.
 
 use vfio_user_ism_tests::client::command;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb, target};
@@ -9,7 +9,7 @@ use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 const NAMES: [&str; 4] = ["ism0", "ism1", "ism2", "ism3"];
 const DMB_LEN: u32 = 0x4000;
 
-/// Four probed drivers, over their channels, with their GIDs.
+/// Creates four probed drivers over their channels. Returns their GIDs too.
 fn four(daemon: &Daemon) -> (Vec<Driver>, Vec<u64>) {
     let probe = |name| Driver::probe(&daemon.socket(name), Via::Channel);
     let mut drivers: Vec<_> = NAMES.into_iter().map(probe).collect();
@@ -17,7 +17,7 @@ fn four(daemon: &Daemon) -> (Vec<Driver>, Vec<u64>) {
     (drivers, gids)
 }
 
-/// The pairs of two different functions.
+/// All pairs of two different functions.
 fn pairs() -> impl Iterator<Item = (usize, usize)> {
     (0..4).flat_map(|a| (0..4).filter(move |b| *b != a).map(move |b| (a, b)))
 }
@@ -28,18 +28,18 @@ fn reaches(driver: &mut Driver, gid: u64, vlan: Option<u32>) -> bool {
     driver.run(code::QUERY_RGID, payload).code == 0
 }
 
-/// Where the buffer number `at` of a driver lies.
+/// Returns the address of buffer number `at` of a driver.
 fn buffer(at: usize) -> u64 {
     DMB + 0x4_0000 * at as u64
 }
 
-/// Registers buffer number `at` for `rgid`; the token.
+/// Registers buffer number `at` for `rgid`. Returns the token.
 fn admit(driver: &mut Driver, at: usize, rgid: u64) -> u64 {
     let memory = dmb(IOVA + buffer(at), DMB_LEN, FIRST_INDEX + at as u32, rgid);
     driver.run(code::REG_DMB, memory).number()
 }
 
-/// Entries of a driver's event queue: type and token, as long as there are fewer than 15.
+/// Returns type and token of the entries in a driver's event queue, if there are fewer than 15.
 fn entries(driver: &Driver) -> Vec<(u64, u64)> {
     let entry = |slot| {
         let at = IEQ + 32 + 32 * slot;
@@ -60,7 +60,7 @@ fn each_function_has_its_own_gid_and_all_share_one_chid() {
         .map(|driver| {
             let ask = Bytes::new().u32(4096).u32(0).u32(0).u32(0);
             let info = driver.client.request(command::GET_INFO, ask).ok();
-            // The zPCI base capability comes first; its pchid is at 24.
+            // The zPCI base capability comes first; its pchid is at offset 24.
             let at = u32::from_ne_bytes(info[16..20].try_into().unwrap()) as usize;
             assert_eq!(info[at], 1);
             u16::from_ne_bytes([info[at + 24], info[at + 25]])
@@ -78,7 +78,7 @@ fn functions_reach_each_other_unless_a_vlan_parts_them() {
             assert!(reaches(driver, *gid, None), "{from} {gid:#x}");
         }
     }
-    // 0, 1 and 2 are members of 10; 2 and 3 of 20.
+    // Functions 0, 1 and 2 are members of VLAN 10; 2 and 3 of VLAN 20.
     for (member, vlan) in [(0, 10), (1, 10), (2, 10), (2, 20), (3, 20)] {
         drivers[member]
             .run(code::ADD_VLAN_ID, Bytes::new().be64(vlan))
@@ -95,13 +95,13 @@ fn functions_reach_each_other_unless_a_vlan_parts_them() {
             assert_eq!(reached, expected, "{from} {to} in {vlan}");
         }
     }
-    // One that leaves the VLAN is not reached in it any more, and still outside of it.
+    // A function that leaves the VLAN cannot be reached in it any more, but still outside of it.
     drivers[2]
         .run(code::DEL_VLAN_ID, Bytes::new().be64(10))
         .ok();
     assert!(!reaches(&mut drivers[0], gids[2], Some(10)));
     assert!(reaches(&mut drivers[0], gids[2], None));
-    // One that talks in VLANs only is not reached outside, nor does it reach anybody there.
+    // A function that is limited to VLANs cannot be reached outside of them, nor reach anybody there.
     drivers[1].run(code::SET_VLAN, []).ok();
     for other in [0, 2, 3] {
         assert!(!reaches(&mut drivers[other], gids[1], None));
@@ -114,7 +114,7 @@ fn functions_reach_each_other_unless_a_vlan_parts_them() {
 fn only_the_admitted_function_writes_into_a_dmb_and_only_its_owner_unregisters_it() {
     let daemon = Daemon::with_profile("quad");
     let (mut drivers, gids) = four(&daemon);
-    // Everybody has a buffer for everybody, itself included.
+    // Every function has a buffer for every function, including itself.
     let mut tokens = vec![vec![0; 4]; 4];
     for owner in 0..4 {
         for user in 0..4 {
@@ -200,7 +200,7 @@ fn all_functions_move_and_signal_at_the_same_time() {
     assert_eq!(stopped.report["violations"], 0, "{}", stopped.report);
 }
 
-/// Makes a function go away; the driver, if it is still there.
+/// Makes a function go away. Returns the driver if it still exists.
 type Go = fn(Driver) -> Option<Driver>;
 
 const WAYS: [(&str, Go); 4] = [
@@ -239,7 +239,7 @@ fn only_functions_that_share_a_dmb_are_told_when_one_goes_away() {
     for (way, go) in WAYS {
         let daemon = Daemon::with_profile("quad");
         let (mut drivers, gids) = four(&daemon);
-        // 3 has admitted 0, and 1 has admitted 3; 2 has nothing to do with 3.
+        // 3 has admitted 0, and 1 has admitted 3; 2 has no relation to 3.
         admit(&mut drivers[3], 0, gids[0]);
         admit(&mut drivers[1], 0, gids[3]);
         let between = admit(&mut drivers[2], 0, gids[0]);
@@ -252,7 +252,7 @@ fn only_functions_that_share_a_dmb_are_told_when_one_goes_away() {
         }
         assert_eq!(entries(&drivers[2]), [], "{way}");
         assert_eq!(drivers[2].irq.take(), 0);
-        // The others go on.
+        // The other functions go on.
         drivers[0].put(target(between, 0, true, 0), &[5; 32]).ok();
         assert_eq!(drivers[2].irq.wait(), 1);
         assert!(reaches(&mut drivers[0], gids[1], None));
@@ -262,7 +262,7 @@ fn only_functions_that_share_a_dmb_are_told_when_one_goes_away() {
             });
         }
         drop(kept);
-        // Told once: nothing more comes when its client goes as well.
+        // The event comes once: nothing more comes when its client goes as well.
         drop(drivers);
         let stopped = daemon.stop();
         let told: Vec<_> = stopped
@@ -296,7 +296,7 @@ fn a_function_that_came_back_starts_anew() {
     let token = admit(&mut drivers[3], 0, gids[0]);
     drop(drivers.pop());
     drivers[0].irq.wait();
-    // As QEMU does at its start.
+    // QEMU does this at its start.
     let mut back = eventually("the function is free", || {
         let gone = daemon.events();
         let left = |event: &serde_json::Value| {

@@ -1,4 +1,5 @@
-//! The ISM device as drivers see it: commands, data moves, events, and functions of one fabric.
+//! Tests of the ISM device from the view of drivers: commands, data moves, events, and functions of one
+//! fabric.
 
 mod atomic_bits;
 mod commands;

@@ -1,5 +1,5 @@
-//! What a guest sees of its memory while the server writes into it for another guest: nothing out
-//! of order, no signal lost.
+//! Tests what a guest sees of its memory while the server writes there for another guest: the order of
+//! writes, and no lost signal.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -7,19 +7,19 @@ use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, SBA, code, dmb, t
 use vfio_user_ism_tests::threads::{alone, spin};
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via, View};
 
-/// Whether a stage is there to be seen.
+/// Returns true if a stage is visible.
 type Look<'a> = Box<dyn Fn() -> bool + Sync + 'a>;
 
-/// Stages of a signal, last first: who sees one has to see all that follow here.
+/// The stages of a signal, last first. A guest that sees one must see all stages after it in this list.
 struct Stages<'a> {
     stages: Vec<(&'static str, Look<'a>)>,
-    /// Makes room for the next signal.
+    /// Clears the stages for the next signal.
     clear: Box<dyn Fn() + Sync + 'a>,
 }
 
 impl Stages<'_> {
-    /// Waits for signal after signal, each time at another stage, and checks that whatever comes
-    /// before is there. `round` is the one under way, `seen` the one dealt with.
+    /// Waits for many signals, each time at another stage, and checks that all earlier stages are visible.
+    /// `round` is the current signal, `seen` the last one that was checked.
     #[track_caller]
     fn watch(&self, rounds: u64, round: &AtomicU64, seen: &AtomicU64) {
         for number in 1..=rounds {
@@ -31,7 +31,8 @@ impl Stages<'_> {
                 .filter(|(_, there)| !there())
                 .map(|(name, _)| *name)
                 .collect();
-            // Told before it is compared: the other thread must not wait for this one for ever.
+            // The round is marked before the check, because the other thread must not wait for this one for
+            // ever.
             if !missing.is_empty() {
                 seen.store(u64::MAX, SeqCst);
             }
@@ -88,7 +89,7 @@ fn signals_in_stages(sealed: bool) {
             ),
             (
                 "data",
-                // First, middle and last, of a whole page.
+                // This checks the first, a middle and the last doubleword of a page.
                 Box::new(|| {
                     [0, 2048, 4088]
                         .iter()
@@ -171,8 +172,8 @@ fn a_guest_never_sees_a_stage_of_an_event_before_the_earlier_stages() {
     });
 }
 
-/// What the Linux driver does on an interrupt (6.12 `ism_handle_irq`): the summary bit is cleared
-/// first, then every DMB bit that is set, each before its buffer is looked at.
+/// Does what the Linux driver does on an interrupt (6.12 `ism_handle_irq`): clears the summary bit first,
+/// then every DMB bit that is set, each before it reads the buffer.
 fn handle_interrupt(memory: &View, mut handle: impl FnMut(u64)) {
     memory.byte(SBA).fetch_and(0x7f, SeqCst);
     for word in 1..30_u64 {
@@ -200,7 +201,7 @@ fn no_signal_of_three_senders_is_lost() {
     let mut receiver = Driver::probe(&daemon.socket("ism0"), Via::Bar);
     let mut senders =
         ["ism1", "ism2", "ism3"].map(|name| Driver::probe(&daemon.socket(name), Via::Channel));
-    // Buffers of one sender stand beside those of the others, and so do their bits.
+    // Buffers of different senders alternate, and so do their bits.
     let place = |buffer: u64, sender: u64| 3 * buffer + sender;
     let mut tokens = vec![Vec::new(); 3];
     for (sender, driver) in senders.iter_mut().enumerate() {
@@ -229,10 +230,10 @@ fn no_signal_of_three_senders_is_lost() {
             });
         }
         while last.iter().any(|number| *number < MESSAGES) {
-            // Without an interrupt there is nothing to be seen: a lost one ends the wait.
+            // Without an interrupt nothing is visible, so a lost one ends the wait.
             receiver.irq.wait();
             handle_interrupt(&memory, |buffer| {
-                // The next message may be under way: each doubleword is this one's or a later one's.
+                // The next message may be in progress: each doubleword is of this message or a later one.
                 let words = [0, 8, 16, 24]
                     .map(|at| u64::from_be(memory.word(DMB + 0x4000 * buffer + at).load(SeqCst)));
                 let before = &mut last[buffer as usize];

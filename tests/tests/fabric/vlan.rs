@@ -1,4 +1,4 @@
-//! VLAN membership, and whom QUERY_RGID finds reachable.
+//! Tests of VLAN membership, and of reachability by QUERY_RGID.
 
 use vfio_user_ism_tests::driver::code;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};

@@ -1,4 +1,4 @@
-//! Which chances a fault takes.
+//! Tests of the chances that a fault takes.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::driver::code;
@@ -6,7 +6,7 @@ use vfio_user_ism_tests::driver::code;
 use crate::setup::{Pair, profile};
 use vfio_user_ism_tests::{Daemon, program};
 
-/// The numbers of the commands of `ism0`, from 1, that a fault with this `when` hits.
+/// Returns the numbers of the commands of `ism0`, from 1, that a fault with this `when` hits.
 fn hit(when: &Value, limit: Option<u64>, times: u16) -> Vec<u16> {
     let mut fault = json!({ "id": "it", "on": { "command": "SET_VLAN" }, "when": when,
         "do": { "respond": { "code": 9 } } });

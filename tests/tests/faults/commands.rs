@@ -1,4 +1,4 @@
-//! Faults at commands.
+//! Tests of faults at commands.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::client::{command, region_write};
@@ -8,7 +8,7 @@ use vfio_user_ism_tests::{Bytes, Driver};
 
 use crate::setup::{GIDS, Pair, recorded, start};
 
-/// The header of the response, as it is: command, code, length.
+/// Returns the header of the present response: command, code, length.
 fn head(driver: &mut Driver) -> (u32, u16, u16) {
     let head = driver.load(2, 0);
     let half = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
@@ -86,7 +86,7 @@ fn a_late_response_holds_the_reply_to_the_store_that_starts_it() {
     let mut pair = Pair::with(&[json!({ "id": "late",
         "on": { "function": "ism0", "command": "READ_GID" },
         "do": { "late-response": { "ms": 600_000 } }, "limit": 1 })]);
-    // The other function is not held up.
+    // The other function is not delayed.
     pair.owner.gid();
     let store = region_write(2, 0, &header(code::READ_GID, 8));
     let wire = &mut pair.writer.client.wire;
@@ -162,7 +162,7 @@ fn a_command_is_dropped() {
     assert_eq!(pair.writer.gid(), GIDS[0]);
     let vlan = Bytes::new().be64(5).0;
     start(&mut pair.writer, code::ADD_VLAN_ID, &vlan).ok();
-    // The response before it is still there.
+    // The previous response is still there.
     assert_eq!(head(&mut pair.writer), (code::READ_GID, 0, 16));
     assert_eq!(pair.writer.load(2, 8), GIDS[0].to_be_bytes());
     pair.writer.run(code::DEL_VLAN_ID, &vlan).failed();

@@ -1,4 +1,4 @@
-//! The control socket and `ctl`.
+//! Tests of the control socket and of `ctl`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

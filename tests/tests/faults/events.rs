@@ -1,4 +1,4 @@
-//! Faults at events, and events for nothing.
+//! Tests of faults at events, and of events without a cause.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::driver::{IEQ, SBA, code};
@@ -6,13 +6,13 @@ use vfio_user_ism_tests::{Bytes, Driver};
 
 use crate::setup::{GIDS, Pair};
 
-/// SIGNAL_IEQ to the owner with this info; the response code.
+/// Sends SIGNAL_IEQ to the owner with this info. Returns the response code.
 fn signal(pair: &mut Pair, info: u64) -> u16 {
     let payload = Bytes::new().be64(GIDS[1]).be32(1).be32(0x80).be64(info);
     pair.writer.run(code::SIGNAL_IEQ, payload).code
 }
 
-/// Type, code, token and info of an entry.
+/// Returns type, code, token and info of an entry.
 fn entry(driver: &Driver, slot: u64) -> (u64, u64, u64, u64) {
     let at = IEQ + 32 + 32 * slot;
     let field = |offset: u64, len: usize| driver.ram.be(at + offset, len);

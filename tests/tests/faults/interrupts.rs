@@ -1,11 +1,11 @@
-//! Faults at interrupts, and interrupts for nothing.
+//! Tests of faults at interrupts, and of interrupts without a cause.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::driver::{SBA, target};
 
 use crate::setup::Pair;
 
-/// A move with a signal; interrupts of the owner after it.
+/// Makes a move with a signal. Returns the owner's number of interrupts after it.
 fn signal(pair: &mut Pair) -> u64 {
     let at = target(pair.token, 0, true, 0);
     pair.writer.put(at, b"x").ok();
@@ -78,7 +78,7 @@ fn interrupts_come_in_storms() {
         seen += pair.owner.irq.wait();
     }
     assert_eq!(seen, 20);
-    // The function works on.
+    // The function still works.
     assert_eq!(signal(&mut pair), 1);
 }
 

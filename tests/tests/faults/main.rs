@@ -1,5 +1,5 @@
-//! Faults: a test for each kind, which sees it in bytes and sees that without it everything is well;
-//! how they are chosen, recorded and controlled.
+//! Tests of faults. Each kind has a test that sees its effect in bytes, and sees no effect without it. Other
+//! tests cover selection, records and control of faults.
 
 mod choice;
 mod commands;

@@ -1,4 +1,4 @@
-//! Faults at vfio-user messages: replies late, lost, cut; connections closed.
+//! Tests of faults at vfio-user messages: replies that are late, lost or cut, and closed connections.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::client::{access, command};
@@ -7,7 +7,7 @@ use vfio_user_ism_tests::{Client, Daemon};
 
 use crate::setup::{GIDS, Pair, recorded};
 
-/// A read of 4 bytes of configuration space, as bytes.
+/// Builds a read of 4 bytes of configuration space.
 fn read(id: u16) -> Vec<u8> {
     message(id, command::REGION_READ, 0, &access(7, 0, 4).0)
 }
@@ -52,7 +52,7 @@ fn a_reply_is_lost() {
     );
 }
 
-/// What comes before the connection ends.
+/// Returns the bytes until the connection ends.
 fn rest(client: &mut Client) -> Vec<u8> {
     client.wire.rest()
 }
@@ -63,7 +63,7 @@ fn the_connection_closes_in_the_middle_of_a_reply() {
         let mut pair = Pair::later(&[fault(&json!({ "cut-reply": { "bytes": bytes } }))]);
         pair.writer.client.wire.send(&read(1));
         assert_eq!(rest(&mut pair.writer.client).len(), bytes);
-        // The next client is served.
+        // The server serves the next client.
         let mut again = Client::open(&pair.daemon.socket("ism0"));
         assert_eq!(again.read(7, 0, 4).data().len(), 4);
         pair.owner.gid();

@@ -1,4 +1,5 @@
-//! Faults at moves. Each is seen in the owner's memory, and the same move without it is whole.
+//! Tests of faults at moves. Each effect is visible in the owner's memory, and the same move without the
+//! fault is complete.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, SBA, target};
@@ -8,9 +9,9 @@ use vfio_user_ism_tests::{Driver, Message};
 
 use crate::setup::{Pair, recorded};
 
-/// ENODEV, as it travels.
+/// The errno ENODEV on the wire.
 const ENODEV: u32 = 19;
-/// What a move moves.
+/// The bytes of a move.
 const DATA: [u8; 16] = *b"sixteen bytes ok";
 /// Element of the moves: the second bit of the mask.
 const ELEMENT: u8 = 1;
@@ -28,7 +29,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// What a whole move changes.
+    /// The changes of a complete move.
     fn whole() -> Self {
         Self {
             data: DATA.to_vec(),
@@ -50,7 +51,7 @@ impl Seen {
     }
 }
 
-/// What is there now; memory is cleared for the next move.
+/// Returns the present state, and clears the memory for the next move.
 fn take(owner: &mut Driver) -> Seen {
     let ram = &owner.ram;
     let mask = SBA + 256 + 2 * u64::from(FIRST_INDEX);
@@ -66,13 +67,13 @@ fn take(owner: &mut Driver) -> Seen {
     seen
 }
 
-/// One move with the signal flag.
+/// Makes one move with the signal flag.
 fn put(pair: &mut Pair) -> Message {
     let at = target(pair.token, ELEMENT, true, 0);
     pair.writer.put(at, &DATA)
 }
 
-/// The effect of one move with this fault, and of one without.
+/// Returns the effect of one move with this fault, and checks one move without it.
 #[track_caller]
 fn with(action: &Value) -> Seen {
     let mut pair = Pair::new();
@@ -138,7 +139,7 @@ fn a_move_is_delayed_and_overtaken() {
     eventually("the move arrives", || {
         (pair.owner.ram.read(DMB, DATA.len()) == DATA).then_some(())
     });
-    // The other one has set the same bits; the interrupt is its own.
+    // The other function has set the same bits, but the interrupt is its own.
     eventually("its interrupt comes", || {
         (pair.owner.irq.take() > 0).then_some(())
     });
@@ -162,7 +163,7 @@ fn a_delayed_move_into_a_buffer_that_is_gone_does_not_arrive() {
     pair.owner
         .run(vfio_user_ism_tests::driver::code::UNREG_DMB, token)
         .ok();
-    // A second one behind it, into another buffer, tells when the first one was due.
+    // A second move, into another buffer, shows when the first one was due.
     let other = pair
         .owner
         .register_dmb(0x1000, FIRST_INDEX + 1, crate::setup::GIDS[0]);
@@ -203,7 +204,7 @@ fn bytes_come_straight_after_their_signal() {
     put(&mut pair).ok();
     assert_eq!(take(&mut pair.owner), Seen::whole());
     let stopped = pair.stop();
-    // The interrupt stands before the move that it tells of.
+    // The interrupt stands before its move.
     let order: Vec<&str> = stopped
         .events
         .iter()

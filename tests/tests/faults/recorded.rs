@@ -1,4 +1,4 @@
-//! What is recorded of faults: events, counts, the violations that they cause; and who follows.
+//! Tests of the records of faults: events, counts, violations that they cause, and followers.
 
 use std::process::{Child, Stdio};
 
@@ -10,13 +10,13 @@ use vfio_user_ism_tests::{Bytes, Client, Control, Driver, Via, program};
 
 use crate::setup::{GIDS, Pair, served};
 
-/// REG_DMB of the first index by the owner; whether it succeeded.
+/// Registers the first index by REG_DMB as the owner. Returns true if that succeeded.
 fn register(driver: &mut Driver) -> bool {
     let payload = dmb(IOVA + DMB, 0x1000, FIRST_INDEX, GIDS[0]);
     driver.run(code::REG_DMB, payload).code == 0
 }
 
-/// An UNREG_DMB that seems to succeed, after which the index is used again: `bad-sba-index`.
+/// Uses an index again after an UNREG_DMB that seems to succeed: `bad-sba-index`.
 fn break_a_rule(pair: &mut Pair) {
     pair.control
         .set(&json!({ "id": "culprit", "on": { "command": "UNREG_DMB" },
@@ -175,7 +175,7 @@ fn events_are_followed_beside_the_file() {
     let mut followers = [follow(&socket), follow(&socket)];
     let mut client = Client::open(&daemon.socket("ism1"));
     client.read(7, 0, 4).ok();
-    // The client before may leave only now.
+    // The previous client may leave only now.
     let next = |follower: &mut Control| {
         let mut lines = std::iter::from_fn(|| follower.line());
         lines
@@ -225,7 +225,7 @@ fn ctl_prints_events_until_the_server_ends() {
     let mut child = Running(command.stdout(Stdio::piped()).spawn().unwrap());
     let stdout = child.0.stdout.take().unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
-    // It may not follow yet: one client after the other comes until it does.
+    // It may not follow yet: clients come one after the other until it does.
     let (told, first) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {

@@ -1,4 +1,5 @@
-//! Every kind of fault has a black-box test and a scenario: the table in `docs/faults.md` names them.
+//! Tests that every kind of fault has a black-box test and a scenario. The table in `docs/faults.md` names
+//! them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +7,7 @@ use std::fs;
 use serde_json::Value;
 use vfio_user_ism_tests::program::{self, repository};
 
-/// The kinds that the program knows, by the schema of its control socket.
+/// Returns the kinds in the schema of the control socket.
 fn kinds() -> BTreeSet<String> {
     let ended = program::run(["ctl", "-", "schema"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -18,7 +19,7 @@ fn kinds() -> BTreeSet<String> {
     kinds
 }
 
-/// The rows of the table: cells without their quotes.
+/// Returns the rows of the table: cells without their quotes.
 fn rows() -> Vec<Vec<String>> {
     let text = fs::read_to_string(repository().join("docs/faults.md")).unwrap();
     let heading = "## Where each kind is seen";
@@ -33,7 +34,7 @@ fn rows() -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The text of a test function: up to the next attribute.
+/// Returns the text of a test function, up to the next attribute.
 fn body(place: &str) -> Option<String> {
     let (file, name) = place.split_once("::")?;
     let path = repository().join(format!("tests/tests/faults/{file}.rs"));
@@ -43,7 +44,7 @@ fn body(place: &str) -> Option<String> {
     is_test.then(|| rest.split("#[test]").next().unwrap_or_default().to_owned())
 }
 
-/// The kinds that the steps of a scenario inject.
+/// Returns the kinds that the steps of a scenario inject.
 fn injected(scenario: &Value) -> BTreeSet<String> {
     let steps = scenario["steps"].as_array().unwrap().iter();
     let actions = steps.flat_map(|step| {

@@ -1,4 +1,4 @@
-//! Two functions, their drivers, and a fault that is on or off.
+//! Two functions with drivers, for tests with and without a fault.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
 /// GIDs of the two functions.
 pub(crate) const GIDS: [u64; 2] = [0x15_0001, 0x15_0002];
 
-/// The profile of two functions with these faults.
+/// Returns the profile of two functions with these faults.
 pub(crate) fn profile(faults: &[Value]) -> Value {
     let function =
         |at: usize| json!({ "name": format!("ism{at}"), "gid": format!("{:#x}", GIDS[at]) });
@@ -25,7 +25,7 @@ pub(crate) fn profile(faults: &[Value]) -> Value {
     })
 }
 
-/// Starts a command without loading its response. The reply is that to the header's store.
+/// Starts a command without loading its response. Returns the reply to the header's store.
 pub(crate) fn start(driver: &mut Driver, code: u32, payload: &[u8]) -> Message {
     if !payload.is_empty() {
         driver.store(2, 8, payload).ok();
@@ -33,26 +33,26 @@ pub(crate) fn start(driver: &mut Driver, code: u32, payload: &[u8]) -> Message {
     driver.store(2, 0, &header(code, 8 + payload.len() as u16))
 }
 
-/// Two drivers that have probed, and a DMB of the second one into which the first one writes.
+/// Two probed drivers, and a DMB of the second into which the first one writes.
 pub(crate) struct Pair {
     pub daemon: Daemon,
     pub control: Control,
-    /// `ism0`, the writer.
+    /// The driver of `ism0`, which writes.
     pub writer: Driver,
-    /// `ism1`, the owner of the DMB.
+    /// The driver of `ism1`, which owns the DMB.
     pub owner: Driver,
-    /// The DMB's token.
+    /// The token of the DMB.
     pub token: u64,
 }
 
 impl Pair {
-    /// With these faults in the profile.
+    /// Creates the pair with these faults in the profile.
     pub(crate) fn with(faults: &[Value]) -> Self {
         let (daemon, socket) = served(faults, &[]);
         Self::on(daemon, &socket)
     }
 
-    /// On this server.
+    /// Creates the pair on this server.
     pub(crate) fn on(daemon: Daemon, socket: &Path) -> Self {
         let control = Control::connect(socket);
         let probe = |name| Driver::probe(&daemon.socket(name), Via::Bar);
@@ -67,7 +67,7 @@ impl Pair {
         }
     }
 
-    /// With these faults set once both have probed.
+    /// Creates the pair and sets these faults after both have probed.
     pub(crate) fn later(faults: &[Value]) -> Self {
         let mut pair = Self::new();
         for fault in faults {
@@ -76,7 +76,7 @@ impl Pair {
         pair
     }
 
-    /// Without faults.
+    /// Creates the pair without faults.
     pub(crate) fn new() -> Self {
         Self::with(&[])
     }
@@ -93,14 +93,14 @@ impl Pair {
         });
     }
 
-    /// Ends the server; what it left behind.
+    /// Ends the server. Returns its results.
     pub(crate) fn stop(self) -> Stopped {
         drop((self.writer, self.owner, self.control));
         self.daemon.stop()
     }
 }
 
-/// A server with two functions and these faults, and its control socket.
+/// Starts a server with two functions and these faults. Returns its control socket too.
 pub(crate) fn served(faults: &[Value], arguments: &[&str]) -> (Daemon, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let [socket, file] = ["control", "profile.json"].map(|name| folder.path().join(name));
@@ -117,7 +117,7 @@ pub(crate) fn served(faults: &[Value], arguments: &[&str]) -> (Daemon, PathBuf) 
     (daemon, socket)
 }
 
-/// The faults that a server recorded, as id and kind.
+/// Returns the faults that a server recorded, as id and kind.
 pub(crate) fn recorded(stopped: &Stopped) -> Vec<(String, String)> {
     let text = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
     let faults = stopped.events_named("fault");

@@ -1,4 +1,5 @@
-//! Faults of a whole function: error state, gone, back; and peers that die in a handshake.
+//! Tests of faults that hit a whole function: error state, disappearance, return; and of peers that die in a
+//! handshake.
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::client::command;
@@ -9,16 +10,16 @@ use vfio_user_ism_tests::{Bytes, Client, Driver, Via};
 
 use crate::setup::{GIDS, Pair, start};
 
-/// VFIO_PCI_ERR_IRQ_INDEX.
+/// The index of the error interrupt (VFIO_PCI_ERR_IRQ_INDEX).
 const ERROR_IRQ: u32 = 3;
 
-/// QUERY_RGID for the owner by the writer.
+/// Sends QUERY_RGID for the owner as the writer. Returns true if it is reachable.
 fn reaches(pair: &mut Pair) -> bool {
     let payload = Bytes::new().be64(GIDS[1]).be32(0).be32(0);
     pair.writer.run(code::QUERY_RGID, payload).code == 0
 }
 
-/// Whether the function carried out ADD_VLAN_ID, by the event file.
+/// True if the function carried out ADD_VLAN_ID, by the event file.
 fn ran(pair: Pair) -> bool {
     let stopped = pair.stop();
     let mut commands = stopped.events_named("command");
@@ -69,13 +70,13 @@ fn a_function_is_gone_without_a_word() {
     let mut pair = Pair::new();
     assert!(reaches(&mut pair));
     pair.control.inject("ism1", &json!("vanish"));
-    // Its own driver reads ones; stores are lost.
+    // Its own driver reads ones, and stores are lost.
     assert_eq!(pair.owner.client.read(2, 0, 8).data(), [0xff; 8]);
     assert_eq!(pair.owner.client.read(7, 0, 4).data(), [0xff; 4]);
     pair.owner.client.write(2, 0, &[0; 8]).ok();
     let mut channel = Client::open(&pair.daemon.channel("ism1"));
     assert_eq!(pcilg(&mut channel, 2, 0, 8), Ok(vec![0xff; 8]));
-    // Its peer is not told, and finds out by itself.
+    // Its peer gets no event, and finds out by itself.
     assert_eq!((pair.writer.irq.take(), pair.writer.ram.be(IEQ, 8)), (0, 0));
     assert!(!reaches(&mut pair));
     let at = target(pair.token, 0, true, 0);
@@ -120,7 +121,7 @@ fn a_function_comes_back_with_another_gid() {
     let old = pair.token;
     pair.control
         .inject("ism1", &json!({ "come-back": { "gid": "0x77" } }));
-    // The peer, with which it shared a DMB, is told about the old one.
+    // The peer, which shared a DMB with it, gets an event about the old GID.
     assert_eq!(pair.writer.irq.wait(), 1);
     assert_eq!(pair.writer.ram.be(IEQ + 32 + 8, 8), GIDS[1]);
     assert!(!reaches(&mut pair), "the old GID is nobody's");
@@ -134,7 +135,7 @@ fn a_function_comes_back_with_another_gid() {
             .errno()
             .is_some()
     );
-    // A GID that somebody has is not taken.
+    // A GID that another function has is not accepted.
     pair.control.inject(
         "ism1",
         &json!({ "come-back": { "gid": format!("{:#x}", GIDS[0]) } }),
@@ -154,7 +155,7 @@ fn a_reset_brings_another_gid() {
     assert_eq!(pair.owner.gid(), 0x77);
 }
 
-/// A step of a handshake by the writer, whatever comes of it.
+/// A step of a handshake by the writer, which may fail.
 type Step = fn(&mut Pair);
 
 fn query(pair: &mut Pair) {
@@ -200,7 +201,7 @@ fn a_peer_dies_in_each_phase_of_a_handshake() {
                     "vanish" => assert_eq!(condition, "gone", "{told}"),
                     _ => pair.owner.client.wire.expect_closed(),
                 }
-                // The one that asked lives, and can ask again.
+                // The function that asked is alive, and can ask again.
                 assert_eq!(pair.writer.gid(), GIDS[0], "{told}");
                 step(&mut pair);
                 pair.writer.run(code::READ_GID, []).number();
@@ -256,7 +257,7 @@ fn the_server_restarts() {
         Driver::attach(&pair.daemon.socket("ism0"), Via::Bar),
         Driver::attach(&pair.daemon.socket("ism1"), Via::Bar),
     );
-    // Nothing of before is left.
+    // No old registration is left.
     let at = target(pair.token, 0, false, 0);
     assert!(writer.put(at, b"x").errno().is_some());
     owner.register();
@@ -276,7 +277,7 @@ fn while_the_server_restarts_nobody_is_answered() {
     let version = vfio_user_ism_tests::client::version(0, 0, vfio_user_ism_tests::client::QEMU);
     let request = vfio_user_ism_tests::wire::message(1, command::VERSION, 0, &version);
     client.wire.send(&request);
-    // The control socket answers all the same.
+    // The control socket still answers.
     eventually("the other client's connection is closed as well", || {
         let functions = pair.control.ok(&json!({ "request": "functions" }));
         (functions["functions"][1]["connected"] == false).then_some(())

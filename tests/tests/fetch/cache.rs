@@ -1,4 +1,4 @@
-//! What is kept: between runs, between entries, and when something goes wrong on this machine.
+//! Tests of the cache: between runs, between entries, and after errors on this machine.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ fn a_complete_cache_asks_no_network() {
     );
     assert_eq!(again.stderr, "");
     assert_eq!(bench.archive.asked("").len(), before);
-    // Not even a mirror need be known.
+    // The program need not even know a mirror.
     is_best(
         &bench
             .with("VFIO_USER_ISM_MIRROR", "http://127.0.0.1:9/")
@@ -44,7 +44,7 @@ fn half_an_entry_is_made_again() {
         true
     );
     assert!(bench.entry("guest/root/bin/busybox").is_file());
-    // What is spoilt is unpacked again; what was downloaded is not downloaded again.
+    // A damaged entry is unpacked again, but not downloaded again.
     assert_eq!(bench.archive.asked(NEWEST).len(), 1);
 }
 
@@ -73,7 +73,7 @@ fn what_another_entry_downloaded_is_not_downloaded_again() {
     assert!(bench.entry("guest-6.12").is_dir());
     assert_eq!(bench.archive.asked(NEWEST).len(), 1);
     assert_eq!(bench.archive.asked("busybox").len(), 1);
-    // Nor are lists that are still the same.
+    // Unchanged lists are not downloaded again either.
     let now = bench.archive.asked("Packages").len() + bench.archive.asked("by-hash").len();
     assert_eq!(now, lists);
 }

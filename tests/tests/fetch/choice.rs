@@ -1,10 +1,10 @@
-//! Choosing series and suites, and the list of what there is.
+//! Tests of the choice of series and suites, and of the list of candidates.
 
 use vfio_user_ism_tests::debian_archive::{Dummy, Fault, Suite};
 
 use crate::{Bench, backports, bookworm, busybox, is_best, noise, trixie, whole};
 
-/// A kernel as newer suites have it: image and modules are packages of their own.
+/// Creates a kernel like newer suites: image and modules are separate packages.
 fn split_kernel(release: &str, version: &str) -> Vec<Dummy> {
     let release = format!("{release}-s390x");
     let folder = format!("usr/lib/modules/{release}");
@@ -62,7 +62,7 @@ fn the_newest_that_can_be_had_is_taken() {
     assert!(title.contains("7.2.13+deb14"), "{title}");
 }
 
-/// Two suites are in disorder on the same day: each pool lacks a file that its list names.
+/// Two suites are broken on the same day: each pool lacks a file that its list names.
 #[test]
 fn pools_of_two_suites_each_lack_what_their_lists_name() {
     let mut sid = split_kernel("7.2.13+deb14", "7.2.13-1");
@@ -107,7 +107,7 @@ fn suites_are_chosen_by_flag_and_variable() {
     let bench = whole();
     let flags = ["guest", "--suites", "bookworm", "--format", "json"];
     assert_eq!(bench.run(&flags).part().0, "bookworm");
-    // What the cache holds is not of these suites.
+    // The cache has nothing of these suites.
     let flags = [
         "guest",
         "--suites",

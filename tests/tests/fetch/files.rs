@@ -1,10 +1,10 @@
-//! Package files that are in disorder.
+//! Tests with broken package files.
 
 use vfio_user_ism_tests::debian_archive::{Dummy, Fault, Suite};
 
 use crate::{Bench, KERNEL_BYTES, backports, bookworm, is_best, is_next, kernel, trixie, whole};
 
-/// Trixie's newest kernel, and all of them.
+/// The names of trixie's newest kernel, and of all its kernels.
 const NEWEST: &str = "linux-image-6.12.10";
 const ALL: &str = "+deb13-s390x_6.12";
 
@@ -35,7 +35,7 @@ fn a_pool_that_has_none_of_what_the_lists_name() {
 
 #[test]
 fn a_pool_newer_than_the_lists() {
-    // Another file lies under the name that the list knows.
+    // Another file has the name in the list.
     let bench = whole();
     bench.archive.break_at(ALL, Fault::Wrong);
     is_next(&bench.guest(), "wrong content: its SHA-256 is");

@@ -1,4 +1,4 @@
-//! Hosts that are not Debian's: no apt, dpkg or keyring, and not even a program on `PATH`.
+//! Tests on hosts other than Debian: without apt, dpkg and keyring, and even without programs on `PATH`.
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,7 +10,7 @@ use vfio_user_ism_tests::program::program;
 
 use crate::{ended, is_best, whole};
 
-/// Lays empty folders over what Debian's tools consist of; in the end over all programs.
+/// Mounts empty folders over Debian's tools, and finally over all programs.
 const BARE: &str = "set -e\n\
     for folder in /etc/apt /var/lib/apt /var/lib/dpkg /usr/lib/apt /usr/share/keyrings /sbin \
     /usr/sbin /bin /usr/bin; do\n\
@@ -18,7 +18,7 @@ const BARE: &str = "set -e\n\
     [ ! -e /usr/bin/apt-get ] && [ ! -e /usr/bin/dpkg-deb ] && [ ! -e /usr/bin/gpgv ]\n\
     export PATH=\nexec \"$@\"\n";
 
-/// The same, but the programs stay, without Debian's.
+/// Mounts empty folders over Debian's tools, but keeps the other programs.
 const NO_APT: &str = "set -e\n\
     for folder in /etc/apt /var/lib/apt /var/lib/dpkg /usr/lib/apt /usr/share/keyrings; do\n\
     if [ -d $folder ]; then mount -t tmpfs none $folder; fi\ndone\n\
@@ -26,7 +26,7 @@ const NO_APT: &str = "set -e\n\
     if [ -e $file ] && [ ! -L $file ]; then mount --bind /dev/null $file; fi\ndone\n\
     if apt-get --version || dpkg --version; then exit 99; fi\nexec \"$@\"\n";
 
-/// A command in a mount namespace of its own, after `script`.
+/// Builds a command that runs in a separate mount namespace, after `script`.
 fn after(script: &str, words: &[&Path]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
@@ -76,7 +76,7 @@ fn the_server_needs_no_program_and_no_file_of_debian() {
     drop(eventually("the socket", || {
         UnixStream::connect(&socket).ok()
     }));
-    // With the version agreed upon.
+    // The client exchanges VERSION.
     drop(Client::open(&socket));
     let _ = child.kill();
     child.wait().unwrap();
@@ -90,7 +90,7 @@ fn intercept_needs_nothing_of_debian_beside_the_qemu_it_is_given() {
     let words = ["intercept", "--format", "json", "--qemu"].map(Path::new);
     let words = [&[program()], words.as_slice(), &[qemu.program.as_path()]].concat();
     let ended = ended(after(NO_APT, &words).spawn().unwrap());
-    // 1: this QEMU has deviations, which is a result, too.
+    // 1 means that this QEMU has deviations, which is a result too.
     assert!(
         matches!(ended.code, Some(0 | 1)),
         "{:?}: {}",

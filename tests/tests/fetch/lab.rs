@@ -1,4 +1,4 @@
-//! The lab's kernel out of dummy packages: a compiler and a make that only write files.
+//! Tests of the lab's kernel with dummy packages: a compiler and a make that only write files.
 
 use vfio_user_ism_tests::debian_archive::{Dummy, Fault, NATIVE, Suite, compressed, tar};
 
@@ -10,14 +10,14 @@ const BROKEN_MAKE: &str = "#!/bin/sh\necho ism_drv.c:1: no such header >&2\nexit
 const GCC: &str =
     "#!/bin/sh\nwhile [ $# -gt 1 ]; do [ \"$1\" = -o ] && echo tool > \"$2\"; shift; done\n";
 
-/// A release's compilers and other programs.
+/// Returns a release's compilers and other programs.
 fn tools(gcc: &str, make: &str) -> Vec<Dummy> {
     let (triplet, loader) = match NATIVE {
         "arm64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
         "s390x" => ("s390x-linux-gnu", "ld64.so.1"),
         _ => ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
     };
-    // Another version for each release, so that their files are told apart.
+    // Each release has another version, so that their files differ.
     let version = gcc.replace("gcc-", "1.");
     let package = |name: &str| Dummy::new(name, &version, "native");
     vec![
@@ -34,7 +34,7 @@ fn tools(gcc: &str, make: &str) -> Vec<Dummy> {
     ]
 }
 
-/// All packages of one kernel, with a source in which `sources` lie.
+/// Returns all packages of one kernel, with a source that contains `sources`.
 fn kernel(release: &str, version: &str, gcc: &str, sources: &[&str]) -> Vec<Dummy> {
     let series: Vec<_> = release.split('.').take(2).collect();
     let source = format!("linux-source-{}", series.join("."));
@@ -85,7 +85,7 @@ const NEW: &[&str] = &[
     "drivers/dibs/x.c",
 ];
 
-/// Two suites, of which the first has this make.
+/// Creates two suites, of which the first has this make.
 fn bench(make: &str) -> Bench {
     let mut trixie = kernel("6.12.10+deb13", "6.12.10-1", "gcc-14", OLD);
     trixie.extend(kernel("6.12.9+deb13", "6.12.9-1", "gcc-14", OLD));
@@ -183,6 +183,6 @@ fn a_newer_series_has_ism_below_dibs() {
             "{order}"
         );
     }
-    // The second used the first one's compiler.
+    // The second build used the first one's compiler.
     assert_eq!(bench.archive.asked("gcc-16-s390x").len(), 1);
 }

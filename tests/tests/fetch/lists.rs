@@ -1,4 +1,4 @@
-//! Lists that are in disorder.
+//! Tests with broken lists.
 
 use vfio_user_ism_tests::debian_archive::Fault;
 
@@ -62,7 +62,7 @@ fn lists_that_were_changed_after_they_were_signed() {
 #[test]
 fn a_half_updated_suite_whose_lists_disagree() {
     let bench = whole();
-    // The release is the new one, its list still the old one, by either address.
+    // The release is new, but its list is still the old one, at either address.
     bench.archive.break_at("dists/trixie/main", Fault::Wrong);
     is_next(&bench.guest(), "wrong content");
     bench.archive.mend();
@@ -80,7 +80,7 @@ fn a_half_updated_suite_whose_new_list_lies_under_its_hash() {
         .archive
         .break_at("binary-s390x/Packages", Fault::Wrong);
     is_best(&bench.guest());
-    // And the other way round, on mirrors that copy no hashes.
+    // Now the reverse, on mirrors that copy no hashes.
     let bench = whole();
     bench.archive.break_at("by-hash", Fault::Status(404));
     is_best(&bench.guest());

@@ -1,6 +1,5 @@
-//! `vfio-user-ism fetch` against a small Debian archive of dummy packages on loopback, in good order
-//! and in every state of disorder: each ends in the next candidate, or in one message that shows
-//! what was tried.
+//! Tests of `vfio-user-ism fetch` with a small Debian archive of dummy packages on loopback, correct and with
+//! many errors. Each run uses the next candidate, or prints one message that shows all attempts.
 
 mod cache;
 mod choice;
@@ -19,16 +18,16 @@ use serde_json::Value;
 use vfio_user_ism_tests::debian_archive::{DebianArchive, Dummy, Suite};
 use vfio_user_ism_tests::program::program;
 
-/// Bytes of a dummy kernel: more than a block of the client, so that it can break off in between.
+/// Bytes of a dummy kernel: more than a block of the client, so that a transfer can break off.
 pub(crate) const KERNEL_BYTES: usize = 300_000;
 
-/// An archive, and runs of the program against it.
+/// An archive, and runs of the program with it.
 pub(crate) struct Bench {
     pub(crate) archive: DebianArchive,
     variables: Vec<(&'static str, String)>,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -37,14 +36,14 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Its standard output as JSON.
+    /// Parses the standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
     }
 
-    /// The suite that a part comes from, and the part's title.
+    /// Returns the suite of a part, and the part's title.
     #[track_caller]
     pub(crate) fn part(&self) -> (String, String) {
         let json = self.json();
@@ -56,7 +55,7 @@ impl Ended {
         )
     }
 
-    /// The run's one message, of which every part must be there.
+    /// Checks that the run has one message, which contains every part.
     #[track_caller]
     pub(crate) fn failed(&self, parts: &[&str]) {
         assert_eq!(self.code, Some(3), "{}", self.stderr);
@@ -72,12 +71,12 @@ impl Ended {
 }
 
 impl Bench {
-    /// An archive with `suites`.
+    /// Creates an archive with `suites`.
     pub(crate) fn of(suites: &[Suite]) -> Self {
         Self::at(DebianArchive::start(), suites)
     }
 
-    /// The same, with an archive that was started before.
+    /// Adds `suites` to an archive that is already running.
     pub(crate) fn at(archive: DebianArchive, suites: &[Suite]) -> Self {
         for suite in suites {
             archive.publish(suite);
@@ -89,20 +88,20 @@ impl Bench {
                 archive.keyring().display().to_string(),
             ),
             ("VFIO_USER_ISM_CACHE", archive.cache().display().to_string()),
-            // This machine's apt may have been told not to look.
+            // This machine's apt may be configured not to check dates.
             ("VFIO_USER_ISM_CHECK_DATES", "yes".to_owned()),
         ];
         Self { archive, variables }
     }
 
-    /// The same with a variable; an earlier value goes.
+    /// Sets a variable, and replaces an earlier value.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.variables.retain(|(each, _)| *each != name);
         self.variables.push((name, value.into()));
         self
     }
 
-    /// The command line `program fetch ARGUMENTS`.
+    /// Builds the command line `program fetch ARGUMENTS`.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg("fetch").args(arguments);
@@ -110,7 +109,7 @@ impl Bench {
         command
     }
 
-    /// Gives a command the variables of this bench, and none else of ours.
+    /// Gives a command only the variables of this bench.
     pub(crate) fn prepare(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
@@ -126,7 +125,7 @@ impl Bench {
             .stderr(Stdio::piped());
     }
 
-    /// Fetches, and tells how that ended.
+    /// Runs `fetch`. Returns the outcome.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         ended(self.command(arguments).spawn().unwrap())
     }
@@ -136,7 +135,7 @@ impl Bench {
         self.run(&["guest", "--format", "json"])
     }
 
-    /// The folder of a cache entry.
+    /// Returns the folder of a cache entry.
     pub(crate) fn entry(&self, name: &str) -> PathBuf {
         self.archive.cache().join("entries").join(name)
     }
@@ -152,7 +151,7 @@ pub(crate) fn ended(child: Child) -> Ended {
     }
 }
 
-/// Bytes that no compression makes smaller.
+/// Returns bytes that cannot be compressed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let bytes = std::iter::repeat_with(|| {
@@ -164,7 +163,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes.take(length).collect()
 }
 
-/// A kernel as stable releases have it.
+/// Creates a kernel like stable releases.
 pub(crate) fn kernel(release: &str, version: &str) -> Dummy {
     let release = format!("{release}-s390x");
     let seed = version.bytes().fold(7, |sum: u64, byte| {
@@ -208,12 +207,12 @@ pub(crate) fn bookworm() -> Suite {
     )
 }
 
-/// Trixie, bookworm-backports and bookworm in good order.
+/// Creates correct suites: trixie, bookworm-backports and bookworm.
 pub(crate) fn whole() -> Bench {
     Bench::of(&[trixie(), backports(), bookworm()])
 }
 
-/// The part that trixie gives in good order.
+/// Checks that the part comes from trixie, as it should if trixie is correct.
 #[track_caller]
 pub(crate) fn is_best(ended: &Ended) {
     let (suite, title) = ended.part();
@@ -221,7 +220,7 @@ pub(crate) fn is_best(ended: &Ended) {
     assert!(title.contains("6.12.10+deb13-s390x"), "{title}");
 }
 
-/// The part that comes next when trixie is of no use: one line said why, in which `words` stand.
+/// Checks that the part is the next one, because trixie is unusable. One line contains the reason, `words`.
 #[track_caller]
 pub(crate) fn is_next(ended: &Ended, words: &str) {
     let (suite, title) = ended.part();

@@ -1,5 +1,5 @@
-//! Networks and machines as they are: proxies, IPv6, portals, wrong clocks, caches that cannot be
-//! written, and what another version of the program left.
+//! Tests of networks and machines with problems: proxies, IPv6, portals, wrong clocks, caches without write
+//! permission, and files of another version of the program.
 
 use std::fs;
 use std::path::Path;
@@ -10,12 +10,12 @@ use vfio_user_ism_tests::program::{program, skipped};
 
 use crate::{Bench, Ended, backports, bookworm, ended, is_best, is_next, trixie, whole};
 
-/// No server is there.
+/// An address without a server.
 const NOBODY: &str = "http://127.0.0.1:9/";
-/// A host that is known to a proxy alone (source: RFC 6761).
+/// A host that only a proxy knows (source: RFC 6761).
 const OUTSIDE: &str = "mirror.invalid";
 
-/// `fetch guest` after shell commands in a mount namespace. `$1` is a word for them.
+/// Runs `fetch guest` after shell commands in a mount namespace. `word` is their `$1`.
 fn guest_after(bench: &Bench, script: &str, word: &Path) -> Ended {
     let script = format!("set -e\n{script}\nexec \"$2\" fetch guest --format json\n");
     let mut command = Command::new("unshare");
@@ -25,12 +25,12 @@ fn guest_after(bench: &Bench, script: &str, word: &Path) -> Ended {
     ended(command.stdin(Stdio::null()).spawn().unwrap())
 }
 
-/// The archive behind a proxy: its host is known to nobody else.
+/// Creates the archive behind a proxy. Nobody else knows its host.
 fn outside() -> Bench {
     whole().with("VFIO_USER_ISM_MIRROR", format!("http://{OUTSIDE}/debian/"))
 }
 
-/// Everything was asked of the proxy with the whole address, and no tunnel was.
+/// Checks that all requests went to the proxy with the whole address, and none through a tunnel.
 #[track_caller]
 fn went_through_the_proxy(bench: &Bench) {
     let asked = bench.archive.asked("");
@@ -49,7 +49,7 @@ fn a_proxy_is_asked_with_the_whole_address() {
         is_best(&bench.guest());
         went_through_the_proxy(&bench);
     }
-    // One that is for another scheme is not asked.
+    // A proxy for another scheme gets no request.
     let bench = whole().with("https_proxy", NOBODY);
     is_best(&bench.guest());
 }
@@ -62,7 +62,7 @@ fn a_proxy_is_told_who_asks() {
     is_best(&bench.guest());
     went_through_the_proxy(&bench);
     for each in bench.archive.asked("") {
-        // user:a@b
+        // This encodes user:a@b.
         assert_eq!(each.rights.as_deref(), Some("Basic dXNlcjphQGI="));
     }
 }
@@ -96,7 +96,7 @@ fn a_proxy_that_is_none_is_named() {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let words = "http_proxy=\"not://a proxy\" is no address of a proxy";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
-    // A proxy that does not answer is told with the mirror's address.
+    // The message names a proxy that does not answer, and the mirror's address.
     whole()
         .with("http_proxy", NOBODY)
         .run(&["guest"])
@@ -111,7 +111,7 @@ fn apts_proxy_comes_before_the_variable() {
     let proxy = bench.archive.proxy();
     is_best(&guest_after(&bench, CONF, Path::new(&proxy)));
     went_through_the_proxy(&bench);
-    // apt's word for none.
+    // This is apt's word for no proxy.
     let bench = whole().with("http_proxy", NOBODY);
     is_best(&guest_after(&bench, CONF, Path::new("DIRECT")));
 }
@@ -126,7 +126,7 @@ fn a_mirror_that_has_an_ipv6_address_alone() {
     is_best(&Bench::at(archive, &[trixie()]).guest());
 }
 
-/// As networks in hotels answer before somebody has clicked.
+/// Networks in hotels answer this way before a guest has logged in.
 #[test]
 fn a_portal_that_answers_everything_with_a_page() {
     let page = "<html><body>Welcome</body></html>".to_owned();
@@ -192,7 +192,7 @@ fn what_another_version_left_is_made_again() {
     ] {
         assert_ne!(bad, good);
         fs::write(&stamp, bad).unwrap();
-        // What a run that was killed left behind.
+        // These are the remains of a run that was killed.
         fs::create_dir_all(bench.entry("guest.partial/root/half")).unwrap();
         let again = bench.guest();
         is_best(&again);
@@ -202,6 +202,6 @@ fn what_another_version_left_is_made_again() {
         assert!(!bench.entry("guest/root/half").exists());
         assert_eq!(fs::read_to_string(&stamp).unwrap(), good);
     }
-    // All that without another download.
+    // Nothing of this was downloaded again.
     assert_eq!(bench.archive.asked("linux-image-6.12.10").len(), 1);
 }

@@ -1,10 +1,10 @@
-//! QEMU out of dummy packages: programs that only answer as a QEMU would.
+//! Tests of QEMU with dummy packages: programs that only answer like a QEMU.
 
 use vfio_user_ism_tests::debian_archive::{Dummy, Fault, NATIVE, Suite};
 
 use crate::{Bench, Ended};
 
-/// Stands for the dynamic loader: runs the program it is given, which is a script.
+/// Replaces the dynamic loader: runs the given program, which is a script.
 const LOADER: &str = "#!/bin/sh\nshift 4\nexec /bin/sh \"$@\"\n";
 
 fn loader() -> &'static str {
@@ -19,12 +19,12 @@ fn libc() -> Dummy {
     Dummy::new("libc6", "2.41-12", "native").program_at(loader(), LOADER)
 }
 
-/// The packages of a QEMU of which `device` is all that it knows.
+/// Creates the packages of a QEMU that knows only `device`.
 fn qemu(version: &str, device: &str) -> Vec<Dummy> {
     qemu_of("native", version, device)
 }
 
-/// The same for an architecture.
+/// Creates the same packages for an architecture.
 fn qemu_of(arch: &str, version: &str, device: &str) -> Vec<Dummy> {
     let upstream = version.split([':', '+']).nth(1).unwrap();
     let script = format!(
@@ -43,7 +43,7 @@ fn qemu_of(arch: &str, version: &str, device: &str) -> Vec<Dummy> {
     ]
 }
 
-/// Suites of which the best has `best`.
+/// Creates suites of which the best has `best`.
 fn bench(best: Vec<Dummy>) -> Bench {
     let mut forky = qemu("1:11.1.2+ds-3", "vfio-user-pci");
     forky.push(libc());
@@ -52,7 +52,7 @@ fn bench(best: Vec<Dummy>) -> Bench {
         Suite::new("trixie", vec![libc()]),
         Suite::new("forky", forky),
     ])
-    // None on this machine's PATH is taken.
+    // A QEMU on this machine's PATH must not be used.
     .with("PATH", "/usr/bin:/bin")
 }
 
@@ -75,7 +75,8 @@ fn is(ended: &Ended, suite: &str, version: &str) {
     );
 }
 
-/// They lie beside this machine's own, whose QEMU is fetched as ever. Nothing of them is started.
+/// The packages are stored beside this machine's own, whose QEMU is fetched as usual. None of their programs
+/// is started.
 #[test]
 fn a_qemu_for_hosts_of_another_architecture_is_fetched_and_not_started() {
     let (arch, loader) = match NATIVE {

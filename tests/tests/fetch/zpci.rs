@@ -1,4 +1,4 @@
-//! A QEMU with the zPCI changes, out of dummy packages and a dummy source: a configure and a ninja
+//! Tests of a QEMU with the zPCI changes, with dummy packages and a dummy source: a configure and a ninja
 //! that only write files.
 
 use std::fs;
@@ -12,10 +12,10 @@ use vfio_user_ism_tests::program::{program, repository};
 
 use crate::{Bench, Ended, ended};
 
-/// Stands for the dynamic loader: lists a library, or runs the program it is given, a script.
+/// Replaces the dynamic loader: lists a library, or runs the given program, which is a script.
 const LOADER: &str = "#!/bin/sh\nlib=$2\ncase $3 in\n--list) echo \"libtoy.so.1 => \
     $(echo $lib | cut -d: -f1)/libtoy.so.1 (0x0)\"; exit;;\nesac\nshift 4\nexec /bin/sh \"$@\"\n";
-/// Makes a QEMU of the version that the source has, if the changes are in it.
+/// Creates a QEMU with the version of the source, if the changes are in it.
 const NINJA: &str = "#!/bin/sh\n\
     source=$(cat configured)\n\
     test -f $source/hw/s390x/s390-pci-vfio-user.c || { echo no changes; exit 1; }\n\
@@ -27,7 +27,7 @@ const CONFIGURE: &str = "#!/bin/sh\n\
     case \"$*\" in *--target-list=s390x-softmmu*--disable-download*--cc=*) ;; *) exit 9;; esac\n\
     dirname $0 > configured\n";
 
-/// What QEMU is built with, as far as this test needs it.
+/// Returns the tools that build QEMU, as far as this test needs them.
 fn tools(ninja: &str) -> Vec<Dummy> {
     let (triplet, loader) = match NATIVE {
         "arm64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
@@ -63,7 +63,7 @@ fn tools(ninja: &str) -> Vec<Dummy> {
     all
 }
 
-/// The files of a dummy QEMU, below `top`.
+/// Returns the files of a dummy QEMU, below `top`.
 fn files(top: &str, version: &str, edit: &dyn Fn(&str) -> String) -> Vec<(String, Vec<u8>, bool)> {
     let toy = fs::read_to_string(repository().join("qemu/tests/toy-tree")).unwrap();
     let mut files: Vec<_> = toy
@@ -97,7 +97,7 @@ fn plain(text: &str) -> String {
     text.to_owned()
 }
 
-/// Suites whose best source is `best`.
+/// Creates suites whose best source is `best`.
 fn bench(best: DummySource, ninja: &str) -> Bench {
     let suite = |name: &str, sources: Vec<DummySource>| {
         let mut suite = Suite::new(name, vec![Dummy::new("x", "1", "native")]);
@@ -110,7 +110,7 @@ fn bench(best: DummySource, ninja: &str) -> Bench {
         suite("sid", vec![source("1:10.2.2+ds-1", &plain)]),
         Suite::new("trixie", tools(ninja)),
     ])
-    // None on this machine's PATH is taken.
+    // A QEMU on this machine's PATH must not be used.
     .with("PATH", "/usr/bin:/bin")
 }
 
@@ -206,7 +206,7 @@ fn a_build_that_fails_shows_its_end_and_its_log() {
         "s390-pci-inst.c:1: error",
         "sid, QEMU 1:10.2.2+ds-1",
         "forky: ",
-        // Debian's mirror may have what no list names.
+        // Debian's mirror may have files that no list names.
         "tested versions, QEMU 1:11.1.1+ds-1",
         "tested versions, QEMU 1:10.2.2+ds-1",
     ]);
@@ -246,7 +246,7 @@ fn sources_that_are_too_old_are_told() {
 #[test]
 fn a_version_that_is_named_is_the_one_that_is_built() {
     let bench = good();
-    // The file of a tested version has other bytes than those that were tested.
+    // The file of a tested version has other bytes than the tested ones.
     let tested = "pool/main/q/qemu/qemu_10.2.2+ds.orig.tar.xz";
     bench
         .archive
@@ -263,7 +263,7 @@ fn a_version_that_is_named_is_the_one_that_is_built() {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
     assert!(bench.entry("qemu-zpci-10.2").exists());
-    // It is there beside the one that has no version of its own.
+    // It is kept beside the one that has no version of its own.
     is(&fetched(&bench), "trixie-backports", "11.1.3");
     let asked = bench.archive.asked("").len();
     is(&of("10.2"), "sid", "10.2.2");
@@ -371,10 +371,10 @@ fn a_tree_or_a_tarball_of_the_users_own_is_built_and_left_as_it_is() {
     assert!(!tree.join("hw/s390x/s390-pci-vfio-user.c").exists());
     assert!(bench.archive.asked("source/Sources").is_empty());
 
-    // The tree that has changed is built anew, without being told to.
+    // A changed tree is built again automatically.
     fs::write(tree.join("VERSION"), "10.1.6\n").unwrap();
     is(&own(&tree), "an own source", "10.1.6");
-    // It stays the one that is used.
+    // It stays in use.
     is(&fetched(&bench), "an own source", "10.1.6");
 
     let tarball = bench.archive.folder().join("qemu.tar.xz");

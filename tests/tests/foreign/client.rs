@@ -1,4 +1,4 @@
-//! The `vfio_user` crate's client against our server: an implementation that is not ours.
+//! Tests with the client of the `vfio_user` crate, an independent implementation.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -12,7 +12,7 @@ use vfio_user_ism_tests::{Daemon, Eventfd, Ram};
 fn the_foreign_client_agrees_on_a_version_and_finds_the_regions() {
     let daemon = Daemon::start();
     let client = Client::new(&daemon.only()).unwrap();
-    // Its `resettable` is not asked for: version 0.1.7 tells the opposite of the flag.
+    // The test does not use its `resettable`, because version 0.1.7 reports the opposite of the flag.
     let size = |index| {
         client
             .region(index)

@@ -1,4 +1,4 @@
-//! Implementations of vfio-user that are not ours, and a stand-in for stock QEMU.
+//! Tests with independent implementations of vfio-user, and with an imitation of stock QEMU.
 
 mod client;
 mod server;

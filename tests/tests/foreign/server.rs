@@ -1,5 +1,5 @@
-//! Our byte-level client against the `vfio_user` crate's server: what proves the server right has
-//! to be right itself.
+//! Tests of the byte-level client with the server of the `vfio_user` crate, because a client that checks
+//! servers must itself be correct.
 
 use std::fs::File;
 use std::io::Result;
@@ -13,7 +13,7 @@ use vfio_user_ism_tests::{Client, Eventfd, Ram};
 
 const REGION_LEN: usize = 64;
 
-/// One region of plain memory, and what it was told.
+/// One region of plain memory, and the calls that it received.
 #[derive(Default)]
 struct Memory {
     bytes: Vec<u8>,
@@ -73,7 +73,8 @@ impl ServerBackend for Memory {
     }
 }
 
-/// Runs a client against a server with one region and one MSI vector; what the server was told.
+/// Runs a client against a server with one region and one MSI vector. Returns the calls that the server
+/// received.
 fn serve(test: impl FnOnce(&mut Client)) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.sock");

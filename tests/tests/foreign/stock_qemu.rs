@@ -1,18 +1,18 @@
-//! A client that cuts every store into posted writes of 8 bytes, as stock QEMU cuts a guest's block
-//! stores: it follows neither contract, and is served all the same.
+//! Tests with a client that cuts every store into posted writes of 8 bytes, as stock QEMU cuts a guest's
+//! block stores. It follows neither contract, but is served.
 
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, code, dmb, header, target};
 use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
-/// One block store, cut.
+/// Issues a block store in pieces.
 fn store(driver: &mut Driver, bar: u32, offset: u64, data: &[u8]) {
     for (at, piece) in (offset..).step_by(8).zip(data.chunks(8)) {
         driver.client.post(bar, at, piece);
     }
 }
 
-/// One command, its payload cut.
+/// Issues a command with its payload in pieces.
 fn run(driver: &mut Driver, code: u32, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let payload = payload.as_ref();
     store(driver, 2, 8, payload);
@@ -53,7 +53,7 @@ fn every_command_and_move_is_carried_out_and_every_cut_recorded() {
             cut["pieces"].as_u64().unwrap(),
         )
     });
-    // The payloads of REG_IEQ and REG_DMB, and the move.
+    // These are the payloads of REG_IEQ and REG_DMB, and the move.
     assert_eq!(cuts.collect::<Vec<_>>(), [(2, 2), (2, 4), (0, 16)]);
 }
 

@@ -1,6 +1,6 @@
-//! Clients that stop reading, hardly write, or never stop writing: meanwhile the other function and
-//! the function's own instruction channel are served, and SIGTERM ends the server. What is counted
-//! is round trips made meanwhile, not time.
+//! Tests of clients that stop reading, write slowly, or never stop writing. Meanwhile the server serves the
+//! other function and the function's own instruction channel, and SIGTERM ends it. The tests count round
+//! trips of the others, not time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,17 +11,18 @@ use vfio_user_ism_tests::program::profile;
 use vfio_user_ism_tests::wire::{NO_REPLY, message};
 use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
 
-/// Round trips that the others make meanwhile.
+/// Number of round trips that the others make meanwhile.
 const MEANWHILE: usize = 300;
 
-/// A server of two functions. A flood would make the event file large, and it is read at the end.
+/// Starts a server of two functions. A flood would make the event file large, and the test reads it at the
+/// end.
 fn daemon() -> Daemon {
     let profile = profile("pair");
     let profile = profile.to_str().unwrap();
     Daemon::with_arguments(&["--profile", profile, "--events-limit", "100000"])
 }
 
-/// Somebody with nothing to do with the bad one: commands, moves, signals.
+/// A driver without relation to the bad client: commands, moves, signals.
 struct Other {
     driver: Driver,
     token: u64,
@@ -44,12 +45,12 @@ impl Other {
     }
 }
 
-/// A client of the instruction channel of `ism0`.
+/// Connects a client to the instruction channel of `ism0`.
 fn channel(daemon: &Daemon) -> Client {
     Client::open(&daemon.channel("ism0"))
 }
 
-/// SIGTERM ends it, whatever its clients are at.
+/// Checks that SIGTERM ends the server, whatever its clients do.
 #[track_caller]
 fn ends(daemon: Daemon) {
     let stopped = daemon.stop();
@@ -63,7 +64,7 @@ fn a_client_that_reads_nothing_delays_nobody() {
     let mut other = Other::of(&daemon);
     let mut channel = channel(&daemon);
     let mut deaf = Client::open(&daemon.socket("ism0"));
-    // 4 MiB of replies: many times what its socket holds.
+    // 4 MiB of replies are many times the capacity of its socket.
     for _ in 0..64 {
         deaf.send(command::REGION_READ, 0, access(0, 0, 1 << 16));
     }
@@ -89,14 +90,14 @@ fn a_client_that_hardly_writes_delays_nobody() {
         other.is_served(round);
         channel.read(ZPCI, 0, 16).ok();
     }
-    // It is still served, whenever it comes to an end.
+    // The server still serves it when its message becomes complete.
     slow.wire.send(&bytes.collect::<Vec<_>>());
     slow.reply_to(1).ok();
     slow.wire.send(&[1, 0, 13]);
     ends(daemon);
 }
 
-/// Serves the others while a thread sends `flood` to `ism0` again and again.
+/// Serves the others while a thread sends `flood` to `ism0` repeatedly.
 #[track_caller]
 fn while_flooded(flood: &[u8], answered: bool) {
     let daemon = daemon();
@@ -128,7 +129,7 @@ fn while_flooded(flood: &[u8], answered: bool) {
 
 #[test]
 fn a_flood_of_posted_writes_starves_nobody() {
-    // Each is refused, logged and counted; there is no buffer 0.
+    // Each move is refused, logged and counted, because there is no buffer 0.
     let one = message(
         1,
         command::REGION_WRITE,

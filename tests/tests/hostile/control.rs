@@ -1,4 +1,4 @@
-//! Clients of the control socket that break it: nobody else notices.
+//! Tests of clients that break the control socket's protocol. No other client notices.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, target};
 use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Control, Daemon, Driver, Via, program};
 
-/// A server with a control socket, and a driver that must notice nothing.
+/// Starts a server with a control socket, and a driver that must notice nothing.
 fn served() -> (Daemon, PathBuf, Driver) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("control");
@@ -34,7 +34,7 @@ fn works(socket: &std::path::Path, driver: &mut Driver) {
 fn a_line_too_long_is_told_and_hung_up_on() {
     let (daemon, socket, mut driver) = served();
     let mut control = Control::connect(&socket);
-    // The server may hang up before all of it is sent.
+    // The server may close the connection before everything is sent.
     let _ = control.send(&vec![b'x'; 1 << 20]);
     if let Some(line) = control.line() {
         assert_eq!(line["ok"], false);
@@ -112,7 +112,7 @@ fn clients_are_limited_and_a_place_is_free_again() {
 fn a_client_that_reads_nothing_holds_nobody_up() {
     let (daemon, socket, mut driver) = served();
     let mut deaf = Control::connect(&socket);
-    // Answers pile up until the server waits for this client alone, and then hangs up.
+    // Answers pile up until the server waits only for this client, and then closes the connection.
     let mut sent = 0;
     while sent < 20_000 && deaf.send(b"{\"request\":\"metrics\"}\n").is_ok() {
         sent += 1;
@@ -131,7 +131,7 @@ fn a_follower_that_reads_nothing_holds_nobody_up() {
     deaf.ok(&json!({ "request": "events" }));
     let gid = driver.gid();
     let token = driver.register_dmb(1 << 16, FIRST_INDEX, gid);
-    // Some 24 MB of events.
+    // These are some 24 MB of events.
     for n in 0..3000_u64 {
         driver
             .put(target(token, 0, false, n % 8 * 4096), &[n as u8; 4096])

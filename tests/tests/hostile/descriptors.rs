@@ -1,5 +1,5 @@
-//! Descriptors that are not what a client says they are, and memory that is not there when it is
-//! touched. The server lives, the access fails, the other function notices nothing.
+//! Tests of descriptors of a wrong kind, and of memory that is gone when it is accessed. The server lives,
+//! the access fails, the other function notices nothing.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IoSliceMut};
@@ -18,7 +18,7 @@ use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target};
 use vfio_user_ism_tests::errno::{EACCES, EINVAL, EIO};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Ram, Via};
 
-/// Where the odd memory is mapped.
+/// Address of the wrong memory.
 const ODD: u64 = 0x9_0000_0000;
 const EBADF: u32 = 9;
 
@@ -69,7 +69,7 @@ fn a_descriptor_that_is_no_file_is_refused_as_memory() {
         ("eventfd", plain_eventfd(EventfdFlags::empty()), EINVAL),
         ("directory", path("/dev/shm", OFlags::RDONLY), EINVAL),
         ("/dev/zero", path("/dev/zero", OFlags::RDWR), EINVAL),
-        // Nothing behind it that a client could serve itself: no disk, no memory.
+        // A client cannot serve these itself, but they are neither disk nor memory.
         ("procfs", path("/proc/self/status", OFlags::RDONLY), EINVAL),
         ("not opened", path("/dev/zero", OFlags::PATH), EBADF),
     ] {
@@ -108,7 +108,7 @@ fn an_eventfd_that_would_block_holds_nothing_up() {
         rustix::io::write(&full, &(u64::MAX - 1).to_ne_bytes()).unwrap();
         assert_eq!(take_eventfd(&mut driver.client, &full), 0);
         for round in 0..10 {
-            // The element mask is clear each time, so each signal is an interrupt.
+            // The element mask is clear each time, so each signal causes an interrupt.
             driver.ram.write(0, &[0; 1024]);
             driver.put(target(token, 0, true, 0), &[round; 8]).ok();
         }
@@ -118,7 +118,7 @@ fn an_eventfd_that_would_block_holds_nothing_up() {
     assert!(stopped.events_named("interrupt").count() >= 20);
 }
 
-/// Makes an eventfd that nobody else writes full, whatever its count was.
+/// Fills an eventfd that nobody else writes, whatever its count is.
 fn fill(fd: &OwnedFd) {
     let mut count = [0; 8];
     let mut buffers = [IoSliceMut::new(&mut count)];
@@ -136,7 +136,7 @@ fn an_eventfd_that_is_filled_again_and_again_holds_nobody_up() {
     let fickle = plain_eventfd(EventfdFlags::empty());
     let enough = AtomicBool::new(false);
     thread::scope(|threads| {
-        // Not blocking when the server looks, perhaps, and blocking when it writes.
+        // The eventfd may be non-blocking when the server checks it, and blocking when it writes.
         threads.spawn(|| {
             let mut flags = rustix::fs::fcntl_getfl(&fickle).unwrap();
             while !enough.load(Ordering::Relaxed) {
@@ -153,14 +153,14 @@ fn an_eventfd_that_is_filled_again_and_again_holds_nobody_up() {
                     .post(0, target(token, 0, true, 0), &[round; 8]);
             }
             other.gid();
-            // All of them are done: nobody signals.
+            // All moves are done, so nobody signals now.
             driver.gid();
         }
         enough.store(true, Ordering::Relaxed);
     });
     let stopped = daemon.stop();
     assert_eq!(stopped.ended.code, Some(0));
-    // How often it came to that is up to the machine.
+    // The machine decides how often this happened.
     println!("given up: {}", stopped.function("ism0")["over_limits"]);
 }
 
@@ -199,7 +199,7 @@ fn memory_sealed_against_writing_is_read_only() {
     );
 }
 
-/// A driver with a DMB in `ram`, mapped at [`ODD`]; the DMB's token.
+/// Creates a driver with a DMB in `ram`, mapped at [`ODD`]. Returns the DMB's token too.
 #[track_caller]
 fn driver_with(daemon: &Daemon, ram: impl AsFd, len: u64) -> (Driver, u64) {
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
@@ -230,7 +230,7 @@ fn a_hole_in_sealed_memory_fills_again() {
     assert!(daemon.is_alive());
 }
 
-/// A tmpfs of 64 KiB, mounted by a child in namespaces of its own.
+/// A tmpfs of 64 KiB, which a child mounts in its own namespaces.
 struct SmallTmpfs(Child);
 
 impl SmallTmpfs {
@@ -249,7 +249,7 @@ impl SmallTmpfs {
         Self(child)
     }
 
-    /// A new file of this length with nothing in it.
+    /// Creates an empty sparse file of this length.
     fn sparse(&self, len: u64) -> File {
         let path = format!("/proc/{}/root/mnt/ram", self.0.id());
         let mut options = File::options();
@@ -288,7 +288,7 @@ fn a_full_tmpfs_fails_the_move_and_not_the_server() {
         results[fit..].iter().all(|errno| *errno == EIO),
         "{results:?}"
     );
-    // What fitted is still there, and still written.
+    // The memory that fitted is still there, and the server still writes it.
     assert_eq!(put(0), 0);
     driver
         .put(target(token, 0, true, 20 * 4096), &[1; 8])

@@ -1,4 +1,4 @@
-//! What outlives a client, and what happens to a second one.
+//! Tests of the state that outlives a client, and of a second client.
 
 use vfio_user_ism_tests::client::irq::{MSI, NONE, TRIGGER};
 use vfio_user_ism_tests::client::{CONFIG, QEMU, command, set_irqs, version};
@@ -22,7 +22,7 @@ fn after_a_client_device_state_stays_and_maps_and_interrupts_go() {
 
     let mut client = daemon.client();
     assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [7]);
-    // The buffer is known, its memory is not.
+    // The buffer is registered, but its memory is gone.
     client
         .write(0, target(token, 0, true, 0), &[1; 8])
         .refused(EIO);
@@ -49,7 +49,7 @@ fn no_descriptor_of_a_client_stays_open() {
         drop(Driver::attach(&daemon.only(), Via::Bar));
         daemon.wait_until_free();
     };
-    // The first one makes sure that what the server opens while it starts is closed.
+    // After the first client, the descriptors that the server opens at its start are closed.
     come_and_go();
     let before = resources();
     (0..5).for_each(|_| come_and_go());

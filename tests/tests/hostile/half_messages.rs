@@ -1,5 +1,5 @@
-//! Messages of which only a part comes, with and without descriptors, and the descriptors that a
-//! client could use to keep its own connection open for ever.
+//! Tests of incomplete messages, with and without descriptors, and of descriptors with which a client could
+//! keep its own connection open for ever.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -74,8 +74,8 @@ fn the_rest_of_a_half_map_finds_its_descriptor() {
     client.reply_to(7).ok();
 }
 
-/// A descriptor that keeps the client's connection open, sent with a part of a message that never
-/// gets its rest.
+/// Sends a descriptor that keeps the client's connection open, with a part of a message that is never
+/// completed.
 fn own_connection_sent(socket: &Path, wrapped: bool) {
     let mut client = Client::open(socket);
     let own = client.wire.as_fd().try_clone_to_owned().unwrap();
@@ -148,7 +148,7 @@ fn a_map_cut_off_behind_its_descriptor_maps_nothing() {
     client.wire.finish();
     client.wire.expect_closed();
     daemon.wait_until_free();
-    // The next client's map is not in the way of one that never came.
+    // The map that never arrived does not block the next client's map.
     let mut next = daemon.client();
     next.map(IOVA, 4096, &ram, 0).ok();
     next.request(command::REGION_READ, access(CONFIG, 0, 4))

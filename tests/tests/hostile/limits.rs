@@ -1,5 +1,5 @@
-//! Each bound on what a client can cause, reached: the request is refused or the connection closed,
-//! the report counts it, the other function is served meanwhile. `docs/limits.md` lists them.
+//! Tests that reach each limit on a client. The server refuses the request or closes the connection, the
+//! report counts it, and the other function is served meanwhile. `docs/limits.md` lists the limits.
 
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -14,14 +14,14 @@ use vfio_user_ism_tests::{Client, Daemon, Driver, Eventfd, Ram, Via};
 
 const EMFILE: u32 = 24;
 
-/// Two functions, and a driver of the second, which must notice nothing.
+/// Starts two functions, and a driver of the second, which must notice nothing.
 fn pair() -> (Daemon, Driver) {
     let daemon = Daemon::with_profile("pair");
     let other = Driver::probe(&daemon.socket("ism1"), Via::Region);
     (daemon, other)
 }
 
-/// Checks that the other function is served, ends the server, and takes its report.
+/// Checks that the other function is served, ends the server, and returns its results.
 #[track_caller]
 fn end(daemon: Daemon, mut other: Driver) -> Stopped {
     let gid = other.gid();
@@ -37,7 +37,7 @@ fn end(daemon: Daemon, mut other: Driver) -> Stopped {
     stopped
 }
 
-/// How often `ism0` ran into a bound.
+/// Returns how often `ism0` reached a limit.
 fn over(stopped: &Stopped, name: &str) -> u64 {
     stopped.function("ism0")["over_limits"][name]
         .as_u64()
@@ -65,7 +65,7 @@ fn descriptors_that_pile_up_are_counted() {
     let (daemon, other) = pair();
     let mut client = Client::open(&daemon.socket("ism0"));
     let eventfd = Eventfd::new();
-    // A byte of one message and a descriptor, again and again: the message is never whole.
+    // The client sends one byte of a message and a descriptor repeatedly: the message never becomes complete.
     let bytes = message(1, command::DMA_MAP, 0, &dma_map(0, 4096, 0));
     for byte in &bytes[..16] {
         client.wire.send_with_fds(&[*byte], &[eventfd.as_fd()]);
@@ -95,7 +95,7 @@ fn a_process_without_room_for_descriptors_says_so() {
     let other = Driver::probe(&daemon.socket("ism1"), Via::Region);
     let mut client = Client::open(&daemon.socket("ism0"));
     let ram = Ram::new(4096);
-    // What is left, and more: some of them are lost on the way.
+    // These are the remaining ones and more, so some are lost on the way.
     let mut refused = 0;
     for _ in 0..4 {
         let body = dma_map(0, 4096, 0);
@@ -126,14 +126,14 @@ fn files_behind_the_maps_are_limited() {
 fn nobody_takes_the_address_space_of_the_others() {
     let (daemon, mut other) = pair();
     let mut client = Client::open(&daemon.socket("ism0"));
-    // Sparse: nothing of it is there but the length.
+    // The file is sparse: it has only a length.
     let vast = Ram::new(17 << 40);
     client.map(0, 4096, &vast, 0).refused(ENOSPC);
     client.map(0, 4096, &Ram::new(15 << 40), 0).ok();
     client
         .map(4096, 4096, &Ram::new(2 << 40), 0)
         .refused(ENOSPC);
-    // The other has its share.
+    // The other function has its own share.
     other.client.map(0, 4096, &Ram::new(15 << 40), 0).ok();
     assert_eq!(over(&end(daemon, other), "mapped-bytes"), 2);
 }
@@ -146,7 +146,8 @@ fn maps_are_limited() {
     let mut answered = 0;
     for at in 0..maps {
         client.send(command::DMA_MAP, 0, dma_map(at << 12, 4096, 0));
-        // Some are under way at a time, as with any client; not so many that both sides wait.
+        // Several requests are sent before the first reply, as by any client, but not so many that both sides
+        // wait.
         if at >= 64 {
             client.receive().ok();
             answered += 1;
@@ -162,7 +163,7 @@ fn maps_are_limited() {
 #[test]
 fn writes_that_wait_for_a_client_are_limited() {
     let (daemon, mut other) = pair();
-    // A DMB of ism0 in memory that takes messages, which are never answered.
+    // A DMB of ism0 lies in memory that takes messages, which are never answered.
     let mut silent = Driver::attach(&daemon.socket("ism0"), Via::Region);
     silent.client.map_without_fd(0x9_0000_0000, 1 << 20).ok();
     let rgid = other.gid();
@@ -211,7 +212,7 @@ fn many_second_clients_that_say_nothing_take_nothing() {
         .map(|_| Client::connect(&daemon.socket("ism0")))
         .collect();
     first.reset();
-    // Nine are waited for at most, the rest is hung up on as it comes.
+    // The server waits for at most nine, and closes further connections at once.
     vfio_user_ism_tests::patience::eventually("they are hung up on", || {
         (open() <= before + 9).then_some(())
     });
@@ -231,7 +232,7 @@ fn events_that_the_event_file_did_not_take_are_counted() {
     drop(client);
     let stopped = daemon.stop();
     let written = stopped.events.len() as u64 - 1;
-    // Connected, 100 resets, disconnected.
+    // The events are: connected, 100 resets, disconnected.
     assert_eq!(
         stopped.report["events_lost"].as_u64().unwrap(),
         102 - written

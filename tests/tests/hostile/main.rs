@@ -1,4 +1,4 @@
-//! Clients that break the protocol, lend bad memory, flood, stall or die.
+//! Tests of clients that break the protocol, lend bad memory, flood, stall or die.
 
 mod clients;
 mod control;

@@ -1,12 +1,12 @@
-//! Peers that mean harm or are broken: each of the seven defects seen in another server (peer
-//! input that made it panic, allocate, stall or lose step), and messages in every wrong shape.
+//! Tests of hostile or broken peers: each of seven defects that another server had (peer input made it panic,
+//! allocate, stall or lose step), and messages with every kind of error.
 
 use vfio_user_ism_tests::client::{CONFIG, QEMU, access, command, region_write, version};
 use vfio_user_ism_tests::errno::{EINVAL, EOPNOTSUPP};
 use vfio_user_ism_tests::wire::{Bytes, message};
 use vfio_user_ism_tests::{Client, Daemon};
 
-/// Checks that the server still serves, a new client included.
+/// Checks that the server still serves, including a new client.
 #[track_caller]
 fn still_serves(daemon: &mut Daemon) {
     daemon.wait_until_free();
@@ -14,7 +14,7 @@ fn still_serves(daemon: &mut Daemon) {
     assert!(daemon.is_alive());
 }
 
-/// A header that says what it is told to.
+/// Builds a header with these values.
 fn header(size: u32, flags: u32) -> Vec<u8> {
     Bytes::new()
         .u16(1)
@@ -107,7 +107,7 @@ fn messages_may_come_one_byte_at_a_time() {
 fn a_reply_larger_than_the_socket_takes_is_not_cut() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    // Nothing is received until all are sent: the replies do not fit the socket's buffer.
+    // The client receives nothing until all requests are sent: the replies do not fit the socket's buffer.
     let len = 1 << 20;
     let ids: Vec<_> = (0..4)
         .map(|_| client.send(command::REGION_READ, 0, access(0, 0, len)))
@@ -121,7 +121,7 @@ fn a_reply_larger_than_the_socket_takes_is_not_cut() {
 fn an_unsupported_command_leaves_nothing_of_itself_in_the_stream() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    // The body is a whole message: a server that does not drain it would answer that too.
+    // The body is itself a message: a server that does not skip it would answer that too.
     let inner = message(77, command::RESET, 0, &[]);
     client.request(17, inner).refused(EOPNOTSUPP);
     client.reset();
@@ -183,7 +183,7 @@ fn noise_closes_the_connection() {
         let mut state = seed;
         let noise: Vec<u8> = (0..4096)
             .map(|_| {
-                // Knuth's multiplicative generator: the bytes only have to be odd ones.
+                // This is Knuth's multiplicative generator; the bytes only need to vary.
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(seed);

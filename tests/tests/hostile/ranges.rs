@@ -1,5 +1,5 @@
-//! Ranges that overlap, wrap, touch and leave gaps; sizes that claim more than there is; files that
-//! a client opened in odd ways.
+//! Tests of ranges that overlap, wrap, touch or leave gaps, of sizes that exceed the data, and of files with
+//! unusual open flags.
 
 use std::fs::OpenOptions;
 use std::os::fd::AsFd;
@@ -14,12 +14,12 @@ use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Eventfd, Ram, Via};
 
 const PAGE: u64 = 4096;
 
-/// A map without a descriptor; 0 or the errno.
+/// Maps a range without a descriptor. Returns 0 or the errno.
 fn map(client: &mut Client, iova: u64, size: u64) -> u32 {
     client.map_without_fd(iova, size).errno().unwrap_or(0)
 }
 
-/// Bytes unmapped, or the errno.
+/// Unmaps a range. Returns the number of bytes, or the errno.
 fn unmap(client: &mut Client, iova: u64, size: u64) -> Result<u64, u32> {
     let reply = client.unmap(iova, size);
     match reply.errno() {
@@ -71,7 +71,7 @@ fn the_whole_address_space_is_a_range_and_one_more_byte_is_not() {
         assert_eq!(map(&mut client, iova, size), EINVAL, "{iova:#x}");
         assert_eq!(unmap(&mut client, iova, size), Err(EINVAL), "{iova:#x}");
     }
-    // A part of a map is not unmapped, whatever its size.
+    // A part of a map cannot be unmapped, whatever its size.
     assert_eq!(unmap(&mut client, IOVA, PAGE), Err(EINVAL));
     assert_eq!(unmap(&mut client, 0, u64::MAX), Ok(u64::MAX));
     assert_eq!(unmap(&mut client, u64::MAX, 1), Ok(1));
@@ -84,7 +84,7 @@ fn the_bytes_that_all_maps_have_together_may_pass_the_largest_number() {
     let mut client = daemon.client();
     assert_eq!(map(&mut client, 0, u64::MAX), 0);
     assert_eq!(map(&mut client, u64::MAX, 1), 0);
-    // 2^64 bytes in all: the reply cannot say so.
+    // 2^64 bytes in all do not fit into the reply.
     let body = client.request(command::DMA_UNMAP, dma_unmap(2, 0, 0)).ok();
     assert_eq!(body.len(), 24);
     assert_eq!(map(&mut client, 0, u64::MAX), 0);
@@ -126,7 +126,7 @@ fn a_buffer_must_lie_in_maps_without_a_gap() {
     driver.register();
     let (gid, start) = (driver.gid(), 0x40_0000_0000);
     let ram = driver.ram.as_fd().try_clone_to_owned().unwrap();
-    // Three maps of one buffer of a page, with seams at odd places.
+    // Three maps hold one buffer of a page, with seams at unaligned places.
     let lend = |driver: &mut Driver, from: u64, to: u64| {
         let body = dma_map(start + from, to - from, 8 * PAGE + from);
         let reply = driver
@@ -140,7 +140,7 @@ fn a_buffer_must_lie_in_maps_without_a_gap() {
     driver.run(code::REG_DMB, &whole).failed();
     lend(&mut driver, 1001, 3000);
     let token = driver.run(code::REG_DMB, &whole).number();
-    // A move over both seams, then one while the middle is gone.
+    // First a move over both seams, then one while the middle is gone.
     let place = target(token, 0, false, 0);
     let bytes: Vec<u8> = (0..PAGE).map(|n| n as u8).collect();
     driver.put(place, &bytes).ok();
@@ -176,7 +176,7 @@ fn an_argsz_of_any_size_allocates_and_returns_nothing_more() {
             (command::GET_REGION_IO_FDS, words(&[argsz, 0, 0, 0])),
         ] {
             let reply = client.request(number, body).ok();
-            // A reply names its own size.
+            // A reply contains its own size.
             assert_eq!(u32_at(&reply, 0) as usize, reply.len(), "command {number}");
             assert!(reply.len() < 512);
         }
@@ -211,7 +211,7 @@ fn files_opened_in_odd_ways_are_used_rightly_or_refused() {
     for (what, file, access, errno) in [
         ("write-only", open(0, false), 0, EACCES),
         ("write-only, for file I/O", open(0, false), 8, EACCES),
-        // What is written to such a file goes to its end, whatever the offset.
+        // A write to such a file goes to its end, at any offset.
         ("appending", open(flags(OFlags::APPEND), true), 8, EINVAL),
         ("appending, mapped", open(flags(OFlags::APPEND), true), 4, 0),
         ("synchronous", open(flags(OFlags::SYNC), true), 8, 0),
@@ -274,7 +274,7 @@ fn one_eventfd_may_be_every_vector_and_memory_may_be_none() {
             &[ram.as_fd()],
         )
         .refused(EINVAL);
-    // The old one is still in its place.
+    // The old map is still in its place.
     client
         .request(command::SET_IRQS, set_irqs(NONE | TRIGGER, MSI, 0, 1, &[]))
         .ok();
@@ -286,23 +286,23 @@ fn the_edges_of_region_write_multi() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
     let one: (u32, u64, &[u8]) = (CONFIG, 0x3c, &[1]);
-    // The most there may be, and one more.
+    // The largest number of writes, and one more.
     let most = write_multi(&[one; 1024]);
     let reply = client.request(command::WRITE_MULTI, &most).ok();
     assert_eq!(u64_at(&reply, 0), 1024);
     client
         .request(command::WRITE_MULTI, write_multi(&[one; 1025]))
         .refused(EINVAL);
-    // The count says less, and more, than there is.
+    // The count is smaller or larger than the number of writes.
     for count in [0_u64, 1, 2, 4, 1 << 32, u64::MAX, (u64::MAX / 24) + 1] {
         let body = Bytes::new().u64(count).raw(&write_multi(&[one; 3])[8..]);
         client.request(command::WRITE_MULTI, body).refused(EINVAL);
     }
-    // An offset that overflows is no write at all.
+    // A write whose offset overflows is invalid.
     for overflow in [(CONFIG, u64::MAX, &[1][..]), (0, u64::MAX - 3, &[1; 8])] {
         client.write_multi(&[one, overflow]).refused(EINVAL);
     }
-    // Places that are not there, behind good ones; bytes behind the count do not matter.
+    // Invalid places come after valid ones; bytes after the count do not matter.
     let mut body = write_multi(&[
         (CONFIG, 0x3c, &[7]),
         (CONFIG, 252, &[1; 8]),
@@ -314,7 +314,7 @@ fn the_edges_of_region_write_multi() {
     let reply = client.request(command::WRITE_MULTI, &body).ok();
     assert_eq!(u64_at(&reply, 0), 2);
     assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [7]);
-    // Posted: no reply to anything of it.
+    // The message is posted, so no part of it gets a reply.
     client.send(command::WRITE_MULTI, 0x10, &body);
     client.send(command::WRITE_MULTI, 0x10, [0; 5]);
     client.reset();

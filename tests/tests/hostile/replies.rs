@@ -1,5 +1,5 @@
-//! Replies that a client gets wrong: to DMA_READ and DMA_WRITE of the server, on its own socket and
-//! on the twin socket. The server takes them for what they are, and never waits for anything else.
+//! Tests of wrong replies to the server's DMA_READ and DMA_WRITE, on the client's own socket and on the twin
+//! socket. The server detects them, and never waits for anything else.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use vfio_user_ism_tests::lender::{Layout, Lender};
 use vfio_user_ism_tests::wire::{Message, Wire, message, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Eventfd, Via};
 
-/// A lender of `ism0`, the token of its buffer, and a driver of `ism1` that may not notice anything.
+/// Creates a lender of `ism0`, the token of its buffer, and a driver of `ism1` that must notice nothing.
 fn pair() -> (Daemon, Lender, u64, Driver) {
     let daemon = Daemon::with_profile("pair");
     let other = Driver::probe(&daemon.socket("ism1"), Via::Bar);
@@ -26,18 +26,18 @@ fn reply(id: u16, number: u16, flags: u32, errno: u32, body: &[u8]) -> Vec<u8> {
     head.u32(errno).raw(body).0
 }
 
-/// The body of an answer, from that of the request.
+/// Computes the body of an answer from that of the request.
 type Answer = fn(&[u8]) -> Vec<u8>;
 
-/// Something done to the twin socket, on which the server has sent a message.
+/// An action on the twin socket, on which the server has sent a message.
 type Attack<'a> = &'a dyn Fn(&mut Wire, &Message);
 
-/// Whether the server still waits for the answer to its message: it asks for nothing more.
+/// True if the server still waits for the answer to its message, so that it asks for nothing more.
 fn still_waits(guest: &mut Lender) -> bool {
     guest.asked().is_empty()
 }
 
-/// Stores eight fives to the buffer; returns what the server then asks of the guest.
+/// Stores eight fives into the buffer. Returns the server's next command to the guest.
 fn move_of_fives(guest: &mut Lender, token: u64) -> Message {
     guest
         .client
@@ -64,7 +64,7 @@ fn a_reply_that_answers_something_else_is_ignored() {
         guest.client.wire.send(&reply(id, number, 1, 0, &right));
         assert!(still_waits(&mut guest), "{id:#x} of {number}");
     }
-    // The right one, then the same again.
+    // The right answer comes first, and then the same one again.
     guest.serve(&asked);
     guest
         .client
@@ -110,7 +110,7 @@ fn a_reply_of_the_wrong_size_or_place_ends_the_move_and_nothing_else() {
             .wire
             .send(&message(asked.id, asked.command, 1, &answer));
         guest.serve_all();
-        // The next move is a whole one, on a connection that is in step.
+        // The next move is complete, on a connection that is in step.
         guest
             .client
             .write(0, target(token, 0, false, 128), &[7; 8])
@@ -118,7 +118,7 @@ fn a_reply_of_the_wrong_size_or_place_ends_the_move_and_nothing_else() {
         guest.serve_all();
         assert_eq!(guest.memory[0x1080..0x1088], [7; 8], "{what}");
         guest.memory[0x1080..0x1088].fill(0);
-        // The client's layout is learnt anew by a client that comes anew.
+        // The server learns the layout of a new client again.
         guest.client.reset();
         drop(guest);
         vfio_user_ism_tests::patience::eventually("ism0 is free", || {
@@ -141,7 +141,7 @@ fn a_reply_of_the_wrong_size_or_place_ends_the_move_and_nothing_else() {
 #[test]
 fn an_error_reply_may_have_any_errno_flags_and_body() {
     let (daemon, mut guest, token, mut other) = pair();
-    // Learn the layout, so that each move is one message.
+    // With a known layout, each move is one message.
     guest
         .client
         .write(0, target(token, 0, false, 0), &[1; 8])
@@ -152,7 +152,7 @@ fn an_error_reply_may_have_any_errno_flags_and_body() {
         (0x21, 14, &[]),
         (0x21, u32::MAX, &[]),
         (0x21, 5, &[9; 500]),
-        // Error in another type's place, and bits that mean nothing.
+        // An error flag on another type, and bits without a meaning.
         (0x31, 5, &[]),
         (0xffff_ff21, 5, &[]),
     ] {
@@ -208,7 +208,7 @@ fn half_a_reply_holds_up_its_own_connection_only() {
     guest.client.wire.send(&whole[20..]);
     guest.serve_all();
     assert_eq!(guest.memory[0x1000..0x1008], [5; 8]);
-    // The last one never gets its rest.
+    // The rest of the last message never comes.
     guest
         .client
         .write(0, target(token, 0, true, 0), &[6; 8])
@@ -222,7 +222,7 @@ fn half_a_reply_holds_up_its_own_connection_only() {
     assert_eq!(stopped.ended.code, Some(0));
 }
 
-/// A lender that is reached by a twin socket.
+/// Creates a lender with a twin socket.
 fn twin(daemon: &Daemon) -> (Lender, Wire) {
     let mut client = Client::connect(&daemon.only());
     let text = r#"{"capabilities":{"twin_socket":{"supported":true}}}"#;
@@ -297,7 +297,7 @@ fn a_closed_twin_socket_ends_the_client_when_it_is_needed() {
     let (mut guest, twin) = twin(&daemon);
     let token = guest.register();
     drop(twin);
-    // Nothing is to be sent there: the client is served.
+    // The server has nothing to send there, and serves the client.
     guest.client.reset();
     let token = {
         assert!(token > 0);
@@ -328,7 +328,7 @@ fn a_twin_socket_that_nobody_reads_fills_its_own_queue_only() {
     }
     assert!(refused > 0, "the queue has no end");
     assert_eq!(irq.take(), 0);
-    // It is read at last, and all that was accepted arrives.
+    // The client finally reads, and all accepted messages arrive.
     guest.client.wire.send(&message(
         1,
         command::GET_INFO,

@@ -1,4 +1,4 @@
-//! Clients that scribble over the ring they share with the server, take its memory away, or fill its
+//! Tests of clients that corrupt the ring they share with the server, take its memory away, or fill its
 //! eventfds. Meanwhile the other function and the function's own socket are served.
 
 use std::os::fd::AsFd;
@@ -34,7 +34,7 @@ fn wake(client: &Client) {
     client.wire.ring.as_ref().unwrap().wake_server(1);
 }
 
-/// The server has closed the socket.
+/// Checks that the server has closed the socket.
 #[track_caller]
 fn is_closed(mut client: Client) {
     client.wire.ring = None;
@@ -63,7 +63,7 @@ fn a_scribbler_loses_its_connection_and_nobody_else_is_disturbed() {
             &[(data, u64::MAX), (REQUEST_TAIL, 16)],
             "has 0xffffffffffffffff bytes",
         ),
-        // A record that is none of vfio-user's messages.
+        // This record is no vfio-user message.
         (
             &[
                 (data, 16),
@@ -86,7 +86,7 @@ fn a_scribbler_loses_its_connection_and_nobody_else_is_disturbed() {
         assert_eq!(main.read(CONFIG, 0, 4).data().len(), 4);
         other.gid();
     }
-    // Positions of the replies, found when one is sent.
+    // The server reads these positions when it sends a reply.
     for head in [u64::MAX - 7, 8 << 20, 5] {
         let client = open(&daemon);
         set(&client, REPLY_HEAD, head);
@@ -109,7 +109,7 @@ fn a_scribbler_loses_its_connection_and_nobody_else_is_disturbed() {
     assert_eq!(daemon.stop().ended.code, Some(0));
 }
 
-/// All over the memory, while the server works in it.
+/// The client writes all over the memory while the server uses it.
 #[test]
 fn scribbling_without_end_ends_nothing_but_connections() {
     let daemon = daemon();
@@ -166,7 +166,7 @@ fn memory_that_is_punched_out_is_a_broken_ring() {
     let ring = client.wire.ring.as_ref().unwrap();
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     fallocate(ring.ram.as_fd(), flags, 0, LEN).unwrap();
-    // Position 0 is behind what was taken.
+    // Position 0 is behind the bytes already taken.
     ring.signal_server();
     is_closed(client);
     eventually("the fault is named", || {
@@ -192,7 +192,7 @@ fn eventfds_that_are_full_and_make_writers_wait_keep_nobody_waiting() {
     let fds = [memory, server, full.as_fd()];
     client.request_with(command::VERSION, body, &fds).ok();
     for id in 0..50 {
-        // The client says that it waits, so each reply wakes it.
+        // The client announces that it waits, so each reply wakes it.
         ring.view.word(CLIENT_WAITS).store(1, Ordering::SeqCst);
         let read = message(id, command::REGION_READ, 0, &access(ZPCI, 0, 8).0);
         ring.send(&read, client.wire.as_fd());

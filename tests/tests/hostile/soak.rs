@@ -1,4 +1,4 @@
-//! A short soak: what `--bin soak` does for an hour.
+//! Runs a short version of the soak that `--bin soak` runs for an hour.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A guest takes its memory away, cuts it, resets or leaves, while another stores into it as fast as
-//! it can. The other is told by an errno at most; nothing is stored where it does not belong.
+//! A guest takes its memory away, truncates it, resets or leaves, while another guest stores into it as fast
+//! as it can. The sender gets at most an errno, and no byte is stored in a wrong place.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +9,7 @@ use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, RAM_LEN, target};
 use vfio_user_ism_tests::errno::EIO;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
-/// What the sender stores; the guard bytes around the buffer are something else.
+/// The byte that the sender stores. The guard bytes around the buffer differ.
 const STORED: u8 = 0x5a;
 const GUARD: u8 = 0xc3;
 
@@ -18,8 +18,7 @@ fn open_files(daemon: &Daemon) -> usize {
     std::fs::read_dir(path).unwrap().count()
 }
 
-/// Has `ism1` store into a buffer of `ism0` without a pause while `attack` does `rounds` of
-/// something to `ism0`.
+/// Makes `ism1` store into a buffer of `ism0` without a pause while `attack` runs `rounds` times on `ism0`.
 fn while_moving(rounds: u32, via: Via, attack: impl Fn(&mut Driver, u32, &Daemon)) {
     let mut daemon = Daemon::with_profile("pair");
     let mut sender = Driver::probe(&daemon.socket("ism1"), via);
@@ -80,7 +79,7 @@ fn memory_is_unmapped_and_mapped_again() {
     while_moving(300, Via::Bar, |guest, round, _| {
         guest.client.unmap(IOVA, RAM_LEN).ok();
         if round % 3 == 0 {
-            // Another memory in between: it gets no store that was meant for the first.
+            // Another memory is mapped in between. It must get no store for the first one.
             let other = Ram::new(RAM_LEN);
             guest.client.map(IOVA + RAM_LEN, RAM_LEN, &other, 0).ok();
             guest.client.unmap(IOVA + RAM_LEN, RAM_LEN).ok();
@@ -127,7 +126,7 @@ fn the_memory_is_cut_and_grows_again() {
 fn the_function_is_reset_and_set_up_again() {
     while_moving(100, Via::Bar, |guest, _, _| {
         guest.client.reset();
-        // What the buffer was is free for others now.
+        // Others may use the memory of the buffer now.
         guest.ram.write(DMB, &[0; 4096]);
         guest.register();
         assert_eq!(

@@ -1,5 +1,5 @@
-//! What the workspace depends on: licences, sources, and what the pure crates may not need.
-//! Advisories are not looked at: their database is on the network.
+//! Checks the workspace's dependencies: licences, sources, and the crates that pure crates must not use. It
+//! does not check advisories, because their database is on the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use vfio_user_ism_tests::program::repository;
 
-/// SPDX ids of licences that a dependency may be under.
+/// SPDX ids of the licences that a dependency may have.
 const ALLOWED: [&str; 9] = [
     "Apache-2.0",
     "BSD-2-Clause",
@@ -27,7 +27,7 @@ const IMPURE: [&str; 7] = [
     "libc", "memmap2", "mio", "nix", "rustix", "socket2", "tokio",
 ];
 
-/// `cargo metadata` for this platform; it asks no network for what the build needed anyway.
+/// Returns `cargo metadata` for this platform. It needs no network beyond that of the build.
 #[track_caller]
 pub(crate) fn metadata() -> Value {
     let run = |program: &str, arguments: &[&str]| {
@@ -68,7 +68,7 @@ pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-/// Packages that a build for this platform needs, tests included.
+/// The packages that a build for this platform needs, tests included.
 pub(crate) fn packages(metadata: &Value) -> Vec<&Value> {
     let used: BTreeSet<&str> = list(&metadata["resolve"], "nodes")
         .iter()
@@ -83,7 +83,7 @@ pub(crate) fn is_ours(package: &Value) -> bool {
     package["source"].is_null()
 }
 
-/// Names of the crates that `name` is linked with, itself included.
+/// Returns the names of the crates that `name` is linked with, itself included.
 #[track_caller]
 fn linked_with(metadata: &Value, name: &str) -> BTreeSet<String> {
     let names: BTreeMap<&str, &str> = list(metadata, "packages")
@@ -117,7 +117,7 @@ fn linked_with(metadata: &Value, name: &str) -> BTreeSet<String> {
     seen.into_iter().map(|id| names[id].to_owned()).collect()
 }
 
-/// Whether an SPDX expression can be met with [`ALLOWED`] licences alone.
+/// True if licences in [`ALLOWED`] can satisfy an SPDX expression.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression
         .replace('/', " OR ")
@@ -152,7 +152,7 @@ fn one(words: &mut Words<'_>) -> bool {
         return words.next_if_eq(&")").is_some() && allowed;
     }
     let allowed = words.next().is_some_and(|id| ALLOWED.contains(&id));
-    // An exception permits more, never less.
+    // An exception only adds permissions.
     if words.next_if_eq(&"WITH").is_some() {
         return words.next().is_some() && allowed;
     }
@@ -255,7 +255,7 @@ fn pure_crates_need_no_system() {
     }
 }
 
-/// Our crates from the bottom up. A crate may use those of earlier rows alone.
+/// The crates of this workspace from the bottom up. A crate may use only those of earlier rows.
 const LAYERS: [&[&str]; 5] = [
     &[
         "vfio-user-capture",

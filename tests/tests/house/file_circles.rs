@@ -1,9 +1,9 @@
-//! Files of a crate depend on each other without a circle.
+//! Checks that the files of a crate do not depend on each other in a circle.
 //!
-//! A file depends on the file that a path in it names: a path from `crate`, `super` or `self`, or
-//! from a module that the file declares. The longest part of the path that is a file counts. A
-//! file also depends on what it re-exports, so a file that uses the crate's own re-export depends
-//! on the whole crate. `mod` items are no dependency. Test modules are not looked at.
+//! A file depends on each file that a path in it names: a path from `crate`, `super` or `self`, or from a
+//! module that the file declares. The longest part of the path that is a file counts. A file also depends on
+//! the files that it re-exports, so a file that uses the crate's own re-export depends on the whole crate.
+//! `mod` items are no dependency, and test modules are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -36,7 +36,7 @@ fn sources(folder: &Path) -> BTreeMap<Module, String> {
                 _ => below(name),
             };
             let text = std::fs::read_to_string(&entry).unwrap();
-            // A crate that is library and program at once has two roots.
+            // A crate that is both library and program has two roots.
             sources
                 .entry(module)
                 .or_insert_with(String::new)
@@ -46,7 +46,7 @@ fn sources(folder: &Path) -> BTreeMap<Module, String> {
     sources
 }
 
-/// The words, `::`, braces and commas of a text, without comments and literals.
+/// Returns the words, `::`, braces and commas of a text, without comments and literals.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -76,7 +76,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// Length of the string or character at the start of a text, if there is one.
+/// Returns the length of the string or character at the start of a text, if there is one.
 fn literal(text: &str) -> Option<usize> {
     let raw = text.strip_prefix('b').unwrap_or(text);
     if let Some(after) = raw.strip_prefix('r') {
@@ -100,7 +100,7 @@ fn literal(text: &str) -> Option<usize> {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             c if c == quote => return Some(start + at + 1),
-            // A lifetime, not a character.
+            // This is a lifetime, not a character.
             _ if quote == '\'' && at > 0 && !text[start..].starts_with('\\') => return None,
             _ => {}
         }
@@ -108,7 +108,7 @@ fn literal(text: &str) -> Option<usize> {
     None
 }
 
-/// Every path of two words or more in the tokens; lists in braces are opened.
+/// Returns every path of two words or more in the tokens, with lists in braces expanded.
 fn paths(tokens: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -123,7 +123,7 @@ fn paths(tokens: &[String]) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads a path that starts at a position, and returns where it ends.
+/// Reads a path that starts at a position. Returns the position after it.
 fn read_path(
     tokens: &[String],
     mut at: usize,
@@ -161,8 +161,7 @@ fn read_path(
     at
 }
 
-/// The module of the file that a path in `module` leads to; `module` itself for a path to
-/// something else.
+/// Returns the module of the file to which a path in `module` leads; `module` itself for any other path.
 fn resolve(path: &[String], module: &Module, modules: &BTreeSet<&Module>) -> Module {
     let mut at = module.clone();
     let mut words = path.iter().peekable();
@@ -198,8 +197,8 @@ fn graph(sources: &BTreeMap<Module, String>) -> Graph {
     sources.iter().map(edges).collect()
 }
 
-/// What remains when files without dependencies are taken away again and again: the circles, and
-/// what depends on them.
+/// Returns the files that remain if files without dependencies are removed repeatedly: the circles, and the
+/// files that depend on them.
 fn circle(graph: &Graph) -> Vec<String> {
     let mut open = graph.clone();
     loop {
@@ -208,7 +207,7 @@ fn circle(graph: &Graph) -> Vec<String> {
             .filter(|(_, targets)| !targets.iter().any(|target| open.contains_key(target)))
             .map(|(module, _)| module.clone())
             .collect();
-        // Nothing depends on these any more either, so they are on no circle.
+        // Nothing depends on these any more, so they are on no circle.
         let used: BTreeSet<Module> = open.values().flatten().cloned().collect();
         let before = open.len();
         open.retain(|module, _| !free.contains(module) && used.contains(module));

@@ -1,5 +1,5 @@
-//! Rules of the repository itself: dependencies between crates and files, files for packagers, the programs
-//! that tests start, the threat model.
+//! Checks of the repository itself: dependencies between crates and files, files for packagers, programs that
+//! tests start, the threat model.
 
 mod dependencies;
 mod file_circles;

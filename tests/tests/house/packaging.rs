@@ -1,4 +1,4 @@
-//! Files for those who install the program: the discovery file and the systemd units.
+//! Checks of files for installers of the program: the discovery file and the systemd units.
 
 use std::fs;
 use std::process::Command;

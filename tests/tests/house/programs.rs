@@ -1,5 +1,5 @@
-//! `./test` installs or names every program that a test starts, before it builds anything: this looks
-//! at what tests and their scripts start.
+//! Checks that `./test` installs or names every program that a test starts, before it builds anything. The
+//! check reads the tests and their scripts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use vfio_user_ism_tests::program::repository;
 
-/// What a machine that runs `./test` and compiles Rust has: a shell, coreutils, grep, Rust.
+/// Programs of every machine that runs `./test` and compiles Rust: a shell, coreutils, grep, Rust.
 const EVERYWHERE: [&str; 45] = [
     "awk",
     "basename",
@@ -73,7 +73,7 @@ const SCRIPTS: [&str; 5] = [
     "tests/s390x/std.sh",
 ];
 
-/// The programs on the list of `./test`.
+/// The programs in the list of `./test`.
 fn listed() -> BTreeSet<String> {
     let text = fs::read_to_string(repository().join("test")).unwrap();
     let (_, list) = text.split_once("needs='").expect("a list");
@@ -85,7 +85,7 @@ fn listed() -> BTreeSet<String> {
         .collect()
 }
 
-/// Rust files of tests, below `folder`.
+/// Finds the Rust files of tests below `folder`.
 fn sources(folder: &Path, in_tests: bool, found: &mut Vec<PathBuf>) {
     for item in fs::read_dir(folder).unwrap() {
         let path = item.unwrap().path();
@@ -98,9 +98,9 @@ fn sources(folder: &Path, in_tests: bool, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The programs that Rust text starts by name.
+/// Returns the programs that Rust text starts by name.
 fn started_by_rust(text: &str) -> impl Iterator<Item = String> {
-    // clap has commands, too.
+    // clap has a type `Command` too.
     let text = text.replace("clap::Command", "");
     let names = text.split("Command::new(").skip(1).filter_map(|part| {
         let name = part.trim_start().strip_prefix('"')?.split('"').next()?;
@@ -110,11 +110,11 @@ fn started_by_rust(text: &str) -> impl Iterator<Item = String> {
     names.collect::<Vec<_>>().into_iter()
 }
 
-/// A line of a shell script without comments and quoted text; each command that begins in it begins a
-/// line of its own.
+/// Returns a line of a shell script without comments and quoted text. Each command that begins in it begins a
+/// new line.
 fn commands(line: &str) -> String {
     let mut found = String::new();
-    // The quote that is open, for each substitution that is.
+    // The open quote, for each open substitution.
     let mut quotes = vec![' '];
     let mut before = ' ';
     for c in line.chars() {
@@ -144,14 +144,14 @@ fn commands(line: &str) -> String {
         .fold(found, |code, mark| code.replace(mark, "\n"))
 }
 
-/// The programs that a shell script starts. Those that it looks for itself are left out.
+/// Returns the programs that a shell script starts, except those that it searches for itself.
 fn started_by_script(text: &str) -> BTreeSet<String> {
     let mut own: BTreeSet<String> = BTreeSet::new();
     let mut found = BTreeSet::new();
     let mut end_of_text = None;
     let text = text.replace("\\\n", " ");
     for line in text.lines() {
-        // Text for a file, up to a word of its own.
+        // This is text for a file, up to a certain word.
         if let Some(end) = end_of_text {
             if line.trim() == end {
                 end_of_text = None;
@@ -239,7 +239,7 @@ fn the_test_command_knows_every_program_that_tests_start() {
     assert!(unknown.is_empty(), "./test does not look for {unknown:?}");
 }
 
-/// Without any of the programs `./test` names them all, and says which tests fail.
+/// Without any of the programs, `./test` names all of them and the tests that fail.
 #[test]
 fn the_test_command_names_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
@@ -273,7 +273,7 @@ fn the_test_command_names_what_is_missing() {
     ] {
         assert!(told.contains(words), "{told}");
     }
-    // One of several is enough, and a package is named once.
+    // One of several programs is enough, and a package is named once.
     stand_in("google-chrome");
     stand_in("unshare");
     let told = named(folder.path());

@@ -1,5 +1,5 @@
-//! Every threat in `docs/threat-model.md` names a test that tries it, and that test is there; so are
-//! those that `docs/foreign-tests.md` names.
+//! Checks that every threat in `docs/threat-model.md` names an existing test, and that the tests in
+//! `docs/foreign-tests.md` exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(repository().join("docs").join(name)).unwrap()
 }
 
-/// The tests that a text names, as file and function.
+/// Returns the tests that a text names, as file and function.
 fn named(text: &str) -> Vec<(String, String)> {
     let quoted = text.split('`').skip(1).step_by(2);
     let tests = quoted.filter_map(|name| name.split_once(".rs::"));

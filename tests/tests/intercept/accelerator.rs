@@ -1,5 +1,5 @@
-//! `--accel`: what QEMU is told, and what the user is told where KVM cannot be had. The QEMU is a
-//! script that writes its arguments down and ends.
+//! Tests of `--accel`: QEMU's arguments, and the message to the user if KVM cannot be used. The QEMU is a
+//! script that records its arguments and ends.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ echo 'nothing is emulated here' >&2
 exit 1
 ";
 
-/// Runs `intercept` with the stand-in; how it ended, and the arguments that QEMU was started with.
+/// Runs `intercept` with the stand-in. Returns the outcome, and the arguments of QEMU.
 fn intercept(arguments: &[&str]) -> (Ended, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let qemu = folder.path().join("qemu-system-s390x");
@@ -40,7 +40,7 @@ fn value_of(arguments: &[String], flag: &str) -> Option<String> {
     arguments.get(at + 1).cloned()
 }
 
-/// An s390x host with a KVM takes it, any other does not.
+/// Returns the accelerator of `auto`: KVM on an s390x host with KVM, otherwise TCG.
 fn expected_of_auto() -> &'static str {
     let device = fs::File::options().read(true).write(true).open("/dev/kvm");
     match (std::env::consts::ARCH, device) {
@@ -105,7 +105,7 @@ fn kvm_that_is_not_there_is_a_clear_error_before_qemu_is_started() {
         "{told:?} {}",
         ended.stdout
     );
-    // A bisection goes on.
+    // A bisection must go on.
     let (ended, _) = intercept(&["--accel", "kvm", "--cannot-run-status", "125"]);
     assert_eq!(ended.code, Some(125), "{}", ended.stderr);
 }

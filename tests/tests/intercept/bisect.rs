@@ -1,4 +1,5 @@
-//! The script of docs/ci.md finds the commit that broke a case, past commits that cannot be judged.
+//! Tests that the script of docs/ci.md finds the commit that broke a case, despite commits that cannot be
+//! tested.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use vfio_user_ism_tests::program;
 
-/// What the commits of a small history build: arguments that make a QEMU good, bad, or impossible to test.
+/// The builds of a small history's commits: arguments that make a QEMU good, bad, or impossible to test.
 const GOOD: &str = "--forward";
 const BAD: &str = "--forward --break crash@pcistb-absent-bar";
 const MISSING: &str = "--qemu /nowhere/qemu";
@@ -25,7 +26,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     text
 }
 
-/// The script of the page, with a history of flags instead of one of sources.
+/// Returns the page's script, with a history of flags instead of sources.
 fn script() -> String {
     let page = fs::read_to_string(program::repository().join("docs/ci.md")).unwrap();
     let from = page.find("#!/bin/sh").unwrap();
@@ -54,7 +55,7 @@ fn git_bisect_finds_the_commit_that_broke_a_case() {
     git(&tree, &["init", "-q"]);
     for (number, flags) in HISTORY.iter().enumerate() {
         fs::write(tree.join("flags"), flags).unwrap();
-        // A commit that changes nothing would not be one.
+        // A commit must change something.
         fs::write(tree.join("number"), number.to_string()).unwrap();
         git(&tree, &["add", "-A"]);
         git(&tree, &["commit", "-q", "-m", &format!("commit {number}")]);
@@ -67,7 +68,7 @@ fn git_bisect_finds_the_commit_that_broke_a_case() {
         .env_remove("QEMU")
         .current_dir(&tree);
     let ended = program::finish(command);
-    // One of the two that cannot be judged lies between the last good and the first bad commit.
+    // One of the two commits that cannot be tested lies between the last good and the first bad one.
     let said = format!("{}{}", ended.stdout, ended.stderr);
     assert!(said.contains("only 'skip'ped commits left"), "{said}");
     let left: Vec<&str> = said

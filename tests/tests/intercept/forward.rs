@@ -1,4 +1,4 @@
-//! `vfio-user-ism intercept --forward`: with the forwarding plugin, stock QEMU passes.
+//! Tests of `vfio-user-ism intercept --forward`: with the forwarding plugin, stock QEMU passes.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,14 +29,14 @@ fn every_instruction_reaches_the_device_as_the_guest_executed_it() {
         ["as-specified", "not-run", "whole"],
         "{counts:?}"
     );
-    // Not run are the cases for a QEMU without block stores, for KVM, and of the measurement block.
+    // The cases for a QEMU without block stores, for KVM, and of the measurement block are not run.
     assert!(
         counts["whole"] > 250 && counts["not-run"] < 80,
         "{counts:?}"
     );
 }
 
-/// The guest is told the same, and the device sees the same, whether moves wait or not.
+/// Guest and device see the same, whether moves wait or not.
 #[test]
 #[ignore = "needs QEMU 11.1 and the plugin: run ./test"]
 fn verdicts_are_the_same_when_moves_are_posted() {

@@ -1,4 +1,5 @@
-//! `vfio-user-ism intercept --kernel`: a Linux guest, observed by the plugin, is judged like the probe.
+//! Tests of `vfio-user-ism intercept --kernel`: a Linux guest, observed by the plugin, is judged like the
+//! probe.
 
 use debian_fetch::{Cache, Guest, Initramfs};
 use serde_json::Value;
@@ -52,7 +53,7 @@ fn what_linux_does_at_boot_is_accounted_for() {
         "{first}"
     );
     assert_eq!(first["pieces"].as_array().unwrap().len(), 1, "{first}");
-    // QEMU reads the whole of config space before the guest runs: no instruction explains that.
+    // QEMU reads the whole configuration space before the guest runs, so no instruction explains these reads.
     let own = report["unaccounted"].as_array().unwrap();
     assert!(
         own.iter()

@@ -1,4 +1,4 @@
-//! `vfio-user-ism intercept`: real QEMU, a Linux guest, a stand-in client, and the report page.
+//! Tests of `vfio-user-ism intercept`: with real QEMU, a Linux guest, a stand-in client, and the report page.
 
 mod accelerator;
 mod bisect;

@@ -1,9 +1,9 @@
-//! The HTML report in a browser: the page fits, its pictures are drawn, and its filter filters.
+//! Tests of the HTML report in a browser: the page fits, its pictures are drawn, and its filter works.
 
 use vfio_user_ism_tests::browser::title;
 use vfio_user_ism_tests::program::{self, repository};
 
-/// Ticks the filter, and leaves what can be seen in the page's title.
+/// Ticks the filter, and writes the visible rows into the page's title.
 const SCRIPT: &str = r##"<script>{
 const shown = () => [...document.querySelectorAll("article")].filter((a) => a.getClientRects().length > 0).length;
 const all = shown();
@@ -37,7 +37,7 @@ fn the_page_works_in_a_browser() {
         page.to_str().unwrap(),
     ]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    // 29 cases, 10 of them not as they should be, one of those named so.
+    // 29 cases, 10 of them with deviations, and one of those with a matching name.
     let title = title(&page, SCRIPT, 1100, &[]);
     assert_eq!(
         title,

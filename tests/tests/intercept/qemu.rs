@@ -1,5 +1,5 @@
-//! `vfio-user-ism intercept` against a real QEMU: what stock QEMU does wrong is found, the report is
-//! the same twice, and trouble is told.
+//! Tests of `vfio-user-ism intercept` with a real QEMU: it finds stock QEMU's faults, writes the same report
+//! twice, and reports problems.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ fn has(case: &Value, verdict: &str) -> bool {
         .any(|one| one == verdict)
 }
 
-/// The QEMU whose faults are known case by case.
+/// The QEMU whose faults are known for each case.
 const KNOWN: &str = "version 11.1.3";
 
-/// What holds for QEMU 11.1.3: how it cuts, reverses and refuses block stores.
+/// Checks the known faults of QEMU 11.1.3: how it cuts, reverses and refuses block stores.
 #[track_caller]
 fn check_known_faults(report: &Value) {
     let host = report["environment"]["host"].as_str().unwrap();
@@ -56,7 +56,7 @@ fn check_known_faults(report: &Value) {
 
 #[test]
 fn what_stock_qemu_does_to_stores_is_found_in_a_recorded_run() {
-    // On a little-endian and on a big-endian host.
+    // These hold on a little-endian and on a big-endian host.
     for name in [
         "stock-qemu-11.1.3.json",
         "stock-qemu-11.1.2-big-endian.json",
@@ -68,7 +68,7 @@ fn what_stock_qemu_does_to_stores_is_found_in_a_recorded_run() {
     }
 }
 
-/// Loads, plain stores and the interrupt work in every QEMU; the faults are those of one version.
+/// Loads, plain stores and the interrupt work in every QEMU; the faults belong to one version.
 #[test]
 #[ignore = "needs QEMU: run ./test"]
 fn what_this_qemu_does_is_found() {
@@ -93,8 +93,8 @@ fn baselines() -> PathBuf {
     repository().join("intercept/baselines")
 }
 
-/// Of a folder, a run takes the baseline for its byte order. The recordings have a part of the plan, and
-/// no case of them is other than its baseline says.
+/// A run selects the baseline for its byte order from a folder. The recordings have a part of the plan, and
+/// each of their cases agrees with its baseline.
 #[test]
 fn recordings_of_both_byte_orders_find_their_baselines() {
     let recordings = repository().join("intercept/tests/data");
@@ -136,11 +136,11 @@ fn recordings_of_both_byte_orders_find_their_baselines() {
     assert!(ended.stderr.contains("is a folder"), "{}", ended.stderr);
 }
 
-/// Equal for the QEMU that it is of; of another, every difference is named.
+/// The baseline agrees with the QEMU that it belongs to. For another QEMU, every difference is named.
 #[test]
 #[ignore = "needs QEMU: run ./test"]
 fn the_baseline_of_the_repository_holds() {
-    // The one for this byte order is chosen.
+    // The run selects the one for this byte order.
     let ended = intercept(&["--baseline", baselines().to_str().unwrap()]);
     // Lines before it may name instructions at which QEMU crashed.
     let unchanged = ended
@@ -227,13 +227,13 @@ fn a_guest_that_does_not_end_is_given_up_with_its_logs_kept() {
     }
 }
 
-/// A guest that waits for something is no guest that hangs, as long as it comes further.
+/// A guest that waits counts as hung only if it makes no progress.
 #[test]
 #[ignore = "needs QEMU: run ./test"]
 fn a_guest_that_comes_further_may_take_longer_than_the_timeout() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
-    // Each waits a second for an interrupt that nothing raises.
+    // Each case waits a second for an interrupt that nothing raises.
     let cases: Vec<Value> = (0..6)
         .map(|number| {
             serde_json::json!({

@@ -1,5 +1,5 @@
-//! Reports of recorded runs: several forms at once, part of the cases, against a baseline, side by side.
-//! No QEMU is needed.
+//! Tests of reports on recorded runs: several formats at once, a part of the cases, with a baseline, side by
+//! side. They need no QEMU.
 
 use serde_json::Value;
 use std::fs;
@@ -27,7 +27,7 @@ fn cases(ended: &Ended) -> Vec<Value> {
     report["cases"].as_array().unwrap().clone()
 }
 
-/// A recording of one more QEMU: the stock one, except for what `change` does to it.
+/// Writes the recording of another QEMU: the stock one with the changes of `change`.
 fn altered(folder: &Path, name: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
     let mut recording: Value =
         serde_json::from_str(&fs::read_to_string(recorded()).unwrap()).unwrap();
@@ -38,7 +38,7 @@ fn altered(folder: &Path, name: &str, change: impl FnOnce(&mut Value)) -> PathBu
     path
 }
 
-/// Lets the guest be refused a load that worked.
+/// Turns a successful load into a refused one.
 fn refuse(recording: &mut Value) {
     let cases = recording["plan"]["cases"].as_array().unwrap().clone();
     let outcomes = recording["outcomes"].as_array_mut().unwrap();
@@ -176,7 +176,7 @@ fn what_makes_a_run_fail_can_be_chosen() {
     };
     assert_eq!(codes(&recorded()), [0, 0, 1], "equal");
     assert_eq!(codes(worse.to_str().unwrap()), [1, 1, 1], "worse");
-    // The other way round, the same change is one for the better.
+    // In the other direction, the same change is an improvement.
     replay_to(&worse, &["--baseline", baseline, "--write-baseline"]);
     assert_eq!(codes(&recorded()), [1, 0, 1], "better");
     let alone = replay(&["--fail-on", "worse"]);
@@ -209,7 +209,7 @@ fn several_recordings_stand_side_by_side() {
         page.to_str().unwrap(),
     ]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    // The verdict is a matter of the classification; that the answers differ is one of the table.
+    // The classification decides the verdict; the table shows that the answers differ.
     let differs =
         |line: &&str| line.contains("as-specified") && line.contains("(specification exception)");
     let rows: Vec<&str> = ended.stdout.lines().filter(differs).collect();
@@ -243,7 +243,7 @@ fn a_qemu_that_cannot_be_tested_has_an_exit_code_of_its_own() {
     );
     let ended = program::run(missing.iter().chain(&["--cannot-run-status", "125"]));
     assert_eq!(ended.code, Some(125), "{}", ended.stderr);
-    // A mistake on the command line is one whatever is tested.
+    // An error on the command line is reported for any QEMU.
     let ended = program::run([
         "intercept",
         "--cannot-run-status",

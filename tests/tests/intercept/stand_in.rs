@@ -1,5 +1,5 @@
-//! The interception suite can pass: a client that behaves well, by either contract, comes out all
-//! `whole` or `as-specified`, and the same client with QEMU's habits does not.
+//! Tests that the interception suite can pass: for a correct client by either contract, all cases are `whole`
+//! or `as-specified`. For the same client with QEMU's behaviour, they are not.
 
 use intercept::expect::{Model, Seen};
 use intercept::plan::{Announced, Carrier, FENCE_OFFSET, Plan};
@@ -18,10 +18,10 @@ const READ: u64 = 1;
 const BLOCK_WRITE: u64 = 2;
 
 struct StandIn {
-    /// One for each function.
+    /// One driver for each function.
     drivers: Vec<Driver>,
     via: Via,
-    /// Cuts block stores into pieces of so many bytes, as a QEMU does that follows no contract.
+    /// Size of the pieces into which block stores are cut, as by a QEMU that follows no contract.
     cut: Option<usize>,
 }
 
@@ -71,7 +71,7 @@ impl Function for StandIn {
         if !accepted(&client.write(ZPCI, 16, &request.0)) {
             return Ok(None);
         }
-        // A register image: the value is right-aligned.
+        // In a register image, the value is right-aligned.
         let register = client.read(ZPCI, 48, 8).data();
         Ok(Some(register[8 - seen.length as usize..].to_vec()))
     }
@@ -220,7 +220,7 @@ fn random_plans_pass_with_a_well_behaved_client() {
 fn a_client_that_cuts_stores_does_not_pass() {
     let report = report(&run(Plan::default(), "qemu-stock", Via::Bar, Some(8)));
     for case in &report.cases {
-        // The MSI-X table is the machine's own.
+        // The MSI-X table belongs to the machine.
         let block =
             case.instruction == intercept::plan::Instruction::Pcistb && case.group != "msi-x-table";
         let split = case.verdicts.contains(&Verdict::Split);

@@ -1,6 +1,7 @@
-//! A QEMU that crashes or hangs at an instruction: the instruction is named, the plan goes on behind it.
+//! Tests of a QEMU that crashes or hangs at an instruction: the report names it, and the plan goes on after
+//! it.
 //!
-//! The plugin stands in for such a QEMU: it kills or stops the real one at a chosen instruction.
+//! The plugin imitates such a QEMU: it kills or stops the real one at a chosen instruction.
 
 use serde_json::Value;
 use std::path::Path;
@@ -17,7 +18,7 @@ fn broken(defect: &str, arguments: &[&str]) -> Ended {
         defect,
     ]);
     command.args(arguments);
-    // QEMU is started again after each stop, and a hang takes its time.
+    // QEMU is started again after each stop, and a hang takes time.
     program::finish(command)
 }
 
@@ -27,7 +28,7 @@ fn report(defect: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// Names and verdicts of the cases that are not as they should be, and how many are.
+/// Returns names and verdicts of the cases with deviations, and the number of correct cases.
 fn failures(report: &Value) -> (Vec<(String, String)>, usize) {
     let cases = report["cases"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();

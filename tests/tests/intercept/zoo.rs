@@ -1,9 +1,10 @@
-//! The plugin's deliberate defects: each is told from the correct interception, and named.
+//! Tests that the report distinguishes each deliberate defect of the plugin from the correct interception,
+//! and names it.
 //!
-//! docs/zoo.md says for each what it is called and which case shows it. `ZOO_WRITE=1` writes the
-//! tables anew. Each kind of defect is a test, so that they can be run apart (`zoo::loads`) and
-//! side by side. A run takes a QEMU of its own, so a part of each kind runs: every third defect, and all
-//! with `VFIO_USER_ISM_ZOO=all`. The names and descriptions on the page are compared for all.
+//! docs/zoo.md gives the verdict of each defect and a case that shows it. `ZOO_WRITE=1` writes the tables
+//! anew. Each kind of defect is a test, so that they can run separately (`zoo::loads`) and at the same time.
+//! Each run needs a QEMU of its own, so only every third defect of a kind runs, and all of them with
+//! `VFIO_USER_ISM_ZOO=all`. Names and descriptions on the page are compared for all.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use vfio_user_ism_tests::program::{self, Ended};
 
-/// Runs without a report in a row that mean that there is none. On a busy machine QEMU may not start in time.
+/// Number of runs without a report after which a defect counts as having none. On a busy machine QEMU may not
+/// start in time.
 const TRIES: usize = 3;
-/// One defect of so many runs.
+/// One of so many defects runs.
 const PART: usize = 3;
-/// What the table says of a defect that no case shows.
+/// The table's entry for a defect that no case shows.
 const UNSEEN: &str = "not seen";
-/// What it says of one with which no plan can be run.
+/// The table's entry for a defect with which no plan can run.
 const NO_REPORT: &str = "no report";
 
 /// A row of the tables.
@@ -25,9 +27,9 @@ const NO_REPORT: &str = "no report";
 struct Row {
     name: String,
     what: String,
-    /// The verdict that most cases get, [`UNSEEN`], or [`NO_REPORT`].
+    /// The most frequent verdict, [`UNSEEN`], or [`NO_REPORT`].
     verdict: String,
-    /// A case that gets it; the message when there is no report.
+    /// A case with that verdict; the message if there is no report.
     case: String,
 }
 
@@ -40,13 +42,13 @@ fn intercept(arguments: &[&str]) -> Ended {
     command
         .args(["intercept", "--forward", "--quick"])
         .args(arguments);
-    // Hundreds of runs that fail on purpose leave no logs behind.
+    // Hundreds of runs that fail on purpose must leave no logs.
     let state = tempfile::tempdir().unwrap();
     command.env("XDG_STATE_HOME", state.path());
     program::finish(command)
 }
 
-/// Kinds with their defects: name and description.
+/// Returns the kinds with their defects: name and description.
 fn list() -> &'static BTreeMap<String, Vec<(String, String)>> {
     static LIST: OnceLock<BTreeMap<String, Vec<(String, String)>>> = OnceLock::new();
     LIST.get_or_init(|| {
@@ -66,10 +68,10 @@ fn list() -> &'static BTreeMap<String, Vec<(String, String)>> {
     })
 }
 
-/// Labels of the cases, with whether they are good.
+/// Labels of the cases. The flag is true for a good label.
 type Labels = Vec<(String, String, bool)>;
 
-/// What a run with this defect says: labels, or why there is no report.
+/// Returns the labels of a run with this defect, or the reason for a missing report.
 fn labels(defect: Option<&str>) -> Result<Labels, String> {
     let mut arguments = vec!["--format", "json", "--timeout", "100"];
     if let Some(defect) = defect {
@@ -98,7 +100,7 @@ fn labels(defect: Option<&str>) -> Result<Labels, String> {
         .collect())
 }
 
-/// The labels without a defect, all of them good.
+/// Returns the labels without a defect, all of them good.
 fn good() -> &'static Labels {
     static GOOD: OnceLock<Labels> = OnceLock::new();
     GOOD.get_or_init(|| {
@@ -109,7 +111,7 @@ fn good() -> &'static Labels {
     })
 }
 
-/// Verdicts of the cases that are not good with this defect, and its row.
+/// Returns the verdicts of the cases that are not good with this defect, and its row.
 fn judge(name: &str, what: &str) -> (BTreeMap<String, String>, Row) {
     let row = |verdict: &str, case: &str| Row {
         name: name.to_owned(),
@@ -156,7 +158,7 @@ fn judge(name: &str, what: &str) -> (BTreeMap<String, String>, Row) {
     )
 }
 
-/// Rows of the page under a heading.
+/// Returns the rows of the page under a heading.
 fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
     let section = text
         .split("\n## ")
@@ -188,7 +190,7 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Puts the table of a kind into the page.
+/// Writes the table of a kind into the page.
 fn write(kind: &str, rows: &[Row]) {
     static PAGE: Mutex<()> = Mutex::new(());
     let _one = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +204,7 @@ fn write(kind: &str, rows: &[Row]) {
     std::fs::write(page(), new).unwrap();
 }
 
-/// Every defect of a kind is on the page, and those that run are seen as the page says.
+/// Checks that every defect of a kind is on the page, and that those that run give the verdict on the page.
 fn check(kind: &str) {
     let defects = &list()[kind];
     let is_written = std::env::var_os("ZOO_WRITE").is_some();
@@ -213,7 +215,7 @@ fn check(kind: &str) {
         Err(_) => PART,
     };
     good();
-    // The kinds run side by side, which is as much as a small machine can do.
+    // The kinds run at the same time, which is enough load for a small machine.
     let judged = defects.iter().step_by(step);
     let found: Vec<_> = judged.map(|(name, what)| judge(name, what)).collect();
     if is_written {
@@ -239,7 +241,7 @@ fn check(kind: &str) {
         match verdict.as_str() {
             UNSEEN => assert_eq!(verdict, &now.verdict, "{name}"),
             NO_REPORT => assert_eq!(verdict, &now.verdict, "{name}: {}", now.case),
-            // The case may have further verdicts, as of a piece that is lost and altered.
+            // The case may have more verdicts, for example if a piece is lost and altered.
             _ => assert!(
                 bad.get(case)
                     .is_some_and(|label| label.contains(verdict.as_str())),

@@ -1,4 +1,4 @@
-//! The measurements come about; how good they are is not judged here.
+//! Tests that the lab's measurements run. Their values are not judged.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ fn lab_bench_measures_every_path() {
         "--compare=,moves=waited",
     ]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // No rule is broken, neither by the drivers nor by what is measured beside them.
+    // No rule is broken, neither by the drivers nor by the measured programs beside them.
     assert!(!ended.stderr.contains(": rule "), "{}", ended.stderr);
     let figures: Value = serde_json::from_str(&ended.stdout).unwrap();
     let rows = figures["rows"].as_array().unwrap();
@@ -38,7 +38,7 @@ fn lab_bench_measures_every_path() {
         ]
     );
     for row in rows {
-        // TCP between two guests has been seen to stop for good (docs/performance.md); then it is told.
+        // TCP between two guests sometimes stops for ever (docs/performance.md); the output then says so.
         let may_stop = row["path"] == "TCP over virtio-net";
         let told = ended.stderr.contains("no figure of this round");
         for figure in ["mb_per_s", "small_us", "large_us"] {

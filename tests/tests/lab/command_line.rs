@@ -1,4 +1,4 @@
-//! Arguments, exit status, trouble and signals.
+//! Tests of arguments, exit status, errors and signals.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -49,7 +49,7 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
         "expected a number from 1 to 16",
     );
     refused(&["--bench", "--observe"], "cannot be used with");
-    // Each needs an argument that the one before it rules out.
+    // Each needs an argument that the one before it excludes.
     refused(&["--run", "x", "--compare", "zpci"], "cannot be used with");
     refused(&["--observe", "--compare", "zpci"], "cannot be used with");
     refused(&["--run", "x", "--transfer", "5"], "cannot be used with");
@@ -155,7 +155,7 @@ fn a_command_has_its_output_and_status_and_a_panic_is_shown() {
         "--beside",
         "0:nc -l -p 5000; echo heard",
         "--run",
-        // The other guest may be slow to listen.
+        // The other guest may listen late.
         "hostname; echo 'to you' >&2; until echo hello | nc 10.0.0.1 5000 2>/dev/null; \
          do sleep 1; done; sleep 1; exit 7",
     ]);
@@ -237,14 +237,14 @@ fn a_signal_ends_everything() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// A terminal with the lab on it.
+/// A terminal in which the lab runs.
 struct Terminal {
     process: Process,
     text: String,
 }
 
 impl Terminal {
-    /// Waits until `marker` is shown, and forgets what came up to it.
+    /// Waits until `marker` is shown, and discards the text up to it.
     #[track_caller]
     fn expect(&mut self, marker: &str) {
         let deadline = Instant::now() + PATIENCE;
@@ -276,8 +276,8 @@ fn a_terminal_has_the_consoles_and_ctrl_bracket_is_the_labs() {
         text: String::new(),
     };
     terminal.expect("guest0# ");
-    // Ctrl-C is the guest's, and ends a command there.
-    // The command itself says that it has begun: the shell may drop a Ctrl-C between two commands.
+    // Ctrl-C goes to the guest, and ends a command there. The command itself prints that it has begun,
+    // because the shell may drop a Ctrl-C between two commands.
     terminal
         .process
         .send("sh -c 'echo $((40 + 2)); exec sleep 1000'\n");

@@ -1,4 +1,4 @@
-//! The driver of Linux 7.2, which sits below the dibs layer.
+//! Tests of the driver of Linux 7.2, which is below the dibs layer.
 
 use super::running::{assert_clean, broken, function, says, with_lab};
 
@@ -30,7 +30,7 @@ fn the_driver_below_dibs_binds_unbinds_and_unloads() {
     assert_clean(&report);
     assert_eq!(broken(&report), []);
     let function = function(&report, 0);
-    // Bound twice, unbound and unloaded: REG_SBA, REG_IEQ, QUERY_INFO, READ_GID and their opposites.
+    // It is bound twice, unbound and unloaded: REG_SBA, REG_IEQ, QUERY_INFO, READ_GID and their opposites.
     assert!(function["commands"].as_u64() >= Some(12), "{function}");
     assert_eq!(function["failed_commands"], 0, "{function}");
 }

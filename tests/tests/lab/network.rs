@@ -1,4 +1,4 @@
-//! QEMU's side of the guests' network.
+//! Tests of QEMU's side of the guests' network.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixListener;
@@ -7,16 +7,16 @@ use debian_fetch::{Cache, Machine, Qemu, Version};
 
 use super::running::{says, with_lab};
 
-/// The last version in which the fault was seen.
+/// The last version that showed the fault.
 const SEEN: Version = Version {
     major: 11,
     minor: 1,
     micro: 3,
 };
 
-/// QEMU's `stream` netdev forgets to wake the card up when its connection breaks while a frame waits to be
-/// sent: it connects again, and the guest never sends a frame again. The lab's switch therefore must not
-/// close a port of a guest that runs (`docs/found.md`).
+/// QEMU's `stream` netdev forgets to wake the card if its connection breaks while a frame waits to be sent:
+/// it connects again, but the guest never sends a frame again. So the lab's switch must not close a port of a
+/// running guest (`docs/found.md`).
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn a_card_whose_connection_broke_while_a_frame_waited_sends_no_more() {
@@ -38,7 +38,7 @@ fn a_card_whose_connection_broke_while_a_frame_waited_sends_no_more() {
         Box::pin(async move {
             let guest = lab.guest(0).unwrap();
             let (first, _) = peer.accept().unwrap();
-            // More than the socket holds, with nobody who reads.
+            // This is more than the socket holds while nobody reads.
             says(
                 guest,
                 "ip address add 10.9.0.1/24 dev eth1; ip link set eth1 up; \

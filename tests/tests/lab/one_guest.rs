@@ -1,4 +1,4 @@
-//! The unmodified drivers of Linux 6.12 in one guest.
+//! Tests of the unmodified drivers of Linux 6.12 in one guest.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::running::{
 
 const MIB: u64 = 1 << 20;
 
-/// What the server holds for a guest, by its report.
+/// Returns the server's resources for a guest, from its report.
 fn held(report: &Value) -> Value {
     let function = function(report, 0);
     let keys = [
@@ -34,8 +34,8 @@ fn held(report: &Value) -> Value {
     Value::Object(held)
 }
 
-/// The same, with the server's descriptors, once nothing changes any more: the guest takes its time
-/// with unmapping what it no longer uses.
+/// Returns the same resources and the server's descriptors once they no longer change: the guest needs time
+/// to unmap memory.
 async fn settled(lab: &Lab) -> (Value, usize) {
     let mut last = Value::Null;
     for _ in 0..30 {
@@ -49,7 +49,7 @@ async fn settled(lab: &Lab) -> (Value, usize) {
     (last, descriptors(lab.server_id()))
 }
 
-/// The driver is taken from its function and given back, so often.
+/// Builds a command that unbinds the driver and binds it again, so many times.
 fn rebind(times: u32) -> String {
     format!(
         "cd /sys/bus/pci/drivers/ism; i=0; while [ $i -lt {times} ]; do \
@@ -58,7 +58,7 @@ fn rebind(times: u32) -> String {
     )
 }
 
-/// The modules are unloaded and loaded, so often.
+/// Builds a command that unloads and loads the modules, so many times.
 fn reload(times: u32) -> String {
     format!(
         "i=0; while [ $i -lt {times} ]; do rmmod smc_diag && rmmod smc && rmmod ism || exit 1; \
@@ -105,7 +105,7 @@ fn smcd_moves_every_byte_and_the_driver_comes_and_goes_without_a_leak() {
             );
             stop_serving(guest, 5000).await;
 
-            // The first time round leaves what is made once.
+            // The first round creates objects that stay.
             for (what, again) in [("rebind", rebind as fn(u32) -> String), ("reload", reload)] {
                 says(guest, &again(2)).await;
                 let before = settled(lab).await;
@@ -126,7 +126,7 @@ fn smcd_moves_every_byte_and_the_driver_comes_and_goes_without_a_leak() {
     assert_clean(&report);
 }
 
-/// What QEMU 11.1.3 does with the driver's instructions is seen, and the driver does not bind.
+/// The test sees how QEMU 11.1.3 executes the driver's instructions; the driver does not bind.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn observing_shows_what_qemu_does_instead() {
@@ -147,7 +147,7 @@ fn observing_shows_what_qemu_does_instead() {
         .map(|line| serde_json::from_str(line).unwrap())
         .filter(|record: &Value| record["insn"] == "pcistb")
         .collect();
-    // The driver's first two block stores, of the SBA's address and of the command's header.
+    // These are the driver's first two block stores: the SBA's address and the command's header.
     for (store, offset) in stores.iter().zip(["0x8", "0x0"]) {
         assert_eq!(store["offset"], offset, "{store}");
         assert_eq!(store["length"], 8, "{store}");

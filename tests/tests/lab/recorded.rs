@@ -1,5 +1,5 @@
-//! A lab is recorded: its page tells the story without noise, its capture is taken apart to the last
-//! byte, and is played again without a difference.
+//! Records a lab: its page shows the main events without noise, Wireshark reads its capture to the last byte,
+//! and a replay finds no difference.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,10 +9,10 @@ use vfio_user_ism_tests::{browser, program};
 
 use super::running::{says, serve, tool, with_lab};
 
-/// Bytes of the transfer.
+/// Number of bytes of the transfer.
 const BYTES: u64 = 10_000_000;
 
-/// What a page must show of the session at its first level, in this order in time.
+/// Events that a page must show at its first level, in this order in time.
 const STORY: [(&str, &str); 7] = [
     ("handshake", "QUERY_RGID"),
     ("registration of the bits", "REG_SBA"),
@@ -23,10 +23,10 @@ const STORY: [(&str, &str); 7] = [
     ("clean-up", "UNREG_DMB"),
 ];
 
-/// Rows at the first level: one screen or two.
+/// Largest number of rows at the first level: two screens.
 const MOST_ROWS: usize = 100;
 
-/// Searches for each part of the story; the hits, and the rows, as the page's title.
+/// Searches for each part of the story, and writes hits and rows into the page's title.
 fn script() -> String {
     let words: Vec<&str> = STORY.iter().map(|(_, words)| *words).collect();
     let words = serde_json::to_string(&words).unwrap();
@@ -86,7 +86,7 @@ fn every_byte_is_taken_apart(capture: &Path) {
     assert_eq!(count(bad), 0);
 }
 
-/// The place of the last byte of the last reply to a REGION_WRITE in a capture, and its packet.
+/// Returns the position of the last byte of the last reply to a REGION_WRITE in a capture, and its packet.
 fn last_answer(bytes: &[u8]) -> (usize, usize) {
     let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let (mut at, mut packet, mut found) = (0, 0, None);
@@ -94,7 +94,7 @@ fn last_answer(bytes: &[u8]) -> (usize, usize) {
         if word(at) == 6 {
             packet += 1;
             let data = at + 28;
-            // From the server, a REGION_WRITE, and nothing came with it.
+            // The packet is from the server, a REGION_WRITE, and has no descriptors.
             if bytes[data + 1] == 1 && bytes[data + 8] == 0 && bytes[data + 18] == 10 {
                 found = Some((data + word(at + 20) - 1, packet));
             }
@@ -168,7 +168,7 @@ fn a_transfer_and_a_death_are_told_taken_apart_and_played_again() {
                 there.ended().await
             };
             let _ = tokio::join!(says(here, hold), die);
-            // The driver gives its buffers back.
+            // The driver returns its buffers.
             says(here, "sleep 2").await;
         })
     });

@@ -1,4 +1,4 @@
-//! A running lab for a test, and what tests ask of it.
+//! A running lab for a test, and common requests to it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use lab::{Args, Folder, Guest, Lab, Setup};
 use serde_json::Value;
 use vfio_user_ism_tests::program::{self, Ended, program};
 
-/// The command line of a lab.
+/// Parses the command line of a lab.
 #[track_caller]
 pub(crate) fn arguments(words: &[&str]) -> Args {
     let command = Args::augment_args(clap::Command::new("lab").no_binary_name(true));
@@ -18,10 +18,10 @@ pub(crate) fn arguments(words: &[&str]) -> Args {
     Args::from_arg_matches(&matches.unwrap_or_else(|error| panic!("{error}"))).unwrap()
 }
 
-/// Guests that take longer to do what a test asks of them fail it, on a machine however busy.
+/// Time limit for a guest's answer. It allows for a very busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Runs `vfio-user-ism lab` to its end.
+/// Runs `vfio-user-ism lab` until it ends.
 pub(crate) fn lab(words: &[&str]) -> Ended {
     let mut command = program::command();
     command.args(["lab", "--timeout", "600"]).args(words);
@@ -29,13 +29,13 @@ pub(crate) fn lab(words: &[&str]) -> Ended {
     program::finish(command)
 }
 
-/// Does `test` with a lab whose guests are ready; the server's totals at the end.
+/// Runs `test` with a lab whose guests are ready. Returns the server's totals at the end.
 #[track_caller]
 pub(crate) fn with_lab<T>(words: &[&str], test: T) -> Value
 where
     T: for<'a> FnOnce(&'a Lab) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
 {
-    // On a machine however busy.
+    // The limit allows for a very busy machine.
     let args = arguments(&[&["--timeout", "600"], words].concat());
     let folder = Folder::new(None).unwrap();
     let setup = Setup::prepare(&args, program(), &folder).unwrap_or_else(|error| panic!("{error}"));
@@ -56,7 +56,7 @@ where
     })
 }
 
-/// What a command prints that must succeed.
+/// Returns the output of a command that must succeed.
 pub(crate) async fn says(guest: &Guest, command: &str) -> String {
     let output = guest
         .run(command)
@@ -70,7 +70,7 @@ pub(crate) async fn says(guest: &Guest, command: &str) -> String {
     stdout
 }
 
-/// The JSON object that a command of the guest tool prints.
+/// Returns the JSON object that a command of the guest tool prints.
 pub(crate) async fn tool(guest: &Guest, command: &str) -> Value {
     let text = says(guest, &format!("smcd-tool {command}")).await;
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -84,12 +84,12 @@ pub(crate) async fn serve(guest: &Guest, port: u16) {
     says(guest, &command).await;
 }
 
-/// Ends that server.
+/// Ends the server of [`serve`].
 pub(crate) async fn stop_serving(guest: &Guest, port: u16) {
     says(guest, &format!("kill $(cat /run/lab/serve{port})")).await;
 }
 
-/// Interrupts that the guest counted for its ISM function.
+/// Returns the number of interrupts that the guest counted for its ISM function.
 pub(crate) async fn interrupts(guest: &Guest) -> u64 {
     let lines = says(guest, "grep 0007:00:00.0 /proc/interrupts").await;
     let counts = lines
@@ -98,12 +98,12 @@ pub(crate) async fn interrupts(guest: &Guest) -> u64 {
     counts.filter_map(|word| word.parse::<u64>().ok()).sum()
 }
 
-/// One function's totals.
+/// Returns the totals of one function.
 pub(crate) fn function(report: &Value, number: usize) -> &Value {
     &report["functions"][number]
 }
 
-/// Every rule that was broken, with its severity.
+/// Returns every broken rule with its severity.
 pub(crate) fn broken(report: &Value) -> Vec<(String, String)> {
     let functions = report["functions"].as_array().unwrap().iter();
     let rules = functions.flat_map(|function| function["rules"].as_array().unwrap());
@@ -113,7 +113,7 @@ pub(crate) fn broken(report: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Fails if a rule was broken by the unmodified driver: such a rule is wrong.
+/// Fails if the unmodified driver broke a rule, because such a rule is wrong.
 #[track_caller]
 pub(crate) fn assert_clean(report: &Value) {
     let broken = broken(report);
@@ -121,11 +121,11 @@ pub(crate) fn assert_clean(report: &Value) {
         broken.iter().all(|(_, severity)| severity == "note"),
         "{broken:?}"
     );
-    // The lab's profile switches SMC-D's rules on; without moves they say nothing.
+    // The lab's profile enables SMC-D's rules; without moves they report nothing.
     assert_eq!(report["profile"], "lab");
 }
 
-/// Descriptors that a process has open.
+/// Number of open descriptors of a process.
 pub(crate) fn descriptors(process: u32) -> usize {
     std::fs::read_dir(format!("/proc/{process}/fd"))
         .unwrap()

@@ -1,10 +1,10 @@
-//! Scenarios: what a lab with trouble must keep to, and that a failure is told.
+//! Tests of scenarios: a lab with faults keeps its promises, and a failure is reported.
 
 use serde_json::Value;
 
 use super::running::lab;
 
-/// Runs scenarios; their results.
+/// Runs scenarios. Returns their results.
 #[track_caller]
 fn results(words: &[&str], code: i32) -> Value {
     let ended = lab(&[words, &["--format", "json"]].concat());
@@ -55,8 +55,8 @@ fn a_wrong_scenario_is_refused_before_anything_starts() {
     }
 }
 
-/// Two runs must have equal results but for times and counts. `VFIO_USER_ISM_SCENARIOS=all` plays the whole
-/// library.
+/// Two runs must have equal results, except for times and counts. `VFIO_USER_ISM_SCENARIOS=all` plays the
+/// whole library.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn the_library_holds() {
@@ -86,7 +86,7 @@ fn the_library_holds() {
     }
 }
 
-/// A switch that loses frames is what a scenario is to find.
+/// The scenario must find a switch that loses frames.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn a_defect_of_the_switch_is_found() {
@@ -96,7 +96,7 @@ fn a_defect_of_the_switch_is_found() {
     assert!(failures.contains("step 1 (run)"), "{failures}");
 }
 
-/// The seed decides; what it draws does no lasting harm.
+/// The seed decides the steps, which cause no lasting harm.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn a_drawn_scenario_is_played_and_named_by_its_seed() {
@@ -105,7 +105,7 @@ fn a_drawn_scenario_is_played_and_named_by_its_seed() {
     assert_eq!(found["passed"], 1);
 }
 
-/// Four functions: two of each guest, and two spare ones in a folder of the caller's.
+/// There are four functions: two of each guest, and two spare ones in the caller's folder.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn functions_of_a_guest_and_spare_ones() {
@@ -131,7 +131,7 @@ fn functions_of_a_guest_and_spare_ones() {
     assert!(ended.stderr.contains(&spare), "{}", ended.stderr);
 }
 
-/// Every kind of check fails when what it checks is not so.
+/// Every kind of check must fail if its condition does not hold.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn what_does_not_hold_is_told() {

@@ -1,4 +1,4 @@
-//! A kernel's real reports of faults that a module of ours commits (`lab/guest/plant/`): the lab finds each.
+//! Tests that the lab finds a kernel's real reports of faults that a module commits (`lab/guest/plant/`).
 
 use debian_fetch::Cache;
 use lab::kit::has_debug;
@@ -6,7 +6,7 @@ use vfio_user_ism_tests::program::Ended;
 
 use super::running::lab;
 
-/// A command of the guest that commits `faults`, one after the other.
+/// Builds a guest command that commits `faults` one after the other.
 fn commit(faults: &[&str]) -> String {
     let all = faults.join(" ");
     format!(
@@ -14,20 +14,20 @@ fn commit(faults: &[&str]) -> String {
     )
 }
 
-/// Runs `commands` in a guest that has the module. A report of the kernel is to fail the lab.
+/// Runs `commands` in a guest that has the module. A report of the kernel must fail the lab.
 fn planted(words: &[&str], commands: &str) -> Ended {
     let run = format!("insmod /lib/lab/plant.ko || exit 8; {commands}");
     lab(&[words, &["--plant", "--fail-on-splat", "--run", &run]].concat())
 }
 
-/// A command of the guest that waits until its kernel says `text`, but not for ever.
+/// Builds a guest command that waits until its kernel prints `text`, but not for ever.
 fn until_said(text: &str) -> String {
     format!(
         "n=0; until dmesg | grep -q '{text}' || [ $n -eq 600 ]; do n=$((n + 1)); sleep 1; done; "
     )
 }
 
-/// Fails unless the lab names each of `reports` and ends with the status for them.
+/// Checks that the lab names each of `reports` and ends with their exit status.
 #[track_caller]
 fn assert_told(ended: &Ended, reports: &[&str]) {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
@@ -41,13 +41,13 @@ fn assert_told(ended: &Ended, reports: &[&str]) {
     }
 }
 
-/// What Debian's kernel notices without any debugging option.
+/// Debian's kernel notices these faults without any debugging option.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn the_reports_of_debians_kernel_are_found() {
     let soon = "sysctl.kernel.hung_task_timeout_secs=2 rcupdate.rcu_cpu_stall_timeout=3";
     let append = format!("slub_debug=FZ,kmalloc-64 {soon}");
-    // A kernel that has had an oops looks for no more hung tasks.
+    // After an oops, a kernel no longer looks for hung tasks.
     let commands = [
         commit(&[
             "warning",
@@ -88,7 +88,7 @@ fn a_panic_ends_the_lab_and_is_found() {
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
 
-/// Whether the cache has the debug kernel, which takes ten minutes and more to build: `./test` builds none.
+/// True if the cache has the debug kernel. Building it takes ten minutes or more, so `./test` does not.
 fn debug_kernel() -> bool {
     let there = Cache::locate().is_ok_and(|cache| has_debug(&cache, None));
     if !there {
@@ -99,8 +99,8 @@ fn debug_kernel() -> bool {
     there
 }
 
-/// What only a kernel with its own checks notices. lockdep reports one fault and then looks no more, so each
-/// of its faults has a guest.
+/// Only a kernel with its own checks notices these faults. lockdep stops after its first report, so each of
+/// its faults has its own guest.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and the debug kernel: run vfio-user-ism fetch lab-debug and ./test"]
 fn the_reports_of_the_debug_kernel_are_found() {

@@ -1,4 +1,4 @@
-//! SMC-D between two guests, and the death of one.
+//! Tests of SMC-D between two guests, and of the death of one.
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -35,7 +35,7 @@ fn ten_connections_both_ways_at_once_and_a_death_that_is_told() {
                 assert!(function["interrupts"].as_u64() > Some(0), "{function}");
             }
 
-            // Both are there when the other guest dies.
+            // Both connections exist when the other guest dies.
             let hold = "smcd-tool hold --to 10.0.0.2 --port 5000 --conns 3 --require-smcd \
                         >/run/held 2>/run/holding; echo $? >/run/hold.status";
             let die = async {
@@ -58,7 +58,7 @@ fn ten_connections_both_ways_at_once_and_a_death_that_is_told() {
                 "{said}"
             );
 
-            // The server and the guest that is left go on.
+            // The server and the remaining guest go on.
             let report = lab.report().await.unwrap();
             let gone = function(&report, 1);
             assert_eq!(gone["connected"], false, "{gone}");

@@ -1,4 +1,4 @@
-//! A QEMU that has the changes of `qemu/`: no plugin, both ways of a block store.
+//! Tests of a QEMU with the changes of `qemu/`: without a plugin, with both kinds of block stores.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ use vfio_user_ism_tests::zpci;
 
 use super::running::{PATIENCE, assert_clean, broken, lab, says, serve, tool, with_lab};
 
-/// The arguments that choose the QEMU and the way of block stores; none if the test is skipped.
+/// Returns the arguments that select the QEMU and the kind of block stores; `None` if the test is skipped.
 fn qemu(test: &str, stores: &str) -> Option<Vec<String>> {
     let qemu = zpci::qemu(test)?;
     Some(vec![
@@ -21,7 +21,7 @@ fn qemu(test: &str, stores: &str) -> Option<Vec<String>> {
     ])
 }
 
-/// `intercept` with one way of block stores.
+/// Runs `intercept` with one kind of block stores.
 fn intercept(test: &str, stores: &str) {
     let Some(mut arguments) = qemu(test, stores) else {
         return;
@@ -61,7 +61,7 @@ fn the_bar_carries_every_instruction_as_the_guest_executed_it() {
     );
 }
 
-/// A lab that must break no rule, splat nowhere and move its bytes through ISM.
+/// Runs a lab that must break no rule, cause no kernel report and move its bytes through ISM.
 #[track_caller]
 fn clean(arguments: &[String], more: &[&str]) -> String {
     let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -75,8 +75,8 @@ fn clean(arguments: &[String], more: &[&str]) -> String {
     ended.stdout
 }
 
-/// SMC-D between two guests, ten connections both ways; the guest sees the fabric's CHID, and the type
-/// of an ISM function.
+/// Tests SMC-D between two guests, with ten connections in both directions. The guest sees the fabric's CHID
+/// and the type of an ISM function.
 fn two_guests(test: &str, stores: &str) {
     let Some(arguments) = qemu(test, stores) else {
         return;
@@ -150,7 +150,7 @@ fn a_guest_sees_the_pnetid() {
     };
     let folder = tempfile::tempdir().unwrap();
     let profile = folder.path().join("profile.json");
-    // SMC-D takes a function with a PNETID for peers on that network alone: no byte goes through it.
+    // SMC-D uses a function with a PNETID only for peers on that network, so no byte goes through it.
     let text = r#"{"schema_version": 1, "name": "net", "device": {"pnetid": "NET1"},
         "functions": [{"name": "ism0", "gid": "0x1500000000000001"}]}"#;
     std::fs::write(&profile, text).unwrap();
@@ -159,12 +159,12 @@ fn a_guest_sees_the_pnetid() {
     words.push("od -An -tx1 /sys/bus/pci/devices/0007:00:00.0/util_string");
     let ended = lab(&words);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // The name in EBCDIC, filled up with blanks.
+    // The name is in EBCDIC, padded with blanks.
     let said = &ended.stdout;
     assert!(said.starts_with(" d5 c5 e3 f1 40 40 40 40 40"), "{said}");
 }
 
-/// QEMU's monitor.
+/// The monitor of QEMU.
 struct Monitor(BufReader<UnixStream>);
 
 impl Monitor {
@@ -198,7 +198,7 @@ impl Monitor {
         assert!(answer["return"].is_object(), "{command}: {answer}");
     }
 
-    /// Waits until QEMU says that the device is gone.
+    /// Waits until QEMU reports that the device is gone.
     #[track_caller]
     fn gone(&mut self, id: &str) {
         loop {
@@ -210,10 +210,10 @@ impl Monitor {
     }
 }
 
-/// The guest has its function again, and the driver has bound.
+/// Waits in the guest until the function is back and the driver has bound.
 const BOUND: &str = "i=0; until [ -e /sys/bus/pci/drivers/ism/0007:00:00.0 ]; do i=$((i+1)); \
     [ $i -lt 600 ] || exit 1; sleep 0.1; done";
-/// Bytes flow without end; each connection that breaks is followed by another.
+/// Sends bytes for ever. Each connection that breaks is followed by another one.
 const TRAFFIC: &str = "(while :; do smcd-tool send --to 127.0.0.1 --port 5000 --bytes 40000000 \
     --conns 4 --timeout 20; sleep 0.2; done) >/dev/null 2>&1 & echo $! >/run/lab/traffic";
 

@@ -1,11 +1,11 @@
-//! The command line apart from serving: lists, explanations, capabilities, profiles, usage.
+//! Tests of the command line apart from serving: lists, explanations, capabilities, profiles, usage.
 
 use serde_json::Value;
 use vfio_user_ism_tests::program::{profile, run};
 
 const PROFILES: [&str; 5] = ["ism", "strict", "qemu-stock", "pair", "quad"];
 
-/// Standard output of a run that succeeds.
+/// Returns the standard output of a run that must succeed.
 #[track_caller]
 fn said(arguments: &[&str]) -> String {
     let ended = run(arguments);

@@ -1,4 +1,4 @@
-//! `vfio-user-ism doctor`: what it says of machines with everything, with nothing, and with a QEMU
+//! Tests of `vfio-user-ism doctor`: its findings on machines with everything, with nothing, and with a QEMU
 //! that lacks one thing. The QEMUs are scripts.
 
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vfio_user_ism_tests::program::{Ended, command, finish};
 
-/// The version of the program: what the plugin's has to be, too.
+/// The version of the program, which the plugin must share.
 fn version() -> String {
     let text = vfio_user_ism_tests::program::run(["--version"]).stdout;
     text.split_whitespace().last().unwrap().to_owned()
@@ -21,14 +21,14 @@ struct Machine {
     folder: TempDir,
 }
 
-/// What a stand-in QEMU answers; shell code for each question.
+/// The answers of a stand-in QEMU: shell code for each question.
 #[derive(Clone)]
 struct Qemu {
     version: String,
     machine: String,
     device: String,
     help: String,
-    /// Runs with the records file as `$out`.
+    /// Runs with `$out` as the file of the records.
     plugin: String,
     firmware: bool,
 }
@@ -88,13 +88,13 @@ impl Machine {
         path
     }
 
-    /// Puts a finished entry with one file into the cache, as this version makes it.
+    /// Puts a finished entry with one file into the cache, like this version of the program.
     fn entry(&self, name: &str) -> PathBuf {
         let is_lab = name.starts_with("lab-");
         self.entry_of(name, if is_lab { "recipe 3" } else { "recipe 1" })
     }
 
-    /// The same with another key, as another version of the program has it.
+    /// Does the same with another key, like another version of the program.
     fn entry_of(&self, name: &str, key: &str) -> PathBuf {
         let entry = self.at("cache/entries").join(name);
         fs::create_dir_all(entry.join("root")).unwrap();
@@ -109,7 +109,7 @@ impl Machine {
         entry
     }
 
-    /// A command line of the doctor on this machine.
+    /// Builds a command line of the doctor on this machine.
     fn command(&self) -> Command {
         let mut command = command();
         let path = std::env::join_paths([self.at("path"), "/usr/bin".into(), "/bin".into()]);
@@ -132,7 +132,7 @@ impl Machine {
     }
 }
 
-/// The JSON report, with the exit status.
+/// The JSON report and the exit status.
 struct Told {
     report: Value,
     code: Option<i32>,
@@ -169,7 +169,7 @@ impl Told {
         all[0]
     }
 
-    /// Which uses can start, in the order serve, intercept, lab.
+    /// Returns the uses that can start, in the order serve, intercept, lab.
     fn can_start(&self) -> Vec<bool> {
         let uses = self.report["uses"].as_array().unwrap();
         let names: Vec<_> = uses
@@ -357,7 +357,7 @@ fn the_qemu_that_intercept_would_take_decides() {
     machine.install("path", &old);
     let cached = machine.entry("qemu-system");
     machine.install(cached.join("bin").to_str().unwrap(), &Qemu::good());
-    // The one on PATH is passed over.
+    // The doctor skips the one on PATH.
     let told = machine.told(&[]);
     let states: Vec<_> = told
         .all("qemu")
@@ -366,14 +366,14 @@ fn the_qemu_that_intercept_would_take_decides() {
         .collect();
     assert_eq!(states, ["note", "good"]);
     assert_eq!(told.can_start(), [true, true, false]);
-    // One that $QEMU names is not.
+    // It does not skip one that $QEMU names.
     let mut command = machine.command();
     command.env("QEMU", machine.at("path/qemu-system-s390x"));
     let named = self::told(command);
     assert_eq!(named.all("qemu")[0]["details"]["from"], "$QEMU");
     assert_eq!(named.all("qemu")[0]["state"], "missing");
     assert_eq!(named.can_start(), [true, false, false]);
-    // An argument stands for all others.
+    // An argument replaces all others.
     let program = cached.join("bin/qemu-system-s390x");
     let told = machine.told(&["--qemu", program.to_str().unwrap()]);
     assert_eq!(told.only("qemu")["details"]["from"], "--qemu");
@@ -396,7 +396,7 @@ fn what_another_version_left_in_the_cache_does_not_count() {
     assert_eq!(told.only("qemu")["state"], "missing");
     contains(told.only("lab-guest"), "remedy", "fetch lab");
     assert_eq!(told.can_start(), [true, false, false]);
-    // They are not called good.
+    // The doctor does not call them good.
     for name in ["qemu-system", "lab-linux-9"] {
         let entries = told.all("cache-entry");
         let entry = entries.iter().find(|one| one["details"]["name"] == name);
@@ -404,7 +404,7 @@ fn what_another_version_left_in_the_cache_does_not_count() {
         assert_eq!(entry["state"], "note", "{entry:#}");
         contains(entry, "text", "of another version of this program");
     }
-    // The present ones do.
+    // It calls the present ones good.
     let entry = machine.entry("qemu-system");
     machine.install(entry.join("bin").to_str().unwrap(), &Qemu::good());
     machine.entry("lab-linux-9");
@@ -424,7 +424,7 @@ fn a_cache_that_cannot_be_written_or_is_damaged_is_told() {
     assert_eq!(told.can_start(), [true, true, false]);
 
     let mut command = machine.command();
-    // No right makes this a place for files, root's neither.
+    // Nobody can write files there, not even root.
     command.env("VFIO_USER_ISM_CACHE", "/proc/vfio-user-ism");
     let told = self::told(command);
     contains(told.only("cache"), "text", "cannot be written");

@@ -1,11 +1,11 @@
-//! How a run ends: signals, summary, report, exit codes.
+//! Tests of the end of a run: signals, summary, report, exit codes.
 
 use rustix::process::Signal;
 use serde_json::Value;
 use vfio_user_ism_tests::driver::{FIRST_INDEX, target};
 use vfio_user_ism_tests::{Daemon, Driver, Via};
 
-/// Something that breaks one rule whose default severity is `warn`, and nothing else.
+/// Breaks one rule whose default severity is `warn`, and no other rule.
 fn misbehave(daemon: &Daemon) {
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     let gid = driver.gid();
@@ -64,7 +64,7 @@ fn the_report_counts_by_rule_path_and_function() {
         let paths = function["paths"].as_array().unwrap();
         paths.iter().find(|path| path["path"] == name).unwrap()
     };
-    // READ_GID: a header, and two loads of the response.
+    // READ_GID is a header, and two loads of the response.
     assert_eq!(
         (&path("region")["stores"], &path("region")["loads"]),
         (&1.into(), &2.into())

@@ -1,4 +1,4 @@
-//! The program as its user sees it: command line, sockets, logs, reports, how a run ends.
+//! Tests of the program from the view of its user: command line, sockets, logs, reports, end of a run.
 
 mod cli;
 mod doctor;

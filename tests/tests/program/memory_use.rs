@@ -1,11 +1,11 @@
-//! Resident memory, at what it may be at most for the program as it is released. One built for
-//! debugging takes more for its code, so its own is left out there.
+//! Tests the largest resident memory of the released program. A debug build needs more for its code, so its
+//! own share is left out.
 
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
 const KIB: u64 = 1024;
 
-/// VmRSS in bytes, and what of it is memory of its own (RssAnon).
+/// Returns VmRSS in bytes, and the part of it that is the process's own (RssAnon).
 fn resident(daemon: &Daemon) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let field = |name: &str| {
@@ -16,7 +16,7 @@ fn resident(daemon: &Daemon) -> (u64, u64) {
     (field("VmRSS:"), field("RssAnon:"))
 }
 
-/// A server of so many functions, each with a client that ran a command.
+/// Starts a server of so many functions, each with a client that ran a command.
 fn with_functions(count: u64) -> (Daemon, Vec<Driver>) {
     let functions: Vec<_> = (0..count)
         .map(|at| {

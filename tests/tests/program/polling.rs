@@ -1,11 +1,11 @@
-//! `--poll-us`: quicker answers while a client is busy, and nothing done while it is not.
+//! Tests of `--poll-us`: faster answers while a client is busy, and no work while it is not.
 
 use std::time::Duration;
 
 use vfio_user_ism_tests::driver::{FIRST_INDEX, target};
 use vfio_user_ism_tests::{Daemon, Driver, Via};
 
-/// Processor time of a process so far, in ticks of 1/100 s.
+/// Returns the processor time of a process so far, in ticks of 1/100 s.
 fn ticks(daemon: &Daemon) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
     let behind_name = stat.rsplit_once(')').unwrap().1;
@@ -16,8 +16,8 @@ fn ticks(daemon: &Daemon) -> u64 {
         .sum()
 }
 
-/// Bytes that a client moves arrive, whether it is quick or takes its time, alone or beside the
-/// instruction channel's client.
+/// A client's bytes arrive, whether the client is quick or slow, alone or beside the instruction channel's
+/// client.
 #[test]
 fn polling_changes_no_answer() {
     let daemon = Daemon::with_arguments(&["--poll-us", "300"]);
@@ -35,7 +35,7 @@ fn polling_changes_no_answer() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    // What is sent without waiting is answered in order.
+    // Messages without a wait are answered in order.
     let ids: Vec<u16> = (0..100)
         .map(|_| {
             let body = vfio_user_ism_tests::client::access(7, 0, 4);
@@ -50,14 +50,14 @@ fn polling_changes_no_answer() {
     }
 }
 
-/// A server that looked for messages all the time would take 200 ticks in these two seconds.
+/// A server that polled all the time would use 200 ticks in these two seconds.
 #[test]
 fn a_silent_client_takes_no_processor_time() {
     for arguments in [&[][..], &["--poll-us", "100000"]] {
         let daemon = Daemon::with_arguments(arguments);
         let mut driver = Driver::attach(&daemon.only(), Via::Bar);
         (0..100).for_each(|_| _ = driver.gid());
-        // The longest look, the run of pieces that may be open, and the event file.
+        // This covers the longest polling, an open run of pieces, and the event file.
         std::thread::sleep(Duration::from_millis(1500));
         let before = ticks(&daemon);
         std::thread::sleep(Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! SIGUSR1: the report while the server runs, and what it says of leaks.
+//! Tests of SIGUSR1: the report of a running server, and its figures about leaks.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,7 +17,7 @@ fn report(daemon: &Daemon, after: u64) -> Value {
     })
 }
 
-/// What a report says that the process and `ism0` hold.
+/// Returns the resources of the process and of `ism0` in a report.
 fn held(report: &Value) -> Vec<(&'static str, Value)> {
     let function = &report["functions"][0];
     let mut held: Vec<_> = [
@@ -64,7 +64,7 @@ fn the_report_on_sigusr1_says_what_is_held_now() {
         ("sba", true.into()),
         ("ieq", true.into()),
         ("vlans", 1.into()),
-        // Two connections and the eventfd; the memory is mapped, its descriptor closed.
+        // Two connections and the eventfd; the memory is mapped, and its descriptor is closed.
         ("open_descriptors", (open + 3).into()),
     ];
     assert_eq!(held(&busy), expected);
@@ -127,7 +127,7 @@ fn after_20_clients_nothing_is_left() {
             (!busy).then(|| Driver::probe(&daemon.only(), Via::Channel))
         });
         let gid = driver.gid();
-        // QEMU resets the device when it starts; here once more, as no next one comes.
+        // QEMU resets the device when it starts. The test does it here, because no next QEMU comes.
         driver.client.reset();
         driver.register();
         driver.register_dmb(0x4000, FIRST_INDEX, gid);

@@ -1,5 +1,5 @@
-//! The sandbox as seen from outside: what the kernel says of every thread that serves. What a
-//! process in it cannot do is tried in `server/tests/sandbox.rs`.
+//! Tests of the sandbox from outside: the kernel's description of every thread that serves.
+//! `server/tests/sandbox.rs` tests the forbidden actions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::fs;
 use vfio_user_ism_tests::program::run;
 use vfio_user_ism_tests::{Daemon, Driver, Via};
 
-/// `Seccomp`, `NoNewPrivs` and the number of filters of every thread, by thread name and id.
+/// Returns `Seccomp`, `NoNewPrivs` and the number of filters of every thread, by thread name and id.
 #[track_caller]
 fn threads(daemon: &Daemon) -> BTreeMap<String, [u32; 3]> {
     let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what shells and `man` know is what the program takes.
+//! Tests that completions and manual pages agree with the program's command line.
 
 use vfio_user_ism_tests::program::run;
 

@@ -1,4 +1,4 @@
-//! Where clients come from: a path, a folder, a descriptor, systemd.
+//! Tests of the origins of clients: a path, a folder, a descriptor, systemd.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -15,14 +15,14 @@ use vfio_user_ism_tests::program::{command, finish, profile, program, run};
 use vfio_user_ism_tests::wire::Wire;
 use vfio_user_ism_tests::{Client, Daemon};
 
-/// The server behind a shell that moves its standard input to descriptor 3, so that this process
-/// needs no inheritable descriptor of its own.
+/// Starts the server through a shell that moves its standard input to descriptor 3, so that this process
+/// needs no inheritable descriptor.
 fn with_descriptor_3(fd: OwnedFd, before: &str, arguments: &str) -> Command {
     let script = format!(r#"exec 3<&0 0</dev/null; {before} exec "$0" {arguments} --ready-fd 1"#);
     behind_a_shell(&script, fd)
 }
 
-/// A server with descriptors 3 and 4: the second one comes as standard error.
+/// Starts a server with descriptors 3 and 4. The second one is passed as standard error.
 fn daemon_with_descriptors_3_and_4(fds: [OwnedFd; 2], before: &str, arguments: &str) -> Daemon {
     let script = format!(
         r#"exec 3<&0 4>&2 0</dev/null 2>/dev/null; {before} exec "$0" {arguments} --ready-fd 1"#
@@ -43,7 +43,7 @@ fn behind_a_shell(script: &str, stdin: OwnedFd) -> Command {
     shell
 }
 
-/// A client of a server that may not have forgotten the last one yet, and refuses this one then.
+/// Connects a client to a server that refuses it until it has forgotten the previous client.
 #[track_caller]
 fn open_when_free(path: &Path) -> Client {
     eventually("the function is free", || {
@@ -157,7 +157,7 @@ fn of_many_servers_that_want_one_dead_socket_one_gets_it() {
             assert!(!left.is_empty(), "nobody got it");
             (left.len() == 1 && ready(left[0])).then_some(())
         });
-        // The one that is left is the one behind the path.
+        // The remaining server listens on the path.
         open_when_free(&path).reset();
         for mut server in servers {
             let _ = server.kill();
@@ -263,7 +263,7 @@ fn readiness_may_go_to_any_descriptor() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.sock");
     let mut shell = Command::new("sh");
-    // Standard output proper is thrown away: what is left of it came through descriptor 7.
+    // The real standard output is discarded; the remaining text came through descriptor 7.
     shell
         .arg("-c")
         .arg(r#"exec "$0" --socket-path "$1" --ready-fd 7 7>&1 >/dev/null"#);
@@ -282,7 +282,7 @@ fn a_ready_descriptor_that_is_not_open_is_exit_code_3() {
     assert!(!path.exists());
 }
 
-/// Asks for region 9 of the function, as the client of an instruction channel may.
+/// Asks for region 9 of the function, which the client of an instruction channel may do.
 #[track_caller]
 fn ask_region_9(client: &mut Client) {
     assert_eq!(client.read(9, 8, 2).data(), 4096u16.to_ne_bytes());
@@ -369,7 +369,7 @@ fn systemd_may_pass_the_channels_behind_the_functions() {
     Client::open(&main).reset();
     drop(daemon);
 
-    // Two functions without channels take the same two sockets.
+    // Two functions without channels use the same two sockets.
     let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
     let fds = [&first, &second].map(|path| UnixListener::bind(path).unwrap().into());
     let pair = profile("pair");

@@ -1,4 +1,4 @@
-//! Programs that are started by one that is killed end with it.
+//! Tests that programs end when the program that started them is killed.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -8,19 +8,19 @@ use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::{command, program, run};
 
 fn runs(pid: u32) -> bool {
-    // What has ended and was not waited for is a zombie.
+    // A process that has ended but was not waited for is a zombie.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// Kills it with SIGKILL, so that it can clean up nothing.
+/// Kills a child with SIGKILL, so that it cannot clean up.
 fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-/// Children of all its threads.
+/// Returns the children of all threads of a process.
 fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let texts = threads.map(|thread| {
@@ -34,7 +34,7 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 fn is_qemu(name: &str) -> bool {
-    // An unpacked QEMU is started by a script, through the dynamic loader that came with it.
+    // A script starts an unpacked QEMU through the dynamic loader that came with it.
     name.starts_with("qemu-system-s39") || name.starts_with("ld-")
 }
 
@@ -72,7 +72,7 @@ fn a_program_whose_parent_has_gone_already_ends_at_once() {
     );
 }
 
-/// Kills `starter` once a server and a QEMU run below it: both end.
+/// Kills `starter` once a server and a QEMU run below it. Both must end.
 #[track_caller]
 fn leaves_nothing_behind(mut starter: Command) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Unmodified QEMU as the client of the server.
+//! Tests with unmodified QEMU as the client of the server.
 
 mod plugging;
 mod recordings;

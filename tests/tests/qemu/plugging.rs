@@ -1,4 +1,4 @@
-//! QEMU plugs a function in and pulls it out again.
+//! Tests of a QEMU that plugs in and unplugs a function.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,7 +17,7 @@ const DMB: u64 = 0x20_0000;
 const DOORBELL: u64 = 0x30_0000;
 const ADVICE: &str = "Hot-unplug in docs/protocol.md";
 
-/// Asks for a report and waits for it; what it says that is held now, and its number.
+/// Asks for a report and waits for it. Returns its number, and the resources in it.
 #[track_caller]
 fn held(daemon: &Daemon, after: u64) -> (u64, Value) {
     daemon.signal(Signal::USR1);
@@ -36,7 +36,7 @@ fn held(daemon: &Daemon, after: u64) -> (u64, Value) {
     })
 }
 
-/// A driver's work: registers everything and moves bytes with a signal.
+/// Does a driver's work: registers everything and moves bytes with a signal.
 #[track_caller]
 fn work(machine: &mut Qtest) {
     machine.ok(code::REG_SBA, &SBA.to_be_bytes());
@@ -55,7 +55,7 @@ fn enable_msix(machine: &mut Qtest) {
     machine.set_config(msix, control | 1 << 31);
 }
 
-/// Writes the MSI, and enables it.
+/// Writes the MSI capability, and enables it.
 fn enable_msi(machine: &mut Qtest) {
     let msi = machine.capability(5);
     machine.set_config(msi + 4, DOORBELL as u32);
@@ -76,7 +76,7 @@ fn forty_cycles(memory: Memory) {
         enable_msi(&mut plug.machine);
         plug.machine.write(DOORBELL, &[0; 4]);
         work(&mut plug.machine);
-        // By messages, the interrupt comes later; unplugging would cancel it.
+        // With messages, the interrupt comes later, and unplugging would cancel it.
         eventually("the interrupt", || {
             (plug.machine.read(DOORBELL, 4) == [0xa5, 0x51, 0, 0]).then_some(())
         });
@@ -115,7 +115,7 @@ fn forty_plug_cycles_leave_nothing_by_messages() {
     forty_cycles(Memory::Messages);
 }
 
-/// QEMU 11.1.3 aborts here. A QEMU that is mended unplugs, and the log has nothing to explain.
+/// QEMU 11.1.3 aborts here. A corrected QEMU unplugs the function, and the log has nothing to explain.
 #[test]
 #[ignore = "needs QEMU: run ./test"]
 fn a_qemu_that_aborts_over_msi_x_leaves_the_server_unharmed() {
@@ -127,7 +127,7 @@ fn a_qemu_that_aborts_over_msi_x_leaves_the_server_unharmed() {
     work(&mut plug.machine);
     plug.request();
     daemon.wait_until_free();
-    // Its mended relatives answer; the faulty one is gone.
+    // Corrected versions answer; the faulty one is gone.
     let survived = plug.survives();
     if !survived {
         let (status, words) = plug.machine.ended();

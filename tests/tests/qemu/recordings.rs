@@ -1,7 +1,7 @@
-//! What stock QEMU says, recorded: the fuzz targets begin with it (`fuzz/sessions`).
+//! Records stock QEMU's messages. The fuzz targets begin with these recordings (`fuzz/sessions`).
 //!
-//! With `VFIO_USER_ISM_RECORD` in the environment the recordings are written anew; without, what
-//! QEMU says now is compared with them.
+//! With `VFIO_USER_ISM_RECORD` in the environment, the recordings are written anew. Otherwise, QEMU's present
+//! messages are compared with them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,17 +23,17 @@ const DOORBELL: u64 = 0x30_0000;
 const READ: u16 = 9;
 const WRITE: u16 = 10;
 const WRITE_MULTI: u16 = 15;
-/// Messages of a session that are kept.
+/// Number of messages of a session that are kept.
 const MOST: usize = 600;
 
-/// A driver's life: registers, moves, signals, takes leave.
+/// Does what a driver does: registers, moves, signals, unregisters.
 #[track_caller]
 fn drive(machine: &mut Qtest) {
     machine.enable();
     for (offset, value) in [(0, DOORBELL as u32), (4, 0), (8, 0x77), (12, 0)] {
         machine.command(&format!("writel {:#x} {value:#x}", MSIX_BAR + offset));
     }
-    // MSI-X is enabled: QEMU lends an eventfd.
+    // With MSI-X enabled, QEMU lends an eventfd.
     let msix = machine.capability(0x11);
     let control = machine.config(msix);
     machine.set_config(msix, control | 1 << 31);
@@ -64,15 +64,15 @@ fn drive(machine: &mut Qtest) {
     machine.load(COMMAND_BAR);
 }
 
-/// The kinds of messages in a session: command, reply or not, answered or not, with descriptors
-/// or not; the region of an access. Posted writes become REGION_WRITE_MULTI when they wait, which is
-/// a matter of time: it counts as REGION_WRITE.
+/// Returns the kinds of messages in a session: command, reply or not, answered or not, with descriptors or
+/// not; the region of an access. Posted writes become REGION_WRITE_MULTI if they wait, which depends on time,
+/// so that counts as REGION_WRITE.
 fn kinds(session: &[Heard]) -> BTreeSet<(u16, bool, bool, bool, Option<u32>)> {
     let kind = |heard: &Heard| {
         let flags = u32_at(&heard.bytes, 8);
         let (command, region) = match heard.command() {
             command @ (READ | WRITE) => (command, Some(u32_at(&heard.bytes, 24))),
-            // Behind the number of writes.
+            // This field comes after the number of writes.
             WRITE_MULTI => (WRITE, Some(u32_at(&heard.bytes, 32))),
             command => (command, None),
         };
@@ -87,7 +87,7 @@ fn kinds(session: &[Heard]) -> BTreeSet<(u16, bool, bool, bool, Option<u32>)> {
     session.iter().map(kind).collect()
 }
 
-/// A session as a file: for each message a byte for its descriptors, then the message.
+/// Encodes a session as a file: for each message a byte for its descriptors, then the message.
 fn encode(session: &[Heard]) -> Vec<u8> {
     let message = |heard: &Heard| [&[heard.fds as u8], &heard.bytes[..]].concat();
     session.iter().take(MOST).flat_map(message).collect()
@@ -106,8 +106,8 @@ fn decode(mut file: &[u8]) -> Vec<Heard> {
     session
 }
 
-/// Records the session, or compares it with the recording: every kind of message that it has is in
-/// there.
+/// Records the session, or compares it with the recording, which must contain every kind of message of the
+/// session.
 #[track_caller]
 fn compare(name: &str, session: &[Heard]) {
     assert_eq!(session[0].command(), 1, "VERSION comes first");

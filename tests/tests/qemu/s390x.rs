@@ -1,10 +1,10 @@
-//! Unmodified QEMU as the client: an s390x machine that boots Debian's Linux.
+//! Tests with unmodified QEMU as the client: an s390x machine that boots Debian's Linux.
 
 use serde_json::json;
 use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::qemu::{self, Linux};
 
-/// Shows each PCI function, then leaves a shell on the console.
+/// Shows each PCI function, then starts a shell on the console.
 const INIT: &str = r#"
 for function in /sys/bus/pci/devices/*; do
     echo "function: ${function##*/}"
@@ -17,12 +17,12 @@ export PS1='guest''> '
 exec setsid cttyhack sh
 "#;
 
-/// What the guest says of a function.
+/// The guest's output about a function.
 struct Shown {
     vendor: String,
     device: String,
     class: String,
-    /// Sizes of BARs 0 to 5; 0 for one that is not there.
+    /// Sizes of BARs 0 to 5; 0 for one that does not exist.
     bars: Vec<u64>,
 }
 
@@ -88,7 +88,7 @@ fn linux_sees_the_bar_that_the_profile_asks_for() {
     assert_eq!(function.bars[2], 4096);
 }
 
-/// A failure must show what the guest said last.
+/// A failure must show the guest's last output.
 #[test]
 #[ignore = "needs QEMU and a Linux guest: run ./test"]
 #[should_panic(expected = "QEMU ended before the guest printed \"never\"")]

@@ -1,4 +1,4 @@
-//! Unmodified QEMU as the client: an x86 machine without a guest.
+//! Tests with unmodified QEMU as the client: an x86 machine without a guest.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -14,10 +14,10 @@ const SBA: u64 = 0x10_0000;
 const IEQ: u64 = 0x10_1000;
 const DMB: u64 = 0x20_0000;
 const DMB_LEN: u32 = 0x1_0000;
-/// Where the tests let interrupts go: a doorbell in RAM can be read back.
+/// Address for the tests' interrupts: a doorbell in RAM, which can be read back.
 const DOORBELL: u64 = 0x30_0000;
 
-/// A stock server and a machine on it.
+/// Starts a stock server, and a machine that uses it.
 fn machine(memory: Memory, properties: &str) -> (Daemon, Qtest) {
     let daemon = Daemon::with_profile("qemu-stock");
     let mut machine = Qtest::start(&daemon.only(), memory, properties);
@@ -25,7 +25,7 @@ fn machine(memory: Memory, properties: &str) -> (Daemon, Qtest) {
     (daemon, machine)
 }
 
-/// REG_SBA, REG_IEQ and REG_DMB of a buffer that the function itself may write to; its token.
+/// Registers SBA, event queue and a buffer that the function itself may write. Returns the buffer's token.
 fn register(machine: &mut Qtest) -> u64 {
     machine.ok(code::REG_SBA, &SBA.to_be_bytes());
     machine.ok(code::REG_IEQ, &Bytes::new().be64(IEQ).be64(512).0);
@@ -37,7 +37,7 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 + 1) as u8).collect()
 }
 
-/// Waits until `len` bytes of RAM differ from zero, and returns them.
+/// Waits until `len` bytes of RAM differ from zero. Returns them.
 #[track_caller]
 fn arrived(machine: &mut Qtest, address: u64, len: usize) -> Vec<u8> {
     eventually("bytes arrive in RAM", || {
@@ -109,7 +109,7 @@ fn commands_run_and_are_counted() {
     );
 }
 
-/// A buffer, a move, its signal: in RAM as the machine sees it.
+/// Checks a buffer, a move and its signal in RAM, as the machine sees it.
 #[track_caller]
 fn moves(memory: Memory, properties: &str, posted: bool) {
     let (daemon, mut machine) = machine(memory, properties);
@@ -188,15 +188,14 @@ fn sum(events: &[&Value], field: &str) -> u64 {
         .sum()
 }
 
-/// Writes a block of 64 bytes, which QEMU cuts, into a buffer; checks that it arrives whole and
-/// in 8 pieces. What the server left, and what it says of the block: the violations of
-/// `split-block-store` on the data BAR.
+/// Writes a block of 64 bytes, which QEMU cuts, into a buffer. Checks that it arrives complete and in 8
+/// pieces. Returns the server's results, and its violations of `split-block-store` on the data BAR.
 #[track_caller]
 fn cut_block(daemon: Daemon, mut machine: Qtest, pause: bool) -> (Stopped, Vec<Value>) {
     let token = register(&mut machine);
     let data = pattern(64);
-    // Posted pieces wait in the socket, so that they come at once however busy this machine is:
-    // a pause of some milliseconds between two pieces ends a run for the server.
+    // Posted pieces wait in the socket, so that they arrive together on any busy machine: for the server, a
+    // pause of some milliseconds between two pieces ends a run.
     if pause {
         daemon.signal(Signal::STOP);
     }
@@ -243,7 +242,7 @@ fn a_block_cut_by_qemu_is_reported_with_its_pieces() {
         (&64.into(), &"warn".into())
     );
 
-    // The payloads of this test's own commands were cut, too; the totals hold them all.
+    // The payloads of this test's own commands were cut too, and the totals contain them all.
     let is_split = |event: &&Value| event["rule"] == "split-block-store";
     let all: Vec<_> = left.events_named("violation").filter(is_split).collect();
     let (violations, pieces) = (all.len() as u64, sum(&all, "pieces"));
@@ -285,7 +284,7 @@ fn a_block_cut_by_qemu_is_reported_with_its_pieces() {
 fn a_block_cut_by_qemu_is_reported_when_writes_are_answered() {
     let (daemon, machine) = machine(Memory::Descriptor, r#","x-no-posted-writes":true"#);
     let (_, found) = cut_block(daemon, machine, false);
-    // Each piece waits for its answer here, so a busy machine may make several runs of them.
+    // Each piece waits for its answer here, so a busy machine may split them into several runs.
     let pieces = sum(&found.iter().collect::<Vec<_>>(), "pieces");
     assert!((2..=8).contains(&pieces), "{found:?}");
 }
@@ -296,7 +295,7 @@ fn queued_writes_coalesce_and_arrive_in_order() {
     let (daemon, mut machine) = machine(Memory::Descriptor, r#","x-send-queued":true"#);
     let token = register(&mut machine);
     let data = pattern(DMB_LEN as usize);
-    // QEMU coalesces only what it cannot send: let the socket fill up.
+    // QEMU coalesces only writes that it cannot send, so the socket must fill up.
     daemon.signal(Signal::STOP);
     machine.write(DATA_BAR + target(token, 0, false, 0), &data);
     daemon.signal(Signal::CONT);

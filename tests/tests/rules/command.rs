@@ -1,11 +1,11 @@
-//! Rules about the order of a command's accesses, and about what it asks for.
+//! Cases for the rules about order and operands of commands.
 
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, header};
 use vfio_user_ism_tests::{Bytes, Message};
 
 use super::{Case, Rig};
 
-/// Stores payload and header; the reply to the header.
+/// Stores payload and header. Returns the reply to the header.
 fn begin(rig: &mut Rig, code: u32, payload: impl AsRef<[u8]>) -> Message {
     let payload = payload.as_ref();
     if !payload.is_empty() {
@@ -14,7 +14,7 @@ fn begin(rig: &mut Rig, code: u32, payload: impl AsRef<[u8]>) -> Message {
     rig.one.store(2, 0, &header(code, 8 + payload.len() as u16))
 }
 
-/// REG_DMB with SBA and event queue registered.
+/// Sends REG_DMB with SBA and event queue registered.
 fn reg_dmb(rig: &mut Rig, iova: u64, len: u32, index: u32) -> Message {
     rig.one.register();
     begin(rig, code::REG_DMB, dmb(iova, len, index, 0xa))

@@ -1,4 +1,4 @@
-//! Rules about the target and the order of data moves.
+//! Cases for the rules about target and order of data moves.
 
 use vfio_user_ism_tests::Message;
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, target};
@@ -7,13 +7,13 @@ use super::{Case, Rig};
 
 const LEN: u32 = 0x3800;
 
-/// The token of a buffer of the other function that the first may write into.
+/// Returns the token of a buffer of the other function, into which the first may write.
 fn buffer(rig: &mut Rig) -> u64 {
     rig.two.register();
     rig.two.register_dmb(LEN, FIRST_INDEX, 0xa)
 }
 
-/// Moves of 16 bytes into such a buffer: offset, signal. The reply to the last one.
+/// Makes moves of 16 bytes into such a buffer: offset and signal. Returns the last reply.
 fn moves(rig: &mut Rig, moves: &[(u64, bool)]) -> Message {
     let token = buffer(rig);
     let replies = moves

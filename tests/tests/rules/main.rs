@@ -1,6 +1,6 @@
-//! Every rule of the catalogue, broken by a client over a socket, under every severity.
+//! Tests of every rule of the catalogue: a client breaks it over a socket, at every severity.
 //!
-//! A rule without a case here fails `every_rule_has_a_case`.
+//! If a rule has no case here, `every_rule_has_a_case` fails.
 
 mod command;
 mod data;
@@ -13,20 +13,20 @@ use vfio_user_ism_tests::errno::{EINVAL, EIO};
 use vfio_user_ism_tests::program::run;
 use vfio_user_ism_tests::{Daemon, Driver, Message, Via};
 
-/// How one rule is broken.
+/// A way to break one rule.
 pub struct Case {
-    /// Its id.
+    /// Id of the rule.
     pub rule: &'static str,
     /// Device settings of the profile.
     pub device: &'static str,
-    /// Other rules that would otherwise refuse the access first.
+    /// Other rules that would refuse the access first.
     pub tolerate: &'static [&'static str],
-    /// Breaks it; returns the reply to the access that did.
+    /// Breaks the rule. Returns the reply to the access that did.
     pub trip: fn(&mut Rig) -> Message,
 }
 
 impl Case {
-    /// A case that needs no settings.
+    /// Creates a case that needs no settings.
     pub const fn new(rule: &'static str, trip: fn(&mut Rig) -> Message) -> Self {
         Self {
             rule,
@@ -37,16 +37,16 @@ impl Case {
     }
 }
 
-/// Drivers of two functions with nothing registered.
+/// Drivers of two functions, with nothing registered.
 pub struct Rig {
-    /// The one that breaks rules.
+    /// The driver that breaks rules.
     pub one: Driver,
-    /// The other.
+    /// The driver of the other function.
     pub two: Driver,
 }
 
 impl Case {
-    /// Breaks the rule at this severity; the reply, and what the server recorded.
+    /// Breaks the rule at this severity. Returns the reply and the server's records.
     fn run(&self, severity: &str) -> (Message, Stopped) {
         let mut rules: serde_json::Map<String, Value> = self
             .tolerate
@@ -75,7 +75,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         .flatten()
 }
 
-/// The rules that the program lists.
+/// Returns the rules that the program lists.
 fn catalogue() -> Vec<Value> {
     let listed = run(["rules", "--format", "json"]);
     serde_json::from_str(&listed.stdout).unwrap()

@@ -1,4 +1,4 @@
-//! Rules about the shape of one access, and of a run of pieces.
+//! Cases for the rules about the shape of one access, or of a run of pieces.
 
 use vfio_user_ism_tests::Message;
 use vfio_user_ism_tests::client::ZPCI;
@@ -9,7 +9,7 @@ use super::{Case, Rig};
 const STRICT: &str = r#"{ "relaxed": false }"#;
 const IOVA_CARRIER: &str = r#"{ "payload_carrier": "iova" }"#;
 
-/// A move into an own buffer.
+/// Makes a move into the function's own buffer.
 fn put(rig: &mut Rig, offset: u64, len: usize) -> Message {
     rig.one.register();
     let gid = rig.one.gid();

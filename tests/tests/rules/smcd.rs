@@ -1,4 +1,4 @@
-//! The opt-in rules about what SMC-D puts into a buffer.
+//! Cases for the optional rules about the bytes that SMC-D puts into a buffer.
 
 use vfio_user_ism_tests::driver::{FIRST_INDEX, target};
 use vfio_user_ism_tests::{Bytes, Driver, Message};
@@ -24,7 +24,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Data at an offset of the buffer.
+    /// Stores data at an offset of the buffer.
     fn data(&mut self, offset: u64, len: usize) -> Message {
         self.driver
             .put(target(self.token, 0, false, offset), &vec![1; len])
@@ -34,12 +34,12 @@ impl<'a> Sender<'a> {
         self.driver.put(target(self.token, 0, true, 0), message)
     }
 
-    /// A CDC message with these cursors, in their first round, and connection state flags.
+    /// Sends a CDC message with these cursors, in their first round, and connection state flags.
     fn message(&mut self, producer: u32, consumer: u32, state: u8) -> Message {
         self.flags(producer, (0, consumer), 0, [0, state])
     }
 
-    /// A CDC message: producer count, consumer cursor, flags in the producer cursor, flags.
+    /// Sends a CDC message: producer count, consumer cursor, flags in the producer cursor, flags.
     fn flags(
         &mut self,
         producer: u32,
@@ -54,7 +54,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// Senders of both directions of a connection, the first and the second function's.
+/// Creates senders for both directions of a connection: the first and the second function's.
 fn both(rig: &mut Rig) -> (Sender<'_>, Sender<'_>) {
     rig.one.register();
     rig.two.register();
@@ -74,7 +74,7 @@ pub(crate) const CASES: &[Case] = &[
     }),
     Case::new("cdc-ring-overrun", |rig| {
         let (mut one, _) = both(rig);
-        // Four times a page, but for the message, and one byte more.
+        // Four pages of data, except for the message, and one byte more.
         for at in [32, 0x1000, 0x2000, 0x3000] {
             one.data(at, 0x1000 - (at % 0x1000) as usize).ok();
         }

@@ -1,4 +1,4 @@
-//! Builds everything for s390x.
+//! Builds all crates and tests for s390x.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,32 +12,31 @@ use serde_json::Value;
 use crate::source::Source;
 use crate::toolchain::{TARGET, must_build_std};
 
-/// A test program.
+/// A test program for s390x.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// The crate's folder.
+    /// Folder of its crate.
     pub(crate) folder: PathBuf,
-    /// The file.
+    /// Path of the program.
     pub(crate) path: PathBuf,
 }
 
-/// What the build made.
+/// The results of the build.
 #[derive(Debug)]
 pub(crate) struct Built {
-    /// Test programs by `CRATE/NAME`; unit tests of a library are `CRATE/lib`, of a program
-    /// `CRATE/bin/NAME`.
+    /// Test programs by `CRATE/NAME`. Unit tests of a library are `CRATE/lib`, of a program `CRATE/bin/NAME`.
     pub(crate) tests: BTreeMap<String, Program>,
-    /// The folder with the other programs.
+    /// Folder of the other programs.
     pub(crate) folder: PathBuf,
-    /// The repository that it was built from.
+    /// The repository from which the programs were built.
     pub(crate) source: Source,
 }
 
-/// Says why there is no standard library of Rust for s390x: the tests are skipped then.
+/// The variable that says why there is no standard library of Rust for s390x. The tests are then skipped.
 const WITHOUT: &str = "VFIO_USER_ISM_NO_S390X";
 
-/// Builds it once for all tests, or says what is missing. `test` counts as skipped if the caller of the
-/// tests says that it cannot be built.
+/// Builds everything once for all tests, or returns `None`: `test` counts as skipped if [`WITHOUT`] gives a
+/// reason, and fails otherwise.
 #[track_caller]
 pub(crate) fn built(test: &str) -> Option<&'static Built> {
     static BUILT: OnceLock<Built> = OnceLock::new();
@@ -45,7 +44,7 @@ pub(crate) fn built(test: &str) -> Option<&'static Built> {
         .ok()
         .filter(|reason| !reason.is_empty())
     {
-        // Past the capture of output: run_tests counts such lines and shows them again.
+        // This bypasses the capture of output, because run_tests counts such lines and shows them again.
         drop(writeln!(std::io::stderr(), "\nskipped: {test}: {reason}"));
         return None;
     }
@@ -73,7 +72,7 @@ pub(crate) fn built(test: &str) -> Option<&'static Built> {
 
 fn cargo(source: &Source, build_std: bool) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What the cargo that runs this test says of this package is not for another one.
+    // The variables of the cargo that runs this test describe this package, not the other one.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") {
             command.env_remove(&name);
@@ -99,7 +98,7 @@ fn cargo(source: &Source, build_std: bool) -> Command {
     command
 }
 
-/// The test program that one of cargo's messages tells of.
+/// Returns the test program in one of cargo's messages, if there is one.
 fn test_program(message: &Value) -> Option<(String, Program)> {
     if message["profile"]["test"] != true {
         return None;
@@ -118,7 +117,7 @@ fn test_program(message: &Value) -> Option<(String, Program)> {
     Some((name, Program { folder, path }))
 }
 
-/// A copy of a program without symbols.
+/// Returns a copy of a program without symbols.
 #[track_caller]
 pub(crate) fn stripped(program: &Path) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! The file `exceptions.txt`: tests that an emulator cannot run, by the system call that it lacks.
+//! Reads `exceptions.txt`: tests that an emulator cannot run, by the system call that it lacks.
 
 /// A test that must fail under emulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,23 +11,23 @@ pub(crate) struct Exception {
     pub(crate) words: String,
 }
 
-/// All of them.
+/// All exceptions of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Exceptions(pub(crate) Vec<Exception>);
 
 impl Exceptions {
-    /// The repository's file.
+    /// Reads the file of the repository.
     #[track_caller]
     pub(crate) fn listed() -> Self {
         Self::read(include_str!("exceptions.txt"))
             .unwrap_or_else(|error| panic!("exceptions.txt: {error}"))
     }
 
-    /// Reads such a file. `CALL: COUNT: why (WORDS)` is the line of a system call; its tests follow, a
-    /// line each, as `    PROGRAM TEST`. `#` begins a comment.
+    /// Reads such a file. `CALL: COUNT: why (WORDS)` is the line of a system call; its tests follow, one in
+    /// each line, as `    PROGRAM TEST`. `#` begins a comment.
     ///
     /// # Errors
-    /// The line that is none of these, or a count that is not that of its tests.
+    /// The line with another form, or a count that differs from the number of its tests.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut exceptions = Vec::new();
         let mut head: Option<(String, usize, String)> = None;
@@ -72,7 +72,7 @@ impl Exceptions {
         Ok(Self(exceptions))
     }
 
-    /// Those of one program.
+    /// The exceptions of one program.
     pub(crate) fn of<'a>(&'a self, program: &'a str) -> impl Iterator<Item = &'a Exception> {
         self.0.iter().filter(move |one| one.program == program)
     }

@@ -1,4 +1,4 @@
-//! An emulated s390x machine with Debian's kernel, in which programs run.
+//! Runs programs on an emulated s390x machine with Debian's kernel.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,9 +10,9 @@ use vfio_user_ism_tests::qemu::{Linux, guest};
 use crate::build::{Built, stripped};
 use crate::toolchain::SYSROOT;
 
-/// Guest memory in MiB: all files are in it.
+/// Guest memory in MiB. It holds all files.
 const MEMORY: u32 = 3072;
-/// Libraries that Rust's programs load. The last two are parts of the C library since glibc 2.34.
+/// Libraries that Rust's programs load. The last two are part of the C library since glibc 2.34.
 const LIBRARIES: [&str; 6] = [
     "ld64.so.1",
     "libc.so.6",
@@ -22,12 +22,12 @@ const LIBRARIES: [&str; 6] = [
     "libpthread.so.0",
 ];
 
-/// What a machine boots into.
+/// The initramfs of a machine.
 pub(crate) struct Content(Initramfs);
 
 impl Content {
-    /// busybox, the C library, the repository and the program itself, at the places where the build has
-    /// them.
+    /// Creates the content: busybox, the C library, the repository and the program itself, at the same paths
+    /// as in the build.
     #[track_caller]
     pub(crate) fn new(built: &Built) -> Self {
         let mut content = Initramfs::new(&guest().busybox).expect("busybox");
@@ -48,7 +48,7 @@ impl Content {
         Self(self.0.file(inside, 0o755, stripped(path)))
     }
 
-    /// Boots and runs shell commands, whose output is the console's.
+    /// Boots and runs shell commands, whose output goes to the console.
     #[track_caller]
     pub(crate) fn run(self, commands: &str) -> Linux {
         let init = format!(
@@ -56,7 +56,7 @@ impl Content {
              mount -t tmpfs none /tmp\nmount -t securityfs none /sys/kernel/security\n\
              ip link set lo up\n{commands}\npoweroff -f"
         );
-        // Messages of the kernel would stand between those of the tests.
+        // Kernel messages would mix with those of the tests.
         Linux::boot_into(
             &self.0.init(&init),
             MEMORY,
@@ -66,7 +66,7 @@ impl Content {
     }
 }
 
-/// Adds the files of a folder, at their place.
+/// Adds the files of a folder, at the same paths.
 #[track_caller]
 fn with_folder(mut content: Initramfs, folder: &Path) -> Initramfs {
     for entry in fs::read_dir(folder).expect("a folder") {

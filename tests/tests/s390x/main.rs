@@ -1,6 +1,6 @@
-//! The project on a big-endian host: its own tests, built for s390x, in QEMU's user emulation and on
-//! Debian's kernel in an emulated machine. docs/testing.md tells what is needed, docs/s390x-host.md what
-//! is known of such hosts.
+//! Tests the project on a big-endian host: runs its own tests, built for s390x, in QEMU's user emulation and
+//! on Debian's kernel in an emulated machine. docs/testing.md describes the requirements, docs/s390x-host.md
+//! the results on such hosts.
 
 mod build;
 mod exceptions;

@@ -1,26 +1,26 @@
-//! What a test program printed, test by test.
+//! Reads the output of a test program, test by test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exceptions::Exceptions;
 
-/// How the tests of a program ended.
+/// The outcome of each test of a program.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     passed: BTreeSet<String>,
     failed: BTreeSet<String>,
-    /// Tests that need a QEMU, a guest, a browser or another program: they are ignored on every host.
+    /// Tests that need a QEMU, a guest, a browser or another program. They are ignored on every host.
     ignored: BTreeSet<String>,
-    /// The text of each failure.
+    /// The text of each failure, by test.
     failures: BTreeMap<String, String>,
 }
 
 impl Outcome {
-    /// From its standard output.
+    /// Reads a test program's standard output.
     ///
     /// # Errors
-    /// The words for what is missing: the program did not come to its end, or its lines do not give the
-    /// counts of its last one.
+    /// The text says what is missing: the program did not end normally, or its lines disagree with the counts
+    /// in the last one.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut outcome = Self::default();
         let mut last = None;
@@ -63,8 +63,7 @@ impl Outcome {
         Ok(outcome)
     }
 
-    /// What is wrong with it, if the tests in `exceptions` must fail and all others must pass; none if
-    /// nothing is.
+    /// Returns the errors, if the tests in `exceptions` must fail and all others must pass.
     pub(crate) fn faults(&self, program: &str, exceptions: &Exceptions) -> Vec<String> {
         let mut faults = Vec::new();
         let excused: BTreeSet<&str> = exceptions.of(program).map(|one| &*one.test).collect();
@@ -93,7 +92,7 @@ impl Outcome {
         faults
     }
 
-    /// Numbers of tests: passed, failed, ignored.
+    /// Numbers of passed, failed and ignored tests.
     pub(crate) fn counts(&self) -> [usize; 3] {
         [&self.passed, &self.failed, &self.ignored].map(BTreeSet::len)
     }

@@ -1,4 +1,4 @@
-//! Which test programs run where, and the counts.
+//! Selects the emulation for each test program, and counts the tests.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::machine::Content;
 use crate::outcome::Outcome;
 use crate::toolchain::SYSROOT;
 
-/// Programs that ask the system for little: QEMU's user emulation runs them, on this machine's kernel.
+/// Programs that use few system calls. QEMU's user emulation runs them, on this machine's kernel.
 const USER: [&str; 14] = [
     "capture/lib",
     "cli/bin/vfio-user-ism",
@@ -29,8 +29,8 @@ const USER: [&str; 14] = [
     "zpci-region/lib",
 ];
 
-/// Programs that serve, map memory, start processes or enter the sandbox: they run on Debian's s390x
-/// kernel, in an emulated machine.
+/// Programs that serve, map memory, start processes or enter the sandbox. They run on Debian's s390x kernel,
+/// in an emulated machine.
 const KERNEL: [&str; 8] = [
     "server/lib",
     "server/in_memory",
@@ -42,7 +42,7 @@ const KERNEL: [&str; 8] = [
     "tests/wire",
 ];
 
-/// Programs that take long there: they run, too, with `VFIO_USER_ISM_S390X=all`.
+/// Programs that take long there. They also run with `VFIO_USER_ISM_S390X=all`.
 const LONG: [&str; 16] = [
     "doctor/lib",
     "fetch/lib",
@@ -68,7 +68,7 @@ fn on_kernel() -> Vec<&'static str> {
     KERNEL.into_iter().chain(long).collect()
 }
 
-/// Programs that say nothing of a host's byte order, and why.
+/// Programs whose results do not depend on a host's byte order, and why.
 const ELSEWHERE: [(&str, &str); 14] = [
     ("bench/bin/bench", "measures"),
     ("bench/bin/hot-path", "measures"),
@@ -86,7 +86,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("tests/s390x", "is this one"),
 ];
 
-/// A program that takes longer on the emulated machine hangs.
+/// Time limit of a program on the emulated machine. A program that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 fn program<'a>(built: &'a Built, name: &str) -> &'a Program {
@@ -94,7 +94,7 @@ fn program<'a>(built: &'a Built, name: &str) -> &'a Program {
     program.unwrap_or_else(|| panic!("no test program {name}: {:?}", built.tests.keys()))
 }
 
-/// What ran so far on one of the two.
+/// The results so far of one of the two emulations.
 struct Run {
     place: &'static str,
     exceptions: Exceptions,
@@ -112,7 +112,7 @@ impl Run {
         }
     }
 
-    /// Shows and keeps how a program ended.
+    /// Prints and records the outcome of a program.
     fn add(&mut self, name: &str, stdout: &str, stderr: &str) {
         let (faults, counts) = match Outcome::read(stdout) {
             Ok(outcome) => (outcome.faults(name, &self.exceptions), outcome.counts()),
@@ -134,7 +134,7 @@ impl Run {
             .for_each(|(sum, one)| *sum += one);
     }
 
-    /// Shows the sum and what the emulator cannot do; fails if anything is wrong.
+    /// Prints the totals and the tests that the emulator cannot run. Fails if there is any error.
     #[track_caller]
     fn end(self, programs: &[&str]) {
         let [passed, failed, excused, elsewhere] = self.sum;
@@ -155,8 +155,8 @@ impl Run {
     }
 }
 
-/// A line as test programs print it, so that `./test` counts the tests. What the emulator cannot do is
-/// skipped there; what needs more than a test program is not counted a second time.
+/// Returns a line in the form of test programs, so that `./test` counts the tests. Tests that the emulator
+/// cannot run count as skipped there. Tests that need more than a test program do not count twice.
 fn result([passed, failed, excused, elsewhere]: [usize; 4]) -> String {
     let word = if failed == 0 { "ok" } else { "FAILED" };
     format!(
@@ -164,12 +164,12 @@ fn result([passed, failed, excused, elsewhere]: [usize; 4]) -> String {
     )
 }
 
-/// Past the capture of output: the counts are what a run is for.
+/// Prints text without the capture of output, because the counts are the purpose of a run.
 fn show(text: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
 }
 
-/// QEMU's user emulation of a program.
+/// Returns a command that runs a program in QEMU's user emulation.
 fn emulated(program: &Program) -> Command {
     let mut command = Command::new("qemu-s390x");
     command.args(["-L", SYSROOT]).arg(&program.path);
@@ -197,7 +197,7 @@ fn pure_crates_pass_in_user_emulation() {
     run.end(&USER);
 }
 
-/// The shell commands that run a program between two lines that name it.
+/// Returns shell commands that run a program between two lines with its name.
 fn between_marks(name: &str, program: &Program) -> String {
     let (folder, path) = (program.folder.display(), program.path.display());
     format!(
@@ -232,7 +232,7 @@ fn everything_that_serves_passes_on_an_s390x_kernel() {
     run.end(&programs);
 }
 
-/// Every test program is in one of the lists, and every exception in one that runs.
+/// Checks that every test program is in one of the lists, and every exception in a program that runs.
 #[test]
 #[ignore = "builds for s390x: run ./test"]
 fn no_test_program_is_forgotten() {

@@ -1,5 +1,5 @@
-//! One session, driven byte by byte in the order of the host, with the sandbox required: hosts of both
-//! byte orders write the same files.
+//! Runs one session, byte by byte in the order of the host, with the sandbox required. Hosts of both byte
+//! orders must write the same files.
 
 use std::process::Command;
 
@@ -9,11 +9,11 @@ use crate::build::built;
 use crate::machine::Content;
 
 const ARGUMENTS: [&str; 2] = ["--sandbox", "required"];
-/// The keys of event file and report that differ from run to run: times, process ids, and a number that
-/// counts what the caller of the server left open.
+/// Keys of event file and report that differ between runs: times, process ids, and a number that includes
+/// descriptors that the server's caller left open.
 const UNSTEADY: [&str; 3] = ["time_us", "pid", "open_descriptors"];
 
-/// The line that `byte_session` printed.
+/// Returns the line that `byte_session` printed.
 #[track_caller]
 fn session(output: &str) -> Value {
     let line = output.lines().find(|line| line.starts_with("{\"events\""));
@@ -21,7 +21,7 @@ fn session(output: &str) -> Value {
     serde_json::from_str(line).expect("JSON")
 }
 
-/// The text with the numbers behind the unsteady keys blotted out, byte for byte the same else.
+/// Replaces the numbers of the unsteady keys in a text. All other bytes stay the same.
 fn steady(text: &str) -> String {
     let mut text = text.to_owned();
     for key in UNSTEADY {
@@ -38,7 +38,8 @@ fn steady(text: &str) -> String {
     text
 }
 
-/// The session on an emulated s390x machine with Debian's kernel and our s390x server, and on this one.
+/// Runs the session on an emulated s390x machine with Debian's kernel and the server for s390x, and on this
+/// machine.
 #[test]
 #[ignore = "builds for s390x and boots Debian's s390x kernel: run ./test"]
 fn a_big_endian_host_writes_the_files_that_a_little_endian_one_does() {

@@ -1,6 +1,5 @@
-//! A copy of the checkout in the cache folder, which the build for s390x is of. The copy keeps its place
-//! and the dates of files that did not change, so cargo builds each state once, whatever checkout it is
-//! tested from.
+//! Copies the checkout to the cache folder, for the s390x build. The copy stays at one path and keeps the
+//! dates of unchanged files, so that cargo builds each state only once, for any checkout.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -13,25 +12,25 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 use vfio_user_ism_tests::program::repository;
 
-/// Folders of a checkout that no build and no test for s390x reads.
+/// Folders of a checkout that neither the build nor the tests for s390x read.
 const LEFT_OUT: [&str; 4] = ["target", ".git", ".cache", "artifacts"];
 
-/// The copy, and the right to use it.
+/// The copy, and the exclusive right to use it.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// The copy of the repository.
     pub(crate) repository: PathBuf,
-    /// The target folder beside it.
+    /// The target folder beside the copy.
     pub(crate) target: PathBuf,
-    /// One process at a time copies, builds and runs what it built.
+    /// Lock: one process at a time copies, builds and runs the programs.
     _lock: File,
 }
 
 impl Source {
-    /// Makes the copy equal to this checkout; waits for another process that uses it.
+    /// Makes the copy equal to this checkout. Waits for another process that uses it.
     ///
     /// # Errors
-    /// A file that cannot be read or written.
+    /// A file cannot be read or written.
     pub(crate) fn update() -> io::Result<Self> {
         let cache = Cache::locate().map_err(io::Error::other)?;
         let folder = cache.folder().join("s390x");
@@ -48,7 +47,7 @@ impl Source {
     }
 }
 
-/// Makes the folder `to` equal to `from`. Files that are equal are left alone.
+/// Makes the folder `to` equal to `from`. Equal files are not changed.
 fn mirror(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     let mut names = BTreeSet::new();

@@ -1,11 +1,11 @@
-//! What a build for s390x needs on this machine.
+//! The tools that an s390x build needs on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What Rust calls the platform.
+/// Rust's name of the platform.
 pub(crate) const TARGET: &str = "s390x-unknown-linux-gnu";
-/// Where Debian's packages put the libraries for programs that are built for it.
+/// Folder of Debian's libraries for programs that are built for the platform.
 pub(crate) const SYSROOT: &str = "/usr/s390x-linux-gnu";
 
 fn has(tool: &str) -> bool {
@@ -23,8 +23,8 @@ fn rustc(arguments: &[&str]) -> PathBuf {
     String::from_utf8_lossy(&text).trim().into()
 }
 
-/// Checks that everything is there, and names what is not. Whether cargo must build the standard
-/// library from its source, as there is none for s390x.
+/// Checks that all tools are installed, and names missing ones. Returns true if cargo must build the standard
+/// library from its source, because there is none for s390x.
 #[track_caller]
 pub(crate) fn must_build_std() -> bool {
     let mut missing = Vec::new();

@@ -1,4 +1,4 @@
-//! The capture file, block by block, read by code of these tests.
+//! Reads a capture file block by block, with code of these tests.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ fn options(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     options
 }
 
-/// Names of the interfaces, and the packets.
+/// Returns the names of the interfaces, and the packets.
 pub(crate) fn read(bytes: &[u8]) -> (Vec<String>, Vec<Packet>) {
     let (mut names, mut packets, mut rest) = (Vec::new(), Vec::new(), bytes);
     assert_eq!((word(rest, 0), word(rest, 8)), (0x0a0d_0d0a, 0x1a2b_3c4d));

@@ -1,4 +1,4 @@
-//! The Wireshark dissector, run by tshark on captures of real sessions.
+//! Tests of the Wireshark dissector: tshark runs it on captures of real sessions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use vfio_user_ism_tests::program::repository;
 
 use crate::session::{every_kind, recorded, recorded_by};
 
-/// Runs tshark; its lines.
+/// Runs tshark. Returns its lines.
 fn tshark(capture: &Path, arguments: &[&str]) -> Vec<String> {
     let script = repository().join("wireshark/vfio-user.lua");
     let mut command = Command::new("tshark");
@@ -83,7 +83,7 @@ fn every_message_is_taken_apart_to_its_last_byte() {
         !memory.is_empty() && memory.iter().all(|size| size == "4194304"),
         "{memory:?}"
     );
-    // A reply knows its request.
+    // A reply is linked with its request.
     let linked = fields(
         &capture,
         "vfio_user.flags.type == 1",
@@ -106,7 +106,7 @@ fn every_kind_of_message_in_every_form_is_taken_apart() {
     let bad =
         "vfio_user.rest || vfio_user.malformed || vfio_user.cut || _ws.malformed || _ws.lua.error";
     assert_eq!(tshark(&capture, &["-Y", bad]), Vec::<String>::new());
-    // Each of them as a request, and as its reply.
+    // Each of them occurs as a request and as its reply.
     for kind in [0, 1] {
         let filter = format!("vfio_user.flags.type == {kind}");
         let commands: BTreeSet<u32> = fields(&capture, &filter, &["vfio_user.command"])
@@ -125,7 +125,7 @@ fn every_kind_of_message_in_every_form_is_taken_apart() {
         ],
     );
     assert_eq!(features, ["0|0|1", "1|1|0", "2|0|0"]);
-    // What a client of QEMU 10 was sent has its data behind a count of 4 bytes.
+    // The data for a client of QEMU 10 comes after a count of 4 bytes.
     let padded = "vfio_user.command == 12 && vfio_user.padding && vfio_user.data == 05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05:05";
     assert_eq!(tshark(&capture, &["-Y", padded]).len(), 1);
     // The replies on the twin socket are there: each of the server's commands has one.

@@ -1,4 +1,4 @@
-//! What is recorded of a session, and the ways to look at it and to play it again.
+//! Tests of the records of a session, and of the tools that show it and play it again.
 
 mod capture;
 mod dissector;

@@ -1,4 +1,4 @@
-//! `--metrics`: totals over HTTP on a UNIX socket, as Prometheus text.
+//! Tests of `--metrics`: totals over HTTP on a UNIX socket, as Prometheus text.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use vfio_user_ism_tests::{Daemon, program};
 
 use crate::session;
 
-/// Asks as Prometheus does; head and body of the answer.
+/// Sends a request like Prometheus. Returns head and body of the answer.
 fn scrape(socket: &Path) -> (String, String) {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream
@@ -27,14 +27,14 @@ fn value(body: &str, name: &str) -> u64 {
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
-/// All values of lines that begin so.
+/// Returns the values of all lines that begin with `name`.
 fn values(body: &str, name: &str) -> Vec<u64> {
     let lines = body.lines().filter(|line| line.starts_with(name));
     let values = lines.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap());
     values.collect()
 }
 
-/// Each access is in one histogram, and in all its buckets from some bound on.
+/// Checks that each access is in one histogram, and in all its buckets from some bound on.
 #[track_caller]
 fn histograms(body: &str) {
     const NAME: &str = "vfio_user_ism_access_seconds";
@@ -56,7 +56,7 @@ fn histograms(body: &str) {
         };
         assert!(accesses.iter().all(|count| *count > 0), "{accesses:?}");
         assert_eq!(accesses[2], total("commands"));
-        // Refused ones take their time, too.
+        // Refused accesses take time too.
         let all = total("stores") + total("loads") + total("refused_accesses");
         assert_eq!(accesses.iter().sum::<u64>(), all, "{function}");
         let sum = format!("{NAME}_sum{labels},access=\"command\"}} ");
@@ -96,7 +96,7 @@ fn the_socket_tells_the_totals_inside_the_sandbox_and_is_removed() {
     );
     session::play(&daemon);
     let (_, body) = scrape(&socket);
-    // What every line must look like, and each metric is told of once.
+    // Every line must have this form, and each metric must be described once.
     let mut told = Vec::new();
     for line in body.lines() {
         if let Some(name) = line.strip_prefix("# TYPE ") {

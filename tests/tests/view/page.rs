@@ -1,4 +1,4 @@
-//! The page of a session in a browser: it is clicked, and tells what can be seen.
+//! Tests of a session's page in a browser: a script clicks it, and reports what is visible.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use vfio_user_ism_tests::program;
 
 use crate::session::recorded;
 
-/// Waits for the page, works on it, and leaves what can be seen in its title.
+/// Waits for the page, clicks it, and writes the visible parts into its title.
 const SCRIPT: &str = r##"<script>(async () => {
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const until = async (what) => { for (let turn = 0; turn < 2000 && !what(); turn++) await wait(5); };
@@ -20,7 +20,7 @@ const level = async (n) => { document.querySelector(`[data-level="${n}"]`).click
 const box = (part) => [...document.querySelectorAll(".choices label")].find((l) => l.textContent.includes(part)).querySelector("input");
 seen.push(document.documentElement.dataset.ready, await rows(), await level(1), await level(2));
 await level(1);
-// Ink on the canvas: arrows are drawn.
+// The canvas is not blank, because arrows are drawn.
 await wait(200);
 const pixels = $("rows").getContext("2d").getImageData(0, 0, $("rows").width, $("rows").height).data;
 let ink = 0; for (let i = 3; i < pixels.length; i += 4) ink += pixels[i] > 0;
@@ -50,7 +50,7 @@ seen.push(document.documentElement.scrollWidth <= window.innerWidth);
 document.title = seen.join(" | ");
 })()</script>"##;
 
-/// Opens a page with a script in it, and returns the title that the script leaves.
+/// Opens a page with a script in it. Returns the title that the script sets.
 fn title(page: &Path, script: &str) -> String {
     browser::title(page, script, 1300, &["--virtual-time-budget=600000"])
 }

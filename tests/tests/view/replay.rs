@@ -1,4 +1,4 @@
-//! `replay`: a capture played against servers that answer alike, and against such that do not.
+//! Tests of `replay`: plays a capture against servers that answer the same, and against servers that do not.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ fn a_client_with_a_twin_socket_is_played_again() {
     assert!(ended.stdout.ends_with(" 0 differ\n"), "{}", ended.stdout);
 }
 
-/// The place of the data of packet `number` (from 1) in the file, and its length.
+/// Returns the range of the data of packet `number` (from 1) in the file.
 fn place(bytes: &[u8], number: usize) -> std::ops::Range<usize> {
     let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let (mut at, mut seen) = (0, 0);
@@ -79,7 +79,7 @@ fn one_byte_that_was_changed_is_a_difference_at_its_message() {
     let recorded = recorded(&[]);
     let bytes = std::fs::read(recorded.path("capture")).unwrap();
     let (_, packets) = read(&bytes);
-    // The last byte of the last answer to a REGION_READ.
+    // This is the last byte of the last answer to a REGION_READ.
     let is_it = |packet: &crate::capture::Packet| packet.kind == 1 && packet.command() == 9;
     let at = packets
         .iter()

@@ -1,4 +1,4 @@
-//! The JSON schema that the program prints, and the lines of real event files.
+//! Tests of the JSON schema that the program prints, with the lines of real event files.
 
 use std::collections::BTreeSet;
 
@@ -79,7 +79,7 @@ fn a_line_that_the_server_does_not_write_is_none_of_the_schema() {
     }
 }
 
-/// Kinds of the lines with the cause of `event`, sorted.
+/// Returns the kinds of the lines with the cause of `event`, sorted.
 fn family<'a>(events: &'a [Value], event: &'a Value) -> Vec<&'a str> {
     let cause = event["cause"].as_u64().expect("a cause");
     let same = events.iter().filter(|other| other["cause"] == cause);
@@ -106,7 +106,7 @@ fn lines_that_one_access_caused_share_its_number() {
         family(&events, event),
         ["command", "interrupt", "queued", "store"]
     );
-    // The buffers of a function that is reset, and of one that leaves, are gone; who used them is told.
+    // The buffers of a function that is reset, and of one that leaves, are gone, and their users get events.
     let reset = named("reset").next().unwrap();
     assert!(family(&events, reset).contains(&"reset"));
     for event in named("connected")

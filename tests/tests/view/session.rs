@@ -1,4 +1,4 @@
-//! A session in which everything happens that a server writes down.
+//! A session with every kind of event that a server records.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Via, program};
 /// Bytes of the buffers.
 pub(crate) const DMB_LEN: u32 = 0x4000;
 
-/// A CDC message.
+/// Builds a CDC message.
 pub(crate) fn cdc(producer: (u16, u32), consumer: (u16, u32), flags: u8, state: u8) -> Vec<u8> {
     let front = Bytes::new().raw(&[0xfe, 0, 0, 0, 0, 0, 0, 0]);
     let producer = front.be16(producer.0).be32(producer.1).be16(0);
@@ -29,7 +29,7 @@ pub(crate) fn play(daemon: &Daemon) {
     let token = owner.run(code::REG_DMB, memory).number();
     let memory = dmb(IOVA + DMB, DMB_LEN, FIRST_INDEX, to);
     let back = sender.run(code::REG_DMB, memory).number();
-    // 5000 bytes in two pieces, cut at the page, and the message that tells of them.
+    // 5000 bytes in two pieces, cut at the page, and the message about them.
     sender.put(target(token, 0, false, 32), &[7; 4064]).ok();
     sender.put(target(token, 0, false, 4096), &[8; 936]).ok();
     sender
@@ -49,7 +49,7 @@ pub(crate) fn play(daemon: &Daemon) {
     let signal = Bytes::new().be64(to).be32(1).be32(0x80).be64(5);
     sender.run(code::SIGNAL_IEQ, signal).ok();
     sender.run(99, []).failed();
-    // Past the end of the buffer, a plain store, and messages that make no sense.
+    // A store past the end of the buffer, a plain store, and malformed messages.
     sender.put(target(token, 0, false, 0x3fff), &[1, 2]);
     owner.client.write(2, 0, &[1, 2, 3]);
     owner.client.write_multi(&[(2, 8, &[0; 8])]);
@@ -63,16 +63,16 @@ pub(crate) fn play(daemon: &Daemon) {
     drop(sender);
 }
 
-/// What a session left behind.
+/// The records of a session.
 pub(crate) struct Recorded {
-    /// The events.
+    /// The events of the session.
     pub events: Vec<serde_json::Value>,
-    /// Folder with `events`, `capture` and what a test puts there.
+    /// Folder with `events`, `capture` and files of a test.
     pub folder: tempfile::TempDir,
 }
 
 impl Recorded {
-    /// The path of a file in the folder.
+    /// Returns the path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -83,7 +83,7 @@ pub(crate) fn recorded(arguments: &[&str]) -> Recorded {
     recorded_by(arguments, play)
 }
 
-/// Records what `play` does.
+/// Records the actions of `play`.
 pub(crate) fn recorded_by(arguments: &[&str], play: impl FnOnce(&Daemon)) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("capture");
@@ -110,8 +110,8 @@ pub(crate) fn recorded_by(arguments: &[&str], play: impl FnOnce(&Daemon)) -> Rec
     }
 }
 
-/// Plays every message that there is, in every form that a client may choose, against the sockets
-/// of a daemon that serves the profile `pair`.
+/// Plays every kind of message, in every form that a client may choose, against the sockets of a daemon that
+/// serves the profile `pair`.
 pub(crate) fn every_kind(daemon: &Daemon) {
     let words =
         |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_ne_bytes()).collect() };
@@ -157,17 +157,17 @@ pub(crate) fn every_kind(daemon: &Daemon) {
         let body = [words(&[argsz, flags]), vec![0; data]].concat();
         client.request(command::FEATURE, body);
     }
-    // Migration: none, and yet messages of a known form.
+    // The device has no migration, but these messages have a known form.
     client.request(17, words(&[4096, 4096]));
     client.request(18, [words(&[16, 8]), vec![7; 8]].concat());
     client.request(14, words(&[8, 1]));
-    // The region's three requests.
+    // These are the three requests of the region.
     driver.store(2, 0x100, &[1; 40]).ok();
     driver.load(2, 0x100);
     let register = zpci_request(4, 0, 2, 0x100, 8).raw(&[2; 8]);
     driver.client.write(9, 16, &register.0).ok();
     driver.client.read(9, 0, 16).ok();
-    // Memory by messages, in each of the layouts, on the client's own socket and on one beside it.
+    // Memory by messages, in each of the layouts, on the client's own socket and on a separate one.
     for layout in [Layout::Wide, Layout::Narrow, Layout::Padded] {
         let client = open_when_free(daemon, "ism0");
         let mut guest = Lender::over(client, layout);
@@ -184,7 +184,7 @@ pub(crate) fn every_kind(daemon: &Daemon) {
     driver.client.reset();
 }
 
-/// A client of a function that another one has just left.
+/// Connects a client to a function that another client has just left.
 fn open_when_free(daemon: &Daemon, function: &str) -> Client {
     let socket = daemon.socket(function);
     vfio_user_ism_tests::patience::eventually("the function is free", || {
@@ -194,7 +194,7 @@ fn open_when_free(daemon: &Daemon, function: &str) -> Client {
     })
 }
 
-/// A client with a twin socket, and a move of its own into its memory.
+/// Connects a client with a twin socket, and moves data into its own memory.
 pub(crate) fn twin(daemon: &Daemon) {
     let socket = daemon.socket("ism0");
     let text = r#"{"capabilities":{"twin_socket":{"supported":true}}}"#;

@@ -1,4 +1,4 @@
-//! The Perfetto trace, and the view in a terminal.
+//! Tests of the Perfetto trace, and of the view in a terminal.
 
 use serde_json::Value;
 use vfio_user_ism_tests::program;

@@ -1,4 +1,4 @@
-//! PCI configuration space: identity, BAR sizing, capabilities, what can be written.
+//! Tests of PCI configuration space: identity, BAR sizing, capabilities, writable bits.
 
 use serde_json::json;
 use vfio_user_ism_tests::client::CONFIG;
@@ -12,7 +12,7 @@ fn u16_at(config: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([config[at], config[at + 1]])
 }
 
-/// Offset and id of every capability, by walking the list.
+/// Walks the list of capabilities. Returns offset and id of each.
 #[track_caller]
 fn capabilities(config: &[u8]) -> Vec<(usize, u8)> {
     let mut found = Vec::new();
@@ -25,7 +25,7 @@ fn capabilities(config: &[u8]) -> Vec<(usize, u8)> {
     found
 }
 
-/// Size of a 64-bit BAR, found as an operating system finds it.
+/// Returns the size of a 64-bit BAR, found like an operating system does.
 #[track_caller]
 fn bar_size(client: &mut Client, bar: u64) -> u64 {
     let at = 0x10 + 4 * bar;

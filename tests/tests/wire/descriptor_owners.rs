@@ -1,4 +1,4 @@
-//! Descriptors belong to the message whose first byte they came with, also when several messages are
+//! Tests that descriptors belong to the message whose first byte they came with, also if several messages are
 //! received together.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,17 +12,17 @@ use vfio_user_ism_tests::{Client, Daemon, Eventfd, Ram};
 const IOVA: u64 = 0x1_0000_0000;
 const LEN: u64 = 0x10000;
 
-/// Something to send in one piece: messages, and the descriptors that go with its first byte.
+/// Bytes to send in one call: messages, and the descriptors that go with the first byte.
 struct Piece<'a>(&'a [&'a [u8]], &'a [BorrowedFd<'a>]);
 
-/// Has the server find several pieces when it looks: it is busy with a long reply meanwhile.
+/// Sends pieces so that the server finds several of them together: it is busy with a long reply meanwhile.
 fn send_together(client: &mut Client, pieces: &[Piece<'_>]) {
-    // Two replies of 1 MiB do not fit the socket: the server waits until they are received.
+    // Two replies of 1 MiB do not fit the socket, so the server waits until they are received.
     let long = access(0, 0, 1 << 20);
     let ids: Vec<_> = (0..2)
         .map(|_| client.send(command::REGION_READ, 0, &long))
         .collect();
-    // Longer than what is received after an access.
+    // This is longer than a receive after an access.
     let info = [16_u32, 0, 1, 0].map(u32::to_ne_bytes).concat();
     let info = client.send(command::GET_IRQ_INFO, 0, info);
     for Piece(messages, fds) in pieces {
@@ -34,7 +34,7 @@ fn send_together(client: &mut Client, pieces: &[Piece<'_>]) {
     client.reply_to(info).ok();
 }
 
-/// The errnos of the replies, in order; 0 is success.
+/// Returns the errnos of the replies, in order; 0 is success.
 fn errnos(client: &mut Client, replies: usize) -> Vec<u32> {
     let replies = (0..replies).map(|_| client.receive());
     replies.map(|reply| reply.errno().unwrap_or(0)).collect()
@@ -53,14 +53,14 @@ fn reset() -> Vec<u8> {
     message(3, command::RESET, 0, &[])
 }
 
-/// Whether the eventfd is the one of the vector.
+/// True if the eventfd is that of the vector.
 fn is_taken(client: &mut Client, eventfd: &Eventfd) -> bool {
     let body = set_irqs(NONE | TRIGGER, MSI, 0, 1, &[]);
     client.request(command::SET_IRQS, body).ok();
     eventfd.take() == 1
 }
 
-/// Files of guest memory that the server has mapped.
+/// Number of guest memory files that the server has mapped.
 fn files(daemon: &Daemon) -> usize {
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).unwrap();
     maps.lines()
@@ -73,7 +73,7 @@ fn the_first_of_several_messages_in_one_piece_gets_the_descriptors() {
     let daemon = Daemon::start();
     let (ram, eventfd) = (Ram::new(LEN), Eventfd::new());
     let mut client = daemon.client();
-    // The eventfd goes with the first message, which takes one.
+    // The eventfd goes with the first message, which accepts one.
     let (first, second) = (take_eventfd(), map(IOVA));
     client
         .wire
@@ -81,7 +81,7 @@ fn the_first_of_several_messages_in_one_piece_gets_the_descriptors() {
     assert_eq!(errnos(&mut client, 2), [0, 0]);
     assert!(is_taken(&mut client, &eventfd));
     assert_eq!(files(&daemon), 0, "the map has no descriptor");
-    // Two maps: the first has the file.
+    // Two maps, of which the first has the file.
     let (first, second) = (map(IOVA + LEN), map(IOVA + 2 * LEN));
     client
         .wire
@@ -112,7 +112,7 @@ fn pieces_that_are_received_together_keep_their_own_descriptors() {
     let (ram, event) = (ram.as_fd(), eventfd.as_fd());
     let (map, take, reset) = (map(IOVA), take_eventfd(), reset());
     for (pieces, expected, taken, file) in [
-        // Each message in a piece of its own.
+        // Each message is in a separate piece.
         (
             vec![Piece(&[&map], &[]), Piece(&[&take], &[event])],
             vec![0, 0],
@@ -137,7 +137,7 @@ fn pieces_that_are_received_together_keep_their_own_descriptors() {
             false,
             1,
         ),
-        // Several in one piece.
+        // Several messages are in one piece.
         (vec![Piece(&[&map, &take], &[ram])], vec![0, 0], false, 1),
         (
             vec![Piece(&[&reset, &map], &[ram])],

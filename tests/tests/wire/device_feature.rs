@@ -1,4 +1,4 @@
-//! DEVICE_FEATURE: there are none, which is ENOTTY; QEMU takes only that for an answer.
+//! Tests of DEVICE_FEATURE: the device has no feature, which is ENOTTY. QEMU accepts only that answer.
 
 use vfio_user_ism_tests::client::command;
 use vfio_user_ism_tests::errno::{EINVAL, ENOTTY};
@@ -12,7 +12,7 @@ const PROBE: u32 = 1 << 18;
 fn a_device_feature_that_is_not_there_is_enotty() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    // Migration, VF token, PCI power, and one that nobody has.
+    // Migration, VF token, PCI power, and a feature that no device has.
     for feature in [0, 1, 2, 3, 5, 0xffff] {
         for flags in [
             0,

@@ -1,4 +1,4 @@
-//! DEVICE_GET_INFO: the argsz protocol and the four zPCI capabilities.
+//! Tests of DEVICE_GET_INFO: the argsz protocol and the four zPCI capabilities.
 
 use serde_json::json;
 use vfio_user_ism_tests::client::command;
@@ -18,7 +18,7 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// Capabilities by walking the chain: id, version, and all bytes from the header on.
+/// Walks the chain of capabilities. Returns id, version and all bytes from the header on.
 #[track_caller]
 fn chain(info: &[u8]) -> Vec<(u16, u16, &[u8])> {
     let mut capabilities = Vec::new();
@@ -79,7 +79,7 @@ fn the_capabilities_tell_what_the_profile_says() {
     assert_eq!(u64_at(group.2, 24) & 2, 2, "relaxed");
     assert_eq!((u16_at(group.2, 36), u16_at(group.2, 40)), (1024, 1024));
     assert_eq!(u32_at(util.2, 8), 64);
-    // NET1 in EBCDIC, then blanks.
+    // The text is NET1 in EBCDIC, followed by blanks.
     assert_eq!(util.2[12..18], [0xd5, 0xc5, 0xe3, 0xf1, 0x40, 0x40]);
     assert_eq!(u32_at(pfip.2, 8), 4);
 }

@@ -1,5 +1,5 @@
-//! Memory without a descriptor that is no longer lent: DMA_UNMAP and DEVICE_RESET are answered when
-//! nothing of earlier moves is on its way any more, and what did not arrive is not announced.
+//! Tests of memory without a descriptor that is no longer lent. DMA_UNMAP and DEVICE_RESET are answered when
+//! no part of earlier moves is on its way, and moves that did not arrive are not announced.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use vfio_user_ism_tests::lender::{BUFFER, IOVA, LEN, Layout, Lender, QUEUE, SBA}
 use vfio_user_ism_tests::wire::{Message, message, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Eventfd, Via};
 
-/// Shorter than the server waits for the client's answer.
+/// This is shorter than the server's wait for the client's answer.
 const BRIEFLY: Duration = Duration::from_millis(300);
 
-/// A lender with registered buffers, its interrupt, and the token of its buffer. Its layout is known
-/// to the server.
+/// Creates a lender with registered buffers, its interrupt, and the token of its buffer. The server knows its
+/// layout.
 fn lender(daemon: &Daemon) -> (Lender, Eventfd, u64) {
     ready(Lender::in_pages(daemon.client(), Layout::Wide))
 }
@@ -33,19 +33,19 @@ fn ready(mut guest: Lender) -> (Lender, Eventfd, u64) {
     (guest, irq, token)
 }
 
-/// A move of 64 bytes that are `n`, with signal.
+/// Makes a move of 64 bytes with the value `n`, with signal.
 fn signalled(guest: &mut Lender, token: u64, n: u8) {
     let place = target(token, 0, true, u64::from(n) * 64);
     guest.client.write(0, place, &[n; 64]).ok();
 }
 
-/// What a command of the server is, and where.
+/// Returns kind and address of a command of the server.
 fn place(message: &Message) -> (u16, u64) {
     (message.command, u64_at(&message.body, 0))
 }
 
-/// Sends a request, and its reply when the server's message `out` has been answered by `answer`: no
-/// sooner, as far as one can see.
+/// Sends a request. Returns its reply, and checks that it does not come before `answer` has answered the
+/// server's message `out`.
 fn after_answer(
     guest: &mut Lender,
     request: (u16, &[u8]),
@@ -64,7 +64,7 @@ fn after_answer(
     guest.client.reply_to(id)
 }
 
-/// Checks that the server has nothing more to say, and raised no interrupt.
+/// Checks that the server sends nothing more, and raises no interrupt.
 #[track_caller]
 fn nothing_follows(guest: &mut Lender, irq: &Eventfd) {
     let more: Vec<_> = guest.asked().iter().map(place).collect();
@@ -107,7 +107,7 @@ fn a_new_map_at_the_same_place_never_gets_old_bytes() {
         signalled(&mut guest, token, n);
     }
     let first = guest.client.receive();
-    // All in one: the server has both requests before the answer.
+    // All bytes go in one send: the server has both requests before the answer.
     let id = 7;
     let requests = [
         message(id, command::DMA_UNMAP, 0, &dma_unmap(0, BUFFER, 0x1000)),
@@ -216,7 +216,7 @@ fn an_unmap_of_other_memory_waits_for_nothing_and_cancels_nothing() {
     let (mut guest, irq, token) = lender(&daemon);
     signalled(&mut guest, token, 1);
     guest.client.unmap(QUEUE, 0x1000).ok();
-    // An unmap that is refused cancels nothing, either.
+    // A refused unmap cancels nothing either.
     guest.client.unmap(BUFFER, 0x800).refused(22);
     guest.serve_until(&irq);
     assert_eq!(guest.memory[0x1040..0x1080], [1; 64]);
@@ -229,7 +229,7 @@ fn a_client_that_cannot_answer_before_its_unmap_gets_the_reply_all_the_same() {
     let (mut guest, irq, token) = lender(&daemon);
     signalled(&mut guest, token, 1);
     signalled(&mut guest, token, 2);
-    // As QEMU, which holds its lock: it answers the server when it has the reply.
+    // QEMU does this while it holds its lock: it answers the server only when it has the reply.
     guest.client.unmap(BUFFER, 0x1000).ok();
     let waiting = guest.client.put_aside();
     assert_eq!(
@@ -257,7 +257,7 @@ fn after_the_reply_to_a_reset_nothing_of_earlier_moves_comes() {
     })
     .ok();
     nothing_follows(&mut guest, &irq);
-    // The device works on.
+    // The device still works.
     let token = guest.register();
     signalled(&mut guest, token, 5);
     guest.serve_until(&irq);
@@ -290,7 +290,7 @@ fn an_interrupt_that_was_masked_before_a_reset_does_not_come_after_it() {
     assert_eq!(irq.take(), 1);
 }
 
-/// Refuses the first command to `iova`, serves the others.
+/// Refuses the first command to `iova`, and answers the others.
 fn refuse_at(guest: &mut Lender, iova: u64) -> Vec<(u16, u64)> {
     let (mut seen, mut refused) = (Vec::new(), false);
     loop {
@@ -324,7 +324,7 @@ fn a_refused_write_is_not_announced() {
             "nothing follows: {seen:x?}"
         );
         assert_eq!((guest.memory[0], irq.take()), (summary, 0));
-        // The next move is not hurt.
+        // The next move is not affected.
         signalled(&mut guest, token, 2);
         guest.serve_until(&irq);
         assert_eq!(guest.memory[0x1080..0x10c0], [2; 64]);
@@ -370,7 +370,7 @@ fn a_peers_memory_is_its_own_to_take_back() {
     .ok();
     mover.put(target(token, 0, true, 0), &[9; 64]).refused(EIO);
     nothing_follows(&mut owner, &irq);
-    // The mover's reset is no reason to drop what it moved before.
+    // The mover's reset does not drop its earlier moves.
     owner.client.map_without_fd(BUFFER, 0x1000).ok();
     mover.put(target(token, 0, true, 0), &[7; 64]).ok();
     mover.client.reset();
@@ -395,7 +395,7 @@ fn moves_of_a_client_that_left_are_recorded_as_not_signalled() {
     assert_eq!(told, [true, false, false, false, false]);
 }
 
-/// DMA_MAP of a page without a descriptor, with these permissions (1 read, 2 write).
+/// Maps a page without a descriptor, with these permissions (1 read, 2 write).
 fn map_page(client: &mut Client, iova: u64, permissions: u32) {
     let body = Bytes::new()
         .u32(32)
@@ -416,13 +416,13 @@ fn memory_mapped_write_only_is_never_read() {
     let mut guest = Lender::with_maps(client, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
-    // The very first message, before the layout is known.
+    // This is the very first message, before the layout is known.
     for n in 1..4 {
         signalled(&mut guest, token, n);
     }
     let mut seen = guest.serve_all();
     assert_ne!(irq.take(), 0);
-    // An SBA takes bits, which are read before they are set.
+    // The server reads bits in an SBA before it sets them.
     guest.client.reset();
     let refused = guest.run(code::REG_SBA, &QUEUE.to_be_bytes());
     assert_ne!(refused[4..6], [0, 0]);

@@ -1,4 +1,4 @@
-//! Thousands of small maps, as a guest with an IOMMU makes them.
+//! Tests of thousands of small maps, as a guest with an IOMMU creates them.
 
 use std::os::fd::AsFd;
 
@@ -11,9 +11,9 @@ use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Ram, Via};
 const PAGES: u64 = 8000;
 const PAGE: u64 = 4096;
 
-/// Maps every page of `ram` by a message of its own, two pages of iova apart.
+/// Maps every page of `ram` by a separate message, at addresses two pages apart.
 fn map_all(client: &mut Client, ram: &Ram, iova: u64) {
-    // In batches, so that neither side's socket buffer fills up while nobody reads.
+    // The messages go in batches, so that neither side's socket buffer fills up while nobody reads.
     for batch in (0..PAGES).collect::<Vec<_>>().chunks(50) {
         for page in batch {
             let body = dma_map(iova + page * 2 * PAGE, PAGE, page * PAGE);
@@ -28,7 +28,7 @@ fn map_all(client: &mut Client, ram: &Ram, iova: u64) {
     }
 }
 
-/// Open descriptors of the server, and its mappings of guest memory.
+/// Returns the numbers of the server's open descriptors and mappings of guest memory.
 fn resources(daemon: &Daemon) -> (usize, usize) {
     let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid()))
         .unwrap()
@@ -79,7 +79,7 @@ fn a_buffer_may_lie_in_scattered_pages() {
     let daemon = Daemon::start();
     let mut driver = Driver::probe(&daemon.only(), Via::Bar);
     let iova = 0x9_0000_0000;
-    // The buffer's first page is the file's last and the other way round.
+    // The buffer's first page is the file's last, and the reverse.
     for page in 0..4 {
         driver
             .client

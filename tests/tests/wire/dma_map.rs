@@ -1,4 +1,4 @@
-//! DMA_MAP: what is taken and what is refused.
+//! Tests of DMA_MAP: accepted and refused requests.
 
 use std::os::fd::AsFd;
 
@@ -8,7 +8,7 @@ use vfio_user_ism_tests::errno::{EACCES, EEXIST, EINVAL};
 use vfio_user_ism_tests::wire::{Bytes, Message};
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
-/// A DMA_MAP with every field as told.
+/// Sends a DMA_MAP with these values in its fields.
 fn map(client: &mut Client, argsz: u32, flags: u32, words: [u64; 3]) -> Message {
     let fixed = Bytes::new().u32(argsz).u32(flags);
     let body = words.into_iter().fold(fixed, Bytes::u64);
@@ -60,7 +60,7 @@ fn maps_with_bad_fields_are_refused() {
     map(&mut client, 32, 3, [0, IOVA, 4096]).ok();
 }
 
-/// Flags of a DMA_MAP: read and write, how the descriptor may be reached.
+/// Flags of a DMA_MAP: read and write, and the allowed access to the descriptor.
 const READ_WRITE: u32 = 3;
 const BY_MAPPING: u32 = 4;
 const BY_FILE_IO: u32 = 8;
@@ -87,7 +87,7 @@ fn the_access_flags_take_a_descriptor() {
     }
 }
 
-/// Mappings of memory files that a process has.
+/// Number of mappings of memory files in a process.
 fn mapped_memfds(pid: u32) -> usize {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     maps.lines()
@@ -116,7 +116,7 @@ fn memory_for_file_io_only_is_used_and_never_mapped() {
         let irq = driver.client.eventfd(irq::MSI);
         let gid = driver.gid();
         let token = driver.register_dmb(4096, FIRST_INDEX, gid);
-        // A neighbour's bit must survive.
+        // A neighbouring bit must survive.
         driver.ram.write(FIRST_INDEX as u64 / 8 + 4, &[0x40]);
         driver.put(target(token, 2, true, 16), &[7; 100]).ok();
         irq.wait();

@@ -1,4 +1,4 @@
-//! Memory that its owner truncates must not be able to kill the server.
+//! Tests that a client cannot kill the server by truncating its memory.
 
 use vfio_user_ism_tests::driver::{FIRST_INDEX, IOVA, code, dmb, target};
 use vfio_user_ism_tests::errno::EIO;

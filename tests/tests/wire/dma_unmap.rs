@@ -1,4 +1,4 @@
-//! DMA_UNMAP: whole maps, several at once, all of them, never a part of one.
+//! Tests of DMA_UNMAP: whole maps, several at once, all of them, never a part of one.
 
 use std::os::fd::AsFd;
 
@@ -8,7 +8,7 @@ use vfio_user_ism_tests::errno::{EINVAL, EOPNOTSUPP};
 use vfio_user_ism_tests::wire::{Bytes, u64_at};
 use vfio_user_ism_tests::{Daemon, Driver, Ram, Via};
 
-/// Bytes that a reply says were unmapped.
+/// Returns the number of unmapped bytes in a reply.
 #[track_caller]
 fn unmapped(body: &[u8]) -> u64 {
     assert_eq!(body.len(), 24);

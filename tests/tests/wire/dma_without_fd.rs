@@ -1,5 +1,5 @@
-//! Memory that came without a descriptor: the server sends DMA_READ and DMA_WRITE, in the layout
-//! of the client, and never lets a region access wait for an answer.
+//! Tests of memory without a descriptor: the server sends DMA_READ and DMA_WRITE in the layout of the client,
+//! and no region access waits for an answer.
 
 use vfio_user_ism_tests::client::{command, irq::MSI, version};
 use vfio_user_ism_tests::driver::{code, header, target};
@@ -12,7 +12,7 @@ fn a_signalled_move(layout: Layout) {
     let mut guest = Lender::new(&daemon, layout);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
-    // A neighbour's bit and a reserved one must survive.
+    // A neighbouring bit and a reserved one must survive.
     guest.memory[8] = 0x40;
     let data: Vec<u8> = (0..100).collect();
     guest
@@ -68,7 +68,7 @@ fn memory_full_of_zeros_does_not_hide_the_layout() {
     }
 }
 
-/// As a narrow client on a big-endian host does with a wide request.
+/// A narrow client on a big-endian host reads the count of a wide request as zero.
 #[test]
 fn a_client_that_reads_the_count_as_zero_is_asked_again() {
     for layout in [Layout::Narrow, Layout::Padded] {
@@ -100,7 +100,7 @@ fn a_region_access_never_waits_for_the_client() {
     let mut guest = Lender::new(&daemon, Layout::Wide);
     let irq = guest.client.eventfd(MSI);
     let token = guest.register();
-    // None of the server's commands is answered until the end.
+    // No command of the server is answered until the end.
     for n in 0..10 {
         guest
             .client
@@ -135,7 +135,7 @@ fn the_interrupt_comes_after_everything_is_written() {
     assert_eq!(order, [0x1000, 320, 8, 0], "data, mask, bit, summary");
 }
 
-/// Serves the server until `eventfd` is signalled; where it wrote, in order.
+/// Serves the server until `eventfd` is signalled. Returns the addresses that it wrote, in order.
 #[track_caller]
 fn written_until(guest: &mut Lender, eventfd: &Eventfd, writes: usize) -> Vec<u64> {
     let mut written = Vec::new();
@@ -163,7 +163,7 @@ fn everything_is_written_in_the_order_in_which_a_receiver_looks() {
         .ok();
     let data_mask_bit_summary = [BUFFER + 8, SBA + 320, SBA + 8, SBA];
     assert_eq!(written_until(&mut guest, &irq, 4), data_mask_bit_summary);
-    // An event, to itself.
+    // An event that the function sends to itself.
     let queue = BUFFER + 0x1000;
     let payload = [queue.to_be_bytes(), 512u64.to_be_bytes()].concat();
     guest.run(code::REG_IEQ, &payload);

@@ -1,5 +1,5 @@
-//! The error interrupt (VFIO_PCI_ERR_IRQ_INDEX): SIGUSR2 puts every function into the error state, a
-//! reset takes it out again.
+//! Tests of the error interrupt (VFIO_PCI_ERR_IRQ_INDEX): SIGUSR2 puts every function into the error state,
+//! and a reset ends it.
 
 use rustix::process::Signal;
 use vfio_user_ism_tests::client::irq::{BOOL, EVENTFD, MASK, NONE, TRIGGER, UNMASK};
@@ -70,7 +70,7 @@ fn the_error_interrupt_is_triggered_and_never_masked() {
     ] {
         client.request(command::SET_IRQS, body).refused(EINVAL);
     }
-    // Without an eventfd, nobody is told.
+    // Without an eventfd, nobody is informed.
     client
         .request(
             command::SET_IRQS,
@@ -88,7 +88,7 @@ fn the_error_index_is_an_eventfd_of_one_vector_that_cannot_be_masked() {
     let mut client = daemon.client();
     let info = |index| Bytes::new().u32(16).u32(0).u32(index).u32(0);
     let reply = client.request(command::GET_IRQ_INFO, info(ERROR)).ok();
-    // Eventfd and not resizable, as Linux has it.
+    // It is an eventfd and not resizable, as in Linux.
     assert_eq!(reply, Bytes::new().u32(16).u32(1 | 8).u32(ERROR).u32(1).0);
     let reply = client.request(command::GET_IRQ_INFO, info(REQUEST)).ok();
     assert_eq!(reply, Bytes::new().u32(16).u32(0).u32(REQUEST).u32(0).0);

@@ -1,4 +1,4 @@
-//! The instruction channel: a second connection to the same function.
+//! Tests of the instruction channel, a second connection to the same function.
 
 use std::os::fd::AsFd;
 
@@ -13,12 +13,12 @@ use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::wire::{message, u32_at, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Driver, Ram, Via};
 
-/// A client of the channel of `ism0`, past VERSION.
+/// Connects a client to the channel of `ism0` and exchanges VERSION.
 fn open(daemon: &Daemon) -> Client {
     Client::open(&daemon.channel("ism0"))
 }
 
-/// A client that is let in as soon as the one before is forgotten.
+/// Connects a client as soon as the server has forgotten the previous one.
 #[track_caller]
 fn open_when_free(path: &std::path::Path) -> Client {
     eventually("the channel is free", || {
@@ -28,7 +28,7 @@ fn open_when_free(path: &std::path::Path) -> Client {
     })
 }
 
-/// One PCISTB.
+/// Issues a PCISTB. Returns the errno of a refusal.
 fn pcistb(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u32> {
     let request = zpci_request(2, 0, pcias, offset, data.len() as u16);
     client.write(ZPCI, 16, &request.raw(data).0).errno()
@@ -73,7 +73,7 @@ fn an_ism_driver_works_over_the_channel() {
     assert_eq!(channels.filter(|event| event["channel"] == true).count(), 1);
 }
 
-/// For a client that posts its moves, one that comes after its DMB is gone is no error of the function.
+/// If a client posts its moves, a move that comes after its DMB is gone is no error of the function.
 #[test]
 fn a_client_that_posts_moves_tells_a_late_one_from_a_wrong_one() {
     const POSTS: &str = r#"{"capabilities":{"posted_moves":true}}"#;
@@ -92,12 +92,12 @@ fn a_client_that_posts_moves_tells_a_late_one_from_a_wrong_one() {
         let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
         let mut store = |offset, data: &[u8]| pcistb(&mut channel, 0, offset, data);
         assert_eq!(store(target(token, 0, false, 32), b"in time"), None);
-        // A wrong one: behind the end of the DMB.
+        // This move is wrong: it is past the end of the DMB.
         assert_eq!(
             store(target(token, 0, false, 0x4000), b"outside"),
             Some(EIO)
         );
-        // The memory goes before the DMB does, as when a guest is reset.
+        // The memory goes before the DMB, as when a guest is reset.
         driver.client.unmap(IOVA, RAM_LEN).ok();
         assert_eq!(store(target(token, 0, false, 32), b"too late"), Some(late));
         driver.client.reset();
@@ -105,7 +105,7 @@ fn a_client_that_posts_moves_tells_a_late_one_from_a_wrong_one() {
     }
 }
 
-/// All that is here is received, judged and answered together.
+/// All waiting messages are received, judged and answered together.
 #[test]
 fn many_stores_in_one_go_are_answered_in_order() {
     let daemon = Daemon::start();
@@ -115,7 +115,7 @@ fn many_stores_in_one_go_are_answered_in_order() {
     let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
     let mut stream = Vec::new();
     for id in 0..200_u16 {
-        // Every tenth is behind the end of the DMB.
+        // Every tenth move is past the end of the DMB.
         let at = if id % 10 == 9 {
             0x4000
         } else {
@@ -133,7 +133,7 @@ fn many_stores_in_one_go_are_answered_in_order() {
     for id in (0..200_u64).filter(|id| id % 10 != 9) {
         assert_eq!(driver.ram.read(DMB + id * 64, 64), [id as u8; 64]);
     }
-    // A descriptor belongs to none of these messages: one of them is refused for it.
+    // The descriptor belongs to none of these messages, so one of them is refused.
     let one = |id, at: u64| {
         let request = zpci_request(2, 0, 0, target(token, 0, false, at), 8);
         let body = region_write(ZPCI, 16, &request.raw(&[0xAA; 8]).0);
@@ -157,7 +157,7 @@ fn a_load_on_one_connection_sees_the_stores_of_the_other() {
     let (mut main, mut other) = (daemon.client(), open(&daemon));
     let gid = header(code::READ_GID, 8);
     for round in 0..50 {
-        // A command by one of the two, its response to the other, and the other way round.
+        // One client issues a command and the other loads its response, and the reverse.
         assert_eq!(pcistb(&mut other, 2, 0, &gid), None);
         assert_eq!(main.read(2, 8, 8).data()[7], 1, "{round}");
         main.write(2, 0, &header(code::QUERY_INFO, 8)).ok();
@@ -184,7 +184,7 @@ fn each_connection_has_its_own_register_image() {
     load(&mut other, 0);
     assert_eq!(main.read(ZPCI, 48, 8).data(), [0x15, 0, 0, 0, 0, 0, 0, 1]);
     assert_eq!(other.read(ZPCI, 48, 8).data(), [0, 0, 0, 3, 0, 0, 0, 16]);
-    // A reset by the one takes away what it loaded, not what the other did.
+    // A reset by one client clears its own loaded value, but not the other's.
     main.reset();
     main.read(ZPCI, 48, 8).refused(EINVAL);
     assert_eq!(other.read(ZPCI, 48, 8).data(), [0, 0, 0, 3, 0, 0, 0, 16]);
@@ -213,7 +213,7 @@ fn the_channel_appends_payloads_whatever_carrier_the_profile_names() {
         let daemon = Daemon::with_device(&serde_json::json!({ "payload_carrier": carrier }));
         let mut driver = Driver::probe(&daemon.only(), Via::Channel);
         assert_eq!(driver.gid(), 0x1500_0000_0000_0001, "{carrier}");
-        // gaddr is in the memory of the other connection, and not looked at.
+        // gaddr is in the memory of the other connection, and is ignored.
         let channel = driver.channel.as_mut().unwrap();
         let from_memory = zpci_request(2, IOVA, 2, 8, 8);
         channel.write(ZPCI, 16, &from_memory.0).refused(EINVAL);
@@ -242,7 +242,7 @@ fn requests_that_are_no_instructions_are_not_permitted() {
     client
         .request(command::VERSION, version(0, 0, QEMU))
         .refused(EINVAL);
-    // It still works after all that, and nothing came of it.
+    // The channel still works, and the requests had no effect.
     assert_eq!(client.read(ZPCI, 8, 2).data(), 4096u16.to_ne_bytes());
     drop(client);
     assert_eq!(daemon.stop().function("ism0")["dma_maps"], 0);
@@ -269,7 +269,7 @@ fn a_second_client_is_told_that_the_channel_is_busy() {
         .request(command::VERSION, version(0, 0, QEMU))
         .refused(EBUSY);
     second.wire.expect_closed();
-    // Neither has anything to do with the device's own socket.
+    // Neither affects the device's own socket.
     daemon.client().reset();
     assert_eq!(first.read(ZPCI, 8, 2).data(), 4096u16.to_ne_bytes());
     drop(first);
@@ -299,7 +299,7 @@ fn a_channel_that_dies_inside_a_message_leaves_the_other_working() {
         [0; 4096],
         "no cut store is carried out"
     );
-    // A whole one is, although nobody waits for its reply.
+    // A complete request is carried out, although nobody waits for its reply.
     let mut client = open_when_free(&daemon.channel("ism0"));
     client.wire.send(&whole);
     drop(client);
@@ -328,7 +328,7 @@ fn a_client_that_dies_inside_a_message_leaves_the_channel_working() {
         .send(&message(9, command::REGION_WRITE, 0, &[0; 24])[..30]);
     drop(client);
     daemon.wait_until_free();
-    // Commands go on; the memory is gone, and a move into it fails instead of waiting.
+    // Commands still work. The memory is gone, and a move into it fails instead of waiting.
     assert_eq!(pcistb(&mut channel, 2, 0, &header(code::READ_GID, 8)), None);
     assert_eq!(pcilg(&mut channel, 2, 8, 8).unwrap(), gid.to_be_bytes());
     assert_eq!(
@@ -370,7 +370,7 @@ fn a_function_with_only_a_channel_client_is_gone_when_that_client_leaves() {
     assert!(reaches(&mut driver));
     drop(other);
     eventually("it is gone", || (!reaches(&mut driver)).then_some(()));
-    // One that leaves a function whose device has a client takes nothing away.
+    // A channel client that leaves a function with a device client has no effect on the function.
     let mut device = Driver::attach(&daemon.socket("ism1"), Via::Bar);
     device.gid();
     drop(open_when_free(&daemon.channel("ism1")));
@@ -385,7 +385,7 @@ fn every_function_has_its_own_channel() {
         ["ism0", "ism1"].map(|name| Driver::probe(&daemon.socket(name), Via::Channel));
     let gids = [0, 1].map(|at| drivers[at].gid());
     assert_eq!(gids, [0x1500_0000_0000_0001, 0x1500_0000_0000_0002]);
-    // Both at once, each into the other's memory.
+    // Both move at the same time, each into the other's memory.
     let tokens = [0, 1].map(|at| drivers[at].register_dmb(0x4000, FIRST_INDEX, gids[1 - at]));
     std::thread::scope(|scope| {
         for (at, driver) in drivers.iter_mut().enumerate() {
@@ -412,7 +412,7 @@ fn every_function_has_its_own_channel() {
 fn a_run_of_pieces_is_not_cut_by_the_other_connection_being_idle() {
     let daemon = Daemon::start();
     let (mut main, mut other) = (daemon.client(), open(&daemon));
-    // The main connection has looked at the function while the channel's run was open.
+    // The device client has accessed the function while the channel's run was open.
     for at in 0..4 {
         assert_eq!(pcistb(&mut other, 2, 8 + 8 * at, &[0; 8]), None);
         main.read(CONFIG, 0, 2).ok();

@@ -1,4 +1,4 @@
-//! DEVICE_GET_IRQ_INFO: one MSI vector, and one of MSI-X where the profile has it.
+//! Tests of DEVICE_GET_IRQ_INFO: one MSI vector, and one MSI-X vector if the profile has it.
 
 use serde_json::json;
 use vfio_user_ism_tests::client::{command, irq::MSI};

@@ -1,5 +1,5 @@
-//! The cases of libvfio-user's own tests that a client can try, with the answers of this server;
-//! `docs/foreign-tests.md` says which of them differ, and why.
+//! The cases of libvfio-user's own tests that a client can try, with the answers of this server.
+//! `docs/foreign-tests.md` lists the differences and their reasons.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -9,7 +9,7 @@ use vfio_user_ism_tests::errno::{EINVAL, ENOTTY, EOPNOTSUPP};
 use vfio_user_ism_tests::wire::{u32_at, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Eventfd};
 
-/// The error interrupt, and the one that asks for the device back.
+/// Index of the error interrupt, and of the interrupt that asks for the device's return.
 const ERROR: u32 = 3;
 const REQUEST: u32 = 4;
 
@@ -17,7 +17,7 @@ fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// Sends each request; 0 or the errno it is answered with.
+/// Sends each request. Returns 0 or the errno of its reply.
 #[track_caller]
 fn all(client: &mut Client, number: u16, requests: &[(&str, Vec<u8>, u32)]) {
     for (what, body, errno) in requests {
@@ -29,7 +29,7 @@ fn all(client: &mut Client, number: u16, requests: &[(&str, Vec<u8>, u32)]) {
 #[test]
 fn negotiate() {
     let daemon = Daemon::start();
-    // The first message is no VERSION: the connection ends.
+    // The first message is not VERSION, so the connection ends.
     let mut client = Client::connect(&daemon.only());
     client
         .wire
@@ -110,7 +110,7 @@ fn dma_unmap() {
             ("all with the dirty bitmap", unmap(3, 0, 0), EINVAL),
         ],
     );
-    // Nothing is there: 0 bytes, as Linux says it. libvfio-user has ENOENT.
+    // Nothing is mapped: 0 bytes, as in Linux. libvfio-user answers ENOENT.
     let nothing = client.unmap(0x10000, 4096).ok();
     assert_eq!(u64_at(&nothing, 16), 0);
     assert_eq!(u64_at(&client.unmap(0, 4096).ok(), 16), 4096);
@@ -149,7 +149,7 @@ fn device_get_info() {
     let info = client
         .request(command::GET_INFO, words(&[16, 0, 0, 0]))
         .ok();
-    // Reset, PCI, and the capabilities, which do not fit.
+    // Reset, PCI, and the flag of the capabilities, which do not fit.
     assert_eq!(info.len(), 16);
     assert_eq!(u32_at(&info, 4) & 3, 3);
     assert_eq!((u32_at(&info, 8), u32_at(&info, 12)), (10, 5));
@@ -169,12 +169,12 @@ fn device_get_region_info() {
             ("index", request(32, 10), EINVAL),
         ],
     );
-    // Room for more than there is.
+    // The room is larger than the answer.
     let info = client
         .request(command::GET_REGION_INFO, request(40, 2))
         .ok();
     assert_eq!(info, Bytes(words(&[32, 3, 2, 0])).u64(4096).u64(0).0);
-    // A region that is not there has no size, flags or capabilities.
+    // A region that does not exist has no size, flags or capabilities.
     for index in [1, 3, 5, 6, 8] {
         let info = client
             .request(command::GET_REGION_INFO, request(32, index))
@@ -185,7 +185,7 @@ fn device_get_region_info() {
             "region {index}"
         );
     }
-    // No room for the capability: the size that it needs, and no sign of it.
+    // Without room for the capability, the answer has the size that it needs, and no other sign of it.
     let small = client
         .request(command::GET_REGION_INFO, request(32, 9))
         .ok();
@@ -250,7 +250,7 @@ fn device_set_irqs() {
     let set = |flags, index, start, count| set_irqs(flags, index, start, count, &[]);
     let mut argsz_3 = set(NONE | TRIGGER, REQUEST, 0, 0);
     argsz_3[..4].copy_from_slice(&3_u32.to_ne_bytes());
-    // An argsz with room for fewer, and for more booleans than there are.
+    // An argsz with room for fewer booleans than there are, and for more.
     let bools = |argsz: u32, bools: &[u8], count| {
         let body = set_irqs(BOOL | TRIGGER, MSIX, 0, count, bools);
         Bytes::new().u32(argsz).raw(&body[4..]).0
@@ -267,7 +267,7 @@ fn device_set_irqs() {
             ("none and bool", set(MASK | NONE | BOOL, MSIX, 0, 0), EINVAL),
             ("range", set(MASK | NONE, MSIX, 0, 2), EINVAL),
             ("range behind", set(MASK | NONE, MSIX, 2, 1), EINVAL),
-            // Linux has ENOTTY for what an index cannot do; libvfio-user EINVAL.
+            // Linux answers ENOTTY for an action that an index does not support; libvfio-user EINVAL.
             ("mask errors", set(MASK | NONE, ERROR, 0, 1), ENOTTY),
             ("mask requests", set(MASK | NONE, REQUEST, 0, 1), EINVAL),
             ("errors' range", set(TRIGGER | NONE, ERROR, 0, 2), EINVAL),
@@ -355,11 +355,11 @@ fn accesses_of_regions() {
     client
         .request(command::REGION_WRITE, 0_u64.to_ne_bytes())
         .refused(EINVAL);
-    // What is read only stays, and the write is no error, as with PCI hardware.
+    // Read-only bits stay, and the write succeeds, as with PCI hardware.
     let before = client.read(CONFIG, 0, 64).data();
     client.write(CONFIG, 0x34, &[1]).ok();
     client.write(CONFIG, 0, &[0xff; 4]).ok();
-    // Status bits are cleared by writing 1; none of them is ever set here.
+    // Writing 1 clears status bits; none of them is ever set here.
     client.write(CONFIG, 6, &[0xff; 2]).ok();
     assert_eq!(client.read(CONFIG, 0, 64).data(), before);
     assert_eq!(before[6] & 0x10, 0x10, "there is a list of capabilities");
@@ -371,7 +371,7 @@ fn accesses_of_regions() {
 fn dirty_pages_and_migration() {
     let daemon = Daemon::start();
     let mut client = daemon.client();
-    // The number of DIRTY_PAGES was 14; MIG_DATA_READ and MIG_DATA_WRITE are 17 and 18.
+    // 14 was the number of DIRTY_PAGES; MIG_DATA_READ and MIG_DATA_WRITE are 17 and 18.
     for number in [14, 17, 18] {
         for len in [0, 4, 8, 40] {
             client.request(number, vec![0; len]).refused(EOPNOTSUPP);

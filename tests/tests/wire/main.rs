@@ -1,4 +1,4 @@
-//! The vfio-user protocol over a real socket: one module per command or topic.
+//! Tests of the vfio-user protocol over a real socket, with one module for each command or topic.
 
 mod config_space;
 mod descriptor_owners;

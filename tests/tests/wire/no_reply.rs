@@ -1,4 +1,4 @@
-//! No_reply: nothing comes back, whatever happens.
+//! Tests of the no-reply flag: no reply comes for any outcome.
 
 use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::client::{CONFIG, access, command, dma_map, set_irqs};

@@ -1,5 +1,5 @@
-//! Whole sessions as other clients lead them: SPDK's (`lib/vfio_user/host`) and libvfio-user's sample
-//! (`samples/client.c`).
+//! Tests of whole sessions like those of other clients: SPDK's (`lib/vfio_user/host`) and libvfio-user's
+//! sample (`samples/client.c`).
 
 use std::os::fd::AsFd;
 
@@ -11,17 +11,17 @@ use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, RAM_LEN, code, dmb, he
 use vfio_user_ism_tests::wire::{u32_at, u64_at};
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Eventfd, Ram};
 
-/// SPDK asks for everything with the rest of its page of 4096 bytes.
+/// Length of SPDK's requests, which include the rest of its page of 4096 bytes.
 const SPDK_BODY: usize = 4064;
 
-/// A body of this length that begins with these words.
+/// Builds a body of this length that begins with these words.
 fn padded(words: &[u32], len: usize) -> Vec<u8> {
     let mut body: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     body.resize(len, 0);
     body
 }
 
-/// A command of the function by BAR 2; the second word pair of its response.
+/// Runs a command of the function by BAR 2. Returns the second doubleword of its response.
 fn run(client: &mut Client, number: u32, payload: &[u8]) -> u64 {
     if !payload.is_empty() {
         let write = region_write(2, 8, payload);
@@ -52,7 +52,7 @@ fn a_session_of_spdks_client() {
         assert_eq!(u32_at(&info, 8), index);
         assert!(u32_at(&info, 0) as usize <= info.len());
     }
-    // Maps and unmaps come and go, a descriptor with each.
+    // Ranges are mapped and unmapped, each time with a descriptor.
     for round in 0..4 {
         let map = dma_map(IOVA, RAM_LEN, 0);
         client
@@ -88,7 +88,7 @@ fn a_session_of_libvfio_users_sample_client() {
     client.request(command::RESET, []).ok();
     let info = client.request(command::GET_INFO, padded(&[16], 16)).ok();
     for index in 0..u32_at(&info, 8) {
-        // Once for the size, once with it.
+        // Once for the size, once with that size.
         let first = client
             .request(command::GET_REGION_INFO, padded(&[32, 0, index], 32))
             .ok();
@@ -114,7 +114,7 @@ fn a_session_of_libvfio_users_sample_client() {
     let body = set_irqs(NONE | TRIGGER, MSI, 0, 1, &[]);
     client.request(command::SET_IRQS, body).ok();
     assert_eq!(eventfd.take(), 1);
-    // 2026: access flags with every descriptor.
+    // In 2026, libvfio-user added access flags for every descriptor.
     let pages = RAM_LEN / 4096;
     for page in 0..pages {
         let (iova, offset) = (IOVA + page * 4096, page * 4096);

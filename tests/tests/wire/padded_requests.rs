@@ -1,5 +1,5 @@
-//! Info requests as SPDK's client and libvfio-user's sample send them: as long as argsz, zeros
-//! behind the request.
+//! Tests of info requests like those of SPDK's client and libvfio-user's sample: as long as argsz, with zeros
+//! after the request.
 
 use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::client::command::{
@@ -16,7 +16,7 @@ const REQUESTS: [(u16, usize); 4] = [
     (GET_REGION_IO_FDS, 16),
 ];
 
-/// A request of `len` bytes for index 2 (of the device itself in GET_INFO, which has no index).
+/// Builds a request of `len` bytes for index 2 (for the device itself in GET_INFO, which has no index).
 fn request(number: u16, argsz: u32, len: usize) -> Vec<u8> {
     let mut body = vec![0; len];
     body[..4].copy_from_slice(&argsz.to_ne_bytes());

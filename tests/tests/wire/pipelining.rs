@@ -1,4 +1,5 @@
-//! Many requests in flight: replies come in order, posted writes take effect before later reads.
+//! Tests of many requests without a wait: replies come in order, and posted writes take effect before later
+//! reads.
 
 use std::os::fd::AsFd;
 

@@ -1,4 +1,4 @@
-//! REGION_READ and REGION_WRITE: replies and bounds, for every region.
+//! Tests of REGION_READ and REGION_WRITE: replies and bounds, for every region.
 
 use vfio_user_ism_tests::client::{CONFIG, access, command, region_write};
 use vfio_user_ism_tests::errno::EINVAL;
@@ -52,7 +52,7 @@ fn reads_and_writes_of_no_bytes_succeed_and_are_no_access() {
             );
         }
     }
-    // A region that is not there stays one.
+    // A region that does not exist cannot be accessed.
     for region in [1, 3, 6, 10, u32::MAX] {
         client.read(region, 0, 0).refused(EINVAL);
         client.write(region, 0, &[]).refused(EINVAL);

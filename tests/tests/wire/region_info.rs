@@ -1,4 +1,4 @@
-//! DEVICE_GET_REGION_INFO: sizes, flags and the type capability of the zPCI I/O region.
+//! Tests of DEVICE_GET_REGION_INFO: sizes, flags and the type capability of the zPCI I/O region.
 
 use serde_json::json;
 use vfio_user_ism_tests::client::{ZPCI, command};
@@ -14,7 +14,7 @@ fn info(client: &mut Client, argsz: u32, index: u32) -> Vec<u8> {
     client.request(command::GET_REGION_INFO, body).ok()
 }
 
-/// Flags and sizes of all regions for a client with room for nothing more.
+/// Returns flags and sizes of all regions, for a client without room for capabilities.
 #[track_caller]
 fn regions(client: &mut Client) -> Vec<(u32, u64)> {
     let all = (0..10).map(|index| {

@@ -1,4 +1,4 @@
-//! The zPCI I/O region: header, request, the three carriers of a payload, and every bad request.
+//! Tests of the zPCI I/O region: header, request, the three carriers of a payload, and every invalid request.
 
 use rustix::process::{PTracer, Pid, set_ptracer};
 use serde_json::json;
@@ -15,12 +15,12 @@ fn request(client: &mut Client, request: impl AsRef<[u8]>) -> Message {
     client.write(ZPCI, 16, request.as_ref())
 }
 
-/// A daemon whose profile takes payloads in one way.
+/// Starts a daemon whose profile accepts one carrier.
 fn carried(carrier: &str) -> Daemon {
     Daemon::with_device(&json!({ "payload_carrier": carrier }))
 }
 
-/// A driver with a buffer, and the target of a move into it.
+/// Creates a driver with a buffer. Returns the target of a move into it too.
 fn with_buffer(daemon: &Daemon) -> (Driver, u64) {
     let mut driver = Driver::probe(&daemon.only(), Via::Region);
     let gid = driver.gid();
@@ -153,10 +153,10 @@ fn gaddr_may_be_an_address_in_the_dma_map() {
 fn gaddr_may_be_an_address_in_the_client_process() {
     for daemon in [Daemon::start(), carried("process")] {
         let server = Pid::from_raw(daemon.pid() as i32).unwrap();
-        // Where Yama restricts ptrace, a process has to let its child in. Elsewhere this fails.
+        // If Yama restricts ptrace, a process must permit its child. Otherwise this call fails.
         let _ = set_ptracer(PTracer::ProcessID(server));
         let mut client = daemon.client();
-        // Aligned, and in one page: an 8-byte value that is a multiple of 8.
+        // The source is aligned and in one page: an 8-byte value at a multiple of 8.
         let source =
             Box::new(u64::from_be_bytes(header(code::READ_GID, 8).try_into().unwrap()).to_be());
         let address = |value: &u64| std::ptr::from_ref(value).addr() as u64;

@@ -1,4 +1,4 @@
-//! DEVICE_GET_REGION_IO_FDS: there are none, which is an answer.
+//! Tests of DEVICE_GET_REGION_IO_FDS: the answer has no descriptors.
 
 use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::client::command;

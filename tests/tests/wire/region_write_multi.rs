@@ -1,4 +1,4 @@
-//! REGION_WRITE_MULTI: up to 8 bytes each, in order, as QEMU coalesces posted writes.
+//! Tests of REGION_WRITE_MULTI: up to 8 bytes each, in order, as QEMU coalesces posted writes.
 
 use vfio_user_ism_tests::client::{CONFIG, command, write_multi};
 use vfio_user_ism_tests::driver::{code, header};
@@ -76,7 +76,7 @@ fn a_refused_write_stops_no_other_and_is_not_counted() {
     ]);
     assert_eq!(reply.ok(), Bytes::new().u64(2).0);
     assert_eq!(client.read(CONFIG, 0x3c, 1).data(), [9]);
-    // With nothing carried out it is an error.
+    // If no write was carried out, the answer is an error.
     client
         .write_multi(&[(6, 0, &[0]), (10, 0, &[0])])
         .refused(EINVAL);

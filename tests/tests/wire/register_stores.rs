@@ -1,4 +1,4 @@
-//! PCISTG through the zPCI I/O region: never to the data space, and noted in the command space.
+//! Tests of PCISTG through the zPCI I/O region: refused in the data space, and noted in the command space.
 
 use vfio_user_ism_tests::client::ZPCI;
 use vfio_user_ism_tests::driver::{
@@ -7,7 +7,7 @@ use vfio_user_ism_tests::driver::{
 use vfio_user_ism_tests::errno::{EINVAL, EIO};
 use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
 
-/// One PCISTG.
+/// Issues a PCISTG. Returns the errno of a refusal.
 fn pcistg(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u32> {
     let request = zpci_request(4, 0, pcias, offset, data.len() as u16);
     client.write(ZPCI, 16, &request.raw(data).0).errno()
@@ -35,7 +35,7 @@ fn a_register_store_never_reaches_the_data_space() {
 fn register_stores_to_the_command_space_are_carried_out_and_noted() {
     let daemon = Daemon::start();
     let mut client = Client::open(&daemon.channel("ism0"));
-    // The header in one PCISTG is a command like any other.
+    // A header in one PCISTG is a normal command.
     assert_eq!(pcistg(&mut client, 2, 0, &header(code::READ_GID, 8)), None);
     assert_eq!(
         pcilg(&mut client, 2, 0, 8).unwrap(),

@@ -1,4 +1,4 @@
-//! Requests that nobody carries out: refused with their bodies drained, the stream in step.
+//! Tests of requests that are refused: their bodies are skipped, and the stream stays in step.
 
 use std::os::fd::AsFd;
 

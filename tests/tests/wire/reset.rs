@@ -1,4 +1,4 @@
-//! DEVICE_RESET: the device forgets, the connection does not.
+//! Tests of DEVICE_RESET: the device forgets its state, the connection does not.
 
 use vfio_user_ism_tests::client::{CONFIG, command};
 use vfio_user_ism_tests::driver::{FIRST_INDEX, IOVA, code, target};
@@ -15,7 +15,7 @@ fn a_reset_removes_registrations_and_dmbs() {
     driver.client.reset();
     driver.put(target(token, 0, false, 0), &[2]).refused(EIO);
     let info = driver.run(code::QUERY_INFO, []).ok();
-    // SBA and event queue at 32 and 40 of the response, DMBs owned at 56; its header is 8 bytes.
+    // SBA and event queue are at 32 and 40 of the response, the number of DMBs at 56; its header has 8 bytes.
     assert_eq!(info[24..40], [0; 16]);
     assert_eq!(info[48..52], [0; 4]);
 }

@@ -1,4 +1,4 @@
-//! The ring in shared memory beside an instruction channel's socket.
+//! Tests of the ring in shared memory beside an instruction channel's socket.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,7 +17,7 @@ fn open(daemon: &Daemon) -> Client {
     Client::open_ring(&daemon.channel("ism0"))
 }
 
-/// A store's message.
+/// Builds the message of a store.
 fn store(id: u16, offset: u64, data: &[u8]) -> Vec<u8> {
     let request = zpci_request(2, 0, 0, offset, data.len() as u16);
     let body = region_write(ZPCI, 16, &request.raw(data).0);
@@ -46,7 +46,7 @@ fn an_ism_driver_works_over_the_ring() {
     assert_eq!(stopped.function("ism0")["channel_clients"], 1);
 }
 
-/// The ring goes round many times, with messages that begin in one record and end in another.
+/// The ring wraps many times, with messages that begin in one record and end in another.
 #[test]
 fn messages_come_whole_and_in_order_however_records_cut_them() {
     let daemon = Daemon::start();
@@ -60,7 +60,7 @@ fn messages_come_whole_and_in_order_however_records_cut_them() {
         let stream: Vec<u8> = ids
             .clone()
             .flat_map(|id| {
-                // Every tenth is behind the end of the DMB.
+                // Every tenth store is past the end of the DMB.
                 let at = if id % 10 == 9 {
                     0x4000
                 } else {
@@ -116,7 +116,7 @@ fn a_client_that_does_not_take_its_replies_gets_all_of_them_later() {
     }
 }
 
-/// What a device is told, and what it says, is the same by socket and by ring.
+/// Device and records see the same by socket and by ring.
 #[test]
 fn order_and_verdicts_are_those_of_the_socket() {
     let seen = |via| {
@@ -131,7 +131,7 @@ fn order_and_verdicts_are_those_of_the_socket() {
             let store = driver.put(target(token, 0, round % 3 == 0, at), &data);
             answers.push(store.errno());
         }
-        // Shapes and orders that are wrong.
+        // These have wrong shapes and orders.
         for (pcias, offset, data) in [(2, 4, &[1_u8; 8][..]), (2, 0, &[9; 16]), (1, 0, &[0; 8])] {
             answers.push(driver.store(pcias, offset, data).errno());
         }
@@ -146,7 +146,7 @@ fn order_and_verdicts_are_those_of_the_socket() {
         let events: Vec<Value> = stopped
             .events
             .iter()
-            // The two clients hang up at once, and either may be seen first.
+            // The two clients disconnect at the same time, in either order.
             .filter(|event| event["event"] != "disconnected")
             .map(|event| {
                 let mut event = event.clone();
@@ -184,7 +184,7 @@ fn a_ring_is_agreed_on_only_where_both_sides_know_it() {
         (client, String::from_utf8(answer.ok()).unwrap())
     };
     let other_layout = r#"{"capabilities":{"ring":{"layout":2},"posted_moves":true}}"#;
-    // The function's own socket has none, and a layout of the future leaves all to the socket.
+    // The function's own socket has no ring, and for an unknown layout all messages stay on the socket.
     for (path, text) in [
         (daemon.only(), PROPOSAL),
         (daemon.channel("ism0"), other_layout),
@@ -232,7 +232,7 @@ fn what_is_no_ring_is_refused_and_the_socket_carries_on() {
             .request_with(command::VERSION, body, &ring.fds())
             .refused(EINVAL);
     }
-    // Descriptors without a word about a ring.
+    // These are descriptors without a proposal of a ring.
     let body = version(0, 0, "");
     client
         .request_with(command::VERSION, body.clone(), &ring.fds())
@@ -268,7 +268,7 @@ fn a_client_that_leaves_is_noticed_and_the_next_one_has_a_ring_of_its_own() {
     for _ in 0..5 {
         let mut client = open(&daemon);
         assert_eq!(client.read(ZPCI, 0, 8).data().len(), 8);
-        // Half a message, and gone.
+        // The client sends half a message and disconnects.
         let bytes = store(1, 0, &[0; 64]);
         client.wire.send(&bytes[..40]);
     }

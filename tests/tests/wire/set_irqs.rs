@@ -1,4 +1,4 @@
-//! DEVICE_SET_IRQS: eventfds, masks and triggers in every form of data.
+//! Tests of DEVICE_SET_IRQS: eventfds, masks and triggers with every kind of data.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -7,7 +7,7 @@ use vfio_user_ism_tests::client::{command, set_irqs};
 use vfio_user_ism_tests::errno::EINVAL;
 use vfio_user_ism_tests::{Client, Daemon, Eventfd};
 
-/// SET_IRQS for the only MSI vector.
+/// Sends DEVICE_SET_IRQS for the only MSI vector.
 fn set(client: &mut Client, flags: u32, bools: &[u8]) {
     client
         .request(command::SET_IRQS, set_irqs(flags, MSI, 0, 1, bools))

@@ -1,4 +1,4 @@
-//! The twin socket: commands of the server, and the replies to them, on a socket of their own.
+//! Tests of the twin socket: the server's commands, and the replies to them, on a separate socket.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use vfio_user_ism_tests::lender::{BUFFER, LEN, Layout, Lender};
 use vfio_user_ism_tests::wire::{Message, Wire, message, u64_at};
 use vfio_user_ism_tests::{Client, Daemon};
 
-/// VERSION with these capabilities; the capabilities answered, and the descriptors.
+/// Sends VERSION with these capabilities. Returns the server's capabilities and descriptors.
 fn agree(client: &mut Client, capabilities: &Value) -> (Value, Vec<OwnedFd>) {
     let text = json!({ "capabilities": capabilities }).to_string();
     let mut reply = client.request(command::VERSION, version(0, 0, &text));
@@ -27,7 +27,7 @@ fn wanted() -> Value {
     json!({ "twin_socket": { "supported": true } })
 }
 
-/// A lender whose memory is reached by a twin socket, and that socket.
+/// Creates a lender with a twin socket.
 fn lender(daemon: &Daemon) -> (Lender, Wire) {
     let mut client = Client::connect(&daemon.only());
     let (answer, mut fds) = agree(&mut client, &wanted());
@@ -146,7 +146,7 @@ fn an_unmap_waits_for_what_is_in_flight_on_the_twin_socket() {
     let first = serve(&mut guest, &mut twin);
     assert_eq!(u64_at(&first.body, 0), BUFFER);
     let id = guest.client.send(command::DMA_UNMAP, 0, dma_unmap(2, 0, 0));
-    // At most one more was on its way.
+    // At most one more command was on its way.
     let reply = guest.client.reply_to(id);
     assert_eq!(u64_at(&reply.ok(), 16), LEN);
     let mut late = 0;
@@ -170,7 +170,7 @@ fn replies_on_the_main_socket_and_commands_on_the_twin_are_no_good() {
         .write(0, target(token, 0, false, 0), &[5; 8])
         .ok();
     let asked = twin.receive().unwrap();
-    // Ignored, as any reply to nothing.
+    // The server ignores this reply, because it answers no command.
     let stray = [&asked.body[..], &[0; 8]].concat();
     guest
         .client
@@ -178,7 +178,7 @@ fn replies_on_the_main_socket_and_commands_on_the_twin_are_no_good() {
         .send(&message(asked.id, asked.command, 1, &stray));
     guest.client.reset();
     assert!(!twin.has_bytes());
-    // A request has no business there: the connection ends.
+    // A request is not allowed there, so the connection ends.
     twin.send(&message(1, command::RESET, 0, &[]));
     assert!(twin.receive().is_none());
     assert!(guest.client.wire.receive().is_none());

@@ -1,4 +1,4 @@
-//! VERSION: what is agreed on, and what is refused.
+//! Tests of VERSION: the agreed values, and refused requests.
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{QEMU, command, version};
@@ -6,7 +6,7 @@ use vfio_user_ism_tests::errno::EINVAL;
 use vfio_user_ism_tests::wire::{Message, message};
 use vfio_user_ism_tests::{Client, Daemon};
 
-/// Major, minor and capabilities of a reply.
+/// Returns major, minor and capabilities of a reply.
 #[track_caller]
 fn answer(reply: Message) -> (u16, u16, Value) {
     let body = reply.ok();
