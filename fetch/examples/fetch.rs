@@ -1,4 +1,4 @@
-//! Fetches QEMU and a guest into the cache and prints what is there.
+//! Fetches QEMU and a guest into the cache, and prints the paths.
 
 use std::process::ExitCode;
 

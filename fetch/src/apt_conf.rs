@@ -1,5 +1,5 @@
-//! This machine's apt configuration, if it has one (source: apt.conf(5)): its proxy, and whether
-//! it checks dates. Nothing of apt is run.
+//! This machine's apt configuration (source: apt.conf(5)): its proxy, and whether it checks dates. It is read
+//! as files, without apt.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,12 +8,12 @@ use std::path::Path;
 const FILES: &str = "/etc/apt/apt.conf.d";
 const LAST: &str = "/etc/apt/apt.conf";
 
-/// Settings by name, in small letters.
+/// Settings by name, in lower case.
 #[derive(Default)]
 pub(crate) struct AptConf(BTreeMap<String, String>);
 
 impl AptConf {
-    /// Reads the machine's files; what is not there or not readable is left out.
+    /// Reads the machine's files. Skips missing and unreadable ones.
     pub(crate) fn of_machine() -> Self {
         let mut files: Vec<_> = fs::read_dir(FILES)
             .into_iter()
@@ -29,7 +29,7 @@ impl AptConf {
         conf
     }
 
-    /// The value of `name`, e.g. `Acquire::http::Proxy`.
+    /// The value of `name`, for example `Acquire::http::Proxy`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
@@ -62,7 +62,7 @@ impl AptConf {
     }
 }
 
-/// Words, strings with their quotes, braces and semicolons; comments are left out.
+/// Words, strings with their quotes, braces and semicolons, without comments.
 fn tokens(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut rest = text;

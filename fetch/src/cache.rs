@@ -1,4 +1,4 @@
-//! The cache folder: one entry for each set of packages, made once, under a lock.
+//! The cache folder: one entry for each set of packages. Entries are made once, under a lock.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::progress::Progress;
 use crate::suites::{For, Suites};
 
-/// A folder that keeps what was fetched.
+/// A folder with fetched parts.
 ///
 /// Several processes may use it at once: an entry appears whole or not at all, and one process at
 /// a time makes entries while the others wait.
@@ -55,28 +55,28 @@ impl Cache {
         }
     }
 
-    /// The cache's folder.
+    /// Path of the cache folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The same cache, with `suites` to take things from.
+    /// The same cache, with `suites` as its sources.
     #[must_use]
     pub fn with_suites(mut self, suites: Suites) -> Self {
         self.suites = suites;
         self
     }
 
-    /// The same cache, in which what was made before this call counts as absent.
+    /// The same cache, but entries from before this call count as absent.
     #[must_use]
     pub fn renewed(mut self) -> Self {
         self.stale = self.entries().iter().filter_map(Entry::seal_of).collect();
         self
     }
 
-    /// The entry `name` that was built with `key`, if it comes from one of the suites that are chosen
-    /// for `what`. Asks no network.
+    /// The entry `name` that was built with `key`, if it comes from a suite chosen for `what`. Does not use
+    /// the network.
     #[must_use]
     pub fn have_built(&self, name: &str, key: &str, what: For) -> Option<Entry> {
         let entry = Entry::open(&self.entry_folder(name), key)?;
@@ -88,7 +88,7 @@ impl Cache {
         (fits && fresh).then_some(entry)
     }
 
-    /// Every entry that is whole, by name; asks no network.
+    /// Every complete entry, by name. Does not use the network.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         let read = fs::read_dir(self.folder.join("entries"));
@@ -105,12 +105,12 @@ impl Cache {
             .collect()
     }
 
-    /// The suites that are chosen for `what`, if any are.
+    /// The suites that the user chose for `what`.
     pub(crate) fn chosen_suites(&self, what: For) -> Option<Vec<String>> {
         self.suites.chosen(what)
     }
 
-    /// The folder of what was downloaded.
+    /// The folder of downloads.
     pub(crate) fn downloads(&self) -> PathBuf {
         self.folder.join("downloads")
     }
@@ -120,7 +120,7 @@ impl Cache {
         self.folder.join("entries").join(name)
     }
 
-    /// Waits for the right to make entries; it is given back when the file is dropped.
+    /// Waits for the lock that allows to make entries. Dropping the file releases it.
     pub(crate) fn lock(&self, progress: &Progress) -> Result<File, Error> {
         fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
         let path = self.folder.join("lock");

@@ -1,10 +1,10 @@
-//! The packages to take from a suite.
+//! Selects the packages to take from a suite.
 
-/// The depth to which a package's dependencies are followed.
+/// The dependencies to take with a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closure {
-    /// The named packages and nothing else.
+    /// Only the named packages.
     Named,
-    /// With all they depend on, down to libc; no recommended packages.
+    /// All dependencies, down to libc, without recommended packages.
     Full,
 }

@@ -6,12 +6,12 @@ use crate::kernel::GUEST_ARCH;
 use crate::suites;
 use crate::workshop::{Fault, Wanted, Workshop};
 
-/// Depends on the suite's own version of the compiler.
+/// This package depends on the suite's own version of the compiler.
 const META: &str = "gcc-s390x-linux-gnu";
 
 impl Workshop {
-    /// Calls `attempt` for one suite after the other, until it works with a suite's compiler. It gets the suite
-    /// and the compiler's name, e.g. `gcc-12`.
+    /// Calls `attempt` for one suite after the other, until it works with a suite's compiler. `attempt` gets
+    /// the suite and the compiler's name, for example `gcc-12`.
     ///
     /// # Errors
     /// As [`Workshop::with_kernel`].
@@ -39,7 +39,7 @@ impl Workshop {
         Err(tries.nothing_left().into())
     }
 
-    /// The name of the compiler that `suite` has, e.g. `gcc-12`.
+    /// The name of the compiler in `suite`, for example `gcc-12`.
     pub(crate) fn compiler(&self, suite: &str, arch: &str) -> Result<String, Error> {
         let names = self.shelf(suite, arch)?.depends(META)?;
         let found = names.iter().find_map(|name| {
@@ -54,7 +54,7 @@ impl Workshop {
         })
     }
 
-    /// The bytes to download for `wanted`, with all they depend on.
+    /// Bytes to download for `wanted` and all dependencies.
     pub(crate) fn bytes(&self, suite: &str, arch: &str, wanted: &[Wanted]) -> Result<u64, Error> {
         let shelf = self.shelf(suite, arch)?;
         let relations: Vec<_> = wanted.iter().map(Wanted::relation).collect();
@@ -67,7 +67,7 @@ impl Workshop {
     }
 }
 
-/// The packages of the compiler `gcc`, e.g. `gcc-12`, for programs that are linked statically.
+/// The packages of the compiler `gcc`, for example `gcc-12`, for static programs.
 #[must_use]
 pub fn compiler_packages(gcc: &str) -> Vec<Wanted> {
     vec![

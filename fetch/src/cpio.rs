@@ -23,7 +23,7 @@ impl Kind {
     }
 }
 
-/// An archive under construction; every file belongs to root and has no date.
+/// An archive under construction. Every file belongs to root and has no date.
 pub(crate) struct Archive {
     bytes: Vec<u8>,
     entries: u32,
@@ -37,14 +37,13 @@ impl Archive {
         }
     }
 
-    /// Adds an entry. `data` is a file's content or a link's target. `None` if it is 4 GiB or more.
+    /// Adds an entry. `data` is a file's content or a link's target. Returns `None` if it has 4 GiB or more.
     pub(crate) fn add(&mut self, path: &str, kind: Kind, rights: u32, data: &[u8]) -> Option<()> {
         self.entries += 1;
         let mode = kind.bits() | (rights & 0o7777);
         self.entry(path, self.entries, mode, kind, data)
     }
 
-    /// The finished archive.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         // The trailer has no data, so it cannot be too large.
         let _ = self.entry("TRAILER!!!", 0, 0, Kind::File, &[]);

@@ -1,4 +1,4 @@
-//! A finished entry of the cache, and the stamp that says what is in it.
+//! A finished entry of the cache, and the stamp that describes it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,27 +12,27 @@ use crate::error::Error;
 const STAMP: &str = "stamp.json";
 const SCHEMA: u32 = 1;
 
-/// A package as it was fetched.
+/// A fetched package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// Its name.
+    /// Name of the package.
     pub name: String,
-    /// Its Debian version, with epoch.
+    /// Debian version of the package, with epoch.
     pub version: String,
-    /// Its architecture, or `all`.
+    /// Architecture of the package, or `all`.
     pub arch: String,
-    /// Size of the package file.
+    /// Bytes of the package file.
     pub bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Stamp {
     schema: u32,
-    /// The key that the entry was made for.
+    /// The key of the entry.
     request: String,
     packages: Vec<Package>,
     bytes_unpacked: u64,
-    /// The suite that it comes from.
+    /// The suite of the packages.
     #[serde(default)]
     suite: String,
 }
@@ -48,9 +48,9 @@ pub struct Entry {
     fetched_now: bool,
 }
 
-/// Inode and time of an entry's stamp. The time alone would not do: file systems count it in ticks of some
-/// milliseconds, and clocks are set back. The inode differs from that of the entry that is replaced, as that
-/// one is still there when the new stamp is written.
+/// Inode and time of an entry's stamp. The time alone is not enough: file systems count it in ticks of some
+/// milliseconds, and clocks can be set back. The new stamp is written while the old entry still exists, so
+/// the inodes differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seal(u64, SystemTime);
 
@@ -61,13 +61,13 @@ impl Entry {
         &self.folder
     }
 
-    /// The place where the packages were unpacked: paths below it are as in Debian, without a leading `/`.
+    /// The folder with the unpacked packages. Paths below it are as in Debian, without the leading `/`.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         root(&self.folder)
     }
 
-    /// The packages in it.
+    /// The packages of the entry.
     #[must_use]
     pub fn packages(&self) -> &[Package] {
         &self.packages
@@ -91,27 +91,27 @@ impl Entry {
         self.bytes_unpacked
     }
 
-    /// The suite that it comes from; empty where that is not known.
+    /// The suite of the packages. Empty if it is unknown.
     #[must_use]
     pub fn suite(&self) -> &str {
         &self.suite
     }
 
-    /// Its name in the cache.
+    /// Name of the entry in the cache.
     #[must_use]
     pub fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
 
-    /// The key that it was made for. An entry of another version of this program may have another key under the
-    /// same name, and is made again when it is needed.
+    /// The key of the entry. Another version of this program may have another key for the same name. It then
+    /// makes the entry again when needed.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether this call fetched it, rather than finding it in the cache.
+    /// Whether this call fetched the entry. Otherwise it was in the cache.
     #[must_use]
     pub fn fetched_now(&self) -> bool {
         self.fetched_now
@@ -121,18 +121,18 @@ impl Entry {
         self.fetched_now = now;
     }
 
-    /// The entry in `folder`, if it is there as it was sealed, for `key`.
+    /// The entry in `folder`, if it is unchanged since it was sealed for `key`.
     pub(crate) fn open(folder: &Path, key: &str) -> Option<Self> {
         let stamp = Stamp::read(folder)?;
         (stamp.request == key).then(|| stamp.entry(folder, false))
     }
 
-    /// The entry in `folder`, whatever it was made for; none if it is not whole.
+    /// The entry in `folder`, with any key. None if it is incomplete.
     pub(crate) fn open_any(folder: &Path) -> Option<Self> {
         Some(Stamp::read(folder)?.entry(folder, false))
     }
 
-    /// Writes the stamp into `partial`, puts that in the place of `folder`, and opens it.
+    /// Writes the stamp into `partial`, moves that to `folder`, and opens it.
     pub(crate) fn seal(
         partial: &Path,
         folder: &Path,
@@ -158,7 +158,7 @@ impl Entry {
         Ok(stamp.entry(folder, true))
     }
 
-    /// Tells it from an entry that was sealed earlier or later in the same place.
+    /// Identifies this entry among all that were ever sealed in its place.
     pub(crate) fn seal_of(&self) -> Option<Seal> {
         let data = fs::metadata(self.folder.join(STAMP)).ok()?;
         Some(Seal(data.ino(), data.modified().ok()?))
@@ -166,7 +166,7 @@ impl Entry {
 }
 
 impl Stamp {
-    /// The stamp in `folder`; none if what it stands for is not there as it was sealed.
+    /// The stamp in `folder`. None if the entry has changed since it was sealed.
     fn read(folder: &Path) -> Option<Self> {
         let stamp: Self = serde_json::from_slice(&fs::read(folder.join(STAMP)).ok()?).ok()?;
         let bytes = bytes_below(&root(folder)).ok()?;
@@ -185,7 +185,7 @@ impl Stamp {
     }
 }
 
-/// The place where packages are unpacked inside an entry's folder.
+/// The folder for unpacked packages in an entry's folder.
 pub(crate) fn root(folder: &Path) -> PathBuf {
     folder.join("root")
 }

@@ -1,14 +1,14 @@
-//! Errors, in words that a person can act on.
+//! Errors. Their texts say what the user can do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::version::Version;
 
-/// The reason why a part could not be had.
+/// A reason why a part cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No environment variable says where a cache may be.
+    /// No environment variable gives a place for the cache.
     #[error(
         "no place for the cache: set VFIO_USER_ISM_CACHE to a folder, or HOME or XDG_CACHE_HOME"
     )]
@@ -16,58 +16,58 @@ pub enum Error {
     /// A file or folder could not be read, written or locked.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The attempted action, e.g. `create`.
+        /// The attempted action, for example `create`.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// Nothing names a Debian mirror.
+    /// No setting names a Debian mirror.
     #[error(
         "no Debian mirror is known: this machine's apt sources ({looked_at}) name none. Set \
          VFIO_USER_ISM_MIRROR to the address of one, the folder that holds dists/ and pool/"
     )]
     NoMirror {
-        /// The file or text.
+        /// The searched file or text.
         looked_at: String,
     },
     /// A mirror's address cannot be used.
     #[error("{variable}={value:?} is no address of a Debian mirror: {expected}")]
     BadMirror {
-        /// The variable that holds it.
+        /// The variable with the address.
         variable: &'static str,
-        /// As given.
+        /// The value of the variable.
         value: String,
         /// The expected form.
         expected: &'static str,
     },
-    /// The variable for a proxy does not hold an address.
+    /// The setting for a proxy has no address.
     #[error(
         "{named_by}={value:?} is no address of a proxy: expected http://HOST:PORT, or nothing at all"
     )]
     BadProxy {
         /// The variable, or apt's setting.
         named_by: &'static str,
-        /// As given.
+        /// The value of the setting.
         value: String,
     },
-    /// A keyring holds no key that can be used.
+    /// A keyring has no usable key.
     #[error("{} holds no OpenPGP keys (from VFIO_USER_ISM_KEYRING)", path.display())]
     Keyring {
         /// The file.
         path: PathBuf,
     },
-    /// The fetched QEMU cannot run here.
+    /// The fetched QEMU cannot run on this machine.
     #[error(
         "no QEMU is fetched for this machine's architecture ({0}): give one of version \
          {min} or later, built with vfio-user-pci", min = Version::FIRST_WITH_VFIO_USER
     )]
     Architecture(&'static str),
-    /// `--arch` for something that is the same on every host.
+    /// `--arch` was given for a part that is the same on every host.
     #[error("--arch chooses the hosts that a QEMU is for: expected `fetch qemu --arch ...`")]
     ArchWithoutQemu,
-    /// The QEMU that was named cannot be used.
+    /// The named QEMU cannot be used.
     #[error("{} (from {named_by}) cannot be used: {reason}", path.display())]
     QemuUnsuitable {
         /// The program.
@@ -77,7 +77,7 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// A suite's package lists cannot be had, or do not match what Debian signed.
+    /// A suite's package lists cannot be downloaded, or differ from the signed ones.
     #[error("the lists of {suite} cannot be used: {words}")]
     Lists {
         /// The suite.
@@ -85,33 +85,33 @@ pub enum Error {
         /// The reason.
         words: String,
     },
-    /// A package, or one that it needs, cannot be had.
+    /// A package, or one of its dependencies, is missing.
     #[error("{0}")]
     Packages(String),
     /// A package file cannot be unpacked.
     #[error("{package} cannot be unpacked: {source}")]
     Unpack {
-        /// Its name and version.
+        /// Name and version of the package.
         package: String,
         /// The reason.
         source: io::Error,
     },
-    /// Every place where something can come from was tried.
+    /// All sources of a part have failed.
     #[error("{what} cannot be had. What was tried:\n{}\n{ADVICE}", listed(tried))]
     NothingLeft {
         /// The wanted part.
         what: String,
-        /// Each candidate with what it said.
+        /// Each candidate with its error.
         tried: Vec<(String, String)>,
     },
-    /// The packages arrived, but without a file that must be there.
+    /// The packages lack a file that must be there.
     #[error("{packages} should hold {expected} but does not: {}", folder.display())]
     Missing {
         /// The packages.
         packages: String,
         /// The file.
         expected: String,
-        /// The folder looked at.
+        /// The searched folder.
         folder: PathBuf,
     },
     /// A program could not be started.
@@ -131,15 +131,15 @@ pub enum Error {
         step: String,
         /// The log.
         log: PathBuf,
-        /// Its last lines, indented.
+        /// The last lines of the log, indented.
         tail: String,
     },
     /// A file is too large for an initramfs.
     #[error("{path} has {bytes} bytes: a file of an initramfs has less than 4 GiB")]
     FileTooLarge {
-        /// Its path inside the initramfs.
+        /// Path of the file in the initramfs.
         path: String,
-        /// Its size.
+        /// Bytes of the file.
         bytes: u64,
     },
 }
@@ -148,7 +148,7 @@ const ADVICE: &str = "A mirror that is being brought up to date is right again l
                       VFIO_USER_ISM_MIRROR names another one, VFIO_USER_ISM_SUITES other suites.";
 
 impl Error {
-    /// An [`Error::Io`] from what was tried on `path`.
+    /// Makes an [`Error::Io`] about an action on `path`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {
@@ -158,8 +158,8 @@ impl Error {
         }
     }
 
-    /// Whether the fault is this machine's, so that no other candidate would do better: a full disk,
-    /// missing rights, a variable that is wrong.
+    /// Whether this machine is at fault, so that no other candidate would work: a full disk, missing rights,
+    /// a wrong variable.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {

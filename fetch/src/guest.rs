@@ -12,11 +12,11 @@ use crate::series::Series;
 use crate::suites::For;
 use crate::workshop::Wanted;
 
-/// The entry of the guest whose series does not matter.
+/// Name of the entry for a guest of any series.
 const ENTRY: &str = "guest";
-/// The series it may be of, best first.
+/// The possible series of that guest, best first.
 const ANY: [Series; 3] = [Series::LINUX_6_12, Series::Of(6, 1), Series::Newest];
-/// Raise it when what is kept of the same packages becomes another.
+/// Increment it if the same packages now give other files.
 const KEY: &str = "recipe 1";
 
 /// Debian's kernel and busybox for s390x, unpacked.
@@ -24,19 +24,19 @@ const KEY: &str = "recipe 1";
 pub struct Guest {
     /// The kernel image, for QEMU's `-kernel`.
     pub kernel: PathBuf,
-    /// The kernel's release, as `uname -r` says it: also the name of its folder of modules.
+    /// The kernel's release, as in `uname -r`. It is also the name of its folder of modules.
     pub release: String,
-    /// The kernel's modules: the folder that holds `kernel/`.
+    /// The folder of the kernel's modules, which contains `kernel/`.
     pub modules: PathBuf,
     /// A static busybox, for [`crate::Initramfs::new`].
     pub busybox: PathBuf,
-    /// The cache entry they are in.
+    /// The cache entry with these files.
     pub entry: Entry,
 }
 
 impl Guest {
-    /// The parts of Linux 6.12, or of another series where that cannot be had: from the cache, or
-    /// fetched now.
+    /// The parts of Linux 6.12, or of another series if there is no 6.12. They are from the cache, or fetched
+    /// now.
     ///
     /// # Errors
     /// [`Error::NothingLeft`] when no suite has them; others when this machine is at fault.
@@ -52,7 +52,7 @@ impl Guest {
         Self::of(cache, &format!("{ENTRY}-{series}"), &[series])
     }
 
-    /// The parts that [`Guest::fetch`] would give without the network, if they are in the cache.
+    /// The parts that [`Guest::fetch`] would return without the network, if they are in the cache.
     #[must_use]
     pub fn have(cache: &Cache) -> Option<Self> {
         Self::in_entry(cache.have_built(ENTRY, KEY, For::Guest)?).ok()
@@ -83,21 +83,21 @@ impl Guest {
     }
 }
 
-/// The files of a guest from the packages of a kernel and busybox.
+/// The files of a guest, from the packages of a kernel and busybox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// The kernel's image.
     pub kernel: PathBuf,
-    /// Its release.
+    /// The kernel's release.
     pub release: String,
-    /// Its folder of modules.
+    /// The kernel's folder of modules.
     pub modules: PathBuf,
     /// A static busybox.
     pub busybox: PathBuf,
 }
 
 impl Parts {
-    /// Finds them in the folder `root` of unpacked packages.
+    /// Finds the files in the folder `root` of unpacked packages.
     ///
     /// # Errors
     /// [`Error::Missing`] when one is not there.
@@ -140,7 +140,7 @@ fn missing(root: &Path, expected: &str) -> Error {
     }
 }
 
-/// `path` below `root`: older suites keep it outside usr/.
+/// `path` below `root`. Older suites have it outside of usr/.
 fn either(root: &Path, path: &str) -> Option<PathBuf> {
     let places = [root.join("usr").join(path), root.join(path)];
     places.into_iter().find(|place| place.exists())

@@ -1,30 +1,30 @@
-//! Facts about the machine that this runs on.
+//! Facts about this machine.
 
 use crate::error::Error;
 
-/// Architectures that QEMU can be fetched for: the name in Rust, and the one in Debian.
+/// Architectures that have a QEMU to fetch: the names in Rust and in Debian.
 const NAMES: [(&str, &str); 3] = [
     ("x86_64", "amd64"),
     ("aarch64", "arm64"),
     ("s390x", "s390x"),
 ];
 
-/// A Debian architecture that QEMU can be fetched for.
+/// A Debian architecture that has a QEMU to fetch.
 pub(crate) struct Platform {
-    /// Debian's name of it.
+    /// Debian's name of the architecture.
     pub(crate) arch: &'static str,
-    /// The folder of its libraries below `usr/lib`.
+    /// The folder of libraries below `usr/lib`.
     pub(crate) triplet: &'static str,
     /// The dynamic loader, below the unpacked root.
     pub(crate) loader: &'static str,
 }
 
-/// The platform this program was built for.
+/// The platform of this program.
 pub(crate) fn platform() -> Result<Platform, Error> {
     platform_of(std::env::consts::ARCH)
 }
 
-/// The platform that Debian calls `arch`, if it is not this machine's.
+/// The platform that Debian calls `arch`, if it is another one than this machine's.
 pub(crate) fn foreign(arch: &str) -> Option<Platform> {
     let (rust, _) = NAMES.into_iter().find(|(_, debian)| *debian == arch)?;
     (rust != std::env::consts::ARCH).then(|| platform_of(rust).ok())?

@@ -1,4 +1,4 @@
-//! A C compiler for this machine out of unpacked packages.
+//! Makes a C compiler for this machine from unpacked packages.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::programs::{loader_of, quoted};
 
-/// Writes the script `cc` into the folder `programs` and gives its path. It runs the package `gcc` that is
-/// unpacked in `root` and made startable there, with the headers and libraries of `root`. What it makes
-/// runs with these libraries, as long as they are there: a build starts some of it.
+/// Writes the script `cc` into the folder `programs`. Returns its path.
+///
+/// The script runs the package `gcc`, which is unpacked in `root` and made startable there, with the headers
+/// and libraries of `root`. Its programs need these libraries at run time, because a build starts some of
+/// them.
 ///
 /// # Errors
 /// The script cannot be written, or `root` has no dynamic loader for this machine.
@@ -40,7 +42,7 @@ pub fn host_compiler(root: &Path, programs: &Path) -> Result<PathBuf, Error> {
     script(programs, "cc", &text)
 }
 
-/// Writes the shell script `name` into `folder` and gives its path.
+/// Writes the shell script `name` into `folder`. Returns its path.
 ///
 /// # Errors
 /// It cannot be written.

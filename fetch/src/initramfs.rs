@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::cpio::{Archive, Kind};
 use crate::error::Error;
 
-/// Mounts what every guest needs and puts busybox's commands on `PATH`. The console's kernel
-/// messages stay, so a hang can be seen.
+/// Mounts the file systems that every guest needs, and puts busybox's commands on `PATH`. Kernel messages
+/// stay on the console, so that a hang is visible.
 const PROLOGUE: &str = "\
 #!/bin/sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /usr/bin /usr/sbin /sbin
@@ -25,7 +25,7 @@ enum Item {
     Link { target: String },
 }
 
-/// The content of an initramfs. Paths have no leading `/`; folders above a file come by themselves.
+/// The content of an initramfs. Paths have no leading `/`. It adds the folders above a file by itself.
 ///
 /// Equal content gives equal bytes. It is written without compression: the emulated machine would
 /// spend more time on unpacking than the host on reading.
@@ -34,7 +34,7 @@ pub struct Initramfs {
 }
 
 impl Initramfs {
-    /// With `busybox` (a static program for the guest's architecture) as `/bin/sh`.
+    /// An initramfs with `busybox`, a static program for the guest's architecture, as `/bin/sh`.
     ///
     /// # Errors
     /// When the program cannot be read.
@@ -49,7 +49,7 @@ impl Initramfs {
             .folder("dev"))
     }
 
-    /// Adds or replaces a file; `rights` as in `chmod`.
+    /// Adds or replaces a file. `rights` are as in `chmod`.
     #[must_use]
     pub fn file(mut self, path: &str, rights: u32, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();

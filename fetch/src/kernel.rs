@@ -10,12 +10,12 @@ use crate::workshop::{Fault, Wanted, Workshop, first_names};
 
 /// The architecture of the guests.
 pub const GUEST_ARCH: &str = "s390x";
-/// A static busybox.
+/// The package with a static busybox.
 pub const BUSYBOX: &str = "busybox-static";
-/// The number of versions of a kernel that are tried in one suite.
+/// Number of versions of a kernel to try in one suite.
 const VERSIONS: usize = 3;
 
-/// A kernel that a list names.
+/// A kernel in a list.
 #[derive(Clone)]
 pub struct Kernel {
     suite: String,
@@ -24,41 +24,41 @@ pub struct Kernel {
     lists: Lists,
 }
 
-/// The packages of a kernel, by name; all have the kernel's version.
+/// The packages of a kernel, by name. All have the kernel's version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelPackages {
-    /// Image and modules.
+    /// Packages with image and modules.
     pub image: Vec<String>,
-    /// The packages that modules are built against.
+    /// Packages with the headers for modules.
     pub headers: Vec<String>,
-    /// The source.
+    /// Package with the source.
     pub source: String,
-    /// The programs of the kernel's build, for the machine that builds.
+    /// Package with the programs of the kernel's build, for the building machine.
     pub kbuild: String,
-    /// The compiler that it was built with, e.g. `gcc-12`.
+    /// The compiler of the kernel, for example `gcc-12`.
     pub gcc: String,
 }
 
 impl Kernel {
-    /// The suite whose list names it.
+    /// The suite of the list.
     #[must_use]
     pub fn suite(&self) -> &str {
         &self.suite
     }
 
-    /// Its Debian version, e.g. `6.12.95-1~bpo12+1`.
+    /// Debian version of the kernel, for example `6.12.95-1~bpo12+1`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The kernel's release as `uname -r` says it.
+    /// The kernel's release, as in `uname -r`.
     #[must_use]
     pub fn release(&self) -> &str {
         &self.release
     }
 
-    /// Suite and version, for people.
+    /// Suite and version, as text for messages.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{}, Linux {}", self.suite, self.version)
@@ -70,7 +70,7 @@ impl Kernel {
         Wanted::exactly(name, &self.version)
     }
 
-    /// The image and what it needs to be one.
+    /// The packages of the bootable image.
     ///
     /// # Errors
     /// When the lists lack it.
@@ -83,7 +83,7 @@ impl Kernel {
         Ok(std::iter::once(name.clone()).chain(parts).collect())
     }
 
-    /// All that modules are built from.
+    /// All packages for building modules.
     ///
     /// # Errors
     /// When the lists lack a package, or one does not depend on what it should.
@@ -128,7 +128,7 @@ impl Kernel {
         Ok(name)
     }
 
-    /// The size of `names` in this kernel's version, and of busybox if it is among them.
+    /// Total size of `names` in this kernel's version. `names` may contain busybox.
     pub(crate) fn bytes(&self, names: &[String]) -> u64 {
         let sizes = names.iter().filter_map(|name| match name.as_str() {
             BUSYBOX => self.lists.versions(name).first().map(|record| record.bytes),
@@ -149,8 +149,7 @@ impl Kernel {
 }
 
 impl Workshop {
-    /// Calls `attempt` for one kernel of `series` after the other, until it works; of several
-    /// series, the first comes first.
+    /// Calls `attempt` for one kernel of `series` after the other, until it works. Earlier series come first.
     ///
     /// # Errors
     /// [`Error::NothingLeft`] when none works; that of `attempt` when this machine is at fault.
@@ -197,7 +196,7 @@ impl Workshop {
         Err(tries.nothing_left().into())
     }
 
-    /// The kernels of `series` that the list of `suite` names, the newest first.
+    /// The kernels of `series` in the list of `suite`, the newest first.
     pub(crate) fn kernels(&self, series: Series, suite: &str) -> Result<Vec<Kernel>, Error> {
         let archive = self.archive()?;
         let index = archive.index(suite, GUEST_ARCH, self.progress())?;
@@ -231,7 +230,7 @@ pub(crate) fn newest_first(a: &Kernel, b: &Kernel) -> Ordering {
     compare(&b.version, &a.version)
 }
 
-/// The release of the kernel whose image is in the package `name`; none, if that is no kernel's.
+/// The release of the kernel whose image is in the package `name`. None if it is no kernel package.
 fn release(name: &str) -> Option<&str> {
     let release = name.strip_prefix("linux-image-")?;
     let numbered = release.starts_with(|c: char| c.is_ascii_digit());
@@ -262,7 +261,7 @@ mod tests {
         }
     }
 
-    /// As bookworm-backports has them.
+    /// Packages as in bookworm-backports.
     const OLD: &[(&str, &str)] = &[
         (
             "linux-image-6.12.95+deb12-s390x",
@@ -277,7 +276,7 @@ mod tests {
         ("linux-source-6.12", ""),
     ];
 
-    /// As sid has them.
+    /// Packages as in sid.
     const NEW: &[(&str, &str)] = &[
         (
             "linux-image-7.2.13+deb14-s390x",

@@ -1,4 +1,4 @@
-//! Lists the entries of the cache, and the parts that could be fetched.
+//! Lists the entries of the cache, and the parts that can be fetched.
 
 use std::fmt;
 use std::fs;
@@ -18,12 +18,12 @@ use crate::suites::{self, For};
 use crate::workshop::{Wanted, Workshop};
 use crate::{host, qemu, size};
 
-/// Lists the entries of the cache, and the parts that could be fetched.
+/// The entries of the cache, and the parts that can be fetched.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
     cache: Present,
     available: Vec<Available>,
-    /// Suites that cannot be used, and why.
+    /// Suites that cannot be used, with the reason.
     refused: Vec<Refused>,
 }
 
@@ -31,7 +31,7 @@ pub struct Listing {
 struct Present {
     folder: String,
     entries: Vec<PresentEntry>,
-    /// Bytes of package files and lists that are kept.
+    /// Bytes of the kept package files and lists.
     bytes_downloads: u64,
 }
 
@@ -39,7 +39,7 @@ struct Present {
 struct PresentEntry {
     name: String,
     suite: String,
-    /// Version of its kernel or QEMU.
+    /// Version of the entry's kernel or QEMU.
     version: String,
     bytes_fetched: u64,
     bytes_unpacked: u64,
@@ -59,14 +59,14 @@ enum Kind {
 #[derive(Clone, Debug, Serialize)]
 struct Available {
     kind: Kind,
-    /// Of a kernel: its series.
+    /// Series, for a kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     series: Option<String>,
     version: String,
     suite: String,
-    /// Bytes to download; of a kernel, for a plain guest.
+    /// Bytes to download. For a kernel, those of a plain guest.
     bytes: u64,
-    /// Of a kernel: bytes to download for the lab, without the compiler.
+    /// For a kernel, bytes to download for the lab, without the compiler.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_lab: Option<u64>,
 }
@@ -78,7 +78,7 @@ struct Refused {
     reason: String,
 }
 
-/// Tells what is in the cache, and, unless the network is not to be asked, what could be had.
+/// Lists the cache and, unless `args` forbid the network, the parts that can be fetched.
 ///
 /// # Errors
 /// When this machine is at fault.
@@ -100,10 +100,7 @@ pub fn list(args: &FetchArgs, cache: &Cache) -> Result<Listing, Error> {
 }
 
 impl Listing {
-    /// The text to print.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
+    /// The text to print, in `format`.
     pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Table => Ok(self.to_string()),
@@ -111,7 +108,7 @@ impl Listing {
         }
     }
 
-    /// Adds a source that `fetch qemu-zpci` can build, though no list need name it.
+    /// Adds a source that `fetch qemu-zpci` can build, even if no list names it.
     pub fn add_zpci_source(&mut self, version: &str, bytes: u64) {
         self.available.push(Available {
             kind: Kind::QemuZpci,

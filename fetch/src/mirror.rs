@@ -1,5 +1,5 @@
-//! The Debian mirror to use: the one that is named, or one of this machine's apt sources. The
-//! sources are read as files (source: sources.list(5)); apt need not be there.
+//! Finds the Debian mirror: a named one, or one of this machine's apt sources. It reads the sources as files
+//! (source: sources.list(5)), without apt.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const SUITES: [&str; 12] = [
     "experimental",
 ];
 
-/// Addresses of an archive: what stands before `dists/`, ending in `/`.
+/// Addresses of the archives: the part before `dists/`, ending in `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mirrors {
     /// Debian's own archive.
@@ -35,7 +35,7 @@ pub(crate) struct Mirrors {
 }
 
 impl Mirrors {
-    /// Those that the environment names, else those of this machine's apt sources.
+    /// The mirrors from the environment, or else from this machine's apt sources.
     pub(crate) fn find() -> Result<Self, Error> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let security = set(SECURITY_OVERRIDE);
@@ -52,7 +52,7 @@ impl Mirrors {
         Ok(found)
     }
 
-    /// The archive with the lists of `suite`.
+    /// The archive that has the lists of `suite`.
     pub(crate) fn of(&self, suite: &str) -> Result<&str, String> {
         if !suite.ends_with("-security") {
             return Ok(&self.main);
@@ -63,7 +63,7 @@ impl Mirrors {
         })
     }
 
-    /// With the security archive where mirrors have it.
+    /// The security archive at its usual place beside a mirror.
     fn beside(main: String) -> Self {
         let parent = main.strip_suffix("/debian/");
         let security = parent.map(|parent| format!("{parent}/debian-security/"));
@@ -71,7 +71,7 @@ impl Mirrors {
     }
 }
 
-/// The address of the mirror that is used here.
+/// The address of this machine's mirror.
 ///
 /// # Errors
 /// [`Error::NoMirror`] when nothing names one, [`Error::BadMirror`] when a variable is wrong.
@@ -79,7 +79,7 @@ pub fn mirror() -> Result<String, Error> {
     Ok(Mirrors::find()?.main)
 }
 
-/// The archives that apt's files name: address and suite.
+/// The archives in apt's files: address and suite.
 fn sources() -> Vec<(String, String)> {
     let [list, folder] = FILES;
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -102,7 +102,7 @@ fn sources() -> Vec<(String, String)> {
     found.into_iter().filter_map(direct).collect()
 }
 
-/// Lines `deb [options] URI SUITE COMPONENT...`.
+/// Parses lines `deb [options] URI SUITE COMPONENT...`.
 fn one_line_sources(text: &str) -> Vec<(String, String)> {
     let lines = text.lines().filter_map(|line| {
         let line = line.split('#').next()?.trim().strip_prefix("deb")?;
@@ -117,7 +117,7 @@ fn one_line_sources(text: &str) -> Vec<(String, String)> {
     lines.collect()
 }
 
-/// Paragraphs with `Types`, `URIs` and `Suites`.
+/// Parses paragraphs with `Types`, `URIs` and `Suites`.
 fn paragraph_sources(text: &str) -> Vec<(String, String)> {
     let kept: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let text = kept.join("\n");
@@ -147,7 +147,7 @@ fn paragraph_sources(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A list of mirrors in a file stands for the first one in it.
+/// The first mirror of a mirror list in a file.
 fn first_of_list(uri: &str) -> Option<String> {
     let Some(path) = uri.strip_prefix("mirror+file:") else {
         return Some(uri.to_owned());
@@ -158,8 +158,8 @@ fn first_of_list(uri: &str) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// Picks an archive with Debian's suite names, and rather one with an `-updates` suite, which other
-/// vendors' archives do not have.
+/// Chooses an archive with Debian's suite names. Prefers one with an `-updates` suite, which other vendors'
+/// archives do not have.
 fn from_sources(sources: &[(String, String)]) -> Option<Mirrors> {
     let usable = || sources.iter().filter(|(uri, _)| usable(uri));
     let has_updates = |wanted: &str| {
@@ -217,7 +217,7 @@ fn checked(variable: &'static str, value: &str) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    /// Both forms, with another vendor's source each; host names replaced.
+    /// Both forms, each with another vendor's source. Host names are replaced.
     const LIST: &str = "\
 # deb http://comment.example/debian trixie main
 deb https://containers.example/linux/debian bookworm stable

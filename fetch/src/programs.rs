@@ -1,5 +1,5 @@
-//! Programs of an unpacked root, made to start in place: each becomes a small script that runs it
-//! through the unpacked dynamic loader. No root, namespace or installation is needed.
+//! Makes the programs of an unpacked root startable in place. A small script runs each program through the
+//! unpacked dynamic loader. This needs no root, namespace or installation.
 
 use std::fs;
 use std::io::Read;
@@ -11,13 +11,13 @@ use crate::error::Error;
 use crate::host::{self, Platform};
 use crate::wrapper;
 
-/// The place where a root has its libraries: in `usr/`, and in older suites beside it.
+/// Folders of libraries in a root: in `usr/`, and in older suites beside it.
 const PLACES: [&str; 2] = ["usr/lib", "lib"];
-/// Added to a program's name when a script takes its place.
+/// Suffix of a program after a script has taken its name.
 const SUFFIX: &str = ".elf";
 
-/// Puts a script in the place of every program for this machine below `root`, an absolute path,
-/// and tells how many there were. The root must stay where it is.
+/// Replaces every program for this machine below `root`, an absolute path, by a script. Returns their number.
+/// The root must stay at its path.
 ///
 /// # Errors
 /// When a file cannot be read or written, or the root has no dynamic loader for this machine.
@@ -27,7 +27,7 @@ pub fn make_startable(root: &Path) -> Result<usize, Error> {
     wrap_below(root, &start, &platform)
 }
 
-/// The dynamic loader of the unpacked `root`, and the folders with its libraries.
+/// The dynamic loader of the unpacked `root`, and its folders of libraries.
 ///
 /// # Errors
 /// As [`make_startable`].
@@ -35,8 +35,8 @@ pub fn loader_of(root: &Path) -> Result<(PathBuf, Vec<PathBuf>), Error> {
     loader_in(root, &host::platform()?)
 }
 
-/// Keeps a QEMU that was built with the libraries of `tools`: copies it, the libraries that it needs
-/// and the loader below `folder/root`, and writes the script `folder/bin/NAME` that starts it.
+/// Keeps a QEMU that was built with the libraries of `tools`. Copies the QEMU, its libraries and the loader
+/// below `folder/root`, and writes the script `folder/bin/NAME` that starts it.
 ///
 /// # Errors
 /// A file cannot be copied, or a library is missing.
@@ -105,7 +105,7 @@ fn loader_in(root: &Path, platform: &Platform) -> Result<(PathBuf, Vec<PathBuf>)
     Ok((loader, folders.to_vec()))
 }
 
-/// The beginning of a script, up to the program.
+/// The first part of a script, up to the program.
 fn start_line(root: &Path, platform: &Platform) -> Result<String, Error> {
     let (loader, folders) = loader_in(root, platform)?;
     Ok(format!(
@@ -147,8 +147,8 @@ fn wrap(path: &Path, start: &str) -> Result<(), Error> {
     fs::set_permissions(path, rights).map_err(Error::io("set rights of", path))
 }
 
-/// Whether `path` is a dynamically linked program, not a library, for this machine's processor: an
-/// ELF file that names this machine's loader (source: the ELF specification, PT_INTERP).
+/// Whether `path` is a dynamically linked program (not a library) for this machine's processor: an ELF file
+/// that names this machine's loader (source: the ELF specification, PT_INTERP).
 fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
     // The name stands in the first page of every program that binutils links.
     let mut head = Vec::new();
@@ -165,7 +165,7 @@ fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
     Ok(!library && head.starts_with(b"\x7fELF") && head.windows(loader.len()).any(|w| w == loader))
 }
 
-/// `text` as one word of a shell.
+/// `text`, quoted as one word of a shell.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))

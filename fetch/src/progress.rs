@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-/// After this long without a byte, the bar says so.
+/// Time without a byte after which the bar says so.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Tells about the making of one cache entry.
+/// Shows the progress of one cache entry.
 pub(crate) struct Progress {
     entry: String,
 }
@@ -29,7 +29,7 @@ impl Progress {
         let _ = writeln!(io::stderr(), "fetch {}: {text}", self.entry);
     }
 
-    /// Announces work whose progress will be told by shares of `total`.
+    /// Announces work of `total` units.
     pub(crate) fn steps(&self, action: &str, total: u64) -> Steps {
         let prefix = format!("fetch {}: {action}", self.entry);
         if !io::stderr().is_terminal() {
@@ -58,7 +58,7 @@ impl Progress {
     }
 }
 
-/// The time when the bar moved last, and to where.
+/// Time and position of the bar's last movement.
 struct Moved {
     position: u64,
     at: Instant,
@@ -72,7 +72,7 @@ impl Moved {
         }
     }
 
-    /// The text after the bar's share.
+    /// The text after the bar's position.
     fn words(&mut self, position: u64) -> String {
         if position != self.position {
             *self = Self {
@@ -89,39 +89,39 @@ impl Moved {
     }
 }
 
-/// A piece of work on its way to its end.
+/// Work in progress.
 pub(crate) struct Steps {
     bar: ProgressBar,
     prefix: String,
-    /// The bytes of the files that are done.
+    /// Bytes of the finished files.
     before: Cell<u64>,
     file: RefCell<String>,
 }
 
 impl Steps {
-    /// A file begins.
+    /// Begins a file.
     pub(crate) fn begin(&self, file: &str) {
         self.bar.set_message(file.to_owned());
         *self.file.borrow_mut() = format!("{file}: ");
     }
 
-    /// So many bytes of the present file are there.
+    /// Notes the number of bytes of the present file.
     pub(crate) fn bytes(&self, bytes: u64) {
         self.bar.set_position(self.before.get() + bytes);
     }
 
-    /// The present file, of `bytes`, is done.
+    /// Ends the present file, which has this number of bytes.
     pub(crate) fn end(&self, bytes: u64) {
         self.before.set(self.before.get() + bytes);
         self.bytes(0);
     }
 
-    /// So many pieces are through.
+    /// Notes the number of finished pieces.
     pub(crate) fn count(&self, done: u64) {
         self.bar.set_position(done);
     }
 
-    /// So many of `all` parts are done. Where there is no bar, every hundredth part makes a line.
+    /// Notes that `done` of `all` parts are finished. Without a bar, every hundredth part prints a line.
     pub(crate) fn part(&self, done: u64, all: u64) {
         self.bar.set_length(all);
         self.bar.set_message(format!("{done} of {all}"));
@@ -131,7 +131,7 @@ impl Steps {
         }
     }
 
-    /// Prints one line, above the bar.
+    /// Prints one line above the bar.
     pub(crate) fn say(&self, text: impl Display) {
         let line = format!("{}: {}{text}", self.prefix, self.file.borrow());
         self.bar.suspend(|| {

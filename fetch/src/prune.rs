@@ -1,4 +1,4 @@
-//! Making an unpacked tree fit for a cache: nothing with special rights, nothing unused.
+//! Prepares an unpacked tree for the cache: removes special rights and unused files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Takes set-user-ID, set-group-ID and group/other write rights from every file below `folder`,
-/// so that unpacking as root leaves no privileged program in a cache.
+/// Removes set-user-ID, set-group-ID and group/other write rights from every file below `folder`. So
+/// unpacking as root leaves no privileged program in a cache.
 pub(crate) fn plain_rights(folder: &Path) -> Result<(), Error> {
     for item in fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let item = item.map_err(Error::io("read", folder))?;
@@ -29,7 +29,7 @@ pub(crate) fn plain_rights(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes `names` (files or folders) below `root`, where they exist.
+/// Removes existing files or folders with these `names` below `root`.
 pub(crate) fn remove(root: &Path, names: &[&str]) -> Result<(), Error> {
     for name in names {
         let path = root.join(name);
@@ -46,7 +46,7 @@ pub(crate) fn remove(root: &Path, names: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes all of `folder` except `names`.
+/// Removes everything in `folder` except `names`.
 pub(crate) fn keep_only(folder: &Path, names: &[&str]) -> Result<(), Error> {
     for item in fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let name = item.map_err(Error::io("read", folder))?.file_name();

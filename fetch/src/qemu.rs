@@ -1,4 +1,4 @@
-//! The QEMU to run.
+//! Finds the QEMU to run.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ use crate::workshop::{Wanted, Workshop};
 use crate::{host, prune, suites, wrapper};
 
 const ENTRY: &str = "qemu-system";
-/// Raise it when what is kept of the same packages becomes another.
+/// Increment it if the same packages now give other files.
 const KEY: &str = "recipe 1";
-/// The packages; both have the same version.
+/// The packages. Both have the same version.
 pub(crate) const PACKAGES: [&str; 2] = ["qemu-system-s390x", "qemu-system-x86"];
-/// The number of versions that are tried in one suite.
+/// Number of versions to try in one suite.
 const VERSIONS: usize = 3;
 const DEVICE: &str = "vfio-user-pci";
-/// The folder with the scripts that start it.
+/// The folder with the start scripts.
 const BIN: &str = "bin";
 
 /// The kind of machine a QEMU emulates.
@@ -38,7 +38,7 @@ impl Machine {
     /// Every kind.
     pub const ALL: [Self; 2] = [Self::S390x, Self::X86_64];
 
-    /// The program's name.
+    /// Name of the program.
     #[must_use]
     pub fn program(self) -> &'static str {
         match self {
@@ -57,12 +57,12 @@ impl Machine {
     }
 }
 
-/// The reason why this QEMU was taken.
+/// The reason for the choice of a QEMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It was named by an argument.
+    /// An argument names it.
     Argument,
-    /// It was named by [`Machine::variable`].
+    /// [`Machine::variable`] names it.
     Environment,
     /// It is the one on `PATH`.
     Path,
@@ -75,15 +75,16 @@ pub enum Origin {
 pub struct Qemu {
     /// The program to start.
     pub program: PathBuf,
-    /// Its version.
+    /// Version of the QEMU.
     pub version: Version,
-    /// The reason why it was taken.
+    /// The reason for its choice.
     pub origin: Origin,
 }
 
 impl Qemu {
-    /// Finds a QEMU for `machine`: `named`, else the one [`Machine::variable`] names, else the one
-    /// on `PATH` if it is new enough and has `vfio-user-pci`, else Debian's, fetched if need be.
+    /// Finds a QEMU for `machine`. It takes `named`, else the QEMU of [`Machine::variable`], else the one on
+    /// `PATH` if it is new enough and has `vfio-user-pci`, else Debian's, which it fetches if it is not in
+    /// the cache.
     ///
     /// # Errors
     /// When a named QEMU cannot be used, or fetching fails.
@@ -107,7 +108,7 @@ impl Qemu {
         fetched(machine, &fetch(cache, None)?)
     }
 
-    /// Debian's QEMU of the version `wanted`, such as 11.1 or 11.1.2, fetched if need be.
+    /// Debian's QEMU of the version `wanted`, such as 11.1 or 11.1.2. Fetches it if it is not in the cache.
     ///
     /// # Errors
     /// When no suite has it, or fetching fails.
@@ -115,14 +116,14 @@ impl Qemu {
         fetched(machine, &fetch(cache, Some(wanted))?)
     }
 
-    /// Debian's QEMU for `machine`, if it is in the cache; asks no network.
+    /// Debian's QEMU for `machine`, if it is in the cache. Does not use the network.
     #[must_use]
     pub fn have(machine: Machine, cache: &Cache) -> Option<Self> {
         fetched(machine, &have(cache)?).ok()
     }
 }
 
-/// Whether `program` is a QEMU that has `vfio-user-pci`, and its version.
+/// Checks that `program` is a QEMU with `vfio-user-pci`. Returns its version.
 ///
 /// # Errors
 /// Says why it cannot be used.
@@ -151,7 +152,7 @@ fn on_path(path: &OsStr, program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// Whether `program` is a QEMU that can be used; if not, why.
+/// Checks that `program` is a usable QEMU. The error is the reason.
 fn check(program: &Path) -> Result<Version, String> {
     let version = Version::parse(&ask(program, &["--version"])?)
         .ok_or_else(|| "its --version is not that of a QEMU".to_owned())?;
@@ -186,13 +187,13 @@ fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> {
     ))
 }
 
-/// The cache entry with Debian's QEMU, if it was fetched before.
+/// The cache entry with Debian's QEMU, if the cache has it.
 pub(crate) fn have(cache: &Cache) -> Option<Entry> {
     cache.have_built(ENTRY, KEY, For::Qemu)
 }
 
-/// The cache entry with Debian's QEMU for hosts of another architecture, by Debian's name, or for
-/// this one where it is this machine's. The former is not started here.
+/// The cache entry with Debian's QEMU for hosts of the architecture `arch`, in Debian's terms. If it is
+/// another architecture than this machine's, the QEMU is not started.
 pub(crate) fn fetch_for(cache: &Cache, arch: &str) -> Result<(Entry, Vec<PathBuf>), Error> {
     let entry = match host::foreign(arch) {
         None => fetch(cache, None)?,
@@ -214,8 +215,8 @@ fn fetch(cache: &Cache, wanted: Option<&str>) -> Result<Entry, Error> {
     fetch_as(cache, &entry, wanted, &host::platform()?, true)
 }
 
-/// The cache entry `entry` with Debian's QEMU of the version `wanted` for `platform`; `runs` tells
-/// whether it can be started here.
+/// The cache entry `entry` with Debian's QEMU of the version `wanted` for `platform`. `runs` says whether
+/// this machine can start it.
 fn fetch_as(
     cache: &Cache,
     entry: &str,
@@ -249,7 +250,7 @@ fn fetch_as(
     })
 }
 
-/// The usable versions that the lists of `suite` name, the newest first.
+/// The usable versions in the lists of `suite`, the newest first.
 pub(crate) fn versions(
     workshop: &Workshop,
     suite: &str,
@@ -282,7 +283,7 @@ pub(crate) fn versions(
     }))
 }
 
-/// Unpacks this version, and sees whether it runs if it can run here.
+/// Unpacks this version. If this machine can start it, checks that it runs.
 fn of_version(
     workshop: &Workshop,
     suite: &str,
@@ -309,7 +310,7 @@ fn of_version(
     Ok(())
 }
 
-/// Drops what came along for an installed system only; the licences stay.
+/// Removes files that only an installed system needs. Keeps the licences.
 fn slim(root: &Path) -> Result<(), Error> {
     prune::keep_only(root, &["usr"])?;
     let usr = root.join("usr");

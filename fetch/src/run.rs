@@ -1,4 +1,4 @@
-//! The `fetch` subcommand.
+//! Carries out the `fetch` subcommand.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,38 +13,38 @@ use crate::guest::Guest;
 use crate::qemu::{self, Machine, Origin, Qemu};
 use crate::size;
 
-/// One part that can be used now.
+/// A usable part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// The part, with its version.
+    /// Name of the part, with its version.
     pub title: String,
-    /// The files to use.
+    /// The files of the part.
     pub files: Vec<PathBuf>,
-    /// The place where it came from.
+    /// The source of the part.
     pub source: Source,
 }
 
-/// The place where a part came from.
+/// The source of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// This machine had it: an environment variable named it, or it is on `PATH`.
+    /// This machine: an environment variable names the part, or it is on `PATH`.
     Machine,
-    /// Debian.
+    /// Debian's archive.
     Debian {
-        /// The suite; empty where that is not known.
+        /// The suite. Empty if it is unknown.
         suite: String,
-        /// Bytes that were downloaded, now or earlier.
+        /// Downloaded bytes, now or earlier.
         bytes_fetched: u64,
-        /// Bytes it takes in the cache.
+        /// Bytes in the cache.
         bytes_unpacked: u64,
-        /// Whether it was fetched by this call.
+        /// Whether this call fetched it.
         fetched_now: bool,
     },
 }
 
 impl Source {
-    /// That of what is in `entry`.
+    /// The source of the parts in `entry`.
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
         Self::Debian {
@@ -81,10 +81,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// The parts that can be used now. The text form is for people.
+/// The usable parts. The text form is for people.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// The parts asked for.
+    /// The requested parts.
     pub parts: Vec<Part>,
 }
 
@@ -101,10 +101,7 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
-    /// The text to print.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON: a path that is no text.
+    /// The text to print, in `format`.
     pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Table => Ok(self.to_string()),
@@ -113,8 +110,8 @@ impl Summary {
     }
 }
 
-/// Sees to it that what `args` asks for can be used, fetching what this machine lacks, and tells
-/// where it is. The lab's kernels are left out: see [`FetchArgs::lab_kernels`].
+/// Makes the parts of `args` usable. Fetches those that this machine lacks, and returns their paths. It
+/// leaves out the lab's kernels: see [`FetchArgs::lab_kernels`].
 ///
 /// # Errors
 /// As [`Qemu::find`] and [`Guest::fetch`].

@@ -8,14 +8,14 @@ use std::str::FromStr;
 pub enum Series {
     /// The series with this major and minor number.
     Of(u32, u32),
-    /// The newest that can be had.
+    /// The newest series that Debian has.
     Newest,
 }
 
 impl Series {
-    /// The series with long-term support that Debian's stable release has.
+    /// The long-term series in Debian's stable release.
     pub const LINUX_6_12: Self = Self::Of(6, 12);
-    /// A series in which ism sits under the dibs layer.
+    /// A series in which ism sits below the dibs layer.
     pub const LINUX_7_2: Self = Self::Of(7, 2);
 
     pub(crate) fn numbers(self) -> Option<(u32, u32)> {
@@ -25,7 +25,7 @@ impl Series {
         }
     }
 
-    /// Whether a kernel with the upstream version `version` is of this series.
+    /// Whether a kernel with the upstream version `version` belongs to this series.
     pub(crate) fn has(self, version: &str) -> bool {
         match self {
             Self::Newest => true,

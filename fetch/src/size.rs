@@ -1,6 +1,6 @@
-//! Byte counts, for people.
+//! Byte counts as text.
 
-/// `bytes` as text, e.g. `41.1 MB` (powers of ten, as apt counts).
+/// `bytes` as text, for example `41.1 MB` (powers of ten, as in apt).
 pub(crate) fn text(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1_000 => return format!("{bytes} B"),

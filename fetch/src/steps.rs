@@ -1,4 +1,4 @@
-//! Runs compilers and their like: one step after the other, with all output in a log.
+//! Runs compilers and similar programs, step by step, with all output in a log.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::progress;
 use crate::workshop::Workshop;
 
-/// Variables of the caller that would change what is built.
+/// Variables of the caller that would change the build.
 const CLEARED: [&str; 12] = [
     "CC",
     "CFLAGS",
@@ -26,13 +26,13 @@ const CLEARED: [&str; 12] = [
     "MAKELEVEL",
     "GCC_EXEC_PREFIX",
 ];
-/// The number of lines of a log that an error shows.
+/// Number of lines of a log in an error.
 const TAIL: usize = 25;
 
 /// A series of build steps.
 pub struct Steps<'a> {
     workshop: &'a Workshop,
-    /// The folder with the programs to use, before those on `PATH`; none: those on `PATH`.
+    /// A folder with programs that come before those on `PATH`.
     programs: Option<PathBuf>,
     log: PathBuf,
     done: Cell<usize>,
@@ -63,7 +63,7 @@ impl<'a> Steps<'a> {
         })
     }
 
-    /// Begins a step and says so.
+    /// Begins a step and prints its name.
     pub fn begin(&self, what: &str) {
         self.done.set(self.done.get() + 1);
         self.workshop.say(format_args!(
@@ -73,7 +73,7 @@ impl<'a> Steps<'a> {
         ));
     }
 
-    /// Runs `program` for `what`.
+    /// Runs `program` as a part of the step `what`.
     ///
     /// # Errors
     /// [`Error::Build`] shows the end of what it said.
@@ -151,7 +151,7 @@ impl<'a> Steps<'a> {
         })
     }
 
-    /// The place where `program` is: among the programs to use, else on `PATH`.
+    /// The path of `program`: in the given folder, else on `PATH`.
     fn program(&self, program: &str) -> PathBuf {
         let own = self.programs.as_ref().map(|folder| folder.join(program));
         own.filter(|path| path.exists())
@@ -165,7 +165,7 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Tells how far a compilation is, by what make or ninja prints.
+/// Shows the progress of a compilation from the output of make or ninja.
 struct Compiled<'a> {
     workshop: &'a Workshop,
     what: &'a str,
@@ -210,7 +210,7 @@ impl<'a> Compiled<'a> {
     }
 }
 
-/// The progress of ninja, which begins each line with `[DONE/ALL] `.
+/// The progress in a line of ninja, which begins with `[DONE/ALL] `.
 fn of_ninja(line: &[u8]) -> Option<(u64, u64)> {
     let line = std::str::from_utf8(line).ok()?.strip_prefix('[')?;
     let (done, all) = line.split_once("] ")?.0.split_once('/')?;
@@ -229,7 +229,7 @@ mod tests {
     use crate::cache::Cache;
     use crate::suites::For;
 
-    /// Calls `work` with two steps whose programs are in `programs`, and returns its result.
+    /// Calls `work` with two steps that use the programs in `programs`. Returns its result.
     fn steps<T>(programs: Option<PathBuf>, work: impl FnOnce(&Steps) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path());

@@ -1,6 +1,6 @@
-//! The suites that things are taken from.
+//! The suites to fetch from.
 
-/// The fetched parts. Each has an order of suites of its own.
+/// The fetched parts. Each has its own order of suites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
     /// QEMU.
@@ -16,7 +16,7 @@ const ALL: &str = "VFIO_USER_ISM_SUITES";
 /// Major and minor number of a series.
 type Numbers = (u32, u32);
 
-/// A suite that is known to have a series of kernels: the suite, and the first and last series.
+/// Suites with kernels: the suite, and its first and last series.
 const KERNELS: [(&str, Numbers, Numbers); 11] = [
     ("trixie", (6, 12), (6, 12)),
     ("trixie-security", (6, 12), (6, 12)),
@@ -41,12 +41,12 @@ impl For {
     }
 }
 
-/// Suites that the user chose, instead of those that are tried by themselves.
+/// The suites that the user chose. They replace the known ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suites(Option<Vec<String>>);
 
 impl Suites {
-    /// Those in `list`, separated by commas or white space; an empty list chooses none.
+    /// The suites in `list`, separated by commas or white space. An empty list chooses none.
     #[must_use]
     pub fn named(list: &str) -> Self {
         let names = list.split(|c: char| c == ',' || c.is_whitespace());
@@ -54,7 +54,7 @@ impl Suites {
         Self((!names.is_empty()).then_some(names))
     }
 
-    /// The chosen ones, or those that a variable of the environment chooses for `what`.
+    /// The chosen suites, or those that an environment variable chooses for `what`.
     pub(crate) fn chosen(&self, what: For) -> Option<Vec<String>> {
         let variables = what.variables().iter().chain([&ALL]);
         let set = |name| Self::named(&std::env::var(name).unwrap_or_default()).0;
@@ -64,7 +64,7 @@ impl Suites {
     }
 }
 
-/// The suites that QEMU is taken from, best first.
+/// The suites for QEMU, best first.
 pub(crate) fn of_qemu() -> Vec<String> {
     owned(&[
         "trixie-backports",
@@ -75,12 +75,12 @@ pub(crate) fn of_qemu() -> Vec<String> {
     ])
 }
 
-/// The suites that a compiler is taken from, best first.
+/// The suites for a compiler, best first.
 pub(crate) fn of_compiler() -> Vec<String> {
     owned(&["trixie", "bookworm", "forky", "sid"])
 }
 
-/// The suites that may have kernels of `series`; for none, all.
+/// The suites that may have kernels of `series`. Without a series, all of them.
 pub(crate) fn of_kernels(series: Option<Numbers>) -> Vec<String> {
     let known = KERNELS
         .iter()

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// A QEMU version, e.g. 11.1.3.
+/// A QEMU version, for example 11.1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Counts years, roughly.
+    /// First number. It grows about once a year.
     pub major: u32,
-    /// Counts releases in a year.
+    /// Second number: the release within a year.
     pub minor: u32,
-    /// Counts fixes of a release; 50 and more mark a development tree.
+    /// Third number: the bug-fix release. 50 and more mark a development tree.
     pub micro: u32,
 }
 
@@ -21,7 +21,7 @@ impl Version {
         micro: 0,
     };
 
-    /// Whether `text` names a version or all fixes of one: two or three numbers, such as `11.1`.
+    /// Whether `text` is a version, or a release with all its fixes: two or three numbers, such as `11.1`.
     #[must_use]
     pub fn is_named_by(text: &str) -> bool {
         let parts: Vec<_> = text.split('.').collect();
@@ -29,7 +29,7 @@ impl Version {
         (2..=3).contains(&parts.len()) && parts.iter().all(is_number)
     }
 
-    /// Reads the first line of `qemu-system-* --version`, e.g.
+    /// Parses the first line of `qemu-system-* --version`, for example
     /// `QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)`.
     #[must_use]
     pub fn parse(output: &str) -> Option<Self> {
@@ -62,7 +62,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Whether the package version `version` is of the upstream version `wanted`, or of one of its fixes.
+/// Whether the package version `version` belongs to the upstream version `wanted` or to one of its fixes.
 pub(crate) fn is_of(version: &str, wanted: &str) -> bool {
     Version::of_package(version).is_some_and(|version| {
         let version = version.to_string();

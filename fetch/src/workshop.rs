@@ -1,4 +1,4 @@
-//! A workshop builds something out of packages, from the first candidate that works.
+//! A workshop builds an entry from packages. It uses the first candidate that works.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
@@ -17,9 +17,9 @@ use crate::size;
 use crate::suites::For;
 use crate::version::{self, Version};
 
-/// The reason why an attempt with a candidate failed.
+/// A reason why an attempt with a candidate failed.
 pub trait Fault: Display + From<Error> {
-    /// Whether the fault is this machine's, so that no other candidate would do better.
+    /// Whether this machine is at fault, so that no other candidate would work.
     fn is_local(&self) -> bool;
 }
 
@@ -29,8 +29,8 @@ impl Fault for Error {
     }
 }
 
-/// A folder to build in, under the cache's lock. What is put into [`Workshop::root`] is kept; all
-/// else in it goes in the end.
+/// A folder to build in, under the cache's lock. The content of [`Workshop::root`] is kept. All other files
+/// are removed at the end.
 pub struct Workshop {
     folder: PathBuf,
     downloads: PathBuf,
@@ -63,34 +63,34 @@ impl Workshop {
         Ok(workshop)
     }
 
-    /// The folder to work in.
+    /// The folder of the workshop.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The folder below it that is kept: [`Entry::root`] of the finished entry.
+    /// The folder of the kept files: [`Entry::root`] of the finished entry.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         entry::root(&self.folder)
     }
 
-    /// Tells on standard error what is going on.
+    /// Prints a message on standard error.
     pub fn say(&self, text: impl Display) {
         self.progress.say(text);
     }
 
-    /// Keeps `name`, a folder beside the root, too.
+    /// Also keeps `name`, a folder beside the root.
     pub fn keep(&self, name: &str) {
         self.parts.borrow_mut().push(name.into());
     }
 
-    /// Says which suite the entry comes from.
+    /// Notes the suite of the entry.
     pub fn set_suite(&self, suite: &str) {
         suite.clone_into(&mut self.suite.borrow_mut());
     }
 
-    /// The suites to try: those that were chosen, else `known`.
+    /// The suites to try: the chosen ones, else `known`.
     #[must_use]
     pub fn suites(&self, known: Vec<String>) -> Vec<String> {
         self.chosen.clone().unwrap_or(known)
@@ -108,7 +108,7 @@ impl Workshop {
         Ok(self.archive.get_or_init(|| archive))
     }
 
-    /// The packages of `suite` and of the suite it leans on, for `arch`.
+    /// The packages of `suite` and of its base suite, for `arch`.
     ///
     /// # Errors
     /// [`Error::Lists`] when the lists cannot be used; others when this machine is at fault.
@@ -129,8 +129,8 @@ impl Workshop {
         Ok(records.into_iter().map(SourcePackage).collect())
     }
 
-    /// The upstream tarball `file` of the source package `name`, which no list need name: its size and
-    /// hash are known.
+    /// The upstream tarball `file` of the source package `name`. Its size and hash are known, so no list
+    /// needs to name it.
     ///
     /// # Errors
     /// No mirror is known.
@@ -148,7 +148,7 @@ impl Workshop {
         Ok(SourcePackage(record))
     }
 
-    /// Downloads the upstream tarball of `package` and unpacks the files that are `wanted` into `folder`.
+    /// Downloads the upstream tarball of `package`, and unpacks the files selected by `wanted` into `folder`.
     ///
     /// # Errors
     /// It cannot be had or unpacked.
@@ -164,7 +164,7 @@ impl Workshop {
         Ok(())
     }
 
-    /// Begins to try candidates for `what`.
+    /// Starts a series of attempts for `what`.
     #[must_use]
     pub fn tries(&self, what: impl Display) -> Tries<'_> {
         Tries {
@@ -174,7 +174,7 @@ impl Workshop {
         }
     }
 
-    /// Removes everything in it, for another attempt.
+    /// Empties the workshop for another attempt.
     fn clear(&self) -> Result<(), Error> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).map_err(Error::io("remove", &self.folder))?;
@@ -184,7 +184,7 @@ impl Workshop {
         fs::create_dir_all(&root).map_err(Error::io("create", &root))
     }
 
-    /// Removes it, as far as that goes.
+    /// Removes the workshop, if possible.
     pub(crate) fn discard(&self) {
         drop(fs::remove_dir_all(&self.folder));
     }
@@ -204,7 +204,7 @@ impl Workshop {
     }
 }
 
-/// Candidates that are tried one after the other.
+/// Candidates that are tried in turn.
 pub struct Tries<'a> {
     workshop: &'a Workshop,
     what: String,
@@ -212,8 +212,8 @@ pub struct Tries<'a> {
 }
 
 impl Tries<'_> {
-    /// Calls `attempt` for `candidate` in an empty workshop, and returns its result. `None` if it fails,
-    /// which the user has been told.
+    /// Calls `attempt` for `candidate` in an empty workshop, and returns its result. If the attempt fails,
+    /// prints the reason and returns `None`.
     ///
     /// # Errors
     /// That of the attempt, if this machine is at fault.
@@ -233,7 +233,7 @@ impl Tries<'_> {
         }
     }
 
-    /// Notes that `candidate` will not do, and says so in one line.
+    /// Notes that `candidate` failed, and prints one line about it.
     pub fn failed(&mut self, candidate: &str, error: &dyn Display) {
         let words = error.to_string();
         let line = words.lines().next().unwrap_or_default();
@@ -242,7 +242,7 @@ impl Tries<'_> {
         self.tried.push((candidate.to_owned(), words));
     }
 
-    /// The error that tells what was tried.
+    /// The error with all failed attempts.
     #[must_use]
     pub fn nothing_left(self) -> Error {
         Error::NothingLeft {
@@ -252,18 +252,18 @@ impl Tries<'_> {
     }
 }
 
-/// A source package of a suite: its upstream tarball.
+/// A source package of a suite, with its upstream tarball.
 #[derive(Clone, Debug)]
 pub struct SourcePackage(Record);
 
 impl SourcePackage {
-    /// Its Debian version, with epoch.
+    /// Debian version of the package, with epoch.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.0.version
     }
 
-    /// Whether it is of the upstream version `wanted`, such as 11.1, or of one of its fixes.
+    /// Whether the package belongs to the upstream version `wanted`, such as 11.1, or to one of its fixes.
     #[must_use]
     pub fn is_of(&self, wanted: &str) -> bool {
         version::is_of(&self.0.version, wanted)
@@ -277,9 +277,9 @@ impl SourcePackage {
 }
 
 impl Cache {
-    /// Returns the entry `name` from the cache, or calls `make` to build it now. `key` names what the
-    /// entry is built from: another key builds it anew. The entry appears whole or not at all. `what`
-    /// tells which suites it may come from.
+    /// Returns the entry `name` from the cache, or calls `make` to build it. `key` describes the inputs of
+    /// the build: another key builds it again. The entry appears whole or not at all. `what` selects the
+    /// suites.
     ///
     /// # Errors
     /// Those of `make`, and when a folder cannot be written.
@@ -318,14 +318,14 @@ impl Cache {
 /// A package to unpack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its name.
+    /// Name of the package.
     pub name: String,
-    /// Its version; without one, the best that can be had.
+    /// Version of the package. Without one, the best available version.
     pub version: Option<String>,
 }
 
 impl Wanted {
-    /// The package `name` of any version.
+    /// Any version of the package `name`.
     #[must_use]
     pub fn any(name: &str) -> Self {
         Self {
@@ -334,7 +334,7 @@ impl Wanted {
         }
     }
 
-    /// The package `name` of this version.
+    /// This version of the package `name`.
     #[must_use]
     pub fn exactly(name: &str, version: &str) -> Self {
         Self {
@@ -362,8 +362,8 @@ impl Shelf<'_> {
         &self.lists
     }
 
-    /// The names of the packages that the best version of `name` depends on, in the order of its
-    /// list; of alternatives, the first.
+    /// The names of the packages that the best version of `name` depends on, in order. Of alternatives, the
+    /// first.
     ///
     /// # Errors
     /// When there is no such package.
@@ -395,7 +395,7 @@ impl Shelf<'_> {
     }
 }
 
-/// The first alternative of each thing that `record` depends on.
+/// The first alternative of each dependency of `record`.
 pub(crate) fn first_names(record: &Record) -> Vec<String> {
     let items = record.depends();
     let first = items.iter().filter_map(|alternatives| alternatives.first());

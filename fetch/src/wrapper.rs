@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::host::Platform;
 
-/// QEMU's data files lie in several packages' folders, below `usr/`.
+/// Folders with QEMU's data files, below `usr/`. Several packages have such a folder.
 const DATA: [&str; 4] = [
     "share/qemu",
     "share/seabios",
@@ -25,9 +25,9 @@ pub(crate) fn write(folder: &Path, program: &str, platform: &Platform) -> Result
     fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))
 }
 
-/// The script finds everything from its own place, so the cache may be moved and it may be linked
-/// to. QEMU looks for its modules beside the running program, which here is the loader: hence the
-/// variable. `exec` keeps the process id, so whoever started it can end it.
+/// The script finds all files relative to its own place, so the cache may be moved, and links to the script
+/// work. QEMU searches for its modules beside the running program. Here that is the loader, so a variable
+/// gives the place. `exec` keeps the process id, so that the caller can end QEMU.
 fn text(program: &str, platform: &Platform) -> String {
     let Platform {
         triplet, loader, ..
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// A loader that only tells how it was called.
+    /// A loader that only prints its arguments.
     const ECHO: &str = "#!/bin/sh\necho \"$QEMU_MODULE_DIR\"\nprintf '%s\\n' \"$@\"\n";
 
     #[test]

@@ -1,4 +1,4 @@
-//! Taking compression off: xz, gzip and zstd.
+//! Decompression of xz, gzip and zstd.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Reads `data`, which is compressed as the end of `name` says.
+/// Reads `data`. The suffix of `name` gives its compression.
 ///
 /// # Errors
 /// When the first bytes are not those of the compression.
@@ -23,7 +23,7 @@ pub(crate) fn reader<'a>(name: &str, data: impl Read + 'a) -> std::io::Result<Bo
     })
 }
 
-/// The content of the file at `path`, without the compression that its name tells.
+/// The decompressed content of the file at `path`. Its suffix gives the compression.
 ///
 /// # Errors
 /// When it cannot be read, or is not compressed as its name says.
@@ -36,7 +36,7 @@ pub fn read_compressed(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Unpacks of the tar file at `path` what `wanted` says, into `folder`.
+/// Unpacks the files selected by `wanted` from the tar file at `path` into `folder`.
 ///
 /// # Errors
 /// When it cannot be read or a file cannot be written.
@@ -44,7 +44,7 @@ pub fn untar(path: &Path, folder: &Path, wanted: impl Fn(&Path) -> bool) -> Resu
     untar_named(&path.to_string_lossy(), path, folder, wanted)
 }
 
-/// The same; the end of `name` tells the compression.
+/// The same. The suffix of the name gives the compression.
 pub(crate) fn untar_named(
     name: &str,
     path: &Path,
@@ -74,7 +74,7 @@ mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
-    /// `data` as the program `name` compresses it.
+    /// `data`, compressed by the program `name`.
     fn compressed(program: &str, data: &[u8]) -> Vec<u8> {
         let mut child = Command::new(program)
             .arg("-c")

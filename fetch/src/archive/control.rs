@@ -5,12 +5,12 @@
 pub(crate) struct Paragraph<'a>(&'a str);
 
 impl<'a> Paragraph<'a> {
-    /// The first line of the field `name`, without white space around it.
+    /// The first line of the field `name`, trimmed.
     pub(crate) fn get(self, name: &str) -> Option<&'a str> {
         self.lines(name).next()
     }
 
-    /// The lines of the field `name`: the one behind its colon, then those that continue it.
+    /// The lines of the field `name`: the rest after its colon, then its continuation lines.
     pub(crate) fn lines(self, name: &str) -> impl Iterator<Item = &'a str> {
         let mut inside = false;
         let name = name.to_owned();
@@ -25,7 +25,7 @@ impl<'a> Paragraph<'a> {
     }
 }
 
-/// The paragraphs of `text`; lines that start with `#` are comments and end nothing.
+/// The paragraphs of `text`. Lines that start with `#` are comments, and end no paragraph.
 pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Paragraph<'_>> {
     let parts = text.split("\n\n").map(|part| part.trim_matches('\n'));
     parts.filter(|part| !part.is_empty()).map(Paragraph)

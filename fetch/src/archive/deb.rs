@@ -1,4 +1,4 @@
-//! A package file: an `ar` archive with a tar file in it (source: deb(5)).
+//! A package file: an `ar` archive that contains a tar file (source: deb(5)).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -25,7 +25,7 @@ pub(crate) fn unpack(path: &Path, root: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Goes to the member `data.tar*`, and gives its name and size.
+/// Seeks to the member `data.tar*`. Returns its name and size.
 fn find_data(file: &mut File) -> std::io::Result<(String, u64)> {
     let bad = |words: &str| std::io::Error::other(format!("it is no package: {words}"));
     let mut magic = [0; MAGIC.len()];

@@ -14,7 +14,7 @@ pub(crate) fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| compare_part(a_revision, b_revision))
 }
 
-/// The version without epoch and revision.
+/// The upstream version: without epoch and revision.
 pub(crate) fn upstream(version: &str) -> &str {
     let rest = epoch(version).1;
     rest.rsplit_once('-').map_or(rest, |(upstream, _)| upstream)
@@ -27,7 +27,7 @@ fn epoch(version: &str) -> (u64, &str) {
     })
 }
 
-/// Compares by turns a part without digits and a number.
+/// Compares a part without digits and a number in turns.
 fn compare_part(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while !a.is_empty() || !b.is_empty() {
@@ -57,7 +57,7 @@ fn take<'a>(bytes: &mut &'a [u8], digits: bool) -> &'a [u8] {
     taken
 }
 
-/// A number's digits without leading zeros, so that the longer one is the larger one.
+/// A number's digits without leading zeros. Of two, the longer one is then the larger number.
 fn number<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
     let digits = take(bytes, true);
     let zeros = digits.iter().take_while(|digit| **digit == b'0').count();

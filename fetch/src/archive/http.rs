@@ -1,4 +1,4 @@
-//! Reading files of an archive: over HTTP and HTTPS, or from a folder.
+//! Reads files of an archive over HTTP and HTTPS, or from a folder.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,22 +19,22 @@ use crate::progress::Steps;
 
 const TIMEOUT: &str = "VFIO_USER_ISM_FETCH_TIMEOUT";
 const TIMEOUT_SECONDS: u64 = 20;
-/// A download that is slower than this, in bytes in a second, counts as stalled.
+/// A slower download counts as stalled, in bytes per second.
 const SLOWEST: u64 = 1024;
-/// The number of times that a download is taken up again without progress.
+/// Number of attempts without progress before a download fails.
 const ATTEMPTS: usize = 3;
-/// A piece smaller than this is no progress.
+/// A smaller piece counts as no progress.
 const PIECE: u64 = 16 * 1024;
 const BLOCK: usize = 64 * 1024;
 
-/// The reason why a file could not be had.
+/// A reason why a file cannot be downloaded.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// The server says that it will not have it.
+    /// The server refuses the file.
     Refused(String),
-    /// The server, the network or the file's content.
+    /// The server, the network or the file's content is at fault.
     Remote(String),
-    /// This machine.
+    /// This machine is at fault.
     Local(Error),
 }
 
@@ -44,17 +44,17 @@ impl Trouble {
     }
 }
 
-/// An HTTP client that gives up on what does not move.
+/// An HTTP client that gives up stalled downloads.
 pub(crate) struct Client {
     plain: Agent,
     secure: Agent,
     patience: Duration,
-    /// Servers that did not answer: each gets one attempt for a file from then on.
+    /// Servers that did not answer. Later files get only one attempt at them.
     slow: RefCell<BTreeSet<String>>,
 }
 
 impl Client {
-    /// A client that goes through the proxies of this machine.
+    /// A client that uses the proxies of this machine.
     ///
     /// # Errors
     /// [`Error::BadProxy`] when what names a proxy is no address.
@@ -99,7 +99,7 @@ impl Client {
         })
     }
 
-    /// A file of at most `limit` bytes.
+    /// Downloads a file of at most `limit` bytes.
     pub(crate) fn small(&self, url: &str, limit: u64) -> Result<Vec<u8>, Trouble> {
         match self.small_once(url, limit) {
             Err(Trouble::Remote(_)) if !self.slow.borrow().contains(host(url)) => {
@@ -131,8 +131,8 @@ impl Client {
         }
     }
 
-    /// Brings the file at `url`, which has `size` bytes, to `part`. What lies there is its
-    /// beginning, from an earlier attempt. `steps` is told how many bytes are there.
+    /// Downloads the file at `url`, which has `size` bytes, to `part`. Continues after the bytes of an
+    /// earlier attempt. `steps` receives the number of bytes so far.
     pub(crate) fn file(
         &self,
         url: &str,
@@ -217,8 +217,8 @@ impl Client {
         file.sync_all().map_err(|error| local("write", error))
     }
 
-    /// Opens `url` from the byte `from` on; the answer tells whether it starts there. A server that
-    /// has a file of another size than `size` is not read.
+    /// Opens `url` from the byte `from` on. The result says whether the answer starts there. Refuses a file
+    /// of another size than `size`.
     fn open(
         &self,
         url: &str,
@@ -309,15 +309,15 @@ impl Client {
     }
 }
 
-/// The way in which an attempt at a file ended.
+/// The result of one attempt to download a file.
 enum Attempt {
-    /// Another one may go on.
+    /// The attempt failed, but another one may work.
     Passing(String),
     Final(Trouble),
 }
 
 impl Attempt {
-    /// A server that says no is not asked again; one that is not there may come back.
+    /// A refusal is final. A server that does not answer may work later.
     fn of_open(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Remote(words) => Self::Passing(words),
@@ -326,7 +326,7 @@ impl Attempt {
     }
 }
 
-/// Watches that a download does not trickle.
+/// Checks that a download is not too slow.
 struct Pace {
     window: Duration,
     since: Instant,

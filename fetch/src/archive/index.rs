@@ -8,7 +8,7 @@ use super::deb_version;
 use super::relation::{self, Relation};
 use crate::entry::Package;
 
-/// A package as a list names it.
+/// A package in a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) name: String,
@@ -16,12 +16,12 @@ pub(crate) struct Record {
     pub(crate) arch: String,
     pub(super) depends: String,
     pub(super) provides: String,
-    /// The file, from the archive's address.
+    /// Path of the file below the archive's address.
     pub(crate) file: String,
     pub(crate) bytes: u64,
-    /// In hexadecimal digits.
+    /// SHA-256 in hexadecimal digits.
     pub(crate) sha256: String,
-    /// The suite whose list this is.
+    /// The suite of the list.
     pub(crate) suite: Rc<str>,
     /// The archive's address, ending in `/`.
     pub(crate) base: Rc<str>,
@@ -48,12 +48,12 @@ impl Record {
         })
     }
 
-    /// Its dependencies. One alternative of each item must be there.
+    /// The package's dependencies. Of each item, one alternative must be there.
     pub(crate) fn depends(&self) -> Vec<Vec<Relation<'_>>> {
         relation::list(&self.depends)
     }
 
-    /// Whether it stands for `relation`, though it has another name.
+    /// Whether the package provides `relation` under another name.
     pub(crate) fn provides(&self, relation: &Relation<'_>) -> bool {
         let provided = relation::list(&self.provides);
         let mut provided = provided.iter().flatten();
@@ -69,7 +69,7 @@ impl Record {
         }
     }
 
-    /// Name, version and suite, for people.
+    /// Name, version and suite, as text for messages.
     pub(crate) fn title(&self) -> String {
         format!("{} {} of {}", self.name, self.version, self.suite)
     }
@@ -83,7 +83,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Reads the text of a `Packages` file. A paragraph that lacks a field is left out.
+    /// Reads the text of a `Packages` file. Skips paragraphs that lack a field.
     pub(crate) fn read(text: &str, suite: &str, base: &str) -> Self {
         let (suite, base) = (Rc::from(suite), Rc::from(base));
         let records: Vec<_> = control::paragraphs(text)
@@ -105,7 +105,7 @@ impl Index {
         }
     }
 
-    /// Every package, as the list has them.
+    /// Every package, in the order of the list.
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }
@@ -117,7 +117,7 @@ impl Index {
         found
     }
 
-    /// The packages that stand for `relation`, though they have another name.
+    /// The packages that provide `relation` under another name.
     pub(crate) fn providers(&self, relation: &Relation<'_>) -> Vec<&Record> {
         let mut found = self.pick(self.providers.get(relation.name));
         found.retain(|record| record.provides(relation));

@@ -7,17 +7,17 @@ use super::pgp::{self, Key};
 use crate::error::Error;
 
 const OVERRIDE: &str = "VFIO_USER_ISM_KEYRING";
-/// Keys and signing subkeys without names and signatures on them. Source: Debian's package
-/// debian-archive-keyring 2023.3+deb12u2 (and 2025.1, which has the same keys for these releases).
+/// Keys and signing subkeys, without names and signatures. Source: Debian's package debian-archive-keyring
+/// 2023.3+deb12u2 (and 2025.1, which has the same keys for these releases).
 const DEBIAN: &str = include_str!("../../keys/debian-archive.asc");
-/// The folder in which Debian machines keep them; a newer release's keys come from there.
+/// The folders in which Debian machines keep these keys. They may have keys of newer releases.
 const ON_MACHINE: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
     "/usr/share/keyrings/debian-archive-keyring.gpg",
 ];
 
-/// The keys that may sign an archive: those in the file that `VFIO_USER_ISM_KEYRING` names, else
-/// Debian's, and those of this machine's package debian-archive-keyring if it is there.
+/// The keys that may sign an archive. These are the keys in the file of `VFIO_USER_ISM_KEYRING`, or else
+/// Debian's keys and those of this machine's package debian-archive-keyring.
 pub(crate) fn trusted() -> Result<Vec<Key>, Error> {
     if let Some(path) = std::env::var_os(OVERRIDE).filter(|value| !value.is_empty()) {
         return named(&PathBuf::from(path));
@@ -42,8 +42,8 @@ fn named(path: &Path) -> Result<Vec<Key>, Error> {
 mod tests {
     use super::*;
 
-    /// As `gpg --show-keys` prints them, for the package's file. Each release has keys for its
-    /// archive and for the security archive, each with a subkey, and one of the release itself.
+    /// The fingerprints that `gpg --show-keys` prints for the package's file. Each release has keys for its
+    /// archive and for the security archive, each with a subkey, and a key of the release itself.
     const FINGERPRINTS: [&str; 15] = [
         "1F89983E0081FDE018F3CC9673A4F27B8DD47936",
         "A7236886F3CCCAAD148A27F80E98404D386FA1D9",

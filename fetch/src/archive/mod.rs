@@ -1,4 +1,4 @@
-//! Debian's archive, read without apt: signed releases, lists of packages, and package files.
+//! Reads Debian's archive without apt: signed releases, lists of packages, and package files.
 
 pub(crate) mod compression;
 pub(crate) mod control;
@@ -39,15 +39,15 @@ use release::{Listed, Release};
 use store::Store;
 
 const DATES: &str = "VFIO_USER_ISM_CHECK_DATES";
-/// More than ten times that of Debian's largest suite.
+/// Most bytes of a release file: more than ten times those of Debian's largest suite.
 const RELEASE_LIMIT: u64 = 4_000_000;
-/// Endings of lists, the smallest first.
+/// Suffixes of lists, the smallest file first.
 const COMPRESSIONS: [&str; 4] = [".xz", ".zst", ".gz", ""];
 
-/// A result that is told again, without asking again.
+/// A remembered result, so that nothing is asked twice.
 type Remembered<T> = Result<Rc<T>, String>;
 
-/// The archive of one mirror, with what was downloaded from it.
+/// The archive of one mirror, and the files downloaded from it.
 pub(crate) struct Archive {
     mirrors: Mirrors,
     keys: Vec<Key>,
@@ -59,7 +59,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// The archive of this machine's mirror; what is downloaded goes to `folder`.
+    /// The archive of this machine's mirror. Downloads go to `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         let conf = AptConf::of_machine();
         let check_dates = match std::env::var(DATES).as_deref() {
@@ -78,7 +78,7 @@ impl Archive {
         })
     }
 
-    /// The lists of `suite` and of the suite it leans on, for `arch`.
+    /// The lists of `suite` and of its base suite, for `arch`.
     pub(crate) fn lists(
         &self,
         suite: &str,
@@ -93,7 +93,7 @@ impl Archive {
         Ok(Lists(lists?))
     }
 
-    /// The list of `suite` alone.
+    /// The list of `suite` without its base suite.
     pub(crate) fn index(
         &self,
         suite: &str,
@@ -120,8 +120,8 @@ impl Archive {
         })
     }
 
-    /// Brings the packages to this machine and unpacks them into `root`. A package that cannot be
-    /// had is banned, and others are looked for in its place.
+    /// Downloads the packages and unpacks them into `root`. If a package cannot be downloaded, it is banned,
+    /// and the packages are chosen again.
     pub(crate) fn unpack(
         &self,
         lists: &Lists,
@@ -153,8 +153,7 @@ impl Archive {
         }
     }
 
-    /// Unpacks downloaded packages into `root`, which is emptied before. An error comes with the
-    /// hash of the package.
+    /// Empties `root` and unpacks downloaded packages into it. An error has the hash of its package.
     fn unpack_all(
         &self,
         records: &[Record],
@@ -189,7 +188,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Removes what of `records` no other entry will need.
+    /// Removes the files of `records` that no other entry needs.
     pub(crate) fn tidy(&self, records: &[Record]) -> Result<(), Error> {
         self.store.tidy(records)
     }
@@ -227,7 +226,7 @@ impl Archive {
         Ok(Index::read(&text, suite, base))
     }
 
-    /// The text of the list `folder` of `suite`; `arch` tells it from the suite's other lists.
+    /// The text of the list `folder` of `suite`. `arch` selects one of the suite's lists.
     fn list_named(
         &self,
         suite: &str,
@@ -262,7 +261,7 @@ impl Archive {
         Err(Trouble::Remote(tried.join("; ")))
     }
 
-    /// The text of a list, by its hash where the mirror has it so, else by its name.
+    /// The text of a list, by its hash if the mirror supports that, else by its name.
     fn list(
         &self,
         folder: &str,
@@ -347,7 +346,7 @@ impl Archive {
     }
 }
 
-/// Keeps what is to be told again; an error of this machine is not.
+/// Keeps a result for later calls, except for errors of this machine.
 fn remember<T>(result: Result<T, Result<String, Error>>) -> Result<Remembered<T>, Error> {
     match result {
         Ok(value) => Ok(Ok(Rc::new(value))),
@@ -356,7 +355,7 @@ fn remember<T>(result: Result<T, Result<String, Error>>) -> Result<Remembered<T>
     }
 }
 
-/// The suite that `suite` takes from what it lacks itself.
+/// The base suite, from which `suite` takes missing packages.
 pub(crate) fn base_of(suite: &str) -> Option<&str> {
     let ends = ["-backports", "-security", "-updates", "-proposed-updates"];
     ends.iter().find_map(|end| suite.strip_suffix(end))
@@ -369,7 +368,7 @@ fn address(path: &str) -> String {
         .replace(' ', "%20")
 }
 
-/// The part of a folder's address that tells suites apart.
+/// The part of a folder's address that differs between suites.
 fn short(folder: &str) -> &str {
     folder
         .rsplit_once("dists/")

@@ -1,4 +1,4 @@
-//! OpenPGP signatures, as far as Debian's archive uses them (source: RFC 9580): version 4 keys and
+//! OpenPGP signatures, to the extent that Debian's archive uses them (source: RFC 9580): version 4 keys and
 //! signatures, RSA and Ed25519, SHA-2. Everything else counts as unknown.
 //!
 //! A library for all of OpenPGP would bring some 150 crates; the arithmetic here is ring's.
@@ -33,7 +33,7 @@ enum Material {
 }
 
 impl Key {
-    /// In hexadecimal digits, capital letters.
+    /// The fingerprint in upper-case hexadecimal digits.
     pub(crate) fn fingerprint(&self) -> String {
         hex(&self.fingerprint).to_ascii_uppercase()
     }
@@ -72,7 +72,7 @@ impl Key {
     }
 }
 
-/// The public keys in a keyring, binary or in ASCII armour. Keys of an unknown kind are left out.
+/// The public keys in a keyring, binary or in ASCII armour. Skips keys of an unknown kind.
 pub(crate) fn keys(data: &[u8]) -> Vec<Key> {
     let text = std::str::from_utf8(data).unwrap_or_default();
     let bytes = if text.contains("-----BEGIN PGP") {
@@ -87,7 +87,7 @@ pub(crate) fn keys(data: &[u8]) -> Vec<Key> {
     packets.filter_map(|(_, body)| Key::read(body)).collect()
 }
 
-/// The text that `message` signs in clear text, if one of `keys` signed it.
+/// The text that `message` signs in clear text. One of `keys` must have signed it.
 ///
 /// # Errors
 /// Says what is wrong with it.
@@ -111,7 +111,7 @@ pub(crate) fn signed_text(message: &str, keys: &[Key]) -> Result<String, String>
     Ok(lines.join("\n"))
 }
 
-/// Checks a signature that is a file of its own.
+/// Checks a signature in a separate file.
 ///
 /// # Errors
 /// As [`signed_text`].
@@ -124,7 +124,7 @@ pub(crate) fn check_detached(data: &[u8], signature: &[u8], keys: &[Key]) -> Res
     check(data, &binary, keys)
 }
 
-/// At least one known key must have signed, and no known key's signature may be wrong.
+/// At least one known key must have signed, and no signature of a known key may be wrong.
 fn check(data: &[u8], signatures: &[u8], keys: &[Key]) -> Result<(), String> {
     let (mut good, mut unknown) = (0, Vec::new());
     for (tag, body) in packets(signatures) {
@@ -164,7 +164,7 @@ struct Signature<'a> {
     /// The last eight bytes of the key's fingerprint.
     issuer: Vec<u8>,
     hash: u8,
-    /// The bytes that are hashed after the data.
+    /// The bytes to hash after the data.
     trailer: Vec<u8>,
     algorithm: u8,
     values: &'a [u8],
@@ -233,7 +233,7 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// The signer: the last eight bytes of the fingerprint, out of subpackets.
+/// The last eight bytes of the signer's fingerprint, from subpackets.
 fn issuer(subpackets: &[u8]) -> Option<Vec<u8>> {
     let mut rest = Reader(subpackets);
     while let Some(length) = rest.length() {
@@ -249,13 +249,13 @@ fn issuer(subpackets: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// A big-endian number in `length` bytes.
+/// A big-endian number as `length` bytes.
 fn padded(number: &[u8], length: usize) -> Option<Vec<u8>> {
     let zeros = length.checked_sub(number.len())?;
     Some([vec![0; zeros].as_slice(), number].concat())
 }
 
-/// Type and content of each packet; what is torn at the end is left out.
+/// Type and content of each packet. Skips an incomplete packet at the end.
 fn packets(bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut rest = Reader(bytes);
     let mut found = Vec::new();
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
         usize::try_from(u32::from_be_bytes(bytes)).ok()
     }
 
-    /// A number with its length in bits before it, without leading zeros.
+    /// A number that follows its length in bits, without leading zeros.
     fn number(&mut self) -> Option<&'a [u8]> {
         let bits = self.short()?;
         let bytes = self.take(bits.div_ceil(8))?;
@@ -326,7 +326,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The bytes of an armoured block, from behind its first line on.
+/// The bytes of an armoured block, after its first line.
 fn unarmoured(text: &str) -> Option<Vec<u8>> {
     let body = text.split("-----END").next()?;
     // Headers end with an empty line; the check sum starts with `=`.

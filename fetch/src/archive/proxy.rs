@@ -1,4 +1,4 @@
-//! Proxies: which one a scheme's requests go through, and how plain HTTP is asked of it.
+//! Chooses the proxy for a scheme's requests, and sends plain HTTP requests to it.
 //!
 //! The HTTP library opens a tunnel (CONNECT) for everything. Proxies commonly allow that to port 443
 //! alone, and caches of packages have nothing to keep then. A request for an `http:` address is
@@ -17,7 +17,7 @@ use ureq::{Error as HttpError, Proxy, ProxyProtocol};
 use crate::apt_conf::AptConf;
 use crate::error::Error;
 
-/// The place where the proxy of a scheme may be named: apt's setting, then variables.
+/// Settings that may name the proxy of a scheme: apt's setting, then variables.
 const PLACES: [(&str, [&str; 2], [&str; 2]); 2] = [
     (
         "http",
@@ -30,7 +30,7 @@ const PLACES: [(&str, [&str; 2], [&str; 2]); 2] = [
         ["https_proxy", "all_proxy"],
     ),
 ];
-/// Values that stand for no proxy.
+/// Values that mean no proxy.
 const NONE: [&str; 3] = ["", "direct", "false"];
 
 /// The proxy for addresses of `scheme`, if there is one.
@@ -63,7 +63,7 @@ pub(crate) fn of_scheme(scheme: &str, conf: &AptConf) -> Result<Option<Proxy>, E
     }
 }
 
-/// The proxy at `address`, which is not asked for the hosts in `exceptions`, a list with commas.
+/// The proxy at `address`. Hosts in `exceptions`, a list with commas, do not use it.
 fn proxy(address: &str, exceptions: &str) -> Option<Proxy> {
     let named = Proxy::new(address).ok()?;
     let mut proxy = Proxy::builder(named.protocol())
@@ -83,10 +83,10 @@ fn proxy(address: &str, exceptions: &str) -> Option<Proxy> {
         .ok()
 }
 
-/// Connects to the proxy where one is to be asked, else as the library does.
+/// Connects to the proxy if a request needs one, else like the library.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    /// The way in which the proxy itself is reached.
+    /// The configuration for the connection to the proxy itself.
     direct: Config,
     library: DefaultConnector,
 }
@@ -142,13 +142,13 @@ impl Connector for Forward {
     }
 }
 
-/// The beginning of the addresses that are asked for.
+/// The first part of requested addresses.
 fn target(uri: &Uri) -> String {
     let authority = uri.authority().map(ToString::to_string);
     format!("http://{}", authority.unwrap_or_default())
 }
 
-/// The header that tells the proxy who asks, if it is to know.
+/// The header with the user's credentials for the proxy, if there are any.
 fn rights(proxy: &Proxy) -> String {
     let Some(name) = proxy.username() else {
         return String::new();
@@ -158,7 +158,7 @@ fn rights(proxy: &Proxy) -> String {
     format!("Proxy-Authorization: Basic {text}\r\n")
 }
 
-/// A connection to a proxy, on which each request names the whole address.
+/// A connection to a proxy. Each request on it names the whole address.
 #[derive(Debug)]
 struct Forwarded {
     transport: Box<dyn Transport>,
@@ -195,7 +195,7 @@ impl Transport for Forwarded {
     }
 }
 
-/// A request with `target` before its path, and `rights` behind its first line.
+/// A request with `target` before its path, and `rights` after its first line.
 fn whole_address(request: &[u8], target: &str, rights: &str) -> Vec<u8> {
     const METHOD: &[u8] = b"GET ";
     let line = request.windows(2).position(|pair| pair == b"\r\n");

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::deb_version;
 
-/// A package's name, perhaps with a condition on its version.
+/// A package's name, possibly with a condition on its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Relation<'a> {
     pub(crate) name: &'a str,
@@ -21,7 +21,7 @@ impl<'a> Relation<'a> {
         }
     }
 
-    /// This version and no other.
+    /// Only this version of the package `name`.
     pub(crate) fn exactly(name: &'a str, version: &'a str) -> Self {
         Self {
             name,
@@ -29,7 +29,7 @@ impl<'a> Relation<'a> {
         }
     }
 
-    /// Whether a package of this name with `version` will do.
+    /// Whether a package of this name with `version` meets the relation.
     pub(crate) fn is_met_by(&self, version: &str) -> bool {
         let Some((operator, wanted)) = self.condition else {
             return true;
@@ -45,7 +45,8 @@ impl<'a> Relation<'a> {
         }
     }
 
-    /// Whether an item of a package's `Provides` will do: with a condition, it must name a version.
+    /// Whether an item of a package's `Provides` meets the relation. If the relation has a condition, the
+    /// item must have a version.
     pub(crate) fn is_met_by_provided(&self, provided: &Self) -> bool {
         let version = provided.condition.map(|(_, version)| version);
         self.name == provided.name

@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use super::control;
 
-/// The time that a mirror's clock may be ahead of this machine's.
+/// Most time by which a mirror's clock may be ahead of this machine's clock.
 const AHEAD: Duration = Duration::from_secs(3600);
 
-/// The content of a suite.
+/// The signed content of a suite's release.
 #[derive(Clone, Debug)]
 pub(crate) struct Release {
     text: String,
@@ -16,15 +16,15 @@ pub(crate) struct Release {
 /// A file that a release names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// Its path below the suite's folder.
+    /// Path of the file below the suite's folder.
     pub(crate) path: String,
     pub(crate) bytes: u64,
-    /// In hexadecimal digits.
+    /// SHA-256 in hexadecimal digits.
     pub(crate) sha256: String,
 }
 
 impl Release {
-    /// Takes the signed text of the release of `suite`. With `now`, its dates must fit.
+    /// Reads the signed text of the release of `suite`. With `now`, its dates must be valid then.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -41,17 +41,15 @@ impl Release {
         Ok(release)
     }
 
-    /// The value of a field.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         control::paragraphs(&self.text).next()?.get(name)
     }
 
-    /// Whether files can be had by their hash, too.
+    /// Whether the mirror also serves files by their hash.
     pub(crate) fn by_hash(&self) -> bool {
         self.get("Acquire-By-Hash") == Some("yes")
     }
 
-    /// The file at `path`.
     pub(crate) fn listed(&self, path: &str) -> Option<Listed> {
         let paragraph = control::paragraphs(&self.text).next()?;
         let found = paragraph.lines("SHA256").find_map(|line| {
@@ -89,7 +87,7 @@ impl Release {
     }
 }
 
-/// A date such as `Sat, 21 Nov 2026 09:15:44 UTC`.
+/// Parses a date such as `Sat, 21 Nov 2026 09:15:44 UTC`.
 fn time(date: &str) -> Option<SystemTime> {
     let date = date.replace("UTC", "GMT").replace("+0000", "GMT");
     httpdate::parse_http_date(&date).ok()

@@ -1,4 +1,4 @@
-//! The packages that a set of names stands for.
+//! Chooses the packages for a set of names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -6,15 +6,15 @@ use std::rc::Rc;
 use super::index::{Index, Record};
 use super::relation::Relation;
 
-/// The lists of a suite and of those it leans on, the preferred one first.
+/// The lists of a suite and of its base suites, the preferred one first.
 #[derive(Clone)]
 pub(crate) struct Lists(pub(crate) Vec<Rc<Index>>);
 
-/// Files that cannot be had, by their hash.
+/// Hashes of files that cannot be downloaded.
 pub(crate) type Banned = BTreeSet<String>;
 
 impl Lists {
-    /// All versions of `name`, the best first: the preferred list's come first.
+    /// All versions of `name`, the best first. Those of the preferred list come first.
     pub(crate) fn versions<'a>(&'a self, name: &str) -> Vec<&'a Record> {
         self.0
             .iter()
@@ -22,8 +22,8 @@ impl Lists {
             .collect()
     }
 
-    /// The packages that `wanted` stand for; with `full`, all that they depend on as well. A
-    /// package in `banned` is not taken. An error says what is missing.
+    /// The packages for `wanted`. With `full`, also all their dependencies. Never chooses a package in
+    /// `banned`. An error names the missing package.
     pub(crate) fn resolve(
         &self,
         wanted: &[Relation<'_>],
@@ -120,7 +120,7 @@ impl Lists {
 /// The reason why an attempt ended.
 enum Stop {
     Missing(String),
-    /// A package must be of another version than the one that was chosen first.
+    /// A package must have another version than the first choice.
     Other {
         name: String,
         version: String,

@@ -1,4 +1,4 @@
-//! Source packages: a suite's list `Sources`, and the upstream tarballs that it names.
+//! Source packages: a suite's list `Sources`, and the upstream tarballs in it.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -9,9 +9,9 @@ use super::{Archive, Record, compression, deb_version};
 use crate::error::{Error, is_local};
 use crate::progress::Progress;
 
-/// The word in a list of sources that stands in place of an architecture.
+/// In a list of sources, this word stands in place of an architecture.
 const ARCH: &str = "source";
-/// The suite whose mirror has the pool of all but security updates.
+/// The mirror of this suite has the pool of all packages except security updates.
 const POOL: &str = "sid";
 
 impl Archive {
@@ -39,7 +39,7 @@ impl Archive {
         })
     }
 
-    /// A tarball of Debian's pool whose size and hash are known.
+    /// A tarball of Debian's pool with known size and hash.
     pub(crate) fn known_tarball(
         &self,
         name: &str,
@@ -66,7 +66,7 @@ impl Archive {
         })
     }
 
-    /// Downloads a tarball and unpacks the files that are `wanted` into `folder`.
+    /// Downloads a tarball and unpacks the files selected by `wanted` into `folder`.
     pub(crate) fn unpack_source(
         &self,
         tarball: &Record,
@@ -91,7 +91,7 @@ impl Archive {
     }
 }
 
-/// The tarballs of `name` that the text of a list names, the newest first.
+/// The tarballs of `name` in the text of a list, the newest first.
 fn read(text: &str, name: &str, suite: &str, base: &str) -> Vec<Record> {
     let (suite, base) = (Rc::from(suite), Rc::from(base));
     let all = control::paragraphs(text).filter(|each| each.get("Package") == Some(name));

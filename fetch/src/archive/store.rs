@@ -1,4 +1,4 @@
-//! Downloaded files, by the hash of their content: what one entry has downloaded, another one uses.
+//! Downloaded files, named by the hash of their content. All entries share them.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,12 +13,12 @@ use super::pgp::hex;
 use crate::error::Error;
 use crate::progress::Steps;
 
-/// A larger package is the source of a kernel, which one entry needs.
+/// A larger package is a kernel's source, which only one entry needs.
 const KEPT: u64 = 100_000_000;
-/// Ending of a file whose download has not come to its end.
+/// Suffix of an incomplete download.
 const PART: &str = "part";
 
-/// A folder of files that are called by their hash.
+/// A folder of files that are named by their hash.
 pub(crate) struct Store {
     folder: PathBuf,
 }
@@ -36,7 +36,7 @@ impl Store {
         self.folder.join(sha256)
     }
 
-    /// Whether the file is there, with the right content.
+    /// Whether the file exists with the right content.
     pub(crate) fn has(&self, sha256: &str, bytes: u64) -> bool {
         let path = self.path(sha256);
         let data = fs::metadata(&path);
@@ -44,7 +44,7 @@ impl Store {
             && hash_of(&path).is_ok_and(|found| found == sha256)
     }
 
-    /// Downloads a file and checks it. What an earlier attempt has left is gone on with.
+    /// Downloads a file and checks it. Continues an earlier attempt.
     pub(crate) fn fetch(
         &self,
         client: &Client,
@@ -74,7 +74,7 @@ impl Store {
             .map_err(|error| Trouble::Local(Error::io("move into place", &path)(error)))
     }
 
-    /// The text of a file that is there, without the compression that its name tells.
+    /// The decompressed text of a downloaded file. The suffix of `name` gives the compression.
     pub(crate) fn text(&self, sha256: &str, name: &str) -> Result<String, Trouble> {
         let path = self.path(sha256);
         let torn = |error| Trouble::Remote(format!("{name} cannot be unpacked: {error}"));
@@ -88,7 +88,7 @@ impl Store {
         String::from_utf8(bytes).map_err(|error| torn(std::io::Error::other(error)))
     }
 
-    /// Remembers which file the list called `name` is, and removes the one that it was before.
+    /// Notes the present file of the list `name`, and removes the previous one.
     pub(crate) fn list_is(&self, name: &str, sha256: &str) -> Result<(), Trouble> {
         let path = self.folder.join("lists").join(name);
         let before = fs::read_to_string(&path).unwrap_or_default();
@@ -104,7 +104,6 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a file.
     pub(crate) fn forget(&self, sha256: &str) -> Result<(), Error> {
         remove(&self.path(sha256))
     }

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-/// A program that answers as a QEMU would.
+/// A script that answers like a QEMU.
 fn stand_in(folder: &Path, version: &str, devices: &str) -> PathBuf {
     let path = folder.join("qemu-system-s390x");
     let script = format!(

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Signed with GnuPG 2.2 by keys that were made for this test.
+/// A message that GnuPG 2.2 signed with keys of this test.
 const RSA_MESSAGE: &str = include_str!("testdata/rsa.inrelease");
 const ED_MESSAGE: &str = include_str!("testdata/ed.inrelease");
 const BOTH: &str = include_str!("testdata/both.inrelease");
