@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT
  *
- * A minimal server on libvfio-user, with the regions that the benchmark's messages go to and nothing
- * behind them. The benchmark builds it with the library that LIBVFIO_USER names.
+ * A minimal server on libvfio-user. It has the regions for the benchmark's messages, but no device.
+ * The benchmark builds it with the library that LIBVFIO_USER names.
  *
  * usage: server SOCKET
  */

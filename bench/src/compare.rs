@@ -51,7 +51,7 @@ impl Earlier {
         let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
         serde_json::from_str(&text).map_err(|error| {
-            let problem = format!("{error}; expected what bench --format json prints");
+            let problem = format!("{error}; expected the output of bench --format json");
             named(&problem)
         })
     }

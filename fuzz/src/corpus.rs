@@ -50,7 +50,9 @@ pub fn write(path: &Path, inputs: &Inputs) -> Result<(), String> {
     let mut text = String::new();
     for (name, bytes) in inputs {
         if !is_name(name) {
-            return Err(format!("{name:?} cannot be an input's name"));
+            return Err(format!(
+                "{name:?} cannot be the name of an input: expected neither a space nor a slash"
+            ));
         }
         text.push_str(&format!("{name} {}\n", const_hex::encode(bytes)));
     }

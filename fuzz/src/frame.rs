@@ -16,7 +16,7 @@ pub fn run(stream: &[u8]) {
             Ok(Next::NeedMore { at_least }) => {
                 assert!(
                     at_least > rest.len(),
-                    "more is needed than {at_least} bytes"
+                    "the decoder asks for {at_least} bytes, which are here already"
                 );
                 assert!(at_least <= limits.max_message());
                 return;
@@ -40,7 +40,7 @@ fn bounds(buffer: &[u8], frame: &Frame<'_>, limits: &Limits) {
     for len in [0, HEADER_LEN - 1, HEADER_LEN, frame.total - 1] {
         if len < frame.total {
             let Ok(Next::NeedMore { at_least }) = next_frame(&buffer[..len], limits) else {
-                panic!("{len} of {} bytes are taken for a message", frame.total);
+                panic!("{len} of {} bytes count as a message", frame.total);
             };
             assert!((len + 1..=frame.total).contains(&at_least));
         }
@@ -59,7 +59,7 @@ fn roles(session: &mut Session, frame: &Frame<'_>) {
                 assert_eq!(session.open(negotiated).is_ok(), !was_open);
             }
         }
-        Ok(Role::Reply(_)) => panic!("a reply, and nothing was asked"),
+        Ok(Role::Reply(_)) => panic!("a reply without a request counts as awaited"),
         Ok(Role::StrayReply) => assert_eq!(frame.header.kind(), Some(Kind::Reply)),
         Err(_) => assert!(!was_open),
     }
@@ -73,7 +73,7 @@ fn bodies(frame: &Frame<'_>) {
         let mut once = Vec::new();
         request.encode(id, flags, &mut once);
         let Ok(Next::Frame(again)) = next_frame(&once, &Limits::default()) else {
-            panic!("{request:?} is written as no message");
+            panic!("{request:?} does not encode to a message");
         };
         assert_eq!((again.total, again.header.message_id), (once.len(), id));
         let understood = Request::decode(&again.header, again.body);

@@ -20,12 +20,12 @@ pub fn run(bytes: &[u8]) {
         Ok(plan) => {
             let shown = plan.show();
             let again = profile::parse("FILE", &shown.to_string())
-                .unwrap_or_else(|error| panic!("what is shown is refused: {error}"));
+                .unwrap_or_else(|error| panic!("the shown profile is refused: {error}"));
             assert_eq!(again.show(), shown);
             assert_eq!(again.functions.len(), plan.functions.len());
             // Every profile that passes the check must make a fabric.
             if let Err(error) = Hub::new(plan, None) {
-                panic!("a profile passes and its fabric does not: {error}");
+                panic!("a profile passes the check, but its fabric does not: {error}");
             }
         }
     }

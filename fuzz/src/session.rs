@@ -61,7 +61,7 @@ pub fn run(bytes: &[u8]) {
         stage
             .runtime
             .block_on(play(&stage.plan, &stage.lent, bytes));
-        assert_eq!(descriptors(), before, "descriptors stay behind");
+        assert_eq!(descriptors(), before, "descriptors leak");
     });
 }
 
@@ -156,6 +156,6 @@ fn check_left(hub: &Arc<Hub>) {
         let held = &function.held;
         assert!(!held.connected && !held.channel_connected);
         let lent = (held.dma_maps, held.guest_files, held.eventfds);
-        assert_eq!(lent, (0, 0, 0), "maps, files and eventfds stay behind");
+        assert_eq!(lent, (0, 0, 0), "maps, files or eventfds leak");
     }
 }

@@ -28,7 +28,7 @@ const DATA_BAR_MIN: u64 = 1 << 33;
 
 /// An error in the configurations of a fabric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages tell")]
+#[allow(missing_docs, reason = "the messages describe the fields")]
 pub enum FabricError {
     /// A function has GID 0, which means "no GID" to drivers.
     #[error("function {name}: GID 0, expected another value")]

@@ -10,7 +10,7 @@ use crate::id::FunctionId;
 pub struct CommandRecord<'a> {
     /// The function that issued it.
     pub function: FunctionId,
-    /// The command code.
+    /// The code in the request header.
     pub code: u32,
     /// The command's name; `UNKNOWN` for a code that ISM does not have.
     pub name: &'static str,

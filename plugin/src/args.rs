@@ -8,16 +8,15 @@ use thiserror::Error;
 use crate::defects::{self, Break};
 use crate::forward::settings::{Clp, Forward, Moves, Selector};
 
-/// The plugin's arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Args {
     /// File that receives the records. An existing file is replaced.
     pub out: Option<PathBuf>,
     /// Functions whose instructions go to a server.
     pub forwards: Vec<Forward>,
-    /// Which facts about the functions the guest's CLP calls report.
+    /// The facts about the functions that the guest's CLP calls report.
     pub clp: Clp,
-    /// Which moves end before their server has answered.
+    /// The moves that end before their server has answered.
     pub moves: Moves,
     /// True if messages go through shared memory; `None` if the user does not say.
     pub ring: Option<bool>,
@@ -28,7 +27,7 @@ pub(crate) struct Args {
 /// Default of the ring argument: messages go through the socket.
 pub(crate) const RING: bool = false;
 
-/// A wrong argument.
+/// An error in the plugin's arguments.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ArgsError {
     /// The argument is not of the form `name=value`, or its value is empty.
@@ -39,7 +38,7 @@ pub(crate) enum ArgsError {
         "unknown argument {0:?}; known: out=PATH, forward=SOCKET, fid=N, uid=N, clp=on|full|off, moves=waited|data|posted, ring=on|off, break=NAME"
     )]
     Unknown(String),
-    /// The same name occurs twice.
+    /// A name occurs twice.
     #[error("argument {0:?} is given twice")]
     Repeated(&'static str),
     /// The arguments give the plugin nothing to do.
@@ -102,10 +101,7 @@ pub(crate) enum ArgsError {
     NoId { socket: String },
     /// Two functions share a setting.
     #[error("{what} is given for two functions")]
-    Twice {
-        /// The shared setting.
-        what: String,
-    },
+    Twice { what: String },
 }
 
 impl Args {

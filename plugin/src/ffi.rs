@@ -76,7 +76,6 @@ pub(crate) struct RegisterDescriptor {
 pub(crate) struct Array {
     /// Pointer to the first element.
     pub data: *mut u8,
-    /// Number of elements.
     pub len: c_uint,
 }
 

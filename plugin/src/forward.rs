@@ -59,7 +59,6 @@ const COMMAND_BAR: u8 = 2;
 /// BARs with a function's data and commands. QEMU emulates the others, which are for MSI-X.
 pub(crate) const FORWARDED_BARS: [u8; 2] = [0, 2];
 
-/// All forwarded functions.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     functions: Vec<Function>,
@@ -70,7 +69,6 @@ pub(crate) struct Forwarder {
     moves: Moves,
 }
 
-/// One forwarded function.
 #[derive(Debug)]
 pub(crate) struct Function {
     name: String,
@@ -278,7 +276,7 @@ impl Forwarder {
         })
     }
 
-    /// Ends all functions.
+    /// Drops the channels of all functions, which ends them.
     pub(crate) fn close(&self) {
         for function in &self.functions {
             let channel = function.channel.lock();

@@ -31,7 +31,6 @@ pub(crate) struct Site {
     pub address: u64,
     /// Bytes of the instruction.
     pub opcode: Vec<u8>,
-    /// The decoded instruction.
     pub instruction: Instruction,
 }
 

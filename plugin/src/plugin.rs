@@ -98,7 +98,6 @@ impl Plugin {
         }
     }
 
-    /// The QEMU process.
     #[must_use]
     pub(crate) const fn qemu(&self) -> &Qemu {
         &self.qemu

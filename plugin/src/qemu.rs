@@ -8,7 +8,7 @@ use crate::ffi::{self, Api, ScoreboardU64};
 pub(crate) mod block;
 pub(crate) mod vcpu;
 
-/// The QEMU process.
+/// The QEMU process, through its plugin interface.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Qemu {
     api: Api,

@@ -8,7 +8,6 @@ use crate::ffi::API_VERSION;
 /// QEMU's description of itself and of its guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct QemuInfo {
-    /// Guest architecture.
     pub target: String,
     /// Oldest plugin API version that QEMU accepts.
     pub api_min: i32,

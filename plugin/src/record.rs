@@ -62,7 +62,6 @@ pub(crate) struct Record {
 /// The operands, read before the instruction executes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Operands {
-    /// The function handle.
     pub handle: Option<Hex<8>>,
     /// PCI address space: 0 to 5 is a BAR, 15 configuration space. For function controls, the DMA address
     /// space.

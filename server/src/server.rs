@@ -67,7 +67,7 @@ pub enum Request {
     Report,
     /// Put every function into the error state.
     Fail,
-    /// End the server.
+    /// End the server and write the last report.
     Stop,
 }
 

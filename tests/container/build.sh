@@ -1,17 +1,17 @@
 #!/bin/bash
-# Builds the images of ../../Dockerfile with buildah and tries them. Needs root on Debian.
+# Builds the images of ../../Dockerfile with buildah and tests them. Needs root on Debian.
 #
-#   tests/container/build.sh               build both targets and try what is in them
+#   tests/container/build.sh               build both targets and test their programs
 #   tests/container/build.sh --serve DIR   then also serve at DIR/ism.sock until interrupted or
 #                                          until the server gets SIGTERM; prints `ready SOCKET`
 #
-# No image registry is asked for anything: the base image is made by debootstrap from the mirror
-# that apt uses here ($VFIO_USER_ISM_MIRROR overrides), and the crates are vendored here and
-# mounted into the build. Base, crates, downloaded packages and compiled crates stay in the cache
+# It uses no image registry. debootstrap makes the base image from apt's mirror on this machine
+# ($VFIO_USER_ISM_MIRROR overrides it), and the crates are vendored here and mounted into the
+# build. Base, crates, downloaded packages and compiled crates stay in the cache
 # folder ($VFIO_USER_ISM_CACHE, or vfio-user-ism below $XDG_CACHE_HOME or ~/.cache); the images go
 # when the script ends.
 #
-# chroot isolation: works inside a container and without systemd, and the network is this machine's.
+# It uses chroot isolation, which works inside a container and without systemd, on this machine's network.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -52,7 +52,7 @@ running=
 tidy() {
     [ -z "$running" ] || kill "$running" 2> /dev/null || true
     wait
-    # A mount left inside would have its contents deleted with the folder.
+    # If a mount stayed inside, its contents would be deleted with the folder.
     if grep -qF " $work/" /proc/self/mountinfo; then
         say "left $work behind: something is mounted there"
     else
@@ -62,7 +62,7 @@ tidy() {
 trap tidy EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
-# Folders of runs that were killed; the lock says that none of them is alive.
+# Folders of runs that were killed. The lock shows that none of these runs is alive.
 for old in "$cache"/run.*; do
     [ "$old" = "$work" ] || grep -qF " $old/" /proc/self/mountinfo || rm -rf "$old"
 done
@@ -71,14 +71,14 @@ done
 find_mirror() {
     local uri
     if [ -n "${VFIO_USER_ISM_MIRROR-}" ]; then echo "$VFIO_USER_ISM_MIRROR"; return; fi
-    # A machine on which apt-get update never ran knows no index files.
+    # Before the first apt-get update, apt has no index files.
     for attempt in 1 2; do
         uri=$(apt-get indextargets --format '$(REPO_URI)' \
             'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | sed -n 1p)
         [ -z "$uri" ] || break
         [ $attempt = 2 ] || apt-get -q update >&2 || true
     done
-    # Cloud images name a file with a list of mirrors.
+    # Cloud images have a file with a list of mirrors.
     case "$uri" in mirror+file:*) uri=$(awk '!/^#/ && NF { print $1; exit }' "${uri#mirror+file:}") ;; esac
     [ -n "$uri" ] || fail "apt knows no Debian archive here; set VFIO_USER_ISM_MIRROR"
     echo "$uri"
@@ -99,7 +99,7 @@ else
     say "base image: debootstrap $suite (about 40 MB of packages, half a minute)"
     debootstrap --force-check-gpg --variant=minbase --include=ca-certificates \
         "$suite" "$work/base" "$mirror" >&2 || fail "debootstrap failed"
-    # A mirror reached by https may need certificates that only this machine has.
+    # An https mirror may need certificates that only this machine has.
     case "$mirror" in https:*) cp /etc/ssl/certs/ca-certificates.crt "$work/base/etc/ssl/certs/" ;; esac
     echo force-unsafe-io > "$work/base/etc/dpkg/dpkg.cfg.d/unsafe-io"
     rm -rf "$work"/base/var/cache/apt/archives/*.deb "$work"/base/var/lib/apt/lists/*
@@ -126,7 +126,7 @@ else
     echo "$lock" > "$cache/cargo/lock.sha256"
 fi
 
-# Nothing of this machine's container configuration counts: no registries, no other store.
+# This ignores the machine's container configuration: no registries, no other store.
 printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' > "$work/policy.json"
 printf 'unqualified-search-registries = []\n' > "$work/registries.conf"
 export BUILDAH_ISOLATION=chroot CONTAINERS_REGISTRIES_CONF="$work/registries.conf" TMPDIR="$work"
@@ -139,7 +139,7 @@ container=$(b from "${policy[@]}" scratch)
 b add --quiet "$container" "$base" / > /dev/null
 b commit --quiet --rm "${policy[@]}" "$container" localhost/base > /dev/null
 
-# Stages share one folder of downloaded packages; the compiled crates are kept, ours are rebuilt.
+# Stages share one folder of downloaded packages. Compiled dependencies are kept; the workspace is rebuilt.
 bud() {
     b bud "${policy[@]}" --pull=never --build-arg BASE=localhost/base "$@" \
         --volume "$cache/apt:/var/cache/apt/archives" \
@@ -175,7 +175,7 @@ for qemu in qemu-system-s390x qemu-system-x86_64; do
     grep -q '"vfio-user-pci"' "$work/devices" || fail "$qemu of the ci image has no vfio-user-pci"
     say "$qemu $version has vfio-user-pci"
 done
-# 0: everything as specified, 1: not everything, as with every QEMU so far.
+# Status 0 means no deviation, 1 some deviation, as in every QEMU so far.
 status=0
 in_ci vfio-user-ism intercept --format json > "$work/intercept.json" || status=$?
 [ $status -le 1 ] || fail "the interception test cannot be run in the ci image: exit status $status"
@@ -186,7 +186,7 @@ in_ci vfio-user-ism intercept --forward --format json > "$work/forwarded.json" |
 [ $status -le 1 ] || fail "the plugin does not run in the ci image: exit status $status"
 say "the plugin runs in the ci image (exit status $status)"
 
-# As docs/ci.md says: the folder of a build of QEMU, mounted.
+# This mounts the folder of a QEMU build, as docs/ci.md describes.
 say "a mounted QEMU in the ci image"
 mounted=$work/qemu
 mkdir -p "$mounted/build" "$mounted/pc-bios" "$work/out"
@@ -205,15 +205,15 @@ for file in report.xml report.html logs; do
     [ -e "$work/out/$file" ] || fail "the interception test left no $file in the mounted folder"
 done
 
-# The server image has neither QEMU nor guests: it fetches them into a volume, without apt. What this
-# machine has fetched before is lent to the volume.
+# The server image has neither QEMU nor guests: it fetches them into a volume, without apt. The volume
+# gets the files that this machine has fetched before.
 say "fetching into a volume, in the server image"
 volume=$work/volume fetched=${cache%/container}
 mkdir -p "$volume/entries"
 for part in downloads entries/lab-linux-6.12; do
     [ ! -d "$fetched/$part" ] || cp -al "$fetched/$part" "$volume/$part"
 done
-# These are written to, and are not lent.
+# The image writes to these, so the volume gets none of this machine's.
 rm -rf "$volume"/downloads/lists "$volume"/downloads/*.part
 in_volume() { b run --volume "$volume:/cache" "$@"; }
 for part in qemu lab; do
@@ -235,7 +235,7 @@ say "serving at $serve/ism.sock"
 chown $uid "$serve"
 entrypoint=$(b inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}' "$server")
 read -ra entrypoint <<< "$entrypoint"
-# Not through the function: $! is to be buildah itself, whose end ends the server.
+# This does not use the function, because $! must be buildah itself, whose end ends the server.
 buildah "${store[@]}" run --volume "$serve:/run/ism" "$container" -- "${entrypoint[@]}" --socket-path /run/ism/ism.sock >&2 &
 running=$!
 for _ in {1..600}; do

@@ -101,7 +101,9 @@ impl Qtest {
             }
             let Ok(bytes) = self.process.receive(deadline) else {
                 let words = self.process.stderr();
-                panic!("QEMU did not answer {command:?} within {PATIENCE:?}; it says:\n{words}");
+                panic!(
+                    "QEMU did not answer {command:?} within {PATIENCE:?}; its messages:\n{words}"
+                );
             };
             self.received.push_str(std::str::from_utf8(&bytes).unwrap());
         }

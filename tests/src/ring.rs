@@ -178,7 +178,7 @@ impl Ring {
                 PollFd::new(&self.wakes_client, PollFlags::IN),
                 PollFd::new(&socket, PollFlags::IN),
             ];
-            assert_ne!(wait(&mut fds), 0, "nothing came within {PATIENCE:?}");
+            assert_ne!(wait(&mut fds), 0, "nothing arrived within {PATIENCE:?}");
             open = fds[1].revents().is_empty() || there(self);
             self.wakes_client.take();
         }

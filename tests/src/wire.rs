@@ -205,7 +205,7 @@ impl Wire {
             PollFd::new(&other, PollFlags::IN),
         ];
         let ready = wait(&mut fds);
-        assert_ne!(ready, 0, "nothing came within {PATIENCE:?}");
+        assert_ne!(ready, 0, "nothing arrived within {PATIENCE:?}");
         !fds[0].revents().is_empty()
     }
 
@@ -226,7 +226,10 @@ impl Wire {
     pub fn receive(&mut self) -> Option<Message> {
         let mut head = [0; HEADER];
         let (got, mut fds) = self.receive_some(&mut head)?;
-        assert_eq!(got, HEADER, "the header came in pieces");
+        assert_eq!(
+            got, HEADER,
+            "the header arrived in pieces, expected it whole"
+        );
         let size = u32_at(&head, 4) as usize;
         assert!(
             (HEADER..=2 << 20).contains(&size),
@@ -237,7 +240,7 @@ impl Wire {
         while at < body.len() {
             let (got, more) = self
                 .receive_some(&mut body[at..])
-                .expect("the end in a body");
+                .expect("the stream ended inside a body");
             at += got;
             fds.extend(more);
         }

@@ -304,7 +304,7 @@ impl Fields<'_> {
         facts.relaxed = self.u64(24)? & GROUP_RELAXED != 0;
         facts.mui = self.u16(32)?;
         facts.noi = self.u16(34)?;
-        // Version 2 has the hardware's own maximum behind.
+        // Version 2 has the hardware's own maximum after it.
         facts.maxstbl = self.u16(if version >= 2 { 40 } else { 36 })?;
         facts.version = self.byte(38)?;
         Some(())

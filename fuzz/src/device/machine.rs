@@ -80,13 +80,13 @@ impl Machine {
             .fabric
             .store(FunctionId(f), store, &mut self.guests, &mut told);
         if result.is_err() {
-            assert!(self.guests.log.is_empty(), "refused, and memory is written");
+            assert!(self.guests.log.is_empty(), "a refused store wrote memory");
             assert_eq!(
                 (told.done.len(), told.moves),
                 (0, 0),
-                "refused, and carried out"
+                "a refused store was carried out"
             );
-            assert_eq!(self.shown(), before, "refused, and something changed");
+            assert_eq!(self.shown(), before, "a refused store changed the state");
         } else if pcias == 0 && !store.data.is_empty() {
             assert!(told.moves == 1 && store.instruction == Instruction::Pcistb);
         }
@@ -115,7 +115,7 @@ impl Machine {
         let result = self.fabric.load(FunctionId(f), &load, &mut out, &mut told);
         assert!(
             self.guests.log.is_empty() && told.done.is_empty(),
-            "a load does something"
+            "a load changed the state"
         );
         result.ok().map(|()| out)
     }
@@ -190,12 +190,12 @@ impl Machine {
             assert!((32..=1919).contains(&dmb.index) && (1..=1 << 20).contains(&dmb.len));
             assert!(
                 indexes.insert((dmb.owner, dmb.index)),
-                "an index is given twice"
+                "two DMBs have one index"
             );
             let size = |f: FunctionId| self.fabric.config(f).expect("it").data_bar_size;
             assert!(
                 self.fabric.ids().all(|f| token < size(f)),
-                "{token:#x} is not in every BAR"
+                "the token {token:#x} does not fit every BAR"
             );
             let buffer = Buffer {
                 owner: dmb.owner.0,

@@ -52,7 +52,7 @@ impl Registered {
                     rgid: u64_at(request, 32),
                 };
                 let before = self.buffers.insert(u64_at(response, 8), buffer);
-                assert_eq!(before, None, "a token is given twice");
+                assert_eq!(before, None, "two DMBs have one token");
             }
             0x0b => {
                 self.buffers.remove(&u64_at(request, 8));

@@ -55,17 +55,17 @@ impl Guests {
     }
 
     fn sba(&self, id: FunctionId, iova: u64) -> u64 {
-        let sba = self.registered.sba[id.0].expect("bits are set, and there is no SBA");
+        let sba = self.registered.sba[id.0].expect("bits are set, but no SBA is registered");
         let at = iova.checked_sub(sba).filter(|at| *at < 4096);
-        at.unwrap_or_else(|| panic!("bits at {iova:#x}, and the SBA is at {sba:#x}"))
+        at.unwrap_or_else(|| panic!("bits are set at {iova:#x}, but the SBA is at {sba:#x}"))
     }
 
     /// Returns the SBA index of the buffer that the current store signals.
     fn signalled(&self, id: FunctionId) -> u64 {
         let Cause::Move { gid, offset, .. } = &self.cause else {
-            panic!("a buffer's bit is set without a move");
+            panic!("the bit of a buffer is set without a move");
         };
-        assert_ne!(offset & 1 << 23, 0, "signalled without the flag");
+        assert_ne!(offset & 1 << 23, 0, "a move without the flag signals");
         let token = offset & !0xffff_ffff;
         let buffer = &self.registered.buffers[&token];
         assert_eq!((buffer.owner, buffer.rgid), (id.0, *gid));
@@ -133,23 +133,26 @@ impl Host for Guests {
 
     fn write(&mut self, id: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError> {
         let writable = self.check_writable(id, iova, bytes.len());
-        assert!(writable.is_ok(), "written without a look: {writable:?}");
+        assert!(
+            writable.is_ok(),
+            "a write without a check before it: {writable:?}"
+        );
         if let Cause::Move { gid, offset, data } = &self.cause {
             let (token, at) = (offset & !0xffff_ffff, offset & 0x7f_ffff);
             let buffer = self
                 .registered
                 .buffers
                 .get(&token)
-                .expect("a move without a buffer");
+                .expect("a move into no buffer");
             assert_eq!(
                 (buffer.owner, buffer.rgid),
                 (id.0, *gid),
-                "by one who may not"
+                "a move by a function that may not write"
             );
             assert_eq!((iova, bytes), (buffer.iova + at, &data[..]));
             assert!(
                 at + bytes.len() as u64 <= u64::from(buffer.len),
-                "past the buffer"
+                "a move past the end of the buffer"
             );
             self.log.push(Op::Data(id.0));
             return Ok(());

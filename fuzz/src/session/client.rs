@@ -150,7 +150,7 @@ impl Client {
             self.take(&message);
         }
         if self.ended {
-            assert!(self.received.is_empty(), "the stream ends in a message");
+            assert!(self.received.is_empty(), "the stream ends inside a message");
             self.out.clear();
         }
     }
@@ -177,7 +177,7 @@ fn answer(asked: &[u8], answers: Answers, count: u8) -> Option<Vec<u8>> {
     assert_eq!(u32_at(asked, 8), 0, "flags of the server's own message");
     assert!(
         command == DMA_READ || command == DMA_WRITE,
-        "the server says {command}"
+        "the server sent command {command}"
     );
     let (iova, len) = (u64_at(asked, 16), u32_at(asked, 24));
     let mut body = [&iova.to_ne_bytes()[..], &u64::from(len).to_ne_bytes()].concat();

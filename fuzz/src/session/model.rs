@@ -175,9 +175,12 @@ impl Model {
             _ if self.unsure => {}
             Ok(()) => assert!(
                 !self.doomed && !cut && !self.waits(),
-                "an end as if all were well: {self:?}"
+                "the connection ended without an error, expected one: {self:?}"
             ),
-            Err(ConnectionError::Malformed(_)) => assert!(self.doomed, "hung up on: {self:?}"),
+            Err(ConnectionError::Malformed(_)) => assert!(
+                self.doomed,
+                "the server closed the connection for no reason: {self:?}"
+            ),
             Err(ConnectionError::Truncated { .. }) => assert!(cut && !self.doomed, "{self:?}"),
             Err(ConnectionError::Fault) => panic!("there are no faults"),
             Err(ConnectionError::Ring(error)) => panic!("there is no ring: {error}"),

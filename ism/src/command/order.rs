@@ -6,7 +6,7 @@
 //!
 //! | phase | payload | header |
 //! |---|---|---|
-//! | Gathering | `payload-overwritten`, `payload-mixed` | `bad-command-length`, or the earlier payload is taken for its own |
+//! | Gathering | `payload-overwritten`, `payload-mixed` | `bad-command-length`, or it takes over the earlier payload |
 //! | Answered | `command-overlap` | `command-overlap` |
 //! | HalfRead | `response-half-read` | `response-half-read` |
 //!

@@ -8,7 +8,6 @@ use crate::function::EventQueue;
 use crate::layout::{IEQ_LEN, SBA_LEN};
 use crate::turn::Turn;
 
-/// Carries out REG_SBA.
 pub(crate) fn register_sba(turn: &mut Turn<'_>, iova: u64) -> Outcome {
     let registered = &mut turn.state[turn.id].registered;
     if registered.sba.is_some() {

@@ -7,7 +7,7 @@ macro_rules! commands {
     ($($command:ident $code:literal $name:literal $request:literal)*) => {
         /// A command of the function.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs, reason = "each is named and measured by the table")]
+        #[allow(missing_docs, reason = "the table gives name and length of each")]
         pub enum Command { $($command),* }
 
         impl Command {

@@ -28,7 +28,6 @@ pub(crate) fn add(turn: &mut Turn<'_>, id: u64) -> Outcome {
     Ok(Payload::default())
 }
 
-/// Carries out DEL_VLAN_ID.
 pub(crate) fn delete(turn: &mut Turn<'_>, id: u64) -> Outcome {
     let id = vlan_id(id)?;
     match turn.own().registered.vlans.remove(&id) {

@@ -27,7 +27,7 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Later(pub(crate) Due);
 
-/// The delayed work.
+/// The work that is delayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// A move, or only its data.

@@ -17,10 +17,10 @@ use super::site::Site;
 pub struct Fault {
     /// Unique name in events, reports and on the control socket: 1 to 64 letters, digits, `-`, `_`.
     pub id: String,
-    /// Where the fault may act. Default: everywhere that its action allows.
+    /// The places where the fault may act. Default: everywhere that its action allows.
     #[serde(default, skip_serializing_if = "On::is_everywhere")]
     pub on: On,
-    /// Which of its chances the fault takes. Default: every one.
+    /// The chances that the fault takes. Default: every one.
     #[serde(default, skip_serializing_if = "When::is_always")]
     pub when: When,
     /// The largest number of times that the fault acts, for each function.
@@ -32,7 +32,7 @@ pub struct Fault {
     pub action: Action,
 }
 
-/// Where a fault may act: every key that is given must hold.
+/// The places where a fault may act: every key that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -89,7 +89,7 @@ impl On {
     }
 }
 
-/// Which chances a fault takes, counted separately for each function. Default: every one.
+/// The chances that a fault takes, counted separately for each function. Default: every one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

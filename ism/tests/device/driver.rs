@@ -174,7 +174,6 @@ pub(crate) fn reg_dmb(iova: u64, len: u32, index: u32, rgid: u64) -> Vec<u8> {
     )
 }
 
-/// A QUERY_RGID request.
 pub(crate) fn query_rgid(rgid: u64, vlan_valid: u32, vlan_id: u32) -> Vec<u8> {
     request(
         9,
@@ -186,7 +185,6 @@ pub(crate) fn query_rgid(rgid: u64, vlan_valid: u32, vlan_id: u32) -> Vec<u8> {
     )
 }
 
-/// A SIGNAL_IEQ request.
 pub(crate) fn signal_ieq(rgid: u64, trigger: u32, code: u32, info: u64) -> Vec<u8> {
     request(
         0x0e,

@@ -9,7 +9,6 @@ mod ram;
 
 pub(crate) use ram::Ram;
 
-/// A registered buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Buffer {
     pub owner: usize,
@@ -335,7 +334,6 @@ impl Model {
         self.part(f);
     }
 
-    /// Handles DEVICE_RESET.
     pub(crate) fn reset(&mut self, f: usize) {
         self.buffers.retain(|_, buffer| buffer.owner != f);
         let old = &self.functions[f];

@@ -9,13 +9,10 @@ pub(crate) const PSW_64_DAT: u64 = 1 << 58 | 1 << 32 | 1 << 31;
 
 /// A vCPU whose virtual and absolute memory are two flat arrays that start at address 0.
 pub(crate) struct FakeCpu {
-    /// The general registers.
     pub gprs: [u64; 16],
-    /// The control registers.
     pub controls: [u64; 16],
     /// The PSW mask.
     pub mask: u64,
-    /// The prefix register.
     pub prefix: u64,
     /// Virtual memory from address 0.
     pub virtual_memory: Vec<u8>,

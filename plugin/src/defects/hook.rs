@@ -13,14 +13,13 @@ use crate::forward::facts::FunctionFacts;
 use crate::observe::Site;
 use crate::record::Record;
 
-/// One deliberate defect.
 #[derive(Debug)]
 pub(crate) struct Defect {
     /// Name on the command line.
     pub name: &'static str,
     /// Description of the effect.
     pub what: &'static str,
-    /// The replaced step.
+    /// The step of the interception that it replaces.
     pub hook: Hook,
 }
 

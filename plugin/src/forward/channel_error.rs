@@ -13,7 +13,6 @@ pub(crate) enum ChannelError {
     /// No server listens at the socket.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// The socket failed.
     #[error("the socket failed: {0}")]
     Socket(io::Error),
     /// The server closed the connection.

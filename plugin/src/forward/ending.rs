@@ -24,7 +24,7 @@ const BLOCKED: u8 = 12;
 /// A program exception with which an instruction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProgramException {
-    /// Program interruption code.
+    /// The program interruption code, which identifies the exception.
     pub code: u16,
     /// Translation-exception identification. Except for protection exceptions it comes with nullification:
     /// the old PSW is that of the instruction itself, so that the guest can execute it again.
@@ -34,11 +34,8 @@ pub(crate) struct ProgramException {
 /// Interruption code of a protection exception.
 pub(crate) const PROTECTION: u16 = 0x04;
 
-/// A specification exception.
 pub(crate) const SPECIFICATION: ProgramException = ProgramException::suppressing(0x06);
-/// An operand exception.
 pub(crate) const OPERAND: ProgramException = ProgramException::suppressing(0x15);
-/// An addressing exception.
 pub(crate) const ADDRESSING: ProgramException = ProgramException::suppressing(0x05);
 
 impl ProgramException {

@@ -28,7 +28,6 @@ pub(super) enum Reaction {
     Done,
     /// Refuses the request with this errno.
     Refuse(u32),
-    /// Closes the connection.
     Close,
     /// Sends nothing.
     Nothing,

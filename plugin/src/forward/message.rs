@@ -23,7 +23,6 @@ pub(crate) struct Place {
     pub pcias: u8,
     /// Offset in the address space.
     pub offset: u64,
-    /// Number of bytes.
     pub length: u16,
 }
 

@@ -16,7 +16,7 @@ use crate::decode::Instruction;
 use crate::observe::Site;
 use crate::record::{Hex, HexBytes, Record};
 
-/// Operations of MPCIFC.
+/// Operations of MPCIFC that leave the error state, or a part of it.
 const RESET_ERROR: u8 = 7;
 const RESET_BLOCK: u8 = 9;
 /// Length of a function information block in bytes.

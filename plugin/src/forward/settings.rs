@@ -38,12 +38,12 @@ pub(crate) enum Clp {
 /// The moves (stores to BAR 0) that may end before their server has answered, if their outcome is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Moves {
-    /// No move.
+    /// No move: each waits for the server's answer.
     #[default]
     Waited,
     /// Moves without a signal.
     Data,
-    /// All moves.
+    /// All moves, with and without a signal.
     Posted,
 }
 

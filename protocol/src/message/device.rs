@@ -1,4 +1,4 @@
-//! The message DEVICE_GET_INFO.
+//! The message DEVICE_GET_INFO and its answer.
 
 use super::envelope::put_words;
 use crate::error::Refused;
@@ -12,13 +12,13 @@ pub const CAPS_START: u32 = 24;
 const FLAG_RESET: u32 = 1;
 /// Flag: the device is a PCI device.
 const FLAG_PCI: u32 = 2;
-/// Flag: capabilities follow.
+/// Flag: capabilities follow the fixed part.
 const FLAG_CAPS: u32 = 0x80;
 
 /// The answer to DEVICE_GET_INFO: a description of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceInfo<'a> {
-    /// Number of regions.
+    /// Number of regions of the device.
     pub regions: u32,
     /// Number of interrupt indexes.
     pub irqs: u32,

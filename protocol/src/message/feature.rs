@@ -14,7 +14,7 @@ const SET: u32 = 1 << 17;
 /// Flag: ask if the feature exists and supports the operations of the other two bits.
 const PROBE: u32 = 1 << 18;
 
-/// A DEVICE_FEATURE request.
+/// A request to read, write or probe an optional feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceFeature<'a> {
     /// Bytes that the client has for the answer, fixed part included.

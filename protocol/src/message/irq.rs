@@ -45,7 +45,7 @@ pub fn encode_info(index: u32, flags: u32, count: u32, out: &mut Vec<u8>) {
 /// The answer to DEVICE_GET_IRQ_INFO: a description of an interrupt index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IrqInfo {
-    /// The interrupt index.
+    /// The interrupt index: INTx, MSI, MSI-X, error or request.
     pub index: u32,
     /// Any of [`INFO_EVENTFD`], [`INFO_MASKABLE`] and [`INFO_NORESIZE`].
     pub flags: u32,
@@ -90,14 +90,14 @@ pub enum IrqData<'a> {
     Eventfd,
 }
 
-/// A DEVICE_SET_IRQS request.
+/// A request to change interrupt vectors of one index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetIrqs<'a> {
-    /// The interrupt index.
+    /// The interrupt index: INTx, MSI, MSI-X, error or request.
     pub index: u32,
-    /// The first vector.
+    /// Number of the first vector.
     pub start: u32,
-    /// Number of vectors.
+    /// Number of vectors from `start` on.
     pub count: u32,
     /// The action on the vectors.
     pub action: IrqAction,

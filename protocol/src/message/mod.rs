@@ -62,7 +62,7 @@ pub enum Request<'a> {
     },
     /// Asks for a description of an interrupt index (DEVICE_GET_IRQ_INFO).
     DeviceGetIrqInfo {
-        /// The interrupt index.
+        /// The interrupt index: INTx, MSI, MSI-X, error or request.
         index: u32,
     },
     /// Changes interrupt vectors (DEVICE_SET_IRQS).

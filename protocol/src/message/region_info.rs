@@ -16,7 +16,7 @@ pub const FLAG_READ: u32 = 1;
 pub const FLAG_WRITE: u32 = 2;
 /// Flag: the client can map the region; a descriptor comes with the answer.
 pub const FLAG_MMAP: u32 = 4;
-/// Flag: capabilities follow.
+/// Flag: capabilities follow the fixed part.
 const FLAG_CAPS: u32 = 8;
 
 /// The answer to DEVICE_GET_REGION_INFO: a description of a region.

@@ -193,7 +193,7 @@ impl<'a> MultiWrites<'a> {
         out.put_u64(written);
     }
 
-    /// Number of writes.
+    /// Number of writes in the message.
     pub fn len(&self) -> usize {
         self.items.len() / ITEM_LEN
     }

@@ -15,7 +15,7 @@ pub const MINOR: u16 = 0;
 /// Bytes by which the announcement of a twin socket may exceed the proposal.
 const TWIN_ROOM: usize = 64;
 
-/// A VERSION message.
+/// A VERSION message, from either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Version<'a> {
     /// The major version.

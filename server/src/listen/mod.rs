@@ -31,9 +31,9 @@ pub enum ListenError {
     /// A system call failed.
     #[error("{what}")]
     System {
-        /// The attempted action.
+        /// The action that failed, for the message.
         what: String,
-        /// The system's error.
+        /// The error that the system returned.
         #[source]
         source: std::io::Error,
     },

@@ -1,4 +1,4 @@
-//! Errors in profiles.
+//! Errors in profiles, with file and key.
 
 use std::fmt;
 

@@ -271,7 +271,7 @@ pub struct Noted<'a> {
     pub cause: Option<u64>,
     /// Name of the function.
     pub function: &'a str,
-    /// The event itself.
+    /// The event, as a value or as JSON text.
     pub event: Told<'a>,
 }
 

@@ -23,14 +23,14 @@ impl<'a> Line<'a> {
         self.before = b',';
     }
 
-    /// Adds a number.
+    /// Adds a key with a number.
     pub fn number(mut self, key: &str, value: u64) -> Self {
         self.key(key);
         decimal(self.out, value);
         self
     }
 
-    /// Adds a number, if there is one.
+    /// Adds a key with a number, if there is one.
     pub fn optional(self, key: &str, value: Option<u64>) -> Self {
         match value {
             Some(value) => self.number(key, value),
@@ -38,14 +38,14 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Adds a text.
+    /// Adds a key with a text, with JSON escapes.
     pub fn text(mut self, key: &str, value: &str) -> Self {
         self.key(key);
         quoted(self.out, value);
         self
     }
 
-    /// Adds a list of texts.
+    /// Adds a key with a list of texts.
     pub fn texts(mut self, key: &str, values: &[&str]) -> Self {
         self.key(key);
         self.out.push(b'[');
@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// Adds true or false.
+    /// Adds a key with true or false.
     pub fn flag(mut self, key: &str, value: bool) -> Self {
         self.key(key);
         let text: &[u8] = if value { b"true" } else { b"false" };
@@ -67,7 +67,7 @@ impl<'a> Line<'a> {
         self
     }
 
-    /// Adds bytes as lower-case hexadecimal text, as many as an event shows.
+    /// Adds a key with bytes as lower-case hexadecimal text, as many as an event shows.
     pub fn hex(mut self, key: &str, bytes: &[u8]) -> Self {
         self.key(key);
         self.out.push(b'"');

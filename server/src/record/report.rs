@@ -66,7 +66,8 @@ pub struct FunctionReport {
     /// The resources that the function holds now.
     #[serde(flatten)]
     pub held: Held,
-    /// Number of times that a peer reached each limit, by name (`docs/limits.md`). Limits that nobody reached are absent.
+    /// Number of times that a peer reached each limit, by name (`docs/limits.md`). Limits that nobody
+    /// reached are absent.
     pub over_limits: BTreeMap<&'static str, u64>,
     /// Number of faults that hit the function, by action.
     pub faults: BTreeMap<&'static str, u64>,

@@ -56,7 +56,7 @@ fn architecture() -> Result<u32, String> {
     }
 }
 
-/// Offsets in `seccomp_data`.
+/// Offsets of call number, architecture and arguments in `seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;

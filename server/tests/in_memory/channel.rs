@@ -44,7 +44,7 @@ async fn work_for_the_memory_goes_to_the_client_that_has_it() {
     channel.ok(&write(9, 16, &load), &[]).await;
 }
 
-/// When the device client leaves, its memory goes with it, and the channel's next move fails.
+/// The memory of the device client goes with it, and the channel's next move fails.
 #[tokio::test]
 async fn a_move_fails_once_the_memory_has_gone() {
     let (hub, mut client) = ready().await;

@@ -44,7 +44,7 @@ impl Stage {
 
 /// The actions of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as they are told")]
+#[allow(missing_docs, reason = "the names describe them")]
 pub enum Scenario {
     Driver,
     Strangers,

@@ -1,10 +1,10 @@
 /*
- * A client of the zPCI I/O region, written with docs/contract.md and contract/vfio-user-ism.h alone.
+ * A client of the zPCI I/O region. It uses only docs/contract.md and contract/vfio-user-ism.h.
  *
- *     client SOCKET        asks for READ_GID by PCISTB and PCILG, then tries what must be refused
+ *     client SOCKET        runs READ_GID by PCISTB and PCILG, then sends requests that must be refused
  *     client SOCKET bars   does the same by whole BAR writes
  *
- * It prints what it learns, a line each, and ends with 1 if a message is not as the page says.
+ * It prints each fact in a line, and ends with status 1 if a message contradicts the page.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static void read_all(void *to, size_t size)
     }
 }
 
-/* Sends a message and reads its reply; gives the errno. */
+/* Sends a message and reads its reply. Returns the errno. */
 static uint32_t ask(uint16_t command, const void *body, uint32_t size, void *reply, uint32_t *reply_size)
 {
     struct vui_message header = { next_id++, command, (uint32_t)sizeof(header) + size, 0, 0 };
@@ -95,7 +95,7 @@ static uint32_t read_region(uint32_t region, uint64_t offset, void *bytes, uint3
     return error;
 }
 
-/* One instruction through the zPCI I/O region. */
+/* Issues one instruction through the zPCI I/O region. */
 static uint32_t request(uint64_t flags, uint8_t pcias, uint64_t offset, const void *bytes, uint16_t len)
 {
     struct vui_zpci_request request = { flags, 0, offset, 0, len, pcias, 0 };

@@ -131,7 +131,7 @@ fn pnetids_are_blank_padded_ebcdic() {
     }
 }
 
-/// A device info of 24 bytes with the capabilities behind.
+/// A device info of 24 bytes followed by the capabilities.
 fn info(facts: &ClpFacts) -> Vec<u8> {
     let mut info = vec![0xaa; START as usize];
     info.extend(device_info_capabilities(facts, START));

@@ -5,7 +5,9 @@
 //! | offset | field | access |
 //! |---|---|---|
 //! | 0 | header: flags u64 = 0, max u16, 6 reserved bytes | read |
-//! | 16 | request: flags u64 (READ = 1, BLOCKW = 2, STORE = 4), gaddr u64, offset u64, reserved u32, len u16, pcias u8, reserved u8 | write |
+//! | 16 | request: flags u64, gaddr u64, offset u64, reserved u32, len u16, pcias u8, reserved u8 | write |
+//!
+//! The flags are READ = 1 (PCILG), BLOCKW = 2 (PCISTB) and STORE = 4 (PCISTG).
 //!
 //! Fields are in host byte order, because client and server at a socket run on one machine. This project adds
 //! three things to the series. After the original 48 bytes, a store may append its payload to the 32 bytes of

@@ -1,4 +1,4 @@
-//! Groups of rules.
+//! The groups of rules, by subject.
 
 /// A group of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use crate::access::Path;
 /// The record of one broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The broken rule.
+    /// The rule that was broken.
     pub rule: Rule,
     /// The severity of the rule.
     pub severity: Severity,

@@ -354,7 +354,6 @@ pub(crate) fn sizes() -> BTreeMap<String, usize> {
     list.map(|(name, size)| (name.to_owned(), size)).into()
 }
 
-/// Returns all constants.
 pub(crate) fn constants() -> BTreeMap<String, u64> {
     let header = Header::command(1, Command::Version, 16);
     let refused = header.error_reply(Errno::EINVAL);

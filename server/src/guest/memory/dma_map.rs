@@ -89,7 +89,7 @@ pub enum Backing {
     Client,
 }
 
-/// One mapped range.
+/// One range that the client has mapped.
 #[derive(Clone, Debug)]
 pub struct Mapping {
     /// First address of the range.
