@@ -32,7 +32,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "second-page-zeros",
-        what: "what lies in the second page of a block is sent as zeros",
+        what: "the part of a block in its second page is sent as zeros",
         hook: Hook::Block(|cpu, source, length, _| {
             let within = length.min(PAGE - at_in_page(source));
             let mut bytes = block(cpu, source, within)?;
@@ -62,7 +62,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "fault-as-stale",
-        what: "in the place of a block that cannot be read, the one before it is sent",
+        what: "instead of a block that cannot be read, the previous one is sent",
         hook: Hook::Block(|cpu, source, length, memory| {
             let bytes = read_logical(cpu, source, length);
             let mut bytes = bytes.unwrap_or_else(|| memory.block.clone());
@@ -92,7 +92,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "fault-of-first-page",
-        what: "an access exception names the block's first page, whichever is missing",
+        what: "an access exception names the block's first page, even if another one is missing",
         hook: Hook::Block(|cpu, source, length, _| {
             block(cpu, source, length)
                 .map_err(|exception| named(exception, |id| id & 0xFFF | source & !0xFFF))
@@ -100,14 +100,14 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "fault-address-zero",
-        what: "an access exception does not say at which address",
+        what: "an access exception does not name an address",
         hook: Hook::Block(|cpu, source, length, _| {
             block(cpu, source, length).map_err(|exception| named(exception, |id| id & 0xFFF))
         }),
     },
     Defect {
         name: "fault-suppresses",
-        what: "a page that is missing leaves the old PSW behind the instruction",
+        what: "a missing page leaves the old PSW after the instruction",
         hook: Hook::Block(|cpu, source, length, _| {
             block(cpu, source, length)
                 .map_err(|exception| ProgramException::suppressing(exception.code))
@@ -115,7 +115,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "stale-block",
-        what: "the bytes of the block before are sent, as far as it goes",
+        what: "the bytes of the previous block are sent, as far as it reaches",
         hook: Hook::Block(|cpu, source, length, memory| {
             let fresh = block(cpu, source, length)?;
             let mut bytes = fresh.clone();
@@ -128,7 +128,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "stale-tail",
-        what: "of a block of more than 8 bytes, the last 8 are of the block before",
+        what: "the last 8 bytes of a block longer than 8 come from the previous block",
         hook: Hook::Block(|cpu, source, length, memory| {
             let fresh = block(cpu, source, length)?;
             let mut bytes = fresh.clone();
@@ -142,7 +142,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "small-buffer-zeros",
-        what: "behind the first 128 bytes of a block, zeros are sent",
+        what: "after the first 128 bytes of a block, zeros are sent",
         hook: Hook::Block(|cpu, source, length, _| {
             let mut bytes = block(cpu, source, length)?;
             bytes.truncate(SMALL_BUFFER);
@@ -152,7 +152,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "small-buffer-repeats",
-        what: "behind the first 128 bytes of a block, they are sent again",
+        what: "after the first 128 bytes of a block, they are sent again",
         hook: Hook::Block(|cpu, source, length, _| {
             let bytes = block(cpu, source, length)?;
             let first = bytes.get(..length.min(SMALL_BUFFER)).unwrap_or_default();
@@ -161,7 +161,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "doublewords-only",
-        what: "the bytes of a block behind its last whole doubleword are sent as zeros",
+        what: "the bytes of a block after its last whole doubleword are sent as zeros",
         hook: Hook::Block(|cpu, source, length, _| {
             let mut bytes = block(cpu, source, length)?;
             bytes.truncate(length & !7);

@@ -109,7 +109,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "operand-unchecked",
-        what: "an access beyond the BAR, or a register access of a wrong form, is sent",
+        what: "an access past the end of the BAR, or a malformed register access, is sent",
         hook: Hook::Check(|access, facts| waive(access, facts, OPERAND)),
     },
     Defect {
@@ -137,22 +137,22 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "specification-as-operand",
-        what: "an operand exception where a specification exception is due",
+        what: "an operand exception instead of a specification exception",
         hook: Hook::Check(|access, facts| instead(access, facts, SPECIFICATION, OPERAND)),
     },
     Defect {
         name: "operand-as-specification",
-        what: "a specification exception where an operand exception is due",
+        what: "a specification exception instead of an operand exception",
         hook: Hook::Check(|access, facts| instead(access, facts, OPERAND, SPECIFICATION)),
     },
     Defect {
         name: "specification-as-data",
-        what: "a data exception where a specification exception is due",
+        what: "a data exception instead of a specification exception",
         hook: Hook::Check(|access, facts| instead(access, facts, SPECIFICATION, DATA)),
     },
     Defect {
         name: "operand-as-addressing",
-        what: "an addressing exception where an operand exception is due",
+        what: "an addressing exception instead of an operand exception",
         hook: Hook::Check(|access, facts| instead(access, facts, OPERAND, ADDRESSING)),
     },
     Defect {

@@ -52,7 +52,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "rpcit-status-wrong",
-        what: "status 16 where a range of RPCIT cannot be translated",
+        what: "status 16 if a range of RPCIT cannot be translated",
         hook: Hook::After(|cpu, record, ended| {
             of(record, "rpcit", || restatus(cpu, record, ended, 8, 16));
         }),
@@ -117,7 +117,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "mpcifc-status-wrong",
-        what: "status 16 where an MPCIFC is out of sequence",
+        what: "status 16 if an MPCIFC is out of sequence",
         hook: Hook::After(|cpu, record, ended| {
             of(record, "mpcifc", || restatus(cpu, record, ended, 24, 16));
         }),
@@ -152,7 +152,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "mpcifc-format-unchecked",
-        what: "MPCIFC does not look at the format of its block",
+        what: "MPCIFC does not check the format of its block",
         hook: Hook::Before(|cpu, site, undo| {
             change_block(cpu, site, undo, 0, |block| block[0] = 0);
         }),
@@ -167,7 +167,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "mpcifc-space-unchecked",
-        what: "MPCIFC does not look at the DMA address space",
+        what: "MPCIFC does not check the DMA address space",
         hook: Hook::Before(|cpu, site, undo| {
             if let Instruction::ModifyControls { control, .. } = site.instruction {
                 let value = cpu.gpr(control).unwrap_or_default() & !0xFF_0000;
@@ -195,7 +195,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "interrupt-vector-moved",
-        what: "MPCIFC registers a vector of indicators 8 bytes further on",
+        what: "MPCIFC registers a vector of indicators 8 bytes after the right place",
         hook: Hook::Before(|cpu, site, undo| {
             change_block(cpu, site, undo, REGISTER_INTERRUPTS, |block| {
                 block[FIB_VECTOR as usize + 7] ^= 8;
@@ -213,7 +213,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "summary-moved",
-        what: "MPCIFC registers a summary indicator 8 bytes further on",
+        what: "MPCIFC registers a summary indicator 8 bytes after the right place",
         hook: Hook::Before(|cpu, site, undo| {
             change_block(cpu, site, undo, REGISTER_INTERRUPTS, |block| {
                 block[FIB_SUMMARY as usize + 7] ^= 8;
@@ -231,7 +231,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "translation-of-other-table",
-        what: "MPCIFC registers a translation table 16 KiB further on",
+        what: "MPCIFC registers a translation table 16 KiB after the right place",
         hook: Hook::Before(|cpu, site, undo| {
             change_block(cpu, site, undo, REGISTER_TRANSLATION, |block| {
                 block[FIB_IOTA as usize + 6] ^= 0x40;
@@ -285,14 +285,14 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "measurement-never-off",
-        what: "MPCIFC keeps a function measurement block that is to be given up",
+        what: "MPCIFC keeps a function measurement block that the guest unregisters",
         hook: Hook::Instead(|cpu, site| {
             (measurement_block(cpu, site)? == 0).then_some(Ending::Done)
         }),
     },
     Defect {
         name: "measurement-moved",
-        what: "MPCIFC registers a function measurement block 64 bytes further on",
+        what: "MPCIFC registers a function measurement block 64 bytes after the right place",
         hook: Hook::Before(|cpu, site, undo| {
             change_block(cpu, site, undo, SET_MEASUREMENT, |block| {
                 let mut address = [0; 8];
@@ -323,17 +323,17 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "control-fault-as-addressing",
-        what: "an addressing exception where the block of an MPCIFC or STPCIFC cannot be reached",
+        what: "an addressing exception if the block of an MPCIFC or STPCIFC cannot be reached",
         hook: Hook::Refuse(|_| Some(Ending::Exception(ADDRESSING))),
     },
     Defect {
         name: "control-fault-as-operand",
-        what: "an operand exception where the block of an MPCIFC or STPCIFC cannot be reached",
+        what: "an operand exception if the block of an MPCIFC or STPCIFC cannot be reached",
         hook: Hook::Refuse(|_| Some(Ending::Exception(OPERAND))),
     },
     Defect {
         name: "control-fault-suppresses",
-        what: "the old PSW is behind an MPCIFC or STPCIFC whose page is missing",
+        what: "the old PSW is after an MPCIFC or STPCIFC whose page is missing",
         hook: Hook::Refuse(|ending| match ending {
             Ending::Exception(exception) => Some(Ending::Exception(ProgramException::suppressing(
                 exception.code,

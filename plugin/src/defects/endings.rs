@@ -48,7 +48,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "exception-as-cc-0",
-        what: "where an exception is due, the guest gets condition code 0",
+        what: "instead of an exception, the guest gets condition code 0",
         hook: Hook::End(|ending, _, cpu, site| match ending {
             Ending::Exception(_) => Ending::Done.perform(cpu, site),
             _ => ending.perform(cpu, site),
@@ -56,7 +56,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "exception-as-cc-1",
-        what: "where an exception is due, the guest gets condition code 1",
+        what: "instead of an exception, the guest gets condition code 1",
         hook: Hook::End(|ending, access, cpu, site| match ending {
             Ending::Exception(_) => {
                 set_status(cpu, access.status, 16);
@@ -67,7 +67,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "exception-as-cc-3",
-        what: "where an exception is due, the guest gets condition code 3",
+        what: "instead of an exception, the guest gets condition code 3",
         hook: Hook::End(|ending, _, cpu, site| match ending {
             Ending::Exception(_) => condition(cpu, site, 3),
             _ => ending.perform(cpu, site),
@@ -89,7 +89,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "instruction-length-wrong",
-        what: "an exception tells an instruction length of 2",
+        what: "an exception reports an instruction length of 2",
         hook: Hook::End(|ending, _, cpu, site| {
             let next = ending.perform(cpu, site)?;
             if matches!(ending, Ending::Exception(_)) {

@@ -16,7 +16,7 @@ type Loaded = Result<Ending, ChannelError>;
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "load-cached",
-        what: "a place that was loaded once is answered from memory",
+        what: "a place that was loaded once is not loaded from the device again",
         hook: Hook::Load(|wire, access| {
             let place = (access.place.pcias, access.place.offset);
             if let Some(value) = wire.memory.loaded.get(&place) {
@@ -31,12 +31,12 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "load-zeros",
-        what: "a load gives 0 and asks nobody",
+        what: "a load gives 0 without asking the device",
         hook: Hook::Load(|_, access| Ok(end(access, Ok(0)))),
     },
     Defect {
         name: "load-ones",
-        what: "a load gives all ones and asks nobody",
+        what: "a load gives all ones without asking the device",
         hook: Hook::Load(|_, access| {
             Ok(end(
                 access,
@@ -69,7 +69,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "load-ors",
-        what: "the bytes of the register in front of the value are ones",
+        what: "the bytes of the register before the value are ones",
         hook: Hook::Load(|wire, access| {
             changed(wire, access, |value, bits| {
                 value | u64::MAX.unbounded_shl(bits)
@@ -110,7 +110,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "load-in-bytes",
-        what: "a load asks the device for each byte by itself",
+        what: "a load asks the device for each byte separately",
         hook: Hook::Load(|wire, access| {
             let mut value = Ok(0);
             for at in 0..u64::from(access.place.length) {
@@ -127,7 +127,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "load-of-next",
-        what: "a load gives the doubleword behind, where BAR 2 has one",
+        what: "a load gives the next doubleword, if BAR 2 has one",
         hook: Hook::Load(|wire, access| {
             let offset = access.place.offset;
             let offset = if offset + 16 <= 4096 {
@@ -163,7 +163,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "odd-load-cut",
-        what: "of a PCILG of 3, 5, 6 or 7 bytes, only 1, 2 or 4 are loaded",
+        what: "only 1, 2 or 4 bytes of a PCILG of 3, 5, 6 or 7 are loaded",
         hook: Hook::Load(|wire, access| {
             let length = 1 << access.place.length.max(1).ilog2();
             Ok(end(

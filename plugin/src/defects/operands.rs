@@ -203,7 +203,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "virtual-as-real",
-        what: "the address of a block is real, whatever the translation mode",
+        what: "the address of a block is real in every translation mode",
         hook: Hook::Mask(|mask| mask & !PSW_DAT),
     },
     Defect {
@@ -229,7 +229,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "handle-instance-ignored",
-        what: "a handle from before the function was plugged in again is taken",
+        what: "a handle from before the function was plugged in again is accepted",
         hook: Hook::Handle(|forwarder, handle| forwarder.find_carelessly(handle, INSTANCE)),
     },
     Defect {
@@ -250,32 +250,32 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "error-state-ignored",
-        what: "a function in its error state is accessed as ever",
+        what: "a function in the error state is accessed like a working one",
         hook: Hook::Handle(|forwarder, handle| forwarder.find_carelessly(handle, 0)),
     },
     Defect {
         name: "blocks-left-to-qemu",
-        what: "QEMU executes every PCISTB in its own way",
+        what: "QEMU itself executes every PCISTB",
         hook: Hook::Leave(|access| access.op == Op::StoreBlock),
     },
     Defect {
         name: "long-blocks-left-to-qemu",
-        what: "QEMU executes a PCISTB of 16 bytes and more in its own way",
+        what: "QEMU itself executes a PCISTB of 16 bytes and more",
         hook: Hook::Leave(|access| access.op == Op::StoreBlock && access.place.length >= 16),
     },
     Defect {
         name: "short-blocks-left-to-qemu",
-        what: "QEMU executes a PCISTB of 8 bytes and fewer in its own way",
+        what: "QEMU itself executes a PCISTB of 8 bytes and fewer",
         hook: Hook::Leave(|access| access.op == Op::StoreBlock && access.place.length <= 8),
     },
     Defect {
         name: "stores-left-to-qemu",
-        what: "QEMU executes every PCISTG in its own way",
+        what: "QEMU itself executes every PCISTG",
         hook: Hook::Leave(|access| access.op == Op::Store),
     },
     Defect {
         name: "loads-left-to-qemu",
-        what: "QEMU executes every PCILG in its own way",
+        what: "QEMU itself executes every PCILG",
         hook: Hook::Leave(|access| access.op == Op::Load),
     },
 ];

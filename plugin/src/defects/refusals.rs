@@ -18,17 +18,17 @@ const IN_ERROR: u8 = 12;
 pub(crate) const DEFECTS: &[Defect] = &[
     Defect {
         name: "no-function-as-cc-0",
-        what: "condition code 0 where no function has the handle",
+        what: "condition code 0 if no function has the handle",
         hook: Hook::After(|cpu, record, ended| recode(cpu, record, ended, 3, 0)),
     },
     Defect {
         name: "no-function-as-cc-1",
-        what: "condition code 1 where no function has the handle",
+        what: "condition code 1 if no function has the handle",
         hook: Hook::After(|cpu, record, ended| recode(cpu, record, ended, 3, 1)),
     },
     Defect {
         name: "no-function-as-exception",
-        what: "an operand exception where no enabled function has the handle of a block store",
+        what: "an operand exception if no enabled function has the handle of a block store",
         hook: Hook::Instead(|cpu, site| {
             let disabled = request(cpu, site)? >> 63 == 0;
             let is_block = matches!(site.instruction, Instruction::StoreBlock { .. });
@@ -46,7 +46,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "space-as-exception",
-        what: "an operand exception where the address space does not exist",
+        what: "an operand exception if the address space does not exist",
         hook: Hook::Instead(|cpu, site| {
             let space = request(cpu, site)? >> 16 & 15;
             (6..15)
@@ -56,7 +56,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "space-status-wrong",
-        what: "status 4 where the address space does not exist",
+        what: "status 4 if the address space does not exist",
         hook: Hook::After(|cpu, record, ended| {
             if is_access(record) {
                 restatus(cpu, record, ended, 20, 4);
@@ -65,7 +65,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "error-state-as-cc-3",
-        what: "condition code 3 where the function is in its error state",
+        what: "condition code 3 if the function is in the error state",
         hook: Hook::After(|cpu, record, ended| {
             if record.result.status == Some(IN_ERROR) {
                 recode(cpu, record, ended, 1, 3);
@@ -74,7 +74,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "error-state-status-wrong",
-        what: "status 40 where loads and stores find the function in its error state",
+        what: "status 40 if loads and stores find the function in the error state",
         hook: Hook::After(|cpu, record, ended| restatus(cpu, record, ended, IN_ERROR, 40)),
     },
     Defect {
@@ -91,7 +91,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "odd-register-as-operand",
-        what: "an operand exception where a register pair is odd",
+        what: "an operand exception if a register pair is odd",
         hook: Hook::Instead(|cpu, site| {
             let pair = match site.instruction {
                 Instruction::Store { request, .. } | Instruction::Load { request, .. } => request,
@@ -135,14 +135,14 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "control-privileged-late",
-        what: "RPCIT, MPCIFC and STPCIFC look at the handle before the privilege: condition code 3",
+        what: "RPCIT, MPCIFC and STPCIFC check the handle before the privilege: condition code 3",
         hook: Hook::Instead(|cpu, site| {
             (is_control(site) && problem(cpu)).then_some(Ending::NoFunction)
         }),
     },
     Defect {
         name: "privileged-as-specification",
-        what: "a specification exception where a privileged-operation exception is due",
+        what: "a specification exception instead of a privileged-operation exception",
         hook: Hook::After(|cpu, record, _| {
             let code = record
                 .result
@@ -166,7 +166,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "config-high-bytes-kept",
-        what: "the bytes of the register in front of a value from config space are ones",
+        what: "the bytes of the register before a value from config space are ones",
         hook: Hook::After(|cpu, record, ended| {
             if let Some((register, bits)) = config_load(record, ended) {
                 let value = cpu.gpr(register).unwrap_or_default();

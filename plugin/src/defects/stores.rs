@@ -111,7 +111,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "one-byte-more",
-        what: "a block is sent with one zero behind it, where the page has room",
+        what: "a block is sent with one zero after it, if the page has room",
         hook: Hook::Store(|wire, access, bytes| {
             let end = access.place.offset % 4096 + bytes.len() as u64;
             let mut bytes = bytes.to_vec();
@@ -176,7 +176,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "stores-reordered",
-        what: "of two block stores in a row, the second is sent first",
+        what: "the second of two block stores in a row is sent first",
         hook: Hook::Store(|wire, access, bytes| match access.op {
             Op::StoreBlock if wire.memory.held.is_some() => {
                 let ending = send(wire, access, bytes)?;
@@ -252,7 +252,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "short-padded",
-        what: "a block of fewer than 8 bytes is sent as 8, with zeros behind, where the page has room",
+        what: "a block of fewer than 8 bytes is sent as 8, with zeros after it, if the page has room",
         hook: Hook::Store(|wire, access, bytes| {
             let mut bytes = bytes.to_vec();
             if access.op == Op::StoreBlock
@@ -314,7 +314,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "odd-data-cut",
-        what: "of a PCISTG of 3, 5, 6 or 7 bytes, only 1, 2 or 4 are sent",
+        what: "only 1, 2 or 4 bytes of a PCISTG of 3, 5, 6 or 7 are sent",
         hook: Hook::Store(|wire, access, bytes| {
             let kept = 1 << bytes.len().max(1).ilog2();
             match access.op {

@@ -82,9 +82,9 @@ pub(crate) const RESPONSE_BEFORE_COMMAND: Text = Text {
 };
 
 pub(crate) const RESPONSE_OVERREAD: Text = Text {
-    title: "a load behind the end of the response",
-    reason: "The response header tells its length. The bytes behind it are not part of the \
-        response.",
+    title: "a load past the end of the response",
+    reason: "The response header gives the length of the response. The bytes after it are not \
+        part of the response.",
     source: "Linux 6.12 drivers/s390/net/ism_drv.c",
 };
 
@@ -95,7 +95,7 @@ pub(crate) const UNKNOWN_COMMAND: Text = Text {
 };
 
 pub(crate) const BAD_COMMAND_LENGTH: Text = Text {
-    title: "a command whose length is not the one that its code has",
+    title: "a command with a length other than its code requires",
     reason: "Every command has one length, header included. If the header has another length, or \
         more payload was stored, then sender and function do not agree on the layout, or a \
         header met the payload of another command. A command whose header has a wrong length \
@@ -111,7 +111,7 @@ pub(crate) const RESERVED_NOT_ZERO: Text = Text {
 };
 
 pub(crate) const REGISTER_ORDER: Text = Text {
-    title: "a registration before the one it builds on",
+    title: "a registration before the one that it needs",
     reason: "The driver registers the SBA, then the event queue, then DMBs. Without summary bits \
         nobody notices an event, and without a signal bit nobody notices a store into a DMB.",
     source: "Linux 6.12 drivers/s390/net/ism_drv.c",
@@ -157,8 +157,8 @@ pub(crate) const OUTSIDE_DMA_WINDOW: Text = Text {
 };
 
 pub(crate) const UNREGISTER_NOT_OWNED: Text = Text {
-    title: "a DMB token to be unregistered that this function does not own",
+    title: "an UNREG_DMB of a token that this function does not own",
     reason: "Only the function that registered a DMB holds its memory. A token of another \
-        function, or one that was already given back, points to a mix-up of tokens.",
+        function, or one that was already unregistered, means that the driver has mixed up tokens.",
     source: "Linux 6.12 drivers/s390/net/ism_drv.c (derived)",
 };

@@ -19,14 +19,14 @@ pub(crate) const SPLIT_BLOCK_STORE: Text = Text {
 
 pub(crate) const LENGTH_OVER_MAX: Text = Text {
     title: "a store longer than the maximum store block length",
-    reason: "CLP and the header of the zPCI I/O region tell how many bytes one PCISTB may carry. \
+    reason: "CLP and the header of the zPCI I/O region report how many bytes one PCISTB may carry. \
         A guest cannot issue a longer one, so the store always fails.",
     source: "kernel patch series zPCI I/O region, Jan 2021 v1 (EIO); Linux 7.2 \
         drivers/vfio/pci/ism/main.c",
 };
 
 pub(crate) const STRICT_LENGTH: Text = Text {
-    title: "a store length that a function without relaxed rules does not take",
+    title: "a store length that a function without relaxed rules does not accept",
     reason: "Without the relaxed bit of its group, a function takes whole doublewords only. \
         QEMU's interception wants more than 8 bytes. This rule accepts exactly 8, because \
         every ISM command header is a store of 8 bytes, and a function that refused it could \
@@ -60,12 +60,12 @@ pub(crate) const OUTSIDE_BAR: Text = Text {
 
 pub(crate) const PLAIN_STORE: Text = Text {
     title: "a store of 1, 2 or 4 bytes, or a PCISTG, where ISM takes block stores",
-    reason: "ISM's data space never takes PCISTG. Its command space takes PCISTG only in a manner \
-        that nobody documented. In the command space, a BAR write of 1, 2 or 4 bytes counts \
-        as such a store, because commands and payloads consist of doublewords. In the data \
-        space it counts unless the function is relaxed and the profile expects BAR writes to \
-        be block stores: then a short write is the tail of a move, stored by one PCISTB. A \
-        request that names PCISTG for the command space breaks the rule at any length.",
+    reason: "ISM's data space never takes PCISTG. Its command space takes PCISTG only in a way \
+        that no public document describes. In the command space, a BAR write of 1, 2 or 4 bytes \
+        counts as such a store, because commands and payloads consist of doublewords. In the data \
+        space it counts unless the function is relaxed and the profile expects BAR writes to be \
+        block stores: then a short write is the tail of a move, stored by one PCISTB. A request that \
+        names PCISTG for the command space breaks the rule at any length.",
     source: "kernel and QEMU list discussion of the zPCI I/O region, Dec 2020 to Jan 2021",
 };
 
@@ -79,8 +79,8 @@ pub(crate) const PCISTG_TO_DATA_BAR: Text = Text {
 pub(crate) const NOT_LEGACY_PATH: Text = Text {
     title: "a BAR write where the profile expects the zPCI I/O region",
     reason: "A profile with only the region contract expects one request through the zPCI I/O \
-        region for each PCISTB. Such a request tells instruction, length and address space. \
-        A BAR write tells none of them.",
+        region for each PCISTB. Such a request names instruction, length and address space. A BAR \
+        write names none of them.",
     source: "kernel patch series zPCI I/O region, Jan 2021 v1",
 };
 

@@ -18,7 +18,7 @@ pub(crate) const CDC_DATA_BELOW_RING: Text = Text {
 };
 
 pub(crate) const CDC_PRODUCER_MISMATCH: Text = Text {
-    title: "a producer cursor that moved by other than the bytes stored",
+    title: "a producer cursor that did not move by the number of stored bytes",
     reason: "A CDC message that advances the producer cursor promises data: all bytes of the ring \
         between the old and the new cursor were stored since the last message. The cursor \
         stays below the size of the ring and advances by one round at most.",
@@ -102,7 +102,7 @@ pub(crate) const CDC_URGENT_MISMATCH: Text = Text {
 };
 
 pub(crate) const CDC_STATE_CLEARED: Text = Text {
-    title: "the flag done writing that was set and is gone",
+    title: "the flag done writing cleared after it was set",
     reason: "A sender that is done writing stays so until the connection ends. A message without \
         the flag, from a sender that has set it and has not started a new connection, \
         contradicts it.",
