@@ -96,15 +96,9 @@ impl Screen {
     fn take(&mut self, line: &Line) {
         self.lines += 1;
         self.time_us = self.time_us.max(line.time_us);
-        if let Event::DataMove {
-            owner,
-            token,
-            length,
-            ..
-        } = &line.event
-        {
-            let owner = self.functions.entry(owner.clone()).or_default();
-            *owner.dmbs.entry(*token).or_default() += length;
+        if let Event::DataMove(moved) = &line.event {
+            let owner = self.functions.entry(moved.owner.clone()).or_default();
+            *owner.dmbs.entry(moved.token).or_default() += moved.length;
         }
         let counts = self.functions.entry(line.function.clone()).or_default();
         match &line.event {
@@ -116,57 +110,47 @@ impl Screen {
                 }
             }
             Event::Reset => counts.dmbs.clear(),
-            Event::Store { .. } | Event::Load { .. } => counts.accesses += 1,
-            Event::ConfigRead { .. } | Event::ConfigWrite { .. } => counts.accesses += 1,
-            Event::Command {
-                code,
-                request,
-                response_code,
-                response,
-                ..
-            } => {
+            Event::Store(_) | Event::Load(_) => counts.accesses += 1,
+            Event::ConfigRead(_) | Event::ConfigWrite(_) => counts.accesses += 1,
+            Event::Command(command) => {
                 counts.commands += 1;
-                counts.failed += u64::from(*response_code != 0);
+                counts.failed += u64::from(command.response_code != 0);
                 let field = |bytes: &[u8]| crate::decode::be(bytes, 8, 8);
-                match (*code, *response_code) {
+                match (command.code, command.response_code) {
                     (0x0a, 0) => {
-                        counts
-                            .dmbs
-                            .extend(field(&response.0).map(|token| (token, 0)));
+                        let token = field(&command.response.0);
+                        counts.dmbs.extend(token.map(|token| (token, 0)));
                     }
                     (0x0b, 0) => {
-                        field(&request.0).map(|token| counts.dmbs.remove(&token));
+                        field(&command.request.0).map(|token| counts.dmbs.remove(&token));
                     }
                     _ => {}
                 }
             }
-            Event::DataMove { length, signal, .. } => {
+            Event::DataMove(moved) => {
                 counts.moves += 1;
-                counts.bytes += length;
-                counts.signals += u64::from(*signal);
+                counts.bytes += moved.length;
+                counts.signals += u64::from(moved.signal);
             }
             Event::Interrupt { .. } => counts.interrupts += 1,
-            Event::Violation {
-                rule,
-                severity,
-                detail,
-                caused_by,
-                ..
-            } => {
+            Event::Violation(broken) => {
                 counts.violations += 1;
-                let caused = caused_by.iter();
+                let caused = broken.caused_by.iter();
                 let caused: String = caused.map(|id| format!(" (fault {id})")).collect();
-                let text = format!("{severity:6} {rule} at {}: {detail}{caused}", line.function);
+                let (severity, rule, at) = (&broken.severity, &broken.rule, &line.function);
+                let text = format!("{severity:6} {rule} at {at}: {}{caused}", broken.detail);
                 self.remember(line.time_us, &text);
             }
-            Event::Fault { fault, kind, .. } => {
-                let text = format!("fault  {fault} at {}: {kind}", line.function);
+            Event::Fault(fault) => {
+                let text = format!(
+                    "fault  {} at {}: {}",
+                    fault.fault, line.function, fault.kind
+                );
                 self.remember(line.time_us, &text);
             }
-            Event::RefusedRequest {
-                command, reason, ..
-            } => {
+            Event::RefusedRequest(refused) => {
                 counts.refused += 1;
+                let (command, reason) = (&refused.command, &refused.reason);
                 let text = format!("refused {command} at {}: {reason}", line.function);
                 self.remember(line.time_us, &text);
             }

@@ -32,99 +32,125 @@ pub(crate) enum Event {
         channel: bool,
     },
     ClientRefused {
-        pid: Option<i32>,
         channel: bool,
     },
     Reset,
-    Store {
-        path: String,
-        pcias: u8,
-        offset: u64,
-        length: u64,
-        bytes: Hex,
-        posted: bool,
-        result: String,
-        rules: Vec<String>,
-    },
-    Load {
-        path: String,
-        pcias: u8,
-        offset: u64,
-        length: u64,
-        bytes: Hex,
-        result: String,
-        rules: Vec<String>,
-    },
-    ConfigWrite {
-        offset: u64,
-        length: u64,
-        bytes: Hex,
-        result: String,
-    },
-    ConfigRead {
-        offset: u64,
-        length: u64,
-        bytes: Hex,
-        result: String,
-    },
-    Violation {
-        rule: String,
-        severity: String,
-        path: String,
-        pcias: u8,
-        offset: u64,
-        length: u64,
-        pieces: u64,
-        piece_length: u64,
-        detail: String,
-        caused_by: Option<String>,
-    },
-    Fault {
-        fault: String,
-        kind: String,
-        number: u64,
-        action: serde_json::Value,
-        peer: Option<String>,
-    },
+    Store(Access),
+    Load(Access),
+    ConfigWrite(Access),
+    ConfigRead(Access),
+    Violation(Violation),
+    Fault(Fault),
     Error,
-    Command {
-        code: u32,
-        name: String,
-        request: Hex,
-        response_code: u16,
-        response: Hex,
-    },
-    DataMove {
-        token: u64,
-        owner: String,
-        dmb_offset: u64,
-        length: u64,
-        element: u8,
-        signal: bool,
-        signalled: bool,
-    },
-    Queued {
-        to: String,
-        event_type: u32,
-        code: u32,
-        token: u64,
-        info: u64,
-        delivered: bool,
-    },
+    Command(Command),
+    DataMove(DataMove),
+    Queued(Queued),
     Interrupt {
         vector: u16,
     },
-    RefusedRequest {
-        command: String,
-        errno: u32,
-        reason: String,
-    },
+    RefusedRequest(RefusedRequest),
     Truncated {
         limit: u64,
     },
     /// An event of a newer server.
     #[serde(other)]
     Unknown,
+}
+
+/// A store to a function or a load from it. Lines about config space name no path and no space.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct Access {
+    #[serde(default = "config")]
+    pub path: String,
+    #[serde(default = "config_space")]
+    pub pcias: u8,
+    pub offset: u64,
+    pub length: u64,
+    pub bytes: Hex,
+    #[serde(default)]
+    pub posted: bool,
+    pub result: String,
+}
+
+fn config() -> String {
+    "config".to_owned()
+}
+
+const fn config_space() -> u8 {
+    15
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct Violation {
+    pub rule: String,
+    pub severity: String,
+    pub path: String,
+    pub pcias: u8,
+    pub offset: u64,
+    pub length: u64,
+    pub pieces: u64,
+    pub piece_length: u64,
+    pub detail: String,
+    pub caused_by: Option<String>,
+}
+
+/// A fault that the server injected.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct Fault {
+    pub fault: String,
+    pub kind: String,
+    pub number: u64,
+    pub action: serde_json::Value,
+    pub peer: Option<String>,
+}
+
+/// An ISM command.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct Command {
+    pub code: u32,
+    pub name: String,
+    pub request: Hex,
+    pub response_code: u16,
+    pub response: Hex,
+}
+
+/// A move into a DMB.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct DataMove {
+    pub token: u64,
+    pub owner: String,
+    pub dmb_offset: u64,
+    pub length: u64,
+    pub element: u8,
+    pub signal: bool,
+    pub signalled: bool,
+}
+
+/// An entry of an event queue.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct Queued {
+    pub to: String,
+    pub event_type: u32,
+    pub code: u32,
+    pub token: u64,
+    pub info: u64,
+    pub delivered: bool,
+}
+
+/// A request of the protocol that the server refused.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct RefusedRequest {
+    pub command: String,
+    pub errno: u32,
+    pub reason: String,
 }
 
 /// Bytes that the file has as hexadecimal text.

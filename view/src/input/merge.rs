@@ -136,17 +136,15 @@ struct Place {
 
 impl Place {
     fn of_event(event: &Event) -> Option<Self> {
-        match *event {
-            Event::Store { pcias, offset, .. } => Some((false, pcias, offset)),
-            Event::Load { pcias, offset, .. } => Some((true, pcias, offset)),
-            Event::ConfigWrite { offset, .. } => Some((false, 15, offset)),
-            Event::ConfigRead { offset, .. } => Some((true, 15, offset)),
-            _ => None,
-        }
-        .map(|(load, pcias, offset)| Self {
+        let (load, access) = match event {
+            Event::Store(access) | Event::ConfigWrite(access) => (false, access),
+            Event::Load(access) | Event::ConfigRead(access) => (true, access),
+            _ => return None,
+        };
+        Some(Self {
             load,
-            pcias,
-            offset,
+            pcias: access.pcias,
+            offset: access.offset,
         })
     }
 

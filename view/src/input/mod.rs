@@ -6,7 +6,7 @@ mod item;
 mod merge;
 mod source;
 
-pub(crate) use event::{Event, Line};
+pub(crate) use event::{Access, Command as CommandEvent, Event, Line};
 pub(crate) use insn::Insn;
 pub(crate) use item::Item;
 pub(crate) use merge::Merged;

@@ -9,7 +9,7 @@ use super::text::{DATA_BAR, bytes, place};
 use super::whole::Session;
 use crate::decode::{self, cdc::Cdc, command, hex, queue};
 use crate::error::Error;
-use crate::input::{Event, Line};
+use crate::input::{Access, Event, Line};
 
 fn named(fields: decode::Fields) -> Fields {
     let own = |(name, value): (&'static str, String)| (name.into(), value);
@@ -49,7 +49,7 @@ pub(super) fn event(
             );
             make(Kind::Client, own, fabric, label)
         }
-        Event::ClientRefused { channel, .. } => {
+        Event::ClientRefused { channel } => {
             let label = format!(
                 "a second client of the {} is refused",
                 kind_of_client(*channel)
@@ -60,140 +60,58 @@ pub(super) fn event(
             }
         }
         Event::Reset => make(Kind::Client, own, fabric, "reset".to_owned()),
-        Event::Store {
-            path,
-            pcias,
-            offset,
-            length,
-            bytes: data,
-            posted,
-            result,
-            ..
-        } => {
-            let failed = result != "accepted";
-            let ending = if failed {
-                format!(", {result}")
-            } else {
-                String::new()
-            };
-            let label = format!("store {length} B to {}{ending}", place(*pcias, *offset));
-            let mut row = make(Kind::Access, own, fabric, label);
-            row.failed = failed;
-            row.fields = access_fields(path, *pcias, *offset, *length, &data.0, result);
-            row.fields.push(("posted".into(), posted.to_string()));
-            if *pcias == DATA_BAR {
-                row.dmb = session.dmbs.find(own, DataAddress::decode(*offset).token);
-                if let Some(cdc) = Cdc::decode(&data.0) {
-                    row.label = format!("store {}{ending}", cdc.label());
-                    row.fields.extend(named(cdc.fields()));
-                }
-            }
+        Event::Store(access)
+        | Event::Load(access)
+        | Event::ConfigWrite(access)
+        | Event::ConfigRead(access) => {
+            let mut row = make(Kind::Access, own, fabric, String::new());
+            fill_access(session, &mut row, &line.event, access);
             row
         }
-        Event::Load {
-            path,
-            pcias,
-            offset,
-            length,
-            bytes: data,
-            result,
-            ..
-        } => {
-            let failed = result != "accepted";
-            let ending = if failed {
-                format!(", {result}")
-            } else {
-                String::new()
-            };
-            let label = format!("load {length} B from {}{ending}", place(*pcias, *offset));
-            let mut row = make(Kind::Access, fabric, own, label);
-            row.failed = failed;
-            row.fields = access_fields(path, *pcias, *offset, *length, &data.0, result);
-            row
-        }
-        Event::ConfigWrite {
-            offset,
-            length,
-            bytes: data,
-            result,
-        } => {
-            let label = format!("config write {length} B at {offset:#x}");
-            let mut row = make(Kind::Config, own, fabric, label);
-            row.failed = result != "accepted";
-            row.fields = access_fields("config", 15, *offset, *length, &data.0, result);
-            row
-        }
-        Event::ConfigRead {
-            offset,
-            length,
-            bytes: data,
-            result,
-        } => {
-            let label = format!("config read {length} B at {offset:#x}");
-            let mut row = make(Kind::Config, fabric, own, label);
-            row.failed = result != "accepted";
-            row.fields = access_fields("config", 15, *offset, *length, &data.0, result);
-            row
-        }
-        Event::Violation {
-            rule,
-            severity,
-            path,
-            pcias,
-            offset,
-            length,
-            pieces,
-            piece_length,
-            detail,
-            caused_by,
-        } => {
-            let mut row = make(Kind::Violation, own, NO_LANE, format!("{rule}: {detail}"));
-            row.rule = session.rule(rule);
+        Event::Violation(broken) => {
+            let label = format!("{}: {}", broken.rule, broken.detail);
+            let mut row = make(Kind::Violation, own, NO_LANE, label);
+            row.rule = session.rule(&broken.rule);
             row.failed = true;
             row.fields = vec![
-                ("rule".into(), rule.clone()),
-                ("severity".into(), severity.clone()),
-                ("detail".into(), detail.clone()),
-                ("place".into(), place(*pcias, *offset)),
-                ("path".into(), path.clone()),
-                ("length".into(), length.to_string()),
+                ("rule".into(), broken.rule.clone()),
+                ("severity".into(), broken.severity.clone()),
+                ("detail".into(), broken.detail.clone()),
+                ("place".into(), place(broken.pcias, broken.offset)),
+                ("path".into(), broken.path.clone()),
+                ("length".into(), broken.length.to_string()),
             ];
-            if let Some(fault) = caused_by {
+            if let Some(fault) = &broken.caused_by {
                 row.label
                     .push_str(&format!(" (perhaps caused by fault {fault})"));
                 row.fields.push(("caused by fault".into(), fault.clone()));
             }
-            if *pieces != 1 {
-                let told = format!("{pieces}, the largest of {piece_length} B");
+            if broken.pieces != 1 {
+                let (pieces, largest) = (broken.pieces, broken.piece_length);
+                let told = format!("{pieces}, the largest of {largest} B");
                 row.fields.push(("pieces".into(), told));
             }
-            if let Some(rule) = Rule::from_id(rule) {
+            if let Some(rule) = Rule::from_id(&broken.rule) {
                 let info = rule.info();
-                row.fields
-                    .push(("what it is".into(), info.title.to_owned()));
-                row.fields.push(("why".into(), info.reason.to_owned()));
-                row.fields.push(("source".into(), info.source.to_owned()));
+                row.fields.extend([
+                    ("what it is".into(), info.title.to_owned()),
+                    ("why".into(), info.reason.to_owned()),
+                    ("source".into(), info.source.to_owned()),
+                ]);
             }
-            if *pcias == DATA_BAR {
-                row.dmb = session.dmbs.find(own, DataAddress::decode(*offset).token);
-            }
+            row.dmb = dmb(session, own, broken.pcias, broken.offset);
             row
         }
-        Event::Fault {
-            fault,
-            kind,
-            number,
-            action,
-            peer,
-        } => {
-            let mut row = make(Kind::Note, fabric, own, format!("fault {fault}: {kind}"));
+        Event::Fault(fault) => {
+            let label = format!("fault {}: {}", fault.fault, fault.kind);
+            let mut row = make(Kind::Note, fabric, own, label);
             row.failed = true;
             row.fields = vec![
-                ("fault".into(), fault.clone()),
-                ("action".into(), action.to_string()),
-                ("number".into(), number.to_string()),
+                ("fault".into(), fault.fault.clone()),
+                ("action".into(), fault.action.to_string()),
+                ("number".into(), fault.number.to_string()),
             ];
-            let peer = peer.iter().cloned();
+            let peer = fault.peer.iter().cloned();
             row.fields.extend(peer.map(|peer| ("peer".into(), peer)));
             row
         }
@@ -201,72 +119,63 @@ pub(super) fn event(
             failed: true,
             ..make(Kind::Note, fabric, own, "the error state".to_owned())
         },
-        Event::Command {
-            code,
-            name,
-            request,
-            response_code,
-            response,
-        } => {
-            let label = command::label(*code, name, &request.0, *response_code, &response.0);
+        Event::Command(one) => {
+            let (code, request, response) = (one.code, &one.request.0, &one.response.0);
+            let label = command::label(code, &one.name, request, one.response_code, response);
             let mut row = make(Kind::Command, own, fabric, label);
-            row.failed = *response_code != 0;
+            row.failed = one.response_code != 0;
             let told = |side: &'static str, fields: decode::Fields| {
                 let named = move |(name, value)| (format!("{side} {name}").into(), value);
                 fields.into_iter().map(named).collect::<Fields>()
             };
-            row.fields = told("request", command::request(*code, &request.0));
-            let response = command::response(*code, *response_code, &response.0);
+            row.fields = told("request", command::request(code, request));
+            let response = command::response(code, one.response_code, response);
             row.fields.extend(told("response", response));
             row
         }
-        Event::DataMove {
-            token,
-            owner,
-            dmb_offset,
-            length,
-            element,
-            signal,
-            signalled,
-        } => {
-            let to = session.lanes.get(file, LaneKind::Function, owner)?;
+        Event::DataMove(moved) => {
+            let to = session.lanes.get(file, LaneKind::Function, &moved.owner)?;
             session.dmbs.learn_file(to, file);
-            let end = dmb_offset + length;
-            let label = format!("{length} B → {token:#x} [{dmb_offset:#x}..{end:#x}]");
-            let kind = if *signal { Kind::Signal } else { Kind::Move };
+            let (token, start, length) = (moved.token, moved.dmb_offset, moved.length);
+            let end = start + length;
+            let label = format!("{length} B → {token:#x} [{start:#x}..{end:#x}]");
+            let kind = if moved.signal {
+                Kind::Signal
+            } else {
+                Kind::Move
+            };
             let mut row = make(kind, own, to, label);
-            row.dmb = session.dmbs.moved(own, to, *token, time);
-            row.failed = *signal && !*signalled;
-            row.bytes = *length;
+            row.dmb = session.dmbs.moved(own, to, token, time);
+            row.failed = moved.signal && !moved.signalled;
+            row.bytes = length;
             row.fields = vec![
-                ("token".into(), hex(*token)),
-                ("owner".into(), owner.clone()),
-                ("offset".into(), hex(*dmb_offset)),
+                ("token".into(), hex(token)),
+                ("owner".into(), moved.owner.clone()),
+                ("offset".into(), hex(start)),
                 ("length".into(), length.to_string()),
-                ("element".into(), element.to_string()),
-                ("signal flag".into(), signal.to_string()),
-                ("owner signalled".into(), signalled.to_string()),
+                ("element".into(), moved.element.to_string()),
+                ("signal flag".into(), moved.signal.to_string()),
+                ("owner signalled".into(), moved.signalled.to_string()),
             ];
             row
         }
-        Event::Queued {
-            to,
-            event_type,
-            code,
-            token,
-            info,
-            delivered,
-        } => {
-            let to = session.lanes.get(file, LaneKind::Function, to)?;
-            let lost = if *delivered { "" } else { " (not delivered)" };
+        Event::Queued(entry) => {
+            let to = session.lanes.get(file, LaneKind::Function, &entry.to)?;
+            let (event_type, code) = (entry.event_type, entry.code);
             let (kind, what) = (
-                queue::type_name(*event_type),
-                queue::code_name(*event_type, *code),
+                queue::type_name(event_type),
+                queue::code_name(event_type, code),
             );
+            let lost = if entry.delivered {
+                ""
+            } else {
+                " (not delivered)"
+            };
             let mut row = make(Kind::Event, own, to, format!("{kind}: {what}{lost}"));
-            row.failed = !*delivered;
-            row.fields = named(queue::fields(*event_type, *code, *token, *info));
-            row.fields.push(("delivered".into(), delivered.to_string()));
+            row.failed = !entry.delivered;
+            row.fields = named(queue::fields(event_type, code, entry.token, entry.info));
+            let delivered = entry.delivered.to_string();
+            row.fields.push(("delivered".into(), delivered));
             row
         }
         Event::Interrupt { vector } => make(
@@ -275,18 +184,14 @@ pub(super) fn event(
             own,
             format!("interrupt, vector {vector}"),
         ),
-        Event::RefusedRequest {
-            command,
-            errno,
-            reason,
-        } => {
-            let label = format!("{command} refused: {reason}");
+        Event::RefusedRequest(refused) => {
+            let label = format!("{} refused: {}", refused.command, refused.reason);
             let mut row = make(Kind::Refused, own, fabric, label);
             row.failed = true;
             row.fields = vec![
-                ("command".into(), command.clone()),
-                ("errno".into(), errno.to_string()),
-                ("reason".into(), reason.clone()),
+                ("command".into(), refused.command.clone()),
+                ("errno".into(), refused.errno.to_string()),
+                ("reason".into(), refused.reason.clone()),
             ];
             row
         }
@@ -310,24 +215,55 @@ pub(super) fn event(
     Ok(row)
 }
 
-fn access_fields(
-    path: &str,
-    pcias: u8,
-    offset: u64,
-    length: u64,
-    data: &[u8],
-    result: &str,
-) -> Fields {
-    let mut fields: Fields = vec![
-        ("path".into(), path.to_owned()),
+/// Makes the row of an access, which goes from the function to the fabric so far.
+fn fill_access(session: &Session, row: &mut Row, event: &Event, access: &Access) {
+    let own = row.from;
+    if let Event::Load(_) | Event::ConfigRead(_) = event {
+        (row.from, row.to) = (row.to, row.from);
+    }
+    if let Event::ConfigWrite(_) | Event::ConfigRead(_) = event {
+        row.kind = Kind::Config;
+    }
+    row.failed = access.result != "accepted";
+    let (pcias, offset, length) = (access.pcias, access.offset, access.length);
+    let ending = match access.result.as_str() {
+        "accepted" => String::new(),
+        result => format!(", {result}"),
+    };
+    row.label = match event {
+        Event::Store(_) => format!("store {length} B to {}{ending}", place(pcias, offset)),
+        Event::Load(_) => format!("load {length} B from {}{ending}", place(pcias, offset)),
+        Event::ConfigWrite(_) => format!("config write {length} B at {offset:#x}"),
+        _ => format!("config read {length} B at {offset:#x}"),
+    };
+    row.fields = vec![
+        ("path".into(), access.path.clone()),
         ("pcias".into(), pcias.to_string()),
         ("offset".into(), hex(offset)),
         ("length".into(), length.to_string()),
-        ("bytes".into(), bytes(data)),
-        ("result".into(), result.to_owned()),
+        ("bytes".into(), bytes(&access.bytes.0)),
+        ("result".into(), access.result.clone()),
     ];
     if pcias == DATA_BAR {
-        fields.push(("address".into(), place(pcias, offset)));
+        row.fields.push(("address".into(), place(pcias, offset)));
     }
-    fields
+    if let Event::Store(_) = event {
+        row.fields
+            .push(("posted".into(), access.posted.to_string()));
+        row.dmb = dmb(session, own, pcias, offset);
+        if pcias == DATA_BAR
+            && let Some(cdc) = Cdc::decode(&access.bytes.0)
+        {
+            row.label = format!("store {}{ending}", cdc.label());
+            row.fields.extend(named(cdc.fields()));
+        }
+    }
+}
+
+/// The DMB at a place of a function; 0 if there is none.
+fn dmb(session: &Session, own: u8, pcias: u8, offset: u64) -> u16 {
+    match pcias {
+        DATA_BAR => session.dmbs.find(own, DataAddress::decode(offset).token),
+        _ => 0,
+    }
 }
