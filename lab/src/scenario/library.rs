@@ -1,90 +1,27 @@
-//! The built-in scenarios: the files of `lab/scenarios/`.
+//! The scenarios that are compiled in: the files of `lab/scenarios/`.
 
 use super::format::Scenario;
 use super::load;
 use crate::error::Error;
+use include_dir::{Dir, include_dir};
 
-macro_rules! files {
-    ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../scenarios/", $name, ".json")))),*]
-    };
+static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// The scenarios with their names, in the order of the names.
+fn files() -> Vec<(&'static str, &'static str)> {
+    let files = FOLDER.files().filter_map(|file| {
+        let name = file.path().to_str()?.strip_suffix(".json")?;
+        Some((name, file.contents_utf8()?))
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort_unstable();
+    files
 }
 
-/// Name and text of each scenario.
-const FILES: &[(&str, &str)] = &files![
-    "driver-comes-and-goes",
-    "fault-changed-event",
-    "fault-closed-connection",
-    "fault-cut-data",
-    "fault-cut-reply",
-    "fault-delayed-interrupts",
-    "fault-delayed-move",
-    "fault-dropped-command",
-    "fault-empty-response",
-    "fault-error-state",
-    "fault-full-queue",
-    "fault-function-vanishes",
-    "fault-interrupt-storm",
-    "fault-late-data",
-    "fault-late-reply",
-    "fault-late-response",
-    "fault-lost-data",
-    "fault-lost-dmb-bits",
-    "fault-lost-event",
-    "fault-lost-interrupts",
-    "fault-lost-mask-bits",
-    "fault-lost-move",
-    "fault-lost-reply",
-    "fault-lost-summary-bits",
-    "fault-other-gid",
-    "fault-overwritten-event",
-    "fault-peer-event-says-gone",
-    "fault-queue-overrun",
-    "fault-refused-move",
-    "fault-reg-dmb-fails",
-    "fault-reg-dmb-fails-late",
-    "fault-reg-dmb-fails-unsignalled",
-    "fault-repeated-interrupts",
-    "fault-repeated-signals",
-    "fault-response-length",
-    "fault-response-too-long",
-    "fault-server-restart",
-    "fault-signal-ieq-fails",
-    "fault-unknown-events",
-    "fault-unknown-gids",
-    "fault-wrong-dmb-bits",
-    "four-guests",
-    "four-guests-ping",
-    "guest-dies",
-    "guest-pauses",
-    "guest-reboots",
-    "hot-plug",
-    "hot-unplug",
-    "link-goes-down",
-    "module-reload",
-    "other-function-takes-over",
-    "peer-reboots",
-    "pnetids",
-    "recover-under-traffic",
-    "remove-and-rescan",
-    "remove-under-traffic",
-    "server-dies",
-    "server-pauses",
-    "server-restarts",
-    "slot-power",
-    "third-guest-dies",
-    "two-functions-in-a-guest",
-    "two-guests-talk",
-    "two-processors",
-    "unbind-under-traffic",
-    "vlan",
-    "waves-of-connections",
-];
-
-/// The text of the scenario `name`.
+/// The text of a scenario.
 pub(super) fn text(name: &str) -> Option<&'static str> {
-    let found = FILES.iter().find(|(each, _)| *each == name);
-    found.map(|(_, text)| *text)
+    let found = files().into_iter().find(|(each, _)| *each == name);
+    found.map(|(_, text)| text)
 }
 
 /// All scenarios, in the order of their names.
@@ -92,18 +29,20 @@ pub(super) fn text(name: &str) -> Option<&'static str> {
 /// # Errors
 /// One of them is wrong.
 pub(super) fn all() -> Result<Vec<Scenario>, Error> {
-    let each = FILES.iter().map(|(name, text)| load::parse(name, text));
+    let each = files()
+        .into_iter()
+        .map(|(name, text)| load::parse(name, text));
     each.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, Scenario, all};
+    use super::{Scenario, all, files};
     use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_file_is_listed_under_its_name() {
+    fn every_file_is_a_scenario_under_its_name() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let names = std::fs::read_dir(folder).unwrap();
         let mut there: Vec<String> = names
@@ -111,7 +50,7 @@ mod tests {
             .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
             .collect();
         there.sort();
-        let listed: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        let listed: Vec<&str> = files().into_iter().map(|(name, _)| name).collect();
         assert_eq!(listed, there);
         let all = all().unwrap_or_else(|error| panic!("{error}"));
         for (scenario, name) in all.iter().zip(listed) {
@@ -120,7 +59,7 @@ mod tests {
         }
     }
 
-    /// The names under `definition` in the schema: the keys of its objects, and its plain words.
+    /// The names that the schema has under `definition`: the keys of its objects, and its plain words.
     fn named(definition: &str) -> BTreeSet<String> {
         let schema = schemars::schema_for!(Scenario).to_value();
         let alternatives = schema["$defs"][definition]["oneOf"].as_array().cloned();
