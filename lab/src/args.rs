@@ -111,7 +111,7 @@ const NOT_WITH_SCENARIOS: [&str; 16] = [
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
     /// Number of guests [default: 1; with --bench 2].
-    #[arg(long, value_name = "N", value_parser = guests, help_heading = GUESTS)]
+    #[arg(long, value_name = "N", value_parser = number::<1, 64>, help_heading = GUESTS)]
     pub guests: Option<usize>,
     /// Memory of each guest, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=65536), help_heading = GUESTS)]
@@ -254,10 +254,10 @@ pub struct Args {
     pub append: Option<String>,
 
     /// ISM functions of each guest. The first has the address 0007:00:00.0 there, the second 0008:00:00.0.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = functions, help_heading = FABRIC)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::<1, 16>, help_heading = FABRIC)]
     pub functions_per_guest: usize,
     /// Functions that no guest gets. The lab prints their sockets, for --qemu-arg or another client.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = spare, conflicts_with = "profile", help_heading = FABRIC)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::<0, 64>, conflicts_with = "profile", help_heading = FABRIC)]
     pub spare: usize,
     /// Profile of the fabric. Functions that no guest gets are spare [default: a profile that also checks
     /// SMC-D's rules].
@@ -307,25 +307,11 @@ pub struct Args {
     pub echo: Option<PathBuf>,
 }
 
-fn guests(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=64) => Ok(number),
-        _ => Err("expected a number from 1 to 64".to_owned()),
-    }
-}
-
-fn functions(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=16) => Ok(number),
-        _ => Err("expected a number from 1 to 16".to_owned()),
-    }
-}
-
-fn spare(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 0..=64) => Ok(number),
-        _ => Err("expected a number from 0 to 64".to_owned()),
-    }
+/// A number in a range, as the index of a guest or a function.
+fn number<const LEAST: usize, const MOST: usize>(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (LEAST..=MOST).contains(number));
+    number.ok_or_else(|| format!("expected a number from {LEAST} to {MOST}"))
 }
 
 fn beside(text: &str) -> Result<Beside, String> {

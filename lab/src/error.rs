@@ -87,6 +87,13 @@ pub enum Error {
     },
 }
 
+/// What a step of a scenario tells of an error.
+impl From<Error> for String {
+    fn from(error: Error) -> Self {
+        error.to_string()
+    }
+}
+
 impl Error {
     /// Makes an [`Error::File`] about an action on `path`.
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

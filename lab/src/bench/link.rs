@@ -11,17 +11,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use zpci_region::request::{Op, REGION_INDEX, REQUEST_OFFSET, RESULT_LEN, RESULT_OFFSET, Request};
 
 /// Bytes of a message's header.
 pub(super) const HEADER: usize = 16;
 /// Bytes of the reply to a REGION_WRITE.
 pub(super) const WRITE_REPLY: usize = HEADER + 16;
-/// Index of the zPCI I/O region.
-const ZPCI: u32 = 9;
-/// Offset of the request area in the region.
-const REQUEST: u64 = 16;
-/// Offset of the register image of a load.
-const LOADED: u64 = 48;
 /// Longest time to wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -109,13 +104,10 @@ impl Link {
 
     /// Carries out one PCILG of 8 bytes.
     pub(super) fn load(&mut self, pcias: u8, offset: u64) -> io::Result<[u8; 8]> {
-        let request = request(1, pcias, offset, 8);
-        self.call(
-            REGION_WRITE,
-            &region(REQUEST, &request, request.len()),
-            None,
-        )?;
-        let body = self.call(REGION_READ, &region(LOADED, &[], 8), None)?;
+        let request = request(Op::Load, pcias, offset, 8, None);
+        self.call(REGION_WRITE, &request, None)?;
+        let result = region(RESULT_OFFSET, &[], RESULT_LEN);
+        let body = self.call(REGION_READ, &result, None)?;
         let image = body.get(16..24).and_then(|image| image.try_into().ok());
         image.ok_or_else(|| io::Error::other("a load gave no 8 bytes"))
     }
@@ -153,30 +145,29 @@ fn region(offset: u64, data: &[u8], count: usize) -> Vec<u8> {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     let access = [
         &offset.to_ne_bytes()[..],
-        &ZPCI.to_ne_bytes(),
+        &REGION_INDEX.to_ne_bytes(),
         &count.to_ne_bytes(),
         data,
     ];
     access.concat()
 }
 
-fn request(flags: u64, pcias: u8, offset: u64, length: usize) -> Vec<u8> {
-    let length = u16::try_from(length).unwrap_or(u16::MAX);
-    let request = [
-        &flags.to_ne_bytes()[..],
-        &0_u64.to_ne_bytes(),
-        &offset.to_ne_bytes(),
-        &0_u32.to_ne_bytes(),
-        &length.to_ne_bytes(),
-        &[pcias, 0],
-    ];
-    request.concat()
+/// A write of the zPCI I/O region that carries out an instruction.
+fn request(op: Op, pcias: u8, offset: u64, length: usize, payload: Option<&[u8]>) -> Vec<u8> {
+    let request = Request {
+        op,
+        gaddr: 0,
+        offset,
+        len: u16::try_from(length).unwrap_or(u16::MAX),
+        pcias,
+        payload,
+    };
+    let bytes = request.encode();
+    region(REQUEST_OFFSET, &bytes, bytes.len())
 }
 
 fn store(pcias: u8, offset: u64, data: &[u8]) -> Vec<u8> {
-    let mut payload = request(2, pcias, offset, data.len());
-    payload.extend_from_slice(data);
-    region(REQUEST, &payload, payload.len())
+    request(Op::StoreBlock, pcias, offset, data.len(), Some(data))
 }
 
 /// Bytes of the message of a PCISTB with `length` bytes.

@@ -10,6 +10,7 @@ use debian_fetch::{
 };
 
 use super::error::KitError;
+use super::folder::{copy, create, read, write};
 use super::hash::hash;
 use super::target::TRIPLET;
 use super::{kept, options, plant, recipe, tool};
@@ -99,7 +100,7 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     })?;
     make_startable(&tools)?;
     let programs = place("programs");
-    fs::create_dir_all(&programs).map_err(KitError::io("create", &programs))?;
+    create(&programs)?;
     let host = host_compiler(&tools, &programs)?;
 
     let steps = Steps::new(workshop, Some(tools.join("usr/bin")), logs, name, 5)?;
@@ -113,7 +114,7 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     };
     steps.begin("configuring the kernel");
     let fragment = place("debug.config");
-    fs::write(&fragment, FRAGMENT).map_err(KitError::io("write", &fragment))?;
+    write(&fragment, FRAGMENT)?;
     let all = format!("KCONFIG_ALLCONFIG={}", fragment.display());
     make.run("configuring the kernel", &[&all, "allnoconfig"])?;
     let config = read(&build.join(".config"))?;
@@ -125,13 +126,9 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     make.run("building the kernel", &["bzImage", "modules"])?;
 
     let root = workshop.root();
-    let copy = |from: &Path, to: &str| {
-        let copied = fs::copy(from, root.join(to));
-        copied.map(drop).map_err(KitError::io("copy", from))
-    };
-    copy(&build.join(IMAGE), kept::KERNEL)?;
-    copy(&build.join(".config"), CONFIG)?;
-    copy(&Parts::busybox(&guest)?, kept::BUSYBOX)?;
+    copy(&build.join(IMAGE), &root.join(kept::KERNEL))?;
+    copy(&build.join(".config"), &root.join(CONFIG))?;
+    copy(&Parts::busybox(&guest)?, &root.join(kept::BUSYBOX))?;
     let release = read(&build.join("include/config/kernel.release"))?;
     write(&root.join(kept::RELEASE), release.trim())?;
     // Everything is built in.
@@ -195,7 +192,7 @@ fn variables(tools: &Path, host: &Path, gcc: &str) -> Vec<String> {
 /// Unpacks the kernel's source into `folder` and returns the tree.
 fn unpack(guest: &Path, folder: &Path) -> Result<PathBuf, KitError> {
     let (archive, top) = recipe::tarball(guest)?;
-    fs::create_dir_all(folder).map_err(KitError::io("create", folder))?;
+    create(folder)?;
     let wanted = |path: &Path| path.strip_prefix(&top).is_ok_and(is_needed);
     untar(&archive, folder, wanted)?;
     fs::remove_file(&archive).map_err(KitError::io("remove", &archive))?;
@@ -208,14 +205,6 @@ fn is_needed(path: &Path) -> bool {
     let describes = ["Kconfig", "Kbuild", "Makefile"];
     describes.iter().any(|start| name.starts_with(start))
         || !LEFT_OUT.iter().any(|folder| path.starts_with(folder))
-}
-
-fn read(path: &Path) -> Result<String, KitError> {
-    fs::read_to_string(path).map_err(KitError::io("read", path))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), KitError> {
-    fs::write(path, text).map_err(KitError::io("write", path))
 }
 
 #[cfg(test)]

@@ -8,19 +8,9 @@ use debian_fetch::Fault;
 /// A reason why there is no kit.
 #[derive(Debug, thiserror::Error)]
 pub enum KitError {
-    /// Packages could not be fetched.
+    /// Packages could not be fetched, or a file or folder could not be read or written.
     #[error(transparent)]
     Fetch(#[from] debian_fetch::Error),
-    /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// The attempted action, for example `read`.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
     /// A file is missing in a folder.
     #[error("no {what} in {}", folder.display())]
     Missing {
@@ -71,13 +61,6 @@ impl Fault for KitError {
     fn is_local(&self) -> bool {
         match self {
             Self::Fetch(error) => error.is_local(),
-            Self::Io { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::StorageFull
-                    | io::ErrorKind::QuotaExceeded
-                    | io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::ReadOnlyFilesystem
-            ),
             Self::Own { .. } | Self::Place { .. } => true,
             Self::Missing { .. } | Self::Options { .. } | Self::Moved { .. } => false,
         }
@@ -85,13 +68,9 @@ impl Fault for KitError {
 }
 
 impl KitError {
-    /// Makes a [`KitError::Io`] about an action on `path`.
+    /// Makes the error of an action on `path`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        let failed = debian_fetch::Error::io(action, path);
+        move |source| Self::Fetch(failed(source))
     }
 }

@@ -25,3 +25,28 @@ fn items(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, 
     paths.sort();
     Ok(paths)
 }
+
+/// The text of a file.
+pub(super) fn read(path: &Path) -> Result<String, KitError> {
+    fs::read_to_string(path).map_err(KitError::io("read", path))
+}
+
+pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), KitError> {
+    fs::write(path, bytes).map_err(KitError::io("write", path))
+}
+
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), KitError> {
+    let copied = fs::copy(from, to).map(drop);
+    copied.map_err(KitError::io("copy", from))
+}
+
+pub(super) fn create(folder: &Path) -> Result<(), KitError> {
+    fs::create_dir_all(folder).map_err(KitError::io("create", folder))
+}
+
+/// Writes sources, each a name and a text, into a folder that need not be there.
+pub(super) fn write_sources(folder: &Path, sources: &[(&str, &str)]) -> Result<(), KitError> {
+    create(folder)?;
+    let mut sources = sources.iter();
+    sources.try_for_each(|(name, text)| write(&folder.join(name), text))
+}

@@ -1,12 +1,12 @@
 //! The parts of a build that the cache keeps: kernel, busybox and the guest's modules.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use debian_fetch::Parts;
 
 use super::error::KitError;
+use super::folder::{copy, create, write};
 use super::module::Module;
 use super::modules;
 use super::target::{LOOPBACK, Target};
@@ -30,14 +30,10 @@ pub(super) fn keep(
     targets: &[Target],
     root: &Path,
 ) -> Result<(), KitError> {
-    let copy = |from: &Path, to: &str| {
-        let copied = fs::copy(from, root.join(to));
-        copied.map(drop).map_err(KitError::io("copy", from))
-    };
     let parts = Parts::find(guest)?;
-    copy(&parts.kernel, KERNEL)?;
+    copy(&parts.kernel, &root.join(KERNEL))?;
     write(&root.join(RELEASE), parts.release.as_bytes())?;
-    copy(&parts.busybox, BUSYBOX)?;
+    copy(&parts.busybox, &root.join(BUSYBOX))?;
 
     let mut files = BTreeMap::new();
     modules::find(&parts.modules, &mut files)?;
@@ -74,7 +70,7 @@ fn place(
 ) -> Result<String, KitError> {
     let mut order = String::new();
     let at = root.join("modules").join(folder);
-    fs::create_dir_all(&at).map_err(KitError::io("create", &at))?;
+    create(&at)?;
     for module in modules {
         let file = format!("{}.ko", module.name());
         let folder = if shared.contains(module) {
@@ -88,14 +84,11 @@ fn place(
     Ok(order)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), KitError> {
-    fs::write(path, bytes).map_err(KitError::io("write", path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kit::target::{self, Kind};
+    use std::fs;
     use std::path::PathBuf;
 
     fn put(path: &Path, depends: &str) {

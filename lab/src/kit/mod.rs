@@ -138,8 +138,7 @@ impl Kit {
     fn open(entry: &Entry, tool: PathBuf) -> Result<Self, KitError> {
         let root = entry.root();
         let text = |name: &str| {
-            let path = root.join(name);
-            let text = fs::read_to_string(&path).map_err(KitError::io("read", &path))?;
+            let text = folder::read(&root.join(name))?;
             Ok::<_, KitError>(text.trim().to_owned())
         };
         let modules = |name: &str| {
@@ -256,7 +255,7 @@ impl Kit {
         // The kernel looks for the next archive at a multiple of 4 bytes.
         whole.resize(whole.len().next_multiple_of(4), 0);
         whole.extend_from_slice(&ours);
-        fs::write(path, whole).map_err(KitError::io("write", path))
+        folder::write(path, whole)
     }
 }
 

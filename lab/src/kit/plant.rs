@@ -1,12 +1,12 @@
 //! A module with planted faults (`lab/guest/plant/`). Tests use it to check that the lab finds kernel
 //! reports. It is built with the kernel's modules, and again when its source changes.
 
-use std::fs;
 use std::path::Path;
 
 use debian_fetch::Steps;
 
 use super::error::KitError;
+use super::folder::{copy, write, write_sources};
 use super::hash::hash;
 use super::target::TRIPLET;
 
@@ -26,16 +26,10 @@ pub(super) fn build(
     root: &Path,
     make: impl FnOnce(&[&str]) -> Result<(), KitError>,
 ) -> Result<(), KitError> {
-    fs::create_dir_all(folder).map_err(KitError::io("create", folder))?;
-    for (name, text) in SOURCES {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(KitError::io("write", &path))?;
-    }
+    write_sources(folder, &SOURCES)?;
     make(&[&format!("M={}", folder.display()), "modules"])?;
-    let (built, kept) = (folder.join(MODULE), root.join(MODULE));
-    fs::copy(&built, &kept).map_err(KitError::io("copy", &built))?;
-    let of = root.join(OF);
-    fs::write(&of, key()).map_err(KitError::io("write", &of))
+    copy(&folder.join(MODULE), &root.join(MODULE))?;
+    write(&root.join(OF), key())
 }
 
 /// The same for one of Debian's kernels, against its `headers`.

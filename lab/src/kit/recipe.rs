@@ -13,7 +13,7 @@ use debian_fetch::{
 };
 
 use super::error::KitError;
-use super::folder::{files, folders};
+use super::folder::{create, files, folders, read, write};
 use super::target::{self, FOLDERS, Kind, TRIPLET};
 use super::{kept, plant, tool};
 
@@ -57,8 +57,7 @@ pub(super) fn check_place(folder: &Path) -> Result<(), KitError> {
 /// The release of the kernel in `entry`.
 pub(super) fn release(entry: &Entry) -> Result<String, KitError> {
     let path = entry.root().join(kept::RELEASE);
-    let text = fs::read_to_string(&path).map_err(KitError::io("read", &path))?;
-    Ok(text.trim().to_owned())
+    Ok(read(&path)?.trim().to_owned())
 }
 
 /// The folders of a build.
@@ -166,9 +165,9 @@ fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
         }
         if folder.join("Module.symvers").is_file() {
             let makefile = folder.join("Makefile");
-            let text = fs::read_to_string(&makefile).map_err(KitError::io("read", &makefile))?;
+            let text = read(&makefile)?;
             let text = text.replace("/usr/src/", &format!("{}/", src.display()));
-            fs::write(&makefile, text).map_err(KitError::io("write", &makefile))?;
+            write(&makefile, text)?;
             found = Some(folder);
         }
     }
@@ -182,7 +181,7 @@ fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
 fn sources(place: &Place) -> Result<PathBuf, KitError> {
     let (archive, top) = tarball(&place.guest)?;
     let unpacked = place.build.join("source");
-    fs::create_dir_all(&unpacked).map_err(KitError::io("create", &unpacked))?;
+    create(&unpacked)?;
     let wanted = |path: &Path| {
         let inner = path.strip_prefix(&top);
         inner.is_ok_and(|inner| FOLDERS.iter().any(|folder| inner.starts_with(folder)))

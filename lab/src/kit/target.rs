@@ -1,12 +1,11 @@
 //! The modules to build, and their build.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use debian_fetch::Steps;
 
 use super::error::KitError;
-use super::folder::files;
+use super::folder::{copy, create, files, write};
 
 /// Prefix of the compiler for the guests' architecture.
 pub(super) const TRIPLET: &str = "s390x-linux-gnu";
@@ -126,14 +125,12 @@ pub(super) fn targets(kind: Kind) -> &'static [Target] {
 /// Copies a target's source into its own folder.
 fn prepare(target: &Target, source: &Path, build: &Path) -> Result<PathBuf, KitError> {
     let folder = build.join(target.folder);
-    fs::create_dir_all(&folder).map_err(KitError::io("create", &folder))?;
+    create(&folder)?;
     for file in files(&source.join(target.source))? {
-        let copy = folder.join(file.file_name().unwrap_or_default());
-        fs::copy(&file, &copy).map_err(KitError::io("copy", &file))?;
+        copy(&file, &folder.join(file.file_name().unwrap_or_default()))?;
     }
     if let Some(text) = target.makefile {
-        let path = folder.join("Makefile");
-        fs::write(&path, text).map_err(KitError::io("write", &path))?;
+        write(&folder.join("Makefile"), text)?;
     }
     Ok(folder)
 }
@@ -193,6 +190,7 @@ fn macros(options: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn options_are_told_to_the_compiler_as_the_kernel_would() {

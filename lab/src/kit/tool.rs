@@ -9,6 +9,7 @@ use debian_fetch::{
 };
 
 use super::error::KitError;
+use super::folder::{write, write_sources};
 use super::hash::hash;
 use super::target::TRIPLET;
 
@@ -87,19 +88,14 @@ pub(super) fn compile(
     root: &Path,
 ) -> Result<(), KitError> {
     let folder = build.join("tool");
-    fs::create_dir_all(&folder).map_err(KitError::io("create", &folder))?;
-    for (name, text) in SOURCES {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(KitError::io("write", &path))?;
-    }
+    write_sources(&folder, &SOURCES)?;
     let program = root.join(PROGRAM);
     let mut arguments: Vec<String> = FLAGS.map(str::to_owned).to_vec();
     arguments.extend(["-o".to_owned(), program.display().to_string()]);
     let compiled = SOURCES.iter().filter(|(name, _)| name.ends_with(".c"));
     arguments.extend(compiled.map(|(name, _)| folder.join(name).display().to_string()));
     steps.run("building the guest tool", compiler, arguments)?;
-    let of = root.join(OF);
-    fs::write(&of, key()).map_err(KitError::io("write", &of))
+    write(&root.join(OF), key())
 }
 
 const FLAGS: [&str; 9] = [

@@ -98,6 +98,12 @@ pub(crate) struct Place {
     pub function: usize,
 }
 
+impl Place {
+    pub(crate) const fn of(guest: usize, function: usize) -> Self {
+        Self { guest, function }
+    }
+}
+
 /// The condition that a step waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -74,8 +74,7 @@ impl Stage<'_> {
 
     /// The server's present totals.
     async fn totals(&self) -> Result<Totals, String> {
-        let report = self.lab.report().await;
-        Totals::read(&report.map_err(|error| error.to_string())?)
+        Totals::read(&self.lab.report().await?)
     }
 
     async fn carriage(&mut self, totals: &Totals) -> Vec<Carriage> {
@@ -255,7 +254,7 @@ impl Stage<'_> {
         let number = self.lab.number_of(at.guest, at.function);
         let end = Instant::now() + DROPPED;
         loop {
-            let report = self.lab.report().await.map_err(|error| error.to_string())?;
+            let report = self.lab.report().await?;
             let held: Vec<String> = keys
                 .iter()
                 .filter_map(|key| {

@@ -38,10 +38,7 @@ fn check(scenario: &Scenario) -> Result<(), String> {
     steps(scenario)?;
     let lab = &scenario.lab;
     for (index, carried) in scenario.expect.carried.iter().enumerate() {
-        let at = Place {
-            guest: carried.guest,
-            function: carried.function,
-        };
+        let at = Place::of(carried.guest, carried.function);
         place(&format!("expect.carried[{index}]"), at, lab)?;
     }
     for (index, lost) in scenario.expect.lost_functions.iter().enumerate() {
@@ -139,10 +136,7 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
             }
             Action::WaitS(seconds) => time(&key, *seconds)?,
             Action::Inject(inject) => {
-                let at = Place {
-                    guest: inject.guest,
-                    function: inject.function,
-                };
+                let at = Place::of(inject.guest, inject.function);
                 place(&key, at, lab)?;
                 guest(&key, inject.peer.unwrap_or(0), lab)?;
                 let name = inject.action.name();
@@ -165,19 +159,9 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
         match &step.when {
             None => {}
             Some(When::AfterS(seconds)) => time(&key, *seconds)?,
-            Some(When::Command(count)) => {
-                let at = Place {
-                    guest: count.guest,
-                    function: count.function,
-                };
-                place(&key, at, lab)?;
-            }
+            Some(When::Command(count)) => place(&key, Place::of(count.guest, count.function), lab)?,
             Some(When::Moves(count) | When::Interrupts(count)) => {
-                let at = Place {
-                    guest: count.guest,
-                    function: count.function,
-                };
-                place(&key, at, lab)?;
+                place(&key, Place::of(count.guest, count.function), lab)?;
             }
             Some(When::Prints(prints)) => guest(&key, prints.guest, lab)?,
         }

@@ -173,27 +173,21 @@ impl Stage<'_> {
                 }
                 return;
             }
-            When::Command(count) => {
-                let at = Place {
-                    guest: count.guest,
-                    function: count.function,
-                };
-                counted(at, &count.name, count.nth)
-            }
-            When::Moves(count) => {
-                let at = Place {
-                    guest: count.guest,
-                    function: count.function,
-                };
-                counted(at, "data-move", count.nth)
-            }
-            When::Interrupts(count) => {
-                let at = Place {
-                    guest: count.guest,
-                    function: count.function,
-                };
-                counted(at, "interrupt", count.nth)
-            }
+            When::Command(count) => counted(
+                Place::of(count.guest, count.function),
+                &count.name,
+                count.nth,
+            ),
+            When::Moves(count) => counted(
+                Place::of(count.guest, count.function),
+                "data-move",
+                count.nth,
+            ),
+            When::Interrupts(count) => counted(
+                Place::of(count.guest, count.function),
+                "interrupt",
+                count.nth,
+            ),
         };
         let key = (
             format!("ism{}", self.lab.number_of(at.guest, at.function)),
@@ -247,14 +241,10 @@ impl Stage<'_> {
             Action::VlanDown(vlan) => self.shell(vlan.guest, &drive::vlan_down(vlan.id)).await,
             Action::Reboot(of) => {
                 let guest = self.guest(of.guest);
-                guest.reboot().await.map_err(|error| error.to_string())?;
-                let lab = &*self.lab;
-                lab.bound().await.map_err(|error| error.to_string())
+                guest.reboot().await?;
+                Ok(self.lab.bound().await?)
             }
-            Action::Kill(of) => {
-                let guest = self.guest(of.guest);
-                guest.kill().await.map_err(|error| error.to_string())
-            }
+            Action::Kill(of) => Ok(self.guest(of.guest).kill().await?),
             Action::Server(what) => self.server(*what).await,
             Action::Fault(fault) => {
                 let request = json!({ "request": "set", "fault": fault });
@@ -289,8 +279,7 @@ impl Stage<'_> {
     }
 
     async fn control(&self, request: &Value) -> Result<Value, String> {
-        let answer = self.lab.control(request).await;
-        answer.map_err(|error| error.to_string())
+        Ok(self.lab.control(request).await?)
     }
 
     /// Clears the faults of this scenario. It is an error if one never acted, because such a scenario shows
@@ -356,8 +345,8 @@ impl Stage<'_> {
     }
 
     async fn monitor(&self, guest: usize, command: &str, arguments: Value) -> Result<(), String> {
-        let done = self.guest(guest).monitor(command, arguments).await;
-        done.map(drop).map_err(|error| error.to_string())
+        self.guest(guest).monitor(command, arguments).await?;
+        Ok(())
     }
 
     async fn link(&self, guest: usize, up: bool) -> Result<(), String> {
@@ -378,10 +367,7 @@ impl Stage<'_> {
         let mut events = guest.qmp.events();
         let id = Function::new(at.function, Default::default()).id();
         let deleted = async {
-            guest
-                .monitor("device_del", json!({ "id": id }))
-                .await
-                .map_err(|e| e.to_string())?;
+            guest.monitor("device_del", json!({ "id": id })).await?;
             while let Ok(event) = events.recv().await {
                 if event["event"] == "DEVICE_DELETED" && event["data"]["device"] == id.as_str() {
                     return Ok(());
@@ -411,7 +397,7 @@ impl Stage<'_> {
             ServerAction::Continue => self.lab.signal_server(Signal::CONT),
             ServerAction::Restart => self.restart_server().await,
         };
-        done.map_err(|error| error.to_string())
+        Ok(done?)
     }
 
     async fn restart_server(&mut self) -> Result<(), Error> {
