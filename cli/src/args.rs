@@ -66,7 +66,7 @@ pub(crate) struct Cli {
     pub serve: ServeArgs,
 }
 
-/// The action.
+/// A command of the program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the functions of a profile. This is the default command.

@@ -101,6 +101,9 @@ pub fn list(args: &FetchArgs, cache: &Cache) -> Result<Listing, Error> {
 
 impl Listing {
     /// The text to print, in `format`.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
     pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Table => Ok(self.to_string()),

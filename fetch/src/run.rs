@@ -102,6 +102,9 @@ impl fmt::Display for Summary {
 
 impl Summary {
     /// The text to print, in `format`.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON: a path that is no text.
     pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Table => Ok(self.to_string()),

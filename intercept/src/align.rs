@@ -1,14 +1,14 @@
-//! Which of the device's pieces belong to which instruction of a guest that issues no fences: both are in order, and the
-//! alignment that accounts for the most pieces is taken.
+//! Matches the device's accesses with the instructions of a guest without fences. Both are in order. The best
+//! alignment accounts for the most accesses.
 
 use crate::attribute::Batch;
 use crate::expect::{Expectation, Seen};
 use crate::recording::{Piece, Recording};
 
-/// Instructions times pieces that are aligned at once; longer runs are aligned window by window.
+/// Most instructions times accesses to align at once. Longer runs are aligned window by window.
 const WINDOW: usize = 1500;
 
-/// A batch per case, with the pieces that it accounts for.
+/// One batch for each case, with the accesses that belong to it.
 #[must_use]
 pub(crate) fn batches(recording: &Recording, expectations: &[Expectation]) -> Vec<Batch> {
     let mut batches = Vec::new();
@@ -64,7 +64,7 @@ fn matches(seen: Option<&Seen>, piece: &Piece) -> bool {
     })
 }
 
-/// The step of the best alignment at one place.
+/// A step of the best alignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     NextCase,
@@ -72,8 +72,8 @@ enum Step {
     Take,
 }
 
-/// The pieces of each case, as index ranges. A case's first piece counts more than its further ones, so that two equal
-/// instructions share two equal pieces; pieces of one case follow each other without a gap.
+/// The accesses of each case, as index ranges. A case's first access counts more than later ones, so that two
+/// equal instructions share two equal accesses. The accesses of one case have no gap.
 fn align(wanted: &[Option<&Seen>], pieces: &[&Piece]) -> Vec<std::ops::Range<usize>> {
     let width = pieces.len() + 1;
     let cell = |case: usize, piece: usize, open: usize| (case * width + piece) * 2 + open;

@@ -1,24 +1,24 @@
-//! Gives the device's pieces to batches of cases: the fences tell.
+//! Assigns the device's accesses to batches of cases, by the probe's fences.
 
 use crate::plan::FENCE_OFFSET;
 use crate::recording::{Access, Piece, Recording, Span};
 use std::ops::Range;
 use thiserror::Error;
 
-/// The reason why pieces cannot be told apart.
+/// A reason why accesses cannot be assigned.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "the device saw {seen} of the {expected} fences (4-byte loads of config offset {FENCE_OFFSET:#x}), so its accesses cannot \
      be told apart; does this QEMU pass config loads on to the device?"
 )]
 pub struct FenceError {
-    /// Fences that executed batches call for.
+    /// Number of fences that the executed batches make.
     pub expected: usize,
-    /// Fences that the device saw.
+    /// Number of fences that the device saw.
     pub seen: usize,
 }
 
-/// One batch: its cases, and the pieces the device saw between its fence and the next.
+/// One batch: its cases, and the accesses between its fence and the next fence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
     /// Indices of the plan's cases.
@@ -32,8 +32,8 @@ pub(crate) fn is_fence(piece: &Piece) -> bool {
     piece.access == Access::ConfigRead && piece.offset == FENCE_OFFSET && piece.bytes.len() == 4
 }
 
-/// Batches in order; one that did not run has no pieces. A case whose fences failed, because a function was disabled or in
-/// error, is in the batch of the one before it.
+/// The batches in order. A batch that did not run has no accesses. If a case's fences failed, because a
+/// function was disabled or in error, the case belongs to the previous batch.
 ///
 /// # Errors
 /// A number of fences other than the executed batches call for.
@@ -45,7 +45,8 @@ pub(crate) fn batches(recording: &Recording) -> Result<Vec<Batch>, FenceError> {
     Ok(batches)
 }
 
-/// The batches of one start of QEMU. One that was done ends with a fence of each function, one that stopped does not.
+/// The batches of one start of QEMU. A complete batch ends with a fence of each function. A batch in which
+/// QEMU stopped does not.
 fn batches_of(recording: &Recording, span: &Span<'_>) -> Result<Vec<Batch>, FenceError> {
     let mut batches: Vec<Batch> = Vec::new();
     for index in span.cases.clone() {
@@ -70,7 +71,7 @@ fn batches_of(recording: &Recording, span: &Span<'_>) -> Result<Vec<Batch>, Fenc
 struct Fences {
     /// Whether the case begins a batch.
     begins_batch: bool,
-    /// A bit for each function whose fence loaded.
+    /// One bit for each function whose fence succeeded.
     loaded: u8,
 }
 
@@ -88,7 +89,7 @@ fn fences(recording: &Recording, span: &Span<'_>, index: usize) -> Option<Fences
     })
 }
 
-/// Gives the accesses of one function to the batches, by its fences.
+/// Assigns the accesses of one function to the batches, by its fences.
 fn share(
     recording: &Recording,
     span: &Span<'_>,

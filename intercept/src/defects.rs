@@ -1,4 +1,4 @@
-//! The plugin's deliberate defects, as the plugin lists them.
+//! The list of the plugin's deliberate defects.
 
 use crate::args::Args;
 use crate::error::Error;
@@ -9,17 +9,17 @@ use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
 
-/// Value of `--break`, and of the plugin's `break`, that asks for the list.
+/// The value of `--break`, and of the plugin's `break`, for the list.
 pub(crate) const LIST: &str = "list";
 
 /// The version of the list that this crate reads.
 const SCHEMA_VERSION: u32 = 1;
 
-/// The list, as the plugin writes it (`plugin/src/defects.rs`).
+/// The list in the plugin's format (`plugin/src/defects.rs`).
 #[derive(Deserialize)]
 struct Listed {
     schema_version: u32,
-    /// The defects that stop QEMU at a chosen place, in words.
+    /// Text about the defects that stop QEMU at a chosen place.
     places: String,
     defects: Vec<Defect>,
 }
@@ -31,7 +31,7 @@ struct Defect {
     what: String,
 }
 
-/// The plugin's list in words. Only QEMU can load the plugin and ask it.
+/// The plugin's list as text. Only QEMU can load the plugin and ask for the list.
 ///
 /// # Errors
 /// See [`Error`].

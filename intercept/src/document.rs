@@ -1,11 +1,11 @@
-//! JSON files: those that people hand to the tool, and those that server and plugin write of a run.
+//! JSON files: files from the user, and files of a run from the server and the plugin.
 
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// The reason why a file cannot be used.
+/// A reason why a file cannot be used.
 #[derive(Debug, Error)]
 pub enum DocumentError {
     /// The file cannot be read or written.
@@ -18,14 +18,14 @@ pub enum DocumentError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file is not of the expected form.
+    /// The file does not have the expected form.
     #[error("{what} {}{place}: {reason}", path.display())]
     Invalid {
         /// The kind of file.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// The key or the line, with the words before it.
+        /// The key or the line, with the text before it.
         place: String,
         /// The fault, and the expected value.
         reason: String,
@@ -35,7 +35,7 @@ pub enum DocumentError {
 /// A file of one kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Document<'a> {
-    /// The kind, for errors.
+    /// The kind of file, for errors.
     what: &'static str,
     path: &'a Path,
 }
@@ -45,13 +45,13 @@ impl<'a> Document<'a> {
         Self { what, path }
     }
 
-    /// An error of the system, as one of this file.
+    /// An error of the system about this file.
     pub(crate) fn failed(&self, source: io::Error) -> DocumentError {
         let (what, path) = (self.what, self.path.to_owned());
         DocumentError::File { what, path, source }
     }
 
-    /// A fault at the key with this path, as in `cases[3].length`.
+    /// An error at the key with this path, as in `cases[3].length`.
     pub(crate) fn invalid(&self, key: &str, reason: String) -> DocumentError {
         self.fault(format!(": at {key}"), reason)
     }
@@ -89,7 +89,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Reads a file of lines. `parse` gives the value of a line, and none for a line that does not matter.
+    /// Reads a file of lines. `parse` returns the value of a line, or none to skip the line.
     ///
     /// # Errors
     /// A file that cannot be read; the first line that `parse` refuses.

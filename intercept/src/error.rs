@@ -1,4 +1,4 @@
-//! The reason why there is no report.
+//! The reasons why there is no report.
 
 use crate::attribute::FenceError;
 use crate::document::DocumentError;
@@ -9,13 +9,13 @@ use harness::{NoPlugin, ServerError};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// The reason why there is no report. [`Error::is_usage`] tells a mistake of the user from trouble with the run.
+/// A reason why there is no report. [`Error::is_usage`] is true for a mistake of the user.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// A plan, profile, recording or baseline.
+    /// A plan, profile, recording or baseline cannot be used.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// A folder of baselines in which none fits.
+    /// No baseline of a folder fits.
     #[error(
         "baseline {}: no baseline in this folder comes from a host like this one ({host}); it has: {}",
         path.display(),
@@ -29,52 +29,52 @@ pub enum Error {
         /// The files, with their hosts.
         there: Vec<String>,
     },
-    /// `--only` or `--skip`.
+    /// A value of `--only` or `--skip` is wrong.
     #[error(transparent)]
     Select(#[from] SelectError),
-    /// Flags that need a single QEMU.
+    /// These flags need a single QEMU.
     #[error("{0} takes one QEMU or recording, and several are named")]
     Several(&'static str),
-    /// A comparison that has nothing to compare with.
+    /// A flag needs a baseline, but there is none.
     #[error("--fail-on changed and worse compare with a baseline: name one with --baseline")]
     NoBaseline,
-    /// `--write-baseline` with a folder, in which no file is meant.
+    /// `--write-baseline` was given with a folder. It needs a file.
     #[error("--write-baseline writes a file, and --baseline {} is a folder", .0.display())]
     WriteIntoFolder(PathBuf),
-    /// The probe.
+    /// The probe could not be made.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// QEMU.
+    /// There is no usable QEMU.
     #[error(transparent)]
     Qemu(#[from] LocateError),
-    /// The accelerator.
+    /// The accelerator cannot be used.
     #[error(transparent)]
     Accel(#[from] harness::AccelError),
-    /// The plugin is not where it should be.
+    /// The plugin's file is missing.
     #[error(transparent)]
     NoPlugin(#[from] NoPlugin),
     /// The plugin did not list its defects.
     #[error("the plugin did not list its defects: {0}")]
     NoList(String),
-    /// The server's event file or the plugin's records.
+    /// The server's event file or the plugin's records cannot be read.
     #[error(transparent)]
     Records(DocumentError),
-    /// The server.
+    /// The server could not start.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The guest.
+    /// The guest gave no results.
     #[error(transparent)]
     Guest(#[from] GuestError),
-    /// Reads the results that the guest left in memory.
+    /// The results in the guest's memory cannot be read.
     #[error(transparent)]
     Results(#[from] ResultsError),
-    /// The guest ended, but not because its plan did.
+    /// The guest ended before the end of its plan.
     #[error("{0}")]
     Probe(String),
-    /// Fences.
+    /// The fences do not match.
     #[error(transparent)]
     Fence(#[from] FenceError),
-    /// A file or folder of the run.
+    /// A file or folder of the run cannot be used.
     #[error("{}", path.display())]
     File {
         /// The file or folder.
@@ -82,19 +82,19 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
-    /// JUnit.
+    /// The JUnit report cannot be written.
     #[error("the report cannot be written as JUnit XML")]
     Junit(#[from] quick_junit::SerializeError),
-    /// JSON.
+    /// The JSON report cannot be written.
     #[error("plan or report cannot be written as JSON")]
     Json(#[from] serde_json::Error),
-    /// Standard output.
+    /// Standard output cannot be written.
     #[error("cannot write the report")]
     Output(#[source] std::io::Error),
 }
 
 impl Error {
-    /// Turns an error of the system into one of this file or folder.
+    /// Makes an error about this file or folder.
     pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File {
@@ -103,7 +103,7 @@ impl Error {
         }
     }
 
-    /// Whether the user named something that cannot be used: plan, profile, recording or baseline.
+    /// Whether the user named an unusable plan, profile, recording or baseline.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         if let Self::Accel(error) = self {

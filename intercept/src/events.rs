@@ -1,4 +1,4 @@
-//! The server's event file: what the device saw.
+//! Reads the server's event file: the accesses that the device saw.
 //!
 //! The format is the server's (`docs/events.md`); only accesses are read, other events are passed over.
 
@@ -25,7 +25,7 @@ struct Line {
     result: Option<String>,
 }
 
-/// The accesses in the event file of the guest's function with this number, in order.
+/// The accesses of the guest's function with this number, in the order of the event file.
 ///
 /// # Errors
 /// A file that cannot be read, or a line that is no event.
@@ -34,8 +34,7 @@ pub fn read(path: &Path, function: u8) -> Result<Vec<Piece>, DocumentError> {
     Ok(timed.into_iter().map(|(_, piece)| piece).collect())
 }
 
-/// The accesses in the event file of the guest's function with this number, in order, each with when it came, in
-/// microseconds since the server started.
+/// The same accesses with their times, in microseconds since the server started.
 ///
 /// # Errors
 /// As for [`read`].

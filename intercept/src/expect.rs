@@ -1,4 +1,5 @@
-//! Reference models: what a strict or a relaxed ISM function should see of an instruction, and how it may be refused.
+//! Reference models: the access that a strict or a relaxed ISM function should see for an instruction, and
+//! its permitted refusals.
 //!
 //! Source of the checks: QEMU `hw/s390x/s390-pci-inst.c` for what z/Architecture asks of every function, and the patches
 //! that taught Linux relaxed alignment for what a relaxed function lets pass (see `docs/`).
@@ -22,13 +23,14 @@ use crate::recording::{Access, Recording, Source};
 use state::{Controls, ErrorState, Event};
 use std::collections::VecDeque;
 
-/// Condition code for a handle of no enabled function.
+/// Condition code for a handle that names no enabled function.
 const BAD_HANDLE: Refusal = Refusal::Condition(3, None);
 /// Status 20: invalid address space.
 const BAD_SPACE: Refusal = Refusal::Condition(1, Some(20));
 const SPECIFICATION: Refusal = Refusal::Exception(exception::SPECIFICATION);
 const OPERAND: Refusal = Refusal::Exception(exception::OPERAND);
-/// Loads and stores of a function in error: they are blocked, or the function is in error.
+/// Refusals of loads and stores while the function is in error: they are blocked, or the function is in
+/// error.
 const IN_ERROR: [Refusal; 2] = [
     Refusal::Condition(1, Some(12)),
     Refusal::Condition(1, Some(8)),
@@ -36,7 +38,7 @@ const IN_ERROR: [Refusal; 2] = [
 /// The BAR with the MSI-X table, which QEMU emulates.
 const VECTOR_BAR: u8 = 4;
 
-/// Walks a plan in order, because what an instruction should do depends on what came before.
+/// Walks through a plan in order. The right outcome of an instruction depends on earlier ones.
 #[derive(Debug)]
 pub struct Reference<'a> {
     model: Model,
@@ -46,7 +48,7 @@ pub struct Reference<'a> {
     saved: u64,
     controls: [Controls; FUNCTIONS],
     events: VecDeque<Event>,
-    /// Whether all that registered interrupts and translations was seen.
+    /// Whether the model saw the registration of interrupts and translation.
     known: bool,
 }
 
@@ -71,8 +73,8 @@ impl<'a> Reference<'a> {
         expectations
     }
 
-    /// The state after the set-up: interrupts and translation are registered. `maximum` is the function's own longest
-    /// block store.
+    /// The state after the set-up, which has registered interrupts and translation. `maximum` is the
+    /// function's own longest block store.
     #[must_use]
     pub fn new(
         model: Model,
@@ -92,7 +94,8 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// For a guest whose registrations and translation tables are not known: RPCIT and MPCIFC may succeed or not.
+    /// A model for a guest whose registrations and translation tables are unknown. RPCIT and MPCIFC may
+    /// succeed or fail.
     #[must_use]
     pub fn of_any_guest(
         model: Model,
@@ -106,7 +109,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// A new guest begins here, and its set-up has been done.
+    /// Resets the state for a new guest after its set-up.
     fn restart(&mut self) {
         *self = Self {
             known: self.known,
@@ -119,7 +122,7 @@ impl<'a> Reference<'a> {
         self.controls.get(usize::from(function)).unwrap_or(first)
     }
 
-    /// Takes in how a case ended, as far as later ones depend on it.
+    /// Notes the outcome of a case, if later cases depend on it.
     pub fn settle(&mut self, case: &Case, tag: u32, outcome: &Outcome) {
         if !outcome.executed {
             return;
@@ -161,7 +164,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// A bit for each function whose config space cannot be loaded: it is disabled, or in error.
+    /// One bit for each function whose config space cannot be loaded, because it is disabled or in error.
     #[must_use]
     pub fn unreachable(&self) -> u8 {
         (0..)
@@ -170,7 +173,7 @@ impl<'a> Reference<'a> {
             .fold(0, |bits, (function, _)| bits | 1 << function)
     }
 
-    /// The expectation of the next case; `tag` is its place in the plan.
+    /// The expectation of the next case. `tag` is its index in the plan.
     #[must_use]
     pub fn expect(&self, case: &Case, tag: u32) -> Expectation {
         let mut refusals = Vec::new();
@@ -233,7 +236,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Handles that name no function, or one in another state.
+    /// Refuses handles that name no function, or a function in another state.
     fn handle(&self, case: &Case, refusals: &mut Vec<Refusal>) {
         let enabled = self.controls(case.function).enabled;
         let bad = match case.instruction {
@@ -242,7 +245,7 @@ impl<'a> Reference<'a> {
             | Instruction::Pcilg
             | Instruction::Rpcit
             | Instruction::Mpcifc => case.handle != Handle::Enabled || !enabled,
-            // It takes handles of functions that are disabled, too. One with other instance bits may be taken or not.
+            // It also accepts handles of disabled functions. It may accept or refuse one with other instance bits.
             Instruction::Stpcifc => case.handle == Handle::Unknown,
             _ => false,
         };
@@ -313,7 +316,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The counters after so many fences, which are loads, and an instruction that succeeded.
+/// The counters after this number of fences, which are loads, and a successful instruction.
 fn count(mut counted: [u64; 4], fences: u64, instruction: Option<Instruction>) -> [u64; 4] {
     let [loads, stores, blocks, refreshes] = &mut counted;
     *loads += fences;
@@ -327,7 +330,7 @@ fn count(mut counted: [u64; 4], fences: u64, instruction: Option<Instruction>) -
     counted
 }
 
-/// Whether the instruction finds a function by other bits of the handle alone, or may not.
+/// Whether the handle has the right function but other bits. STPCIFC may accept or refuse such a handle.
 const fn other_instance(handle: Handle) -> bool {
     matches!(handle, Handle::Stale | Handle::Zero)
 }

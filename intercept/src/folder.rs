@@ -1,9 +1,9 @@
-//! The folder of a run's files: one that the user named, or one that goes unless the run fails.
+//! The folder of a run's files: a named one, or a temporary one that stays only if the run fails.
 
 use crate::error::Error;
 use std::path::{Path, PathBuf};
 
-/// Files of a failed run that are kept unasked.
+/// Files of a failed run that are always kept.
 const TELLING: [&str; 5] = [
     "qemu.log",
     "server.log",
@@ -12,20 +12,20 @@ const TELLING: [&str; 5] = [
     "gdb.log",
 ];
 
-/// Failed runs whose files are kept.
+/// Number of failed runs whose files are kept.
 const KEPT_RUNS: usize = 20;
 
 /// The folder of a run.
 #[derive(Debug)]
 pub(crate) enum Folder {
-    /// It was named, so all stays.
+    /// A named folder. All files stay.
     Kept(PathBuf),
-    /// It goes when this value goes.
+    /// A temporary folder. Dropping this value removes it.
     Passing(tempfile::TempDir),
 }
 
 impl Folder {
-    /// The folder `keep`, or one that passes.
+    /// The folder `keep`, or a temporary one.
     ///
     /// # Errors
     /// It cannot be made.
@@ -42,7 +42,7 @@ impl Folder {
         made.map_err(Error::file(keep.unwrap_or(&std::env::temp_dir())))
     }
 
-    /// Its place.
+    /// Path of the folder.
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         match self {
@@ -51,7 +51,7 @@ impl Folder {
         }
     }
 
-    /// Keeps logs and events of a run that failed, and says where.
+    /// Keeps logs and events of a failed run, and prints their place.
     pub(crate) fn keep_what_tells(self) {
         let kept = match self {
             Self::Kept(path) => path,
@@ -71,7 +71,7 @@ impl Folder {
     }
 }
 
-/// The place where programs keep logs of a user (XDG Base Directory Specification).
+/// The user's folder for logs of programs (XDG Base Directory Specification).
 fn state_folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let state = set("XDG_STATE_HOME")

@@ -1,4 +1,4 @@
-//! The plugin, as a run uses it: to forward instructions, or to record them.
+//! The plugin of a run: it forwards instructions, or records them.
 
 use crate::args::Args;
 use crate::error::Error;
@@ -7,14 +7,14 @@ use crate::server::Server;
 use harness::{Plugin, Task};
 use std::path::Path;
 
-/// The plugin that `args` names, or the one beside the program.
+/// The plugin from `args`, or the one beside the program.
 pub(crate) fn find_plugin(args: &Args, program: &Path) -> Result<Plugin, Error> {
     let forward = args.forward.as_ref().and_then(Option::as_deref);
     let named = args.plugin.as_deref().or(forward);
     Ok(Plugin::find(named, program)?)
 }
 
-/// The plugin forwards the functions' instructions if `args` says so, and writes records to `out`.
+/// The plugin's task: it forwards the functions' instructions if `args` say so, and writes records to `out`.
 pub(crate) fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -> Task {
     let channels = servers.iter().map(Server::channel).enumerate();
     let forward: Vec<_> = channels

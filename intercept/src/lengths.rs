@@ -1,4 +1,4 @@
-//! A second, short run, which finds the lengths at which block stores stop arriving whole.
+//! A second, short run that finds the lengths at which block stores no longer arrive in one piece.
 
 mod causes;
 pub(crate) mod fates;
@@ -37,7 +37,8 @@ impl Fate {
     }
 }
 
-/// Whether a case tells of its length only: an aligned block store into the DMB that a function must take.
+/// Whether only its length distinguishes a case: an aligned block store into the DMB that a function must
+/// accept.
 fn is_plain(case: &Case) -> bool {
     case.instruction == Instruction::Pcistb
         && case.base == Base::Dmb
@@ -49,7 +50,7 @@ fn is_plain(case: &Case) -> bool {
         && case.source == 0
 }
 
-/// Whether some plain length did not arrive whole, so that it is worth while to try all lengths.
+/// Whether a plain length did not arrive in one piece, so that the second run is useful.
 pub(crate) fn are_worth_a_run(recording: &Recording, verdicts: &[CaseVerdict]) -> bool {
     let plain = recording.plan.cases.iter().zip(verdicts).enumerate();
     plain
@@ -58,7 +59,7 @@ pub(crate) fn are_worth_a_run(recording: &Recording, verdicts: &[CaseVerdict]) -
         .any(|fate| fate != Fate::Whole)
 }
 
-/// The plan of the second run: block stores of all lengths that the function takes.
+/// The plan of the second run: block stores of all lengths that the function accepts.
 pub(crate) fn plan(maximum: u16) -> Plan {
     let cases = (1..=u64::from(maximum))
         .map(|length| Case {
@@ -101,7 +102,7 @@ impl Lengths {
     }
 }
 
-/// The model decides which lengths a function must take.
+/// Judges a run. The model decides which lengths a function must accept.
 pub(crate) fn classify(recording: &Recording, model: Model) -> Option<Lengths> {
     let verdicts = crate::verdict::classify(recording, model).ok()?;
     Some(Lengths::of(recording, &verdicts))

@@ -1,4 +1,5 @@
-//! Tests QEMU's interception of zPCI instructions: what a guest executes against what the device sees.
+//! Tests QEMU's interception of zPCI instructions: compares the instructions of a guest with the accesses
+//! that the device sees.
 //!
 //! The path of a run, and the modules along it:
 //! - [`plan`]: the instructions to execute, as data; [`pattern`]: their payloads;

@@ -1,4 +1,4 @@
-//! Turns the records of the observing plugin into a plan and its outcomes.
+//! Makes a plan and its outcomes from the records of the observing plugin.
 //!
 //! The format is the plugin's (`plugin/README.md`).
 
@@ -12,27 +12,28 @@ use std::path::Path;
 /// The version of the record format that this crate reads.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Program interruption codes that belong to zPCI: operation, specification, operand. After others the instruction was not
-/// for the function, or is executed again.
+/// Program interruption codes of zPCI: operation, specification, operand. After another one, the instruction
+/// was not for the function, or the guest executes it again.
 const OWN_EXCEPTIONS: [u16; 3] = [0x01, 0x06, 0x15];
 
-/// CLP commands and where their responses have what is needed (Linux `arch/s390/include/asm/pci_clp.h`).
+/// CLP commands, and the offsets of needed fields in their responses (Linux
+/// `arch/s390/include/asm/pci_clp.h`).
 const QUERY_FUNCTION: u64 = 3;
 const QUERY_GROUP: u64 = 4;
 const SET_FUNCTION: u64 = 5;
 
-/// The instructions that a guest executed.
+/// The executed instructions of a guest.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
-    /// Its instructions as a plan.
+    /// The instructions as a plan.
     pub cases: Vec<Case>,
-    /// Their outcomes.
+    /// The outcomes of the instructions.
     pub outcomes: Vec<Outcome>,
     /// The facts that CLP told the guest.
     pub facts: FunctionFacts,
 }
 
-/// A number as the plugin writes it: a JSON number, or text in hexadecimal.
+/// Reads a number of the plugin: a JSON number, or hexadecimal text.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -102,7 +103,7 @@ pub(crate) fn read(path: &Path) -> Result<Observed, DocumentError> {
     Ok(observed)
 }
 
-/// The record of an instruction; none if the line is another record.
+/// The record of an instruction. None if the line is another record.
 fn parse(line: &str) -> Result<Option<Line>, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     if line.schema_version != SCHEMA_VERSION {
@@ -122,7 +123,7 @@ fn parse(line: &str) -> Result<Option<Line>, String> {
 }
 
 impl Observed {
-    /// The plan of what was executed.
+    /// The executed instructions as a plan.
     #[must_use]
     pub(crate) fn plan(&self, name: &str) -> Plan {
         Plan {

@@ -1,4 +1,4 @@
-//! The little that must be known of the server's profile to say what its function should see.
+//! The parts of the server's profile that decide the expectations.
 
 use crate::document::{Document, DocumentError};
 use crate::plan::Announced;
@@ -9,7 +9,7 @@ use zpci_region::clp::pnetid_util_str;
 /// The parts of a profile that decide the expectations. The server checks the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
-    /// Its name, for reports.
+    /// Name of the profile, for reports.
     pub name: String,
     /// The facts that the function announces.
     pub announced: Announced,
@@ -25,7 +25,7 @@ impl Default for Profile {
     }
 }
 
-/// The facts that the only function of a profile announces. The server checks that they are possible.
+/// The facts that the profile's only function announces. The server checks that they are possible.
 fn announced(all: &DeviceSettings, own: &DeviceSettings) -> Announced {
     // A function's own settings come before those of all functions.
     fn pick<T>(

@@ -1,4 +1,4 @@
-//! A run, with everything needed to classify it again: the plan, what the guest got, what the device saw.
+//! A recorded run with everything that a verdict needs: the plan, the guest's results, the device's accesses.
 
 mod piece;
 mod stop;
@@ -21,11 +21,11 @@ fn is_zero(value: &u8) -> bool {
     *value == 0
 }
 
-/// The place where a run took place.
+/// The environment of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Environment {
-    /// The executor of the instructions: QEMU's version line, or the name of a stand-in.
+    /// The program that executed the instructions: QEMU's version line, or the name of a stand-in.
     pub executor: String,
     /// Operating system, architecture and byte order of the host.
     pub host: String,
@@ -33,40 +33,40 @@ pub struct Environment {
     pub profile: String,
     /// Version of this tool.
     pub tool: String,
-    /// The program that was tested.
+    /// The tested program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binary: Option<Binary>,
 }
 
-/// The program that it was.
+/// A tested program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Binary {
-    /// Its file.
+    /// Path of its file.
     pub path: String,
     /// Its version line.
     pub version: String,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
-    /// The build id that its linker left, hexadecimal.
+    /// The build id from its linker, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_id: Option<String>,
 }
 
-/// The time that things took; the only part that differs between two equal runs.
+/// The times of a run. Two equal runs differ only here.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Times {
-    /// Start, seconds since 1970.
+    /// Start of the run, in seconds since 1970.
     pub started: u64,
     /// From starting QEMU to the last result, in milliseconds.
     pub guest_ms: u64,
-    /// The time that each case took, in microseconds, as the server saw it.
+    /// Time of each case in microseconds, from the server's events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases_us: Vec<u64>,
 }
 
-/// One step of the set-up and how it went.
+/// A step of the set-up, and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SetupOutcome {
@@ -76,49 +76,49 @@ pub struct SetupOutcome {
     pub outcome: Outcome,
 }
 
-/// One start of QEMU. A plan needs more than one if QEMU crashes or hangs. The function is then in the state after the
-/// set-up again.
+/// One start of QEMU. If QEMU crashes or hangs, a plan needs several. The function is then again in the state
+/// after the set-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Start {
-    /// Index of the first case that it was to execute.
+    /// Index of the first case of this start.
     pub begin: usize,
-    /// The number of the recording's pieces that came during it.
+    /// Number of the recording's accesses in this start.
     pub pieces: usize,
-    /// The place and the way in which QEMU stopped; `None` if the plan was done.
+    /// The place and the way in which QEMU stopped. `None` if the plan ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<(Place, Stop)>,
 }
 
-/// The executor of the instructions.
+/// The guest that executed the instructions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The probe, with fences between its cases.
     #[default]
     Probe,
-    /// Some guest, observed by the plugin.
+    /// Another guest, observed by the plugin.
     Guest,
 }
 
-/// A run.
+/// A recorded run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Recording {
     /// Version of the format, 1.
     pub schema_version: u32,
-    /// The executor of the instructions.
+    /// The guest that executed the instructions.
     #[serde(default)]
     pub source: Source,
-    /// The place of the run.
+    /// The environment of the run.
     pub environment: Environment,
-    /// When the run took place.
+    /// The times of the run.
     pub times: Times,
     /// The plan.
     pub plan: Plan,
-    /// The model of the function, from its profile. The user can ask to measure against another one.
+    /// The model of the function, from its profile. The user can choose another one for the report.
     pub model: Model,
-    /// The function's own longest block store, as its profile says.
+    /// The function's own longest block store, from its profile.
     #[serde(rename = "max-store-block")]
     pub maxstbl: u16,
     /// The facts that the function announces, from its profile.
@@ -126,24 +126,24 @@ pub struct Recording {
     pub announced: Announced,
     /// The facts from CLP and the set-up.
     pub facts: FunctionFacts,
-    /// The set-up.
+    /// The outcomes of the set-up's steps.
     pub setup: Vec<SetupOutcome>,
-    /// The guest's outcomes, one per case.
+    /// The guest's outcomes, one for each case.
     pub outcomes: Vec<Outcome>,
-    /// The starts of QEMU; empty for a single one that came to its end.
+    /// The starts of QEMU. Empty if there was a single one that executed the whole plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
-    /// Fences after the last case that failed, a bit for each function: it was disabled, or in error.
+    /// Failed fences after the last case, one bit for each function that was disabled or in error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub last_fences_failed: u8,
-    /// The accesses that the devices saw, fences included. Those of each function are in order.
+    /// The accesses that the devices saw, with the fences. Those of each function are in order.
     pub pieces: Vec<Piece>,
-    /// The results of block stores of every length, if a second run was made.
+    /// The results of block stores of every length, if there was a second run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lengths: Option<Lengths>,
 }
 
-/// The cases and pieces of one start.
+/// The cases and accesses of one start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span<'a> {
     /// Indices of the plan's cases.
@@ -155,7 +155,7 @@ pub struct Span<'a> {
 }
 
 impl Recording {
-    /// The starts of QEMU, with the cases and pieces of each; their cases together are the plan's.
+    /// The starts of QEMU, with the cases and accesses of each. Their cases together are the plan's.
     #[must_use]
     pub fn spans(&self) -> Vec<Span<'_>> {
         let count = self.plan.cases.len();
@@ -193,7 +193,7 @@ impl Recording {
             .map(|(_, stop)| stop)
     }
 
-    /// The pieces with these indices.
+    /// The accesses with these indices.
     #[must_use]
     pub(crate) fn pieces_at(&self, indices: &[usize]) -> Vec<&Piece> {
         let pieces = indices.iter();

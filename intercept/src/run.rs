@@ -1,4 +1,4 @@
-//! The subcommand.
+//! Carries out the subcommand `intercept`.
 
 use crate::args::{Args, FailOn, Format};
 use crate::baseline::{Baseline, Baselines, Comparison};
@@ -17,17 +17,17 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// The outcome of a run that came to a report.
+/// The end of a run with a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Everything is as it should be, or as the baseline says: exit code 0.
+    /// Everything is as it should be, or equals the baseline: exit code 0.
     Good,
-    /// Something is not, or changed: exit code 1.
+    /// Something is wrong, or has changed: exit code 1.
     NotGood,
 }
 
-/// Carries out the subcommand. The report goes to standard output, words about it to standard error. `program` is the
-/// executable whose `serve` subcommand is the server.
+/// Carries out the subcommand. The report goes to standard output, messages go to standard error. `program`
+/// is the executable whose `serve` subcommand is the server.
 ///
 /// # Errors
 /// See [`Error`].
@@ -88,7 +88,7 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
     }
 }
 
-/// Flags that clap cannot check.
+/// Checks flags that clap cannot check.
 fn check_flags(args: &Args) -> Result<(), Error> {
     if args.qemu.len().max(args.replay.len()) > 1 {
         for (given, name) in [
@@ -150,7 +150,7 @@ fn targets(args: &Args) -> Vec<Target<'_>> {
     }
 }
 
-/// The folder that the user named, or one in it for each of several QEMUs.
+/// The named folder, or a folder in it for each of several QEMUs.
 fn keep(args: &Args, several: bool, number: usize) -> Option<PathBuf> {
     let keep = args.keep.as_ref()?;
     Some(match several {
@@ -171,7 +171,7 @@ fn plan(args: &Args, selection: &Selection) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// The cases, a line each.
+/// The cases, one on each line.
 fn list(plan: &Plan) -> String {
     let width = |text: fn(&crate::plan::Case) -> &str| {
         let lengths = plan.cases.iter().map(|case| text(case).len());
@@ -274,7 +274,7 @@ fn publish(args: &Args, reports: &[Report], fail_on: FailOn) -> Result<(), Error
     output(&text)
 }
 
-/// A CI system must see that there was no report, and why.
+/// Writes the reason for the missing report into the files that a CI system reads.
 fn publish_error(args: &Args, error: &Error) -> Result<(), Error> {
     let junit = report::junit_of_error(&chain(error))?;
     let line = chain(error).replace('\n', " / ");
@@ -292,7 +292,7 @@ fn publish_error(args: &Args, error: &Error) -> Result<(), Error> {
     }
 }
 
-/// An error and what is behind it, in one line.
+/// An error and its causes, in one line.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

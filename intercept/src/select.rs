@@ -1,4 +1,4 @@
-//! `--only` and `--skip`: which cases of a plan run, and which are reported.
+//! `--only` and `--skip`: select the cases to run and to report.
 
 use crate::args::Args;
 use crate::plan::{Case, Plan};
@@ -7,20 +7,20 @@ use crate::verdict::Verdict;
 use thiserror::Error;
 use wildmatch::WildMatch;
 
-/// The reason why a selection cannot be used.
+/// A reason why a selection cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SelectError {
-    /// A selector that chooses nothing.
+    /// A selector matches nothing.
     #[error(
         "{flag} {selector:?} matches no case, group or verdict of plan {plan}; --list shows the cases"
     )]
     NoMatch {
-        /// The place where it stands.
+        /// The flag with the selector.
         flag: &'static str,
         selector: String,
         plan: String,
     },
-    /// Selectors that leave nothing.
+    /// The selectors leave no case.
     #[error("--only and --skip leave no case of plan {plan}; --list shows the cases")]
     NothingLeft { plan: String },
 }
@@ -53,7 +53,7 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// The selection that `args` asks for.
+    /// The selection from `args`.
     #[must_use]
     pub(crate) fn new(args: &Args) -> Self {
         let parse = |texts: &[String]| texts.iter().map(|text| Selector::parse(text)).collect();
@@ -63,7 +63,7 @@ impl Selection {
         }
     }
 
-    /// Takes out of `plan` what is not to run.
+    /// Removes from `plan` the cases that must not run.
     ///
     /// # Errors
     /// A selector that matches nothing: it is a mistake.
@@ -121,7 +121,7 @@ impl Selection {
         self.only.is_empty() && self.skip.is_empty()
     }
 
-    /// Whether a case is to be reported.
+    /// Whether the report contains a case.
     #[must_use]
     pub(crate) fn reports(&self, case: &CaseReport) -> bool {
         let has = |selectors: &[Selector]| {

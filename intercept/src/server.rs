@@ -8,7 +8,7 @@ use harness::{ServerError, Serving};
 #[derive(Debug)]
 pub(crate) struct Server {
     server: harness::Server,
-    /// The event file. It is whole after [`Self::stop`].
+    /// The event file. It is complete after [`Self::stop`].
     pub events: PathBuf,
 }
 
@@ -47,7 +47,7 @@ impl Server {
         harness::Server::channel(self.socket())
     }
 
-    /// Ends the server, so that its event file is whole.
+    /// Ends the server, so that its event file is complete.
     pub(crate) fn stop(&self) {
         self.server.stop();
     }

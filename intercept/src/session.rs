@@ -1,4 +1,4 @@
-//! One run as a recording: the guest's results and the device's events, of the probe or of another guest.
+//! Records one run of the probe or of another guest: the guest's results and the device's events.
 
 use crate::args::Args;
 use crate::error::Error;
@@ -23,11 +23,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Memory of a guest other than the probe.
 const GUEST_MEMORY: u64 = 512 << 20;
 
-/// Most times that QEMU is started for one plan.
+/// Most starts of QEMU for one plan.
 const STARTS: usize = 64;
 
-/// Executes `plan`. If QEMU crashes or hangs at an instruction, it is started again behind that instruction. If block
-/// stores of some lengths fail, a second run tries all lengths.
+/// Executes `plan`. If QEMU crashes or hangs at an instruction, starts it again after that instruction. If
+/// block stores of some lengths fail, makes a second run with all lengths.
 ///
 /// # Errors
 /// See [`Error`].
@@ -80,7 +80,7 @@ fn run_plan(
     })
 }
 
-/// Runs the guest that the command line names, with the observing plugin, and records what it executed.
+/// Runs the guest from the command line with the observing plugin, and records its instructions.
 ///
 /// # Errors
 /// See [`Error`].
@@ -158,7 +158,7 @@ fn times(started: u64, guest: Duration) -> Times {
     }
 }
 
-/// A recording in which nothing has happened yet.
+/// A recording of a run that has not started.
 fn blank(setting: &Setting<'_>, plan: Plan, binary: Option<Binary>) -> Recording {
     let announced = setting.profile.announced.clone();
     Recording {
@@ -208,7 +208,7 @@ fn model(profile: &Profile) -> Model {
     }
 }
 
-/// Operating system, architecture and byte order.
+/// Operating system, architecture and byte order of this host.
 fn host() -> String {
     let system = rustix::system::uname();
     let order = if cfg!(target_endian = "big") {

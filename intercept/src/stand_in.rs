@@ -1,23 +1,23 @@
-//! A stand-in for a QEMU that behaves well: issues a plan to a function as the reference model says a guest's instructions
-//! should reach it. It shows that the suite can pass.
+//! A stand-in for a correct QEMU. It executes a plan on a function as the reference model expects it, and
+//! shows that the suite can pass.
 
 use crate::expect::{Expectation, Model, Reference, Refusal, Seen, nullifies};
 use crate::plan::{Announced, Case, Fact, Instruction, Only, Plan};
 use crate::probe::{Change, Fault, FunctionFacts, Outcome, clp, layout};
 use std::collections::BTreeMap;
 
-/// The function, by whatever way a well-behaved client reaches it.
+/// A function. The implementation decides how to reach it.
 pub trait Function {
-    /// The reason why the function cannot be reached any more.
+    /// The reason why the function can no longer be reached.
     type Error;
 
-    /// Stores `seen.bytes` in one access; false if the function refused it.
+    /// Stores `seen.bytes` in one access. Returns false if the function refuses it.
     ///
     /// # Errors
     /// The function cannot be reached.
     fn store(&mut self, seen: &Seen) -> Result<bool, Self::Error>;
 
-    /// Loads `seen.length` bytes in one access; `None` if the function refused it.
+    /// Loads `seen.length` bytes in one access. Returns `None` if the function refuses it.
     ///
     /// # Errors
     /// The function cannot be reached.
@@ -29,13 +29,13 @@ pub trait Function {
     /// The function cannot be reached.
     fn fence(&mut self, function: u8) -> Result<(), Self::Error>;
 
-    /// Forgets interrupts that came before.
+    /// Forgets earlier interrupts.
     ///
     /// # Errors
     /// The function cannot be reached.
     fn clear_interrupts(&mut self) -> Result<(), Self::Error>;
 
-    /// Waits for an interrupt of the function with this number, not for ever; whether one came.
+    /// Waits for an interrupt of the function with this number, for a limited time. Returns whether one came.
     ///
     /// # Errors
     /// The function cannot be reached.
@@ -45,7 +45,7 @@ pub trait Function {
 /// The function that a stand-in presents to the guest.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
-    /// The model that it is measured against.
+    /// The model of the function.
     pub model: Model,
     /// Longest block store.
     pub maximum: u16,
@@ -55,7 +55,7 @@ pub struct Machine<'a> {
     pub announced: &'a Announced,
 }
 
-/// Executes a plan; the outcomes are what a guest would have got.
+/// Executes a plan. Returns the outcomes that a guest would get.
 ///
 /// # Errors
 /// The function cannot be reached.
@@ -188,7 +188,7 @@ fn carry_out<F: Function>(
     Ok(())
 }
 
-/// Writes what the guest is to be told into the block of the instruction.
+/// Writes the instruction's result into its block.
 fn write_block(
     case: &Case,
     expectation: &Expectation,

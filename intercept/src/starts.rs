@@ -1,4 +1,4 @@
-//! QEMU started for a plan, and again behind each instruction at which it crashes or hangs.
+//! Starts QEMU for a plan, and again after each instruction at which it crashes or hangs.
 
 use crate::args::Args;
 use crate::attribute;
@@ -20,10 +20,10 @@ use std::time::Duration;
 /// Vendor and device of an ISM function.
 const ISM: (u16, u16) = (0x1014, 0x04ed);
 
-/// Most crashes of one plan that gdb is asked about.
+/// Most crashes of one plan for gdb.
 const BACKTRACES: usize = 8;
 
-/// The time that gdb may take for one crash; it reads QEMU's symbols first.
+/// Longest time for gdb to examine one crash. It first reads QEMU's symbols.
 const DEBUGGING: Duration = Duration::from_secs(30);
 
 /// The inputs of a run.
@@ -38,7 +38,7 @@ pub(crate) struct Setting<'a> {
     /// The accelerator that QEMU uses.
     pub accelerator: Accelerator,
     pub profile: &'a Profile,
-    /// The place where files of the run go.
+    /// The folder for files of the run.
     pub folder: &'a Path,
 }
 
@@ -76,7 +76,7 @@ struct One {
 }
 
 impl Starts<'_> {
-    /// Starts QEMU at most `starts` times, each time behind the instruction at which it stopped.
+    /// Starts QEMU at most `starts` times, each time after the instruction at which it stopped.
     ///
     /// # Errors
     /// See [`Error`].
@@ -131,7 +131,7 @@ impl Starts<'_> {
         Ok(all)
     }
 
-    /// Brings what was recorded into the form that does not depend on how often QEMU was started.
+    /// Converts the results to a form that does not depend on the number of starts.
     fn tidy(&self, all: &mut All) {
         for start in &all.starts {
             if let Some((Place::Case(index), _)) = start.stopped
@@ -147,7 +147,7 @@ impl Starts<'_> {
         }
     }
 
-    /// Runs the plan from case `begin` in a fresh server and QEMU, which keep their files in `folder`.
+    /// Runs the plan from case `begin` in a new server and QEMU. They keep their files in `folder`.
     fn start(&self, folder: &Path, begin: usize) -> Result<One, Error> {
         let memory = GuestMemory::new(Image::MEMORY).map_err(GuestError::Memory)?;
         let count = self.plan.cases.len();
@@ -224,7 +224,7 @@ impl Starts<'_> {
         Ok((plan, image, servers, line))
     }
 
-    /// A server for each function, so that the functions need no profile of their own.
+    /// Starts a server for each function, so that the functions need no profile.
     fn servers(&self, folder: &Path, functions: usize) -> Result<Vec<Server>, Error> {
         let profile = self.setting.args.profile.as_deref();
         let mut servers = vec![Server::start(self.setting.program, profile, folder)?];
@@ -236,7 +236,7 @@ impl Starts<'_> {
         Ok(servers)
     }
 
-    /// The place and the way in which QEMU stopped, if it stopped while records ran.
+    /// The place and the way in which QEMU stopped, if it stopped while it executed records.
     fn stopped(&self, one: &One) -> Result<Option<(Place, Stop)>, Error> {
         let place = || {
             let record = usize::try_from(one.results.progress).unwrap_or(usize::MAX);
@@ -327,7 +327,7 @@ fn setup_outcomes(one: &One) -> Vec<SetupOutcome> {
         .collect()
 }
 
-/// For the terminal, while the run goes on.
+/// Describes a stop for the terminal during the run.
 fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
     let name = match place {
         Place::Setup(step) => format!("{step}, a step of the set-up"),
@@ -342,8 +342,8 @@ fn describe(plan: &Plan, place: &Place, stop: &Stop) -> String {
     }
 }
 
-/// The abilities that decide which cases run. The software emulation of QEMU up to 11.1 ends when a guest enters access-register mode
-/// (QEMU `target/s390x/cpu.h`, `s390x_env_mmu_index`).
+/// The abilities that decide which cases run. The software emulation of QEMU up to 11.1 aborts when a guest
+/// enters access-register mode (QEMU `target/s390x/cpu.h`, `s390x_env_mmu_index`).
 fn abilities(args: &Args, accelerator: Accelerator) -> Abilities {
     let kvm = |argument: &OsString| argument.to_string_lossy().contains("kvm");
     Abilities {
@@ -354,7 +354,8 @@ fn abilities(args: &Args, accelerator: Accelerator) -> Abilities {
     }
 }
 
-/// The time that each case took: from its fence to the next one, shared evenly by cases between the same fences.
+/// The time of each case, from its fence to the next one. Cases between the same fences share the time
+/// evenly.
 fn case_times(plan: &Plan, one: &One, range: Range<usize>) -> Vec<u64> {
     let mut fences = one
         .pieces

@@ -1,6 +1,6 @@
-//! Puts together what is alike.
+//! Groups equal items.
 
-/// Items with equal keys together, in the order in which the keys come first.
+/// Groups of items with equal keys, in the order of each key's first item.
 pub(crate) fn together<K: PartialEq, T>(
     items: impl IntoIterator<Item = (K, T)>,
 ) -> Vec<(K, Vec<T>)> {

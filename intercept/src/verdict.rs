@@ -1,4 +1,4 @@
-//! The classification: a pure function of a recording.
+//! The verdicts: a pure function of a recording.
 
 pub mod detail;
 mod findings;
@@ -23,26 +23,26 @@ use findings::Findings;
 /// The verdict on one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseVerdict {
-    /// At least one, most telling first.
+    /// The verdicts, at least one, the most important first.
     pub verdicts: Vec<Verdict>,
-    /// For a split: number of accesses, and the length of each if they are equal.
+    /// For a split, the number of accesses, and the length of each if they are equal.
     pub split: Option<(usize, Option<u64>)>,
-    /// The facts behind the verdicts; none for a good case.
+    /// The facts behind the verdicts. Empty for a good case.
     pub details: Vec<Detail>,
     /// The expected outcome.
     pub expectation: Expectation,
-    /// Indices of the recording's pieces that belong to it.
+    /// Indices of the recording's accesses that belong to the case.
     pub pieces: Vec<usize>,
 }
 
 impl CaseVerdict {
-    /// Whether all is as it should be.
+    /// Whether the case is as it should be.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.is_good())
     }
 
-    /// Whether QEMU crashed or the guest hung at it.
+    /// Whether QEMU crashed or the guest hung at the case.
     #[must_use]
     pub fn stopped(&self) -> bool {
         self.verdicts
@@ -50,7 +50,7 @@ impl CaseVerdict {
             .any(|verdict| matches!(verdict, Verdict::Crashed | Verdict::Hung))
     }
 
-    /// All verdicts in one line, e.g. `split 2x8 + reversed`.
+    /// All verdicts in one line, for example `split 2x8 + reversed`.
     #[must_use]
     pub fn label(&self) -> String {
         let name = |verdict: &Verdict| match (verdict, self.split) {
@@ -123,7 +123,7 @@ fn classify_batch(
     verdicts
 }
 
-/// QEMU crashed or the guest hung: what else became of the instruction says nothing.
+/// QEMU crashed or the guest hung. The instruction's other results have no meaning then.
 fn stopped(findings: &mut Findings, stop: &Stop) {
     let verdict = match stop {
         Stop::Crashed { .. } => Verdict::Crashed,

@@ -7,18 +7,18 @@ pub struct Place {
     pub within: Option<&'static str>,
     /// A word. The place is the first line that contains it.
     pub word: &'static str,
-    /// How to insert the text.
+    /// The way of inserting the text.
     pub how: How,
 }
 
-/// How to insert a text.
+/// A way of inserting a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// As lines before the line.
+    /// Lines before the line.
     Before,
-    /// As lines after the line.
+    /// Lines after the line.
     Behind,
-    /// As lines after the block of braces that the line opens.
+    /// Lines after the block of braces that the line opens.
     BehindBlock,
     /// Instead of the word itself.
     Instead,

@@ -1,4 +1,5 @@
-//! Which of several baselines a run is compared with: QEMU's faults depend on the host's byte order.
+//! Chooses one of several baselines. QEMU's faults depend on the host's byte order, so the baseline must have
+//! the same.
 
 use super::file::Baseline;
 use crate::document::{Document, DocumentError};
@@ -8,9 +9,9 @@ use std::path::{Path, PathBuf};
 /// The argument of `--baseline`: a file, or a folder of files.
 #[derive(Debug)]
 pub(crate) enum Baselines {
-    /// A file.
+    /// One file.
     One(Box<Baseline>),
-    /// A folder: one of its files is chosen.
+    /// A folder. The run uses one of its files.
     Folder {
         path: PathBuf,
         /// The files, sorted by name.
@@ -18,7 +19,7 @@ pub(crate) enum Baselines {
     },
 }
 
-/// The byte order in a host's description: the word in front of `-endian`.
+/// The byte order in a host's description: the word before `-endian`.
 fn order(host: &str) -> Option<&str> {
     let before = host.strip_suffix("-endian")?;
     before.rsplit([' ', ',']).next()
@@ -48,8 +49,8 @@ impl Baselines {
         })
     }
 
-    /// The baseline for `now`. Of a folder it is one from a host of the same byte order, of the same QEMU
-    /// if there is one, else the last by name. Says on standard error which file it took, and that a named
+    /// The baseline for `now`. From a folder, it is one from a host of the same byte order: of the same QEMU
+    /// if there is one, else the last by name. Prints the chosen file on standard error, and warns if a named
     /// file comes from a host of the other byte order.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The changes from one report to the next, case by case.
+//! Compares two reports case by case.
 
 use crate::together::together;
 use crate::verdict::kind::Verdict;
@@ -16,9 +16,9 @@ pub struct Line {
     pub label: String,
     /// All verdicts.
     pub verdicts: Vec<Verdict>,
-    /// The guest's outcome. A baseline leaves out loaded values, which the state of the device decides.
+    /// The guest's outcome. A baseline omits loaded values, which depend on the state of the device.
     pub guest: String,
-    /// The same without loaded values, in a report.
+    /// The guest's outcome without loaded values, in a report.
     #[serde(default, skip_serializing)]
     pub answer: Option<String>,
 }
@@ -39,7 +39,7 @@ impl Line {
         self.label == other.label && self.answer() == other.answer()
     }
 
-    /// Verdicts and answer in words that are the same for every length.
+    /// Verdicts and answer as text that is the same for every length.
     #[must_use]
     pub fn words(&self) -> String {
         let names = Verdict::names(&self.verdicts, " + ");
@@ -51,11 +51,11 @@ impl Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum Kind {
-    /// It has more faults than before.
+    /// The case has more faults than before.
     Worse,
-    /// It has as many faults as before, but others, or the guest got another answer.
+    /// The case has as many faults as before, but other ones, or the guest got another answer.
     Different,
-    /// It has fewer faults than before.
+    /// The case has fewer faults than before.
     Better,
     /// The baseline does not have it.
     New,
@@ -71,20 +71,20 @@ impl Kind {
     }
 }
 
-/// One case that changed.
+/// A case that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The kind of refusal.
+    /// The kind of change.
     pub kind: Kind,
     pub id: String,
-    /// As the baseline has it, unless it is new.
+    /// The case in the baseline. None if the case is new.
     pub before: Option<Line>,
-    /// As it is now, unless it is gone.
+    /// The case now. None if the case is gone.
     pub now: Option<Line>,
 }
 
 impl Change {
-    /// The old and the new result, in words that are the same for every length.
+    /// The old and the new result, as text that is the same for every length.
     #[must_use]
     pub fn words(&self) -> String {
         match (&self.before, &self.now) {
@@ -96,10 +96,10 @@ impl Change {
     }
 }
 
-/// A report against a baseline.
+/// A comparison of a report with a baseline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// The cases that changed, in the order of the plan, those that are gone last.
+    /// The changed cases, in the order of the plan. Cases that are gone come last.
     pub changes: Vec<Change>,
 }
 
@@ -140,13 +140,13 @@ impl Comparison {
         comparison
     }
 
-    /// Whether nothing changed.
+    /// Whether no case changed.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Whether something is worse: more faults, other faults, or a new case with faults.
+    /// Whether the report is worse: more faults, other faults, or a new case with faults.
     #[must_use]
     pub fn is_worse(&self) -> bool {
         self.changes.iter().any(|change| match change.kind {
@@ -158,13 +158,13 @@ impl Comparison {
         })
     }
 
-    /// The change of a case, if it changed.
+    /// The change of a case. None if it did not change.
     #[must_use]
     pub fn of(&self, id: &str) -> Option<&Change> {
         self.changes.iter().find(|change| change.id == id)
     }
 
-    /// Changes that are alike, together: the most important kind first, then the most cases.
+    /// Groups of similar changes, the most important kind first, then the largest group.
     #[must_use]
     pub fn alike(&self) -> Vec<((Kind, String), Vec<&Change>)> {
         let changes = self.changes.iter();
@@ -173,7 +173,7 @@ impl Comparison {
         groups
     }
 
-    /// The number of cases that changed in each way, e.g. `2 better, 1 worse`.
+    /// The number of cases for each kind of change, for example `2 better, 1 worse`.
     #[must_use]
     pub fn counts(&self) -> String {
         let kinds = self.changes.iter().map(|change| change.kind);

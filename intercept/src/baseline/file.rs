@@ -1,4 +1,4 @@
-//! The file of a baseline. An earlier report in JSON reads as one, too.
+//! The file of a baseline. It can also be an earlier JSON report.
 
 use super::comparison::Line;
 use crate::document::{Document, DocumentError};
@@ -8,25 +8,25 @@ use crate::report::words;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The part of a report that is compared. A whole report reads as one, too.
+/// The part of a report that is compared. A whole report has all its keys, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Baseline {
     /// Version of the report format, 1.
     pub schema_version: u32,
-    /// The place where it was made.
+    /// The origin of the baseline.
     pub environment: Origin,
     /// Name of the plan.
     pub plan: String,
     /// Seed of a random plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The model that the cases were measured against.
+    /// The model that the cases were compared with.
     pub expect: Model,
     pub cases: Vec<Line>,
 }
 
-/// The place where a baseline was made.
+/// The origin of a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Origin {
@@ -66,7 +66,7 @@ impl Baseline {
         }
     }
 
-    /// The baseline of a part of the cases.
+    /// The baseline without the unwanted cases.
     #[must_use]
     pub(crate) fn restricted(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let mut part = self.clone();
@@ -89,7 +89,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// As JSON, a line a case, so that a change shows as one in a diff.
+    /// The baseline as JSON, one case on each line, so that a diff shows a change as one line.
     ///
     /// # Errors
     /// None that is known: the text is made in memory.

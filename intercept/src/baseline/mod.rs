@@ -1,4 +1,4 @@
-//! The comparison with an earlier report.
+//! Compares a report with an earlier one.
 
 mod choice;
 pub(crate) mod comparison;

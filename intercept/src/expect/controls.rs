@@ -1,7 +1,7 @@
-//! RPCIT, MPCIFC and STPCIFC, and the event that tells of an error.
+//! RPCIT, MPCIFC and STPCIFC, and the event that reports an error.
 //!
 //! Sources: QEMU `hw/s390x/s390-pci-inst.c`, and the names of operations and statuses in Linux
-//! `arch/s390/include/asm/pci_insn.h`. Where neither tells what a function may do, both are taken.
+//! `arch/s390/include/asm/pci_insn.h`. If neither says what a function may do, both results are right.
 
 use super::state::{ENTERED_ERROR, ErrorState, Registered, operation};
 use super::{OPERAND, Reference, Refusal, SPECIFICATION, other_instance};
@@ -9,27 +9,27 @@ use crate::plan::{Case, Field, Payload, fid};
 use crate::probe::fib;
 use crate::probe::layout::{DMA_ADDRESS, DMA_LENGTH};
 
-/// Out of sequence: registered already, or not registered, or not in error.
+/// Out of sequence: already registered, not registered, or not in error.
 const SEQUENCE: Refusal = Refusal::Condition(1, Some(24));
 /// No such DMA address space.
 const BAD_DMA_SPACE: Refusal = Refusal::Condition(1, Some(28));
-/// The function is in error and is to be recovered first.
+/// The function is in error and must recover first.
 const RECOVER: Refusal = Refusal::Condition(1, Some(40));
-/// The bytes that a region third table can translate.
+/// Number of bytes that a region third table can translate.
 const TRANSLATABLE: u64 = 1 << 42;
-/// A translation designation: translation on, and the kind of table.
+/// Bits of a translation designation: translation on, and the kind of table.
 const TRANSLATION_ON: u64 = 1 << 11;
 const TABLE_KIND: u64 = 7 << 2;
 const REGION_THIRD: u64 = 1 << 2;
 
-/// A function information block tells: enabled, blocked, in error, translation registered.
+/// Bits of a function information block: enabled, blocked, in error, translation registered.
 const ENABLED: u8 = 0x80;
 const BLOCKED: u8 = 0x40;
 const IN_ERROR: u8 = 0x20;
 const TRANSLATES: u8 = 0x10;
 
 impl Reference<'_> {
-    /// True if both a refusal and success are right.
+    /// Returns true if both a refusal and success are right.
     pub(super) fn refresh(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
         let controls = self.controls(case.function);
         if case.odd_register {
@@ -63,7 +63,7 @@ impl Reference<'_> {
         }
     }
 
-    /// True if both a refusal and success are right.
+    /// Returns true if both a refusal and success are right.
     pub(super) fn control(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
         let controls = self.controls(case.function);
         let block: &[u8] = match &case.payload {
@@ -132,7 +132,7 @@ impl Reference<'_> {
         }
     }
 
-    /// Whether DMA addresses can be registered; true if no source tells.
+    /// Checks a window of DMA addresses. Returns true if no source says what is right.
     fn window(&self, block: &[u8], refusals: &mut Vec<Refusal>) -> bool {
         let base = fib::word(block, fib::BASE) & !0xfff;
         let limit = fib::word(block, fib::LIMIT) | 0xfff;
@@ -152,7 +152,7 @@ impl Reference<'_> {
         false
     }
 
-    /// The block that STPCIFC stores. The flag is true if both a refusal and a success are right.
+    /// The block that STPCIFC stores. The flag is true if both a refusal and success are right.
     pub(super) fn store_controls(
         &self,
         case: &Case,
@@ -216,8 +216,8 @@ impl Reference<'_> {
         other_instance(case.handle)
     }
 
-    /// The block of "store event information": the oldest error event, or that there is none (Linux `drivers/s390/cio/chsc.h`
-    /// and `arch/s390/pci/pci_event.c`).
+    /// The block of "store event information": the oldest error event, or no event (Linux
+    /// `drivers/s390/cio/chsc.h` and `arch/s390/pci/pci_event.c`).
     pub(super) fn event(&self, fields: &mut Vec<Field>) {
         let mut exact = |at: usize, bytes: &[u8]| {
             fields.push(Field {

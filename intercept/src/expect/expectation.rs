@@ -7,34 +7,35 @@ use crate::recording::{Access, Piece};
 /// The accesses that the device must see for an accepted instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The function.
+    /// Number of the function.
     pub function: u8,
-    /// Kind.
+    /// Kind of access.
     pub access: Access,
     /// Address space.
     pub space: u8,
     /// Offset.
     pub offset: u64,
-    /// The number of bytes.
+    /// Number of bytes.
     pub length: u64,
-    /// The bytes of a store; empty for a load.
+    /// The bytes of a store. Empty for a load.
     pub bytes: Vec<u8>,
-    /// Whether it is a block store, which must arrive whole.
+    /// Whether it is a block store, which must arrive in one piece.
     pub block: bool,
-    /// Whether QEMU may answer by itself: config space, which it emulates in part, and the MSI-X table.
+    /// Whether QEMU may answer without the device: config space, which QEMU emulates in part, and the MSI-X
+    /// table.
     pub optional: bool,
-    /// The value that a load must give, if it is known.
+    /// The value that a load must return, if it is known.
     pub answer: Option<Vec<u8>>,
 }
 
 impl Seen {
-    /// The offset behind its last byte.
+    /// The offset after its last byte.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.length)
     }
 
-    /// Whether an access is of the same kind and in the same space; config space is one for all.
+    /// Whether an access has the same kind and space. All of config space counts as one space.
     #[must_use]
     pub(crate) fn is_like(&self, piece: &Piece) -> bool {
         piece.access == self.access && (piece.space == self.space || piece.access.is_config())
@@ -44,26 +45,26 @@ impl Seen {
 /// The permitted outcomes of an instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
-    /// Whether it may succeed.
+    /// Whether the instruction may succeed.
     pub accept: bool,
-    /// The way in which it may be refused; empty if it must succeed.
+    /// The permitted refusals. Empty if the instruction must succeed.
     pub refusals: Vec<Refusal>,
-    /// The access of an accepted instruction; also tells where a wrongly accepted one would go.
+    /// The access of a successful instruction. It also says where a wrongly accepted one would go.
     pub seen: Option<Seen>,
     /// The bytes that the instruction must write into its block in guest memory.
     pub fields: Vec<Field>,
-    /// The counts that the function measurement block must show afterwards.
+    /// The counters that the function measurement block must have afterwards.
     pub counted: Option<[u64; 4]>,
 }
 
 impl Expectation {
-    /// In words.
+    /// The expectation as text.
     #[must_use]
     pub fn describe(&self) -> String {
         self.words(true)
     }
 
-    /// In words that are the same for every length.
+    /// The expectation as text that is the same for every length.
     #[must_use]
     pub fn kind(&self) -> String {
         self.words(false)

@@ -1,10 +1,10 @@
-//! The function that the instructions are measured against.
+//! The model of the function that a report assumes.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-/// The function that the instructions are measured against.
+/// The model of the function that a report assumes.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, ValueEnum,
 )]

@@ -5,7 +5,7 @@ use super::{BAD_SPACE, Model, OPERAND, Reference, SPECIFICATION, VECTOR_BAR};
 use crate::plan::{Case, Instruction, Operand};
 
 impl Reference<'_> {
-    /// Whether the instruction's block cannot be read or written.
+    /// Checks the instruction's block. Returns whether it cannot be read or written.
     pub(super) fn unreachable_block(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
         if !case.instruction.has_block() {
             return false;
@@ -40,7 +40,7 @@ impl Reference<'_> {
         refusal.is_some()
     }
 
-    /// Whether a BAR is there and holds the whole access.
+    /// Checks that a BAR exists and holds the whole access.
     fn reach(&self, case: &Case, refusals: &mut Vec<Refusal>) {
         let size = match self.facts.bar_sizes.get(usize::from(case.space)) {
             Some(0) | None => {
@@ -58,7 +58,7 @@ impl Reference<'_> {
         }
     }
 
-    /// True if both a refusal and success are right.
+    /// Returns true if both a refusal and success are right.
     pub(super) fn block(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
         if case.space > 5 {
             refusals.push(BAD_SPACE);
@@ -89,7 +89,7 @@ impl Reference<'_> {
         false
     }
 
-    /// True if the length is one that may be refused or carried out.
+    /// Returns true if an access of this length may be refused or carried out.
     pub(super) fn register(&self, case: &Case, refusals: &mut Vec<Refusal>) -> bool {
         if case.odd_register {
             refusals.push(SPECIFICATION);

@@ -4,13 +4,13 @@ use crate::probe::Outcome;
 
 /// Program interruption codes (z/Architecture Principles of Operation, chapter 6).
 pub mod exception {
-    /// Operation: no such instruction.
+    /// Operation: there is no such instruction.
     pub const OPERATION: u16 = 0x01;
-    /// Privileged operation: not in problem state.
+    /// Privileged operation: the program is in problem state.
     pub const PRIVILEGED: u16 = 0x02;
-    /// Protection: the operand must not be written to.
+    /// Protection: the operand is write-protected.
     pub const PROTECTION: u16 = 0x04;
-    /// Addressing: no such memory.
+    /// Addressing: there is no such memory.
     pub const ADDRESSING: u16 = 0x05;
     /// Specification: operands break a rule of form.
     pub const SPECIFICATION: u16 = 0x06;
@@ -18,29 +18,29 @@ pub mod exception {
     pub const SEGMENT_TRANSLATION: u16 = 0x10;
     /// Page translation: the operand's page is invalid.
     pub const PAGE_TRANSLATION: u16 = 0x11;
-    /// Operand: operands that this function does not take.
+    /// Operand: this function does not accept the operands.
     pub const OPERAND: u16 = 0x15;
 }
 
-/// The place where an access exception must say that it happened.
+/// The place that an access exception must report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Where {
-    /// The page, counted from the operand's first.
+    /// Number of the page, from the operand's first page.
     pub page: i64,
     /// Address-space control.
     pub space: u8,
-    /// Whether the operand was to be stored to.
+    /// Whether the access was a store.
     pub store: bool,
 }
 
-/// A way for the guest to be told no.
+/// A way of refusing an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Program interruption with this code.
     Exception(u16),
     /// Access exception with this code and address.
     Access(u16, Where),
-    /// Condition code, and status where one is laid down.
+    /// Condition code, and the status if one is specified.
     Condition(u8, Option<u8>),
 }
 
@@ -83,7 +83,8 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// Whether the old PSW of this program interruption is that of the instruction itself, so that it can be executed again.
+/// Whether the old PSW of this program interruption points to the instruction itself, so that it can be
+/// executed again.
 #[must_use]
 pub const fn nullifies(code: u16) -> bool {
     matches!(
@@ -92,7 +93,7 @@ pub const fn nullifies(code: u16) -> bool {
     )
 }
 
-/// A program interruption by name.
+/// The name of a program interruption.
 #[must_use]
 pub fn exception_name(code: u16) -> String {
     match code {

@@ -16,15 +16,15 @@ pub(super) mod operation {
     pub(crate) const SET_MEASURE: u8 = 10;
 }
 
-/// Status of an instruction that puts the function into the error state.
+/// Status of an instruction that put the function into the error state.
 pub(super) const ENTERED_ERROR: u8 = 8;
 
-/// Whether something is registered, and with which function information block.
+/// Whether something is registered, with its function information block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Registered {
     No,
     Yes(Vec<u8>),
-    /// An instruction failed half way.
+    /// An instruction failed half-way.
     Unknown,
 }
 
@@ -32,21 +32,21 @@ pub(super) enum Registered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorState {
     No,
-    /// Loads and stores are blocked as well.
+    /// Loads and stores are also blocked.
     Blocked,
     /// Loads and stores work again.
     Unblocked,
 }
 
-/// An error event that the guest has not asked for yet.
+/// An error event that the guest has not read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Event {
     pub function: u8,
-    /// Address and length of the range that an RPCIT named.
+    /// Address and length of the range of an RPCIT.
     pub range: (u64, u64),
 }
 
-/// A function's controls.
+/// The state of a function's controls.
 #[derive(Debug, Clone)]
 pub(super) struct Controls {
     pub enabled: bool,
@@ -54,14 +54,14 @@ pub(super) struct Controls {
     pub interrupts: Registered,
     pub translation: Registered,
     pub measurement: u64,
-    /// Loads, stores, block stores and refreshes since measuring began.
+    /// Loads, stores, block stores and refreshes since the start of the measurement.
     pub counted: Option<[u64; 4]>,
     /// Bytes of the MSI-X table that the guest stored.
     pub vectors: BTreeMap<u64, u8>,
 }
 
 impl Controls {
-    /// As the set-up leaves them.
+    /// The state after the set-up.
     pub(super) fn new(function: usize) -> Self {
         Self {
             enabled: true,
@@ -74,7 +74,7 @@ impl Controls {
         }
     }
 
-    /// Takes in how an instruction ended.
+    /// Notes the outcome of an instruction.
     pub(super) fn settle(&mut self, case: &Case, outcome: &Outcome) {
         let done = outcome.succeeded();
         match case.instruction {
@@ -118,7 +118,7 @@ impl Controls {
         }
     }
 
-    /// Enabling and disabling, if the response says that it was done.
+    /// Notes an enabling or disabling, if the response says that it succeeded.
     fn called(&mut self, case: &Case, outcome: &Outcome) {
         let Payload::Bytes(request) = &case.payload else {
             return;

@@ -1,46 +1,46 @@
-//! The causes that the results of block stores point to.
+//! Finds the likely causes of the results of block stores.
 
 use super::fates::{Fate, Lengths};
 use crate::expect::Refusal;
 use crate::verdict::kind::Verdict;
 
-/// The causes that fit what the lengths show, the plainest first.
+/// A cause that fits the results. Simpler causes come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Longer stores are refused.
+    /// QEMU refuses longer stores.
     Maximum {
-        /// The longest that is not.
+        /// The longest store that QEMU does not refuse.
         longest: u64,
-        /// The way in which longer ones are refused.
+        /// The refusal of longer stores.
         refusal: Refusal,
     },
-    /// Stores of up to this many bytes are refused.
+    /// QEMU refuses stores of up to this many bytes.
     Minimum {
-        /// The longest of the short ones that are refused.
+        /// The longest refused short store.
         below: u64,
-        /// The kind of refusal.
+        /// The refusal of short stores.
         refusal: Refusal,
     },
-    /// Only multiples of 8 are not refused.
+    /// QEMU refuses all lengths except multiples of 8.
     MultiplesOf8 {
-        /// The way in which others are refused.
+        /// The refusal of other lengths.
         refusal: Refusal,
     },
-    /// Stores are cut into accesses.
+    /// QEMU splits stores into several accesses.
     Cut {
-        /// The shortest that is.
+        /// The shortest split store.
         from: u64,
-        /// The longest that arrives whole, if any does.
+        /// The longest store that arrives in one piece, if there is one.
         whole: Option<u64>,
         /// Bytes of each access.
         size: Option<u64>,
-        /// Whether the bytes of each are reversed.
+        /// Whether the bytes of each access are reversed.
         reversed: bool,
     },
-    /// Stores fare worse from this length on.
+    /// Stores have another fault from this length on.
     Wrong {
         from: u64,
-        /// The kind of refusal.
+        /// The verdict.
         verdict: Verdict,
     },
 }
@@ -52,7 +52,7 @@ impl Lengths {
             .flat_map(|stretch| (stretch.from..=stretch.to).map(|length| (length, stretch.fate)))
     }
 
-    /// Causes that explain what becomes of the lengths.
+    /// The causes that explain the results.
     #[must_use]
     pub fn causes(&self) -> Vec<Cause> {
         let refusal = |fate: Fate| match fate {

@@ -1,21 +1,21 @@
-//! The results of block stores by length, as a recording keeps them.
+//! The results of block stores by length, as in a recording.
 
 use crate::verdict::kind::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// The result of one block store that should have arrived whole.
+/// The result of a block store that should arrive in one piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// It arrived as one access with the right bytes.
     Whole,
-    /// The guest was refused it.
+    /// QEMU refused it.
     Refused {
-        /// The program interruption code, unless it was a condition code.
+        /// The program interruption code. None if it was a condition code.
         exception: Option<u16>,
         /// The condition code.
         condition: u8,
-        /// The status that came with it.
+        /// The status beside the condition code.
         status: u8,
     },
     /// It arrived in accesses of this many bytes, or of different sizes.
@@ -25,17 +25,17 @@ pub enum Fate {
         /// Whether the bytes arrived in reverse order.
         reversed: bool,
     },
-    /// It fared worse.
+    /// It has another verdict.
     Other(Verdict),
 }
 
-/// Lengths from `from` to `to` that fare alike.
+/// Lengths from `from` to `to` with the same result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Stretch {
     pub from: u64,
     pub to: u64,
-    /// The result of each.
+    /// The result of each length.
     pub fate: Fate,
 }
 

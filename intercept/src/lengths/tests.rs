@@ -12,7 +12,7 @@ const CUT: Fate = Fate::Split {
     reversed: true,
 };
 
-/// The text about lengths 1 to 4096, whose results `fate` gives.
+/// The text about lengths 1 to 4096 with the results from `fate`.
 fn said(fate: impl Fn(u64) -> Fate) -> Vec<String> {
     let mut stretches: Vec<Stretch> = Vec::new();
     for length in 1..=4096 {

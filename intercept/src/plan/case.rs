@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a CHSC command block.
 pub const CHSC_BLOCK: usize = 4096;
 
-/// The origin of a case's offset.
+/// The start of a case's offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
     /// The start of the address space.
     #[default]
     Space,
-    /// The token of the DMB that the probe registered: where its first byte lies in BAR 0.
+    /// The token of the DMB that the probe registered, which is the offset of its first byte in BAR 0.
     Dmb,
 }
 
@@ -27,22 +27,21 @@ pub enum Handle {
     /// The enabled handle that CLP returned.
     #[default]
     Enabled,
-    /// The same with its enable bit clear.
+    /// The enabled handle with its enable bit cleared.
     Disabled,
     /// An enabled handle of no function.
     Unknown,
-    /// A handle that differs from the enabled one in its instance bits only: of the same function before it was plugged
-    /// in again.
+    /// The enabled handle with other instance bits: the same function before it was plugged in again.
     Stale,
     /// Zero.
     Zero,
 }
 
-/// A value known only when the probe runs.
+/// A value that is known only while the probe runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variable {
-    /// The function's own GID, as READ_GID told.
+    /// The function's own GID, from READ_GID.
     Gid,
     /// The token of the DMB that the set-up registered.
     Token,
@@ -54,16 +53,16 @@ pub enum Variable {
     Group,
 }
 
-/// The address space in which the instruction's block is found, and the mode of the CPU.
+/// The address space of the instruction's block, and the mode of the CPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Translation {
-    /// Dynamic address translation is off: addresses are real.
+    /// Dynamic address translation is off, so addresses are real.
     #[default]
     Off,
     /// Primary space.
     Primary,
-    /// Access registers; the block's register names the secondary space.
+    /// Access registers. The block's register names the secondary space.
     AccessRegister,
     /// Secondary space.
     Secondary,
@@ -85,52 +84,53 @@ impl Translation {
     }
 }
 
-/// The fault of the instruction's block in guest memory.
+/// The state of the block's guest memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operand {
-    /// Nothing.
+    /// The memory is there.
     #[default]
     Present,
-    /// It lies beyond the end of guest memory.
+    /// The memory lies after the end of guest memory.
     Absent,
-    /// Its page is invalid. Needs translation.
+    /// The page is invalid. Needs translation.
     PageMissing,
-    /// Its segment is invalid. Needs translation.
+    /// The segment is invalid. Needs translation.
     SegmentMissing,
-    /// It crosses a page, and the second one is not there.
+    /// The block crosses a page, and the second page is missing.
     SecondPageMissing,
-    /// Its page must not be written to. Needs translation.
+    /// The page is write-protected. Needs translation.
     WriteProtected,
 }
 
-/// Puts a variable in the place of eight bytes of a payload before the instruction runs. What the payload has there behind
-/// a handle or a group stays.
+/// Puts a variable into eight bytes of a payload before the instruction runs. A handle or a group replaces
+/// only its own bytes, not those after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
     /// The value.
     pub value: Variable,
-    /// At which byte of the payload.
+    /// Offset in the payload.
     pub at: usize,
 }
 
-/// The time when a case runs.
+/// The condition for a case to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Only {
     /// PCISTB of 8 bytes works.
     Block,
-    /// It does not.
+    /// PCISTB of 8 bytes does not work.
     Plain,
     /// QEMU itself executes the instructions, not a plugin in its place.
     Unforwarded,
-    /// The CPU has access-register mode. QEMU's software emulation does not: it ends when a guest enters that mode.
+    /// The CPU has access-register mode. QEMU's software emulation lacks it, and aborts when a guest enters
+    /// that mode.
     AccessRegisters,
 }
 
 impl Only {
-    /// The reason why such a case did not run.
+    /// The reason why a case with this condition did not run.
     #[must_use]
     pub fn why_not(self) -> &'static str {
         match self {
@@ -145,13 +145,13 @@ impl Only {
     }
 }
 
-/// The way of issuing commands that worked during set-up.
+/// The way of issuing commands that worked in the set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Carrier {
-    /// PCISTB of 8 bytes reached the device as it should.
+    /// PCISTB of 8 bytes, which reached the device correctly.
     Block,
-    /// It did not; commands go by PCISTG.
+    /// PCISTG, because PCISTB did not work.
     Plain,
 }
 
@@ -159,79 +159,81 @@ pub enum Carrier {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
-    /// Name, unique in the plan.
+    /// Name of the case, unique in the plan.
     pub id: String,
-    /// The group in reports.
+    /// Group of the case in reports.
     pub group: String,
     /// The instruction.
     pub instruction: Instruction,
-    /// The function, by its number in the guest, from 0.
+    /// Number of the function in the guest, from 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub function: u8,
-    /// Address space: a BAR number, or 15 for config space; the DMA address space of an MPCIFC or STPCIFC.
+    /// Address space: a BAR number, or 15 for config space. For an MPCIFC or STPCIFC, the DMA address space.
     #[serde(default, skip_serializing_if = "is_default")]
     pub space: u8,
-    /// The origin of `offset`.
+    /// The start of `offset`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub base: Base,
-    /// Offset in the address space; the start of an RPCIT; the I/O address of an MIO form.
+    /// Offset in the address space. For an RPCIT, the start of the range. For an MIO form, the I/O address.
     #[serde(default, skip_serializing_if = "is_default")]
     pub offset: u64,
-    /// Bytes to move; the range of an RPCIT.
+    /// Number of bytes. For an RPCIT, the length of the range.
     #[serde(default, skip_serializing_if = "is_default")]
     pub length: u64,
-    /// The place where the block starts within its 4 KiB guest page.
+    /// Offset of the block within its 4 KiB guest page.
     #[serde(default, skip_serializing_if = "is_default")]
     pub source: u16,
     /// The displacement that the instruction adds to the block's address, -524,288 to 524,287.
     #[serde(default, skip_serializing_if = "is_default")]
     pub displacement: i32,
-    /// The place where the block's address leads.
+    /// The mode of address translation for the block.
     #[serde(default, skip_serializing_if = "is_default")]
     pub translation: Translation,
-    /// The fault of the block.
+    /// The state of the block's memory.
     #[serde(default, skip_serializing_if = "is_default")]
     pub operand: Operand,
-    /// Runs in problem state, in which no zPCI instruction may be executed.
+    /// Whether the instruction runs in problem state, in which no zPCI instruction is permitted.
     #[serde(default, skip_serializing_if = "is_default")]
     pub problem_state: bool,
-    /// Function handle.
+    /// The function handle.
     #[serde(default, skip_serializing_if = "is_default")]
     pub handle: Handle,
     /// Bytes to store: `"pattern"`, or hexadecimal digits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub payload: Payload,
-    /// Part of the payload that only the running probe knows.
+    /// A value that only the running probe knows, for a part of the payload.
     #[serde(default, skip_serializing_if = "is_default")]
     pub patch: Option<Patch>,
     /// MPCIFC operation code.
     #[serde(default, skip_serializing_if = "is_default")]
     pub operation: u8,
-    /// The facts that the response to a CLP call must contain.
+    /// The fact that the response to a CLP call must tell.
     #[serde(default, skip_serializing_if = "is_default")]
     pub fact: Option<Fact>,
-    /// Response code of a CLP call [default: 16, carried out].
+    /// Expected response code of a CLP call [default: 16, success].
     #[serde(default, skip_serializing_if = "is_default")]
     pub response: Option<u16>,
-    /// Uses an odd register where an even one of a pair is due.
+    /// Whether the instruction uses an odd register in place of the even one of a pair.
     #[serde(default, skip_serializing_if = "is_default")]
     pub odd_register: bool,
-    /// Runs right after the case before it, with no fence between.
+    /// Whether the case follows the previous one directly, without a fence.
     #[serde(default, skip_serializing_if = "is_default")]
     pub joined: bool,
-    /// Runs only then.
+    /// The condition for the case to run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub only: Option<Only>,
-    /// Keeps the loaded register as the variable `saved`; of a CLP call, the handle in the response as the function's.
+    /// Whether to keep the loaded register as the variable `saved`. For a CLP call, keeps the handle of the
+    /// response as the function's handle.
     #[serde(default, skip_serializing_if = "is_default")]
     pub save: bool,
-    /// Takes and forgets earlier adapter interrupts before the instruction runs.
+    /// Whether to take and forget earlier adapter interrupts before the instruction.
     #[serde(default, skip_serializing_if = "is_default")]
     pub clear_interrupts: bool,
-    /// Opens the guest for adapter interrupts afterwards and expects one.
+    /// Whether to expect an adapter interrupt after the instruction.
     #[serde(default, skip_serializing_if = "is_default")]
     pub await_interrupt: bool,
-    /// Waits for an update of the function measurement block afterwards, and compares its counters.
+    /// Whether to wait for an update of the function measurement block after the instruction, and to compare
+    /// its counters.
     #[serde(default, skip_serializing_if = "is_default")]
     pub await_measurement: bool,
 }
@@ -241,7 +243,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Case {
-    /// The machine code's displacement of the block, if the instruction has one.
+    /// The displacement of the block in the machine code, if the instruction has one.
     #[must_use]
     pub fn block_displacement(&self) -> i32 {
         if self.instruction.size() == 6 {
@@ -251,7 +253,7 @@ impl Case {
         }
     }
 
-    /// The special features of function, CPU and block, in words for a report. Empty if there are none.
+    /// Text about the special features of function, CPU and block. Empty if there are none.
     #[must_use]
     pub fn surroundings(&self) -> String {
         let mut text = String::new();
@@ -282,7 +284,7 @@ impl Case {
         text
     }
 
-    /// A case with everything but its name, group and instruction at the default.
+    /// A case with defaults for everything except its name, group and instruction.
     #[must_use]
     pub fn new(id: impl Into<String>, group: impl Into<String>, instruction: Instruction) -> Self {
         Self {
@@ -293,7 +295,7 @@ impl Case {
         }
     }
 
-    /// The number of the case's bytes in guest memory or a register.
+    /// The number of the case's bytes in guest memory or in a register.
     #[must_use]
     pub fn payload_length(&self) -> usize {
         match (&self.payload, self.instruction) {
@@ -309,7 +311,7 @@ impl Case {
         }
     }
 
-    /// The payload before patching; `tag` is the case's place in the plan.
+    /// The payload before patching. `tag` is the case's index in the plan.
     #[must_use]
     pub fn payload_bytes(&self, tag: u32) -> Vec<u8> {
         match &self.payload {
@@ -320,8 +322,8 @@ impl Case {
         }
     }
 
-    /// The register a plain store takes its value from: the payload's first `length` bytes, right-aligned, below bytes that
-    /// must not reach the device.
+    /// The register value of a plain store: the payload's first `length` bytes, right-aligned. The bytes
+    /// before them must not reach the device.
     #[must_use]
     pub fn register_value(&self, tag: u32) -> u64 {
         let bytes = self.payload_bytes(tag);

@@ -1,4 +1,4 @@
-//! Facts about a function and its group: those that CLP tells, and those that the function announces.
+//! Facts about a function and its group, as CLP tells them and as the function announces them.
 //!
 //! Layout of the responses: Linux `arch/s390/include/asm/pci_clp.h`; the relaxed flag is that of the kernel patch series
 //! "zPCI I/O region" (January 2021).
@@ -30,7 +30,7 @@ pub struct Announced {
     pub end_dma: u64,
     /// DMA address space mask.
     pub dma_mask: u64,
-    /// Address of MSI.
+    /// Address of the MSI doorbell.
     pub msi_address: u64,
     /// Number of interrupts.
     pub interrupts: u16,
@@ -59,16 +59,16 @@ impl Default for Announced {
     }
 }
 
-/// One fact in the response to a CLP call.
+/// A fact in the response to a CLP call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Fact {
-    /// The list has the function, configured, with its handle.
+    /// The list contains the function as configured, with its handle.
     Listed,
-    /// Function id, as `-device zpci,fid=` says.
+    /// Function id, the value of `-device zpci,fid=`.
     FunctionId,
-    /// User-defined id, as `-device zpci,uid=` says.
+    /// User-defined id, the value of `-device zpci,uid=`.
     UserId,
     /// Function type.
     FunctionType,
@@ -82,9 +82,9 @@ pub enum Fact {
     StartDma,
     /// Last DMA address.
     EndDma,
-    /// The utility string and the flag that says that there is one.
+    /// The utility string, and the flag that announces it.
     UtilityString,
-    /// Whether translations are to be refreshed by RPCIT.
+    /// Whether the guest must refresh translations by RPCIT.
     Refresh,
     /// Whether block stores may have any length and alignment.
     Relaxed,
@@ -94,18 +94,18 @@ pub enum Fact {
     Interrupts,
     /// DMA address space mask.
     DmaMask,
-    /// Address of MSI.
+    /// Address of the MSI doorbell.
     MsiAddress,
 }
 
-/// Bytes of a response, and which of their bits count.
+/// Bytes of a response, and their significant bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// Offset in the response.
     pub at: usize,
     /// The expected value.
     pub bytes: Vec<u8>,
-    /// Bits that count, a byte for each byte.
+    /// Significant bits, one byte for each byte.
     pub mask: Vec<u8>,
 }
 
@@ -128,7 +128,7 @@ impl Fact {
         self.into()
     }
 
-    /// The CLP command that tells it.
+    /// The CLP command that tells the fact.
     #[must_use]
     pub const fn command(self) -> u16 {
         match self {
@@ -184,13 +184,13 @@ impl Fact {
     }
 }
 
-/// Function id of the guest's function with this number, as QEMU is told.
+/// Function id that QEMU gives to the guest's function with this number.
 #[must_use]
 pub const fn fid(function: usize) -> u32 {
     8 + function as u32
 }
 
-/// User-defined id of the guest's function with this number, as QEMU is told.
+/// User-defined id that QEMU gives to the guest's function with this number.
 #[must_use]
 pub const fn uid(function: usize) -> u32 {
     7 + 2 * function as u32

@@ -1,10 +1,10 @@
-//! Bytes as lower-case hexadecimal digits, as all our JSON has them.
+//! Bytes as lower-case hexadecimal digits, the form in all our JSON.
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
 pub(crate) use const_hex::encode;
 
-/// Hexadecimal digits as bytes; `None` for an odd count or another character.
+/// Decodes hexadecimal digits. `None` for an odd count or another character.
 #[must_use]
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = !text.starts_with("0x");

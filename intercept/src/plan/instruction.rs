@@ -10,14 +10,14 @@ use strum::{EnumString, IntoStaticStr};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Instruction {
-    /// Store block.
+    /// Store a block.
     #[default]
     Pcistb,
-    /// Store 1 to 8 bytes of a register.
+    /// Store 1 to 8 bytes from a register.
     Pcistg,
     /// Load 1 to 8 bytes into a register.
     Pcilg,
-    /// Store block, MIO form.
+    /// Store a block, MIO form.
     Pcistbi,
     /// Store, MIO form.
     Pcistgi,
@@ -25,7 +25,7 @@ pub enum Instruction {
     Pcilgi,
     /// MIO write barrier.
     Pciwb,
-    /// Refresh translations.
+    /// Refresh address translations.
     Rpcit,
     /// Modify function controls.
     Mpcifc,
@@ -35,7 +35,7 @@ pub enum Instruction {
     Clp,
     /// Set interruption controls.
     Sic,
-    /// Channel subsystem call: store event information, which tells of PCI events.
+    /// Channel subsystem call: store event information, which reports PCI events.
     Chsc,
 }
 
@@ -46,7 +46,7 @@ impl Instruction {
         self.into()
     }
 
-    /// Whether it belongs to the memory I/O facility, which ISM functions do not offer.
+    /// Whether it belongs to the memory I/O (MIO) facility, which ISM functions do not offer.
     #[must_use]
     pub const fn is_mio(self) -> bool {
         matches!(
@@ -67,7 +67,7 @@ impl Instruction {
         matches!(self, Self::Stpcifc | Self::Clp | Self::Chsc)
     }
 
-    /// Whether it stores to, or loads from, a function's memory.
+    /// Whether it stores to a function's memory or loads from it.
     #[must_use]
     pub const fn moves(self) -> bool {
         matches!(self, Self::Pcistb | Self::Pcistg | Self::Pcilg)

@@ -1,4 +1,4 @@
-//! Plans from JSON, with errors that name the file, the key and what was expected.
+//! Reads plans from JSON. Errors name the file, the key and the expected value.
 
 use super::{
     CHSC_BLOCK, Case, FENCE_OFFSET, Instruction, MAX_CASES, Operand, Payload, Plan, SCHEMA_VERSION,
@@ -21,7 +21,7 @@ impl Plan {
             .and_then(|plan: Self| plan.checked(document))
     }
 
-    /// Parses and checks a plan; `name` is for errors.
+    /// Parses and checks a plan. Errors call it `name`.
     ///
     /// # Errors
     /// A fault of the plan.
@@ -39,7 +39,7 @@ impl Plan {
         }
     }
 
-    /// The fault of the plan: the key's path and the reason.
+    /// Finds a fault of the plan: the key's path and the reason.
     pub(super) fn check(&self) -> Result<(), (String, String)> {
         if self.schema_version != SCHEMA_VERSION {
             return Err((
@@ -134,12 +134,12 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
     ensure(!(is_like_fence && reaches_fence), "offset", reason)
 }
 
-/// A fault at this key unless what must hold does.
+/// Makes an error at this key unless `holds`.
 fn ensure(holds: bool, key: &'static str, reason: String) -> Result<(), (&'static str, String)> {
     if holds { Ok(()) } else { Err((key, reason)) }
 }
 
-/// Whether there can be such a block in guest memory.
+/// Checks that guest memory can hold such a block.
 fn check_operand(case: &Case) -> Result<(), (&'static str, String)> {
     let translated = case.translation != Translation::Off;
     let needs = matches!(

@@ -1,4 +1,4 @@
-//! The plan: which instructions the probe executes, in which order.
+//! The plan: the instructions that the probe executes, in order.
 //!
 //! - `case`: one instruction with operands and payload;
 //! - `fact`: what CLP tells of a function;
@@ -28,13 +28,13 @@ use serde::{Deserialize, Serialize};
 /// The version of the plan format that this crate reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The place where the probe's fence loads from config space; no case may load there.
+/// Offset of the probe's fences in config space. No case may load there.
 pub const FENCE_OFFSET: u64 = 0x2c;
 
-/// Most cases a plan may have; the probe's tables have room for so many.
+/// Most cases of a plan. The probe's tables have room for this number.
 pub const MAX_CASES: usize = 8192;
 
-/// Cases in the order of execution.
+/// Cases in their order of execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Plan {
@@ -45,7 +45,7 @@ pub struct Plan {
     /// The seed of a random plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The instruction.
+    /// The cases.
     pub cases: Vec<Case>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// `count` cases drawn from `seed`; the same arguments give the same plan on every machine.
+    /// `count` cases drawn from `seed`. The same arguments give the same plan on every machine.
     #[must_use]
     pub fn random(count: usize, seed: u64) -> Self {
         Self {
@@ -82,14 +82,14 @@ impl Plan {
         Ok(text)
     }
 
-    /// The number of functions that the guest needs.
+    /// Number of functions that the guest needs.
     #[must_use]
     pub fn functions(&self) -> usize {
         let last = self.cases.iter().map(|case| case.function).max();
         usize::from(last.unwrap_or(0)) + 1
     }
 
-    /// Runs of cases without a fence inside, as index ranges in order.
+    /// Runs of cases without a fence between them, as index ranges in order.
     #[must_use]
     pub fn batches(&self) -> Vec<std::ops::Range<usize>> {
         let mut batches: Vec<std::ops::Range<usize>> = Vec::new();

@@ -1,12 +1,12 @@
-//! A case's bytes. In JSON they are the word `pattern`, or hexadecimal digits.
+//! A case's bytes. In JSON they are the word `pattern` or hexadecimal digits.
 
 use super::hex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// The bytes a store carries, or the control block of MPCIFC.
+/// The bytes of a store, or the control block of an MPCIFC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Payload {
-    /// The pattern of [`crate::pattern`], tagged with the case's place in the plan.
+    /// The pattern of [`crate::pattern`], tagged with the case's index in the plan.
     #[default]
     Pattern,
     /// These bytes.

@@ -1,9 +1,9 @@
-//! Plans from a seed.
+//! Draws plans from a seed.
 
 use super::case::{Base, Case, Handle};
 use super::instruction::Instruction;
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+/// SplitMix64 (Steele, Lea, Flood 2014). It is small, and gives the same numbers everywhere.
 struct Draw(u64);
 
 impl Draw {

@@ -1,9 +1,10 @@
-//! Call logical processor blocks (Linux `arch/s390/include/asm/pci_clp.h`): a 32-byte request, its response right behind.
+//! Call logical processor (CLP) blocks (Linux `arch/s390/include/asm/pci_clp.h`): a 32-byte request, directly
+//! followed by its response.
 
 /// Bytes of every request.
 pub(crate) const REQUEST: usize = 32;
 
-/// Room for so many functions in the list.
+/// Number of functions that the list has room for.
 const LISTED: usize = 24;
 
 /// List the functions.
@@ -15,10 +16,10 @@ pub(crate) const QUERY_GROUP: u16 = 4;
 /// Enable or disable a function.
 pub(crate) const SET_FUNCTION: u16 = 5;
 
-/// Response code: carried out.
+/// Response code: success.
 pub(crate) const OK: u16 = 0x0010;
 
-/// Bytes of the responses to [`LIST`], [`QUERY_FUNCTION`], [`QUERY_GROUP`] and [`SET_FUNCTION`].
+/// Number of bytes of the responses to [`LIST`], [`QUERY_FUNCTION`], [`QUERY_GROUP`] and [`SET_FUNCTION`].
 #[must_use]
 pub(crate) const fn response_length(command: u16) -> usize {
     match command {
@@ -29,7 +30,7 @@ pub(crate) const fn response_length(command: u16) -> usize {
     }
 }
 
-/// A block with this command, and room for a response of so many bytes.
+/// A block with this command, and with room for a response of `response` bytes.
 #[must_use]
 pub(crate) fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
     let mut bytes = vec![0; REQUEST + response];
@@ -47,7 +48,7 @@ pub(crate) fn block(command: u16, response: usize, request: &[(usize, u8)]) -> V
     bytes
 }
 
-/// The bytes of a block at this place; zeros where it is too short.
+/// The bytes of a block at this offset. Zeros if the block is too short.
 #[must_use]
 pub(crate) fn bytes<const N: usize>(block: &[u8], at: usize) -> [u8; N] {
     let bytes = block.get(at..at + N);
@@ -56,13 +57,13 @@ pub(crate) fn bytes<const N: usize>(block: &[u8], at: usize) -> [u8; N] {
         .unwrap_or([0; N])
 }
 
-/// A block with this command and all of its response; the program fills in handle or group.
+/// A block with this command and room for its whole response. The program fills in the handle or the group.
 #[must_use]
 pub(crate) fn whole(command: u16) -> Vec<u8> {
     block(command, response_length(command), &[])
 }
 
-/// Enable the function, one DMA address space; the program fills in the handle.
+/// Enables the function with one DMA address space. The program fills in the handle.
 #[must_use]
 pub(crate) fn enable() -> Vec<u8> {
     block(
@@ -72,7 +73,7 @@ pub(crate) fn enable() -> Vec<u8> {
     )
 }
 
-/// Disable the function; the program fills in the handle.
+/// Disables the function. The program fills in the handle.
 #[must_use]
 pub(crate) fn disable() -> Vec<u8> {
     block(SET_FUNCTION, response_length(SET_FUNCTION), &[(22, 1)])

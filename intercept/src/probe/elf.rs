@@ -1,11 +1,11 @@
-//! The file QEMU loads: an ELF executable of big-endian 64-bit s390x, program headers only (System V ABI, ELF-64 object file
-//! format).
+//! The file for QEMU: a big-endian 64-bit ELF executable for s390x with program headers only (System V ABI,
+//! ELF-64 object file format).
 
 const HEADER: u16 = 64;
 const PROGRAM_HEADER: u16 = 56;
 const MACHINE_S390: u16 = 22;
 
-/// Bytes to be placed at an address.
+/// Bytes to load at an address.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub address: u64,

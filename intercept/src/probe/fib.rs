@@ -25,7 +25,7 @@ pub(crate) const SUMMARY_BITS: usize = 56;
 /// Address of the function measurement block.
 pub(crate) const MEASUREMENT: usize = 64;
 
-/// Puts bytes into a block.
+/// Writes bytes into a block.
 pub(crate) fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
     for (slot, byte) in block.iter_mut().skip(at).zip(bytes) {
         *slot = *byte;
@@ -38,7 +38,8 @@ pub(crate) fn word(block: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(bytes(block, at))
 }
 
-/// Registers the function's adapter interrupts; all functions have one summary bit, each its own bit vector.
+/// Registers the function's adapter interrupts. All functions share one summary bit. Each has its own bit
+/// vector.
 #[must_use]
 pub(crate) fn interrupts(function: usize) -> [u8; LENGTH] {
     let mut block = [0; LENGTH];
@@ -51,7 +52,7 @@ pub(crate) fn interrupts(function: usize) -> [u8; LENGTH] {
     block
 }
 
-/// Registers DMA addresses from `base` to `limit` with this designation.
+/// Registers DMA addresses from `base` to `limit` with this translation designation.
 #[must_use]
 pub(crate) fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
     let mut block = [0; LENGTH];

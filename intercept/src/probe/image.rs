@@ -1,4 +1,4 @@
-//! Code, tables and payloads put together.
+//! Makes the probe's image from code, tables and payloads.
 
 use super::elf::{Segment, executable};
 use super::layout::{
@@ -14,10 +14,10 @@ use crate::plan::{Case, Only, Plan, fid};
 use s390x_asm::AssembleError;
 use thiserror::Error;
 
-/// The reason why no image could be made.
+/// A reason why the image cannot be made.
 #[derive(Debug, Error)]
 pub enum ImageError {
-    /// The program does not assemble: an error of this crate.
+    /// The program does not assemble, which is an error of this crate.
     #[error("the probe program does not assemble")]
     Assemble(#[from] AssembleError),
     /// The plan's blocks do not fit in guest memory.
@@ -30,12 +30,12 @@ pub enum ImageError {
     },
 }
 
-/// The abilities of the QEMU and its machine that decide which cases run.
+/// The abilities of QEMU and its machine. They decide which cases run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
-    /// QEMU itself executes the functions' instructions, not a plugin in its place.
+    /// Whether QEMU itself executes the functions' instructions, and not a plugin in its place.
     pub unforwarded: bool,
-    /// The CPU has access-register mode.
+    /// Whether the CPU has access-register mode.
     pub access_registers: bool,
 }
 
@@ -52,11 +52,11 @@ impl Abilities {
 /// The probe for one plan.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// The file that QEMU's `-kernel` takes.
+    /// The file for QEMU's `-kernel`.
     pub elf: Vec<u8>,
-    /// Names of the set-up's steps, which come before the plan's cases in the results.
+    /// Names of the set-up's steps. In the results, they come before the plan's cases.
     pub setup: Vec<String>,
-    /// For each case, where the block lies that its instruction writes.
+    /// For each case, the real memory of the block that its instruction writes.
     pub outputs: Vec<Vec<Span>>,
 }
 
@@ -64,9 +64,10 @@ impl Image {
     /// Guest memory that the probe needs, in bytes.
     pub const MEMORY: u64 = MEMORY;
 
-    /// Makes the probe. `wanted` is vendor and device of its functions. The guest does the whole set-up, passes over the
-    /// plan's cases before `first`, and executes the others; `first` may be the number of a joined case, which then gets a
-    /// fence.
+    /// Makes the probe. `wanted` is vendor and device of its functions.
+    ///
+    /// The guest does the whole set-up, skips the plan's cases before `first`, and executes the others.
+    /// `first` may be the number of a joined case, which then gets a fence.
     ///
     /// # Errors
     /// A plan whose blocks do not fit.
@@ -132,7 +133,8 @@ const fn segment(address: u64, bytes: Vec<u8>) -> Segment {
     Segment { address, bytes }
 }
 
-/// Fewer segments, with zeros in small gaps: an ELF file has room for 65,535, and each costs QEMU time.
+/// Merges segments across small gaps, which it fills with zeros. An ELF file has room for 65,535 segments,
+/// and each costs QEMU time.
 fn merged(segments: Vec<Segment>) -> Vec<Segment> {
     let gap = 0x1_0000;
     let mut merged: Vec<Segment> = Vec::new();
@@ -183,8 +185,8 @@ fn mailbox(wanted: (u16, u16), count: u64) -> Vec<u8> {
     bytes
 }
 
-/// A function's area, and the tables that translate its DMA addresses: one entry in each upper table, and a page table for
-/// the window (Linux `arch/s390/include/asm/pci_dma.h`).
+/// A function's area, and the tables that translate its DMA addresses: one entry in each upper table, and a
+/// page table for the window (Linux `arch/s390/include/asm/pci_dma.h`).
 fn function_segments(function: usize) -> Vec<Segment> {
     let at = function_area(function);
     let entry = |table: u64, index: u64, value: u64| {
@@ -233,7 +235,7 @@ mod tests {
     use crate::plan::{Case, Instruction, Plan};
     use crate::probe::record::{SIZE, field, flag};
 
-    /// A word of the plan's case with this number, in a probe that begins at `first`.
+    /// A doubleword in the record of the plan's case with this number, in a probe that begins at `first`.
     fn word(first: usize, case: usize, field: i32) -> u64 {
         let mut plan = Plan {
             cases: vec![

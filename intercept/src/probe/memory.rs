@@ -1,4 +1,4 @@
-//! The place where each case's block lies, and the guest's own translation tables.
+//! Places each case's block, and makes the guest's own translation tables.
 //!
 //! The three address spaces map the program to itself, and each page of the window to a page of its own: the space that the
 //! case uses leads to the payload, the others to its complement. Virtual addresses never equal real ones there, and pages
@@ -15,16 +15,16 @@ use crate::plan::{Case, Operand};
 const PAGE: u64 = 4096;
 const SEGMENT: u64 = 1 << 20;
 const SPACES: usize = 3;
-/// The bytes of real memory that are mapped to themselves: 16 MiB, with code and records.
+/// Mebibytes of real memory that are mapped to themselves, with code and records.
 const IDENTITY: u64 = 16;
 /// Entries of a page table, and of a segment table of the shortest length.
 const PAGE_ENTRIES: u64 = 256;
 const SEGMENT_ENTRIES: u64 = 512;
-/// Table entries: invalid segment, invalid page, page that must not be written to.
+/// Bits of table entries: invalid segment, invalid page, write-protected page.
 const SEGMENT_INVALID: u64 = 0x20;
 const PAGE_INVALID: u64 = 0x400;
 const PAGE_PROTECTED: u64 = 0x200;
-/// Segments of the window that have a page table; the last one has none.
+/// Segments of the window with a page table. The last segment has none.
 const WINDOW_SEGMENTS: u64 = WINDOW_LENGTH / SEGMENT - 1;
 
 const fn segment_table(space: usize) -> u64 {
@@ -45,15 +45,15 @@ pub(super) const fn designation(space: usize) -> u64 {
     segment_table(space)
 }
 
-/// Real memory: an address and how many bytes.
+/// Real memory: an address and a number of bytes.
 pub(super) type Span = (u64, usize);
 
-/// A block as the instruction finds it.
+/// A block as the instruction sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     /// Logical address.
     pub address: u64,
-    /// The place where its bytes lie in real memory; empty if they are nowhere.
+    /// The real memory of its bytes. Empty if there is none.
     pub spans: Vec<Span>,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Memory {
     entries: Vec<(usize, u64, u64)>,
 }
 
-/// Not all blocks fit: what needs more room than there is.
+/// Not all blocks fit. The text names the memory without room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full(pub &'static str);
 
@@ -84,7 +84,7 @@ fn align(address: u64, source: u16) -> u64 {
 }
 
 impl Memory {
-    /// Nothing is placed yet.
+    /// Memory without any block.
     pub(super) fn new() -> Self {
         Self {
             payloads: PAYLOADS,
@@ -145,7 +145,7 @@ impl Memory {
         })
     }
 
-    /// A page of real memory, one that the host reads if `output`.
+    /// A page of real memory. With `output`, a page that the host reads.
     fn frame(&mut self, output: bool) -> Result<u64, Full> {
         let (next, end) = if output {
             (&mut self.outputs, OUTPUTS_END)
@@ -222,7 +222,7 @@ impl Memory {
         })
     }
 
-    /// Everything to be loaded: blocks and tables.
+    /// All segments to load: blocks and tables.
     pub(super) fn segments(self) -> Vec<Segment> {
         let mut segments = self.contents;
         for segment in 0..IDENTITY {

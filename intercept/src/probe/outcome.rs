@@ -3,7 +3,7 @@
 use crate::plan::hex;
 use serde::{Deserialize, Serialize};
 
-/// Program interruption codes after which the translation-exception identification tells the address (z/Architecture
+/// Program interruption codes with an address in the translation-exception identification (z/Architecture
 /// Principles of Operation, chapter 3, "Assigned Storage Locations").
 const WITH_ADDRESS: [u16; 7] = [0x04, 0x10, 0x11, 0x38, 0x39, 0x3a, 0x3b];
 
@@ -11,28 +11,28 @@ const WITH_ADDRESS: [u16; 7] = [0x04, 0x10, 0x11, 0x38, 0x39, 0x3a, 0x3b];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Change {
-    /// Its number.
+    /// Number of the register.
     pub register: u8,
-    /// Its value before.
+    /// Value before the instruction.
     pub before: u64,
-    /// Its value afterwards.
+    /// Value after the instruction.
     pub after: u64,
 }
 
-/// The place where an access exception says that the operand could not be reached.
+/// The operand's place in an access exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Fault {
-    /// The page, counted from that of the operand's first byte.
+    /// Number of the page, from the page of the operand's first byte.
     pub page: i64,
     /// The address space: 0 primary, 1 access registers, 2 secondary, 3 home.
     pub space: u8,
-    /// 1 for a store, 2 for a fetch, 0 if it does not tell.
+    /// Kind of access: 1 store, 2 fetch, 0 unknown.
     pub access: u8,
 }
 
 impl Fault {
-    /// Reads a translation-exception identification; `operand` is the address of the operand's first byte.
+    /// Reads a translation-exception identification. `operand` is the address of the operand's first byte.
     pub(super) fn read(code: u16, identification: u64, operand: u64) -> Option<Self> {
         WITH_ADDRESS.contains(&code).then(|| Self {
             page: (identification >> 12).wrapping_sub(operand >> 12) as i64,
@@ -46,51 +46,51 @@ impl Fault {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outcome {
-    /// Whether it ran at all; cases for another QEMU do not.
+    /// Whether the instruction ran. Cases for another QEMU do not.
     pub executed: bool,
-    /// Condition code; meaningless after an exception.
+    /// Condition code. It has no meaning after an exception.
     pub condition: u8,
     /// Program interruption code, if it ended in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<u16>,
-    /// Status code from the register the instruction leaves it in.
+    /// Status code from the instruction's status register.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub status: u8,
-    /// The register a load fills.
+    /// The register that a load fills.
     #[serde(default)]
     pub loaded: u64,
-    /// Adapter interrupts taken, where the case waits for them.
+    /// Number of adapter interrupts, if the case waits for them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub interrupts: u8,
-    /// Interruption identification word of the last one.
+    /// Interruption identification word of the last interrupt.
     #[serde(default)]
     pub interrupt_word: u32,
-    /// After an exception: how far behind the instruction the old PSW is, in bytes.
+    /// After an exception, the bytes from the instruction to the address in the old PSW.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<u8>,
-    /// After an exception: the length of the instruction that the program interruption tells.
+    /// After an exception, the instruction length in the program interruption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction_length: Option<u8>,
-    /// After an access exception: where.
+    /// After an access exception, its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
     /// General registers that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Change>,
-    /// The block in guest memory afterwards, of an instruction that writes one.
+    /// The block in guest memory after an instruction that writes one.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub block: Vec<u8>,
-    /// The bytes behind that block, if they changed.
+    /// The bytes after that block, if they changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub behind: Vec<u8>,
     /// First bytes of the interrupt summary and of each function's bit vector.
     #[serde(default, skip_serializing_if = "is_clear")]
     pub indicators: [u8; 3],
-    /// Counters of the function measurement block, where the case waits for its update: loads, stores, block stores,
-    /// refreshes.
+    /// Counters of the function measurement block, if the case waits for its update: loads, stores, block
+    /// stores, refreshes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<[u64; 4]>,
-    /// Fences before the instruction that failed, a bit for each function: it was disabled, or in error.
+    /// Failed fences before the instruction, one bit for each function that was disabled or in error.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fences_failed: u8,
 }
@@ -104,7 +104,7 @@ fn is_clear(value: &[u8; 3]) -> bool {
 }
 
 impl Outcome {
-    /// Condition code 0 and no exception.
+    /// Whether the instruction ended with condition code 0 and without an exception.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.executed && self.exception.is_none() && self.condition == 0

@@ -29,7 +29,7 @@ const MEASUREMENT_TIME: u64 = 8_000_000 << 12;
 /// `arch/s390/include/asm/pci.h`, `struct zpci_fmb`).
 const LAST_UPDATE: u64 = MEASUREMENT + 8;
 const COUNTERS: u64 = MEASUREMENT + 16;
-/// Time in which earlier interrupts arrive that are to be forgotten.
+/// Time for earlier interrupts to arrive before they are forgotten.
 const CLEARING_TIME: u64 = 3_000 << 12;
 
 /// The program for a guest with this many functions.
@@ -78,7 +78,7 @@ fn start(code: &mut Assembler, labels: &Labels) {
     code.lam(Gr::R4, Gr::R4, variable::ACCESS_REGISTER as u16, Gr::R9);
 }
 
-/// Skips to `target` unless one of the record's flags in `mask` is set.
+/// Skips to `target` unless a flag of `mask` is set in the record.
 fn unless_flag(code: &mut Assembler, mask: u64, target: Label) {
     code.lg(Gr::R0, field::FLAGS, Gr::R12);
     code.tmll(Gr::R0, mask as i16);
@@ -148,7 +148,8 @@ fn fence(code: &mut Assembler, labels: &Labels, functions: usize) {
     code.stg(Gr::R0, var(result::FENCES_FAILED), Gr::R13);
 }
 
-/// Loads four bytes of each function's config space. Those of a function that is disabled or in error fail.
+/// Loads four bytes of each function's config space. The load fails for a function that is disabled or in
+/// error.
 fn load_fences(code: &mut Assembler, labels: &Labels, functions: usize) {
     code.lghi(Gr::R0, 0);
     code.stg(Gr::R0, var(variable::FENCES_FAILED), Gr::R9);

@@ -1,4 +1,4 @@
-//! One instruction as the probe's loop reads it.
+//! One instruction, in the form that the probe's loop reads.
 
 use super::clp;
 use super::layout::{
@@ -8,7 +8,7 @@ use super::layout::{
 use crate::plan::{Base, Case, Handle, Instruction, Only, Patch, Payload, Variable};
 use s390x_asm::{Assembler, Gr, zpci};
 
-/// Condition code 2 in a PSW mask, which no case expects.
+/// Condition code 2 in a PSW mask. No case expects it.
 const PSW_CONDITION: u64 = 2 << 44;
 
 /// Bytes per record.
@@ -18,31 +18,31 @@ pub(super) const SIZE: usize = 192;
 pub(super) mod field {
     /// Low part of the request register.
     pub(crate) const REQUEST: i32 = 0;
-    /// A mask of the handle's bits that stay (32 bits), then a mask of those that are inverted (32 bits).
+    /// A mask of handle bits to keep (32 bits), then a mask of handle bits to invert (32 bits).
     pub(crate) const HANDLE_KEEP: i32 = 8;
-    /// See above.
+    /// The second mask.
     pub(crate) const HANDLE_FLIP: i32 = 12;
     /// Offset.
     pub(crate) const OFFSET: i32 = 16;
-    /// Address of what is added to it.
+    /// Address of the value to add to the offset.
     pub(crate) const BASE: i32 = 24;
-    /// Block address; start of an RPCIT.
+    /// Address of the block. For an RPCIT, the start of the range.
     pub(crate) const SOURCE: i32 = 32;
     /// Length of an RPCIT.
     pub(crate) const EXTRA: i32 = 40;
-    /// Register to store.
+    /// Value of the register to store.
     pub(crate) const DATA: i32 = 48;
-    /// Address of what is added to it.
+    /// Address of the value to add to it.
     pub(crate) const DATA_BASE: i32 = 56;
-    /// The place where eight bytes go before the instruction, or zero.
+    /// Destination of eight patched bytes before the instruction, or zero.
     pub(crate) const PATCH_TO: i32 = 64;
-    /// The place where they come from.
+    /// Source of the patched bytes.
     pub(crate) const PATCH_FROM: i32 = 72;
-    /// The place where the loaded register goes, or zero.
+    /// Destination of the loaded register, or zero.
     pub(crate) const SAVE_TO: i32 = 80;
-    /// The address of the value that decides whether the record runs, or zero.
+    /// Address of the value that decides whether the record runs, or zero.
     pub(crate) const CONDITION: i32 = 88;
-    /// The value that it is compared with.
+    /// The value to compare it with.
     pub(crate) const CONDITION_VALUE: i32 = 96;
     /// See [`super::flag`].
     pub(crate) const FLAGS: i32 = 104;
@@ -52,9 +52,9 @@ pub(super) mod field {
     pub(crate) const HANDLE_FROM: i32 = 128;
     /// PSW mask of the instruction.
     pub(crate) const PSW_MASK: i32 = 136;
-    /// The value that is added to the eight bytes for the patched place.
+    /// A value to add to the patched bytes.
     pub(crate) const PATCH_ADD: i32 = 144;
-    /// The place where the kept doubleword comes from, or zero for register 6.
+    /// Source of the doubleword to save, or zero for register 6.
     pub(crate) const SAVE_FROM: i32 = 152;
     /// Address of the function's interrupt vector.
     pub(crate) const VECTOR: i32 = 160;
@@ -62,13 +62,13 @@ pub(super) mod field {
 
 /// Bits of [`field::FLAGS`].
 pub(super) mod flag {
-    /// Load from config space first, so that the device's record shows where this instruction begins.
+    /// Load from config space first. The load marks the start of this instruction in the device's record.
     pub(crate) const FENCE: u64 = 1;
     /// Run if the condition holds.
     pub(crate) const IF_EQUAL: u64 = 2;
     /// Run unless the condition holds.
     pub(crate) const UNLESS_EQUAL: u64 = 4;
-    /// Take and forget pending interrupts first.
+    /// First take and forget pending interrupts.
     pub(crate) const CLEAR_INTERRUPTS: u64 = 8;
     /// Wait for an adapter interrupt afterwards.
     pub(crate) const AWAIT_INTERRUPT: u64 = 16;
@@ -76,7 +76,7 @@ pub(super) mod flag {
     pub(crate) const AWAIT_MEASUREMENT: u64 = 32;
 }
 
-/// The response header of a READ_GID that worked: command, return code 0, length 16.
+/// The response header of a successful READ_GID: command, return code 0, length 16.
 pub(super) const READ_GID_WORKED: u64 = (3 << 32) | 16;
 
 /// One record.
@@ -200,8 +200,8 @@ fn kept(case: &Case, patch: Patch) -> u64 {
 }
 
 impl Record {
-    /// The record of one case; `tag` is its place in the plan, `block` the address of its block, and `payload` where the
-    /// first byte of that lies in real memory.
+    /// The record of one case. `tag` is its index in the plan, `block` the address of its block, and
+    /// `payload` the real address of the block's first byte.
     pub(super) fn of_case(case: &Case, tag: u32, block: u64, payload: u64) -> Self {
         let function = usize::from(case.function);
         let own = function_area(function);
@@ -292,7 +292,7 @@ impl Record {
         }
     }
 
-    /// Runs only if PCISTB of 8 bytes to this function worked (`blocks`), or only if it did not.
+    /// Sets the condition: PCISTB of 8 bytes to this function worked (`blocks`), or it did not.
     pub(super) fn run_with_blocks(&mut self, function: usize, blocks: bool) {
         self.condition = function_area(function) + area::BLOCK_RESPONSE;
         self.condition_value = READ_GID_WORKED;
@@ -303,14 +303,14 @@ impl Record {
         };
     }
 
-    /// The loop passes over the record.
+    /// Makes the loop skip the record.
     pub(super) fn never_run(&mut self) {
         self.condition = ZERO;
         self.condition_value = 1;
         self.flags = (self.flags | flag::IF_EQUAL) & !flag::UNLESS_EQUAL;
     }
 
-    /// The record as it lies in guest memory.
+    /// The record's bytes in guest memory.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let handle = (u64::from(self.handle_keep) << 32) | u64::from(self.handle_flip);
         let fields = [

@@ -11,7 +11,7 @@ use crate::plan::{Carrier, Case, Instruction, Plan, Translation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The facts about the function from CLP and the set-up.
+/// The facts about the function, from CLP and the set-up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FunctionFacts {
@@ -19,24 +19,24 @@ pub struct FunctionFacts {
     pub handle: u32,
     /// BAR sizes as powers of two; 0 for none.
     pub bar_sizes: [u8; 6],
-    /// Group.
+    /// Number of the group.
     pub group: u8,
     /// Function type.
     pub function_type: u8,
-    /// Physical channel.
+    /// Physical channel id.
     pub pchid: u16,
-    /// Most bytes of a PCISTB, as the group says.
+    /// The group's longest PCISTB in bytes.
     #[serde(rename = "max-store-block")]
     pub maxstbl: u16,
     /// Start of the DMA window.
     pub start_dma: u64,
     /// End of the DMA window.
     pub end_dma: u64,
-    /// GID, as READ_GID told.
+    /// GID, from READ_GID.
     pub gid: u64,
     /// Token of the registered DMB.
     pub token: u64,
-    /// The way in which commands were issued.
+    /// The way of issuing commands.
     pub carrier: Option<Carrier>,
     /// The guest's other functions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,9 +49,9 @@ pub struct FunctionFacts {
 pub struct OtherFunction {
     /// Enabled handle.
     pub handle: u32,
-    /// GID, as READ_GID told.
+    /// GID, from READ_GID.
     pub gid: u64,
-    /// Token of its registered DMB.
+    /// Token of the function's registered DMB.
     pub token: u64,
 }
 
@@ -70,22 +70,22 @@ impl FunctionFacts {
     }
 }
 
-/// The way in which the probe ended.
+/// The state in which the probe ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeState {
-    /// The program did not start.
+    /// The program has not started.
     NotStarted,
-    /// It is before its records.
+    /// The program has not reached its records.
     Started,
-    /// CLP lists no such function.
+    /// CLP does not list a needed function.
     NoFunction,
-    /// CLP could not enable it.
+    /// CLP could not enable the function.
     NotEnabled,
-    /// It runs its records.
+    /// The program executes its records.
     Running,
-    /// It came to its end.
+    /// The program has executed all records.
     Done,
-    /// A program interruption of this code at this address, where none can be.
+    /// A program interruption of this code at this address, outside an instruction under test.
     Crashed {
         /// Program interruption code.
         code: u16,
@@ -94,27 +94,27 @@ pub enum ProbeState {
     },
 }
 
-/// All the guest left.
+/// All results that the guest left in memory.
 #[derive(Debug, Clone)]
 pub struct ProbeResults {
-    /// The way it ended.
+    /// The state at the end.
     pub state: ProbeState,
-    /// Records that were begun.
+    /// Number of started records.
     pub progress: u64,
     /// The facts from CLP and the set-up.
     pub facts: FunctionFacts,
-    /// Fences after the last case that failed, a bit for each function.
+    /// Failed fences after the last case, one bit for each function.
     pub last_fences_failed: u8,
-    /// One outcome per set-up step.
+    /// One outcome for each step of the set-up.
     pub setup: Vec<Outcome>,
-    /// One outcome per case.
+    /// One outcome for each case.
     pub cases: Vec<Outcome>,
 }
 
-/// The reason why the dump cannot be read.
+/// A reason why the dump cannot be read.
 #[derive(Debug, Error)]
 pub enum ResultsError {
-    /// Fewer bytes than the results need.
+    /// The dump is too short.
     #[error("the dump of guest memory has {0} bytes, which does not reach {1:#x}")]
     Short(usize, u64),
 }
@@ -200,8 +200,8 @@ impl Dump<'_> {
         Ok(registers)
     }
 
-    /// The outcome of the record with this number. `case` is the plan's case, if it is one, and `output` where its block
-    /// lies.
+    /// The outcome of the record with this number. `case` is the plan's case, if it is one, and `output` the
+    /// memory of its block.
     fn outcome(
         &self,
         index: usize,
@@ -291,7 +291,8 @@ impl Dump<'_> {
 }
 
 impl ProbeResults {
-    /// Reads the memory of [`super::DUMP_LENGTH`] bytes from [`super::DUMP_ADDRESS`] that the probe of `plan` left.
+    /// Reads the results of the probe of `plan` from a dump: [`super::DUMP_LENGTH`] bytes from
+    /// [`super::DUMP_ADDRESS`].
     ///
     /// # Errors
     /// Memory that is too short.
@@ -314,8 +315,8 @@ impl ProbeResults {
     }
 }
 
-/// The progress of a running probe: state, and records begun. `mailbox` is the start of the dump, of at least
-/// [`super::MAILBOX_LENGTH`] bytes.
+/// The progress of a running probe: its state, and the number of started records. `mailbox` is the start of
+/// the dump, at least [`super::MAILBOX_LENGTH`] bytes.
 ///
 /// # Errors
 /// A dump that is too short.

@@ -1,4 +1,4 @@
-//! The instructions that come before the plan: bus master, interrupts, translation, a DMB.
+//! The instructions before the plan: bus master, interrupts, translation, a DMB.
 //!
 //! Commands go by PCISTB if a READ_GID issued that way is answered as it should be, else by PCISTG of 8 bytes.
 
@@ -9,15 +9,15 @@ use super::layout::{
 use super::record::{Record, flag};
 use crate::plan::{Case, Instruction};
 
-/// One step: what it is for, and its record.
+/// One step: its purpose and its record.
 pub(super) struct Step {
     pub name: String,
     pub record: Record,
 }
 
-/// All steps of all functions, and the blocks that their PCISTB carry, to be placed at [`SETUP_BLOCKS`].
+/// All steps of all functions, and the blocks of their PCISTB, for [`SETUP_BLOCKS`].
 pub(super) struct Setup {
-    /// The function that is being set up.
+    /// Number of the function of the present steps.
     function: usize,
     pub steps: Vec<Step>,
     pub blocks: Vec<u8>,

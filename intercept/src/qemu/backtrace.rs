@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Most functions of a backtrace that are kept.
+/// Most functions of a backtrace.
 const FRAMES: usize = 6;
 
-/// The place where the functions of QEMU's translator begin, which are the same for every instruction.
+/// The functions of QEMU's translator start here. They are the same for every instruction.
 const TRANSLATED_CODE: &str = "code_gen_buffer";
 
 /// The debugger on `PATH`.
@@ -22,7 +22,8 @@ pub(crate) fn debugger() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The functions on the stack at the crash, innermost first; empty if QEMU does not crash this time or gdb fails.
+/// The functions on the stack at the crash, innermost first. Empty if QEMU does not crash this time or gdb
+/// fails.
 #[must_use]
 pub(crate) fn backtrace(
     gdb: &Path,

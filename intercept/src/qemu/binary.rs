@@ -1,4 +1,4 @@
-//! The program that a run tested: path, version, hash and build id.
+//! Identifies the tested program: path, version, hash and build id.
 
 use super::check::Qemu;
 use crate::recording::Binary;
@@ -6,8 +6,8 @@ use object::Object;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// Identifies the program at `path`. If that is a script, the emulator that it starts is identified, as far as the process
-/// `id` shows it.
+/// Identifies the program at `path`. If it is a script, identifies the emulator that the script starts, from
+/// the process `id`.
 #[must_use]
 pub(super) fn identify(qemu: &Qemu, id: u32) -> Option<Binary> {
     let path = std::fs::canonicalize(&qemu.path).ok()?;
@@ -36,8 +36,8 @@ fn is_elf(path: &Path) -> bool {
         && start == *b"\x7fELF"
 }
 
-/// The file of the emulator in a process: the first mapped one that is named like it, since a dynamic loader may have
-/// started it.
+/// The emulator's file in a process: the first mapped file with its name. A dynamic loader may have started
+/// it.
 fn running(id: u32) -> Option<PathBuf> {
     let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
     maps.lines()

@@ -1,4 +1,4 @@
-//! Whether a QEMU can run the probe at all.
+//! Checks whether a QEMU can run the probe.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const MACHINE: &str = "s390-ccw-virtio";
 /// The device under test.
 const DEVICE: &str = "vfio-user-pci";
 
-/// The reason why a QEMU cannot be used.
+/// A reason why a QEMU cannot be used.
 #[derive(Debug, Error)]
 pub enum QemuError {
     /// The program cannot be started.
@@ -23,35 +23,35 @@ pub enum QemuError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// It does not answer as QEMU does.
+    /// The program does not answer like QEMU.
     #[error("{} {argument} ended with {status}: {message}", path.display())]
     Broken {
         path: PathBuf,
         argument: String,
-        /// The way it ended.
+        /// Its exit status.
         status: String,
         /// Its output.
         message: String,
     },
-    /// It lacks the machine.
+    /// QEMU lacks the machine.
     #[error("{} ({version}) has no machine type {MACHINE}: it is not qemu-system-s390x", path.display())]
     NoMachine {
         path: PathBuf,
-        /// Its version.
+        /// QEMU's version.
         version: String,
     },
-    /// It lacks the device.
+    /// QEMU lacks the device.
     #[error("{} ({version}) has no device {DEVICE}, which came with QEMU 10.1: {message}", path.display())]
     NoDevice {
         path: PathBuf,
-        /// Its version.
+        /// QEMU's version.
         version: String,
         /// Its output.
         message: String,
     },
 }
 
-/// A QEMU that has what the probe needs.
+/// A QEMU that can run the probe.
 #[derive(Debug, Clone)]
 pub(crate) struct Qemu {
     pub path: PathBuf,
@@ -60,7 +60,7 @@ pub(crate) struct Qemu {
 }
 
 impl Qemu {
-    /// Asks the program at `path` for version, machine and device.
+    /// Asks the program at `path` for its version, machine and device.
     ///
     /// # Errors
     /// See [`QemuError`].
@@ -94,7 +94,7 @@ impl Qemu {
     }
 }
 
-/// The time that QEMU may take to say what it has.
+/// Longest time for QEMU to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {
@@ -150,7 +150,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    /// A program that answers like a QEMU with these machines, and with or without the device.
+    /// The error for a program that answers like a QEMU with these machines, and with or without the device.
     fn refusal(script: &str) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("qemu");

@@ -1,16 +1,16 @@
-//! The command line.
+//! QEMU's command line.
 
 use crate::plan::{fid, uid};
 use harness::{Accelerator, Line};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The way in which QEMU is controlled.
+/// The control of QEMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Control {
-    /// By a monitor on its standard input and output; it waits when the guest has ended.
+    /// A monitor on standard input and output. QEMU waits when the guest has ended.
     Monitor,
-    /// By nothing; it ends with the guest.
+    /// No monitor. QEMU ends with the guest.
     Alone,
 }
 
@@ -21,20 +21,20 @@ pub(crate) struct CommandLine {
     pub sockets: Vec<PathBuf>,
     /// Guest memory in bytes, a multiple of 1 MiB.
     pub memory: u64,
-    /// The file that is the guest's memory; without, QEMU makes one.
+    /// The file for the guest's memory. Without one, QEMU makes it.
     pub memory_file: Option<PathBuf>,
     /// The control of QEMU.
     pub control: Control,
     /// The accelerator that QEMU uses.
     pub accelerator: Accelerator,
-    /// Arguments that make the guest: `-kernel` and so on.
+    /// Arguments for the guest: `-kernel` and so on.
     pub guest: Vec<OsString>,
     /// The user's own arguments, last.
     pub extra: Vec<OsString>,
 }
 
 impl CommandLine {
-    /// All arguments. QEMU's name is not one of them.
+    /// All arguments, without QEMU's name.
     #[must_use]
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::machine(

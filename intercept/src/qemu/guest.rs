@@ -1,4 +1,4 @@
-//! One guest: started, waited for, its memory read.
+//! Runs one guest: starts it, waits for it, and reads its memory.
 
 use super::binary::identify;
 use super::check::Qemu;
@@ -16,25 +16,25 @@ use std::process::{ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// Events that end a guest.
+/// QEMU's events at the end of a guest.
 const ENDS: [&str; 3] = ["SHUTDOWN", "GUEST_PANICKED", "STOP"];
 
-/// States of a guest that has ended (QEMU `qapi/run-state.json`), with the actions that are asked for.
+/// States of an ended guest (QEMU `qapi/run-state.json`), with the actions on the command line.
 const ENDED: [&str; 3] = ["shutdown", "guest-panicked", "paused"];
 
-/// The time that QEMU may take to answer its monitor.
+/// Longest time for QEMU's monitor to answer.
 const MONITOR: Duration = Duration::from_secs(10);
 
-/// The time that a QEMU may take to greet at least, however short the patience with its guest.
+/// Shortest limit for QEMU's greeting, even if the limit for its guest is shorter.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// The time that a QEMU whose guest hangs may take to tell its registers: it may hang itself.
+/// Longest time for QEMU to print the registers of a hanging guest. QEMU itself may hang.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
 
-/// The interval at which the guest's progress is looked at.
+/// Interval between two looks at the guest's progress.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The reason why a guest gave no results.
+/// A reason why a guest gave no results.
 #[derive(Debug, Error)]
 pub enum GuestError {
     /// QEMU cannot be started.
@@ -47,23 +47,23 @@ pub enum GuestError {
     /// QEMU ended before the guest ran.
     #[error("QEMU ended early with {status}, saying: {}", say(words))]
     EndedEarly {
-        /// The kind of refusal.
+        /// The exit status of QEMU.
         status: String,
-        /// The last lines that it wrote, without warnings.
+        /// The last lines of QEMU's output, without warnings.
         words: Vec<String>,
     },
-    /// The guest did not begin.
+    /// The guest did not start.
     #[error("the guest did not end within {seconds} s; the probe did not start{registers}")]
     NotStarted {
-        /// The time that it had.
+        /// The time limit in seconds.
         seconds: u64,
-        /// The PSW, if QEMU told it.
+        /// The PSW, if QEMU printed it.
         registers: String,
     },
     /// The monitor failed.
     #[error("QEMU's monitor failed")]
     Monitor(#[from] QmpError),
-    /// The guest's memory.
+    /// The guest's memory cannot be made or read.
     #[error("cannot use the guest's memory")]
     Memory(#[source] std::io::Error),
 }
@@ -76,12 +76,12 @@ fn say(words: &[String]) -> String {
     }
 }
 
-/// The way in which a probe ended.
+/// The end of a probe.
 #[derive(Debug)]
 pub(crate) enum ProbeEnd {
     /// The guest came to an end.
     Ended,
-    /// QEMU ended, or the guest did not come further.
+    /// QEMU ended, or the guest made no progress.
     Stopped(Stop),
 }
 
@@ -90,27 +90,27 @@ pub(crate) enum ProbeEnd {
 pub(crate) struct Run {
     /// Guest memory from [`crate::probe::DUMP_ADDRESS`].
     pub dump: Vec<u8>,
-    /// From starting QEMU to the end of the guest.
+    /// Time from the start of QEMU to the end of the guest.
     pub time: Duration,
-    /// The way it ended.
+    /// The end of the probe.
     pub end: ProbeEnd,
-    /// The program that ran it.
+    /// The tested program.
     pub binary: Option<Binary>,
 }
 
-/// The way in which a guest ran that is not the probe.
+/// The result of another guest than the probe.
 #[derive(Debug)]
 pub(crate) struct GuestRun {
-    /// Whether it came to an end.
+    /// Whether the guest ended by itself.
     pub ended: bool,
-    /// The time that it ran.
+    /// Time from its start to its end.
     pub time: Duration,
-    /// The program that ran it.
+    /// The tested program.
     pub binary: Option<Binary>,
 }
 
-/// Runs the probe until it ends, QEMU ends, or the probe has not come further for `patience`. `line` names the file of
-/// `memory`.
+/// Runs the probe until it ends, QEMU ends, or the probe makes no progress for `patience`. `line` names the
+/// file of `memory`.
 ///
 /// # Errors
 /// See [`GuestError`]; trouble before the probe's code runs.
@@ -193,7 +193,7 @@ fn watch(
     }
 }
 
-/// Runs any guest until it ends, or `patience` is over; how it went.
+/// Runs any guest until it ends, or for `patience`. Returns the result.
 ///
 /// # Errors
 /// See [`GuestError`].
@@ -226,8 +226,8 @@ pub(crate) fn run_guest(
     }
 }
 
-/// Waits for the guest's end; false if it did not come in time. A short guest may have ended before the
-/// monitor was ready to tell events, so its state is asked for first.
+/// Waits for the guest's end. Returns false if it does not come in time. A short guest may end before the
+/// monitor can send events, so this function asks for the state first.
 fn wait_for_end<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
     Ok(has_ended(qmp, MONITOR)? || qmp.wait_for(&ENDS, patience)?)
 }
@@ -308,7 +308,7 @@ mod tests {
     use std::io::{Cursor, sink};
     use std::time::Duration;
 
-    /// Waits for the end of a guest in `state`, with `events` to come. Returns the result.
+    /// Waits for the end of a guest in `state`, with later `events`. Returns the result.
     fn ended(state: &str, events: &str) -> Option<bool> {
         let lines = format!(
             "{{\"QMP\":{{}}}}\n{{\"return\":{{}}}}\n{{\"return\":{{\"status\":\"{state}\"}}}}\n{events}"

@@ -1,4 +1,4 @@
-//! Guest memory that this process shares with QEMU, so that it can be read when QEMU has crashed or hangs.
+//! Guest memory that this process shares with QEMU. It can still be read after QEMU has crashed or hangs.
 
 use crate::probe::{self, DUMP_ADDRESS, DUMP_LENGTH, MAILBOX_LENGTH, ProbeState, ResultsError};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-/// A memory file of the size of the guest's memory.
+/// A file of the size of the guest's memory.
 #[derive(Debug)]
 pub(crate) struct GuestMemory {
     file: OwnedFd,
@@ -28,19 +28,19 @@ impl GuestMemory {
         Ok(Self { file, length })
     }
 
-    /// Bytes.
+    /// Number of bytes.
     #[must_use]
     pub(crate) const fn length(&self) -> u64 {
         self.length
     }
 
-    /// The path under which another process can open it while this one lives.
+    /// A path by which another process can open the file while this process lives.
     #[must_use]
     pub(crate) fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
     }
 
-    /// The part of memory that holds the probe's results: [`DUMP_LENGTH`] bytes from [`DUMP_ADDRESS`].
+    /// The memory with the probe's results: [`DUMP_LENGTH`] bytes from [`DUMP_ADDRESS`].
     ///
     /// # Errors
     /// The file cannot be read.
@@ -48,7 +48,7 @@ impl GuestMemory {
         self.read(DUMP_ADDRESS, DUMP_LENGTH)
     }
 
-    /// The progress of the probe: its state, and the number of the record that it runs.
+    /// The progress of the probe: its state, and the number of its present record.
     ///
     /// # Errors
     /// The file cannot be read.

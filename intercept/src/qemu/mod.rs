@@ -1,4 +1,4 @@
-//! QEMU: which one, what it can do, its command line, and its monitor.
+//! QEMU: its choice, its abilities, its command line, and its monitor.
 
 mod backtrace;
 mod binary;

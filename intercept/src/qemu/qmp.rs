@@ -1,4 +1,4 @@
-//! A client of QEMU's machine protocol (QEMU `docs/interop/qmp-spec.rst`), with bounded waits.
+//! A client of QEMU's machine protocol (QEMU `docs/interop/qmp-spec.rst`). All waits have a limit.
 
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -7,25 +7,25 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// The reason why a command or a wait failed.
+/// A reason why a command or a wait failed.
 #[derive(Debug, Error)]
 pub enum QmpError {
-    /// QEMU closed the monitor: it ended.
+    /// QEMU ended and closed the monitor.
     #[error("QEMU closed its monitor")]
     Closed,
-    /// Nothing came in time.
+    /// No message came in time.
     #[error("QEMU's monitor did not answer {waiting_for} within {seconds} s")]
     Timeout {
         /// The awaited message.
         waiting_for: String,
-        /// The time.
+        /// The time limit in seconds.
         seconds: u64,
     },
     /// QEMU refused a command.
     #[error("QEMU refused {command}: {reason}")]
     Refused {
         command: String,
-        /// QEMU's words.
+        /// QEMU's error message.
         reason: String,
     },
 }
@@ -89,7 +89,7 @@ impl<W: Write> Qmp<W> {
         })
     }
 
-    /// Runs a command; its return value. Events that come meanwhile are kept.
+    /// Runs a command and returns its result. Keeps events that come in the meantime.
     ///
     /// # Errors
     /// See [`QmpError`].
@@ -126,7 +126,7 @@ impl<W: Write> Qmp<W> {
         }
     }
 
-    /// Waits for one of the events `names`; false if none came in time.
+    /// Waits for one of the events `names`. Returns false if none comes in time.
     ///
     /// # Errors
     /// QEMU ended.

@@ -1,5 +1,4 @@
-//! The QEMU that a run tests: a path, a version that Debian has, the one with the zPCI changes, or the
-//! default.
+//! Finds the QEMU to test: a path, a version that Debian has, the one with the zPCI changes, or the default.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,7 +8,7 @@ use qemu_zpci::{BuildError, Named};
 
 use super::check::{Qemu, QemuError};
 
-/// The QEMU that is named, or the default: `$QEMU`, the one on `PATH`, or Debian's.
+/// The named QEMU, or the default: `$QEMU`, the one on `PATH`, or Debian's.
 ///
 /// # Errors
 /// There is none, or it cannot be used.
@@ -26,16 +25,16 @@ pub(crate) fn locate(named: Option<&OsStr>) -> Result<Qemu, LocateError> {
     Ok(Qemu::check(&path)?)
 }
 
-/// The reason why there is no QEMU to test.
+/// A reason why there is no QEMU to test.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
-    /// It cannot be used.
+    /// The QEMU cannot be used.
     #[error(transparent)]
     Unfit(#[from] QemuError),
-    /// None is named, found or fetched.
+    /// No QEMU was named, found or fetched.
     #[error("no QEMU to test")]
     None(#[source] debian_fetch::Error),
-    /// The one that is named cannot be fetched or built.
+    /// The named QEMU cannot be fetched or built.
     #[error("no QEMU {wanted} to test")]
     NotMade {
         /// The version, or `zpci`.

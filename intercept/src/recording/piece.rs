@@ -1,10 +1,10 @@
-//! An access, as the device saw it.
+//! An access that the device saw.
 
 use crate::plan::hex;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
-/// The kind of access that the device saw.
+/// The kind of an access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -20,7 +20,7 @@ pub enum Access {
 }
 
 impl Access {
-    /// Whether bytes went to the device.
+    /// Whether the access sends bytes to the device.
     #[must_use]
     pub const fn is_store(self) -> bool {
         matches!(self, Self::Store | Self::ConfigWrite)
@@ -32,43 +32,43 @@ impl Access {
         self.into()
     }
 
-    /// Whether it concerns config space.
+    /// Whether the access is to config space.
     #[must_use]
     pub const fn is_config(self) -> bool {
         matches!(self, Self::ConfigRead | Self::ConfigWrite)
     }
 }
 
-/// One access as the device saw it.
+/// One access that the device saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Piece {
-    /// The function, counted from 0.
+    /// Number of the function, from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub function: u8,
     /// The kind of access.
     pub access: Access,
-    /// The way in which it came: `bar`, `region`, or `config`.
+    /// The path of the access: `bar`, `region`, or `config`.
     pub path: String,
     /// Address space.
     pub space: u8,
-    /// Offset in it.
+    /// Offset in the address space.
     pub offset: u64,
-    /// Bytes, as they travelled: stored, or the answer to a load.
+    /// The bytes of a store, or of the answer to a load, in the order of transfer.
     #[serde(with = "hex")]
     pub bytes: Vec<u8>,
-    /// `accepted`, or why the device refused it.
+    /// `accepted`, or the reason why the device refused it.
     pub result: String,
 }
 
 impl Piece {
-    /// The offset behind its last byte.
+    /// The offset after its last byte.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.bytes.len() as u64)
     }
 
-    /// Whether the device did what was asked.
+    /// Whether the device carried out the access.
     #[must_use]
     pub fn accepted(&self) -> bool {
         self.result == "accepted"

@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 pub enum Stop {
     /// QEMU ended.
     Crashed {
-        /// The signal that ended it, unless it exited by itself.
+        /// The signal that ended QEMU. None if it exited by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
-        /// Its exit code, unless a signal ended it.
+        /// QEMU's exit code. None if a signal ended it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exit_code: Option<i32>,
-        /// The last lines that QEMU wrote, without warnings.
+        /// The last lines of QEMU's output, without warnings.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         words: Vec<String>,
-        /// The functions on the stack of the thread that crashed, innermost first; empty without a debugger.
+        /// The functions on the stack of the crashed thread, innermost first. Empty without a debugger.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         backtrace: Vec<String>,
     },
-    /// The guest did not come further.
+    /// The guest made no progress.
     Hung {
-        /// The time that it had, in seconds.
+        /// The time limit in seconds.
         seconds: u64,
-        /// The PSW line of QEMU's `info registers`, if QEMU still told it.
+        /// The PSW line of QEMU's `info registers`, if QEMU still printed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         psw: Option<String>,
     },
 }
 
 impl std::fmt::Display for Stop {
-    /// In one line.
+    /// Writes one line of text.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Crashed {
@@ -65,7 +65,7 @@ impl std::fmt::Display for Stop {
     }
 }
 
-/// A signal by its name, e.g. `SIGSEGV` (Linux, the numbers that end a program by a fault of its own).
+/// The name of a signal, for example `SIGSEGV` (Linux, the signals for a program's own faults).
 fn signal_name(signal: i32) -> String {
     match signal {
         4 => "SIGILL".into(),

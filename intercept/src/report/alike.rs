@@ -1,4 +1,4 @@
-//! Failures that are alike, together, so that hundreds of them can be read.
+//! Groups similar failures, so that a person can read hundreds of them.
 
 use super::model::{CaseReport, Report};
 use super::words;
@@ -6,20 +6,20 @@ use crate::plan::Instruction;
 use crate::together::together;
 use crate::verdict::Verdict;
 
-/// What failures of one kind have in common.
+/// The common features of a kind of failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {
     /// The executed instruction.
     pub instruction: Instruction,
     /// The result.
     pub verdicts: Vec<Verdict>,
-    /// The expected result, for any length.
+    /// The expected result, as text for any length.
     pub expected: String,
     /// The guest's outcome.
     pub answer: String,
 }
 
-/// The failures of a report by kind: those that stop QEMU first, then those with the most cases.
+/// The failures of a report by kind. Kinds that stop QEMU come first, then those with the most cases.
 #[must_use]
 pub(super) fn alike(report: &Report) -> Vec<(Kind, Vec<&CaseReport>)> {
     let failures = report.cases.iter().filter(|case| !case.good);

@@ -1,4 +1,4 @@
-//! Turns a case into passed, failed or skipped, for programs that know no other results.
+//! Maps a case to passed, failed or skipped, for programs that know no other results.
 
 use super::model::{CaseReport, Report};
 use super::words;
@@ -10,15 +10,15 @@ use crate::verdict::Verdict;
 /// The state of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It is as it should be.
+    /// The case is as it should be.
     Passed,
-    /// It makes the run fail, with why in one line.
+    /// The case makes the run fail, for this reason.
     Failed(String),
-    /// It does not count, with why in one line.
+    /// The case does not count, for this reason.
     Skipped(String),
 }
 
-/// The state of a case under what the run is to fail on.
+/// The state of a case for the given `--fail-on`.
 #[must_use]
 pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
     if !case.ran() {

@@ -1,40 +1,40 @@
-//! The first byte that differs between the device and the guest's store.
+//! The first byte that differs between the device's bytes and the guest's store.
 
 use crate::plan::Case;
 use crate::recording::Piece;
 use serde::Serialize;
 
-/// A guest page, and the unit that a zPCI access must not cross.
+/// Bytes of a guest page. A zPCI access must not cross one either.
 const PAGE: u64 = 4096;
 
-/// The special place of the first byte that differs.
+/// A special feature of the first byte that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Special {
-    /// It is the first of the block.
+    /// It is the first byte of the block.
     First,
-    /// The block crosses from one guest page into the next there.
+    /// The block crosses from one guest page into the next at this byte.
     SourcePage,
-    /// It is the first in a 4 KiB page of the BAR.
+    /// It is the first byte in a 4 KiB page of the BAR.
     TargetPage,
-    /// So many bytes come before it, a round number.
+    /// This number of bytes, a round number, come before it.
     Round,
-    /// It is the last of the block.
+    /// It is the last byte of the block.
     Last,
 }
 
 /// The first byte that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Its place in the block.
+    /// Offset of the byte in the block.
     #[serde(rename = "first")]
     pub at: u64,
     /// The byte that the guest stored.
     pub stored: u8,
-    /// The byte that the device got. `None` if it got nothing for this place.
+    /// The byte that the device got. `None` if no byte arrived for this offset.
     pub arrived: Option<u8>,
-    /// The number of bytes of the block that differ.
+    /// Number of bytes of the block that differ.
     pub count: u64,
-    /// The special feature of the place.
+    /// The special feature of the byte.
     #[serde(skip)]
     pub special: Option<Special>,
 }
@@ -57,7 +57,7 @@ pub(super) fn arrived(offset: u64, stored: &[u8], pieces: &[Piece]) -> Vec<Optio
 }
 
 impl Difference {
-    /// The first difference of a store of which at least a part arrived.
+    /// The first difference of a store that arrived at least in part.
     pub(super) fn first(case: &Case, offset: u64, stored: &[u8], pieces: &[Piece]) -> Option<Self> {
         let arrived = arrived(offset, stored, pieces);
         if arrived.iter().all(Option::is_none) {
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// Describes a store of 32 bytes whose bytes from `wrong` on arrive as zero.
+    /// Describes a store of 32 bytes whose bytes arrive as zero from `wrong` on.
     fn said(source: u16, offset: u64, wrong: usize) -> String {
         let case = Case {
             source,

@@ -1,11 +1,11 @@
-//! The report as JSON. It is the same for two equal runs, apart from `times`.
+//! The report as JSON. Two equal runs give the same, apart from `times`.
 
 use super::difference::Difference;
 use super::model::{CaseReport, Report, SCHEMA_VERSION};
 use super::words;
 use serde::Serialize;
 
-/// A case, and its facts in words.
+/// A case, with its facts as text.
 #[derive(Serialize)]
 struct JsonCase<'a> {
     #[serde(flatten)]

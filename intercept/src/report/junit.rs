@@ -1,4 +1,4 @@
-//! JUnit XML: a suite per group.
+//! JUnit XML: one suite for each group.
 
 use super::ci::{State, state};
 use super::model::{CaseReport, Report};
@@ -28,7 +28,7 @@ pub fn junit(reports: &[Report], fail_on: FailOn) -> Result<String, SerializeErr
     file.to_string()
 }
 
-/// A document that says why there is no report.
+/// A document with the reason why there is no report.
 ///
 /// # Errors
 /// A name that XML cannot hold.

@@ -1,4 +1,4 @@
-//! Reports: what the verdicts say, for people and for programs.
+//! Reports of the verdicts, for people and for programs.
 //!
 //! - `model`: the report as facts; `difference`, `alike`, `ci`: facts that follow from it;
 //! - `words`: facts in words, the same in every form;

@@ -1,4 +1,4 @@
-//! The report as facts. The renderers beside this file put them into words.
+//! The report as facts. The renderers beside this file make text from them.
 
 use super::difference::Difference;
 use crate::baseline::comparison::Comparison;
@@ -32,37 +32,37 @@ pub struct CaseReport {
     pub instruction: Instruction,
     /// Bytes to move.
     pub length: u64,
-    /// All that became of it, most telling first.
+    /// All verdicts, the most important first.
     pub verdicts: Vec<Verdict>,
-    /// The same in one line, with the pieces of a split.
+    /// The verdicts in one line, with the pieces of a split.
     pub label: String,
-    /// Whether all is as it should be.
+    /// Whether the case is as it should be.
     pub good: bool,
     /// The expected outcome.
     #[serde(skip)]
     pub expectation: Expectation,
     /// The guest's outcome.
     pub outcome: Outcome,
-    /// The way in which QEMU stopped at it, if it did.
+    /// The way in which QEMU stopped at the case, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stop>,
-    /// The facts behind the verdicts; none for a good case.
+    /// The facts behind the verdicts. Empty for a good case.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
-    /// The bytes that the guest stored; empty for other instructions.
+    /// The bytes that the guest stored. Empty for other instructions.
     #[serde(skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub stored: Vec<u8>,
-    /// The first byte that the device did not get as the guest stored it.
+    /// The first byte that the device got differently from the guest's store.
     #[serde(skip)]
     pub difference: Option<Difference>,
-    /// Offset of the access, a DMB's token included.
+    /// Offset of the access, with a DMB's token.
     pub offset: u64,
     /// The accesses that the device saw, in order.
     pub pieces: Vec<Piece>,
 }
 
 impl CaseReport {
-    /// Whether it was executed.
+    /// Whether the case was executed.
     #[must_use]
     pub fn ran(&self) -> bool {
         !self.verdicts.contains(&Verdict::NotRun)
@@ -73,24 +73,24 @@ impl CaseReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
-    /// The place of the run.
+    /// The environment of the run.
     pub environment: Environment,
     /// Name of the plan.
     pub plan: String,
     /// The seed of a random plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// The model that it was measured against.
+    /// The model of the function that the report assumes.
     pub expect: Model,
     /// The facts from CLP and the set-up.
     pub facts: FunctionFacts,
     /// The set-up.
     pub setup: Vec<SetupOutcome>,
-    /// Cases with each verdict; one with two verdicts counts for both.
+    /// Number of cases with each verdict. A case with two verdicts counts for both.
     pub totals: BTreeMap<String, usize>,
-    /// Cases that ran.
+    /// Number of cases that ran.
     pub ran: usize,
-    /// Cases that ran and are as they should be.
+    /// Number of cases that ran and are as they should be.
     pub good: usize,
     /// The cases.
     #[serde(skip)]
@@ -98,16 +98,16 @@ pub struct Report {
     /// The starts of QEMU, if it crashed or the guest hung.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub starts: Vec<Start>,
-    /// The lengths of block stores that arrive, and those that do not, from a second run.
+    /// The results of block stores by length, from a second run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lengths: Option<Lengths>,
-    /// The differences from the baseline, if there is one.
+    /// The comparison with the baseline, if there is one.
     #[serde(skip)]
     pub comparison: Option<Comparison>,
-    /// Accesses of the device that no instruction of an observed guest accounts for.
+    /// The device's accesses without an instruction of the observed guest.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unaccounted: Vec<Piece>,
-    /// The times of the run: the only part that differs between two equal runs.
+    /// The times of the run. Two equal runs differ only here.
     pub times: Times,
 }
 
@@ -147,7 +147,7 @@ impl Report {
         report
     }
 
-    /// Keeps the cases that `wanted` says, and counts anew.
+    /// Keeps only the `wanted` cases, and counts again.
     pub fn retain(&mut self, wanted: impl Fn(&CaseReport) -> bool) {
         let kept: Vec<bool> = self.cases.iter().map(&wanted).collect();
         let mut keep = kept.iter();
@@ -168,19 +168,19 @@ impl Report {
         (self.ran, self.good) = (ran().count(), ran().filter(|case| case.good).count());
     }
 
-    /// Whether it has a case of this name.
+    /// Whether the report has a case with this name.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.cases.iter().any(|case| case.id == id)
     }
 
-    /// Whether every case is as it should be, and the set-up was done.
+    /// Whether every case is as it should be, and the set-up succeeded.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.ran == self.good && self.stopped_set_up().is_none()
     }
 
-    /// The step of the set-up at which QEMU stopped, and how, if it did.
+    /// The step of the set-up at which QEMU stopped, and the way, if it did.
     #[must_use]
     pub fn stopped_set_up(&self) -> Option<(&str, &Stop)> {
         self.starts
@@ -191,7 +191,7 @@ impl Report {
             })
     }
 
-    /// Whether QEMU stopped and was not started again, so that cases are left.
+    /// Whether QEMU stopped and was not started again, so that cases remain.
     #[must_use]
     pub fn ended_early(&self) -> bool {
         let last = self.starts.last();
@@ -199,14 +199,14 @@ impl Report {
         left && last.is_some_and(|start| start.stopped.is_some())
     }
 
-    /// The time that the case at `index` took, as far as its fences tell.
+    /// The time of the case at `index`, as far as its fences show it.
     #[must_use]
     pub fn case_time(&self, index: usize) -> Option<Duration> {
         let time = self.times.cases_us.get(index)?;
         Some(Duration::from_micros(*time))
     }
 
-    /// Names of the steps of the set-up that were refused.
+    /// Names of the refused steps of the set-up.
     #[must_use]
     pub fn refused_set_up(&self) -> Vec<&str> {
         self.setup
@@ -228,7 +228,7 @@ impl Report {
         groups
     }
 
-    /// How many cases of a group ran, and how many of them are good.
+    /// The number of cases of a group that ran, and the number of good ones.
     #[must_use]
     pub(super) fn tally(&self, group: &str) -> (usize, usize) {
         let ran = || self.of_group(group).filter(|case| case.ran());
@@ -241,7 +241,7 @@ impl Report {
     }
 }
 
-/// The probe's set-up is not judged, so its accesses are not counted either.
+/// The probe's set-up gets no verdict, so its accesses do not count either.
 fn unaccounted(recording: &Recording, verdicts: &[CaseVerdict]) -> Vec<Piece> {
     if recording.source == Source::Probe {
         return Vec::new();

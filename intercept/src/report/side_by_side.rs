@@ -1,4 +1,4 @@
-//! Several QEMUs in one table: a column each, what differs first.
+//! Several QEMUs in one table: one column for each, with the differences first.
 
 use super::model::{CaseReport, Report};
 use super::table::{new_table, paint};
@@ -8,13 +8,13 @@ use crate::verdict::Verdict;
 use comfy_table::{Cell, Color};
 use std::fmt::Write;
 
-/// Kinds of differing cases that are shown.
+/// Most kinds of differing cases to show.
 const SHOWN: usize = 40;
 
 /// The result of one case under each QEMU. `None` where the case does not exist.
 pub(super) struct Row<'a> {
     pub id: &'a str,
-    /// A column each.
+    /// One entry for each column.
     pub columns: Vec<Option<&'a CaseReport>>,
 }
 
@@ -29,7 +29,7 @@ impl Row<'_> {
         first.is_some_and(|first| fates.any(|other| other != first))
     }
 
-    /// Any column's case, for what all columns share.
+    /// The case in some column, for facts that all columns share.
     pub(super) fn any(&self) -> Option<&CaseReport> {
         self.columns.iter().flatten().next().copied()
     }
@@ -62,7 +62,7 @@ pub(super) fn rows(reports: &[Report]) -> Vec<Row<'_>> {
         .collect()
 }
 
-/// A short name for each report: the version, or the whole line if two share it.
+/// A short name for each report: the version, or the whole version line if two share it.
 pub(super) fn names(reports: &[Report]) -> Vec<String> {
     let short = |report: &Report| {
         let executor = &report.environment.executor;
@@ -85,7 +85,7 @@ pub(super) fn names(reports: &[Report]) -> Vec<String> {
         .collect()
 }
 
-/// The table for a terminal; `color` with escape sequences.
+/// The table for a terminal. With `color`, it has escape sequences.
 #[must_use]
 pub fn side_by_side(reports: &[Report], color: bool) -> String {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The report for a terminal: totals, the matrix of groups, then failures, alike ones together.
+//! The report for a terminal: totals, the matrix of groups, then groups of similar failures.
 
 use super::alike::alike;
 use super::model::{CaseReport, Report};
@@ -8,10 +8,10 @@ use crate::verdict::Verdict;
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 use std::fmt::Write;
 
-/// Failures of one kind that are named before the rest is only counted.
+/// Most failures of one kind to name. The rest is only counted.
 const NAMED: usize = 6;
 
-/// The report as text; `color` with escape sequences.
+/// The report as text. With `color`, it has escape sequences.
 #[must_use]
 pub fn table(report: &Report, color: bool) -> String {
     let mut text = String::new();
@@ -188,7 +188,7 @@ fn unaccounted(text: &mut String, report: &Report) {
     let _ = writeln!(text, "{}", lines.collect::<Vec<_>>().join(", "));
 }
 
-/// The way in which QEMU stopped, once for all cases at which it stopped alike.
+/// The ways in which QEMU stopped, each once, with all its cases.
 fn stops(text: &mut String, report: &Report) {
     let stopped = report.cases.iter();
     let stopped = stopped.filter_map(|case| Some((case.stopped.as_ref()?, case.id.as_str())));
@@ -197,7 +197,7 @@ fn stops(text: &mut String, report: &Report) {
     }
 }
 
-/// The reason why cases did not run, once for all that have the same reason.
+/// The reasons why cases did not run, each once.
 fn not_run(text: &mut String, report: &Report) {
     let cases = report.cases.iter().filter(|case| !case.ran());
     let reasons = cases.map(|case| (super::ci::not_run(report, case), &case.id));

@@ -70,7 +70,7 @@ fn line(text: &mut String, number: usize, prefix: &str, case: &CaseReport, state
     let _ = writeln!(text, "  ...");
 }
 
-/// `#` and `\` would end or change a description.
+/// Escapes `#` and `\`, which would end or change a description.
 fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('#', "\\#")
 }

@@ -130,7 +130,7 @@ fn report() -> Report {
     }
 }
 
-/// The same report, in which the case that was cut crashes QEMU.
+/// The same report, in which the split case crashes QEMU.
 fn crashing() -> Report {
     let mut report = report();
     report.cases[1].verdicts = vec![Verdict::Crashed];
@@ -144,7 +144,7 @@ fn crashing() -> Report {
     report
 }
 
-/// The report compared with `before`.
+/// The report with a comparison with `before`.
 fn against(before: &Report) -> Report {
     let mut now = report();
     now.comparison = Some(Comparison::new(

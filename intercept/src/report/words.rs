@@ -1,4 +1,4 @@
-//! Facts in words, the same in every form of the report.
+//! Makes text from facts. All forms of the report share it.
 
 use super::model::{CaseReport, Report};
 use crate::baseline::comparison::Comparison;
@@ -67,7 +67,7 @@ pub(crate) fn answer(report: &CaseReport) -> String {
     }
 }
 
-/// All that the guest got.
+/// The guest's whole outcome.
 pub(crate) fn guest(report: &CaseReport) -> String {
     let (case, outcome) = (&report.case, &report.outcome);
     let mut line = answer(report);
@@ -118,10 +118,10 @@ pub(crate) fn detail(report: &CaseReport) -> String {
         .map_or_else(|| facts(&report.details), ToString::to_string)
 }
 
-/// Cases that are named before the rest is only counted.
+/// Most cases to name. The rest is only counted.
 const NAMED: usize = 6;
 
-/// Some names, and how many more there are.
+/// Some names, and the number of the others.
 pub(crate) fn name_some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = names.len();
     let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
@@ -131,7 +131,7 @@ pub(crate) fn name_some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> St
     text
 }
 
-/// A comparison with a baseline, alike changes together.
+/// A comparison with a baseline, similar changes together.
 pub(crate) fn changes(comparison: &Comparison) -> String {
     if comparison.is_equal() {
         return "nothing changed against the baseline\n".into();
@@ -145,7 +145,7 @@ pub(crate) fn changes(comparison: &Comparison) -> String {
     text
 }
 
-/// Known causes that fit the failures, in words.
+/// Known causes that fit the failures, as text.
 pub(crate) fn causes(report: &Report) -> Vec<String> {
     let lengths = report.lengths.iter().flat_map(Lengths::causes);
     lengths.map(|cause| cause.to_string()).collect()
@@ -157,7 +157,7 @@ pub(crate) fn facts(details: &[Detail]) -> String {
     words.join("; ")
 }
 
-/// All that is known of a failure, on several lines.
+/// All facts about a failure, on several lines.
 pub(crate) fn in_full(report: &CaseReport) -> String {
     let mut lines = vec![
         operation(&report.case),

@@ -1,4 +1,4 @@
-//! The facts behind a verdict. A report puts them into words; programs read them as data.
+//! The facts behind a verdict. A report makes text from them, and programs read them as data.
 
 use crate::plan::{Fact, Only, hex};
 use crate::probe::Change;
@@ -6,7 +6,7 @@ use crate::recording::Stop;
 use serde::Serialize;
 use std::fmt;
 
-/// The source of the value that a load should have given.
+/// The source of a load's right value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Teller {
@@ -26,73 +26,73 @@ pub enum Teller {
 pub enum Detail {
     /// QEMU crashed, or the guest hung.
     Stopped(Stop),
-    /// The case is meant for another way of issuing commands.
+    /// The case is for another way of issuing commands.
     NotMeant {
-        /// The time when it runs.
+        /// The condition of the case.
         only: Only,
     },
     /// The device saw a neighbour's access on the wrong side of this one.
     Overtaken,
     /// One access carried bytes of this instruction and of others.
     Shared,
-    /// The device took it, and the guest got an error.
+    /// The device accepted the access, but the guest got an error.
     Delivered,
-    /// The guest was refused, as is right, and the device saw an access.
+    /// QEMU rightly refused the instruction, but the device saw an access.
     SeenThoughRefused,
     /// The device saw an access that the guest did not make.
     OtherAccess,
-    /// The guest got condition code 0, and the device saw nothing.
+    /// The guest got condition code 0, but the device saw nothing.
     NothingSeen,
     /// Another function saw an access.
     OtherFunction,
     /// One access became several.
     Split {
-        /// A store, not a load.
+        /// Whether it is a store, not a load.
         store: bool,
         /// Bytes that the guest moved.
         length: u64,
         /// Accesses that the device saw.
         pieces: usize,
     },
-    /// Bytes went to offsets that the guest did not store to.
+    /// Bytes arrived at offsets outside the guest's store.
     OtherOffsets,
     /// The pieces of a store did not arrive in ascending order.
     NotAscending,
     /// Stored bytes did not arrive.
     Missing {
-        /// The number.
+        /// Number of missing bytes.
         missing: usize,
         /// Bytes that the guest stored.
         of: u64,
     },
     /// Stored bytes arrived more than once.
     Doubled {
-        /// The number.
+        /// Number of doubled bytes.
         doubled: usize,
         /// Bytes that the guest stored.
         of: u64,
     },
     /// Bytes of one access changed.
     Differ {
-        /// The number.
+        /// Number of wrong bytes.
         wrong: usize,
         /// Bytes of the access.
         of: usize,
-        /// Its offset.
+        /// Offset of the access.
         offset: u64,
     },
     /// Bytes arrived in reverse order.
     Reversed {
-        /// Bytes of each unit that is reversed.
+        /// Bytes of each reversed unit.
         unit: usize,
     },
-    /// The guest loaded another value than it should have.
+    /// The guest loaded a wrong value.
     Loaded {
         /// The value in the guest's register.
         got: u64,
-        /// The source of the right one.
+        /// The source of the right value.
         teller: Teller,
-        /// The right one.
+        /// The right value.
         value: u64,
     },
     /// The accesses loaded bytes twice, or bytes outside the load.
@@ -103,11 +103,11 @@ pub enum Detail {
     LoadedInPart,
     /// The accesses loaded more than the guest asked for.
     LoadedBeyond,
-    /// The instruction wrote to memory behind its block.
+    /// The instruction wrote to memory after its block.
     WroteBehindBlock,
     /// No adapter interrupt came.
     NoInterrupt,
-    /// The interruption word was another.
+    /// The interruption word is wrong.
     InterruptionWord {
         /// The word that the guest got.
         got: u64,
@@ -122,47 +122,47 @@ pub enum Detail {
     OtherVectorBit,
     /// The function measurement block was not updated.
     NotMeasured,
-    /// The function measurement block counts wrongly.
+    /// The counters of the function measurement block are wrong.
     Counted {
-        /// Loads, stores, block stores and refreshes that it counts.
+        /// Loads, stores, block stores and refreshes in the block.
         counted: [u64; 4],
-        /// Those that took place.
+        /// The right counters.
         expected: [u64; 4],
     },
-    /// A general register changed that must not, or not as it should.
+    /// A general register changed that must not, or got a wrong value.
     Register(Change),
-    /// The program interruption tells another instruction length.
+    /// The program interruption has a wrong instruction length.
     InstructionLength {
-        /// The length that it tells.
+        /// The length in the interruption.
         told: u8,
         /// The instruction's length.
         expected: u8,
     },
-    /// The old PSW of the program interruption has another address.
+    /// The old PSW of the program interruption has a wrong address.
     OldPsw {
         /// Bytes from the instruction to the address.
         behind: u8,
-        /// Bytes that are right.
+        /// The right number of bytes.
         expected: u8,
     },
-    /// The block in guest memory has other bytes.
+    /// The block in guest memory has wrong bytes.
     Field {
-        /// The fact that they tell, for CLP.
+        /// The fact in these bytes, for CLP.
         fact: Option<Fact>,
         /// Offset in the block.
         at: usize,
-        /// The bytes; empty if the block is too short.
+        /// The found bytes. Empty if the block is too short.
         #[serde(with = "hex")]
         found: Vec<u8>,
         /// The right bytes.
         #[serde(with = "hex")]
         expected: Vec<u8>,
     },
-    /// The list of functions says that more follow, and all are in it.
+    /// The list of functions says that more follow, but it is complete.
     ListGoesOn,
-    /// The list of functions does not have the function, configured, with its handle.
+    /// The list of functions lacks the function as configured, with its handle.
     NotListed,
-    /// The instruction ended in an exception and still wrote to its block.
+    /// The instruction ended in an exception, but wrote to its block.
     WroteThoughException,
 }
 

@@ -1,11 +1,11 @@
-//! The findings about one case, before they become a verdict.
+//! Collects the findings about one case before the verdict.
 
 use super::detail::Detail;
 use super::kind::Verdict;
 use crate::expect::Seen;
 use crate::recording::Piece;
 
-/// The findings about one case, before they become a verdict.
+/// The findings about one case.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) verdicts: Vec<Verdict>,
@@ -14,7 +14,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// A verdict that needs no more words than what was expected and what the guest got.
+    /// Adds a verdict without a fact of its own.
     pub(super) fn note(&mut self, verdict: Verdict) {
         if !self.verdicts.contains(&verdict) {
             self.verdicts.push(verdict);

@@ -15,7 +15,8 @@ const ENABLED: u64 = 1 << 63;
 /// First bit of an indicator byte.
 const FIRST: u8 = 0x80;
 
-/// For each case, a bit for each function whose interrupt came since interrupts were cleared, this case's included.
+/// For each case, one bit for each function that raised an interrupt since interrupts were cleared, including
+/// the case itself.
 pub(super) fn raised(recording: &Recording) -> Vec<u8> {
     let mut bits = 0;
     let cases = recording.plan.cases.iter().zip(&recording.outcomes);
@@ -32,7 +33,7 @@ pub(super) fn raised(recording: &Recording) -> Vec<u8> {
         .collect()
 }
 
-/// `raised` is that of the case.
+/// Judges one case. `raised` is its value from [`raised`].
 pub(super) fn judge(
     findings: &mut Findings,
     recording: &Recording,
@@ -103,8 +104,8 @@ fn measured(findings: &mut Findings, outcome: &Outcome, expectation: &Expectatio
     }
 }
 
-/// The parts of its operand registers that an instruction may change: the status at condition code 1, a loaded register at condition
-/// code 0, and the enable bit of a handle by STPCIFC.
+/// The parts of the operand registers that an instruction may change: the status at condition code 1, a
+/// loaded register at condition code 0, and the enable bit of a handle by STPCIFC.
 fn registers(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     let completed = outcome.exception.is_none();
     for change in &outcome.changed {
@@ -125,7 +126,7 @@ fn registers(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     }
 }
 
-/// The place where the guest goes on after a program interruption.
+/// Checks the guest's next instruction after a program interruption.
 fn resume(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     let (Some(code), Some(resume)) = (outcome.exception, outcome.resume) else {
         return;
@@ -196,7 +197,7 @@ fn told(
     }
 }
 
-/// The bytes in place of a field, if they differ from it.
+/// The bytes at a field's place, if they differ from the field.
 fn differs<'a>(block: &'a [u8], field: &Field) -> Option<&'a [u8]> {
     let found = block
         .get(field.at..field.at + field.bytes.len())
@@ -210,7 +211,7 @@ fn differs<'a>(block: &'a [u8], field: &Field) -> Option<&'a [u8]> {
     (!equal).then_some(found)
 }
 
-/// An instruction that ends in an exception leaves its block alone.
+/// Checks that an instruction with an exception did not change its block.
 fn untouched(findings: &mut Findings, case: &Case, outcome: &Outcome) {
     // A block of CLP has been patched.
     let before = match (&case.payload, case.patch) {

@@ -1,53 +1,54 @@
-//! The results that an instruction can have.
+//! The verdicts on an instruction.
 
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-/// The result of an instruction. A case can have several, e.g. split and reversed.
+/// A verdict on an instruction. A case can have several, for example split and reversed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Verdict {
-    /// QEMU ended while it executed it.
+    /// QEMU ended while it executed the instruction.
     Crashed,
-    /// It did not end.
+    /// The instruction did not end.
     Hung,
-    /// Bytes did not arrive, or an interrupt did not.
+    /// Bytes or an interrupt did not arrive.
     Lost,
-    /// Bytes changed in another way than reversal, or came twice, or an access came that the guest did not make.
+    /// Bytes changed in another way than reversal, arrived twice, or an access arrived that the guest did not
+    /// make.
     Altered,
     /// One access carried bytes of more than one instruction.
     Merged,
-    /// Arrived in another order than executed.
+    /// The accesses arrived in another order than the guest executed them.
     Reordered,
-    /// Arrived in several accesses.
+    /// The bytes arrived in several accesses.
     Split,
     /// Bytes arrived in reverse order.
     Reversed,
-    /// Another function saw it than the one that the guest named.
+    /// Another function than the named one saw the access.
     WrongFunction,
-    /// Must succeed, or be refused otherwise, and was refused.
+    /// QEMU refused a correct instruction, or refused a wrong one in the wrong way.
     RefusedWrongly,
-    /// The device took it, yet the guest got an error.
+    /// The device accepted the access, but the guest got an error.
     DeliveredButRefused,
-    /// Must be refused and was not.
+    /// QEMU did not refuse the instruction, or the device saw an access that it should not see.
     AcceptedWrongly,
-    /// The guest was told something that is not so: by CLP, by STPCIFC, by an error event.
+    /// CLP, STPCIFC or an error event told the guest something wrong.
     ToldWrongly,
-    /// A register changed that must not, or not as it should.
+    /// A register changed that must not, or got a wrong value.
     WrongRegister,
     /// A block store that arrived as one access with the right bytes.
     Whole,
-    /// Everything else that went as it should.
+    /// Another instruction was carried out correctly.
     AsSpecified,
-    /// Not executed: meant for the other way of issuing commands.
+    /// The case did not run: its condition does not hold.
     NotRun,
 }
 
 impl Verdict {
-    /// All, in the order of reports.
+    /// All verdicts, in the order of reports.
     pub const ALL: [Self; 17] = [
         Self::Crashed,
         Self::Hung,
@@ -74,14 +75,14 @@ impl Verdict {
         self.into()
     }
 
-    /// The names of several.
+    /// The names of several verdicts.
     #[must_use]
     pub(crate) fn names(verdicts: &[Self], between: &str) -> String {
         let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
         names.join(between)
     }
 
-    /// Whether it is what should be.
+    /// Whether the verdict is a good one.
     #[must_use]
     pub const fn is_good(self) -> bool {
         matches!(self, Self::Whole | Self::AsSpecified | Self::NotRun)

@@ -1,4 +1,4 @@
-//! Judges a load: did the guest get the device's value?
+//! Judges a load: checks that the guest got the device's value.
 
 use super::detail::{Detail, Teller};
 use super::findings::Findings;
@@ -7,7 +7,8 @@ use crate::expect::Seen;
 use crate::probe::Outcome;
 use crate::recording::Piece;
 
-/// Config bytes that QEMU passes through unchanged: vendor, device, revision and class. It emulates others.
+/// Config bytes that QEMU passes through unchanged: vendor, device, revision and class. QEMU emulates the
+/// others.
 const PASSED_THROUGH: [std::ops::Range<u64>; 2] = [0x00..0x04, 0x08..0x0c];
 
 pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pieces: &[&Piece]) {
@@ -35,7 +36,7 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, outcome: &Outcome, pie
     compare(findings, outcome, &answer, Teller::Device);
 }
 
-/// Compares what the guest loaded with the bytes that it should have.
+/// Compares the guest's loaded value with the right bytes.
 pub(super) fn compare(findings: &mut Findings, outcome: &Outcome, answer: &[u8], teller: Teller) {
     let fold = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
     let value = answer.iter().fold(0, fold);
@@ -58,7 +59,7 @@ pub(super) fn compare(findings: &mut Findings, outcome: &Outcome, answer: &[u8],
     );
 }
 
-/// The bytes that the device answered, in the order of their offsets.
+/// The bytes of the device's answers, in the order of their offsets.
 fn answer(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) -> Option<Vec<u8>> {
     let mut sorted: Vec<&&Piece> = pieces.iter().collect();
     sorted.sort_by_key(|piece| piece.offset);

@@ -1,17 +1,17 @@
-//! Gives the pieces of a batch to its cases.
+//! Assigns the accesses of a batch to its cases.
 
 use crate::attribute::Batch;
 use crate::expect::{Expectation, Seen};
 use crate::recording::{Piece, Recording};
 
-/// The share of one case: its pieces, and which of them carry bytes of others as well.
+/// The share of one case: its accesses, and the indices of those that also carry bytes of other cases.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Share {
     pub(super) pieces: Vec<usize>,
     pub(super) merged: bool,
 }
 
-/// Gives each piece of a batch to the case, or the cases, whose bytes it holds.
+/// Assigns each access of a batch to the case, or the cases, whose bytes it holds.
 pub(super) fn share_out(
     recording: &Recording,
     expectations: &[Expectation],
@@ -66,13 +66,13 @@ pub(super) fn share_out(
     shares
 }
 
-/// Whether the case at this place wants an access that fits.
+/// Whether the case at this index expects such an access.
 fn wants(wanted: &[Option<&Seen>], place: usize, fits: impl Fn(&Seen) -> bool) -> bool {
     wanted.get(place).copied().flatten().is_some_and(fits)
 }
 
-/// Of several cases a piece could belong to: all, if it reaches beyond each of them; else the first that holds all of it
-/// and still misses bytes.
+/// Chooses among several cases for an access: all, if it reaches beyond each of them. Otherwise the first
+/// that holds all of it and still lacks bytes.
 fn tell_apart(
     recording: &Recording,
     shares: &[Share],
@@ -104,7 +104,7 @@ fn tell_apart(
     }
 }
 
-/// Whether a piece of this case arrived before one of an earlier case, or after one of a later case.
+/// Whether an access of this case arrived before one of an earlier case, or after one of a later case.
 pub(super) fn overtaken(shares: &[Share], place: usize) -> bool {
     let Some(own) = shares.get(place) else {
         return false;

@@ -1,4 +1,4 @@
-//! Judges a store: did its bytes arrive?
+//! Judges a store: checks that its bytes arrived.
 
 use super::detail::Detail;
 use super::findings::Findings;
@@ -6,7 +6,7 @@ use super::kind::Verdict;
 use crate::expect::Seen;
 use crate::recording::Piece;
 
-/// Byte orders in which a piece may arrive reversed: in units of so many bytes.
+/// Units in which bytes may arrive reversed, in bytes.
 const UNITS: [usize; 3] = [8, 4, 2];
 
 pub(super) fn judge(findings: &mut Findings, seen: &Seen, pieces: &[&Piece], merged: bool) {
@@ -32,7 +32,7 @@ pub(super) fn judge(findings: &mut Findings, seen: &Seen, pieces: &[&Piece], mer
     compare(findings, seen, pieces);
 }
 
-/// Finds bytes that no piece holds, and bytes that several hold.
+/// Finds bytes that are in no access, and bytes that are in several.
 fn cover(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
     let mut counts = vec![0_u32; seen.bytes.len()];
     for piece in pieces {
@@ -96,7 +96,7 @@ fn compare(findings: &mut Findings, seen: &Seen, pieces: &[&Piece]) {
     }
 }
 
-/// The bytes that the store and the piece have in common: as stored, and as they arrived.
+/// The bytes that the store and the access have in common: as stored, and as they arrived.
 fn common<'a>(seen: &'a Seen, piece: &'a Piece) -> Option<(&'a [u8], &'a [u8])> {
     let start = seen.offset.max(piece.offset);
     let end = seen.end().min(piece.end());
@@ -110,7 +110,7 @@ fn common<'a>(seen: &'a Seen, piece: &'a Piece) -> Option<(&'a [u8], &'a [u8])> 
         .filter(|(wanted, _)| !wanted.is_empty())
 }
 
-/// The unit in which `had` is `wanted` reversed, if it is.
+/// The unit in which `had` is `wanted` reversed. None if it is not reversed.
 fn reversal(wanted: &[u8], had: &[u8]) -> Option<usize> {
     std::iter::once(wanted.len()).chain(UNITS).find(|&unit| {
         unit > 1

@@ -1,4 +1,5 @@
-//! A perfect run, made by the stand-in against a function that only writes down, and what each damage to it changes.
+//! Tests a perfect run of the stand-in, and the effect of each damage to it. Its function only records
+//! accesses.
 
 use super::{CaseVerdict, Verdict, classify};
 use crate::attribute::FenceError;
@@ -139,7 +140,7 @@ fn first_function() -> Plan {
     plan
 }
 
-/// The labels that change when `damage` is done to a perfect run.
+/// The labels that change if `damage` is applied to a perfect run.
 fn damaged(damage: impl FnOnce(&mut Recording)) -> BTreeMap<String, String> {
     let mut recording = perfect(Plan::default(), Model::Relaxed);
     let before = labels(&recording);
@@ -157,7 +158,7 @@ fn changes<const N: usize>(expected: [(&str, &str); N]) -> BTreeMap<String, Stri
         .collect()
 }
 
-/// The place of the piece that carries the whole store of a case.
+/// The index of the access that carries the whole store of a case.
 fn piece_of(recording: &Recording, id: &str) -> usize {
     let index = recording
         .plan

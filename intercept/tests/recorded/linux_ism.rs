@@ -1,5 +1,5 @@
-//! The Linux ism driver's probe under Debian's QEMU 11.1.3, as the observing plugin and the device recorded it, and what the
-//! verdicts become when QEMU hands its command to the device.
+//! Tests a recorded probe of the Linux ism driver under Debian's QEMU 11.1.3, with the records of the plugin
+//! and of the device. Also tests the verdicts if QEMU passed the driver's command to the device.
 
 use intercept::expect::Model;
 use intercept::recording::{Access, Piece, Recording};
@@ -14,7 +14,7 @@ fn recorded() -> Recording {
     Recording::read(&path).expect("the recording in the repository")
 }
 
-/// The cases that are not as they should be, with their labels.
+/// The wrong cases, with their labels.
 #[track_caller]
 fn faults(recording: &Recording, model: Model) -> Vec<(String, String)> {
     let verdicts = classify(recording, model).expect("a guest has no fences to miss");
@@ -26,7 +26,7 @@ fn faults(recording: &Recording, model: Model) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The recording as of a QEMU that takes both stores, with the bytes that `carry` makes of those executed.
+/// The recording for a QEMU that accepts both stores. `carry` changes the bytes on their way.
 #[track_caller]
 fn carried(carry: impl Fn(Vec<u8>) -> Vec<u8>) -> Recording {
     let mut recording = recorded();

@@ -1,5 +1,5 @@
-//! A run recorded under Debian's QEMU 11.1.3, and every single damage to it: each changes the
-//! verdict on the instruction whose piece it hits, and no other.
+//! Tests a recorded run under Debian's QEMU 11.1.3, and every single damage to it. Each damage changes the
+//! verdict on the damaged instruction, and no other.
 
 use intercept::expect::Model;
 use intercept::recording::{Access, Piece, Recording};
@@ -66,7 +66,7 @@ fn what_stock_qemu_does_is_found() {
     }
 }
 
-/// Debian's s390x QEMU ran the same plan on an emulated s390x host. It cuts and refuses the same block
+/// Debian's s390x QEMU executed the same plan on an emulated s390x host. It splits and refuses the same block
 /// stores, and reverses none.
 #[test]
 fn a_big_endian_host_reverses_nothing() {

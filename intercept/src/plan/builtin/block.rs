@@ -15,7 +15,7 @@ fn into_bar(id: String, space: u8, offset: u64, length: u64) -> Case {
     case(Instruction::Pcistb, id).at(space, offset, length)
 }
 
-/// Every length on both spaces.
+/// Every length on both address spaces.
 pub(super) fn lengths() -> Vec<Case> {
     let bar0 = |length| into_dmb(format!("pcistb-bar0-length-{length}"), 0, length);
     let bar2 = |length| {
@@ -80,7 +80,7 @@ pub(super) fn offsets() -> Vec<Case> {
     grouped("pcistb-offset", cases)
 }
 
-/// Misaligned guest buffers and ones that cross a page.
+/// Misaligned guest buffers, and buffers that cross a page.
 pub(super) fn sources() -> Vec<Case> {
     let misaligned = (0..8).flat_map(|source| [16, 24, 11].map(|length| (source, length)));
     let crossing = [

@@ -1,4 +1,4 @@
-//! CLP: what it tells of the functions, and how it refuses.
+//! CLP: the facts about the functions, and refused calls.
 
 use super::make::{case, grouped};
 use crate::plan::case::{Case, Variable};
@@ -16,7 +16,7 @@ const BAD_STATE: u16 = 0x0102;
 const NO_DMA_SPACE: u16 = 0x0103;
 const BAD_GROUP: u16 = 0x010b;
 
-/// The request, and room for the response, that tells a fact.
+/// The request for a fact, with room for the response.
 pub(super) fn facts_block(fact: Fact) -> Vec<u8> {
     clp::whole(fact.command())
 }
@@ -38,7 +38,7 @@ pub(super) fn query(id: impl Into<String>) -> Case {
     }
 }
 
-/// Disables the function; later cases use the handle that CLP gives.
+/// Disables the function. Later cases use the handle that CLP returns.
 pub(super) fn disable(id: &str) -> Case {
     Case {
         save: true,
@@ -46,7 +46,7 @@ pub(super) fn disable(id: &str) -> Case {
     }
 }
 
-/// Enables the function; later cases use the handle that CLP gives.
+/// Enables the function. Later cases use the handle that CLP returns.
 pub(super) fn enable(id: &str) -> Case {
     Case {
         save: true,
@@ -54,7 +54,7 @@ pub(super) fn enable(id: &str) -> Case {
     }
 }
 
-/// A case for each fact, for both functions where they may differ.
+/// A case for each fact. There is one for each function if the fact may differ between them.
 pub(super) fn facts() -> Vec<Case> {
     let mut cases = Vec::new();
     for function in [0, 1] {
@@ -80,7 +80,7 @@ pub(super) fn facts() -> Vec<Case> {
     grouped("clp-facts", cases)
 }
 
-/// Calls that are refused, by response code or by an exception.
+/// Calls that must be refused, by a response code or an exception.
 pub(super) fn refusals() -> Vec<Case> {
     let lengths = |request: u16, response: u16| {
         let mut block = vec![0; 8192];

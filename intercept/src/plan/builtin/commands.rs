@@ -1,5 +1,6 @@
-//! ISM commands, in the exact instruction sequence of the Linux driver (Linux `drivers/s390/net/ism_drv.c`, `ism_cmd`):
-//! the payload at offset 8, the header at offset 0, then loads of the response in ascending doublewords.
+//! ISM commands, in the exact instruction sequence of the Linux driver (Linux `drivers/s390/net/ism_drv.c`,
+//! `ism_cmd`): the payload at offset 8, the header at offset 0, then loads of the response in ascending
+//! doublewords.
 
 use super::make::{case, grouped, into_dmb};
 use super::moves::SIGNAL;
@@ -60,7 +61,8 @@ impl Command {
         cases
     }
 
-    /// The same command in 8-byte PCISTG, for a QEMU that cannot carry its PCISTB; loads are not repeated.
+    /// The same command by PCISTG of 8 bytes, for a QEMU without working PCISTB. It does not repeat the
+    /// loads.
     fn plain_cases(&self) -> Vec<Case> {
         let mut bytes = header(self.code, self.payload.len());
         bytes.extend(&self.payload);
@@ -78,7 +80,7 @@ impl Command {
         cases.collect()
     }
 
-    /// The driver's instructions where blocks work.
+    /// The driver's instructions if block stores work.
     fn block_cases(&self) -> Vec<Case> {
         let cases = self.cases().into_iter();
         cases.map(|case| case.limited(Only::Block)).collect()
@@ -91,7 +93,7 @@ fn dmb(name: &'static str) -> Command {
     command(name, 0x0a, &payload, 16).patched(Variable::Gid, 24)
 }
 
-/// The driver's instructions when it probes, and when a connection comes and goes.
+/// The driver's instructions at its probe, and at the start and end of a connection.
 pub(super) fn driver() -> Vec<Case> {
     let mut cases = Vec::new();
     for command in [
@@ -123,7 +125,7 @@ pub(super) fn driver() -> Vec<Case> {
     grouped("linux-command", cases)
 }
 
-/// READ_GID by the way that works.
+/// READ_GID in the way that works.
 pub(super) fn read_gid(group: &str) -> Vec<Case> {
     let command = command("prepare-read-gid", 0x03, &[], 0);
     grouped(
@@ -132,8 +134,8 @@ pub(super) fn read_gid(group: &str) -> Vec<Case> {
     )
 }
 
-/// SIGNAL_IEQ to the function's own GID with the trigger set: an MSI, which the guest takes as an adapter interrupt. By the
-/// way that works, and with or without earlier interrupts forgotten first.
+/// SIGNAL_IEQ to the function's own GID, with the trigger set. The guest gets an MSI as an adapter interrupt.
+/// There is a variant for each way of issuing commands. `clear` makes the guest forget earlier interrupts first.
 pub(super) fn interrupt_of(function: u8, name: &'static str, clear: bool) -> Vec<Case> {
     let payload = [0, (1_u64 << 32) | 0x83, 0x0102_0304_0506_0708];
     let signal = command(name, 0x0e, &payload, 0).patched(Variable::Gid, 0);
@@ -150,7 +152,7 @@ pub(super) fn interrupt_of(function: u8, name: &'static str, clear: bool) -> Vec
     grouped("interrupt", cases.map(|case| case.of_function(function)))
 }
 
-/// An interrupt of a command, and one of a move.
+/// An interrupt from a command, and one from a move.
 pub(super) fn interrupt() -> Vec<Case> {
     let moved = Case {
         clear_interrupts: true,
@@ -164,7 +166,7 @@ pub(super) fn interrupt() -> Vec<Case> {
     .concat()
 }
 
-/// The driver's instructions when it is removed.
+/// The driver's instructions at its removal.
 pub(super) fn removal() -> Vec<Case> {
     let commands = [
         command("unreg-ieq", 0x12, &[], 8),

@@ -1,4 +1,4 @@
-//! RPCIT, MPCIFC and STPCIFC: what works, and what must be refused.
+//! RPCIT, MPCIFC and STPCIFC: successful ones, and ones that must be refused.
 //!
 //! The last ones take the function's interrupt and translation away, and give them back.
 
@@ -31,7 +31,7 @@ pub(super) fn store(id: impl Into<String>) -> Case {
     case(Stpcifc, id)
 }
 
-/// An MPCIFC that changes nothing: it is out of sequence.
+/// An MPCIFC that changes nothing, because it is out of sequence.
 pub(super) fn interrupts_twice() -> Case {
     control("interrupts-twice", 2, fib::interrupts(0))
 }
@@ -45,7 +45,7 @@ fn with_handles(case: &Case) -> Vec<Case> {
     HANDLES.map(with).to_vec()
 }
 
-/// DMA windows that are refused, or that a function may take or not.
+/// DMA windows that must be refused, and windows that a function may accept or refuse.
 fn windows() -> Vec<Case> {
     let table = region_table(0) | REGION_THIRD;
     let end = DMA_ADDRESS + 0xf_ffff;
@@ -81,7 +81,7 @@ fn windows() -> Vec<Case> {
     cases
 }
 
-/// The function measurement block: what it counts after some instructions. The wait takes as long as CLP's interval, 4
+/// The function measurement block: its counters after some instructions. The wait takes CLP's interval, 4
 /// seconds in QEMU. A plugin that executes instructions in QEMU's place cannot count them.
 pub(super) fn measurement() -> Vec<Case> {
     let set = |id: &str, address: u64| {
@@ -131,7 +131,7 @@ pub(super) fn measurement() -> Vec<Case> {
     grouped("measurement", cases)
 }
 
-/// All cases, in an order that keeps the earlier ones working.
+/// All cases, in an order in which no case disturbs later ones.
 pub(super) fn cases() -> Vec<Case> {
     let rpcit = |id: &str, offset, length| Case {
         group: "rpcit".into(),

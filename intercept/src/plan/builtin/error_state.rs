@@ -1,5 +1,5 @@
-//! The error state: RPCIT leads into it, loads and stores are blocked in it, an event tells of it, MPCIFC ends it. And the
-//! disabled state, which CLP sets.
+//! The error state: RPCIT enters it, it blocks loads and stores, an event reports it, and MPCIFC ends it.
+//! Also the disabled state, which CLP sets.
 
 use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
@@ -13,7 +13,7 @@ fn bar2(id: impl Into<String>, instruction: Instruction, length: u64) -> Case {
     case(instruction, id).at(2, BAR2_SCRATCH + 0x600, length)
 }
 
-/// Loads, stores and controls; none puts the function into another state.
+/// Loads, stores and controls. None of them changes the function's state.
 fn each(name: &str) -> Vec<Case> {
     let id = |what: &str| format!("{name}-{what}");
     vec![
@@ -45,7 +45,7 @@ fn event(id: &str) -> Case {
     case(Chsc, id).with_bytes(block)
 }
 
-/// Into the error state and out of it.
+/// Enters the error state and leaves it.
 pub(super) fn error() -> Vec<Case> {
     let missing_table = DMA_ADDRESS + 0x4000_0000;
     let cases = [
@@ -79,7 +79,7 @@ pub(super) fn error() -> Vec<Case> {
     grouped("error-state", cases.concat())
 }
 
-/// The function disabled and enabled again; its registrations are gone then.
+/// Disables and enables the function. Its registrations are then gone.
 pub(super) fn disabled() -> Vec<Case> {
     let cases = [
         vec![clp::disable("disable")],

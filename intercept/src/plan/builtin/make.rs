@@ -1,10 +1,10 @@
-//! Cases step by step: the instruction and the name first, then what is special about the case.
+//! Builds cases step by step: first the instruction and the name, then the special features.
 
 use crate::plan::case::{Base, Case, Handle, Only, Patch, Variable};
 use crate::plan::instruction::Instruction;
 use crate::plan::payload::Payload;
 
-/// A case without a group, which comes with [`grouped`].
+/// A case without a group. [`grouped`] adds the group.
 pub(super) fn case(instruction: Instruction, id: impl Into<String>) -> Case {
     Case::new(id, "", instruction)
 }
@@ -17,7 +17,7 @@ pub(super) fn into_dmb(id: impl Into<String>, offset: u64, length: u64) -> Case 
     }
 }
 
-/// The cases as members of a group.
+/// Puts cases into a group.
 pub(super) fn grouped(group: &str, cases: impl IntoIterator<Item = Case>) -> Vec<Case> {
     let member = |case| Case {
         group: group.to_owned(),
@@ -42,7 +42,7 @@ pub(super) const MOVERS: [(Instruction, u64); 3] = [
 ];
 
 impl Case {
-    /// The place in an address space.
+    /// Sets the place in an address space.
     pub(super) fn at(self, space: u8, offset: u64, length: u64) -> Self {
         Self {
             space,
@@ -52,13 +52,13 @@ impl Case {
         }
     }
 
-    /// Bytes in place of the pattern.
+    /// Sets bytes in place of the pattern.
     pub(super) fn with_bytes(self, bytes: impl Into<Vec<u8>>) -> Self {
         let payload = Payload::Bytes(bytes.into());
         Self { payload, ..self }
     }
 
-    /// A value that the guest puts into the payload.
+    /// Sets a value that the guest puts into the payload.
     pub(super) fn patched(self, value: Variable, at: usize) -> Self {
         let patch = Some(Patch { value, at });
         Self { patch, ..self }
@@ -76,7 +76,7 @@ impl Case {
         Self { operation, ..self }
     }
 
-    /// Without a fence before it.
+    /// Says whether the case has no fence before it.
     pub(super) fn joined(self, joined: bool) -> Self {
         Self { joined, ..self }
     }
@@ -85,7 +85,7 @@ impl Case {
         Self { function, ..self }
     }
 
-    /// Executed on this condition only.
+    /// Sets the condition for the case to run.
     pub(super) fn limited(self, only: Only) -> Self {
         let only = Some(only);
         Self { only, ..self }

@@ -1,4 +1,4 @@
-//! The default plan: a full matrix where it is small, boundary values where it is large.
+//! The built-in plan: all combinations where there are few, boundary values where there are many.
 
 mod block;
 mod clp;

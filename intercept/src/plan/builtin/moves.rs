@@ -1,4 +1,4 @@
-//! Data moves as the Linux driver cuts them, and the order of neighbouring accesses.
+//! Data moves, split as in the Linux driver, and the order of neighbouring accesses.
 
 use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
@@ -8,7 +8,7 @@ use crate::plan::instruction::Instruction::{Pcilg, Pcistb, Pcistg};
 /// The signal flag of a data move, a bit of the PCISTB offset (Linux `drivers/s390/net/ism.h`).
 pub(super) const SIGNAL: u64 = 1 << 23;
 
-/// One move: cut at the 4 KiB boundaries of the DMB, the signal flag on the last piece only.
+/// One move, split at the 4 KiB boundaries of the DMB. Only the last piece has the signal flag.
 fn cut(name: &str, start: u64, length: u64, signal: bool) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut offset = start;
@@ -44,7 +44,7 @@ pub(super) fn moves() -> Vec<Case> {
     grouped("move", moves.concat())
 }
 
-/// Loads right after stores, and stores side by side that must stay apart.
+/// Loads directly after stores, and neighbouring stores that must stay separate.
 pub(super) fn order() -> Vec<Case> {
     let bar2 = |id, instruction, offset, length, joined| {
         let case = case(instruction, id).at(2, BAR2_SCRATCH + 0x400 + offset, length);

@@ -1,4 +1,4 @@
-//! Two functions in one guest: each sees what is meant for it, and both have one interrupt summary bit.
+//! Two functions in one guest. Each sees only its own accesses. Both share one interrupt summary bit.
 
 use super::make::{HANDLES, MOVERS, case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
@@ -14,7 +14,7 @@ fn second(case: Case) -> Case {
     }
 }
 
-/// Loads, stores and controls of the second function, and the first one between them.
+/// Loads, stores and controls of the second function, with accesses to the first one between them.
 pub(super) fn cases() -> Vec<Case> {
     let bar2 =
         |id: &str, instruction, length| case(instruction, id).at(2, BAR2_SCRATCH + 0x500, length);
@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
     grouped("second-function", cases)
 }
 
-/// Interrupts of both, with and without the summary bit cleared between them.
+/// Interrupts of both functions, with and without clearing the summary bit between them.
 pub(super) fn interrupts() -> Vec<Case> {
     let mut cases = commands::interrupt_of(1, "second-signal-ieq", true);
     // The first function again: its vector and the shared summary bit work as before.

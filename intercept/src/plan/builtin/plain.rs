@@ -5,7 +5,7 @@ use super::spaces::BAR2_SCRATCH;
 use crate::plan::case::{Base, Case};
 use crate::plan::instruction::Instruction::{self, Pcilg, Pcistg};
 
-/// Offset within a doubleword and length, for every size a register can move.
+/// Offset within a doubleword and length, for every size of a register access.
 const PLACES: [(u64, u64); 22] = [
     (0, 1),
     (1, 1),
@@ -34,7 +34,7 @@ const PLACES: [(u64, u64); 22] = [
 /// Lengths that no Linux driver uses, at an aligned offset.
 const ODD: [u64; 4] = [3, 5, 6, 7];
 
-/// Lengths and places that cannot be: nothing, too long, or across a doubleword.
+/// Impossible lengths and places: nothing, too long, or across a doubleword.
 const IMPOSSIBLE: [(u64, u64); 8] = [
     (0, 0),
     (0, 9),
@@ -80,7 +80,7 @@ pub(super) fn stores() -> Vec<Case> {
     matrix(Pcistg)
 }
 
-/// PCILG on both BARs; in BAR 2 of the response to READ_GID, which has bytes that differ.
+/// PCILG on both BARs. In BAR 2, it loads the response to READ_GID, whose bytes all differ.
 pub(super) fn loads() -> Vec<Case> {
     let mut cases = super::commands::read_gid("pcilg");
     cases.extend(matrix(Pcilg));

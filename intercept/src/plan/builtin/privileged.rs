@@ -1,4 +1,5 @@
-//! Instructions in problem state: every zPCI instruction ends in a privileged-operation exception, and no function sees it.
+//! Instructions in problem state. Every zPCI instruction ends in a privileged-operation exception, and no
+//! function sees it.
 
 use super::make::case;
 use super::spaces::BAR2_SCRATCH;
@@ -9,7 +10,7 @@ use crate::plan::instruction::Instruction;
 use crate::probe::fib;
 use crate::probe::layout::DMA_ADDRESS;
 
-/// One of each instruction, as it would succeed in supervisor state.
+/// One case for each instruction. It would succeed in supervisor state.
 fn each() -> Vec<Case> {
     let plain = |instruction| case(instruction, "");
     let bar2 = |instruction, length| plain(instruction).at(2, BAR2_SCRATCH, length);
@@ -32,7 +33,7 @@ fn each() -> Vec<Case> {
     ]
 }
 
-/// All of them, and some again with translation on; then what shows that nothing of it was carried out.
+/// All of them, and some again with translation on. The last cases show that nothing was carried out.
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (number, case) in (0..).zip(each()) {

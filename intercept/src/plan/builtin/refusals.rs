@@ -18,7 +18,7 @@ pub(super) fn handles() -> Vec<Case> {
     grouped("handle", cases)
 }
 
-/// Address spaces that an ISM function does not have.
+/// Address spaces that an ISM function lacks.
 pub(super) fn spaces() -> Vec<Case> {
     let mut cases = Vec::new();
     for (instruction, length) in MOVERS {
@@ -33,7 +33,7 @@ pub(super) fn spaces() -> Vec<Case> {
     grouped("space", cases)
 }
 
-/// Odd registers where an even one of a pair is due.
+/// Odd registers in place of the even one of a pair.
 pub(super) fn registers() -> Vec<Case> {
     let instructions = [
         (Instruction::Pcistg, 8),
@@ -51,7 +51,7 @@ pub(super) fn registers() -> Vec<Case> {
     grouped("register", instructions.map(odd))
 }
 
-/// The memory I/O forms, which ISM functions do not take and CLP does not offer.
+/// The memory I/O (MIO) forms, which ISM functions do not accept and CLP does not offer.
 pub(super) fn mio() -> Vec<Case> {
     let address = 0x4000_0000_0000_0000;
     let cases = [

@@ -1,6 +1,6 @@
 //! The address spaces of an ISM function that cases use.
 
-/// The place where cases touch BAR 2: behind the command window, so that no pattern is taken for a command.
+/// Offset in BAR 2 for cases. It is after the command window, so that no pattern becomes a command.
 pub(super) const BAR2_SCRATCH: u64 = 0x800;
 
 /// Size of BAR 0 of an ISM function.

@@ -1,4 +1,5 @@
-//! Instructions with dynamic address translation on: virtual addresses are not real ones, and neighbours are none.
+//! Instructions with dynamic address translation on. Virtual and real addresses differ, and neighbouring
+//! pages are not adjacent.
 
 use super::make::{case, grouped, into_dmb};
 use super::spaces::BAR2_SCRATCH;
@@ -54,7 +55,7 @@ fn with_block() -> Vec<(&'static str, Case)> {
     ]
 }
 
-/// Every instruction in every space; those without a block must not care.
+/// Every instruction in every space. Translation must not affect instructions without a block.
 pub(super) fn spaces() -> Vec<Case> {
     let mut cases = Vec::new();
     for (translation, space) in SPACES {
@@ -70,8 +71,8 @@ pub(super) fn spaces() -> Vec<Case> {
     grouped("translation", cases)
 }
 
-/// Blocks that cannot be read or written: the right exception at the right address, and no function sees anything. QEMUs
-/// were seen to crash at some, so what needs translation is not tried in every combination.
+/// Blocks that cannot be read or written. The guest must get the right exception with the right address, and
+/// no function may see an access. Some of these crash QEMUs, so the plan does not try every combination.
 pub(super) fn access() -> Vec<Case> {
     let all = [
         "pcistb-8",

@@ -1,5 +1,5 @@
-//! The MSI-X table in BAR 4. QEMU emulates it, so that the function sees nothing of it; what the guest stores it must load
-//! again.
+//! The MSI-X table in BAR 4. QEMU emulates it, so the function sees no access. The guest must load what it
+//! stored.
 
 use super::make::{case, grouped};
 use crate::plan::case::{Case, Only};
@@ -18,7 +18,7 @@ fn access(id: impl Into<String>, instruction: Instruction, offset: u64, length: 
     case(instruction, id).at(4, offset, length)
 }
 
-/// Stores to an entry, and loads of it.
+/// Stores to an entry, and loads from it.
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (offset, bytes) in ENTRY {

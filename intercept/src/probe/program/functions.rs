@@ -1,4 +1,4 @@
-//! The guest finds its functions by CLP, then by their config space.
+//! Finds the guest's functions by CLP, then by their config space.
 
 use super::labels::{Labels, load_request, stop, var};
 use crate::probe::clp::REQUEST;
@@ -11,7 +11,7 @@ fn call_logical_processor(code: &mut Assembler, labels: &Labels, block: u64) {
     code.brasl(Gr::R7, labels.execute_plainly);
 }
 
-/// Finds the function whose vendor, device and function id the host wants, asks for its facts, and enables it.
+/// Finds the function with the host's vendor, device and function id. Asks for its facts, and enables it.
 pub(super) fn find(code: &mut Assembler, labels: &Labels, function: usize) {
     let none = code.label();
     let found = code.label();

@@ -1,4 +1,4 @@
-//! Labels of the program, and runs of instructions that several of its parts use.
+//! Labels of the program, and sequences of instructions that several of its parts use.
 
 use crate::probe::layout::{area, function_area, variable};
 use s390x_asm::{Assembler, Gr, Label};
@@ -6,7 +6,7 @@ use s390x_asm::{Assembler, Gr, Label};
 pub(super) struct Labels {
     /// Executes the instruction at register 11 under the PSW mask in [`variable::RUN_PSW`].
     pub(super) execute: Label,
-    /// The same in supervisor state without translation.
+    /// The same, in supervisor state without translation.
     pub(super) execute_plainly: Label,
     pub(super) wait: Label,
     pub(super) clp: Label,
@@ -47,7 +47,7 @@ pub(super) fn stop(code: &mut Assembler, value: u64) {
     code.lpswe(variable::DONE_PSW as u16, Gr::R9);
 }
 
-/// Makes register 2 a request of this function; `low` is its low word.
+/// Puts a request for this function into register 2. `low` is the low word.
 pub(super) fn load_request(code: &mut Assembler, function: usize, low: u64) {
     code.load_constant(Gr::R1, function_area(function));
     code.llgf(Gr::R2, var(area::HANDLE), Gr::R1);

@@ -101,8 +101,7 @@ pub(super) fn handlers(code: &mut Assembler, labels: &Labels) {
     code.lpswe(variable::CRASH_PSW as u16, Gr::R9);
 }
 
-/// Keeps what the instruction under test left in the registers, and takes back the program's own, whatever became of
-/// them.
+/// Saves the registers after the instruction under test, and restores the program's own registers.
 fn take_registers(code: &mut Assembler, labels: &Labels) {
     code.stmg(Gr::R0, Gr::R15, REGISTERS_AFTER as i32, Gr::R0);
     code.load_constant(Gr::R9, MAILBOX);

@@ -1,4 +1,4 @@
-//! The bytes of a store that did not arrive as they were stored, in rows of 16.
+//! The bytes of a store that arrived wrongly, in rows of 16.
 
 use crate::report::difference::arrived;
 use crate::report::model::CaseReport;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 const ROW: usize = 16;
 
-/// All rows that hold a differing byte, as HTML; nothing for a store that arrived as it should, or not at all.
+/// All rows with a differing byte, as HTML. Empty if the store arrived correctly, or not at all.
 pub(super) fn differing_bytes(case: &CaseReport) -> Option<String> {
     let difference = case.difference?;
     let arrived = arrived(case.offset, &case.stored, &case.pieces);

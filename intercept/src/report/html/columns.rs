@@ -1,4 +1,4 @@
-//! The page of several reports: a column for each, what differs first.
+//! The page of several reports: one column for each, with the differences first.
 
 use super::markup::{about, case_shade, causes, escape, filter, legend, totals};
 use super::outcome::outcome;

@@ -1,11 +1,11 @@
-//! Parts that the page of one report and that of several share, and the escaping of text.
+//! Common parts of the page of one report and the page of several, and the escaping of text.
 
 use crate::report::model::{CaseReport, Report};
 use crate::report::words;
 use crate::verdict::Verdict;
 use std::fmt::Write;
 
-/// Text as it may stand in HTML and in attributes.
+/// Escapes text for HTML and attributes.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -66,7 +66,7 @@ pub(super) fn list(page: &mut String, title: &str, lines: &[String]) {
     page.push_str("</ul>\n");
 }
 
-/// Links to cases: all of them, most of them folded away.
+/// Links to all cases. Most of them are folded.
 pub(super) fn links<'a>(page: &mut String, ids: impl ExactSizeIterator<Item = &'a str>) {
     let count = ids.len();
     for (number, id) in ids.enumerate() {
@@ -116,7 +116,7 @@ pub(super) fn legend(page: &mut String) {
     page.push_str("</p>\n");
 }
 
-/// The row that chooses what is shown.
+/// The row with the filters.
 pub(super) fn filter(page: &mut String, failures: &str) {
     let _ = write!(
         page,

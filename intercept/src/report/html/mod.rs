@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one page without other files.
 
 mod bytes;
 mod columns;
@@ -19,7 +19,7 @@ use std::fmt::Write;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The page of one report, or of several side by side.
+/// The page of one report, or of several reports side by side.
 #[must_use]
 pub fn html(reports: &[Report]) -> String {
     let body = match reports {
@@ -162,7 +162,7 @@ fn matrix(page: &mut String, report: &Report) {
     legend(page);
 }
 
-/// The text of a cell: the length, where there is one.
+/// The text of a cell: the length, if there is one.
 fn mark(case: &CaseReport) -> String {
     if case.length > 0 && case.length <= 9999 {
         case.length.to_string()

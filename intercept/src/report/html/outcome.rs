@@ -1,4 +1,4 @@
-//! The result of one case: words, picture, bytes.
+//! The result of one case: text, picture, bytes.
 
 use super::bytes::differing_bytes;
 use super::markup::escape;

@@ -1,4 +1,4 @@
-//! A picture of one instruction: the guest's bytes above, what the device saw below, in time order.
+//! A picture of one instruction: the guest's bytes above, the device's accesses below, in time order.
 
 use super::markup::escape;
 use crate::plan::hex;
@@ -12,12 +12,12 @@ const WIDTH: f64 = 640.0;
 const ROW: f64 = 18.0;
 /// Room left of the bars for labels.
 const LABELS: f64 = 130.0;
-/// Rows of pieces that are drawn before the rest is only counted.
+/// Most rows of accesses to draw. The rest is only counted.
 const DRAWN: usize = 24;
-/// Bytes that are written out in a bar.
+/// Most bytes to write out in a bar.
 const WRITTEN: usize = 16;
 
-/// The drawing as SVG, or nothing for an instruction that moves no bytes.
+/// The picture as SVG. None for an instruction that moves no bytes.
 pub(super) fn picture(case: &CaseReport) -> Option<String> {
     let stored = &case.stored;
     let asked = if stored.is_empty() {
@@ -102,7 +102,7 @@ pub(super) fn picture(case: &CaseReport) -> Option<String> {
     Some(svg)
 }
 
-/// The way in which a piece compares with the bytes the guest stored there: `same`, `turned`, `other`, or `load`.
+/// The class of an access by its bytes: `same` as the guest stored, `turned`, `other`, or `load`.
 fn class(case: &CaseReport, stored: &[u8], piece: &Piece) -> &'static str {
     if stored.is_empty() {
         return "load";

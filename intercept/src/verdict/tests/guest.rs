@@ -1,4 +1,4 @@
-//! Results that the guest sees: registers, exceptions, answers, its neighbour, counters.
+//! Tests of results that the guest sees: registers, exceptions, answers, its neighbour, counters.
 
 use super::*;
 

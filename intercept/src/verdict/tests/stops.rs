@@ -1,8 +1,8 @@
-//! Runs whose QEMU stops and is started again.
+//! Tests of runs whose QEMU stops and starts again.
 
 use super::*;
 
-/// A perfect run whose QEMU stops at case `at`, and is started again behind it.
+/// A perfect run whose QEMU stops at case `at`, and starts again after it.
 fn stopped_at(at: usize, stop: Stop) -> Recording {
     let mut recording = perfect(first_function(), Model::Relaxed);
     let fences: Vec<usize> = (0..recording.pieces.len())
