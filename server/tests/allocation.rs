@@ -76,6 +76,7 @@ const SENDER_GID: u64 = 0x1500_0000_0000_0001;
 struct Peer(UnixStream);
 
 impl Peer {
+    #[track_caller]
     fn send(&mut self, bytes: &[u8], fds: &[&OwnedFd]) {
         let fds: Vec<_> = fds.iter().map(|fd| fd.as_fd()).collect();
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -88,6 +89,7 @@ impl Peer {
         assert_eq!(sent, Ok(bytes.len()));
     }
 
+    #[track_caller]
     fn reply(&mut self) -> Vec<u8> {
         let mut head = [0; HEADER_LEN];
         self.0.read_exact(&mut head).unwrap();
@@ -104,6 +106,7 @@ impl Peer {
     }
 
     /// Runs an ISM command. Returns the bytes after the response's header.
+    #[track_caller]
     fn command(&mut self, code: u32, payload: &[u8]) -> Vec<u8> {
         if !payload.is_empty() {
             self.ask(&write(2, 8, payload), &[]);
@@ -159,6 +162,7 @@ fn zpci(op: Op, gaddr: u64, pcias: u8, offset: u64, len: u16, payload: Option<&[
 }
 
 /// Connects a client to function `at`, whose thread is counted.
+#[track_caller]
 fn connect(hub: &Arc<Hub>, threads: &Threads, at: usize) -> Peer {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_secs(180)))
@@ -221,6 +225,7 @@ fn register(peer: &mut Peer, gid: u64) -> u64 {
 }
 
 /// Sends `messages` repeatedly. Returns the number of the server's allocations meanwhile.
+#[track_caller]
 fn allocations(peer: &mut Peer, messages: &[u8], replies: usize) -> u64 {
     let mut room = vec![0; 64 << 10];
     let mut round = |peer: &mut Peer| {

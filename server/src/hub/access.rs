@@ -9,7 +9,7 @@ use super::client::Client;
 use super::function::Function;
 use super::refused::{refused, refused_by_device};
 use super::regions::{self, Region};
-use super::state::{Condition, Slot, State};
+use super::state::{Condition, Slot};
 use super::zpci_call::ZpciCall;
 use crate::record::events::{Event, Hex};
 
@@ -22,26 +22,20 @@ impl Function {
         offset: u64,
         out: &mut [u8],
     ) -> Result<(), Refused> {
-        let mut state = self.hub.lock();
-        let State {
-            fabric,
-            journal,
-            slots,
-            ..
-        } = &mut *state;
+        let state = &mut *self.hub.lock();
         let region = regions::find(index, self.plan())?;
         // An access of 0 bytes does nothing, as in Linux (vfio_pci_core_read).
         if out.is_empty() {
             return Ok(());
         }
-        let slot = &slots[self.id.0];
+        let slot = &state.slots[self.id.0];
         if slot.condition != Condition::Working && !is_read(slot, region)? {
             out.fill(0xff);
             return Ok(());
         }
         match region {
             Region::Bar(pcias) => {
-                slots[self.id.0].last = client.kind;
+                state.slots[self.id.0].last = client.kind;
                 let load = Load {
                     path: Path::Bar,
                     pcias,
@@ -49,15 +43,15 @@ impl Function {
                     len: out.len(),
                     gaddr: None,
                 };
-                let mut scope = journal.scope(self.id);
-                let result = fabric.load(self.id, &load, out, &mut scope);
+                let mut scope = state.journal.scope(self.id);
+                let result = state.fabric.load(self.id, &load, out, &mut scope);
                 scope.loaded(&load, out, result.as_ref().err());
                 result.map_err(|refusal| refused_by_device("REGION_READ", &refusal))
             }
             Region::Config => {
-                let result = fabric.config_read(self.id, offset, out);
+                let result = state.fabric.config_read(self.id, offset, out);
                 let (length, ok) = (out.len(), outcome(result.is_ok()));
-                journal.write(
+                state.journal.write(
                     self.id,
                     &Event::ConfigRead {
                         offset,
@@ -91,27 +85,20 @@ impl Function {
         data: &[u8],
         posted: bool,
     ) -> Result<(), Refused> {
-        let mut state = self.hub.lock();
-        let State {
-            fabric,
-            guests,
-            journal,
-            slots,
-            ..
-        } = &mut *state;
-        guests.hold_interrupts(client.holds_interrupts);
+        let state = &mut *self.hub.lock();
+        state.guests.hold_interrupts(client.holds_interrupts);
         let region = regions::find(index, self.plan())?;
         if data.is_empty() {
             return Ok(());
         }
-        let slot = &slots[self.id.0];
+        let slot = &state.slots[self.id.0];
         if slot.condition != Condition::Working && !is_written(slot, region)? {
             client.loaded = Some([0xff; RESULT_LEN]);
             return Ok(());
         }
         let result = match region {
             Region::Bar(pcias) => {
-                slots[self.id.0].last = client.kind;
+                state.slots[self.id.0].last = client.kind;
                 let store = Store {
                     path,
                     instruction: Instruction::Pcistb,
@@ -120,13 +107,15 @@ impl Function {
                     data,
                     gaddr: None,
                 };
-                let mut scope = journal.scope(self.id);
-                let result = fabric.store(self.id, &store, guests, &mut scope);
+                let mut scope = state.journal.scope(self.id);
+                let result = state
+                    .fabric
+                    .store(self.id, &store, &mut state.guests, &mut scope);
                 scope.stored(&store, posted, result.as_ref().err());
                 result.map_err(|refusal| refused_by_device("REGION_WRITE", &refusal))
             }
             Region::Config => {
-                let result = fabric.config_write(self.id, offset, data);
+                let result = state.fabric.config_write(self.id, offset, data);
                 let ok = outcome(result.is_ok());
                 let event = Event::ConfigWrite {
                     offset,
@@ -134,13 +123,13 @@ impl Function {
                     bytes: Hex(data),
                     result: ok,
                 };
-                journal.write(self.id, &event);
+                state.journal.write(self.id, &event);
                 result.map_err(|error| refused("REGION_WRITE", Failure::Invalid, error))
             }
             Region::Zpci => {
                 let request = Request::parse(offset, data)
                     .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
-                slots[self.id.0].last = client.kind;
+                state.slots[self.id.0].last = client.kind;
                 let call = ZpciCall {
                     id: self.id,
                     request,
@@ -149,10 +138,15 @@ impl Function {
                     posts_moves: client.posts_moves,
                     carrier: client.kind.carrier(self.plan()),
                 };
-                call.run(fabric, guests, journal, &mut client.loaded)
+                call.run(
+                    &mut state.fabric,
+                    &mut state.guests,
+                    &mut state.journal,
+                    &mut client.loaded,
+                )
             }
         };
-        self.hub.wake_queued(&mut state);
+        self.hub.wake_queued(state);
         result
     }
 }

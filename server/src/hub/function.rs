@@ -8,7 +8,7 @@ use ism::FunctionId;
 use vfio_user_protocol::{Errno, Refused};
 
 use super::client::{Client, ClientKind};
-use super::state::{Condition, Hub, State};
+use super::state::{Condition, Hub};
 use crate::client::peer::Peer;
 use crate::guest::irq;
 use crate::guest::memory::{ClientOp, NotWritten};
@@ -88,12 +88,12 @@ impl Function {
 
     /// Takes the function for a client of this kind. Returns false while another client has it.
     pub fn connect(&self, kind: ClientKind, peer: Option<Peer>) -> bool {
-        let mut state = self.hub.lock();
-        let State { journal, slots, .. } = &mut *state;
+        let mut guard = self.hub.lock();
+        let state = &mut *guard;
         let pid = peer.map(Peer::pid);
         let channel = kind == ClientKind::Channel;
-        let tally = journal.tally_mut(self.id);
-        let slot = &mut slots[self.id.0];
+        let tally = state.journal.tally_mut(self.id);
+        let slot = &mut state.slots[self.id.0];
         let (taken, clients) = match kind {
             ClientKind::Device => (&mut slot.connected, &mut tally.clients),
             ClientKind::Channel => (&mut slot.channel, &mut tally.channel_clients),
@@ -105,12 +105,16 @@ impl Function {
         if free {
             *clients += 1;
             self.hub.clients[self.id.0].fetch_add(1, Ordering::Relaxed);
-            journal.write(self.id, &Event::Connected { pid, channel });
+            state
+                .journal
+                .write(self.id, &Event::Connected { pid, channel });
         } else {
             tally.clients_refused += 1;
-            journal.write(self.id, &Event::ClientRefused { pid, channel });
+            state
+                .journal
+                .write(self.id, &Event::ClientRefused { pid, channel });
         }
-        drop(state);
+        drop(guard);
         self.hub.flush_events();
         free
     }
@@ -121,15 +125,9 @@ impl Function {
     /// A channel's client has no maps or descriptors. When it leaves a function that has no other client, the
     /// function becomes unreachable for its peers, as when the other client leaves.
     pub fn disconnect(&self, kind: ClientKind) {
-        let mut state = self.hub.lock();
-        let State {
-            fabric,
-            guests,
-            journal,
-            slots,
-            ..
-        } = &mut *state;
-        let slot = &mut slots[self.id.0];
+        let mut guard = self.hub.lock();
+        let state = &mut *guard;
+        let slot = &mut state.slots[self.id.0];
         let channel = kind == ClientKind::Channel;
         self.hub.clients[self.id.0].fetch_sub(1, Ordering::Relaxed);
         let mut maps = 0;
@@ -137,7 +135,7 @@ impl Function {
             slot.channel = false;
         } else {
             slot.connected = false;
-            let guest = &mut guests.0[self.id.0];
+            let guest = &mut state.guests.0[self.id.0];
             maps = guest.maps.len();
             // A QEMU that unplugs a function disables MSI-X, and aborts before it unmaps its memory.
             let lends = guest.irqs.is_bound(irq::MSIX) || maps > 0;
@@ -148,65 +146,55 @@ impl Function {
                 );
             }
             for delivery in guest.clear() {
-                journal.delivered(&delivery, false);
+                state.journal.delivered(&delivery, false);
             }
         }
-        let mut scope = journal.scope(self.id);
+        let mut scope = state.journal.scope(self.id);
         // The departure of either client closes an open run.
         if !slot.connected {
-            fabric.detach(self.id, guests, &mut scope);
+            state.fabric.detach(self.id, &mut state.guests, &mut scope);
         } else if slot.last == kind {
-            fabric.settle(self.id, &mut scope);
+            state.fabric.settle(self.id, &mut scope);
         }
         scope.write(&Event::Disconnected { maps, channel });
-        self.hub.wake_queued(&mut state);
-        drop(state);
+        self.hub.wake_queued(state);
+        drop(guard);
         self.hub.flush_events();
     }
 
     /// Carries out DEVICE_RESET. Earlier moves and events no longer reach the guest.
     pub fn reset(&self, client: &mut Client) {
-        let mut state = self.hub.lock();
-        let State {
-            fabric,
-            guests,
-            journal,
-            slots,
-            ..
-        } = &mut *state;
+        let state = &mut *self.hub.lock();
         client.loaded = None;
-        let slot = &mut slots[self.id.0];
+        let slot = &mut state.slots[self.id.0];
         if slot.condition == Condition::Gone {
             // The function is gone, so the reset has no effect on it.
-            journal.scope(self.id).write(&Event::Reset);
+            state.journal.scope(self.id).write(&Event::Reset);
             return;
         }
         slot.condition = Condition::Working;
-        let guest = &mut guests.0[self.id.0];
+        let guest = &mut state.guests.0[self.id.0];
         guest.irqs.forget_pending();
         for delivery in guest.queue.drain() {
-            journal.delivered(&delivery, false);
+            state.journal.delivered(&delivery, false);
         }
-        journal.forgive(self.id);
-        let mut scope = journal.scope(self.id);
+        state.journal.forgive(self.id);
+        let mut scope = state.journal.scope(self.id);
         scope.write(&Event::Reset);
-        fabric.reset(self.id, guests, &mut scope);
-        self.hub.wake_queued(&mut state);
+        state.fabric.reset(self.id, &mut state.guests, &mut scope);
+        self.hub.wake_queued(state);
     }
 
     /// Ends the client's open run of pieces, because nothing more came from it for a moment.
     pub fn settle(&self, kind: ClientKind) {
-        let mut state = self.hub.lock();
-        let State {
-            fabric,
-            journal,
-            slots,
-            ..
-        } = &mut *state;
-        if slots[self.id.0].last == kind {
-            fabric.settle(self.id, &mut journal.scope_without_cause(self.id));
+        let mut guard = self.hub.lock();
+        let state = &mut *guard;
+        if state.slots[self.id.0].last == kind {
+            state
+                .fabric
+                .settle(self.id, &mut state.journal.scope_without_cause(self.id));
         }
-        drop(state);
+        drop(guard);
         self.hub.flush_events();
     }
 
@@ -243,18 +231,15 @@ impl Function {
     /// Returns the next write that needs a message to the client, and carries out the writes before it that
     /// need none. Call it when the previous write is done: until then, all later operations wait.
     pub fn client_work(&self) -> Option<ClientWork> {
-        let mut state = self.hub.lock();
-        let State {
-            guests, journal, ..
-        } = &mut *state;
-        let guest = &mut guests.0[self.id.0];
+        let state = &mut *self.hub.lock();
+        let guest = &mut state.guests.0[self.id.0];
         loop {
             let (iova, bytes, masks) = match guest.queue.take()? {
                 ClientOp::Deliver { delivery, arrived } => {
                     if let Some(vector) = delivery.vector.filter(|_| arrived) {
                         guest.irqs.raise(vector);
                     }
-                    journal.delivered(&delivery, arrived);
+                    state.journal.delivered(&delivery, arrived);
                     continue;
                 }
                 ClientOp::Write { iova, bytes } => (iova, bytes, false),
@@ -274,7 +259,9 @@ impl Function {
                 Err(fault) => {
                     guest.queue.fail();
                     let len = bytes.len();
-                    journal.not_written(self.id, NotWritten { iova, len }, None, fault.why);
+                    state
+                        .journal
+                        .not_written(self.id, NotWritten { iova, len }, None, fault.why);
                 }
             }
         }

@@ -222,6 +222,7 @@ pub(crate) fn memfd(len: u64) -> OwnedFd {
     fd
 }
 
+#[track_caller]
 pub(crate) fn bytes_at(fd: &OwnedFd, offset: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     assert_eq!(rustix::io::pread(fd, &mut bytes, offset).unwrap(), len);

@@ -35,42 +35,44 @@ fn pcistb(client: &mut Client, pcias: u8, offset: u64, data: &[u8]) -> Option<u3
 }
 
 #[test]
-fn an_ism_driver_works_over_the_channel() {
-    let daemon = Daemon::start();
-    let mut driver = Driver::probe(&daemon.only(), Via::Channel);
-    let gid = driver.gid();
-    assert_eq!(gid, 0x1500_0000_0000_0001);
-    assert_eq!(driver.run(code::QUERY_INFO, []).ok().len(), 192);
-    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
-    let data: Vec<u8> = (0..4096u32).map(|at| (at * 7) as u8).collect();
-    driver.put(target(token, 0, false, 0x1000), &data).ok();
-    driver.put(target(token, 0, true, 3), b"odd tail").ok();
-    assert_eq!(driver.irq.wait(), 1);
-    assert_eq!(driver.ram.read(DMB + 0x1000, 4096), data);
-    assert_eq!(driver.ram.read(DMB + 3, 8), b"odd tail");
-    assert_eq!(driver.ram.read(SBA, 8), [0x80, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(driver.ram.read(SBA + 8, 1), [0x80]);
-    driver.run(code::UNREG_DMB, token.to_be_bytes()).ok();
-    driver.run(code::UNREG_IEQ, []).ok();
-    driver.run(code::UNREG_SBA, []).ok();
-    drop(driver);
-    let stopped = daemon.stop();
-    assert_eq!(stopped.report["violations"], 0, "{}", stopped.report);
-    let function = stopped.function("ism0");
-    assert_eq!(
-        (&function["clients"], &function["channel_clients"]),
-        (&1.into(), &1.into())
-    );
-    let region = &function["paths"][0];
-    assert_eq!(region["path"], "region");
-    assert!(region["loads"].as_u64() > Some(20) && region["stores"].as_u64() > Some(10));
-    let channels: Vec<_> = stopped
-        .events_named("connected")
-        .map(|event| event["channel"].as_bool().unwrap())
-        .collect();
-    assert_eq!(channels, [false, true]);
-    let channels = stopped.events_named("disconnected");
-    assert_eq!(channels.filter(|event| event["channel"] == true).count(), 1);
+fn an_ism_driver_works_over_the_channel_by_socket_and_by_ring() {
+    for via in [Via::Channel, Via::Ring] {
+        let daemon = Daemon::start();
+        let mut driver = Driver::probe(&daemon.only(), via);
+        let gid = driver.gid();
+        assert_eq!(gid, 0x1500_0000_0000_0001);
+        assert_eq!(driver.run(code::QUERY_INFO, []).ok().len(), 192);
+        let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+        let data: Vec<u8> = (0..4096u32).map(|at| (at * 7) as u8).collect();
+        driver.put(target(token, 0, false, 0x1000), &data).ok();
+        driver.put(target(token, 0, true, 3), b"odd tail").ok();
+        assert_eq!(driver.irq.wait(), 1);
+        assert_eq!(driver.ram.read(DMB + 0x1000, 4096), data);
+        assert_eq!(driver.ram.read(DMB + 3, 8), b"odd tail");
+        assert_eq!(driver.ram.read(SBA, 8), [0x80, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(driver.ram.read(SBA + 8, 1), [0x80]);
+        driver.run(code::UNREG_DMB, token.to_be_bytes()).ok();
+        driver.run(code::UNREG_IEQ, []).ok();
+        driver.run(code::UNREG_SBA, []).ok();
+        drop(driver);
+        let stopped = daemon.stop();
+        assert_eq!(stopped.report["violations"], 0, "{}", stopped.report);
+        let function = stopped.function("ism0");
+        assert_eq!(
+            (&function["clients"], &function["channel_clients"]),
+            (&1.into(), &1.into())
+        );
+        let region = &function["paths"][0];
+        assert_eq!(region["path"], "region");
+        assert!(region["loads"].as_u64() > Some(20) && region["stores"].as_u64() > Some(10));
+        let channels: Vec<_> = stopped
+            .events_named("connected")
+            .map(|event| event["channel"].as_bool().unwrap())
+            .collect();
+        assert_eq!(channels, [false, true]);
+        let channels = stopped.events_named("disconnected");
+        assert_eq!(channels.filter(|event| event["channel"] == true).count(), 1);
+    }
 }
 
 /// If a client posts its moves, a move that comes after its DMB is gone is no error of the function.

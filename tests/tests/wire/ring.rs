@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use vfio_user_ism_tests::client::{CONFIG, ZPCI, access, command, region_write, version};
-use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, SBA, code, pcilg, target, zpci_request};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, pcilg, target, zpci_request};
 use vfio_user_ism_tests::errno::{EINVAL, EIO, EPERM};
 use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::ring::{LEN, PROPOSAL, Ring, SERVER_WAITS};
@@ -22,28 +22,6 @@ fn store(id: u16, offset: u64, data: &[u8]) -> Vec<u8> {
     let request = zpci_request(2, 0, 0, offset, data.len() as u16);
     let body = region_write(ZPCI, 16, &request.raw(data).0);
     message(id, command::REGION_WRITE, 0, &body)
-}
-
-#[test]
-fn an_ism_driver_works_over_the_ring() {
-    let daemon = Daemon::start();
-    let mut driver = Driver::probe(&daemon.only(), Via::Ring);
-    let gid = driver.gid();
-    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
-    let data: Vec<u8> = (0..4096u32).map(|at| (at * 7) as u8).collect();
-    driver.put(target(token, 0, false, 0x1000), &data).ok();
-    driver.put(target(token, 0, true, 3), b"odd tail").ok();
-    assert_eq!(driver.irq.wait(), 1);
-    assert_eq!(driver.ram.read(DMB + 0x1000, 4096), data);
-    assert_eq!(driver.ram.read(DMB + 3, 8), b"odd tail");
-    assert_eq!(driver.ram.read(SBA, 8), [0x80, 0, 0, 0, 0, 0, 0, 0]);
-    driver.run(code::UNREG_DMB, token.to_be_bytes()).ok();
-    let stopped = {
-        drop(driver);
-        daemon.stop()
-    };
-    assert_eq!(stopped.report["violations"], 0, "{}", stopped.report);
-    assert_eq!(stopped.function("ism0")["channel_clients"], 1);
 }
 
 /// The ring wraps many times, with messages that begin in one record and end in another.

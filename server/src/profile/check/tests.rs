@@ -6,6 +6,7 @@ fn minimal() -> Value {
     json!({"schema_version": 1, "name": "t", "functions": [{"name": "ism0", "gid": "0x1"}]})
 }
 
+#[track_caller]
 fn refused(change: impl FnOnce(&mut Value)) -> (String, String) {
     let mut profile = minimal();
     change(&mut profile);

@@ -159,6 +159,7 @@ fn sealed_against_writing_later_it_is_still_written_by_who_mapped_it_before() {
 
 /// Creates and maps a memfd of 2 MiB pages. If this machine has no such pages, the map is refused, and the
 /// caller has then tested that.
+#[track_caller]
 fn huge() -> Option<(OwnedFd, GuestFile)> {
     let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
     let fd = rustix::fs::memfd_create("ram", flags).unwrap();
