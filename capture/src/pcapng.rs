@@ -388,6 +388,7 @@ impl<R: Read> Reader<R> {
 mod tests {
     use super::*;
 
+    #[track_caller]
     fn written() -> Vec<u8> {
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out, "test").unwrap();

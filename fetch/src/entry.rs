@@ -219,6 +219,7 @@ mod tests {
         }
     }
 
+    #[track_caller]
     fn sealed(dir: &Path, file: &str) -> (PathBuf, Entry) {
         let (partial, folder) = (dir.join("partial"), dir.join("toy"));
         fs::create_dir_all(partial.join("root/usr")).unwrap();

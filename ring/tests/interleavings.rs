@@ -225,6 +225,7 @@ fn bytes_are_there_whole_or_not_at_all() {
 #[test]
 fn whoever_waits_for_room_is_woken_and_nothing_is_overwritten() {
     /// Fills the server's lane with one record up to its end.
+    #[track_caller]
     fn fill([_, server]: &mut [End<Replayed>; 2]) {
         let all = vec![1; REPLIES.capacity - WORD];
         assert_eq!(server.send(&all).unwrap(), all.len());

@@ -98,6 +98,7 @@ impl Lender {
     }
 
     /// Registers an SBA and a buffer of one page for the function with this GID. Returns the token.
+    #[track_caller]
     pub fn register_for(&mut self, gid: u64) -> u64 {
         self.run(code::REG_SBA, &SBA.to_be_bytes());
         let response = self.run(code::REG_DMB, &dmb(BUFFER, 4096, FIRST_INDEX, gid));

@@ -7,6 +7,7 @@ use vfio_user_ism_tests::Daemon;
 use vfio_user_ism_tests::program::repository;
 
 /// Compiles the client and runs it against a socket. Returns its lines.
+#[track_caller]
 fn client(arguments: &[&Path]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("client");

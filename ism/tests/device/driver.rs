@@ -103,6 +103,7 @@ impl Machine {
 
     /// Issues a command in four steps: payload, header, response header, rest of the response. Returns the
     /// response code and the bytes after the header.
+    #[track_caller]
     pub(crate) fn command(&mut self, f: usize, request: &[u8]) -> (u16, Vec<u8>) {
         let (header, payload) = request.split_at(8);
         if !payload.is_empty() {
@@ -124,6 +125,7 @@ impl Machine {
     }
 
     /// Issues a command that must succeed. Returns the bytes after the response header.
+    #[track_caller]
     pub(crate) fn done(&mut self, f: usize, request: &[u8]) -> Vec<u8> {
         let (code, rest) = self.command(f, request);
         assert_eq!(code, 0, "{request:x?}");

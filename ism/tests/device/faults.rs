@@ -62,6 +62,7 @@ fn command(number: u8, function: usize) -> Vec<u8> {
 }
 
 /// Returns the faults and the responses of each function for this sequence of accesses.
+#[track_caller]
 fn run(faults: &[Fault], accesses: &[(usize, u8)]) -> [Vec<String>; 2] {
     let mut machine = Machine::new(2);
     machine.probe(0);

@@ -6,6 +6,7 @@ use zpci_region::{Path, Rule, Severity};
 
 use crate::driver::{GIDS, IEQ, Machine, SBA, query_rgid, request, signal_ieq, target};
 
+#[track_caller]
 fn machines() -> impl Iterator<Item = Machine> {
     [Path::Region, Path::Bar].into_iter().map(|path| {
         let smcd: Vec<Rule> = CATALOGUE

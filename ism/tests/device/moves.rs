@@ -7,6 +7,7 @@ use crate::driver::{DMB, GIDS, Machine, SBA, request, target};
 use crate::guests::Op;
 
 /// Creates two probed functions, and a DMB of function 1 (index 40, 16 KiB) for function 0.
+#[track_caller]
 fn pair() -> (Machine, u64) {
     let mut machine = Machine::new(2);
     machine.probe(0);

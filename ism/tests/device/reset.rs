@@ -19,6 +19,7 @@ fn detach(machine: &mut Machine, f: usize) {
 }
 
 /// Returns the functions that were informed that the GID of `f` is gone, in order.
+#[track_caller]
 fn told(machine: &mut Machine, f: usize) -> Vec<usize> {
     let events = std::mem::take(&mut machine.seen.events);
     for event in &events {

@@ -22,6 +22,7 @@ fn pair(rule: Rule, severity: Severity) -> (Machine, u64) {
 
 /// Checks that the last of some stores breaks the rule. Under `warn` the store is reported; under `reject` it
 /// is also refused and has no effect.
+#[track_caller]
 fn last_store_breaks(rule: Rule, stores: &[(u8, u64, Vec<u8>)]) {
     let (last, before) = stores.split_last().unwrap();
     let (mut machine, token) = pair(rule, Severity::Warn);
@@ -183,6 +184,7 @@ fn response_before_command_and_overread() {
 }
 
 /// Checks a command that breaks a rule: under `warn` it gets a response, under `reject` it does not run.
+#[track_caller]
 fn command_breaks(rule: Rule, prepare: impl Fn(&mut Machine), request: &[u8], answer: u16) {
     let mut machine = Machine::with_rules(2, &[rule], Severity::Warn);
     prepare(&mut machine);

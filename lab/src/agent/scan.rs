@@ -90,6 +90,7 @@ mod tests {
     const TOKEN: &str = "0123456789abcdef";
 
     /// The output and the rest, for bytes in pieces of `size`.
+    #[track_caller]
     fn scanned(bytes: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
         let mut scanner = Scanner::new(TOKEN);
         let (mut output, mut rest) = (Vec::new(), None);

@@ -30,6 +30,7 @@ impl Station {
         self.0.write_all(bytes).unwrap();
     }
 
+    #[track_caller]
     fn expect(&mut self, expected: &[u8]) {
         let mut bytes = vec![0; expected.len()];
         self.0.read_exact(&mut bytes).expect("a frame");

@@ -58,6 +58,7 @@ pub(super) fn forwarder_by(server: &FakeServer, moves: Moves, ring: bool) -> For
 }
 
 /// Reports a CLP list that has the function with this handle.
+#[track_caller]
 pub(super) fn enable(forwarder: &Forwarder, handle: u32) {
     let mut request = [0; 32];
     request[..4].copy_from_slice(&[0, 32, 0, 2]);

@@ -27,6 +27,7 @@ fn store_block_cpu() -> FakeCpu {
     cpu
 }
 
+#[track_caller]
 fn begun(cpu: &FakeCpu, site: &Site) -> Observer {
     let mut observer = Observer::default();
     observer.begin(cpu, site, 1, 7);

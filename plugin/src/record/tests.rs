@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+#[track_caller]
 fn json(line: &Line<'_>) -> Value {
     let text = line.to_json().unwrap();
     assert!(!text.contains('\n'), "one line each: {text}");

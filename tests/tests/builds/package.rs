@@ -19,6 +19,7 @@ fn output(command: &mut Command) -> String {
 }
 
 /// Builds both packages from the programs of these tests.
+#[track_caller]
 fn build(into: &Path) -> Vec<PathBuf> {
     let folder = program().parent().unwrap();
     assert_eq!(plugin().parent(), Some(folder));

@@ -17,6 +17,7 @@ fn register(driver: &mut Driver) -> bool {
 }
 
 /// Uses an index again after an UNREG_DMB that seems to succeed: `bad-sba-index`.
+#[track_caller]
 fn break_a_rule(pair: &mut Pair) {
     pair.control
         .set(&json!({ "id": "culprit", "on": { "command": "UNREG_DMB" },

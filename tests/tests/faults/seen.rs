@@ -8,6 +8,7 @@ use serde_json::Value;
 use vfio_user_ism_tests::program::{self, repository};
 
 /// Returns the kinds in the schema of the control socket.
+#[track_caller]
 fn kinds() -> BTreeSet<String> {
     let ended = program::run(["ctl", "-", "schema"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -19,6 +19,7 @@ fn open_files(daemon: &Daemon) -> usize {
 }
 
 /// Makes `ism1` store into a buffer of `ism0` without a pause while `attack` runs `rounds` times on `ism0`.
+#[track_caller]
 fn while_moving(rounds: u32, via: Via, attack: impl Fn(&mut Driver, u32, &Daemon)) {
     let mut daemon = Daemon::with_profile("pair");
     let mut sender = Driver::probe(&daemon.socket("ism1"), via);

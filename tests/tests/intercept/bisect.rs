@@ -13,6 +13,7 @@ const BAD: &str = "--forward --break crash@pcistb-absent-bar";
 const MISSING: &str = "--qemu /nowhere/qemu";
 const HISTORY: [&str; 6] = [GOOD, GOOD, MISSING, BAD, MISSING, BAD];
 
+#[track_caller]
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=n", "-c", "user.email=e"])
@@ -27,6 +28,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// Returns the page's script, with a history of flags instead of sources.
+#[track_caller]
 fn script() -> String {
     let page = fs::read_to_string(program::repository().join("docs/ci.md")).unwrap();
     let from = page.find("#!/bin/sh").unwrap();

@@ -22,6 +22,7 @@ fn broken(defect: &str, arguments: &[&str]) -> Ended {
     program::finish(command)
 }
 
+#[track_caller]
 fn report(defect: &str, arguments: &[&str]) -> Value {
     let ended = broken(defect, &[&["--format", "json"], arguments].concat());
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);

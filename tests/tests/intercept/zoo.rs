@@ -72,6 +72,7 @@ fn list() -> &'static BTreeMap<String, Vec<(String, String)>> {
 type Labels = Vec<(String, String, bool)>;
 
 /// Returns the labels of a run with this defect, or the reason for a missing report.
+#[track_caller]
 fn labels(defect: Option<&str>) -> Result<Labels, String> {
     let mut arguments = vec!["--format", "json", "--timeout", "100"];
     if let Some(defect) = defect {
@@ -101,6 +102,7 @@ fn labels(defect: Option<&str>) -> Result<Labels, String> {
 }
 
 /// Returns the labels without a defect, all of them good.
+#[track_caller]
 fn good() -> &'static Labels {
     static GOOD: OnceLock<Labels> = OnceLock::new();
     GOOD.get_or_init(|| {
@@ -112,6 +114,7 @@ fn good() -> &'static Labels {
 }
 
 /// Returns the verdicts of the cases that are not good with this defect, and its row.
+#[track_caller]
 fn judge(name: &str, what: &str) -> (BTreeMap<String, String>, Row) {
     let row = |verdict: &str, case: &str| Row {
         name: name.to_owned(),
@@ -205,6 +208,7 @@ fn write(kind: &str, rows: &[Row]) {
 }
 
 /// Checks that every defect of a kind is on the page, and that those that run give the verdict on the page.
+#[track_caller]
 fn check(kind: &str) {
     let defects = &list()[kind];
     let is_written = std::env::var_os("ZOO_WRITE").is_some();

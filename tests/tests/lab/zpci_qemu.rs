@@ -22,6 +22,7 @@ fn qemu(test: &str, stores: &str) -> Option<Vec<String>> {
 }
 
 /// Runs `intercept` with one kind of block stores.
+#[track_caller]
 fn intercept(test: &str, stores: &str) {
     let Some(mut arguments) = qemu(test, stores) else {
         return;
@@ -77,6 +78,7 @@ fn clean(arguments: &[String], more: &[&str]) -> String {
 
 /// Tests SMC-D between two guests, with ten connections in both directions. The guest sees the fabric's CHID
 /// and the type of an ISM function.
+#[track_caller]
 fn two_guests(test: &str, stores: &str) {
     let Some(arguments) = qemu(test, stores) else {
         return;

@@ -170,6 +170,7 @@ impl Told {
     }
 
     /// Returns the uses that can start, in the order serve, intercept, lab.
+    #[track_caller]
     fn can_start(&self) -> Vec<bool> {
         let uses = self.report["uses"].as_array().unwrap();
         let names: Vec<_> = uses

@@ -58,6 +58,7 @@ fn options(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
 }
 
 /// Returns the names of the interfaces, and the packets.
+#[track_caller]
 pub(crate) fn read(bytes: &[u8]) -> (Vec<String>, Vec<Packet>) {
     let (mut names, mut packets, mut rest) = (Vec::new(), Vec::new(), bytes);
     assert_eq!((word(rest, 0), word(rest, 8)), (0x0a0d_0d0a, 0x1a2b_3c4d));

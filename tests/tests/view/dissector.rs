@@ -10,6 +10,7 @@ use vfio_user_ism_tests::program::repository;
 use crate::session::{every_kind, recorded, recorded_by};
 
 /// Runs tshark. Returns its lines.
+#[track_caller]
 fn tshark(capture: &Path, arguments: &[&str]) -> Vec<String> {
     let script = repository().join("wireshark/vfio-user.lua");
     let mut command = Command::new("tshark");

@@ -129,6 +129,7 @@ fn another_device_answers_otherwise() {
     );
 }
 
+#[track_caller]
 fn refused(recorded: &Recorded, name: &str, expected: &str) {
     let ended = replay(&recorded.path(name), &["--profile", &pair()]);
     assert_ne!(ended.code, Some(0), "{ended:?}");

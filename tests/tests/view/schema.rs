@@ -8,6 +8,7 @@ use vfio_user_ism_tests::{Daemon, program};
 
 use crate::session::recorded;
 
+#[track_caller]
 fn schema() -> Value {
     let ended = program::run(["events", "schema"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

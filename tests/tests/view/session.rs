@@ -84,6 +84,7 @@ pub(crate) fn recorded(arguments: &[&str]) -> Recorded {
 }
 
 /// Records the actions of `play`.
+#[track_caller]
 pub(crate) fn recorded_by(arguments: &[&str], play: impl FnOnce(&Daemon)) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("capture");

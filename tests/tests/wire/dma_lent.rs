@@ -46,6 +46,7 @@ fn place(message: &Message) -> (u16, u64) {
 
 /// Sends a request. Returns its reply, and checks that it does not come before `answer` has answered the
 /// server's message `out`.
+#[track_caller]
 fn after_answer(
     guest: &mut Lender,
     request: (u16, &[u8]),

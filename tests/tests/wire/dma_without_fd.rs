@@ -7,6 +7,7 @@ use vfio_user_ism_tests::lender::{BUFFER, IOVA, LEN, Layout, Lender, SBA};
 use vfio_user_ism_tests::wire::u64_at;
 use vfio_user_ism_tests::{Bytes, Client, Daemon, Eventfd};
 
+#[track_caller]
 fn a_signalled_move(layout: Layout) {
     let daemon = Daemon::start();
     let mut guest = Lender::new(&daemon, layout);

@@ -22,6 +22,7 @@ fn padded(words: &[u32], len: usize) -> Vec<u8> {
 }
 
 /// Runs a command of the function by BAR 2. Returns the second doubleword of its response.
+#[track_caller]
 fn run(client: &mut Client, number: u32, payload: &[u8]) -> u64 {
     if !payload.is_empty() {
         let write = region_write(2, 8, payload);

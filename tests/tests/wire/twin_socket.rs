@@ -28,6 +28,7 @@ fn wanted() -> Value {
 }
 
 /// Creates a lender with a twin socket.
+#[track_caller]
 fn lender(daemon: &Daemon) -> (Lender, Wire) {
     let mut client = Client::connect(&daemon.only());
     let (answer, mut fds) = agree(&mut client, &wanted());
@@ -41,6 +42,7 @@ fn lender(daemon: &Daemon) -> (Lender, Wire) {
 }
 
 /// Answers a command on the twin socket.
+#[track_caller]
 fn serve(guest: &mut Lender, twin: &mut Wire) -> Message {
     let message = twin.receive().expect("the server closed the twin socket");
     assert!(!message.is_reply());

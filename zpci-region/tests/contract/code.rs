@@ -20,6 +20,7 @@ const REGION_CAPS: u32 = 32;
 const LONG: u64 = 0xC1C2_C3C4_C5C6_C7C8;
 
 /// Returns the position of each field's bytes in `image`, where they must occur once.
+#[track_caller]
 fn places<const N: usize>(image: &[u8], values: [(&str, &[u8]); N]) -> Fields {
     let place = |(name, value): (&str, &[u8])| {
         let at = |at: &usize| image[*at..].starts_with(value);
@@ -159,6 +160,7 @@ fn access() -> Fields {
     )
 }
 
+#[track_caller]
 fn zpci_header() -> Fields {
     let mut image = [0xFF; request::HEADER_LEN];
     request::read_header(0x0102, 0, &mut image).unwrap();
@@ -169,6 +171,7 @@ fn zpci_header() -> Fields {
     fields
 }
 
+#[track_caller]
 fn zpci_request() -> Fields {
     let request = Request {
         op: Op::StoreBlock,
@@ -232,6 +235,7 @@ fn capabilities(relaxed: bool) -> Vec<Vec<u8>> {
     }
 }
 
+#[track_caller]
 fn with_header(image: &[u8], mut fields: Fields) -> Fields {
     assert!(fields.values().all(|(offset, _)| *offset >= 8));
     assert_eq!(image.len() % 8, 0);

@@ -26,6 +26,7 @@ fn header() -> PathBuf {
 }
 
 /// Returns structures with their fields, and constants, as the text names them.
+#[track_caller]
 fn names(text: &str) -> (BTreeMap<String, Vec<String>>, Vec<String>) {
     let mut structures: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut constants = Vec::new();
@@ -82,6 +83,7 @@ pub(crate) fn compile() -> Compiled {
     read(&run(&program))
 }
 
+#[track_caller]
 fn run(program: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (source, binary) = (folder.path().join("layout.c"), folder.path().join("layout"));

@@ -15,6 +15,7 @@ pub(crate) fn meaningful(fields: &Fields) -> Fields {
 }
 
 /// Checks that each byte of a structure belongs to one field.
+#[track_caller]
 pub(crate) fn assert_dense(name: &str, size: usize, fields: &Fields) {
     let mut places: Vec<_> = fields.values().copied().collect();
     places.sort_unstable();

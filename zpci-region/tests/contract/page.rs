@@ -6,6 +6,7 @@ use super::header::repository;
 use super::layout::Layouts;
 
 /// Returns layouts and constants of the page.
+#[track_caller]
 pub(crate) fn read() -> (Layouts, BTreeMap<String, u64>) {
     let text = std::fs::read_to_string(repository().join("docs/contract.md")).unwrap();
     let mut layouts = Layouts::new();

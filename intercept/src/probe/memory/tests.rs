@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 struct Loaded(BTreeMap<u64, u8>);
 
 impl Loaded {
+    #[track_caller]
     fn of(memory: Memory) -> Self {
         let mut bytes = BTreeMap::new();
         for segment in memory.segments() {
@@ -30,6 +31,7 @@ impl Loaded {
         self.word(segment + 8 * (address >> 12 & 0xff))
     }
 
+    #[track_caller]
     fn byte(&self, space: usize, address: u64) -> u8 {
         let entry = self.entry(space, address);
         assert_eq!(entry & (PAGE_INVALID | SEGMENT_INVALID), 0);

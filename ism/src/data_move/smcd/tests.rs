@@ -93,6 +93,7 @@ impl Sender {
         self.store(0, &message, true)
     }
 
+    #[track_caller]
     fn breaks(&mut self, expected: &[&str]) {
         assert_eq!(std::mem::take(&mut self.broken), expected);
     }

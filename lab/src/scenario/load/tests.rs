@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::super::choose::named;
 use super::parse;
 
+#[track_caller]
 fn scenario(change: impl FnOnce(&mut Value)) -> Result<(), String> {
     let mut value = json!({
         "schema_version": 1,

@@ -26,6 +26,7 @@ fn list(handles: &mut Handles, functions: &[(u32, u32, u32)]) -> Vec<String> {
     handles.learn(&request, &response)
 }
 
+#[track_caller]
 fn set(handles: &mut Handles, code: u16, before: u32, after: u32) {
     let request = block(32, SET, &[(16, before)]);
     let notes = handles.learn(&request, &block(32, code, &[(16, after)]));

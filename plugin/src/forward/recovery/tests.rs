@@ -66,6 +66,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Returns the function controls of an STPCIFC for which QEMU found an enabled function.
+    #[track_caller]
     fn stored_controls(&mut self) -> u8 {
         let mut block = vec![0; BLOCK];
         block[CONTROLS] = 0x80;

@@ -20,6 +20,7 @@ fn cpu() -> FakeCpu {
     cpu
 }
 
+#[track_caller]
 fn put(cpu: &mut FakeCpu, at: u64, value: u64) {
     assert!(cpu.write_absolute(at, &value.to_be_bytes()));
 }
