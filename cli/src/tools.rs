@@ -136,7 +136,7 @@ fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
         summary.parts.push(part);
     }
     if args.what == FetchWhat::LabDebug {
-        // Of several series, each is built.
+        // Builds each of several series.
         let chosen = args.kernel.iter().copied().map(Some);
         let all: Vec<_> = if args.kernel.is_empty() {
             vec![None]

@@ -39,14 +39,14 @@ pub(crate) fn ask(
         .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A group of its own: a wrapper script does not leave its QEMU behind.
+        // A separate process group, so that a wrapper script's QEMU ends, too.
         .process_group(0)
         .spawn()
         .map_err(|error| format!("it cannot be started: {error}"))?;
     let stdout = read(child.stdout.take());
     let stderr = read(child.stderr.take());
     let status = wait(&mut child, patience);
-    // Descendants may hold the pipes open; the reading threads end when they have gone.
+    // Descendants may keep the pipes open. The reading threads end with them.
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -80,7 +80,7 @@ fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> 
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             let _ = pipe.by_ref().take(MOST).read_to_end(&mut bytes);
-            // A full pipe would stop the program.
+            // A full pipe would block the program.
             let _ = std::io::copy(&mut pipe, &mut std::io::sink());
         }
         String::from_utf8_lossy(&bytes).into_owned()
@@ -134,7 +134,7 @@ mod tests {
     fn a_program_that_hangs_is_ended_with_its_children() {
         let text = shell("sleep 1000 & sleep 1000", Duration::from_millis(300)).unwrap_err();
         assert!(text.contains("does not end within"), "{text}");
-        // A child that outlives its parent holds the pipes; it is ended as well.
+        // A child that outlives its parent keeps the pipes. The group's end ends it, too.
         assert!(shell("sleep 1000 & exit 0", LONG).is_ok());
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn render(report: &Report, format: Format) -> String {
 
 fn json(report: &Report) -> String {
     let value = serde_json::to_value(report);
-    // The report is made of strings, numbers and lists.
+    // The report has only strings, numbers and lists, so this cannot fail.
     value.map_or_else(|error| error.to_string(), |value| format!("{value:#}\n"))
 }
 

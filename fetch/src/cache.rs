@@ -40,7 +40,7 @@ impl Cache {
             set("HOME"),
         )
         .ok_or(Error::NoCacheFolder)?;
-        // QEMU's scripts and the kernel's make are used from other working folders.
+        // QEMU's scripts and the kernel's make run in other working folders, so the path must be absolute.
         let folder = std::path::absolute(&folder).map_err(Error::io("use", &folder))?;
         Ok(Self::at(folder))
     }

@@ -177,7 +177,7 @@ impl Error {
 
 /// Whether the system refuses because of this machine's state, not because of a file's content.
 pub(crate) fn is_local(error: &io::Error) -> bool {
-    // tar wraps what the system said, and keeps its kind.
+    // tar wraps the system's error and keeps its kind.
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull

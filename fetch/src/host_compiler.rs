@@ -31,7 +31,7 @@ pub fn host_compiler(root: &Path, programs: &Path) -> Result<PathBuf, Error> {
         bin = word(&bin),
         loader = word(&loader),
     );
-    // Debian's older libraries lie in /lib, and linker scripts name them there.
+    // Debian's older libraries are in /lib, and linker scripts name them there.
     for folder in ["lib", "lib64"] {
         let link = root.join(folder);
         let target = root.join("usr").join(folder);

@@ -99,7 +99,7 @@ impl Initramfs {
                     bytes: data.len() as u64,
                 })?;
             if path == "dev" {
-                // Process 1 has no standard output without it.
+                // Without this device, process 1 has no standard output.
                 let console = Kind::Device(5, 1);
                 archive.add("dev/console", console, 0o600, &[]);
             }

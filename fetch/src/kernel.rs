@@ -77,7 +77,7 @@ impl Kernel {
     pub fn image(&self) -> Result<Vec<String>, Error> {
         let name = format!("linux-image-{}", self.release);
         let depends = first_names(self.record(&name)?).into_iter();
-        // Newer kernels have the image and the modules in packages of their own.
+        // Newer kernels have separate packages for the image and the modules.
         let parts =
             depends.filter(|n| n.starts_with("linux-binary-") || n.starts_with("linux-modules-"));
         Ok(std::iter::once(name.clone()).chain(parts).collect())
@@ -103,7 +103,7 @@ impl Kernel {
         };
         let common = one("linux-headers-", "-common")?;
         let kbuild = one("linux-kbuild-", "")?;
-        // gcc-12, or gcc-16-for-host.
+        // The name is gcc-12, or gcc-16-for-host.
         let gcc = one("gcc-", "")?;
         let gcc = gcc.strip_suffix("-for-host").unwrap_or(&gcc).to_owned();
         self.record(&common)?;
@@ -165,7 +165,7 @@ impl Workshop {
         ));
         for series in series {
             let suites = self.suites(suites::of_kernels(series.numbers()));
-            // The newest is known when all lists were read.
+            // The newest kernel is known only after all lists.
             let all = *series == Series::Newest;
             let groups: Vec<&[String]> = if all {
                 vec![&suites]

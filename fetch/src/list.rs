@@ -257,7 +257,7 @@ fn present_entry(entry: &Entry) -> PresentEntry {
         all.find(|package| package.name.starts_with(start))
     });
     let of_package = packages.next().map(|package| package.version.clone());
-    // What was built from source says so itself.
+    // A QEMU that was built from source has its own description.
     let built = fs::read_to_string(entry.root().join("version")).ok();
     PresentEntry {
         name: entry.name(),

@@ -120,7 +120,7 @@ fn wrap_below(folder: &Path, start: &str, platform: &Platform) -> Result<usize, 
     for item in fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let item = item.map_err(Error::io("read", folder))?;
         let path = item.path();
-        // Not through links: what they lead to is met in its own place.
+        // Does not follow links: their targets are visited in their own place.
         let data = item.metadata().map_err(Error::io("read", &path))?;
         if data.is_dir() {
             count += wrap_below(&path, start, platform)?;
@@ -140,7 +140,7 @@ fn wrap(path: &Path, start: &str) -> Result<(), Error> {
     name.push(SUFFIX);
     let moved = PathBuf::from(name);
     fs::rename(path, &moved).map_err(Error::io("move", path))?;
-    // argv[0] stays the script, beside which gcc looks for its parts.
+    // argv[0] stays the script's path, because gcc searches for its parts beside it.
     let text = format!("{start} {} \"$@\"\n", quoted(&moved.display().to_string()));
     fs::write(path, text).map_err(Error::io("write", path))?;
     let rights = fs::Permissions::from_mode(0o755);
@@ -150,7 +150,7 @@ fn wrap(path: &Path, start: &str) -> Result<(), Error> {
 /// Whether `path` is a dynamically linked program (not a library) for this machine's processor: an ELF file
 /// that names this machine's loader (source: the ELF specification, PT_INTERP).
 fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
-    // The name stands in the first page of every program that binutils links.
+    // In every program from binutils, the name is in the first page.
     let mut head = Vec::new();
     let file = fs::File::open(path).map_err(Error::io("open", path))?;
     file.take(4096)
@@ -158,7 +158,7 @@ fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
         .map_err(Error::io("read", path))?;
     let loader = Path::new(platform.loader).file_name().unwrap_or_default();
     let loader = loader.as_encoded_bytes();
-    // The loader and libc hold the name too, but end in `.so` and a number.
+    // The loader and libc also contain the name, but end in `.so` and a number.
     let library = path
         .file_name()
         .is_some_and(|name| name.to_string_lossy().contains(".so"));
@@ -188,7 +188,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
             path
         };
-        // A loader that only tells how it was called.
+        // A loader that only prints its arguments.
         let libraries = format!("usr/lib/{}", platform.triplet);
         place(
             &format!("{libraries}/{}", loader.to_str().unwrap()),

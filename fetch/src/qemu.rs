@@ -331,7 +331,7 @@ fn slim(root: &Path) -> Result<(), Error> {
 }
 
 fn fetched(machine: Machine, entry: &Entry) -> Result<Qemu, Error> {
-    // The debian version "1:11.1.3+ds-…" says which one it is; asking it would cost time.
+    // The Debian version "1:11.1.3+ds-…" contains QEMU's version. Asking the program would take time.
     let package = "qemu-system-common";
     let version = entry
         .package(package)

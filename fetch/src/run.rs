@@ -155,7 +155,7 @@ pub fn run(args: &FetchArgs, cache: &Cache) -> Result<Summary, Error> {
 }
 
 fn qemu_parts(cache: &Cache) -> Result<Vec<Part>, Error> {
-    // One entry holds both machines' QEMU; asked first, it tells whether this call fetched it.
+    // One entry holds QEMU for both machines. The first request shows whether this call fetched it.
     let before = qemu::have(cache);
     let mut parts: Vec<Part> = Vec::new();
     for machine in Machine::ALL {

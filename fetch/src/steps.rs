@@ -123,13 +123,13 @@ impl<'a> Steps<'a> {
             .open(&self.log)
             .map_err(Error::io("open", &self.log))?;
         writeln!(log, "# {what}: {command:?}").map_err(Error::io("write", &self.log))?;
-        // One pipe for both, so that the log has them in the order in which they came.
+        // One pipe for both outputs keeps their order in the log.
         let (output, input) = std::io::pipe().map_err(start)?;
         command.stdin(Stdio::null());
         command.stdout(input.try_clone().map_err(start)?);
         command.stderr(input);
         let mut child = command.spawn().map_err(start)?;
-        // It holds the pipe's other end.
+        // This value holds the pipe's other end.
         drop(command);
         let mut compiled = Compiled::new(self.workshop, what);
         for line in BufReader::new(output).split(b'\n') {
@@ -187,7 +187,7 @@ impl<'a> Compiled<'a> {
         // The kernel's make prints this for each file (source: scripts/Makefile.build).
         if line.starts_with(b"  CC ") {
             self.files += 1;
-            // A module has some tens of files, a kernel has thousands.
+            // A module has some tens of files, and a kernel has thousands.
             let often = if line.starts_with(b"  CC [M]") {
                 10
             } else {

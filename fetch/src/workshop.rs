@@ -296,7 +296,7 @@ impl Cache {
         let started = Instant::now();
         let progress = Progress::new(name);
         let _lock = self.lock(&progress)?;
-        // Another process may have made it while this one waited.
+        // Another process may have made the entry while this one waited.
         if let Some(entry) = self.have_built(name, key, what) {
             return Ok(entry);
         }

@@ -29,7 +29,7 @@ pub(crate) fn batches(recording: &Recording, expectations: &[Expectation]) -> Ve
             .take(2 * WINDOW)
             .collect();
         let spans = align(&wanted, &pieces);
-        // The second half of a window is aligned again with what follows it.
+        // The second half of a window is aligned again together with the next window.
         let last = first + wanted.len() >= recording.plan.cases.len();
         let settled = if last {
             spans.len()
@@ -202,7 +202,7 @@ mod tests {
             piece(Access::ConfigRead, 0, 4),
             piece(Access::ConfigRead, 0x30, 4),
         ];
-        // Emulated by QEMU: the load at 0x10 has no piece.
+        // QEMU emulates this: the load at 0x10 has no access.
         let wanted = [load(0, 4), load(0x10, 4), load(0x30, 4)];
         assert_eq!(spans(&wanted, &[own, guests].concat()), [2..3, 3..3, 3..4]);
     }

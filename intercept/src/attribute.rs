@@ -120,7 +120,7 @@ fn share(
     if !(enough..=expected).contains(&seen) {
         return Err(FenceError { expected, seen });
     }
-    // What came before the first fence belongs to the set-up.
+    // Accesses before the first fence belong to the set-up.
     let mut cases = cases.into_iter();
     let mut batch = None;
     for (index, piece) in pieces {

@@ -207,7 +207,7 @@ impl<'a> Reference<'a> {
                 refusals.push(Refusal::Condition(1, None));
             }
             Instruction::Rpcit => {}
-            // A block that cannot be read says nothing.
+            // An unreadable block has no meaning.
             Instruction::Mpcifc if unreachable => {}
             Instruction::Mpcifc => either = self.control(case, &mut refusals),
             Instruction::Stpcifc if !self.known => {}
@@ -304,7 +304,7 @@ impl<'a> Reference<'a> {
                 Variable::Gid => self.facts.of(case.function).gid,
                 Variable::Token => self.facts.of(case.function).token,
                 Variable::Saved => self.saved,
-                // Only blocks of CLP have these.
+                // Only CLP has these in its block.
                 Variable::Handle | Variable::Group => return bytes,
             };
             for (slot, byte) in bytes.iter_mut().skip(patch.at).zip(value.to_be_bytes()) {

@@ -59,7 +59,7 @@ impl Folder {
                 let Some(runs) = state_folder() else { return };
                 let name = folder.path().file_name().unwrap_or_default();
                 let path = runs.join(name);
-                // A run that failed has something else to say than that its logs cannot be kept.
+                // If the logs cannot be kept, the run's own error is more important.
                 if copy_what_tells(folder.path(), &path).is_err() || !path.exists() {
                     return;
                 }

@@ -22,7 +22,7 @@ pub(crate) fn plugin_task(args: &Args, servers: &[Server], out: Option<&Path>) -
         .map(|(function, channel)| (channel, fid(function)))
         .collect();
     Task {
-        // Only the probe is told everything; Linux would ask for a DMA window that QEMU refuses.
+        // Only the probe gets all facts. Linux would ask for a DMA window that QEMU refuses.
         clp: (out.is_none() && !forward.is_empty()).then_some("full"),
         out: out.map(Path::to_owned),
         moves: args.moves.filter(|_| !forward.is_empty()),

@@ -94,7 +94,7 @@ struct Exception {
 /// A file that cannot be read, or a line that is no record.
 pub(crate) fn read(path: &Path) -> Result<Observed, DocumentError> {
     let mut lines = Document::new("plugin records", path).lines(parse)?;
-    // Lines of several CPUs may be out of order.
+    // The lines of several CPUs may be out of order.
     lines.sort_by_key(|line| line.seq);
     let mut observed = Observed::default();
     for line in &lines {

@@ -27,7 +27,7 @@ impl Default for Profile {
 
 /// The facts that the profile's only function announces. The server checks that they are possible.
 fn announced(all: &DeviceSettings, own: &DeviceSettings) -> Announced {
-    // A function's own settings come before those of all functions.
+    // A function's own settings override those of all functions.
     fn pick<T>(
         all: &DeviceSettings,
         own: &DeviceSettings,

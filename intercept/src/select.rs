@@ -91,7 +91,7 @@ impl Selection {
         let mut follows = true;
         plan.cases.retain_mut(|case| {
             let kept = self.keeps(case);
-            // A case cannot follow directly on one that is left out.
+            // A case cannot directly follow one that does not run.
             case.joined &= follows;
             follows = kept;
             kept

@@ -41,7 +41,7 @@ pub(crate) fn record(setting: &Setting<'_>, plan: Plan) -> Result<Recording, Err
     if !setting.args.quick && lengths::are_worth_a_run(&recording, &verdicts) {
         let plan = lengths::plan(recording.maxstbl);
         let folder = setting.folder.join("lengths");
-        // Whatever becomes of it, the plan has been done.
+        // The plan has been executed, so a failure of the second run does not matter.
         recording.lengths = run_plan(setting, plugin.as_ref(), plan, &folder, 1)
             .ok()
             .and_then(|second| lengths::classify(&second, second.model));

@@ -134,7 +134,7 @@ fn carry_out<F: Function>(
             case.instruction.size()
         });
     };
-    // A refusal that need not be is not made.
+    // If success is also right, the stand-in does not refuse.
     let refusal = expectation.refusals.first().filter(|_| {
         !expectation.accept || expectation.seen.as_ref().is_none_or(|seen| !seen.optional)
     });
@@ -159,7 +159,7 @@ fn carry_out<F: Function>(
                 });
             }
         }
-        // The MSI-X table is the machine's own.
+        // The machine itself has the MSI-X table.
         (None, Some(seen)) if seen.optional && !seen.access.is_config() => {
             let places = (seen.offset..seen.end()).map(|at| (seen.function, at));
             if seen.access.is_store() {

@@ -113,7 +113,7 @@ impl Starts<'_> {
                 let stop = self.look_closer(&all.starts, begin, &place, stop);
                 (place, stop)
             });
-            // Nothing comes behind a set-up that does not end.
+            // If the set-up does not end, no further start helps.
             let over = !matches!(stopped, Some((Place::Case(_), _))) || end == count;
             all.starts.push(Start {
                 begin,
@@ -247,7 +247,7 @@ impl Starts<'_> {
         };
         match (&one.end, one.results.state) {
             (ProbeEnd::Stopped(stop), ProbeState::Running) => {
-                // All cases ran, and QEMU stopped at the last fence.
+                // QEMU stopped at the last fence, after all cases.
                 let last = self.plan.cases.len().saturating_sub(1);
                 Ok(Some(match place() {
                     Place::Case(index) => (Place::Case(index.min(last)), stop.clone()),
@@ -257,7 +257,7 @@ impl Starts<'_> {
             (ProbeEnd::Stopped(stop), ProbeState::Started | ProbeState::NotStarted) => {
                 Ok(Some((Place::Setup("CLP".into()), stop.clone())))
             }
-            // QEMU was slow to end, or ended in a way of its own, after the guest had.
+            // QEMU ended slowly or abnormally after the guest had ended.
             _ => check(&one.results, &|record| {
                 name_of(record, &one.setup, self.plan)
             })
@@ -278,7 +278,7 @@ impl Starts<'_> {
             return stop;
         };
         let mut backtrace = Vec::new();
-        // An assertion that failed has named its place.
+        // A failed assertion already names its place.
         let named = words.iter().any(|line| line.contains("Assertion"));
         if let Some(gdb) = qemu::debugger()
             && !named
@@ -288,7 +288,7 @@ impl Starts<'_> {
                 Place::Case(index) => *index,
                 Place::Setup(_) => begin,
             };
-            // The instruction alone, then with all that led to it.
+            // First the instruction alone, then with all earlier ones.
             backtrace = [last..last + 1, begin..last + 1]
                 .into_iter()
                 .map(|range| self.debug(&gdb, range))

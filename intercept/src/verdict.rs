@@ -170,7 +170,7 @@ fn judge(
         .refusals
         .iter()
         .any(|refusal| refusal.matches(outcome));
-    // Where taking and refusing are both right, it may be the device that refused.
+    // If both success and refusal are right, the device may have refused.
     let by_device = expectation.accept && pieces.iter().all(|piece| !piece.accepted());
     if !outcome.succeeded() && refused && (pieces.is_empty() || !by_device) {
         if !pieces.is_empty() && expectation.accept {

@@ -78,7 +78,7 @@ impl Child {
 
     /// Waits for the end of the child. Returns a text that says how it ended.
     pub(crate) async fn ended(&self) -> String {
-        // The channel carries nothing: it closes at the end.
+        // The channel carries no values. It closes at the end of the child.
         let _ = self.end.clone().changed().await;
         match self.process.ended() {
             Some(status) => format!("ended with {status}"),
@@ -88,7 +88,7 @@ impl Child {
 
     /// Asks the child to end, waits, and kills it if it does not end.
     pub(crate) async fn stop(&self) {
-        // It may just have ended. Then there is nothing to ask.
+        // The child may have just ended, so an error does not matter.
         let _ = self.signal(Signal::TERM);
         if tokio::time::timeout(self.patience, self.ended())
             .await

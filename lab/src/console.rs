@@ -54,7 +54,7 @@ impl Console {
 
     /// Types these bytes.
     pub fn type_in(&self, bytes: Vec<u8>) {
-        // Nobody takes it once QEMU has ended.
+        // If QEMU has ended, nothing receives the bytes.
         let _ = self.input.send(bytes);
     }
 
@@ -103,7 +103,7 @@ async fn serve(
         let piece = bytes.get(..got).unwrap_or_default();
         // A full disk must not stop the guest.
         let _ = log.write_all(piece);
-        // Nobody may look on.
+        // There may be no viewer.
         let _ = output.send(piece.to_vec());
     }
     typing.abort();

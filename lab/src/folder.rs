@@ -27,7 +27,7 @@ impl Folder {
             .prefix("vfio-user-ism-lab-")
             .tempdir()
             .map_err(Error::file("create", &std::env::temp_dir()))?;
-        // The longest name of a socket in it is about this long.
+        // A socket's longest name in this folder has about this length.
         let room = passing.path().as_os_str().len() + "/guest255-agent9-stdout.sock".len();
         if room > SOCKET_PATH {
             return Err(Error::Usage(format!(

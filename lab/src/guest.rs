@@ -150,7 +150,7 @@ impl Guest {
         };
         match connected {
             Ok(agent) => {
-                // It was taken from where there was one only.
+                // The agent is set only here, so this cannot fail.
                 let _ = self.agent.set(agent);
                 Ok(())
             }
@@ -213,7 +213,7 @@ impl Guest {
     pub async fn reboot(&self) -> Result<(), Error> {
         let mut resets = self.qmp.resets();
         let before = *resets.borrow_and_update();
-        // The reboot cuts the command off.
+        // The reboot ends the command early.
         let _ = self.run("reboot -f").await;
         if resets.wait_for(|count| *count > before).await.is_err() {
             return Err(self
@@ -271,7 +271,7 @@ impl Guest {
     /// An error about this guest, with the end of its logs.
     #[must_use]
     pub fn failure(&self, how: &str) -> Error {
-        // While it runs, what it said is not about its end.
+        // While QEMU is running, its output does not explain an end.
         let qemu = if self.is_running() {
             String::new()
         } else {
@@ -297,7 +297,7 @@ impl Guest {
         if !matches!(error, AgentError::Gone) {
             return self.failure(&error.to_string());
         }
-        // The ports close a moment before QEMU's end is known.
+        // The ports close a moment before QEMU's process ends.
         let how = tokio::time::timeout(PATIENCE, self.ended()).await;
         let how = how.unwrap_or_else(|_| error.to_string());
         self.failure(&format!("{how}{when}"))

@@ -50,7 +50,7 @@ impl Lab {
             Some(path) => std::path::absolute(path).map_err(Error::file("use", path))?,
             None => folder.log("report.json"),
         };
-        // One of an earlier run must not pass for this one's.
+        // A report of an earlier run must not count for this one.
         match std::fs::remove_file(&report) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::file("replace", &report)(error));
@@ -97,7 +97,7 @@ impl Lab {
         };
         for number in 0..guests {
             if let Err(error) = lab.add_guest(number, setup, folder) {
-                // The first error is the one to tell.
+                // The first error is the one to report.
                 let _ = lab.stop().await;
                 return Err(error);
             }
@@ -229,7 +229,7 @@ impl Lab {
         folder: &Folder,
     ) -> Result<(), Error> {
         self.serving.events = events;
-        // What the one before it wrote must not pass for this one's.
+        // A report of the previous server must not count for this one.
         let _ = std::fs::remove_file(&self.report);
         self.server = Server::start(&self.serving, folder).await?;
         *self.reports.lock().await = 0;
@@ -284,14 +284,14 @@ impl Lab {
     /// # Errors
     /// It does not write them.
     pub async fn report(&self) -> Result<Value, Error> {
-        // One at a time, so that each knows its number.
+        // One request at a time, so that each knows its report's number.
         let mut reports = self.reports.lock().await;
         self.server.ask_for_report()?;
         *reports += 1;
         let written = async {
             loop {
                 let text = std::fs::read(&self.report).unwrap_or_default();
-                // Until it is whole, it is no JSON.
+                // An incomplete file is no JSON.
                 if let Ok(report) = serde_json::from_slice::<Value>(&text)
                     && report["number"].as_u64() >= Some(*reports)
                 {

@@ -45,7 +45,7 @@ impl Function {
                 "uid": uid(self.index),
                 "fid": fid(self.index),
                 "target": id,
-                // KVM must hand the instructions to QEMU, and not interpret them itself.
+                // Under KVM, the processor must not interpret the instructions. QEMU must get them.
                 "interpret": false,
             }),
             serde_json::json!({
@@ -121,7 +121,7 @@ impl CommandLine {
         );
         line.flags(&["-no-user-config"]);
         line.add("-smp", self.processors.to_string());
-        // A guest that panics ends its QEMU; one that reboots comes back.
+        // A panic of the guest ends its QEMU. A reboot does not.
         line.add("-action", "panic=exit-failure");
         line.add("-kernel", &self.kernel);
         line.add("-initrd", &self.initramfs);
@@ -148,7 +148,7 @@ impl CommandLine {
             "stream,id=net,server=off,addr.type=unix,addr.path=",
             &self.network,
         );
-        // A switch port that closed the stream is tried again.
+        // QEMU connects again to a switch port that closed the stream.
         network.push(",reconnect-ms=1000");
         line.add("-netdev", network);
         let card = format!("virtio-net-ccw,netdev=net,mac={}", mac(self.guest));

@@ -114,7 +114,7 @@ async fn serve(
     };
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
-    // QEMU takes other commands only after this one.
+    // QEMU accepts other commands only after this one.
     let begin = b"{\"execute\":\"qmp_capabilities\"}\n";
     if writer.write_all(begin).await.is_err() {
         return;
@@ -130,13 +130,13 @@ async fn serve(
                     if event == "RESET" {
                         resets.send_modify(|count| *count += 1);
                     }
-                    // Nobody may listen.
+                    // There may be no listener.
                     let _ = events.send(message);
                 } else if let Some(answer) =
                     message["id"].as_u64().and_then(|id| waiting.remove(&id))
                 {
                     let answer: oneshot::Sender<Value> = answer;
-                    // Nobody may wait any more.
+                    // The caller may have stopped waiting.
                     let _ = answer.send(message);
                 }
             }
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(next()["execute"], "qmp_capabilities");
             writer.write_all(b"{\"return\":{}}\n").unwrap();
             let asked = [next(), next()];
-            // In the other order, with an event between them.
+            // The answers come in the other order, with an event between them.
             writeln!(
                 writer,
                 "{}",
@@ -195,7 +195,7 @@ mod tests {
                 json!({"id": asked[0]["id"], "return": asked[0]["arguments"]})
             )
             .unwrap();
-            // The third is never answered.
+            // The third command gets no answer.
             next();
         });
         let (first, second) = tokio::join!(

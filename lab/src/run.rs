@@ -171,7 +171,7 @@ fn tell_idle_guests(report: &Value, guests: usize, per_guest: usize) -> usize {
     let idle = idle.filter(|(_, functions)| {
         functions.iter().all(|function| {
             let count = |key: &str| function[key].as_u64().unwrap_or_default();
-            // A guest that only receives sees interrupts, one that only sends makes moves.
+            // A guest that only receives has interrupts. A guest that only sends has moves.
             count("moves") == 0 && count("interrupts") == 0
         })
     });
@@ -187,7 +187,7 @@ async fn work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<
     lab.ready(setup.patience).await?;
     let bound = lab.bound().await;
     if args.run.is_none() && !args.bench {
-        // Why it is not can be looked into at the console.
+        // The user can look for the reason at the console.
         if let Err(error) = bound {
             say(format_args!("{error}"));
         }
@@ -195,7 +195,7 @@ async fn work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<
         bound?;
     }
     say(format_args!("ready"));
-    // Ended with this function.
+    // These tasks end with this function.
     let mut beside = JoinSet::new();
     for guest in lab.guests() {
         beside.spawn(tell_end(Arc::clone(guest)));
@@ -219,7 +219,8 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
             socket: folder.passing("echo.sock"),
             bytes: args.transfer << 20,
         };
-        // First: plain TCP has been seen to stop the first lab's network for good (docs/performance.md).
+        // This comes first, because plain TCP has stopped the first lab's network for good
+        // (docs/performance.md).
         let compared = match setup.compared.as_slice() {
             [] => Vec::new(),
             others => compare(lab, others, &needs).await?,
@@ -297,7 +298,7 @@ async fn tell_end(guest: Arc<Guest>) {
 async fn run_beside(guest: Arc<Guest>, command: String) {
     let number = guest.number;
     let (stdout, stderr) = (Lines::new(number), Lines::new(number));
-    // The end of the guest is told by itself.
+    // Another message reports the guest's end.
     if let Ok(status) = guest.run_to(&command, stdout, stderr).await {
         say(format_args!(
             "guest {number}: {command:?} ended with status {status}"

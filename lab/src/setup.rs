@@ -135,7 +135,7 @@ impl Setup {
                 other.recipe.accelerator = accelerator;
                 other.recipe.extra.extend(variant.arguments());
                 other.moves = variant.moves.unwrap_or(setup.moves);
-                // What the first lab writes is of the first lab alone.
+                // Only the first lab writes these files.
                 (other.events, other.capture, other.report) = (None, None, None);
                 (other.sockets, other.control) = (None, None);
                 (variant.clone(), Self { plugin, ..other })

@@ -7,9 +7,9 @@ use std::path::Path;
 /// `kernel/rcu/tree_stall.h`, `lib/refcount.c`, `arch/s390/kernel/dumpstack.c`).
 const BEGINNINGS: [&str; 20] = [
     "BUG: ",
-    // lockdep draws a box.
+    // lockdep draws a box around its report.
     "[ BUG: ",
-    // The allocator names the cache behind it.
+    // The allocator puts the cache's name after this.
     "BUG ",
     "WARNING: ",
     "Kernel panic",
@@ -108,7 +108,7 @@ BUG: KASAN: slab-use-after-free in ism_move+0x1c/0x80
         ] {
             assert_eq!(find(&format!("[    9.500000] {said}\r\n")), [said]);
         }
-        // A program's fault, and none of the kernel.
+        // This is a program's fault, not the kernel's.
         let program = "User process fault: interruption code 003b ilc:3 in a.out[1000+2000]";
         assert_eq!(find(program), [""; 0]);
     }

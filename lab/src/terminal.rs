@@ -57,7 +57,7 @@ async fn look_at(
     keys: &mut Keys,
 ) -> Left {
     let mut output = guest.console.output();
-    // A new prompt, where there is one to see.
+    // Asks the guest for a new prompt.
     guest.console.type_in(b"\n".to_vec());
     loop {
         tokio::select! {
@@ -68,7 +68,7 @@ async fn look_at(
             },
             how = guest.ended() => return Left::Ended(how),
             bytes = typed.recv() => {
-                // The end of standard input is the user's end.
+                // The end of standard input means that the user leaves.
                 let Some(bytes) = bytes else { return Left::Quit };
                 for key in keys.take(&bytes) {
                     match key {
@@ -91,7 +91,7 @@ async fn fit(guest: &Guest) {
         && guest.is_running()
     {
         let (rows, columns) = (size.ws_row, size.ws_col);
-        // Without it, lines wrap in odd places; nothing else.
+        // Without the size, lines only wrap in odd places.
         let _ = guest
             .run(&format!("stty -F /dev/ttysclp0 rows {rows} cols {columns}"))
             .await;
@@ -124,7 +124,7 @@ fn show(text: &str) {
 
 fn show_bytes(bytes: &[u8]) {
     let mut output = std::io::stdout().lock();
-    // A terminal that went away ends the lab by SIGHUP.
+    // If the terminal goes away, SIGHUP ends the lab.
     let _ = output.write_all(bytes).and_then(|()| output.flush());
 }
 
@@ -137,7 +137,7 @@ impl Raw {
             .map_err(|error| Error::system("use the terminal")(error.into()))?;
         let mut raw = before.clone();
         raw.make_raw();
-        // Messages that come between have plain line ends.
+        // The lab's own messages have plain line ends.
         raw.output_modes = before.output_modes;
         say(format_args!("{}", Keys::HELP));
         tcsetattr(std::io::stdin().as_fd(), OptionalActions::Now, &raw)

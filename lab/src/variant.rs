@@ -31,7 +31,7 @@ impl FromStr for Variant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A file's name may have commas.
+        // A file's name may contain commas.
         if Path::new(text).exists() {
             let qemu = Some(text.into());
             return Ok(Self {

@@ -40,7 +40,7 @@ fn console(kernel: &Path, initramfs: &Path) -> String {
         .spawn()
         .unwrap();
     let mut text = Vec::new();
-    // A guest that crashes ends QEMU (panic=-1, -no-reboot), so this ends as well.
+    // A crash of the guest ends QEMU (panic=-1, -no-reboot), so this loop ends, too.
     child.stdout.take().unwrap().read_to_end(&mut text).unwrap();
     child.wait().unwrap();
     let text = String::from_utf8_lossy(&text).replace('\r', "");
@@ -155,7 +155,7 @@ fn linux_7_2_loads_ism_over_dibs() {
     .unwrap();
     assert!(!kit.has_smc() && kit.modules(Smc::Loopback).is_empty());
 
-    // The same as if the user had brought it, with an initrd of their own.
+    // The same kernel as the user's own, with an initrd of the user.
     let dir = tempfile::tempdir().unwrap();
     let initrd = dir.path().join("initrd");
     let brought = Initramfs::new(kit.busybox()).unwrap();

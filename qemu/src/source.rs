@@ -195,7 +195,7 @@ int stop(int code)
             edited(Some("halt"), "x", How::Before).unwrap_err(),
             "no definition of halt"
         );
-        // A part of a longer name is none.
+        // A part of a longer name does not count.
         assert_eq!(
             edited(Some("go"), "on", How::Before).unwrap_err(),
             "go holds no on"

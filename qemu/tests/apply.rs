@@ -59,7 +59,7 @@ fn every_edit_lands_where_it_is_meant() {
     let places: Vec<usize> = order.iter().map(|word| store.find(word).unwrap()).collect();
     assert!(places.is_sorted(), "{store}");
     assert_eq!(instructions.matches("if (!mr) {").count(), 3);
-    // The first line of an insertion is indented as the others are.
+    // The first line of an insertion has the same indentation as the others.
     assert!(
         instructions.lines().all(|line| !line.starts_with("if (")),
         "{instructions}"
@@ -81,7 +81,7 @@ fn every_edit_lands_where_it_is_meant() {
             first, "/* SPDX-License-Identifier: GPL-2.0-or-later */",
             "{file}"
         );
-        // QEMU's style, as its scripts/checkpatch.pl has it.
+        // The rules of QEMU's style in scripts/checkpatch.pl.
         let long = text
             .lines()
             .find(|line| line.len() > 80 || line.contains('\t'));

@@ -83,7 +83,7 @@ pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
             .iter()
             .zip(&sources)
             .all(|(file, source)| source.has_ended() && !file.is_file());
-        // Without a reader there is nobody to show it to.
+        // If nobody reads the output, there is nothing more to do.
         if once || over || shown.is_err() {
             return Ok(());
         }
@@ -162,7 +162,7 @@ impl Screen {
         if self.last.len() == LAST {
             self.last.pop_front();
         }
-        // Text of a file does not command the terminal.
+        // Text from a file must not control the terminal.
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
         self.last
             .push_back(format!("{:>12.6} {text}", time_us as f64 / 1e6));

@@ -87,7 +87,7 @@ impl Trace {
             args.insert(name.clone().into_owned(), value.clone().into());
         }
         let category = Kind::ALL[row.kind as usize].1;
-        // A slice that takes no time is not drawn.
+        // The viewer does not draw a slice without a duration.
         let duration = (row.until - row.time).max(1);
         let (phase, more) = match row.kind {
             Kind::Violation | Kind::Refused | Kind::Interrupt | Kind::Client | Kind::Note => {

@@ -56,13 +56,13 @@ pub(super) fn examine(
 /// The line about the folder itself: the right to write, and the free space.
 fn folder(folder: &Path) -> Finding {
     let place = folder.display();
-    // A folder that is not there yet is made in the nearest one that is.
+    // A missing folder will be made in the nearest existing one.
     let there = folder
         .ancestors()
         .find(|path| path.exists())
         .unwrap_or(Path::new("/"));
     let finding = |state, text: String| Finding::new(Topic::Cache, "cache", state, text);
-    // Rights alone do not tell: root passes them on a file system that takes no files.
+    // The rights alone are not enough: root has them even on a read-only file system.
     if !(there.is_dir() && tempfile::tempfile_in(there).is_ok()) {
         return finding(
             State::Note,

@@ -101,7 +101,7 @@ pub(super) fn examine(
     };
     let version = match &examined.version {
         Ok(version) => *version,
-        // What cannot say its version is asked nothing else.
+        // A program that does not print its version gets no other questions.
         Err(_) => return examined,
     };
     let mut fault = |text: String, remedy| examined.faults.push((text, remedy));
@@ -263,7 +263,7 @@ pub(super) fn chosen(qemus: &[Examined]) -> Option<&Examined> {
     if let Some(named) = qemus.iter().find(|qemu| qemu.named) {
         return Some(named).filter(|qemu| qemu.is_usable());
     }
-    // The search looks at the first one of PATH alone.
+    // The search uses only the first one on PATH.
     let first = qemus.iter().find(|qemu| qemu.from == "PATH");
     let cached = qemus.iter().filter(|qemu| qemu.from == "cache");
     first
@@ -301,7 +301,7 @@ fn load(program: &Path, plugin: &Path, patience: Duration) -> Result<Value, Stri
         .chain([OsStr::new(&option)])
         .collect();
     ask(program, &words, Some(input), patience)
-        // The arguments say nothing to the reader.
+        // The arguments do not help the reader.
         .map_err(|error| {
             error
                 .rsplit_once("` ")

@@ -19,7 +19,7 @@ pub(crate) fn unpack(path: &Path, root: &Path) -> std::io::Result<()> {
     let mut archive = tar::Archive::new(compression::reader(&name, file.take(size))?);
     archive.set_preserve_mtime(false);
     for entry in archive.entries()? {
-        // What lies outside root is left out; packages have no such files.
+        // Skips paths outside root. Packages have none.
         entry?.unpack_in(root)?;
     }
     Ok(())
@@ -50,7 +50,7 @@ fn find_data(file: &mut File) -> std::io::Result<(String, u64)> {
             }
             return Ok((name.to_owned(), size));
         }
-        // Members start at even places.
+        // Members start at even offsets.
         let skip = i64::try_from(size.next_multiple_of(2)).map_err(|_| bad("a size is wrong"))?;
         file.seek(SeekFrom::Current(skip))?;
     }

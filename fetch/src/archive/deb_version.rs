@@ -33,7 +33,7 @@ fn compare_part(a: &str, b: &str) -> Ordering {
     while !a.is_empty() || !b.is_empty() {
         let (a_text, b_text) = (take(&mut a, false), take(&mut b, false));
         let length = a_text.len().max(b_text.len());
-        // The end of a part counts as a letter that sorts behind `~` alone.
+        // The end of a part counts as a letter. Only `~` sorts before it.
         let texts = (0..=length).map(|at| weight(a_text.get(at)).cmp(&weight(b_text.get(at))));
         let (a_number, b_number) = (number(&mut a), number(&mut b));
         let numbers = a_number

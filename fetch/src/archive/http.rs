@@ -63,7 +63,7 @@ impl Client {
             .ok()
             .and_then(|text| text.parse().ok());
         let patience = Duration::from_secs(seconds.unwrap_or(TIMEOUT_SECONDS).max(1));
-        // Those that this machine trusts; for https alone.
+        // The certificates that this machine trusts. Only https needs them.
         let certificates: Vec<_> = rustls_native_certs::load_native_certs()
             .certs
             .iter()
@@ -263,13 +263,13 @@ impl Client {
         if status == 200 || resumed {
             return Ok((Box::new(answer.into_body().into_reader()), resumed));
         }
-        // A server that cannot go on from there, or has a shorter file now.
+        // The server cannot continue from there, or its file is now shorter.
         if from > 0 && (status == 206 || status == 416) {
             return self.open(url, 0, size);
         }
         let reason = answer.status().canonical_reason().unwrap_or_default();
         let words = format!("{url}: {status} {reason}");
-        // 5xx and the like may pass.
+        // Server errors (5xx and similar) may be temporary.
         Err(if (400..500).contains(&status) {
             Trouble::Refused(words)
         } else {

@@ -251,7 +251,7 @@ impl Archive {
                     return Ok(text);
                 }
                 Err(local @ Trouble::Local(_)) => return Err(local),
-                // Another compression may be whole.
+                // The list in another compression may be intact.
                 Err(Trouble::Refused(words) | Trouble::Remote(words)) => tried.push(words),
             }
         }
@@ -322,7 +322,7 @@ impl Archive {
                 let message = String::from_utf8_lossy(&bytes);
                 pgp::signed_text(&message, &self.keys).map_err(told)?
             }
-            // Some mirrors have the older form only.
+            // Some mirrors have only the older form.
             Err(Trouble::Refused(words)) => {
                 self.detached_release(&folder)
                     .map_err(|trouble| match trouble {

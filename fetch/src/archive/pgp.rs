@@ -82,7 +82,7 @@ pub(crate) fn keys(data: &[u8]) -> Vec<Key> {
         data.to_vec()
     };
     let packets = packets(&bytes).into_iter();
-    // Public keys and public subkeys.
+    // Tags of public keys and public subkeys.
     let packets = packets.filter(|(tag, _)| [6, 14].contains(tag));
     packets.filter_map(|(_, body)| Key::read(body)).collect()
 }
@@ -174,7 +174,7 @@ impl<'a> Signature<'a> {
     fn read(body: &'a [u8]) -> Option<Self> {
         let mut rest = Reader(body);
         let (version, kind) = (rest.byte()?, rest.byte()?);
-        // Of a document, binary or text; not of a key.
+        // Types of signatures on a document, binary or text, and not on a key.
         if version != 4 || kind > 1 {
             return None;
         }
@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
             first @ 0..192 => Some(first),
             first @ 192..224 => Some(((first - 192) << 8) + usize::from(self.byte()?) + 192),
             255 => self.long(),
-            // Two bytes for a subpacket; a partial length of a packet, which signatures have not.
+            // Two bytes of a subpacket, or a partial length of a packet, which signatures never have.
             first => Some(((first - 192) << 8) + usize::from(self.byte()?) + 192),
         }
     }

@@ -71,7 +71,7 @@ fn plain(text: &str) -> &str {
 
 fn relation(text: &str) -> Option<Relation<'_>> {
     let found = match text.split_once('(') {
-        // What follows in brackets is for source packages.
+        // The text in brackets is for source packages.
         None => Relation::any(plain(text.split(['[', '<']).next()?)),
         Some((name, rest)) => {
             let condition = rest.split(')').next()?.trim();

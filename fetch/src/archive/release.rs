@@ -66,7 +66,7 @@ impl Release {
     }
 
     fn check_dates(&self, now: SystemTime) -> Result<(), String> {
-        // A machine whose clock is wrong finds this with every suite.
+        // If this machine's clock is wrong, every suite fails here.
         let clock = format!(
             " (this machine's clock says {})",
             httpdate::fmt_http_date(now)

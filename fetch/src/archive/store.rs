@@ -59,7 +59,7 @@ impl Store {
         client.file(url, bytes, &part, steps)?;
         let mut found = hash_of(&part).map_err(Trouble::Local)?;
         if found != sha256 && had {
-            // The beginning may have been of something else.
+            // The beginning may belong to another file.
             remove(&part).map_err(Trouble::Local)?;
             client.file(url, bytes, &part, steps)?;
             found = hash_of(&part).map_err(Trouble::Local)?;
@@ -97,7 +97,7 @@ impl Store {
         }
         let write = fs::write(&path, sha256).map_err(Error::io("write", &path));
         write.map_err(Trouble::Local)?;
-        // An equal list of another suite is downloaded anew.
+        // If another suite has an equal list, it is downloaded again.
         if !before.is_empty() {
             drop(fs::remove_file(self.path(&before)));
         }

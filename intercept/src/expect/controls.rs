@@ -37,7 +37,7 @@ impl Reference<'_> {
         }
         if controls.error != ErrorState::No {
             refusals.push(RECOVER);
-            // QEMU lets translations be refreshed once loads and stores work again.
+            // After loads and stores work again, QEMU accepts a refresh of translations.
             return controls.error == ErrorState::Unblocked;
         }
         let end = case.offset.checked_add(case.length);
@@ -184,7 +184,7 @@ impl Reference<'_> {
         let (error, bits) = match controls.error {
             ErrorState::No => (0, BLOCKED | IN_ERROR),
             ErrorState::Blocked => (BLOCKED | IN_ERROR, BLOCKED | IN_ERROR),
-            // Linux names the operation after what it ends, QEMU's state after what stays.
+            // Linux names the operation after the state that it ends, QEMU after the state that remains.
             ErrorState::Unblocked => (0, 0),
         };
         let (translates, bit) = match (&controls.translation, controls.error) {

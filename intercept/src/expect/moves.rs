@@ -81,7 +81,7 @@ impl Reference<'_> {
             refusals.push(SPECIFICATION);
         }
         self.reach(case, refusals);
-        // The MSI-X table is made for registers; no source tells whether it takes blocks.
+        // The MSI-X table is for register accesses. No source says whether it accepts blocks.
         if refusals.is_empty() && case.space == VECTOR_BAR {
             refusals.push(OPERAND);
             return true;
@@ -109,8 +109,8 @@ impl Reference<'_> {
         if crosses || (case.space == 15 && case.length == 3) {
             refusals.push(OPERAND);
         }
-        // No source tells what becomes of 3, 5, 6 or 7 bytes, or of an access that is not naturally aligned: Linux makes none.
-        // Refusing them and carrying them out whole are both taken.
+        // No source says what happens to 3, 5, 6 or 7 bytes, or to an access that is not naturally aligned.
+        // Linux makes none. Both a refusal and a complete access are right.
         let usual = case.length.is_power_of_two() && self.offset(case).is_multiple_of(case.length);
         if refusals.is_empty() && !usual {
             refusals.push(OPERAND);

@@ -93,7 +93,7 @@ impl Controls {
             Payload::Pattern => Vec::new(),
         };
         if !outcome.succeeded() {
-            // Registering anew takes the old registration away first.
+            // A second registration must first remove the old one.
             let halfway = case.operation == operation::REREGISTER_TRANSLATION
                 && matches!(self.translation, Registered::Yes(_));
             if halfway {

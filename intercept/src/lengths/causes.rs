@@ -91,7 +91,7 @@ impl Lengths {
         if let Some(refusal) = odd_refusal {
             causes.push(Cause::MultiplesOf8 { refusal });
         }
-        // Among those that are refused for being short, the ones that no other rule explains.
+        // Only lengths that no other rule explains.
         let short = self
             .each()
             .take_while(|(length, _)| *length < shortest)

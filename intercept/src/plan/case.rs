@@ -316,7 +316,7 @@ impl Case {
     pub fn payload_bytes(&self, tag: u32) -> Vec<u8> {
         match &self.payload {
             Payload::Bytes(bytes) => bytes.clone(),
-            // What STPCIFC does not write shows by these bytes.
+            // These bytes show what STPCIFC does not write.
             Payload::Pattern if self.instruction == Instruction::Stpcifc => vec![0xee; fib::LENGTH],
             Payload::Pattern => crate::pattern::payload(tag, self.payload_length()),
         }

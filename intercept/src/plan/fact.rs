@@ -153,7 +153,7 @@ impl Fact {
                 entry.extend(fid(function).to_be_bytes());
                 entry.extend(handle.to_be_bytes());
                 let mut mask = vec![0xff; 16];
-                // Of the word with the configuration state only its first bit has a meaning.
+                // In the word with the configuration state, only the first bit has a meaning.
                 mask.splice(4..8, [0x80, 0, 0, 0]);
                 masked(0, &entry, &mask)
             }

@@ -111,7 +111,7 @@ fn check_case(case: &Case) -> Result<(), (&'static str, String)> {
             Instruction::Mpcifc | Instruction::Stpcifc => fib::LENGTH as u64,
             Instruction::Sic => 8,
             Instruction::Chsc => CHSC_BLOCK as u64,
-            // Its lengths are in it.
+            // The block contains its lengths.
             Instruction::Clp if bytes.len() <= 8192 => bytes.len() as u64,
             Instruction::Clp => 8192,
             _ => case.length,

@@ -54,7 +54,7 @@ fn case(draw: &mut Draw, index: usize) -> Case {
         case.base = Base::Dmb;
         0xf000
     } else {
-        // Behind the command window: a random pattern there is no command.
+        // After the command window, where a random pattern is no command.
         case.offset = 0x200;
         0xe00
     };

@@ -116,7 +116,7 @@ impl Memory {
             })
         };
         match case.operand {
-            // An address that is cut to 31 bits leads to payloads.
+            // If QEMU cuts this address to 31 bits, it finds payloads.
             Operand::Absent => return nowhere((1 << 32) + PAYLOADS + PAGE + source),
             Operand::SecondPageMissing => return nowhere(MEMORY - PAGE + source),
             _ => {}
@@ -128,7 +128,7 @@ impl Memory {
             (&mut self.payloads, PAYLOADS_END)
         };
         let address = align(*next, case.source);
-        // What follows a payload must not look like more of it, and shows whoever writes too much.
+        // The bytes after a payload must differ from it. They also show writes after the end.
         *next = address + bytes.len() as u64 + GUARD.len() as u64;
         if *next > end {
             return Err(Full(if outputs { "outputs" } else { "payloads" }));
@@ -176,7 +176,7 @@ impl Memory {
         }
         let pages = (source + bytes.len()).div_ceil(4096).max(1) as u64;
         let first = self.page;
-        // One page behind each block stays invalid.
+        // One page after each block stays invalid.
         self.page += pages + 1;
         if self.page > WINDOW_SEGMENTS * PAGE_ENTRIES {
             return Err(Full("virtual pages"));

@@ -186,7 +186,7 @@ fn prepare(code: &mut Assembler, functions: usize, labels: &Labels) {
     for function in 0..functions {
         code.load_constant(Gr::R1, INDICATORS + 8 * function as u64);
         code.stg(Gr::R0, 0, Gr::R1);
-        // The summary bit area begins with what tells of events.
+        // The summary bit area begins with the bits for events.
         code.load_constant(Gr::R1, dma_memory(function));
         code.stg(Gr::R0, 0, Gr::R1);
     }

@@ -181,7 +181,7 @@ fn psw_mask(case: &Case) -> u64 {
         .translation
         .control()
         .map_or(0, |control| PSW_DAT | (u64::from(control) << PSW_SPACE));
-    // What must set the condition code does not find the right one there.
+    // This value is wrong, so an instruction that must set the condition code cannot leave it unchanged.
     let condition = match case.instruction {
         Instruction::Sic | Instruction::Pciwb => 0,
         _ => PSW_CONDITION,

@@ -185,7 +185,7 @@ impl Dump<'_> {
     fn function(&self, function: usize) -> Result<OtherFunction, ResultsError> {
         let area = function_area(function);
         Ok(OtherFunction {
-            // The set-up enabled it; the plan may have disabled it.
+            // The set-up enabled the function, and the plan may have disabled it.
             handle: (self.word(area + area::CLP_SET + 32 + 16)? >> 32) as u32,
             gid: self.word(area + area::GID)?,
             token: self.word(area + area::TOKEN)?,
@@ -247,7 +247,7 @@ impl Dump<'_> {
             *counter = word(result::COUNTERS + 8 * number)?;
         }
         let awaited = case.is_some_and(|case| case.await_measurement);
-        // Only a case that waits for an interrupt tells when to look: others may see a bit, or not yet.
+        // Only a case that waits for an interrupt has a defined time for this: others may see a bit or not.
         let indicators = match case.is_some_and(|case| case.await_interrupt) {
             true => self.bytes(at + result::INDICATORS)?,
             false => [0_u8; 24],

@@ -41,7 +41,7 @@ pub(crate) fn backtrace(
     for step in [
         "set debuginfod enabled off",
         "set print frame-arguments none",
-        // QEMU uses these for itself.
+        // QEMU uses these signals itself.
         "handle SIGUSR1 SIGUSR2 SIGPIPE SIGCONT nostop noprint pass",
         "run",
         "bt 40",
@@ -49,7 +49,7 @@ pub(crate) fn backtrace(
     ] {
         command.arg("-ex").arg(step);
     }
-    // A QEMU may be a script that starts another program; gdb follows that.
+    // QEMU may be a script that starts another program. gdb follows it.
     command.arg("--args").arg("env").arg(&qemu.path);
     command.args(line.arguments());
     command

@@ -75,7 +75,7 @@ impl Qemu {
                 version,
             });
         }
-        // QEMU knows a device's properties only if it has the device, and says otherwise what it does not know.
+        // QEMU lists a device's properties only if it has the device. Otherwise it prints an error.
         match ask(
             path,
             &["-machine", MACHINE, "-device", "vfio-user-pci,help"],
@@ -117,12 +117,12 @@ fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        // The receiver is gone only if it gave up waiting.
+        // If the receiver is gone, it has given up waiting.
         let _ = sender.send(child.wait_with_output());
     });
     let Ok(output) = receiver.recv_timeout(PATIENCE) else {
         if let Some(id) = id {
-            // It may just have ended.
+            // The process may have just ended.
             let _ = kill_process(id, Signal::KILL);
         }
         let seconds = PATIENCE.as_secs();
@@ -154,7 +154,7 @@ mod tests {
     fn refusal(script: &str) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("qemu");
-        // Renamed into place: a file still open for writing somewhere cannot be executed.
+        // The file is renamed into place: a file that is still open for writing cannot be executed.
         let draft = folder.path().join("draft");
         fs::write(&draft, format!("#!/bin/sh\n{script}\n")).expect("writes");
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("is ours");

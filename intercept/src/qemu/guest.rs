@@ -185,7 +185,7 @@ fn watch(
                 backtrace: Vec::new(),
             }))
         }
-        // A monitor that does not answer while the guest runs: QEMU hangs as a whole.
+        // If the monitor does not answer while the guest runs, QEMU as a whole hangs.
         Err(GuestError::Monitor(QmpError::Timeout { .. })) if started => {
             Ok(ProbeEnd::Stopped(Stop::Hung { seconds, psw: None }))
         }
@@ -263,13 +263,13 @@ fn start_qemu(
 }
 
 fn greet((stdin, stdout): Pipes, patience: Duration) -> Result<Qmp<ChildStdin>, GuestError> {
-    // A slow host, for which the user is patient, is slow here, too.
+    // If the user allows more time for a slow host, this step needs it, too.
     Ok(Qmp::connect(stdout, stdin, patience.max(GREETING))?)
 }
 
 /// Ends a QEMU that still listens.
 fn quit(process: &Child, qmp: &mut Qmp<ChildStdin>) {
-    // It may be gone before it answers.
+    // QEMU may end before it answers.
     let _ = qmp.command("quit", &json!({}), MONITOR);
     process.wait(MONITOR);
     process.stop(MONITOR);

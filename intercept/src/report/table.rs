@@ -248,7 +248,7 @@ fn example(case: &CaseReport) -> String {
     if case.verdicts.contains(&Verdict::Split) {
         line.push_str(&format!(" ({})", case.label));
     }
-    // A reversal is wrong from the first byte, which its name says.
+    // A reversal is wrong from the first byte, as its name says.
     if let Some(difference) = case.difference
         && !case.verdicts.contains(&Verdict::Reversed)
     {

@@ -213,7 +213,7 @@ fn differs<'a>(block: &'a [u8], field: &Field) -> Option<&'a [u8]> {
 
 /// Checks that an instruction with an exception did not change its block.
 fn untouched(findings: &mut Findings, case: &Case, outcome: &Outcome) {
-    // A block of CLP has been patched.
+    // The guest patched this block of CLP.
     let before = match (&case.payload, case.patch) {
         (_, Some(_)) => return,
         (Payload::Bytes(bytes), None) => bytes.clone(),

@@ -50,7 +50,7 @@ pub(super) fn share_out(
             owners = tell_apart(recording, &shares, &wanted, piece, owners);
         }
         if owners.is_empty() {
-            // A store that another function was meant to see has the bytes of a case here.
+            // A store for another function holds the bytes of a case here.
             let has_bytes = |seen: &Seen| !seen.bytes.is_empty() && seen.bytes == piece.bytes;
             let likely = [find(&same), find(&has_bytes)].concat();
             owners.push(likely.first().copied().unwrap_or(0));

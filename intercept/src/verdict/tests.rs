@@ -396,7 +396,7 @@ fn a_store_that_the_device_refused_may_be_refused_to_the_guest() {
 
 #[test]
 fn where_both_are_right_the_device_may_refuse_but_not_take_what_the_guest_was_refused() {
-    // The stand-in refuses this one by itself.
+    // The stand-in already refuses this case.
     let (id, next) = (
         "pcistg-bar0-place-at-1-length-2",
         "pcistg-bar0-place-at-2-length-2",
@@ -414,7 +414,7 @@ fn where_both_are_right_the_device_may_refuse_but_not_take_what_the_guest_was_re
                 result: result.into(),
                 ..run.pieces[at].clone()
             };
-            // Before the fence of the next case.
+            // The access comes before the fence of the next case.
             run.pieces.insert(at - 1, piece);
         })
     };

@@ -88,7 +88,7 @@ fn a_changed_byte_changes_its_case_only() {
     let recording = recorded();
     for (index, id) in owned(&recording) {
         for byte in 0..recording.pieces[index].bytes.len() {
-            // This one is altered already; another wrong byte leaves it so.
+            // This access is already altered. Another wrong byte does not change that.
             if id == "pcistg-bar2-odd-at-0-length-3" {
                 continue;
             }

@@ -186,7 +186,7 @@ impl Agent {
                     met?;
                     slot.boot = now;
                 }
-                // It may reboot again meanwhile.
+                // The guest may reboot again in the meantime.
                 () = boot_after(now, boots) => {}
             }
         }

@@ -21,7 +21,7 @@ struct Guest(Vec<Child>, tempfile::TempDir);
 impl Drop for Guest {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // A running command has the ports as well.
+            // A running command also holds the ports.
             let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
             let _ = child.wait();
         }
@@ -57,7 +57,7 @@ async fn booting_agent() -> (Agent, Guest, watch::Sender<u64>) {
             out = stdout.as_raw_fd(),
             err = stderr.as_raw_fd()
         );
-        // bash: descriptors above 9 can be named.
+        // In bash, descriptors above 9 can have names.
         let mut shell = Command::new("bash");
         let shell = shell.args(["-c", &line]).process_group(0).spawn().unwrap();
         shells.push(shell);
@@ -143,7 +143,7 @@ fn a_guest_that_reboots_cuts_its_command_off_and_takes_the_next() {
         };
         let (result, ()) = tokio::join!(agent.run(&command), reboot);
         assert!(matches!(result, Err(AgentError::Rebooted)), "{result:?}");
-        // The others take commands, once the agent answers anew.
+        // The others take commands after the agent has answered again.
         for _ in 0..2 {
             assert_eq!(agent.run("echo hello").await.unwrap().stdout, b"hello\n");
         }

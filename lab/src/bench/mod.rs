@@ -114,7 +114,7 @@ pub(crate) async fn compare(
     for (place, path) in paths {
         say(format_args!("bench: all QEMUs in turns, {place}"));
         let mut of: Vec<Vec<f64>> = vec![Vec::new(); others.len() + 1];
-        // A machine that becomes busier meanwhile is so for all.
+        // If the machine becomes busier, all QEMUs suffer alike.
         for turn in 1..=TURNS {
             let labs = std::iter::once(first).chain(others).zip(&mut of);
             for (number, (lab, figures)) in labs.enumerate() {

@@ -77,7 +77,7 @@ fn measure_here(socket: &Path, channel: &Path, mut bare: Bare) -> io::Result<Mov
     for turn in 0..=TURNS {
         let moved = timed(|| channel.store(0, token, &data))?;
         let echoed = timed(|| bare.round_trip())?;
-        // The first turn warms both up.
+        // The first turn only warms up both sides.
         if turn > 0 {
             moves.push(moved);
             bares.push(echoed);
@@ -162,7 +162,7 @@ impl Bare {
 
 impl Drop for Bare {
     fn drop(&mut self) {
-        // It ends by itself when the stream does; either may have happened.
+        // The process ends with the stream, so either may have happened.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -58,7 +58,7 @@ pub(super) async fn measure(
             let before = totals(&lab.report().await?);
             let taken = series.take_round(guest(lab, 0)?, *path, bytes).await;
             match taken {
-                // What SMC-D stands beside must not keep its figures back.
+                // A failure of a path for comparison must not stop the figures of SMC-D.
                 Err(error) if !path.smcd && guest(lab, 0)?.is_running() => {
                     say(format_args!("no figure of this round: {error}"));
                 }

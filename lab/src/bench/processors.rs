@@ -51,7 +51,7 @@ fn place(process: u32, processors: &CpuSet) -> io::Result<()> {
         let name = thread?.file_name();
         let id = name.to_str().and_then(|id| id.parse().ok());
         match sched_setaffinity(id.and_then(Pid::from_raw), processors) {
-            // It ended meanwhile.
+            // The process may have ended.
             Err(rustix::io::Errno::SRCH) => {}
             other => other?,
         }

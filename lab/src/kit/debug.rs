@@ -88,7 +88,7 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     let arch = native_arch()?;
     let source = kernel.source()?;
     let gcc = workshop.with_compiler(arch, |suite, gcc| {
-        // What may be missing comes first, and the compilers' hundred packages later.
+        // The source may be missing, so it comes first. The hundred packages of the compilers come later.
         let shelf = workshop.shelf(kernel.suite(), GUEST_ARCH)?;
         let wanted = [kernel.wanted(&source), Wanted::any(BUSYBOX)];
         shelf.unpack(&wanted, Closure::Named, &guest)?;
@@ -131,7 +131,7 @@ fn build(workshop: &Workshop, kernel: &Kernel, logs: &Path, name: &str) -> Resul
     copy(&Parts::busybox(&guest)?, &root.join(kept::BUSYBOX))?;
     let release = read(&build.join("include/config/kernel.release"))?;
     write(&root.join(kept::RELEASE), release.trim())?;
-    // Everything is built in.
+    // The guest needs no modules.
     write(&root.join(kept::ORDER), "")?;
     write(&root.join(kept::ORDER_LOOPBACK), "")?;
     steps.begin("building the module with planted faults");

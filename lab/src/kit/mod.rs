@@ -122,7 +122,7 @@ impl Kit {
                 Self::open(&entry, tool)
             }
             KernelChoice::Own(own) => {
-                // Userland and tool are Debian's and ours also here.
+                // The user's kernel also gets Debian's busybox and our tool.
                 let base = Self::of_series(cache, Series::LINUX_6_12)?;
                 Self::of_own(base, own)
             }
@@ -236,7 +236,7 @@ impl Kit {
         for (smc, folder) in [(Smc::Plain, "plain"), (Smc::Loopback, "loopback")] {
             let mut order = String::new();
             for module in self.modules(smc) {
-                // What both have in common is there once.
+                // Modules of both builds are written once.
                 let shared = self.plain.contains(module);
                 let folder = if shared { "plain" } else { folder };
                 let place = format!("{GUEST_MODULES}/{folder}/{}.ko", module.name());
@@ -252,7 +252,7 @@ impl Kit {
             Some(own) => fs::read(own).map_err(KitError::io("read", own))?,
             None => Vec::new(),
         };
-        // The kernel looks for the next archive at a multiple of 4 bytes.
+        // The kernel expects the next archive at a multiple of 4 bytes.
         whole.resize(whole.len().next_multiple_of(4), 0);
         whole.extend_from_slice(&ours);
         folder::write(path, whole)

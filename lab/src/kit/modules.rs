@@ -53,7 +53,7 @@ fn add(
     let Some(module) = files.get(name) else {
         return Ok(());
     };
-    // A circle cannot come from a kernel, but from files that do not belong together.
+    // A kernel has no circle of dependencies. Files that do not belong together may have one.
     if order.contains(module) || above.iter().any(|other| other == name) {
         return Ok(());
     }

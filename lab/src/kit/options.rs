@@ -90,7 +90,7 @@ mod tests {
     fn the_fragment_has_what_the_lab_needs() {
         assert_eq!(wrong(FRAGMENT, true), [""; 0]);
         assert_eq!(wrong(FRAGMENT, false), [""; 0]);
-        // Of an option that stands there twice, the last would count.
+        // If an option is there twice, the last one counts.
         let mut names: Vec<_> = FRAGMENT
             .lines()
             .filter_map(|line| line.split_once('=').map(|(name, _)| name))

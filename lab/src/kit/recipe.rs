@@ -37,7 +37,7 @@ pub(super) fn entry(cache: &Cache, series: Series) -> Result<Entry, KitError> {
     let key = key();
     let name = format!("{ENTRY}{series}");
     cache.built(&name, &key, For::Lab, |workshop| {
-        // Says what is wrong before anything is downloaded.
+        // Reports this error before any download.
         check_place(workshop.folder())?;
         let logs = cache.folder().join("logs");
         workshop.with_kernel(&[series], |kernel| build(workshop, kernel, &logs, &name))
@@ -139,7 +139,7 @@ fn unpack(
     wanted: &[Wanted],
     place: &Place,
 ) -> Result<(), KitError> {
-    // Both lists first: with one of them refused, the other is of no use.
+    // Reads both lists first: if one is refused, the other is useless.
     let guest = workshop.shelf(kernel.suite(), GUEST_ARCH)?;
     let native = workshop.shelf(kernel.suite(), native_arch()?)?;
     let mut tools = compiler_packages(&packages.gcc);
@@ -158,7 +158,7 @@ fn headers(place: &Place, kbuild: &str) -> Result<PathBuf, KitError> {
     let mut found = None;
     for folder in folders(&src)? {
         for part in ["scripts", "tools"] {
-            // They lead to kbuild's folder, which on this machine is in the other root.
+            // The links lead to kbuild's folder. For this machine, it is in the other root.
             let link = folder.join(part);
             fs::remove_file(&link).map_err(KitError::io("remove", &link))?;
             symlink(kbuild.join(part), &link).map_err(KitError::io("link", &link))?;
@@ -187,7 +187,7 @@ fn sources(place: &Place) -> Result<PathBuf, KitError> {
         inner.is_ok_and(|inner| FOLDERS.iter().any(|folder| inner.starts_with(folder)))
     };
     untar(&archive, &unpacked, wanted)?;
-    // 150 MB that nothing needs any more.
+    // These are 150 MB that no later step needs.
     fs::remove_file(&archive).map_err(KitError::io("remove", &archive))?;
     Ok(unpacked.join(top))
 }

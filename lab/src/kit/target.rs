@@ -166,7 +166,7 @@ pub(super) fn build(
     arguments.extend(target.options.iter().map(|option| (*option).to_owned()));
     arguments.push("modules".to_owned());
     steps.run(&what, "make", arguments)?;
-    // Debug information is ten times the module, and is not loaded.
+    // Debug information is ten times as large as the module, and the kernel does not load it.
     for name in target.kept {
         let file = folder.join(format!("{name}.ko"));
         let strip = format!("{TRIPLET}-strip");

@@ -103,7 +103,7 @@ fn episode(numbers: &mut Numbers, number: u64) -> Episode {
         wait(),
     ];
     let pause = |numbers: &mut Numbers, most: u64| {
-        // Whole milliseconds far below what a double holds.
+        // These whole milliseconds are exact in a double.
         step(Action::WaitS(numbers.below(most) as f64 / 1000.0))
     };
     steps[2] = pause(numbers, 600);

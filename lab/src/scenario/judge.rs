@@ -37,7 +37,7 @@ impl Stage<'_> {
         {
             self.failures.push(why);
         }
-        // What fails below is of no use after a step that failed.
+        // After a failed step, the checks below mean nothing.
         if self.failures.is_empty() {
             self.sockets().await;
         }
@@ -150,7 +150,7 @@ impl Stage<'_> {
                 ("interrupts", found.interrupts, expected.interrupts),
             ];
             for (what, count, range) in counts {
-                // Counters stay far below the numbers that a double cannot tell apart.
+                // The counters are exact in a double.
                 if let Err(why) = range.judge(count as f64) {
                     self.failures.push(format!("{at}: {what}: {why}"));
                 }

@@ -37,7 +37,7 @@ impl Open {
             lab.bound().await
         };
         if let Err(error) = ready.await {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = lab.stop().await;
             return Err(error);
         }

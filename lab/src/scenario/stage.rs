@@ -114,7 +114,7 @@ impl Stage<'_> {
         let bound = Duration::from_secs(60);
         let names: Vec<String> = self.running.keys().cloned().collect();
         for name in names {
-            // After a step that failed, nothing is to be expected of the others.
+            // After a failed step, the other commands may never end.
             let wait = if self.failures.is_empty() {
                 bound
             } else {
@@ -379,7 +379,7 @@ impl Stage<'_> {
             done = deleted => done,
             how = guest.ended() => Err(how),
         }
-        // A scenario may be about a QEMU that does not survive it.
+        // QEMU may die from the command, which may be the scenario's purpose.
         .or_else(|why| {
             let expected = self.scenario.expect.guests_ended.contains(&at.guest);
             if expected && !guest.is_running() {
@@ -414,7 +414,7 @@ impl Stage<'_> {
         });
         self.lab.restart_server(events, self.folder).await?;
         say(format_args!("server: process {}", self.lab.server_id()));
-        // Its counters begin anew.
+        // A new server counts from zero.
         self.before = Totals::default();
         Ok(())
     }
@@ -429,7 +429,7 @@ fn fault_id(listed: &Value) -> &str {
 /// Name of the action in a scenario file.
 pub(super) fn name_of(action: &Action) -> String {
     match serde_json::to_value(action) {
-        // An action without settings is its name alone.
+        // An action without parameters is only its name.
         Ok(Value::String(name)) => name,
         Ok(value) => {
             let name = value.as_object().and_then(|object| object.keys().next());

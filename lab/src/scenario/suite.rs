@@ -121,7 +121,7 @@ async fn all(
     setup: &Setup,
     folder: &Folder,
 ) -> Result<Vec<Outcome>, Error> {
-    // Those that leave their lab usable come first, so that they share it.
+    // Scenarios that leave their lab usable come first, so that they share it.
     let mut groups: BTreeMap<&Shape, Vec<(usize, &Scenario)>> = BTreeMap::new();
     for (index, scenario) in scenarios.iter().enumerate() {
         groups

@@ -39,7 +39,7 @@ impl Tail {
 
     /// The present counts.
     pub(super) fn counts(&mut self) -> &Counts {
-        // A file that cannot be read tells nothing; whoever waits for a count waits in vain and says so.
+        // An unreadable file gives no counts. A step that waits for one then reports its time limit.
         let _ = self.read();
         &self.counts
     }

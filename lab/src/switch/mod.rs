@@ -99,7 +99,7 @@ async fn serve(
     shared: Arc<Mutex<Shared>>,
 ) {
     loop {
-        // What waits is for a guest that is gone.
+        // The waiting frames are for a guest that is gone.
         while queue.try_recv().is_ok() {}
         let Ok((stream, _)) = listener.accept().await else {
             return;
@@ -150,7 +150,7 @@ async fn give_out(writer: OwnedWriteHalf, queue: &mut Receiver<Frame>) {
         if frame.write(&mut writer).await.is_err() {
             return;
         }
-        // Sent together with what waits behind it.
+        // Sends the frame together with the frames that wait after it.
         if queue.is_empty() && writer.flush().await.is_err() {
             return;
         }

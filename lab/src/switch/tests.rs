@@ -93,7 +93,7 @@ fn frames_reach_their_station_and_no_other() {
         c.expect(&frame(ALL, 1, b"who is there"));
         b.send(&frame(1, 2, b"me"));
         a.expect(&frame(1, 2, b"me"));
-        // c gets the second of these two only.
+        // Station c gets only the second of these two frames.
         a.send(&frame(2, 1, b"for b"));
         a.send(&frame(ALL, 1, b"for all"));
         b.expect(&frame(2, 1, b"for b"));
@@ -107,7 +107,7 @@ fn a_station_that_takes_nothing_holds_up_nobody() {
     with_switch(3, |connect| {
         let (mut a, mut b, _stuck) = (connect(0), connect(1), connect(2));
         let large = vec![7; 60_000];
-        // More than the socket and the queue of the third station can hold.
+        // This is more than the socket and the queue of the third station can hold.
         for _ in 0..QUEUE + 64 {
             a.send(&frame(ALL, 1, &large));
             b.expect(&frame(ALL, 1, &large));
@@ -171,11 +171,11 @@ fn send_in_pieces(station: &mut Station, bytes: &[u8], dice: &mut Dice) {
 #[test]
 fn bursts_and_slow_readers_stop_nothing_and_lose_nothing() {
     const FRAMES: usize = 1500;
-    // What waits for one station stays below the queue's length.
+    // The frames that wait for one station stay below the queue's length.
     const WINDOW: usize = QUEUE / 2;
     with_switch(2, |connect| {
         let (mut a, mut b) = (connect(0), connect(1));
-        // Both are learnt.
+        // The switch learns both addresses.
         a.send(&frame(ALL, 1, b"here"));
         b.expect(&frame(ALL, 1, b"here"));
         b.send(&frame(1, 2, b"and here"));
@@ -217,7 +217,7 @@ fn bursts_and_slow_readers_stop_nothing_and_lose_nothing() {
 #[test]
 fn a_station_that_was_stopped_goes_on_with_whole_frames() {
     const SENT: usize = 2 * QUEUE;
-    // More than its socket and the switch's buffer hold: then its queue has room.
+    // This is more than the socket and the switch's buffer hold. After it, the queue has room.
     const ROOM: usize = 200;
     let page = |number: usize| frame(ALL, 1, &[&number.to_be_bytes()[..], &[7; 4088]].concat());
     with_switch(3, move |connect| {
@@ -225,7 +225,7 @@ fn a_station_that_was_stopped_goes_on_with_whole_frames() {
         for _ in 0..3 {
             for number in 0..SENT {
                 a.send(&page(number));
-                // It has them all, so the switch is through with them.
+                // The station has all of them, so the switch has forwarded them.
                 other.expect(&page(number));
             }
             let mut next = 0;
@@ -244,7 +244,7 @@ fn a_station_that_was_stopped_goes_on_with_whole_frames() {
                     other.expect(&frame(ALL, 1, b"go on"));
                 }
             }
-            // Some were lost, or the test shows nothing.
+            // The test proves something only if some frames were lost.
             assert!(next < SENT, "{next}");
         }
     });

@@ -42,7 +42,7 @@ const CONFIGURE: [&str; 13] = [
     "--disable-install-blobs",
     "--disable-debug-info",
     "--disable-werror",
-    // What the tree lacks is not asked of the network.
+    // QEMU must not download missing parts of the tree.
     "--disable-download",
 ];
 /// The firmware that every s390x machine loads.
@@ -202,7 +202,7 @@ fn change(root: &Path) -> Result<String, BuildError> {
         Err(TreeError::Applied { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    // It would compile device trees of other machines, whose source Debian leaves out.
+    // This file would compile device trees of other machines. Debian's source lacks them.
     let others = root.join("pc-bios/dtb/meson.build");
     if others.exists() {
         fs::write(&others, "").map_err(FetchError::io("write", &others))?;

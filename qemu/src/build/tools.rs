@@ -24,7 +24,7 @@ const PACKAGES: [&str; 15] = [
     "libfdt-dev",
     "pkgconf",
     "python3",
-    // With pip and setuptools beside it, QEMU makes its virtual environment without another one.
+    // If pip and setuptools are beside it, QEMU makes its virtual environment without the network.
     "python3-pip",
     "python3-setuptools",
     "python3-venv",
@@ -32,7 +32,7 @@ const PACKAGES: [&str; 15] = [
     "python3-pycotap",
     "meson",
     "ninja-build",
-    // For the firmware, which Debian's source lacks.
+    // For the firmware, because Debian's source lacks it.
     "qemu-system-data",
 ];
 /// Programs that the build calls by their plain names.

@@ -26,7 +26,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Item>, String> {
         kind: Option<String>,
         message: Option<String>,
     }
-    // Nearly all lines are of the server and begin the same: these are read once.
+    // Nearly all lines come from the server and begin with the same key. They are parsed only once.
     if line.starts_with(b"{\"schema_version\":1,\"seq\":") {
         return event::parse(line).map(|event| Some(Item::Event(Box::new(event))));
     }

@@ -58,7 +58,7 @@ impl Source {
         };
         let mut stream = UnixStream::connect(path).map_err(failed)?;
         stream.write_all(EVENTS).map_err(failed)?;
-        // Byte by byte: what follows the answer is not its.
+        // Reads byte by byte, because the bytes after the answer are events.
         let mut answer = Vec::new();
         let mut byte = [0];
         while !answer.ends_with(b"\n") {
@@ -113,7 +113,7 @@ impl Source {
                 self.bytes += (self.buffer.len() - before) as u64;
                 match read {
                     Ok(read) => self.ended = read == 0,
-                    // What came before the silence is kept.
+                    // Keeps the bytes from before the silence.
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                     Err(source) => {
                         return Err(Error::Read {

@@ -114,7 +114,7 @@ impl Page {
             let before = before.replace("{{title}}", &title);
             out.write_all(before.replace("{{style}}", STYLE).as_bytes())?;
             let about = about(session, &levels, files).to_string();
-            // No text of a file ends the element that it is in, or begins another.
+            // Text from a file must not end its element or begin another one.
             let about = about.replace('<', "\\u003c");
             write!(
                 out,

@@ -119,7 +119,7 @@ impl Player {
     /// Replays one step. Returns `false` if no further step is possible.
     fn play(&mut self, step: &Step) -> Result<bool, ReplayError> {
         let number = step.front.connection;
-        // Messages that want no answer are carried out before another client goes on.
+        // The server must carry out messages without an answer before another client continues.
         if let Some(last) = self.last.filter(|last| *last != number)
             && let Some(connection) = self.connections.get_mut(&last)
             && let Err(error) = connection.settle()

@@ -58,7 +58,7 @@ impl Acts {
             Event::Command(_) => {
                 let mut act = row.clone();
                 match self.commands.remove(&own) {
-                    // The stores of its payload.
+                    // These are the stores of the command's payload.
                     Some(before) if before.kind == Kind::Access => {
                         (act.at, act.time) = (before.at, before.time);
                         act.count += before.count;
@@ -89,7 +89,7 @@ impl Acts {
                 Some(cause) => {
                     self.interrupted.retain(|(other, _)| *other == cause);
                     self.interrupted.push((cause, own));
-                    // A send or a command tells of it.
+                    // A send or a command already shows this event.
                     let told = self
                         .moved
                         .as_ref()
@@ -190,7 +190,7 @@ impl Acts {
         if moved.kind == Kind::Signal {
             send.kind = Kind::Signal;
         }
-        // The message itself is no data.
+        // The message itself does not count as data.
         if cdc.is_none() {
             send.bytes += moved.bytes;
         }

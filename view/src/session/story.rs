@@ -56,7 +56,7 @@ fn is_send(row: &Row) -> bool {
 fn theme(act: &Row) -> String {
     let flags = act.fields.iter().find(|(name, _)| name == "CDC flags");
     let flags = flags.map_or("", |(_, value)| value.as_str());
-    // The end of a connection is seen; that a ring is full or a cursor is asked for is noise.
+    // The end of a connection matters. A full ring and a request for a cursor do not.
     let ends: Vec<_> = ["done writing", "closed", "abort"]
         .into_iter()
         .filter(|flag| flags.contains(flag))
@@ -65,7 +65,7 @@ fn theme(act: &Row) -> String {
         Kind::Move | Kind::Signal => format!("send {} {}", act.dmb, ends.join(", ")),
         Kind::Violation => format!("violation {}", act.rule),
         Kind::Config | Kind::Instruction if !act.failed => format!("run {}", act.kind as u8),
-        // Another argument is another command.
+        // A command with another argument has another theme.
         _ => format!("{} {} {}", act.kind as u8, act.failed, act.label),
     };
     format!("{} {} {what}", act.from, act.to)

@@ -48,7 +48,8 @@ fn no_changed_byte_goes_unseen() {
     let start = ED_MESSAGE.find("Origin").unwrap();
     for at in start..ED_MESSAGE.find("Last").unwrap() {
         let mut bytes = ED_MESSAGE.as_bytes().to_vec();
-        // White space at a line's end is not signed, so letters are changed to letters.
+        // The signature does not cover white space at a line's end, so the test replaces letters by
+        // letters.
         if !bytes[at].is_ascii_alphabetic() {
             continue;
         }
@@ -75,7 +76,7 @@ fn no_bytes_make_it_panic() {
         keys(&torn);
     }
     for end in 0..ED_MESSAGE.len() {
-        // What is left of the end line does not matter.
+        // The rest of the end line does not matter.
         let whole = ED_MESSAGE.find("\n=C7FR").unwrap();
         assert!(
             signed_text(&ED_MESSAGE[..end], &known).is_err() || end >= whole,

@@ -57,7 +57,7 @@ fn windows() -> Vec<Case> {
         ("limit-2-57", DMA_ADDRESS, (1 << 57) | 0xfff, table),
         ("limit-all-ones", DMA_ADDRESS, u64::MAX, table),
     ];
-    // Whether a function takes these no source tells; they are not registered for long.
+    // No source says whether a function accepts these. The next case unregisters them.
     let unclear = [
         ("limit-2-42", DMA_ADDRESS, 1 << 42, table),
         ("limit-2-42-and-page", DMA_ADDRESS, (1 << 42) + 4095, table),
@@ -75,7 +75,7 @@ fn windows() -> Vec<Case> {
     for (name, base, limit, designation) in unclear {
         let block = window(base, limit, designation);
         cases.push(control(&format!("window-{name}"), 4, block));
-        // Out of sequence if it was refused.
+        // If the window was refused, this is out of sequence.
         cases.push(control(&format!("window-{name}-off"), 5, [0; fib::LENGTH]));
     }
     cases
@@ -115,7 +115,7 @@ pub(super) fn measurement() -> Vec<Case> {
         set("measure-off-again", 0),
         store("measured-no-more"),
     ];
-    // QEMU registers the block in any case.
+    // QEMU always registers the block.
     let registered = [
         "measure-registered",
         "measure-off-again",
@@ -176,7 +176,7 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend([
         control("block-misaligned", 2, fib::interrupts(0)).with_source(4),
         control("format-1", 2, format),
-        // This one is not out of sequence as well.
+        // So this one is not also out of sequence.
         control("format-1-measurement", 10, format_only),
         control("operation-unknown", 0x7f, fib::interrupts(0)),
         control("operation-0", 0, fib::interrupts(0)),

@@ -68,7 +68,7 @@ pub(super) fn error() -> Vec<Case> {
         vec![modify("reset-error", 7)],
         each("recovered"),
         vec![
-            // In again, by a page that the tables do not have, and out by one operation.
+            // Enters the state again, by a page that the tables lack, and leaves it by one operation.
             controls::refresh("error-by-missing-table", missing_table, 0x1000),
             bar2("error-again-pcilg", Pcilg, 8),
             modify("reset-error-at-once", 7),

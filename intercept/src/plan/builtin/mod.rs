@@ -42,7 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
         commands::interrupt(),
         neighbour::interrupts(),
         controls::cases(),
-        // Fences fail where a function is in error or disabled.
+        // Fences fail if a function is in error or disabled.
         error_state::error(),
         commands::removal(),
         error_state::disabled(),

@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         second(bar2("plain", Pcistg, 8)),
         second(bar2("load", Pcilg, 8)),
         second(case(Pcilg, "config").at(15, 0, 4)),
-        // The same instruction to both, right after each other.
+        // The same instruction to both functions, one directly after the other.
         bar2("both-first-store", Pcistg, 8),
         second(bar2("both-store", Pcistg, 8)).joined(true),
         bar2("both-first-load", Pcilg, 8),
@@ -48,7 +48,8 @@ pub(super) fn interrupts() -> Vec<Case> {
     let mut cases = commands::interrupt_of(1, "second-signal-ieq", true);
     // The first function again: its vector and the shared summary bit work as before.
     cases.extend(commands::interrupt_of(0, "first-again-signal-ieq", true));
-    // Both, and the summary bit stays set between them: no second interrupt is due, but the vector's bit is.
+    // Both functions, and the summary bit stays set between them. So there is no second interrupt, but the
+    // vector's bit is set.
     cases.extend(commands::interrupt_of(0, "shared-first-signal-ieq", true));
     cases.extend(commands::interrupt_of(1, "shared-second-signal-ieq", false));
     cases

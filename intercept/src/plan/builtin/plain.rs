@@ -120,7 +120,7 @@ pub(super) fn config() -> Vec<Case> {
     ] {
         cases.push(config_case(Pcilg, offset, length));
     }
-    // The command register keeps memory space and bus master on; the vendor is read only.
+    // The command register keeps memory space and bus master on. The vendor id is read-only.
     cases.push(config_case(Pcistg, 0x04, 2).with_bytes([0x06, 0x00]));
     cases.push(config_case(Pcistg, 0x3c, 1).with_bytes([0x5a]));
     cases.push(config_case(Pcistg, 0x00, 4));

@@ -56,7 +56,7 @@ pub(super) fn cases() -> Vec<Case> {
             ..case
         });
     }
-    // Bad operands change nothing: the state of the CPU is looked at first.
+    // Bad operands change nothing, because QEMU first checks the state of the CPU.
     cases.push(Case {
         problem_state: true,
         odd_register: true,

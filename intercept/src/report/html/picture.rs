@@ -139,7 +139,8 @@ fn row(svg: &mut String, y: f64, label: &str, class: &str, x: f64, width: f64, b
     if written.is_empty() {
         return;
     }
-    // A digit is about 6.1 wide at this size: inside if it fits, else behind the bar, else before it.
+    // A digit is about 6.1 wide at this size. The text goes inside if it fits, else after the bar, else
+    // before it.
     let wide = written.len() as f64 * 6.1 + 6.0;
     let (class, at, anchor) = if wide < width {
         ("bytes", x + 3.0, "start")

@@ -10,7 +10,8 @@ fn registers_change_only_as_the_instruction_may() {
             before: 0,
             after,
         };
-        // A status at condition code 0, a result that is none, a length that moved on, a clobbered other register.
+        // A status at condition code 0, a result without an instruction for it, a changed length, another
+        // changed register.
         outcome_of(run, "pcistb-bar0-length-16")
             .changed
             .push(change(2, 8 << 24));
@@ -19,7 +20,7 @@ fn registers_change_only_as_the_instruction_may() {
             .push(change(6, 1));
         outcome_of(run, "rpcit-page").changed.push(change(5, 1));
         outcome_of(run, "stpcifc").changed.push(change(7, 1));
-        // These are as they should be.
+        // These changes are right.
         outcome_of(run, "pcilg-bar2-place-at-0-length-8")
             .changed
             .push(change(6, 1));
@@ -51,7 +52,7 @@ fn exceptions_must_have_the_right_address_and_go_on_at_the_right_place() {
             fault.page = 0;
         });
         fault(run, "primary-stpcifc-page", &|fault| fault.access = 2);
-        // Which access it was need not be told.
+        // The exception need not name the kind of access.
         fault(run, "home-pcistb-16-page", &|fault| fault.access = 0);
         outcome_of(run, "primary-pcistb-16-segment").exception = Some(0x11);
         outcome_of(run, "problem-state-pcistb-0").exception = Some(0x06);

@@ -16,7 +16,8 @@ fn stopped_at(at: usize, stop: Stop) -> Recording {
         .iter()
         .position(|batch| batch.contains(&at))
         .expect("is in the plan");
-    // The fence of the stopped case came; nothing of the case did; the next case begins with a fence of its own.
+    // The device saw the fence of the stopped case, but no access of the case. The next case begins with
+    // its own fence.
     let from = fences[batch] + 1;
     let until = fences[batch + 1];
     recording.pieces.drain(from..until);
