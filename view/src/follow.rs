@@ -148,6 +148,11 @@ impl Screen {
                 );
                 self.remember(line.time_us, &text);
             }
+            Event::NotWritten(lost) => {
+                let (length, at, reason) = (lost.length, &line.function, &lost.reason);
+                let text = format!("lost   {length} B at {at}: {reason}");
+                self.remember(line.time_us, &text);
+            }
             Event::RefusedRequest(refused) => {
                 counts.refused += 1;
                 let (command, reason) = (&refused.command, &refused.reason);

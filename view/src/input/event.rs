@@ -48,6 +48,7 @@ pub(crate) enum Event {
     Interrupt {
         vector: u16,
     },
+    NotWritten(NotWritten),
     RefusedRequest(RefusedRequest),
     Truncated {
         limit: u64,
@@ -142,6 +143,16 @@ pub(crate) struct Queued {
     pub token: u64,
     pub info: u64,
     pub delivered: bool,
+}
+
+/// Bytes that did not reach memory without a descriptor.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[allow(missing_docs, reason = "docs/events.md tells the fields")]
+pub(crate) struct NotWritten {
+    pub iova: u64,
+    pub length: u64,
+    pub errno: Option<u32>,
+    pub reason: String,
 }
 
 /// A request of the protocol that the server refused.

@@ -184,6 +184,21 @@ pub(super) fn event(
             own,
             format!("interrupt, vector {vector}"),
         ),
+        Event::NotWritten(lost) => {
+            let label = format!("{} B not written: {}", lost.length, lost.reason);
+            let mut row = make(Kind::Refused, fabric, own, label);
+            row.failed = true;
+            let errno = lost
+                .errno
+                .map_or("none".to_owned(), |errno| errno.to_string());
+            row.fields = vec![
+                ("address".into(), hex(lost.iova)),
+                ("length".into(), lost.length.to_string()),
+                ("errno".into(), errno),
+                ("reason".into(), lost.reason.clone()),
+            ];
+            row
+        }
         Event::RefusedRequest(refused) => {
             let label = format!("{} refused: {}", refused.command, refused.reason);
             let mut row = make(Kind::Refused, own, fabric, label);
