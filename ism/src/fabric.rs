@@ -61,6 +61,9 @@ pub struct Fabric {
 
 impl Fabric {
     /// Creates functions with the ids 0, 1, ... in the order given.
+    ///
+    /// # Errors
+    /// Two functions share a GID or a name, a GID is 0, or a data BAR has an unsuitable size.
     pub fn new(configs: Vec<FunctionConfig>) -> Result<Self, FabricError> {
         for (at, config) in configs.iter().enumerate() {
             check(config, configs.get(..at).unwrap_or_default())?;
@@ -75,7 +78,8 @@ impl Fabric {
 
     /// Carries out a store into a BAR, with every command, move and event that it causes.
     ///
-    /// An `Err` means that the store had no effect: a rule rejects it, or it cannot be carried out.
+    /// # Errors
+    /// The store had no effect: a rule rejects it, or it cannot be carried out.
     pub fn store(
         &mut self,
         id: FunctionId,
@@ -91,6 +95,9 @@ impl Fabric {
     ///
     /// A long load through a BAR stands for naturally aligned pieces of 8, 4, 2 and 1 bytes. Loads change no
     /// memory, so the bytes are the same.
+    ///
+    /// # Errors
+    /// A rule rejects the load, it cannot be carried out, or `out` has not `load.len` bytes.
     pub fn load(
         &mut self,
         id: FunctionId,
@@ -103,6 +110,9 @@ impl Fabric {
     }
 
     /// Reads configuration space, at any offset and length inside its 256 bytes.
+    ///
+    /// # Errors
+    /// The range is not inside the 256 bytes, or there is no such function.
     pub fn config_read(
         &self,
         id: FunctionId,
@@ -115,6 +125,9 @@ impl Fabric {
     }
 
     /// Writes configuration space. Read-only bits keep their value.
+    ///
+    /// # Errors
+    /// The range is not inside the 256 bytes, or there is no such function.
     pub fn config_write(
         &mut self,
         id: FunctionId,
@@ -179,6 +192,9 @@ impl Fabric {
     }
 
     /// Adds a fault after the others, or replaces the one with its id and resets that one's counters.
+    ///
+    /// # Errors
+    /// The fault contradicts itself, or names a function or command that does not exist.
     pub fn set_fault(&mut self, fault: Fault) -> Result<(), FaultError> {
         let names = self.state.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -228,6 +244,9 @@ impl Fabric {
     }
 
     /// Carries out an action at once; `peer` is the other function.
+    ///
+    /// # Errors
+    /// The action is not one that hits a whole function, or a parameter of it is wrong.
     pub fn inject(
         &mut self,
         id: FunctionId,

@@ -47,6 +47,9 @@ pub enum DeliveryRecord {
 /// their order for each function.
 pub trait Host {
     /// Checks that `len` bytes at `iova` of the guest of `function` can be written now.
+    ///
+    /// # Errors
+    /// Some of the bytes are not mapped, or mapped read-only. Nothing is written.
     fn check_writable(
         &self,
         function: FunctionId,
@@ -55,6 +58,9 @@ pub trait Host {
     ) -> Result<(), MemoryError>;
 
     /// Like [`Host::check_writable`], for bytes in which bits are to be set.
+    ///
+    /// # Errors
+    /// As for [`Host::check_writable`].
     fn check_bits(&self, function: FunctionId, iova: u64, len: usize) -> Result<(), MemoryError> {
         self.check_writable(function, iova, len)
     }
@@ -71,13 +77,22 @@ pub trait Host {
     }
 
     /// Writes `bytes` at `iova`. Aligned groups of 8 bytes are never seen torn.
+    ///
+    /// # Errors
+    /// Some of the bytes are not mapped, or mapped read-only.
     fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError>;
 
     /// ORs `mask` into the byte at `iova`, atomically: the guest may clear neighbouring bits at the same
     /// time, and they must stay clear.
+    ///
+    /// # Errors
+    /// As for [`Host::write`].
     fn set_bits(&mut self, function: FunctionId, iova: u64, mask: u8) -> Result<(), MemoryError>;
 
     /// ORs `mask` into the big-endian halfword at `iova` (2-byte aligned), atomically.
+    ///
+    /// # Errors
+    /// As for [`Host::write`].
     fn set_bits_be16(
         &mut self,
         function: FunctionId,

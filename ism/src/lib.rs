@@ -22,6 +22,7 @@
 //!
 //! Non-goal: the crate does not read guest memory, and it knows no client, connection or message.
 #![forbid(unsafe_code)]
+#![warn(clippy::missing_errors_doc)]
 #![warn(unreachable_pub)]
 
 mod access;

@@ -27,7 +27,11 @@ pub enum Next<'a> {
     Frame(Frame<'a>),
 }
 
-/// Reads the front of `buffer`. An error ends the connection.
+/// Reads the front of `buffer`.
+///
+/// # Errors
+/// [`Malformed`] if the header has an unknown type, or a size below its own or above `limits`. The connection
+/// ends.
 pub fn next_frame<'a>(buffer: &'a [u8], limits: &Limits) -> Result<Next<'a>, Malformed> {
     let Some(head) = buffer.first_chunk::<HEADER_LEN>() else {
         return Ok(Next::NeedMore {

@@ -14,6 +14,7 @@
 //!
 //! Non-goal: the crate does not know the content of any region or device.
 #![forbid(unsafe_code)]
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)

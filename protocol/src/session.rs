@@ -77,7 +77,10 @@ impl Session {
         self.negotiated.is_some()
     }
 
-    /// Determines the meaning of a frame. An error ends the connection.
+    /// Determines the meaning of a frame.
+    ///
+    /// # Errors
+    /// [`Malformed`] if a command comes before VERSION. The connection ends.
     pub fn classify(&mut self, frame: &Frame<'_>) -> Result<Role, Malformed> {
         let header = &frame.header;
         if header.kind() == Some(Kind::Reply) {
@@ -109,7 +112,10 @@ impl Session {
         })
     }
 
-    /// Determines the meaning of a frame on the twin socket. An error ends the connection.
+    /// Determines the meaning of a frame on the twin socket.
+    ///
+    /// # Errors
+    /// [`Malformed`] if a command comes on the twin socket. The connection ends.
     pub fn classify_twin(&mut self, frame: &Frame<'_>) -> Result<Role, Malformed> {
         match frame.header.kind() {
             Some(Kind::Reply) => Ok(self.reply(&frame.header)),
@@ -118,6 +124,9 @@ impl Session {
     }
 
     /// Opens the session with the agreed values of VERSION.
+    ///
+    /// # Errors
+    /// EINVAL: the session is open already.
     pub fn open(&mut self, negotiated: Negotiated) -> Result<&Negotiated, Refused> {
         if self.is_open() {
             return Err(Refused::invalid("VERSION: the session is open already"));

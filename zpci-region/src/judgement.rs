@@ -128,7 +128,10 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// Ends the judgement. Returns the first refusal, if there was one.
+    /// Ends the judgement.
+    ///
+    /// # Errors
+    /// The first refusal of the access.
     pub fn verdict(self) -> Result<(), Refusal> {
         self.refusal.map_or(Ok(()), Err)
     }

@@ -54,6 +54,7 @@
 //!
 //! Non-goal: the crate does not know the effect of a store on the ISM device. The `ism` crate does.
 #![forbid(unsafe_code)]
+#![warn(clippy::missing_errors_doc)]
 #![warn(unreachable_pub)]
 
 pub mod access;

@@ -26,6 +26,9 @@ impl FaultError {
 }
 
 /// Checks a fault on a fabric whose functions have these names.
+///
+/// # Errors
+/// The first key with a wrong value, and what is wrong with it.
 pub fn check(fault: &Fault, names: &[&str]) -> Result<(), FaultError> {
     meant(fault, names).map(|_| ())
 }

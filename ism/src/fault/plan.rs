@@ -115,6 +115,9 @@ impl When {
 }
 
 /// Reads an action: `"name"` is short for `{"name": {}}`.
+///
+/// # Errors
+/// Those of `deserializer`; an unknown action, or more than one.
 pub fn deserialize_action<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Action, D::Error> {
     deserializer.deserialize_any(NameOrObject)
 }

@@ -68,7 +68,10 @@ impl<'a> DeviceInfo<'a> {
         }
     }
 
-    /// Reads an answer. Returns the device, and the size of the whole answer.
+    /// Reads an answer. Returns the device, and the bytes of the whole answer (argsz).
+    ///
+    /// # Errors
+    /// EINVAL: the body is shorter than 16 bytes, or its capabilities start behind its end.
     pub fn decode(body: &'a [u8]) -> Result<(Self, u32), Refused> {
         let mut reader = Reader::new("DEVICE_GET_INFO", body);
         let (argsz, flags) = (reader.u32()?, reader.u32()?);

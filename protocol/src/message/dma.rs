@@ -156,6 +156,9 @@ impl DmaUnmap {
     }
 
     /// Reads an answer. Returns the request, and the number of bytes that were unmapped.
+    ///
+    /// # Errors
+    /// EINVAL: the body has not exactly 24 bytes.
     pub fn decode_reply(body: &[u8]) -> Result<(Self, u64), Refused> {
         let mut reader = Reader::new("DMA_UNMAP", body);
         let (_argsz, flags) = (reader.u32()?, reader.u32()?);

@@ -59,7 +59,11 @@ pub enum DmaReadReply<'a> {
     CountZero(DmaLayout),
 }
 
-/// Reads the reply to a DMA_READ of `count` bytes. `layout` is the client's layout, if it is known.
+/// Reads the reply to a DMA_READ of `count` bytes. `known` is the client's layout, if it is known.
+///
+/// # Errors
+/// EINVAL: the body is shorter than 12 bytes. EPROTO: it fits no layout, or not `known`, or it is for another
+/// address or count.
 pub fn decode_dma_read_reply(
     body: &[u8],
     known: Option<DmaLayout>,
@@ -129,6 +133,9 @@ pub fn encode_dma_write(
 
 /// Reads a DMA_READ as a client receives it. Returns the layout (which follows from the size), iova and
 /// count.
+///
+/// # Errors
+/// EINVAL: the body has neither 12 nor 16 bytes.
 pub fn decode_dma_read(body: &[u8]) -> Result<(DmaLayout, u64, u64), Refused> {
     let mut reader = Reader::new("DMA_READ", body);
     let iova = reader.u64()?;
@@ -153,6 +160,9 @@ pub fn encode_dma_read_reply(
 
 /// Reads a DMA_WRITE as a client receives it. Returns the layout (which follows from the size), iova and
 /// data.
+///
+/// # Errors
+/// EINVAL: the body is too short for the count that it announces, or longer in no known layout.
 pub fn decode_dma_write(body: &[u8]) -> Result<(DmaLayout, u64, &[u8]), Refused> {
     let mut reader = Reader::new("DMA_WRITE", body);
     let iova = reader.u64()?;

@@ -55,6 +55,9 @@ pub struct IrqInfo {
 
 impl IrqInfo {
     /// Reads an answer to DEVICE_GET_IRQ_INFO.
+    ///
+    /// # Errors
+    /// EINVAL: the body has not exactly 16 bytes.
     pub fn decode(body: &[u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("DEVICE_GET_IRQ_INFO", body);
         let (_argsz, flags, index, count) =

@@ -80,7 +80,11 @@ pub enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the body of a command. The error for an unknown or unsupported command is EOPNOTSUPP.
+    /// Reads the body of a command.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP: the command is unknown or unsupported, or only the server sends it. The body of a known
+    /// command is refused with the errno of that command, mostly EINVAL.
     pub fn decode(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
         let unsupported = || {
             Refused::new(

@@ -86,13 +86,19 @@ impl RegionInfo {
         }
     }
 
-    /// Reads an answer. Returns the region, and the size of the whole answer.
+    /// Reads an answer. Returns the region, and the bytes of the whole answer (argsz).
+    ///
+    /// # Errors
+    /// As for [`RegionInfo::decode_with`].
     pub fn decode(body: &[u8]) -> Result<(Self, u32), Refused> {
         let (info, argsz, _) = Self::decode_with(body)?;
         Ok((info, argsz))
     }
 
-    /// Reads an answer. Returns the region, the size of the whole answer, and the capabilities.
+    /// Reads an answer. Returns the region, the bytes of the whole answer (argsz), and the capabilities.
+    ///
+    /// # Errors
+    /// EINVAL: the body is shorter than 32 bytes, or its chain of capabilities is broken.
     pub fn decode_with(body: &[u8]) -> Result<(Self, u32, Vec<RegionCapability>), Refused> {
         let mut reader = Reader::new("DEVICE_GET_REGION_INFO", body);
         let (argsz, flags, index) = (reader.u32()?, reader.u32()?, reader.u32()?);

@@ -62,6 +62,9 @@ impl RegionAccess {
     }
 
     /// Reads the reply to a REGION_READ. Returns the range and its data.
+    ///
+    /// # Errors
+    /// EINVAL: the body is not 16 bytes and as many more as its count.
     pub fn decode_read_reply(body: &[u8]) -> Result<(Self, &[u8]), Refused> {
         let mut reader = Reader::new("REGION_READ", body);
         let access = Self::read(&mut reader)?;
@@ -71,6 +74,9 @@ impl RegionAccess {
     }
 
     /// Reads the reply to a REGION_WRITE. Returns the range that was written.
+    ///
+    /// # Errors
+    /// EINVAL: the body has not exactly 16 bytes.
     pub fn decode_write_reply(body: &[u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("REGION_WRITE", body);
         let access = Self::read(&mut reader)?;
@@ -80,6 +86,9 @@ impl RegionAccess {
 
     /// Appends the reply to a REGION_READ. `fill` writes the data into zeroed bytes. If `fill` fails, nothing
     /// is appended. Nothing is allocated if `out` has room.
+    ///
+    /// # Errors
+    /// That of `fill`.
     pub fn reply_to_read<E>(
         &self,
         request: &Header,
@@ -181,6 +190,9 @@ impl<'a> MultiWrites<'a> {
     }
 
     /// Reads an answer. Returns the number of writes that were carried out.
+    ///
+    /// # Errors
+    /// EINVAL: the body has not exactly 8 bytes.
     pub fn decode_reply(body: &[u8]) -> Result<u64, Refused> {
         let mut reader = Reader::new("REGION_WRITE_MULTI", body);
         let written = reader.u64()?;

@@ -69,8 +69,11 @@ pub enum Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// Reads a reply. For an error reply, the error is [`Refused`] with the peer's errno (EIO for an errno of
-    /// 0, which is legal but says nothing). For a reply that makes no sense, it has EPROTO.
+    /// Reads a reply.
+    ///
+    /// # Errors
+    /// For an error reply the peer's errno, or EIO for an errno of 0, which is legal but says nothing. EPROTO for
+    /// a reply that makes no sense.
     pub fn decode(header: &Header, body: &'a [u8]) -> Result<Self, Refused> {
         let name = header.name();
         if header.kind() != Some(Kind::Reply) {

@@ -28,6 +28,9 @@ pub struct Version<'a> {
 
 impl<'a> Version<'a> {
     /// Reads the body. The text must be UTF-8 and end with its only NUL.
+    ///
+    /// # Errors
+    /// EINVAL: the body is shorter than 4 bytes, or the text is too long, not UTF-8 or not ended by one NUL.
     pub fn decode(body: &'a [u8]) -> Result<Self, Refused> {
         let mut reader = Reader::new("VERSION", body);
         let (major, minor) = (reader.u16()?, reader.u16()?);
@@ -61,7 +64,11 @@ impl<'a> Version<'a> {
     }
 
     /// Negotiates the limits: the smaller of the server's and the client's. Absent, empty and partial
-    /// capabilities mean the defaults; wrong types and values are EINVAL.
+    /// capabilities mean the defaults.
+    ///
+    /// # Errors
+    /// EINVAL: the major version is another, the text is no JSON object, or a known capability has a wrong type or
+    /// value.
     pub fn negotiate(&self) -> Result<Negotiated, Refused> {
         if self.major != MAJOR {
             let (major, minor) = (self.major, self.minor);

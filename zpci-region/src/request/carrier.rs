@@ -59,7 +59,8 @@ impl CarrierPolicy {
     ///
     /// A PCISTG always has its bytes appended.
     ///
-    /// A store with its payload in the wrong place is refused ([`RequestError::WrongCarrier`]).
+    /// # Errors
+    /// [`RequestError::WrongCarrier`] for a store with its payload in the wrong place.
     pub fn choose(
         self,
         request: &Request<'_>,

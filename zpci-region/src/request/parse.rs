@@ -52,6 +52,10 @@ impl<'a> Request<'a> {
     /// Parses a write of `bytes` at `offset` of the region.
     ///
     /// The shape rules later judge the length against the maximum, the address space and `gaddr`.
+    ///
+    /// # Errors
+    /// The [`RequestError`] of the table in the module's description: the write is no whole request, its flags name
+    /// no single instruction, or its lengths contradict each other.
     pub fn parse(offset: u64, bytes: &'a [u8]) -> Result<Self, RequestError> {
         let len = bytes.len();
         if offset < REQUEST_OFFSET {

@@ -20,8 +20,10 @@ pub const fn region_size(policy: CarrierPolicy, maxstbl: u16) -> u64 {
 
 /// Reads `out.len()` bytes of the header at `offset`; `maxstbl` is the maximum store block length.
 ///
-/// The header is flags u64 = 0, maxstbl u16 and 6 reserved zero bytes, in host byte order. A read that
-/// touches the request area fails with EFAULT, one that starts after it with EINVAL, as in the series.
+/// The header is flags u64 = 0, maxstbl u16 and 6 reserved zero bytes, in host byte order.
+///
+/// # Errors
+/// EFAULT for a read that touches the request area, EINVAL for one that starts after it, as in the series.
 pub fn read_header(maxstbl: u16, offset: u64, out: &mut [u8]) -> Result<(), RequestError> {
     let len = out.len();
     if offset >= ABI_LEN {
@@ -36,8 +38,8 @@ pub fn read_header(maxstbl: u16, offset: u64, out: &mut [u8]) -> Result<(), Requ
 
 /// Reads the region: the header, or the register image of the last load at [`RESULT_OFFSET`] if there is one.
 ///
-/// Errors are those of [`read_header`]. A read after the request area, or of a result that no load has left,
-/// fails with EINVAL.
+/// # Errors
+/// As for [`read_header`]; EINVAL for a read after the request area, or of a result that no load has left.
 pub fn read(
     maxstbl: u16,
     result: Option<&[u8; RESULT_LEN]>,

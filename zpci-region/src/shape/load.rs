@@ -12,8 +12,10 @@ use super::{BarRole, ShapeChecker, outside_failure};
 impl ShapeChecker {
     /// Judges a load before it is carried out.
     ///
-    /// An `Err` means that the load must not reach the device. `observer` receives every broken rule. If this
-    /// load ends a run of pieces, the run is reported first.
+    /// `observer` receives every broken rule. If this load ends a run of pieces, the run is reported first.
+    ///
+    /// # Errors
+    /// A rule rejects the load: it must not reach the device.
     pub fn load(&mut self, load: &Load, observer: &mut dyn Observer) -> Result<(), Refusal> {
         self.settle(observer);
         let Load {

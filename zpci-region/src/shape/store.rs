@@ -11,8 +11,10 @@ use super::{BarRole, BarShape, ShapeChecker, ShapeConfig, outside_failure};
 impl ShapeChecker {
     /// Judges a store before it is carried out.
     ///
-    /// An `Err` means that the store must have no effect. `observer` receives every broken rule. If this
-    /// store ends a run of pieces, the run is reported first.
+    /// `observer` receives every broken rule. If this store ends a run of pieces, the run is reported first.
+    ///
+    /// # Errors
+    /// A rule rejects the store: it must have no effect.
     pub fn store(&mut self, store: &Store<'_>, observer: &mut dyn Observer) -> Result<(), Refusal> {
         let Store {
             path,
