@@ -12,15 +12,13 @@ use crate::error::Error;
 /// # Errors
 /// There is no such scenario, or the file holds none.
 pub(super) fn named(wanted: &str) -> Result<Vec<Scenario>, Error> {
+    let part = |within: fn(&Scenario) -> bool| {
+        let all = library::all()?.into_iter();
+        Ok(all.filter(within).collect())
+    };
     match wanted {
-        "all" => return library::all(),
-        "default" => {
-            let all = library::all()?;
-            return Ok(all
-                .into_iter()
-                .filter(|scenario| scenario.by_default)
-                .collect());
-        }
+        "all" => return part(|scenario| scenario.apart.is_none()),
+        "default" => return part(|scenario| scenario.by_default),
         _ => {}
     }
     if let Some(text) = library::text(wanted) {

@@ -49,6 +49,7 @@ pub(super) fn scenario(seed: u64, episodes: &[Episode]) -> Scenario {
         name: format!("shake-{seed}"),
         shows: format!("What seed {seed} draws does no lasting harm."),
         by_default: false,
+        apart: None,
         lab: Shape {
             guests: 2,
             ..Shape::default()

@@ -23,6 +23,10 @@ pub(crate) struct Scenario {
     /// Whether `--scenario default` runs it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub by_default: bool,
+    /// Why `--scenario all` leaves this scenario out, such as a fault of the guest's kernel that it shows at
+    /// times. Its name plays it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<String>,
     /// The lab of the scenario.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lab: Shape,

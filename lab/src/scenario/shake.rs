@@ -1,4 +1,4 @@
-//! Plays random scenarios until the time is over. Shortens the first one that fails.
+//! Plays random scenarios until the time is over. Shortens each one that fails.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use crate::folder::Folder;
 use crate::say::say;
 use crate::setup::Setup;
 
-/// Plays the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over. Returns their results. The
-/// first failure ends the run: this function shortens the scenario, writes it to a file, and prints its name.
+/// Plays the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over. Returns their results. A
+/// scenario that fails is shortened and written to a file. The next one then gets a new lab.
 ///
 /// # Errors
 /// A lab cannot be started, or the file cannot be written.
@@ -30,12 +30,13 @@ pub(super) async fn run(
         folder,
     };
     let mut outcomes = Vec::new();
-    let mut open: Option<Open> = None;
+    // The lab, with the seed that was its first.
+    let mut open: Option<(u64, Open)> = None;
     for seed in seed.. {
         let episodes = draw::episodes(seed);
-        let mut lab = match open.take() {
-            Some(lab) => lab,
-            None => labs.open(seed).await?,
+        let (first, mut lab) = match open.take() {
+            Some(open) => open,
+            None => (seed, labs.open(seed).await?),
         };
         let outcome = lab.play(&draw::scenario(seed, &episodes)).await?;
         let verdict = if outcome.passed { "passed" } else { "FAILED" };
@@ -47,20 +48,23 @@ pub(super) async fn run(
         for failure in &outcome.failures {
             say(format_args!("seed {seed}: {failure}"));
         }
-        let failed = !outcome.passed;
+        let passed = outcome.passed;
         outcomes.push(outcome);
-        if failed {
+        if passed {
+            open = Some((first, lab));
+        } else {
             lab.close().await;
             let path = args.keep.clone().unwrap_or_default();
             let path = path.join(format!("shake-{seed}.json"));
-            outcomes.push(labs.shrink(seed, episodes, path).await?);
-            break;
+            let left = labs.shrink(seed, first, episodes, path).await?;
+            outcomes.push(left);
         }
         if Instant::now() >= end {
-            lab.close().await;
             break;
         }
-        open = Some(lab);
+    }
+    if let Some((_, lab)) = open {
+        lab.close().await;
     }
     Ok(outcomes)
 }
@@ -89,10 +93,11 @@ impl Labs<'_> {
     }
 
     /// Removes episodes that the failure does not need. Each try has its own lab. Returns the result of the
-    /// shortest scenario, and writes it to `path`.
+    /// shortest scenario, and writes it to `path`. `first` is the first seed of the lab in which `seed` failed.
     async fn shrink(
         &mut self,
         seed: u64,
+        first: u64,
         mut episodes: Vec<Episode>,
         path: PathBuf,
     ) -> Result<Outcome, Error> {
@@ -102,7 +107,8 @@ impl Labs<'_> {
         let mut last = self.alone(seed, &episodes).await?;
         if last.passed {
             say(format_args!(
-                "seed {seed}: it passes on a lab of its own; the seeds before it may matter"
+                "seed {seed}: it passes on a lab of its own. The lab in which it failed began with seed \
+                 {first}: `lab --shake {first} --minutes N` plays that again"
             ));
         }
         let mut at = 0;

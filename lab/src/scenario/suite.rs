@@ -38,11 +38,15 @@ pub(crate) fn list(format: Format) -> Result<String, Error> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table.set_header(["scenario", "default", "guests", "what it shows"]);
+    table.set_header(["scenario", "part of", "guests", "what it shows"]);
     for scenario in &all {
-        let default = if scenario.by_default { "yes" } else { "" };
+        let (part, shows) = match &scenario.apart {
+            Some(why) => ("", format!("{} Not part of all: {why}", scenario.shows)),
+            None if scenario.by_default => ("all, default", scenario.shows.clone()),
+            None => ("all", scenario.shows.clone()),
+        };
         let guests = scenario.lab.guests.to_string();
-        table.add_row([&scenario.name, default, &guests, &scenario.shows]);
+        table.add_row([&scenario.name, part, &guests, &shows]);
     }
     Ok(format!("{table}\n"))
 }

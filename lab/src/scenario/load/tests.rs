@@ -144,3 +144,11 @@ fn a_name_that_nobody_knows_is_told_with_where_to_look() {
     let default: Vec<_> = named("default").unwrap();
     assert!(!default.is_empty() && default.iter().all(|one| one.by_default));
 }
+
+#[test]
+fn what_stands_apart_is_played_by_its_name_alone() {
+    let all = named("all").unwrap();
+    assert!(all.len() > 60 && all.iter().all(|one| one.apart.is_none()));
+    let apart = &named("two-processors").unwrap()[0];
+    assert!(apart.apart.is_some() && !apart.by_default && !all.contains(apart));
+}
