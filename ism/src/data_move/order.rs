@@ -10,6 +10,8 @@
 //! - `descending-pieces`: this store ends where the one before started, the one before had no signal flag,
 //!   and this store is not the signalled message `0..32`.
 //!
+//! A store that was refused, but not by these rules, ends the row: the driver begins its move again.
+//!
 //! So a 32-byte message at 0 after data at 32 breaks no rule, nor does data anywhere after a message.
 
 use std::collections::BTreeMap;
@@ -17,6 +19,8 @@ use std::collections::BTreeMap;
 use zpci_region::{Judgement, Rule, RuleSet, Severity};
 
 use crate::layout::DataAddress;
+
+const RULES: [Rule; 2] = [Rule::DataAfterSignal, Rule::DescendingPieces];
 
 /// Bytes of the message area at the start of an SMC-D buffer.
 pub(crate) const MESSAGE_LEN: u64 = 32;
@@ -81,9 +85,15 @@ pub(crate) struct MoveOrder {
 impl MoveOrder {
     /// Creates the state before any move; `None` if both rules are off.
     pub(crate) fn watching(rules: &RuleSet) -> Option<Self> {
-        let mut both = [Rule::DataAfterSignal, Rule::DescendingPieces].into_iter();
-        both.any(|rule| rules.severity(rule) != Severity::Off)
+        RULES
+            .into_iter()
+            .any(|rule| rules.severity(rule) != Severity::Off)
             .then(Self::default)
+    }
+
+    /// True for a rule about the order of moves.
+    pub(crate) fn judges(rule: Rule) -> bool {
+        RULES.contains(&rule)
     }
 
     /// Compares a store with the previous one.
@@ -130,7 +140,7 @@ impl MoveOrder {
         self.tracks.insert(piece.token, track);
     }
 
-    /// Forgets a DMB that was unregistered.
+    /// Forgets the stores into a DMB that was unregistered, or refused one.
     pub(crate) fn forget(&mut self, token: u64) {
         self.tracks.remove(&token);
     }

@@ -9,7 +9,7 @@ use zpci_region::access::Store;
 use zpci_region::judgement::{Judgement, Refusal};
 
 use super::moved::{Moved, failed};
-use super::order::Piece;
+use super::order::{MoveOrder, Piece};
 use super::smcd::Other;
 use super::{faulty, target};
 use crate::id::FunctionId;
@@ -19,6 +19,18 @@ use crate::turn::Turn;
 
 pub(crate) fn store(turn: &mut Turn<'_>, store: &Store<'_>) -> Result<(), Refusal> {
     let address = DataAddress::decode(store.offset);
+    let outcome = carry_out(turn, store, address);
+    // The driver stores a move that was refused again, from its first piece.
+    if let Err(refusal) = &outcome
+        && !refusal.rule.is_some_and(MoveOrder::judges)
+        && let Some(moves) = &mut turn.own().moves
+    {
+        moves.forget(address.token);
+    }
+    outcome
+}
+
+fn carry_out(turn: &mut Turn<'_>, store: &Store<'_>, address: DataAddress) -> Result<(), Refusal> {
     let state = &*turn.state;
     let function = &state[turn.id];
     let rules = &function.config.rules;

@@ -480,6 +480,22 @@ fn descending_pieces() {
 }
 
 #[test]
+fn a_move_that_begins_again_after_a_refused_piece_is_not_descending() {
+    let (mut machine, token) = pair(Rule::DescendingPieces, Severity::Reject);
+    let store = |machine: &mut Machine, offset| {
+        machine.store(0, 0, target(token, 0, false, offset), &[0; 96])
+    };
+    store(&mut machine, 4000).unwrap();
+    machine.guests.holes.push((1, 0..u64::MAX));
+    store(&mut machine, 4096).unwrap_err();
+    store(&mut machine, 4000 - 96).unwrap_err();
+    machine.guests.holes.clear();
+    store(&mut machine, 4000 - 96).unwrap();
+    store(&mut machine, 4000).unwrap();
+    assert_eq!(machine.broken(), NOTHING);
+}
+
+#[test]
 fn element_index_too_high() {
     last_store_breaks(Rule::ElementIndexTooHigh, &[(0, 16 << 24, vec![0; 16])]);
 }
