@@ -64,11 +64,15 @@ int connection_open(const struct options *options)
     }
 }
 
+/* Ticks without progress after which a read or write gives up. */
+static uint32_t most_ticks;
+
 int connection_prepare(int fd, uint32_t patience)
 {
     struct timeval limit = { .tv_sec = patience };
     int one = 1;
 
+    most_ticks = patience * TICKS;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0)
@@ -76,14 +80,28 @@ int connection_prepare(int fd, uint32_t patience)
     return 0;
 }
 
+/* Whether to go on after `moved` bytes, or -1 with errno; `ticks` counts those without progress. */
+static bool goes_on(ssize_t moved, uint32_t *ticks)
+{
+    if (moved >= 0) {
+        *ticks = 0;
+        return true;
+    }
+    if (errno == EINTR && ++*ticks > most_ticks)
+        errno = ETIMEDOUT;
+    return errno == EINTR;
+}
+
 int connection_read(int fd, void *bytes, size_t length)
 {
+    uint32_t ticks = 0;
+
     for (size_t done = 0; done < length;) {
         ssize_t got = recv(fd, (char *)bytes + done, length - done, 0);
 
         if (got == 0)
             errno = ECONNRESET;
-        if (got == 0 || (got < 0 && errno != EINTR))
+        if (got == 0 || !goes_on(got, &ticks))
             return -1;
         if (got > 0)
             done += got;
@@ -93,10 +111,12 @@ int connection_read(int fd, void *bytes, size_t length)
 
 int connection_write(int fd, const void *bytes, size_t length)
 {
+    uint32_t ticks = 0;
+
     for (size_t done = 0; done < length;) {
         ssize_t put = send(fd, (const char *)bytes + done, length - done, MSG_NOSIGNAL);
 
-        if (put < 0 && errno != EINTR)
+        if (!goes_on(put, &ticks))
             return -1;
         if (put > 0)
             done += put;

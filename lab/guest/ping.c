@@ -28,6 +28,7 @@ int command_ping(const struct options *options)
         fail("connecting");
     struct modes modes = modes_of(options, &fd, 1);
 
+    tick_begin();
     for (uint32_t i = 0; i < count; i++) {
         memset(out, i + 1, options->size);
         uint64_t begin = now();
@@ -39,6 +40,7 @@ int command_ping(const struct options *options)
         if (memcmp(out, in, options->size) != 0)
             fail("round trip %u: another message came back", i);
     }
+    tick_end();
     close(fd);
     qsort(times, count, sizeof *times, by_size);
     printf("{\"count\":%u,\"size\":%u,\"min_us\":%.3f,\"p50_us\":%.3f,\"p99_us\":%.3f,"

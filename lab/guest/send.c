@@ -22,8 +22,10 @@ static void *sender(void *argument)
 {
     struct transfer *t = argument;
 
+    tick_begin();
     if (stream_send(t->fd, t->seed, t->options->bytes, t->options->spoil) < 0)
         t->send_error = errno;
+    tick_end();
     return NULL;
 }
 
@@ -31,11 +33,13 @@ static void *reader(void *argument)
 {
     struct transfer *t = argument;
 
+    tick_begin();
     if (t->options->both &&
         stream_check(t->fd, t->seed + 1, t->options->bytes, &t->here) < 0)
         t->read_error = errno;
     else if (findings_read(t->fd, &t->there) < 0)
         t->read_error = errno;
+    tick_end();
     return NULL;
 }
 

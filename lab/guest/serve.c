@@ -27,8 +27,10 @@ static void *sender(void *argument)
 {
     struct client *c = argument;
 
+    tick_begin();
     if (stream_send(c->fd, c->request.seed + 1, c->request.bytes, UINT64_MAX) < 0)
         c->send_error = errno;
+    tick_end();
     return NULL;
 }
 
@@ -105,12 +107,14 @@ static int serve_one(struct client *c)
 static void *serve(void *argument)
 {
     struct client *c = argument;
-    int result = serve_one(c);
 
+    tick_begin();
+    int result = serve_one(c);
     if (result < 0)
         complain("connection %u", c->number);
     close(c->fd);
     free(c);
+    tick_end();
     pthread_mutex_lock(&lock);
     ended++;
     failed += result < 0;

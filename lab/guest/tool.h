@@ -49,9 +49,11 @@ void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 int connection_listen(const struct options *options);
 /* Tries until the patience is over while nobody listens. -1 with errno. */
 int connection_open(const struct options *options);
-/* Bounds how long a read or write of `fd` waits, and sends small messages at once. */
+/* Bounds how long a read or write of `fd` waits, and sends small messages at once. The bound holds whatever
+   the kernel does, if the thread that reads or writes has ticks. */
 int connection_prepare(int fd, uint32_t patience);
-/* All `length` bytes or -1 with errno; an end before that is ECONNRESET. */
+/* All `length` bytes or -1 with errno; an end before that is ECONNRESET, no byte for too long is ETIMEDOUT
+   or EAGAIN. */
 int connection_read(int fd, void *bytes, size_t length);
 int connection_write(int fd, const void *bytes, size_t length);
 
@@ -126,6 +128,13 @@ int netlink_ask(int protocol, const struct nlmsghdr *request,
                 void (*each)(const struct nlmsghdr *answer, void *context), void *context);
 /* The attribute `type` among `length` bytes of attributes, or NULL. */
 const struct nlattr *netlink_find(const void *attributes, size_t length, int type);
+
+/* tick.c: a signal to the calling thread, so many times a second. Its system calls end with EINTR. */
+
+enum { TICKS = 5 };
+
+void tick_begin(void);
+void tick_end(void);
 
 /* clock.c */
 

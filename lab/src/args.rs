@@ -153,8 +153,8 @@ pub struct Args {
     pub repeat: u64,
     /// Draw random scenarios: one from this seed, one from the next seed, and so on.
     ///
-    /// The lab shortens the first scenario that fails, and writes it to shake-SEED.json, in the folder of
-    /// --keep or here. SEED is that scenario's own seed.
+    /// The lab shortens each scenario that fails, and writes it to shake-SEED.json, in the folder of --keep or
+    /// here. SEED is that scenario's own seed.
     #[arg(long, value_name = "SEED", conflicts_with = "scenario", conflicts_with_all = NOT_WITH_SCENARIOS, help_heading = SCENARIOS)]
     pub shake: Option<u64>,
     /// Let --shake begin new scenarios for this many minutes. It always plays at least one.

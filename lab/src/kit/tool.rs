@@ -20,7 +20,7 @@ macro_rules! file {
 }
 
 /// The source's files.
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     file!("clock.c"),
     file!("connection.c"),
     file!("diag.c"),
@@ -35,6 +35,7 @@ const SOURCES: [(&str, &str); 15] = [
     file!("serve.c"),
     file!("smcd-tool.c"),
     file!("stream.c"),
+    file!("tick.c"),
     file!("tool.h"),
 ];
 
