@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn one_socket_only() {
+    fn two_sockets_are_refused() {
         let two = ["vfio-user-ism", "--socket-path", "/tmp/x", "--fd", "3"];
         assert!(Cli::try_parse_from(two).is_err());
     }

@@ -16,7 +16,7 @@ macro_rules! bytes {
 }
 
 #[test]
-fn register_instructions() {
+fn register_instructions_are_encoded() {
     bytes! {
         lgr(Gr::R1, Gr::R2) => [0xb9, 0x04, 0x00, 0x12];
         ltgr(Gr::R3, Gr::R3) => [0xb9, 0x02, 0x00, 0x33];
@@ -34,7 +34,7 @@ fn register_instructions() {
 }
 
 #[test]
-fn memory_instructions() {
+fn memory_instructions_are_encoded() {
     bytes! {
         lg(Gr::R1, 8, Gr::R2) => [0xe3, 0x10, 0x20, 0x08, 0x00, 0x04];
         stg(Gr::R3, -8, Gr::R4) => [0xe3, 0x30, 0x4f, 0xf8, 0xff, 0x24];
@@ -64,7 +64,7 @@ fn memory_instructions() {
 }
 
 #[test]
-fn immediate_instructions() {
+fn immediate_instructions_are_encoded() {
     bytes! {
         lghi(Gr::R1, -2) => [0xa7, 0x19, 0xff, 0xfe];
         aghi(Gr::R2, 80) => [0xa7, 0x2b, 0x00, 0x50];
@@ -115,7 +115,7 @@ fn branches_reach_labels_before_and_after() {
 }
 
 #[test]
-fn zpci_instructions() {
+fn zpci_instructions_are_encoded() {
     assert_eq!(
         zpci::pcistb(Gr::R2, Gr::R3, 0, Gr::R4),
         [0xeb, 0x23, 0x40, 0x00, 0x00, 0xd0]

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operator_compares() {
+    fn every_operator_compares_versions() {
         for (condition, yes, no) in [
             (">= 2", "2", "1"),
             ("<= 2", "2", "3"),

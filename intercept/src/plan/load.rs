@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_checked() {
+    fn a_field_out_of_bounds_is_refused_with_its_key() {
         for (fields, key) in [
             (r#","source":4096"#, "source"),
             (r#","space":16"#, "space"),

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn json_counts() {
+    fn the_json_counts_what_passed_and_what_failed() {
         let value: serde_json::Value =
             serde_json::from_str(&outcomes().to_json().unwrap()).unwrap();
         assert_eq!((&value["passed"], &value["failed"]), (&1.into(), &1.into()));

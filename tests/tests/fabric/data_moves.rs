@@ -169,7 +169,7 @@ fn a_move_to_a_guest_that_has_gone_fails() {
 }
 
 #[test]
-fn moves_are_recorded() {
+fn each_move_is_an_event_with_its_place_and_signal() {
     let mut pair = Pair::new(Via::Region, FIRST_INDEX);
     pair.sender
         .put(target(pair.token, 0, false, 64), &[1; 100])

@@ -24,7 +24,7 @@ fn the_socket_is_private_and_removed_at_the_end() {
 }
 
 #[test]
-fn functions_are_listed() {
+fn the_list_of_functions_tells_their_state() {
     let (daemon, socket) = served(&[], &[]);
     let mut control = Control::connect(&socket);
     let list =

@@ -247,7 +247,7 @@ fn a_function_dies_before_it_has_a_peer() {
 }
 
 #[test]
-fn the_server_restarts() {
+fn an_injected_restart_ends_connections_and_registrations() {
     let mut pair = Pair::new();
     pair.control
         .inject("ism0", &json!({ "restart": { "ms": 1 } }));

@@ -144,7 +144,7 @@ fn a_follower_that_reads_nothing_holds_nobody_up() {
 }
 
 #[test]
-fn faults_are_limited() {
+fn more_faults_than_the_limit_are_refused() {
     let (_daemon, socket, mut driver) = served();
     let mut control = Control::connect(&socket);
     for n in 0..256 {

@@ -139,7 +139,7 @@ fn nobody_takes_the_address_space_of_the_others() {
 }
 
 #[test]
-fn maps_are_limited() {
+fn more_dma_maps_than_the_limit_are_refused() {
     let (daemon, other) = pair();
     let mut client = Client::open(&daemon.socket("ism0"));
     let maps = 65_535;

@@ -59,7 +59,7 @@ fn a_wrong_scenario_is_refused_before_anything_starts() {
 /// whole library.
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
-fn the_library_holds() {
+fn the_built_in_scenarios_pass() {
     let wanted = std::env::var("VFIO_USER_ISM_SCENARIOS").unwrap_or_else(|_| "default".to_owned());
     let folder = tempfile::tempdir().unwrap();
     let junit = folder.path().join("junit.xml");

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_counted() {
+    fn the_result_lines_of_a_program_are_added() {
         let one = outcome(&format!("{OK}\n{OK}"), Some(0));
         assert_eq!(one.counts.to_string(), "14 passed, 0 failed, 4 skipped");
         assert!(!one.is_failure());

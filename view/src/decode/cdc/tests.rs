@@ -41,7 +41,7 @@ fn other_bytes_are_no_message() {
 }
 
 #[test]
-fn cursors_go_round() {
+fn a_cursor_is_compared_across_a_wrap() {
     let at = |wrap, count| Cursor { wrap, count };
     assert_eq!(at(0, 90).ahead_of(at(0, 20), 100), 70);
     assert_eq!(at(1, 10).ahead_of(at(0, 90), 100), 20);

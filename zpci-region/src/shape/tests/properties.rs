@@ -58,7 +58,7 @@ proptest! {
     /// Checks that any store is judged without a panic, and refused only if it cannot be carried out (no
     /// other rule rejects here).
     #[test]
-    fn anything_is_judged(
+    fn any_accesses_are_judged_without_a_panic(
         accesses in prop::collection::vec(
             (path(), any::<bool>(), any::<u8>(), prop_oneof![any::<u64>(), 0..9000u64], 0..5000usize,
              any::<Option<u64>>()),

@@ -214,7 +214,7 @@ fn under_reject_the_second_piece_and_later_ones_have_no_effect() {
 }
 
 #[test]
-fn off_watches_nothing() {
+fn a_rule_that_is_off_opens_no_run() {
     let mut bench = Bench::with(Rule::SplitBlockStore, Severity::Off, config());
     bench.store(Path::Bar, DATA, DMB, 8).unwrap();
     bench.store(Path::Bar, DATA, DMB + 8, 8).unwrap();

@@ -56,7 +56,7 @@ fn what_was_taken_is_under_way_until_the_next_is_asked_for() {
 }
 
 #[test]
-fn operations_are_bounded() {
+fn the_queue_takes_no_more_operations_than_its_limit() {
     let mut queue = ClientQueue::default();
     let mut code = 0;
     while queue.has_room(1, 0) {
@@ -76,7 +76,7 @@ fn operations_are_bounded() {
 }
 
 #[test]
-fn bytes_are_bounded() {
+fn the_queue_takes_no_more_bytes_than_its_limit() {
     let mut queue = ClientQueue::default();
     let mut queued = 0;
     while queue.has_room(1, 1 << 20) {

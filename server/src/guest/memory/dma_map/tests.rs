@@ -91,7 +91,7 @@ fn overlaps_and_cuts_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn the_limit_holds() {
+fn one_map_more_than_the_limit_is_refused() {
     let mut map = DmaMap::new(2);
     map.map(0, 4096, RW, None).unwrap();
     map.map(4096, 4096, RW, None).unwrap();
@@ -115,7 +115,7 @@ fn an_access_over_neighbouring_maps_is_cut_at_their_borders() {
 }
 
 #[test]
-fn rights_are_kept() {
+fn an_access_that_a_map_does_not_allow_is_refused() {
     let mut map = DmaMap::new(10);
     map.map(0x1000, 0x1000, (true, false), None).unwrap();
     map.map(0x2000, 0x1000, (false, true), None).unwrap();
