@@ -97,7 +97,7 @@ pub enum Error {
         source: io::Error,
     },
     /// All sources of a part have failed.
-    #[error("{what} cannot be had. What was tried:\n{}\n{ADVICE}", listed(tried))]
+    #[error("cannot fetch {what}. Failed attempts:\n{}\n{ADVICE}", listed(tried))]
     NothingLeft {
         /// The wanted part.
         what: String,
@@ -144,8 +144,8 @@ pub enum Error {
     },
 }
 
-const ADVICE: &str = "A mirror that is being brought up to date is right again later; \
-                      VFIO_USER_ISM_MIRROR names another one, VFIO_USER_ISM_SUITES other suites.";
+const ADVICE: &str = "If the mirror is being updated, try again later. \
+                      VFIO_USER_ISM_MIRROR names another mirror, VFIO_USER_ISM_SUITES other suites.";
 
 impl Error {
     /// Makes an [`Error::Io`] about an action on `path`.

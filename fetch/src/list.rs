@@ -296,14 +296,14 @@ impl fmt::Display for Listing {
         for (kind, title) in [
             (
                 Kind::Kernel,
-                "Kernels that could be had (for a guest, for the lab):",
+                "Kernels that can be fetched (for a guest, for the lab):",
             ),
-            (Kind::Qemu, "QEMUs that could be had:"),
+            (Kind::Qemu, "QEMUs that can be fetched:"),
             (
                 Kind::QemuZpci,
                 "Sources of QEMU that qemu-zpci was built from and tested with:",
             ),
-            (Kind::Compiler, "Compilers that could be had:"),
+            (Kind::Compiler, "Compilers that can be fetched:"),
         ] {
             let of_kind = || self.available.iter().filter(|each| each.kind == kind);
             if of_kind().next().is_none() {

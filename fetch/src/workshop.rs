@@ -151,7 +151,7 @@ impl Workshop {
     /// Downloads the upstream tarball of `package`, and unpacks the files selected by `wanted` into `folder`.
     ///
     /// # Errors
-    /// It cannot be had or unpacked.
+    /// It cannot be downloaded or unpacked.
     pub fn unpack_source(
         &self,
         package: &SourcePackage,
@@ -377,7 +377,7 @@ impl Shelf<'_> {
     /// Downloads `wanted` and unpacks them into `root`, an empty folder.
     ///
     /// # Errors
-    /// [`Error::Packages`] when one of them cannot be had in any version.
+    /// [`Error::Packages`] if no version of a package is available.
     pub fn unpack(
         &self,
         wanted: &[Wanted],
@@ -456,7 +456,7 @@ mod tests {
             assert!(matches!(first, Ok(None)));
             assert!(!half.exists());
             let text = tries.nothing_left().to_string();
-            assert!(text.contains("a toy cannot be had"), "{text}");
+            assert!(text.contains("cannot fetch a toy"), "{text}");
             assert!(text.contains("\n  one: gone\n"), "{text}");
             let mut tries = workshop.tries("a toy");
             tries

@@ -106,7 +106,7 @@ pub(crate) fn observe(setting: &Setting<'_>, kernel: &Path) -> Result<Recording,
     let run = qemu::run_guest(setting.qemu, &line, folder, patience)?;
     if !run.ended {
         eprintln!(
-            "the guest did not end within {} s: what it did until then is reported",
+            "the guest did not end within {} s: the report covers the time until then",
             args.timeout
         );
     }

@@ -87,7 +87,7 @@ fn check(args: &Args) -> Result<(), Error> {
     }
     if !given && !terminal::present() {
         return Err(Error::Usage(
-            "standard input is no terminal, so there is no console to give: expected --run CMD, --bench or --scenario".to_owned(),
+            "standard input is no terminal, so there is no console: expected --run CMD, --bench or --scenario".to_owned(),
         ));
     }
     Ok(())

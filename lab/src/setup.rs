@@ -66,7 +66,7 @@ impl Setup {
     /// `serve` is the server.
     ///
     /// # Errors
-    /// Something cannot be had.
+    /// A part is missing, and cannot be fetched or built.
     pub fn prepare(args: &Args, program: &Path, folder: &Folder) -> Result<Self, Error> {
         let choice = kernel(args)?;
         let named = args.plugin.as_deref();
@@ -165,14 +165,14 @@ fn qemu(
         Some(plugin) => Some(plugin),
         None if !args.observe && hands_over_whole(&qemu.program) => {
             say(format_args!(
-                "this QEMU hands zPCI accesses over itself: no plugin is loaded"
+                "this QEMU hands over zPCI accesses in one piece itself: no plugin is loaded"
             ));
             None
         }
         None if args.accel == Accel::Kvm => {
             say(format_args!(
-                "KVM loads no plugin, and this QEMU does not hand zPCI accesses over whole: the ism \
-                 driver will not get far. `--qemu zpci` is a QEMU that does"
+                "QEMU loads no plugin under KVM, and this QEMU does not hand over zPCI accesses in one piece. \
+                 So the ism driver will not get far. `--qemu zpci` is a QEMU without this fault"
             ));
             None
         }
@@ -180,7 +180,7 @@ fn qemu(
     };
     if plugin.is_some() && accelerator == Accelerator::Kvm {
         say(format_args!(
-            "this QEMU does not hand zPCI accesses over whole: the plugin does, without KVM"
+            "this QEMU does not hand over zPCI accesses in one piece: the lab uses the plugin, without KVM"
         ));
         accelerator = Accelerator::Tcg;
     }

@@ -116,7 +116,7 @@ fn entries(cache: &Cache, is_lab_guest: &dyn Fn(&Entry) -> bool) -> (Vec<Finding
                 Topic::Cache,
                 "cache-entry",
                 State::Note,
-                format!("{name}: incomplete, will be fetched anew"),
+                format!("{name}: incomplete, will be fetched again"),
             )
             .fix(format!(
                 "remove {}, or `vfio-user-ism fetch`",

@@ -110,7 +110,7 @@ impl std::fmt::Display for Difference {
                     "wrong from byte {at}, where a 4 KiB page of the BAR begins"
                 )?;
             }
-            Some(Special::Round) => write!(f, "wrong from byte {at}, behind the first {at}")?,
+            Some(Special::Round) => write!(f, "wrong from byte {at}, after the first {at}")?,
             Some(Special::Last) => write!(f, "wrong only in byte {at}, the last")?,
             None => write!(f, "wrong from byte {at}")?,
         }
@@ -169,7 +169,7 @@ mod tests {
             said(0, 4072, 24),
             "wrong from byte 24, where a 4 KiB page of the BAR begins: stored 19, arrived 00; 8 bytes differ"
         );
-        assert!(said(0, 0, 8).starts_with("wrong from byte 8, behind the first 8:"));
+        assert!(said(0, 0, 8).starts_with("wrong from byte 8, after the first 8:"));
         assert!(said(0, 0, 0).starts_with("wrong from the first byte:"));
         assert!(said(0, 0, 9).starts_with("wrong from byte 9:"));
         assert_eq!(

@@ -52,7 +52,7 @@ fn heading(text: &mut String, report: &Report) {
     if let Some((step, stop)) = report.stopped_set_up() {
         let _ = writeln!(
             text,
-            "stopped at {step}, a step of the set-up, so what comes behind it did not run: {stop}"
+            "stopped at {step}, a step of the set-up, so nothing after it ran: {stop}"
         );
     }
     let failed = report.refused_set_up();

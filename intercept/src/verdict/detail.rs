@@ -215,7 +215,7 @@ impl fmt::Display for Detail {
             Self::LeftOut => "the accesses left out bytes of what the guest asked for",
             Self::LoadedInPart => "part of the load did not reach the device",
             Self::LoadedBeyond => "more was loaded than the guest asked for",
-            Self::WroteBehindBlock => "the instruction wrote behind its block",
+            Self::WroteBehindBlock => "the instruction wrote after its block",
             Self::NoInterrupt => "no adapter interrupt within a second",
             Self::InterruptionWord { got, expected } => {
                 return write!(f, "interruption word {got:#010x}, expected {expected:#010x}");
@@ -241,13 +241,13 @@ impl fmt::Display for Detail {
             Self::InstructionLength { told, expected } => {
                 return write!(
                     f,
-                    "the program interruption tells an instruction length of {told}, expected {expected}"
+                    "the program interruption has an instruction length of {told}, expected {expected}"
                 );
             }
             Self::OldPsw { behind, expected } => {
                 return write!(
                     f,
-                    "the old PSW is {behind} bytes behind the instruction, expected {expected}"
+                    "the old PSW is {behind} bytes after the instruction, expected {expected}"
                 );
             }
             Self::Field {
@@ -262,7 +262,7 @@ impl fmt::Display for Detail {
                 }
                 return write!(f, " is {}, expected {}", digits(found), digits(expected));
             }
-            Self::ListGoesOn => "the list says that more functions follow, and all are in it",
+            Self::ListGoesOn => "the list says that more functions follow, but it is complete",
             Self::NotListed => "the list does not have the function, configured, with its handle",
             Self::WroteThoughException => {
                 "the instruction ended in an exception and still wrote to its block"

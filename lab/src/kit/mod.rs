@@ -112,7 +112,7 @@ impl Kit {
     /// messages on standard error.
     ///
     /// # Errors
-    /// When packages cannot be had, the compiler refuses, or a file of an own kernel is missing.
+    /// When packages cannot be fetched, the compiler fails, or a file of the user's own kernel is missing.
     pub fn prepare(cache: &Cache, choice: &KernelChoice) -> Result<Self, KitError> {
         match choice {
             KernelChoice::Debian(series) => Self::of_series(cache, *series),

@@ -16,7 +16,7 @@ const ENTRY: &str = "lab-plant-";
 /// The module for the kernel of `choice`, from the cache or built now. None for the user's own kernel.
 ///
 /// # Errors
-/// It cannot be built, or the packages for the kernel in the cache cannot be had any more.
+/// It cannot be built, or Debian no longer has the packages for the kernel in the cache.
 pub fn plant(cache: &Cache, choice: &KernelChoice) -> Result<Option<Module>, KitError> {
     let series = match choice {
         KernelChoice::Debian(series) => *series,

@@ -134,8 +134,7 @@ impl Stage<'_> {
                 .iter()
                 .find(|each| (each.guest, each.function) == (expected.guest, expected.function));
             let Some(found) = found else {
-                self.failures
-                    .push(format!("{at}: nobody knows what it carried"));
+                self.failures.push(format!("{at}: its traffic is unknown"));
                 continue;
             };
             if expected.chid.is_some() && expected.chid != found.chid {

@@ -20,7 +20,7 @@ const ENTRY: &str = "qemu-zpci-check";
 /// known to fit, it fetches nothing.
 ///
 /// # Errors
-/// A source cannot be had, or the changes do not fit it.
+/// A source cannot be fetched, or the changes do not fit it.
 pub fn check(cache: &Cache) -> Result<String, BuildError> {
     let key = format!("{}, {}", key(), crate::tested::versions());
     let entry = cache.built(ENTRY, &key, For::Qemu, |workshop| {

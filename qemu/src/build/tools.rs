@@ -58,7 +58,7 @@ impl Tools {
             SUITES
         };
         let known = known.map(str::to_owned).to_vec();
-        let mut tries = workshop.tries("what QEMU is built with");
+        let mut tries = workshop.tries("the build tools of QEMU");
         for suite in workshop.suites(known) {
             let shelf = workshop.shelf(&suite, native_arch()?);
             let unpacked = shelf.and_then(|shelf| shelf.unpack(&wanted, Closure::Full, &root));

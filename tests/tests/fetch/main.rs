@@ -60,10 +60,7 @@ impl Ended {
     pub(crate) fn failed(&self, parts: &[&str]) {
         assert_eq!(self.code, Some(3), "{}", self.stderr);
         assert_eq!(self.stdout, "");
-        let (_, message) = self
-            .stderr
-            .split_once("cannot be had. What was tried:")
-            .unwrap();
+        let (_, message) = self.stderr.split_once("Failed attempts:").unwrap();
         for part in parts {
             assert!(message.contains(part), "{part} is not in {message}");
         }

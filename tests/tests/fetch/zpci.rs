@@ -226,7 +226,7 @@ fn what_it_is_built_with_is_named_when_it_cannot_be_had() {
     assert!(
         ended
             .stderr
-            .contains("what QEMU is built with cannot be had"),
+            .contains("cannot fetch the build tools of QEMU"),
         "{}",
         ended.stderr
     );

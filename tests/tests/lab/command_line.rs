@@ -82,7 +82,7 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
 fn without_a_terminal_there_is_no_console() {
     refused(
         &[],
-        "standard input is no terminal, so there is no console to give: expected --run CMD, --bench or --scenario",
+        "standard input is no terminal, so there is no console: expected --run CMD, --bench or --scenario",
     );
 }
 

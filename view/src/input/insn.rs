@@ -6,7 +6,7 @@ use super::event::Hex;
 
 /// A zPCI instruction that a guest executed.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[allow(missing_docs, reason = "plugin/README.md tells the fields")]
+#[allow(missing_docs, reason = "plugin/README.md describes the fields")]
 pub(crate) struct Insn {
     pub seq: u64,
     pub vcpu: u32,
@@ -28,7 +28,7 @@ pub(crate) struct Insn {
 
 /// A program exception.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[allow(missing_docs, reason = "plugin/README.md tells the fields")]
+#[allow(missing_docs, reason = "plugin/README.md describes the fields")]
 pub(crate) struct Exception {
     pub code: Option<u16>,
     pub name: String,
