@@ -13,9 +13,12 @@ use vfio_user_ism_tests::client::{QEMU, command, version};
 use vfio_user_ism_tests::patience::{PATIENCE, eventually};
 use vfio_user_ism_tests::ring::PROPOSAL;
 use vfio_user_ism_tests::wire::{HEADER, message, u32_at};
-use vfio_user_ring::{End, Mapping, Side};
+use vfio_user_ring::{End, Mapping, Side, Wait};
 
 use crate::bare;
+
+/// Polls of the ring before a wait: several times the time of an answer whose server polls as well.
+const LOOKS: u32 = 1000;
 
 /// One connection of the client.
 #[derive(Debug)]
@@ -50,8 +53,8 @@ impl Link {
         link
     }
 
-    /// Connects to an instruction channel and agrees on a ring. This side polls for replies and never waits
-    /// for them.
+    /// Connects to an instruction channel and agrees on a ring. This side polls for a reply shortly before it
+    /// waits for it.
     pub(crate) fn open_ring(socket: &Path) -> Self {
         let mut link = Self::connect(socket, Duration::ZERO);
         let (mapping, memory) = Mapping::create().unwrap();
@@ -103,7 +106,7 @@ impl Link {
         while got < len {
             let room = &mut self.room[got..len];
             let received = match &mut self.ring {
-                Some((end, _)) => Some(receive_by(end, room)),
+                Some((end, [_, woken])) => Some(receive_by(end, woken, room)),
                 None => bare::receive(&self.stream, room, self.poll),
             };
             match received {
@@ -128,15 +131,20 @@ impl Link {
     }
 }
 
-/// Polls the ring until it has bytes. Yields the processor now and then.
-fn receive_by(end: &mut End<Mapping>, room: &mut [u8]) -> usize {
+/// Polls the ring for a moment, and then waits to be woken: others may want the processor.
+fn receive_by(end: &mut End<Mapping>, woken: &Eventfd, room: &mut [u8]) -> usize {
     let mut looks = 0_u32;
     loop {
-        match end.receive(room).unwrap() {
-            0 if looks % 64 == 63 => std::thread::yield_now(),
-            0 => std::hint::spin_loop(),
-            count => return count,
+        let count = end.receive(room).unwrap();
+        if count > 0 {
+            return count;
         }
-        looks = looks.wrapping_add(1);
+        if looks < LOOKS {
+            std::hint::spin_loop();
+        } else if end.may_wait(Wait::Bytes).unwrap() {
+            woken.wait();
+            end.waits_no_more();
+        }
+        looks = looks.saturating_add(1);
     }
 }

@@ -82,6 +82,17 @@ pub trait Host {
     /// Some of the bytes are not mapped, or mapped read-only.
     fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError>;
 
+    /// Writes `bytes` at `iova` as [`Host::write`] does, without a check before: all of them or none.
+    fn write_whole(
+        &mut self,
+        function: FunctionId,
+        iova: u64,
+        bytes: &[u8],
+    ) -> Result<(), MemoryError> {
+        self.check_writable(function, iova, bytes.len())?;
+        self.write(function, iova, bytes)
+    }
+
     /// ORs `mask` into the byte at `iova`, atomically: the guest may clear neighbouring bits at the same
     /// time, and they must stay clear.
     ///

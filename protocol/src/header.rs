@@ -82,6 +82,11 @@ impl Header {
         ]
     }
 
+    /// The size in the bytes of a message.
+    pub(crate) fn size_mut(message: &mut [u8]) -> Option<&mut [u8; 4]> {
+        message.get_mut(4..)?.first_chunk_mut()
+    }
+
     /// The kind of the message; `None` if the type bits have no meaning.
     pub fn kind(&self) -> Option<Kind> {
         match self.flags & TYPE_MASK {

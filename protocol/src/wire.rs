@@ -15,7 +15,7 @@ impl<'a> Reader<'a> {
         Self { rest: body, what }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
         let short = || Refused::invalid(format!("{}: the body is too short", self.what));
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(short)?;
         self.rest = rest;

@@ -10,7 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use vfio_user_ism_server::client::client_memory::ClientMemory;
 use vfio_user_ism_server::client::dispatch::{self, Call};
 use vfio_user_ism_server::guest::memory::DmaMap;
-use vfio_user_ism_server::hub::{Client, ClientKind, Function, Hub};
+use vfio_user_ism_server::hub::{Accesses, Client, ClientKind, Function, Hub};
 use vfio_user_ism_server::profile;
 use vfio_user_ism_server::record::{EventFile, LogLimit};
 use vfio_user_ism_tests::client::{access, dma_unmap, region_write};
@@ -83,8 +83,9 @@ impl Peer {
             panic!("not one message")
         };
         self.session.classify(&frame).expect("a request");
+        let mut accesses = Accesses::new(&self.function);
         let mut call = Call {
-            function: &self.function,
+            accesses: &mut accesses,
             session: &mut self.session,
             client: &mut self.client,
             memory: &mut self.memory,
@@ -94,6 +95,7 @@ impl Peer {
             refusals: &mut self.refusals,
         };
         dispatch::answer(&mut call, &frame, Ok(fds));
+        accesses.release();
         self.function.paused();
     }
 

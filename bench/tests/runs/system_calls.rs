@@ -79,6 +79,22 @@ fn a_round_trip_of_a_client_alone_is_one_receive_and_one_send() {
     );
 }
 
+/// Also where a request has more bytes than most.
+#[test]
+#[ignore = "needs strace"]
+fn a_store_of_a_page_is_one_receive_and_one_send() {
+    let daemon = Daemon::start();
+    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let request = zpci_request(2, 0, 0, target(token, 0, false, 0), 4096);
+    let body = region_write(ZPCI, 16, &request.raw(&[7; 4096]).0);
+    let calls = fewest(&daemon, 2.0 + BESIDE, || {
+        driver.client.request(command::REGION_WRITE, &body).ok();
+    });
+    assert!(calls <= 2.0 + BESIDE, "{calls} system calls a store");
+}
+
 /// With another client of the function, the wait is a separate call.
 #[test]
 #[ignore = "needs strace"]
@@ -112,6 +128,24 @@ fn sixteen_stores_at_once_take_the_calls_of_one() {
         }
     });
     assert!(calls <= 3.0 + BESIDE, "{calls} system calls for 16 stores");
+}
+
+/// By the ring, the server makes no system call for a store as long as both sides look.
+#[test]
+#[ignore = "needs strace"]
+fn stores_by_the_ring_take_no_system_calls() {
+    // It looks for so long that it never waits.
+    let daemon = Daemon::with_arguments(&["--poll-us", "100000"]);
+    let mut driver = Driver::probe(&daemon.only(), Via::Bar);
+    let gid = driver.gid();
+    let token = driver.register_dmb(0x4000, FIRST_INDEX, gid);
+    let mut channel = Client::open_ring(&daemon.channel("ism0"));
+    let request = zpci_request(2, 0, 0, target(token, 0, false, 0), 64);
+    let body = region_write(ZPCI, 16, &request.raw(&[7; 64]).0);
+    let calls = fewest(&daemon, BESIDE, || {
+        channel.request(command::REGION_WRITE, &body).ok();
+    });
+    assert!(calls <= BESIDE, "{calls} system calls a store");
 }
 
 /// A guest that sixteen moves signal is woken once.

@@ -44,14 +44,15 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     bytes: [u8; REQUEST_LEN],
-    written: [bool; REQUEST_LEN],
+    /// A bit for each byte that was stored: every load asks whether there are any.
+    written: [u64; REQUEST_LEN / 64],
 }
 
 impl Default for Request {
     fn default() -> Self {
         Self {
             bytes: [0; REQUEST_LEN],
-            written: [false; REQUEST_LEN],
+            written: [0; REQUEST_LEN / 64],
         }
     }
 }
@@ -61,11 +62,15 @@ impl Request {
         let Ok(at) = usize::try_from(offset) else {
             return;
         };
-        let slots = self.bytes.iter_mut().zip(&mut self.written).skip(at);
-        for ((slot, written), byte) in slots.zip(data) {
+        for ((at, slot), byte) in self.bytes.iter_mut().enumerate().skip(at).zip(data) {
             *slot = *byte;
-            *written = true;
+            self.written[at / 64] |= 1 << (at % 64);
         }
+    }
+
+    /// Whether each of its bytes was stored, from offset `from` on.
+    fn written(&self, from: usize) -> impl Iterator<Item = bool> + '_ {
+        (from..REQUEST_LEN).map(|at| self.written[at / 64] & 1 << (at % 64) != 0)
     }
 
     fn fields(&self) -> Fields<'_> {
@@ -98,20 +103,20 @@ impl Request {
 
     /// Number of header bytes that were stored.
     pub(crate) fn header_written(&self) -> usize {
-        self.written.iter().take(HEADER_LEN).filter(|w| **w).count()
+        self.written(0).take(HEADER_LEN).filter(|w| *w).count()
     }
 
     /// Counts the stored payload bytes inside and outside of `start..end`.
     pub(crate) fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
-        let stored = (0_u64..).zip(&self.written).skip(HEADER_LEN);
-        let stored = stored.filter(|(_, written)| **written);
+        let stored = (HEADER_LEN as u64..).zip(self.written(HEADER_LEN));
+        let stored = stored.filter(|(_, written)| *written);
         let (inside, outside): (Vec<_>, Vec<_>) =
             stored.partition(|(at, _)| (start..end).contains(at));
         (inside.len(), outside.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        !self.written.contains(&true)
+        self.written == [0; REQUEST_LEN / 64]
     }
 
     /// True if all bytes of the header were stored, so that the request runs.
@@ -126,10 +131,10 @@ impl Request {
             return Err(Fault::Length(command));
         }
         let announced = self.len() - HEADER_LEN;
-        let payload = || self.written.iter().skip(HEADER_LEN);
-        let present = payload().take_while(|w| **w).count();
+        let payload = || self.written(HEADER_LEN);
+        let present = payload().take_while(|w| *w).count();
         if present < announced {
-            let later = payload().take(announced).skip(present).any(|w| *w);
+            let later = payload().take(announced).skip(present).any(|w| w);
             return Err(match later {
                 true => Fault::Gap(command, HEADER_LEN + present),
                 false => Fault::Short(command, present),
@@ -138,7 +143,7 @@ impl Request {
         Ok(Whole {
             command,
             call: Call::parse(command, self.fields()),
-            extra: payload().skip(announced).filter(|w| **w).count(),
+            extra: payload().skip(announced).filter(|w| *w).count(),
         })
     }
 }

@@ -127,10 +127,10 @@ impl Window {
             .ok()
             .and_then(|at| self.response.get(at..))
             .unwrap_or(&[]);
-        let bytes = rest.iter().copied().chain(std::iter::repeat(0));
-        for (slot, byte) in out.iter_mut().zip(bytes) {
-            *slot = byte;
-        }
+        let there = rest.len().min(out.len());
+        let (bytes, behind) = out.split_at_mut(there);
+        bytes.copy_from_slice(&rest[..there]);
+        behind.fill(0);
     }
 
     /// Records a load that was carried out.

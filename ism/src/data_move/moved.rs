@@ -110,24 +110,23 @@ fn write(
     let owner = dmb.owner;
     // The range lies inside the DMB, so the addition does not overflow.
     let target = dmb.iova.wrapping_add(u64::from(address.offset));
+    let Some(sba) = *sba else {
+        return host.write_whole(owner, target, data);
+    };
     host.check_writable(owner, target, data.len())?;
-    if let Some(sba) = *sba {
-        // The SBA is one aligned page: if one byte can be written, all can.
-        host.check_bits(owner, sba, 1)?;
-    }
+    // The SBA is one aligned page: if one byte can be written, all can.
+    host.check_bits(owner, sba, 1)?;
     host.write(owner, target, data)?;
-    if let Some(sba) = *sba {
-        if let Some(index) = bits.mask {
-            let at = sba.wrapping_add(dmb_mask(index));
-            host.set_bits_be16(owner, at, element_bit(address.element))?;
-        }
-        if let Some(index) = bits.dmb {
-            let (at, bit) = dmb_bit(index);
-            host.set_bits(owner, sba.wrapping_add(at), bit)?;
-        }
-        if bits.summary {
-            host.set_bits(owner, sba, SBA_SUMMARY)?;
-        }
+    if let Some(index) = bits.mask {
+        let at = sba.wrapping_add(dmb_mask(index));
+        host.set_bits_be16(owner, at, element_bit(address.element))?;
+    }
+    if let Some(index) = bits.dmb {
+        let (at, bit) = dmb_bit(index);
+        host.set_bits(owner, sba.wrapping_add(at), bit)?;
+    }
+    if bits.summary {
+        host.set_bits(owner, sba, SBA_SUMMARY)?;
     }
     Ok(())
 }

@@ -119,11 +119,13 @@ impl MoveOrder {
 
     /// Remembers a store that was carried out.
     pub(crate) fn note(&mut self, piece: Piece) {
-        let before = self
-            .tracks
-            .get(&piece.token)
-            .and_then(|track| track.signalled);
-        let signalled = match before {
+        let begin = |signalled| Track {
+            last: piece,
+            signalled,
+        };
+        let track = self.tracks.entry(piece.token);
+        let track = track.or_insert_with(|| begin(None));
+        let signalled = match track.signalled {
             Some(done) if done.adjoins(piece) => Some(Signalled {
                 start: done.start.min(piece.start),
                 end: done.end.max(piece.end),
@@ -133,11 +135,7 @@ impl MoveOrder {
                 end: piece.end,
             }),
         };
-        let track = Track {
-            last: piece,
-            signalled,
-        };
-        self.tracks.insert(piece.token, track);
+        *track = begin(signalled);
     }
 
     /// Forgets the stores into a DMB that was unregistered, or refused one.

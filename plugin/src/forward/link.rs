@@ -22,6 +22,10 @@ use super::channel_error::ChannelError;
 const LOOK: Duration = Duration::from_micros(50);
 /// Number of checks of the ring before the first one that yields the processor.
 const LOOKS: u32 = 200;
+/// Duration of a receive during which other threads must have had the processor.
+const CROWDED: Duration = Duration::from_micros(500);
+/// Number of receives after such a one that wait to be woken instead of yielding the processor.
+const WOKEN: u32 = 64;
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -30,6 +34,31 @@ pub(crate) struct Link {
     patience: Duration,
     /// The ring, which carries all bytes once it exists.
     ring: Option<Ring>,
+    crowd: Crowd,
+}
+
+/// Tells whether other threads want this processor. Then each yield takes milliseconds, and the answer
+/// through the ring comes long before.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// Number of receives that do not yield the processor.
+    woken: u32,
+}
+
+impl Crowd {
+    /// Begins a receive. Returns true if it may yield the processor.
+    fn may_yield(&mut self) -> bool {
+        let alone = self.woken == 0;
+        self.woken = self.woken.saturating_sub(1);
+        alone
+    }
+
+    /// Records the duration of a receive.
+    fn took(&mut self, time: Duration) {
+        if time >= CROWDED {
+            self.woken = WOKEN;
+        }
+    }
 }
 
 /// This side's end of the ring.
@@ -92,6 +121,7 @@ impl Link {
             stream,
             patience,
             ring: None,
+            crowd: Crowd::default(),
         })
     }
 
@@ -175,19 +205,28 @@ impl Link {
     pub(crate) fn receive(&mut self, room: &mut [u8]) -> Result<usize, ChannelError> {
         let begun = Instant::now();
         let mut looks = 0_u32;
+        let may_yield = self.ring.is_none() || self.crowd.may_yield();
+        let mut yielded = false;
         loop {
             if let Some(count) = self.receive_now(room)? {
+                if yielded {
+                    self.crowd.took(begun.elapsed());
+                }
                 return Ok(count);
             }
             looks = looks.saturating_add(1);
             if self.ring.is_some() && looks < LOOKS {
                 std::hint::spin_loop();
-            } else if begun.elapsed() < LOOK {
-                // A server on the same processor gets its turn here.
-                std::thread::yield_now();
-            } else {
+                continue;
+            }
+            let time = begun.elapsed();
+            if !may_yield || time >= LOOK {
+                self.crowd.took(time);
                 break;
             }
+            // A server on the same processor gets its turn here.
+            std::thread::yield_now();
+            yielded = true;
         }
         let Some(ring) = &mut self.ring else {
             return loop {
@@ -265,5 +304,20 @@ fn wait(
         )),
         Err(SystemErrno::AGAIN | SystemErrno::INTR) => Ok(false),
         Err(error) => Err(ChannelError::Socket(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_others_want_the_processor_receives_do_not_let_them_for_a_while() {
+        let mut crowd = Crowd::default();
+        crowd.took(LOOK);
+        assert!(crowd.may_yield());
+        crowd.took(CROWDED);
+        assert!((0..WOKEN).all(|_| !crowd.may_yield()));
+        assert!(crowd.may_yield() && crowd.may_yield());
     }
 }

@@ -1,23 +1,16 @@
 //! Appends complete messages: the header, with its size, before a body.
 
-use crate::header::{HEADER_LEN, Header};
+use crate::header::Header;
 use crate::wire::Put;
 
 /// Appends a message: `header`, with its size filled in, and the body that `body` appends.
 pub fn message(out: &mut Vec<u8>, header: Header, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    out.extend_from_slice(&[0; HEADER_LEN]);
+    out.extend_from_slice(&header.encode());
     body(out);
     let size = u32::try_from(out.len().saturating_sub(start)).unwrap_or(u32::MAX);
-    let header = Header {
-        message_size: size,
-        ..header
-    };
-    if let Some(place) = out
-        .get_mut(start..)
-        .and_then(<[u8]>::first_chunk_mut::<HEADER_LEN>)
-    {
-        *place = header.encode();
+    if let Some(place) = out.get_mut(start..).and_then(Header::size_mut) {
+        *place = size.to_ne_bytes();
     }
 }
 

@@ -24,10 +24,28 @@ pub struct RegionAccess {
 
 impl RegionAccess {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Refused> {
+        let [
+            o0,
+            o1,
+            o2,
+            o3,
+            o4,
+            o5,
+            o6,
+            o7,
+            r0,
+            r1,
+            r2,
+            r3,
+            c0,
+            c1,
+            c2,
+            c3,
+        ] = reader.array()?;
         Ok(Self {
-            offset: reader.u64()?,
-            region: reader.u32()?,
-            count: reader.u32()?,
+            offset: u64::from_ne_bytes([o0, o1, o2, o3, o4, o5, o6, o7]),
+            region: u32::from_ne_bytes([r0, r1, r2, r3]),
+            count: u32::from_ne_bytes([c0, c1, c2, c3]),
         })
     }
 
@@ -56,9 +74,12 @@ impl RegionAccess {
 
     /// Appends u64 offset, u32 region, u32 count.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.put_u64(self.offset);
-        out.put_u32(self.region);
-        out.put_u32(self.count);
+        let [o0, o1, o2, o3, o4, o5, o6, o7] = self.offset.to_ne_bytes();
+        let [r0, r1, r2, r3] = self.region.to_ne_bytes();
+        let [c0, c1, c2, c3] = self.count.to_ne_bytes();
+        out.extend_from_slice(&[
+            o0, o1, o2, o3, o4, o5, o6, o7, r0, r1, r2, r3, c0, c1, c2, c3,
+        ]);
     }
 
     /// Reads the reply to a REGION_READ. Returns the range and its data.

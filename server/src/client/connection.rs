@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Instant as TimerInstant, sleep};
 use vfio_user_protocol::session::Role;
-use vfio_user_protocol::{HEADER_LEN, Kind, Malformed, Next, Session, next_frame};
+use vfio_user_protocol::{Kind, Malformed, Next, Session, next_frame};
 
 use crate::client::client_memory::ClientMemory;
 use crate::client::dispatch::{self, Call};
@@ -18,7 +18,7 @@ use crate::client::receive_buffer::{Ahead, ReceiveBuffer};
 use crate::client::ring_link::{self, RingLink};
 use crate::client::socket::{Received, Socket};
 use crate::client::spin::Spin;
-use crate::hub::{Client, ClientKind, Function, MessageFault};
+use crate::hub::{Accesses, Client, ClientKind, Function, MessageFault};
 use crate::limits::{DMA_REPLY_MS, KEEP_LEN, RECEIVE_LEN};
 use crate::record::LogLimit;
 use crate::record::capture::{Descriptors, Tap};
@@ -35,9 +35,9 @@ const HOLD: Duration = Duration::from_millis(DMA_REPLY_MS);
 pub struct Connection {
     socket: Arc<Socket>,
     /// The ring, which carries all messages once it exists.
-    ring: Option<RingLink>,
+    ring: Option<Box<RingLink>>,
     /// A ring on which both sides agreed. It takes over when the reply that says so was sent.
-    agreed_ring: Option<RingLink>,
+    agreed_ring: Option<Box<RingLink>>,
     spin: Spin,
     pace: Pace,
     function: Function,
@@ -110,7 +110,7 @@ impl Connection {
         let mut release = pin!(sleep(HOLD));
         let mut holds = false;
         loop {
-            self.answer_all().await?;
+            self.answer_all(&function).await?;
             self.send_client_work().await?;
             function.paused();
             if self.held.is_some() && !holds {
@@ -122,13 +122,16 @@ impl Connection {
                 (armed, heard) = (true, false);
             }
             // A client that always has messages must leave the other tasks of this thread their turn.
-            tokio::task::coop::consume_budget().await;
+            if self.pace.is_turn() {
+                tokio::task::yield_now().await;
+            }
             // A channel's messages carry no descriptors, so one receive may take everything that has arrived.
             let window = match kind {
                 ClientKind::Device => self.ahead.window(self.received.bytes()),
                 ClientKind::Channel => RECEIVE_LEN,
             };
             let waits = self.has_the_thread();
+            let looks = self.spin.is_due() && self.is_plain();
             let room = &mut self.received.room(window)[..window];
             if waits && self.pace.is_quick() {
                 let Some(received) = self.socket.receive_waiting(room)? else {
@@ -139,8 +142,13 @@ impl Connection {
                 if self.take(received)? {
                     return Ok(());
                 }
-                if self.pace.came() {
-                    tokio::task::yield_now().await;
+                continue;
+            }
+            if looks && let Some(received) = self.socket.look(room)? {
+                self.spin.hit();
+                heard = true;
+                if self.take(received)? {
+                    return Ok(());
                 }
                 continue;
             }
@@ -184,16 +192,21 @@ impl Connection {
         }
     }
 
-    /// True if only this client needs the thread: the function has no other client, the server has no message
-    /// to send, and no reply waits.
+    /// True if only this client needs the thread, and the function has no other client.
     fn has_the_thread(&self) -> bool {
         self.pace.is_able()
-            && self.ring.is_none()
+            && self.is_plain()
+            && self.function.is_alone()
+            && !self.function.is_faulty()
+    }
+
+    /// True if the client's messages come by the socket, the server has no message to send, and no reply
+    /// waits.
+    fn is_plain(&self) -> bool {
+        self.ring.is_none()
             && self.held.is_none()
             && !self.memory.is_used()
             && self.memory.twin().is_none()
-            && self.function.is_alone()
-            && !self.function.is_faulty()
     }
 
     /// Takes over the result of a receive. Returns true at the end of the stream.
@@ -205,14 +218,16 @@ impl Connection {
             };
         }
         self.received.filled(received.bytes);
-        self.fds.arrived(received, self.received.end())?;
+        if !received.fds.is_empty() || received.fds_lost {
+            self.fds.arrived(received, self.received.end())?;
+        }
         Ok(false)
     }
 
     /// Answers every complete message in the buffer, in order, and sends the replies together.
-    async fn answer_all(&mut self) -> Result<(), ConnectionError> {
+    async fn answer_all(&mut self, function: &Function) -> Result<(), ConnectionError> {
         loop {
-            let more = self.answer_some();
+            let more = self.answer_some(&mut Accesses::new(function));
             let fault = self.fault.take();
             let ready = self.held.unwrap_or(self.out.len());
             self.send_replies(fault.map_or(ready, |(at, _)| at.min(ready)))
@@ -243,12 +258,14 @@ impl Connection {
         } else if ready > 0 {
             self.socket.send(&self.out[..ready]).await?;
         }
-        if ready > 0 {
+        if ready == self.out.len() {
+            self.out.clear();
+        } else {
             self.out.drain(..ready);
-            self.held = self.held.map(|at| at - ready);
-            if let Some((at, _)) = &mut self.sent_fd {
-                *at -= ready;
-            }
+        }
+        self.held = self.held.map(|at| at - ready);
+        if let Some((at, _)) = &mut self.sent_fd {
+            *at -= ready;
         }
         if self.out.is_empty()
             && let Some(ring) = self.agreed_ring.take()
@@ -277,17 +294,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers complete messages until none is left (`false`) or until enough replies wait to be sent. A
-    /// guest that several of them interrupt is woken once.
-    fn answer_some(&mut self) -> Result<bool, ConnectionError> {
-        let more = self.answer_each();
-        if std::mem::take(&mut self.client.holds_interrupts) {
-            self.function.release_interrupts();
-        }
-        more
-    }
-
-    fn answer_each(&mut self) -> Result<bool, ConnectionError> {
+    /// Answers complete messages until none is left (`false`) or until enough replies wait to be sent.
+    fn answer_some(&mut self, accesses: &mut Accesses<'_>) -> Result<bool, ConnectionError> {
         while self.out.len() < RECEIVE_LEN {
             let limits = *self.session.limits();
             let next = next_frame(self.received.bytes(), &limits);
@@ -316,21 +324,17 @@ impl Connection {
             match role.map_err(|malformed| self.told(malformed))? {
                 Role::Request => {
                     let before = self.out.len();
-                    let faulty = self.function.is_faulty();
+                    let faulty = accesses.is_faulty();
                     if faulty {
                         let name = frame.header.name();
-                        let fault = self.function.message_fault(name.as_str());
+                        let fault = accesses.function().message_fault(name.as_str());
                         self.fault = fault.map(|fault| (before, fault));
                         if let Some(MessageFault::Close) = fault {
                             return Ok(true);
                         }
                     }
-                    if !faulty && more.len() >= HEADER_LEN {
-                        let next = next_frame(more, &limits);
-                        self.client.holds_interrupts |= matches!(next, Ok(Next::Frame(_)));
-                    }
                     let mut call = Call {
-                        function: &self.function,
+                        accesses,
                         session: &mut self.session,
                         client: &mut self.client,
                         memory: &mut self.memory,
@@ -350,16 +354,18 @@ impl Connection {
                         self.held.get_or_insert(before);
                     }
                     self.agreed_ring = agreed_ring;
-                    if faulty && let Some(hold) = self.function.take_hold() {
+                    if faulty && let Some(hold) = accesses.function().take_hold() {
                         self.fault = Some((before, hold));
                     }
                 }
                 Role::Reply(result) => {
-                    self.memory.answered(&frame, result, &self.function);
+                    let function = accesses.function();
+                    self.memory.answered(&frame, result, function);
                     self.release_if_answered();
                 }
                 Role::StrayReply => {
                     if let Some(times) = self.stray_replies.due() {
+                        accesses.release();
                         let command = frame.header.name();
                         tracing::warn!(%command, times, "ignored a reply that answers no message of the server");
                     }
@@ -367,7 +373,8 @@ impl Connection {
             }
             if let (Some(tap), Some((time, fds))) = (&self.tap, seen) {
                 let message = &self.received.bytes()[..total];
-                tap.from_client(message, fds, &self.function.take_remarks(), time);
+                let remarks = accesses.function().take_remarks();
+                tap.from_client(message, fds, &remarks, time);
             }
             self.received.consume(total);
             // A reply that a fault or a new ring affects is sent after the replies so far.
@@ -426,7 +433,7 @@ impl Connection {
 /// Receives from the ring if there is one, otherwise from the socket.
 async fn receive(
     socket: &Socket,
-    ring: &mut Option<RingLink>,
+    ring: &mut Option<Box<RingLink>>,
     room: &mut [u8],
     spin: &mut Spin,
 ) -> Result<Received, ConnectionError> {
@@ -435,3 +442,6 @@ async fn receive(
         None => Ok(socket.receive_spinning(room, spin).await?),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,14 +14,14 @@ use crate::client::client_memory::ClientMemory;
 use crate::client::ring_link::RingLink;
 use crate::guest::irq;
 use crate::hub::regions;
-use crate::hub::{Client, ClientKind, Function};
+use crate::hub::{Accesses, Client, ClientKind};
 use crate::record::LogLimit;
 
 /// Context for answering one request.
 #[derive(Debug)]
-pub struct Call<'a> {
-    /// The function to which the request goes.
-    pub function: &'a Function,
+pub struct Call<'a, 'f> {
+    /// Access to the function to which the request goes.
+    pub accesses: &'a mut Accesses<'f>,
     /// The protocol state of the connection.
     pub session: &'a mut Session,
     /// The client that sent the request.
@@ -33,13 +33,13 @@ pub struct Call<'a> {
     /// A descriptor to send with the reply.
     pub sent_fd: Option<OwnedFd>,
     /// A ring on which both sides agreed: messages after the reply go through it.
-    pub ring: Option<RingLink>,
+    pub ring: Option<Box<RingLink>>,
     /// Decides which refusals are logged.
     pub refusals: &'a mut LogLimit,
 }
 
 /// Carries out a request and appends its reply, unless the client wants none.
-pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, Refused>) {
+pub fn answer(call: &mut Call<'_, '_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, Refused>) {
     let header = frame.header;
     let channel = call.client.kind == ClientKind::Channel;
     let before = call.out.len();
@@ -67,23 +67,25 @@ pub fn answer(call: &mut Call<'_>, frame: &Frame<'_>, fds: Result<Vec<OwnedFd>, 
 }
 
 /// Logs, counts and records the refusal of a request or of a part of one.
-fn note_refusal(call: &mut Call<'_>, header: &Header, refused: &Refused) {
+fn note_refusal(call: &mut Call<'_, '_>, header: &Header, refused: &Refused) {
     if let Some(times) = call.refusals.due() {
+        // Writing the log may take a while.
+        call.accesses.release();
         let (command, id) = (header.name(), header.message_id);
         tracing::info!(%command, id, times, "refused: {refused}");
     }
-    call.function.refused(header.name().as_str(), refused);
+    call.accesses.refused(header.name().as_str(), refused);
 }
 
 fn carry_out(
-    call: &mut Call<'_>,
+    call: &mut Call<'_, '_>,
     header: &Header,
     body_len: usize,
     request: &Request<'_>,
     fds: Vec<OwnedFd>,
 ) -> Result<(), Refused> {
     tracing::trace!(?request, fds = fds.len(), "request");
-    let function = call.function;
+    let plan = call.accesses.plan();
     // SPDK's client sends a descriptor with each DMA_UNMAP; the server closes it.
     let may_have_fds = matches!(
         request,
@@ -105,10 +107,10 @@ fn carry_out(
             if fd.is_none() {
                 call.memory.lent();
             }
-            function.dma_map(map, fd)?;
+            call.accesses.function().dma_map(map, fd)?;
         }
         Request::DmaUnmap(unmap) => {
-            let unmapped = function.dma_unmap(unmap)?;
+            let unmapped = call.accesses.function().dma_unmap(unmap)?;
             if unmapped.under_way {
                 call.memory.cancel(call.session);
             }
@@ -118,7 +120,7 @@ fn carry_out(
             return Ok(());
         }
         Request::DeviceGetInfo { argsz } => {
-            let clp = &function.plan().config.clp;
+            let clp = &plan.config.clp;
             let capabilities = zpci_region::clp::device_info_capabilities(clp, device::CAPS_START);
             let (regions, irqs) = (regions::COUNT, irq::INDEXES);
             let info = DeviceInfo {
@@ -130,20 +132,20 @@ fn carry_out(
             return Ok(());
         }
         Request::DeviceGetRegionInfo { argsz, index } => {
-            let carrier = call.client.kind.carrier(function.plan());
-            let info = regions::info(*index, function.plan(), carrier)?;
+            let carrier = call.client.kind.carrier(plan);
+            let info = regions::info(*index, plan, carrier)?;
             message::reply(call.out, header, |out| info.encode(*argsz, out));
             return Ok(());
         }
         Request::DeviceGetRegionIoFds { index, .. } => {
-            regions::info(*index, function.plan(), function.plan().carrier)?;
+            regions::info(*index, plan, plan.carrier)?;
             message::reply(call.out, header, |out| {
                 region_info::encode_io_fds(region_info::IO_FDS_LEN, *index, out);
             });
             return Ok(());
         }
         Request::DeviceGetIrqInfo { index } => {
-            let count = function.irq_count(*index).ok_or_else(|| {
+            let count = call.accesses.function().irq_count(*index).ok_or_else(|| {
                 Refused::invalid(format!(
                     "DEVICE_GET_IRQ_INFO: index {index}, expected 0..{}",
                     irq::INDEXES
@@ -164,11 +166,14 @@ fn carry_out(
             });
             return Ok(());
         }
-        Request::SetIrqs(set) => function.set_irqs(set, fds)?,
+        Request::SetIrqs(set) => call.accesses.function().set_irqs(set, fds)?,
         Request::RegionRead(access) => {
             check_count(access, call.session)?;
             return access.reply_to_read(header, call.out, |data| {
-                function.read(call.client, access.region, access.offset, data)
+                let Call {
+                    accesses, client, ..
+                } = call;
+                accesses.read(client, access.region, access.offset, data)
             });
         }
         Request::RegionWrite(write) => {
@@ -176,7 +181,10 @@ fn carry_out(
             check_count(&access, call.session)?;
             let posted = header.no_reply();
             let RegionAccess { region, offset, .. } = access;
-            function.write(call.client, Path::Bar, region, offset, write.data, posted)?;
+            let Call {
+                accesses, client, ..
+            } = call;
+            accesses.write(client, Path::Bar, region, offset, write.data, posted)?;
             message::reply(call.out, header, |out| access.encode(out));
             return Ok(());
         }
@@ -189,7 +197,10 @@ fn carry_out(
                 let RegionAccess { region, offset, .. } = write.access;
                 let posted = header.no_reply();
                 let path = Path::BarMulti;
-                match function.write(call.client, path, region, offset, write.data, posted) {
+                let Call {
+                    accesses, client, ..
+                } = &mut *call;
+                match accesses.write(client, path, region, offset, write.data, posted) {
                     Ok(()) => written += 1,
                     Err(Refused { errno, reason }) => {
                         let reason = format!("write {at} of {}: {reason}", writes.len());
@@ -214,7 +225,7 @@ fn carry_out(
             return Ok(());
         }
         Request::DeviceReset => {
-            function.reset(call.client);
+            call.accesses.function().reset(call.client);
             call.memory.cancel(call.session);
         }
         Request::DeviceFeature(feature) => {
@@ -236,7 +247,7 @@ fn unwanted_fds(header: &Header) -> Refused {
 }
 
 fn version_reply(
-    call: &mut Call<'_>,
+    call: &mut Call<'_, '_>,
     header: &Header,
     body_len: usize,
     version: &Version<'_>,
@@ -248,7 +259,7 @@ fn version_reply(
         None => return Err(unwanted_fds(header)),
         // A ring of another layout gets no answer, so the socket stays in use.
         Some(layout) if call.client.kind == ClientKind::Channel && layout == LAYOUT => {
-            call.ring = Some(RingLink::open(fds)?);
+            call.ring = Some(Box::new(RingLink::open(fds)?));
             negotiated.ring = true;
         }
         Some(_) => {}

@@ -42,9 +42,6 @@ impl MessageFds {
             fds_lost: lost,
             ..
         } = received;
-        if fds.is_empty() && !lost {
-            return Ok(());
-        }
         let came = fds.len();
         fds.retain(|fd| !is_socket(fd));
         let sockets = fds.len() < came;
@@ -74,6 +71,9 @@ impl MessageFds {
         start: u64,
         limits: &Limits,
     ) -> Result<Vec<OwnedFd>, Refused> {
+        if self.batches.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut taken = Vec::new();
         let (mut any_lost, mut any_socket) = (false, false);
         let end = start + frame.total as u64;

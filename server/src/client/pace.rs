@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// After a message that comes within this time, the next one is likely to come as soon.
 const SOON: Duration = Duration::from_millis(1);
-/// Number of messages between two turns of the other tasks of the thread.
+/// Number of receives between two turns of the other tasks of the thread.
 const TURN: u32 = 64;
 
 /// Tracks how quickly a client's messages follow each other.
@@ -19,7 +19,7 @@ pub struct Pace {
     able: bool,
     /// True if the last message came soon.
     quick: bool,
-    messages: u32,
+    receives: u32,
 }
 
 impl Pace {
@@ -28,7 +28,7 @@ impl Pace {
         Self {
             able,
             quick: false,
-            messages: 0,
+            receives: 0,
         }
     }
 
@@ -42,10 +42,10 @@ impl Pace {
         self.quick
     }
 
-    /// Records a message that came inside the receive. Returns true if the other tasks now have a turn.
-    pub fn came(&mut self) -> bool {
-        self.messages = self.messages.wrapping_add(1);
-        self.messages.is_multiple_of(TURN)
+    /// Begins a receive. Returns true if the other tasks have a turn before it.
+    pub fn is_turn(&mut self) -> bool {
+        self.receives = self.receives.wrapping_add(1);
+        self.receives.is_multiple_of(TURN)
     }
 
     /// Records that no message came inside the receive.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_others_have_their_turn_now_and_then() {
         let mut pace = Pace::new(true);
-        let turns = (0..10 * TURN).filter(|_| pace.came()).count();
+        let turns = (0..10 * TURN).filter(|_| pace.is_turn()).count();
         assert_eq!(turns, 10);
     }
 }

@@ -74,11 +74,12 @@ impl ReceiveBuffer {
 /// Descriptors belong to the message whose first byte they came with. The kernel joins pieces of the stream
 /// and ends a receive after the piece that has descriptors, but does not say where that piece began. So a
 /// receive reaches the first byte of at most one further message, which leaves no doubt. After an access to a
-/// region, which another access is likely to follow, a receive takes a whole access at once.
+/// region, which a similar access is likely to follow, a receive takes as many bytes as that access had:
+/// descriptors that come along belong to the last message that begins in them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ahead {
-    /// True if the last message was an access to a region.
-    accesses: bool,
+    /// Length of the last message in bytes, if it was an access to a region.
+    access: Option<usize>,
 }
 
 /// Bytes of a message that writes 8 bytes to a region. A read has fewer.
@@ -90,8 +91,7 @@ impl Ahead {
         let head = received.first_chunk::<HEADER_LEN>();
         let end = match head.map(Header::decode) {
             Some(header) => (header.message_size as usize).saturating_add(HEADER_LEN),
-            None if self.accesses => ACCESS_LEN,
-            None => HEADER_LEN,
+            None => self.access.unwrap_or(HEADER_LEN),
         };
         end.saturating_sub(received.len()).max(1)
     }
@@ -99,10 +99,12 @@ impl Ahead {
     /// Records a message that was handled.
     pub fn handled(&mut self, header: &Header) {
         let command = Command::from_number(header.command);
-        self.accesses = matches!(
+        let access = matches!(
             command,
             Some(Command::RegionRead | Command::RegionWrite | Command::RegionWriteMulti)
         );
+        let len = (header.message_size as usize).clamp(ACCESS_LEN, RECEIVE_LEN);
+        self.access = access.then_some(len);
     }
 }
 
@@ -130,6 +132,27 @@ mod tests {
         }
         assert_eq!(buffer.end() - buffer.start(), buffer.bytes().len() as u64);
         assert!(buffer.bytes.len() <= KEEP_LEN, "{}", buffer.bytes.len());
+    }
+
+    #[test]
+    fn an_access_like_the_last_one_comes_at_once() {
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.window(&[]), HEADER_LEN);
+        let header = |command, size| Header::command(1, command, size);
+        for (size, window) in [
+            (32, ACCESS_LEN),
+            (72, 72),
+            (4160, 4160),
+            (1 << 20, RECEIVE_LEN),
+        ] {
+            ahead.handled(&header(Command::RegionWrite, size));
+            assert_eq!(ahead.window(&[]), window);
+            assert_eq!(ahead.window(&[0; 10]), window - 10);
+        }
+        let begun = header(Command::RegionWrite, 100).encode();
+        assert_eq!(ahead.window(&begun), 100);
+        ahead.handled(&header(Command::DmaMap, 56));
+        assert_eq!(ahead.window(&[]), HEADER_LEN);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use rustix::net::{
 };
 use tokio::io::unix::AsyncFd;
 
-use crate::client::spin::Spin;
+use crate::client::spin::{self, Spin};
 use crate::limits::RECEIVED_FDS;
 
 /// Longest time that a waiting receive takes. No other task of the thread runs meanwhile.
@@ -129,6 +129,16 @@ impl Socket {
         received
     }
 
+    /// Polls a few times. Returns what was there, if anything was.
+    pub fn look(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
+        for _ in 0..spin::LOOKS {
+            if let Some(received) = self.receive_now(buffer)? {
+                return Ok(Some(received));
+            }
+        }
+        Ok(None)
+    }
+
     /// Receives the bytes that have arrived, if any.
     fn receive_now(&self, buffer: &mut [u8]) -> std::io::Result<Option<Received>> {
         self.receive_by(buffer, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
@@ -158,7 +168,7 @@ impl Socket {
         Ok(Some(received))
     }
 
-    /// Sends all bytes, with one sendmsg unless the client's socket is full.
+    /// Sends all bytes, with one send unless the client's socket is full.
     pub async fn send(&self, bytes: &[u8]) -> std::io::Result<()> {
         self.send_with(bytes, None).await
     }
@@ -191,19 +201,20 @@ impl Socket {
 
     /// Sends as many bytes as the socket takes now; `None` if it takes none.
     fn send_now(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> std::io::Result<Option<usize>> {
-        let fds = fd.as_slice();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         loop {
-            let mut control = match fds {
-                [] => SendAncillaryBuffer::default(),
-                _ => SendAncillaryBuffer::new(&mut space),
+            let sent = match fd {
+                None => rustix::net::send(&self.0, bytes, flags),
+                Some(fd) => {
+                    let fds = [fd];
+                    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                    let mut control = SendAncillaryBuffer::new(&mut space);
+                    control.push(SendAncillaryMessage::ScmRights(&fds));
+                    let vectors = [IoSlice::new(bytes)];
+                    rustix::net::sendmsg(&self.0, &vectors, &mut control, flags)
+                }
             };
-            if !fds.is_empty() {
-                control.push(SendAncillaryMessage::ScmRights(fds));
-            }
-            let vectors = [IoSlice::new(bytes)];
-            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            match rustix::net::sendmsg(&self.0, &vectors, &mut control, flags) {
+            match sent {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 other => return Ok(Some(other?)),

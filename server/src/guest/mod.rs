@@ -118,6 +118,21 @@ impl Guest {
         })
     }
 
+    /// Writes all bytes or none.
+    fn write_whole(&mut self, iova: u64, bytes: &[u8]) -> Result<(), Fault> {
+        if self.queue.is_done()
+            && let Some(part) = self.maps.writable_whole(iova, bytes.len())
+            && let Some((file, offset)) = part.file()
+            && file.stays()
+        {
+            return file
+                .write(offset, bytes)
+                .map_err(|_| Fault { iova, why: GONE });
+        }
+        self.check_writable(iova, bytes.len())?;
+        self.write(iova, bytes)
+    }
+
     fn set_bits(&mut self, iova: u64, masks: &[u8]) -> Result<(), Fault> {
         let queue = &mut self.queue;
         let told = &mut self.told_not_atomic;
@@ -332,6 +347,17 @@ impl Host for Guests {
     fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError> {
         self.with(function, (iova, bytes.len()), |guest| {
             guest.write(iova, bytes)
+        })
+    }
+
+    fn write_whole(
+        &mut self,
+        function: FunctionId,
+        iova: u64,
+        bytes: &[u8],
+    ) -> Result<(), MemoryError> {
+        self.with(function, (iova, bytes.len()), |guest| {
+            guest.write_whole(iova, bytes)
         })
     }
 

@@ -37,8 +37,6 @@ pub struct Client {
     /// True if the client goes on before the answer to a move arrives. Then a move may come after its DMB is
     /// gone, and the server answers it with ENXIO, unlike a move that is wrong.
     pub posts_moves: bool,
-    /// True if more messages of the client have arrived: interrupts wait for the last of them.
-    pub holds_interrupts: bool,
 }
 
 impl Client {
@@ -49,7 +47,6 @@ impl Client {
             peer,
             loaded: None,
             posts_moves: false,
-            holds_interrupts: false,
         }
     }
 }

@@ -62,6 +62,7 @@ impl Hub {
     /// Like [`Hub::flush_events`], but only if there are many events.
     pub(super) fn flush_many_events(&self) {
         if self.events.is_recording()
+            && self.events.state.has_much()
             && self
                 .lock()
                 .journal

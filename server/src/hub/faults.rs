@@ -225,8 +225,7 @@ impl Hub {
             journal,
             ..
         } = &mut *state;
-        let mut scope = journal.scope(id);
-        fabric.inject(id, peer, action, guests, &mut scope)?;
+        fabric.inject(id, peer, action, guests, &mut journal.scope(id))?;
         self.wake_queued(&mut state);
         drop(state);
         self.flush_events();
@@ -305,6 +304,7 @@ impl Function {
         } = &mut *state;
         let mut scope = journal.scope_without_cause(self.id);
         let action = fabric.message_fault(self.id, message, guests, &mut scope);
+        drop(scope);
         let fault = action.and_then(|action| match action {
             Action::DelayReply { ms } => Some(MessageFault::Delay(millis(ms))),
             Action::LoseReply {} => Some(MessageFault::Lose),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ism::FunctionId;
-use vfio_user_protocol::{Errno, Refused};
+use vfio_user_protocol::Errno;
 
 use super::client::{Client, ClientKind};
 use super::state::{Condition, Hub};
@@ -157,6 +157,7 @@ impl Function {
             state.fabric.settle(self.id, &mut scope);
         }
         scope.write(&Event::Disconnected { maps, channel });
+        drop(scope);
         self.hub.wake_queued(state);
         drop(guard);
         self.hub.flush_events();
@@ -182,6 +183,7 @@ impl Function {
         let mut scope = state.journal.scope(self.id);
         scope.write(&Event::Reset);
         state.fabric.reset(self.id, &mut state.guests, &mut scope);
+        drop(scope);
         self.hub.wake_queued(state);
     }
 
@@ -207,25 +209,6 @@ impl Function {
     /// Counts that a client reached a limit.
     pub fn ran_over(&self, over: Over) {
         self.hub.lock().journal.tally_mut(self.id).ran_over(over);
-    }
-
-    /// Counts and records a refused message.
-    pub fn refused(&self, command: &'static str, refused: &Refused) {
-        let mut state = self.hub.lock();
-        let tally = state.journal.tally_mut(self.id);
-        tally.refused_messages += 1;
-        if refused.errno == Errno::EMFILE {
-            tally.ran_over(Over::DescriptorsLost);
-        }
-        let event = Event::RefusedRequest {
-            command,
-            errno: refused.errno.0,
-            reason: &refused.reason,
-        };
-        state.journal.write(self.id, &event);
-        state.journal.remark(self.id, || {
-            format!("refused, errno {}: {}", refused.errno.0, refused.reason)
-        });
     }
 
     /// Returns the next write that needs a message to the client, and carries out the writes before it that

@@ -17,6 +17,7 @@ mod report;
 mod state;
 mod zpci_call;
 
+pub use access::Accesses;
 pub use client::{Client, ClientKind};
 pub use event_writing::Followed;
 pub use faults::{FunctionState, MessageFault};

@@ -39,6 +39,9 @@ pub struct Hub {
     pub(super) put_off: Notify,
     /// Wakes the tasks that wait for the end of a restart.
     pub(super) restarted: Notify,
+    /// Number of times that the lock was taken.
+    #[cfg(test)]
+    pub(crate) taken: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -145,6 +148,8 @@ impl Hub {
             faulty: AtomicBool::new(fabric.has_faults()),
             put_off: Notify::new(),
             restarted: Notify::new(),
+            #[cfg(test)]
+            taken: AtomicU64::new(0),
             clients: plan.functions.iter().map(|_| AtomicU8::new(0)).collect(),
             state: Mutex::new(State {
                 fabric,
@@ -215,6 +220,10 @@ impl Hub {
 
     /// Locks the state, even after a panic elsewhere: at worst, a counter is then off by one.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        #[cfg(test)]
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.journal.begin();
+        state
     }
 }

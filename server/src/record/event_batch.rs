@@ -7,8 +7,9 @@
 use std::time::Instant;
 
 use ism::{FunctionId, MoveRecord};
+use zpci_region::{Path, Store};
 
-use super::events::{Event, Front, Hex};
+use super::events::{ACCEPTED, Event, Front, Hex};
 use crate::limits::SHOWN_BYTES;
 
 /// The time of an event and its cause, which all lines of one access share.
@@ -56,14 +57,16 @@ enum What {
         bytes: u32,
         result: &'static str,
     },
-    Move {
-        token: u64,
-        owner: u32,
-        offset: u32,
+    Move(Moved),
+    /// A move, and the store that made it.
+    MovingStore {
+        moved: Moved,
+        path: Path,
+        pcias: u8,
+        offset: u64,
         length: usize,
-        element: u8,
-        signal: bool,
-        signalled: bool,
+        bytes: u32,
+        posted: bool,
     },
     Interrupt {
         vector: u16,
@@ -72,6 +75,48 @@ enum What {
     Text {
         bytes: u32,
     },
+}
+
+/// A data move without the function that made it.
+#[derive(Debug)]
+struct Moved {
+    token: u64,
+    owner: u32,
+    offset: u32,
+    length: usize,
+    element: u8,
+    signal: bool,
+    signalled: bool,
+}
+
+impl Moved {
+    fn of(record: &MoveRecord) -> Self {
+        Self {
+            token: record.token,
+            owner: record.owner.0 as u32,
+            offset: record.offset,
+            length: record.len,
+            element: record.element,
+            signal: record.signal,
+            signalled: record.signalled,
+        }
+    }
+
+    fn event<'a>(&self, names: &'a [String]) -> Event<'a> {
+        Event::DataMove {
+            token: self.token,
+            owner: name(names, self.owner),
+            dmb_offset: self.offset.into(),
+            length: self.length,
+            element: self.element,
+            signal: self.signal,
+            signalled: self.signalled,
+        }
+    }
+}
+
+fn name(names: &[String], function: u32) -> &str {
+    names.get(function as usize).map_or("", String::as_str)
 }
 
 impl Batch {
@@ -157,18 +202,29 @@ impl Batch {
         Ok(())
     }
 
-    /// Adds a data move of a function.
-    pub fn push_move(&mut self, stamp: Stamp, function: FunctionId, record: &MoveRecord) {
-        let what = What::Move {
-            token: record.token,
-            owner: record.owner.0 as u32,
-            offset: record.offset,
-            length: record.len,
-            element: record.element,
-            signal: record.signal,
-            signalled: record.signalled,
+    /// Adds a data move.
+    pub fn push_move(&mut self, stamp: Stamp, record: &MoveRecord) {
+        self.note(stamp, record.function, What::Move(Moved::of(record)));
+    }
+
+    /// Adds a data move and the accepted store that made it: two events in one record.
+    pub fn push_moving_store(
+        &mut self,
+        stamp: Stamp,
+        record: &MoveRecord,
+        store: &Store<'_>,
+        posted: bool,
+    ) {
+        let what = What::MovingStore {
+            moved: Moved::of(record),
+            path: store.path,
+            pcias: store.pcias,
+            offset: store.offset,
+            length: store.data.len(),
+            bytes: self.hold(store.data),
+            posted,
         };
-        self.note(stamp, function, what);
+        self.note(stamp, record.function, what);
     }
 
     fn note(&mut self, Stamp { at, cause }: Stamp, function: FunctionId, what: What) {
@@ -189,7 +245,6 @@ impl Batch {
 
     /// Calls `line` for each record, oldest first, with everything that its line needs.
     pub fn for_each(&self, names: &[String], mut line: impl FnMut(Noted<'_>)) {
-        let name = |function: u32| names.get(function as usize).map_or("", String::as_str);
         let mut rest = &self.bytes[..];
         for record in &self.records {
             let mut take = |count: u32| {
@@ -197,7 +252,15 @@ impl Batch {
                 rest = behind;
                 taken
             };
-            let event = match record.what {
+            let mut tell = |event| {
+                line(Noted {
+                    at: record.at,
+                    cause: record.cause,
+                    function: name(names, record.function),
+                    event,
+                });
+            };
+            let event = match &record.what {
                 What::Store {
                     path,
                     pcias,
@@ -208,11 +271,11 @@ impl Batch {
                     result,
                 } => Told::Event(Event::Store {
                     path,
-                    pcias,
-                    offset,
-                    length,
-                    bytes: Hex(take(bytes)),
-                    posted,
+                    pcias: *pcias,
+                    offset: *offset,
+                    length: *length,
+                    bytes: Hex(take(*bytes)),
+                    posted: *posted,
                     result,
                     rules: &[],
                 }),
@@ -225,39 +288,39 @@ impl Batch {
                     result,
                 } => Told::Event(Event::Load {
                     path,
-                    pcias,
-                    offset,
-                    length,
-                    bytes: Hex(take(bytes)),
+                    pcias: *pcias,
+                    offset: *offset,
+                    length: *length,
+                    bytes: Hex(take(*bytes)),
                     result,
                     rules: &[],
                 }),
-                What::Move {
-                    token,
-                    owner,
+                What::Move(moved) => Told::Event(moved.event(names)),
+                What::MovingStore {
+                    moved,
+                    path,
+                    pcias,
                     offset,
                     length,
-                    element,
-                    signal,
-                    signalled,
-                } => Told::Event(Event::DataMove {
-                    token,
-                    owner: name(owner),
-                    dmb_offset: offset.into(),
-                    length,
-                    element,
-                    signal,
-                    signalled,
-                }),
-                What::Interrupt { vector } => Told::Event(Event::Interrupt { vector }),
-                What::Text { bytes } => Told::Text(take(bytes)),
+                    bytes,
+                    posted,
+                } => {
+                    tell(Told::Event(moved.event(names)));
+                    Told::Event(Event::Store {
+                        path: path.name(),
+                        pcias: *pcias,
+                        offset: *offset,
+                        length: *length,
+                        bytes: Hex(take(*bytes)),
+                        posted: *posted,
+                        result: ACCEPTED,
+                        rules: &[],
+                    })
+                }
+                What::Interrupt { vector } => Told::Event(Event::Interrupt { vector: *vector }),
+                What::Text { bytes } => Told::Text(take(*bytes)),
             };
-            line(Noted {
-                at: record.at,
-                cause: record.cause,
-                function: name(record.function),
-                event,
-            });
+            tell(event);
         }
     }
 }
@@ -297,5 +360,72 @@ impl Told<'_> {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zpci_region::Instruction;
+
+    use super::*;
+
+    /// The lines of a batch.
+    fn lines(batch: &Batch) -> String {
+        let mut out = Vec::new();
+        batch.for_each(&["a".to_owned(), "b".to_owned()], |noted| {
+            let front = Front {
+                seq: 1,
+                time_us: 2,
+                function: noted.function,
+                cause: noted.cause,
+            };
+            noted.event.write(&front, &mut out).unwrap();
+        });
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_move_and_its_store_are_the_same_lines_noted_together_and_one_by_one() {
+        let stamp = Stamp {
+            at: Instant::now(),
+            cause: Some(3),
+        };
+        let record = MoveRecord {
+            function: FunctionId(0),
+            owner: FunctionId(1),
+            token: 4,
+            offset: 5,
+            len: 2,
+            element: 6,
+            signal: true,
+            signalled: false,
+        };
+        let store = Store {
+            path: Path::BarMulti,
+            instruction: Instruction::Pcistb,
+            pcias: 7,
+            offset: 8,
+            data: &[9, 10],
+            gaddr: None,
+        };
+        let event = Event::Store {
+            path: "bar-multi",
+            pcias: 7,
+            offset: 8,
+            length: 2,
+            bytes: Hex(store.data),
+            posted: true,
+            result: ACCEPTED,
+            rules: &[],
+        };
+        let (mut together, mut apart) = (Batch::default(), Batch::default());
+        together.push_moving_store(stamp, &record, &store, true);
+        together.push_move(stamp, &record);
+        apart.push_move(stamp, &record);
+        apart.push(stamp, FunctionId(0), &event).unwrap();
+        apart.push_move(stamp, &record);
+        assert_eq!(lines(&together), lines(&apart));
+        assert_eq!(lines(&together).lines().count(), 3);
+        assert!(together.size() < apart.size());
     }
 }

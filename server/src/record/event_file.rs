@@ -10,6 +10,7 @@ use std::time::Instant;
 use ism::{FunctionId, MoveRecord};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
+use zpci_region::Store;
 
 use super::event_batch::{Batch, Stamp};
 use super::events::{Event, Front};
@@ -64,9 +65,14 @@ impl State {
         self.waiting.notified().await;
     }
 
+    /// True if there are many records.
+    pub fn has_much(&self) -> bool {
+        self.much.load(Ordering::Relaxed)
+    }
+
     /// Waits until there are many records.
     pub async fn much(&self) {
-        while !self.much.load(Ordering::Relaxed) {
+        while !self.has_much() {
             self.waiting.notified().await;
         }
     }
@@ -298,7 +304,7 @@ impl EventFile {
 
     /// Records an event. Events of one access share a stamp.
     pub fn write(&mut self, stamp: Stamp, function: FunctionId, event: &Event<'_>) {
-        if let Some(first) = self.begin() {
+        if let Some(first) = self.begin(1) {
             if let Err(error) = self.pending.push(stamp, function, event) {
                 self.give_up(&error.into());
             }
@@ -307,17 +313,32 @@ impl EventFile {
     }
 
     /// Records a data move.
-    pub fn write_move(&mut self, stamp: Stamp, function: FunctionId, record: &MoveRecord) {
-        if let Some(first) = self.begin() {
-            self.pending.push_move(stamp, function, record);
+    pub fn write_move(&mut self, stamp: Stamp, record: &MoveRecord) {
+        if let Some(first) = self.begin(1) {
+            self.pending.push_move(stamp, record);
             self.end(first);
         }
     }
 
-    /// Returns true if the next record is the first one; `None` if nothing must be recorded.
-    fn begin(&self) -> Option<bool> {
+    /// Records a data move and the accepted store that made it. No rule may have been broken.
+    pub fn write_moving_store(
+        &mut self,
+        stamp: Stamp,
+        record: &MoveRecord,
+        store: &Store<'_>,
+        posted: bool,
+    ) {
+        if let Some(first) = self.begin(2) {
+            self.pending.push_moving_store(stamp, record, store, posted);
+            self.end(first);
+        }
+    }
+
+    /// Begins a record of so many events. Returns true if it is the first one; `None` if nothing must be
+    /// recorded.
+    fn begin(&self, events: u64) -> Option<bool> {
         if self.state.stopped.load(Ordering::Relaxed) {
-            self.state.lose(1);
+            self.state.lose(events);
             return None;
         }
         Some(self.pending.is_empty())

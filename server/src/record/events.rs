@@ -19,6 +19,9 @@ use crate::limits::SHOWN_BYTES;
 /// The version of the event format.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Result of an access that was carried out.
+pub const ACCEPTED: &str = "accepted";
+
 /// Bytes that are written as hexadecimal text, at most the first 4096 of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Hex<'a>(pub &'a [u8]);

@@ -11,7 +11,7 @@ use zpci_region::{Load, Observer, Refusal, Rule, Severity, Store, Violation};
 
 use super::event_batch::Stamp;
 use super::event_file::EventFile;
-use super::events::{Event, Hex};
+use super::events::{ACCEPTED, Event, Hex};
 use super::latency::{Latencies, Timed};
 use super::log_limit;
 use super::tally::Tally;
@@ -31,6 +31,8 @@ pub struct Journal {
     blamed: Vec<Blamed>,
     /// True if the time of accesses is measured.
     timed: bool,
+    /// Time of all events that are recorded while the lock is held once; read when it is first needed.
+    clock: Option<Instant>,
 }
 
 /// The faults since a function's last reset that may have caused its violations.
@@ -53,6 +55,7 @@ impl Journal {
             events,
             causes: 0,
             timed: false,
+            clock: None,
             remarks: None,
             blamed: vec![Blamed::default(); count],
         }
@@ -62,6 +65,11 @@ impl Journal {
     pub fn with_remarks(mut self, kept: bool) -> Self {
         self.remarks = kept.then(|| vec![Vec::new(); self.names.len()]);
         self
+    }
+
+    /// Notes that the lock was taken: later events get a new time.
+    pub fn begin(&mut self) {
+        self.clock = None;
     }
 
     /// Measures the time of accesses from now on.
@@ -133,7 +141,13 @@ impl Journal {
     /// Records an event. Without a stamp, it gets the present time and no cause.
     fn write_stamped(&mut self, function: FunctionId, stamp: Option<Stamp>, event: &Event<'_>) {
         if let Some(events) = &mut self.events {
-            events.write(stamp.unwrap_or_else(|| now(None)), function, event);
+            events.write(stamp_at(&mut self.clock, stamp), function, event);
+        }
+    }
+
+    fn write_move(&mut self, stamp: Option<Stamp>, record: &MoveRecord) {
+        if let Some(events) = &mut self.events {
+            events.write_move(stamp_at(&mut self.clock, stamp), record);
         }
     }
 
@@ -204,10 +218,18 @@ impl Journal {
         self.causes += 1;
         let cause = Some(self.causes);
         let begun = self.timed.then(Instant::now);
+        let stamp = self.events.is_some().then(|| Stamp {
+            at: *self.clock.get_or_insert_with(Instant::now),
+            cause,
+        });
         Scope {
-            stamp: self.events.is_some().then(|| now(cause)),
+            journal: self,
+            function,
+            stamp,
+            moved: None,
+            rules: Vec::new(),
             begun,
-            ..self.scope_without_cause(function)
+            ran: false,
         }
     }
 
@@ -218,6 +240,7 @@ impl Journal {
             journal: self,
             function,
             stamp: None,
+            moved: None,
             rules: Vec::new(),
             begun: None,
             ran: false,
@@ -225,11 +248,12 @@ impl Journal {
     }
 }
 
-fn now(cause: Option<u64>) -> Stamp {
-    Stamp {
-        at: Instant::now(),
-        cause,
-    }
+/// Returns `stamp`, or a stamp of now without a cause.
+fn stamp_at(clock: &mut Option<Instant>, stamp: Option<Stamp>) -> Stamp {
+    stamp.unwrap_or_else(|| Stamp {
+        at: *clock.get_or_insert_with(Instant::now),
+        cause: None,
+    })
 }
 
 /// Observes one access. The effects of the access are recorded before the access itself.
@@ -239,6 +263,8 @@ pub struct Scope<'a> {
     function: FunctionId,
     /// Stamp that the lines of the access share, if there is an event file.
     stamp: Option<Stamp>,
+    /// A move that is not recorded yet. Usually the store that made it comes next and is recorded with it.
+    moved: Option<MoveRecord>,
     rules: Vec<&'static str>,
     /// Start of the access, if the time of accesses is measured.
     begun: Option<Instant>,
@@ -246,26 +272,52 @@ pub struct Scope<'a> {
     ran: bool,
 }
 
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        self.note_move();
+    }
+}
+
 impl Scope<'_> {
     /// Records an event of the function itself, with the cause of this scope.
     pub fn write(&mut self, event: &Event<'_>) {
-        self.journal.write_stamped(self.function, self.stamp, event);
+        self.write_of(self.function, event);
+    }
+
+    /// Writes an event of any function after the move.
+    fn write_of(&mut self, function: FunctionId, event: &Event<'_>) {
+        self.note_move();
+        self.journal.write_stamped(function, self.stamp, event);
+    }
+
+    /// Records the move that is not recorded yet.
+    fn note_move(&mut self) {
+        if let Some(record) = self.moved.take() {
+            self.journal.write_move(self.stamp, &record);
+        }
     }
 
     /// Records a store and its outcome.
-    pub fn stored(self, store: &Store<'_>, posted: bool, refusal: Option<&Refusal>) {
-        let Self {
-            journal,
-            function,
-            stamp,
-            rules,
-            begun,
-            ran,
-        } = self;
-        let tally = journal.tally_mut(function);
+    pub fn stored(mut self, store: &Store<'_>, posted: bool, refusal: Option<&Refusal>) {
+        let tally = self.journal.tally_mut(self.function);
         tally.store(store.path, store.data.len(), refusal.is_none());
-        let what = if ran { Timed::Command } else { Timed::Store };
-        took(tally, what, begun);
+        let what = if self.ran {
+            Timed::Command
+        } else {
+            Timed::Store
+        };
+        took(tally, what, self.begun);
+        let Some(events) = &mut self.journal.events else {
+            return;
+        };
+        let stamp = stamp_at(&mut self.journal.clock, self.stamp);
+        if let Some(moved) = self.moved.take_if(|moved| {
+            moved.function == self.function && refusal.is_none() && self.rules.is_empty()
+        }) {
+            events.write_moving_store(stamp, &moved, store, posted);
+            return;
+        }
+        let rules = std::mem::take(&mut self.rules);
         let event = Event::Store {
             path: store.path.name(),
             pcias: store.pcias,
@@ -276,22 +328,18 @@ impl Scope<'_> {
             result: result(refusal),
             rules: &rules,
         };
-        journal.write_stamped(function, stamp, &event);
+        self.write(&event);
     }
 
     /// Records a load, the bytes of its answer, and its outcome.
-    pub fn loaded(self, load: &Load, bytes: &[u8], refusal: Option<&Refusal>) {
-        let Self {
-            journal,
-            function,
-            stamp,
-            rules,
-            begun,
-            ..
-        } = self;
-        let tally = journal.tally_mut(function);
+    pub fn loaded(mut self, load: &Load, bytes: &[u8], refusal: Option<&Refusal>) {
+        let tally = self.journal.tally_mut(self.function);
         tally.load(load.path, refusal.is_none());
-        took(tally, Timed::Load, begun);
+        took(tally, Timed::Load, self.begun);
+        if self.journal.events.is_none() {
+            return;
+        }
+        let rules = std::mem::take(&mut self.rules);
         let event = Event::Load {
             path: load.path.name(),
             pcias: load.pcias,
@@ -301,7 +349,7 @@ impl Scope<'_> {
             result: result(refusal),
             rules: &rules,
         };
-        journal.write_stamped(function, stamp, &event);
+        self.write(&event);
     }
 }
 
@@ -314,7 +362,7 @@ fn took(tally: &mut Tally, what: Timed, begun: Option<Instant>) {
 
 fn result(refusal: Option<&Refusal>) -> &'static str {
     match refusal {
-        None => "accepted",
+        None => ACCEPTED,
         Some(Refusal { rule: Some(_), .. }) => "rejected",
         Some(_) => "refused",
     }
@@ -386,26 +434,30 @@ impl DeviceObserver for Scope<'_> {
             response_code: record.response_code,
             response: Hex(record.response),
         };
-        self.journal
-            .write_stamped(record.function, self.stamp, &event);
+        self.write_of(record.function, &event);
     }
 
     fn data_move(&mut self, record: &MoveRecord) {
         let tally = self.journal.tally_mut(record.function);
         tally.moves += 1;
         tally.signals += u64::from(record.signal);
-        let Some(events) = &mut self.journal.events else {
-            return;
-        };
-        let stamp = self.stamp.unwrap_or_else(|| now(None));
-        events.write_move(stamp, record.function, record);
+        self.note_move();
+        if self.journal.events.is_some() {
+            self.moved = Some(*record);
+        }
     }
 
     fn event(&mut self, record: &EventRecord) {
-        let Some(events) = &mut self.journal.events else {
+        self.note_move();
+        let Journal {
+            names,
+            events: Some(events),
+            clock,
+            ..
+        } = &mut *self.journal
+        else {
             return;
         };
-        let names = &self.journal.names;
         let event = Event::Queued {
             to: &names[record.to.0],
             event_type: record.event_type,
@@ -414,16 +466,15 @@ impl DeviceObserver for Scope<'_> {
             info: record.info,
             delivered: record.delivered,
         };
-        let stamp = self.stamp.unwrap_or_else(|| now(None));
-        events.write(stamp, record.from, &event);
+        events.write(stamp_at(clock, self.stamp), record.from, &event);
     }
 
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
-        let event = Event::Interrupt { vector };
-        self.journal.write_stamped(function, self.stamp, &event);
+        self.write_of(function, &Event::Interrupt { vector });
     }
 
     fn fault(&mut self, record: &FaultRecord<'_>) {
+        self.note_move();
         self.journal.blame_on(record);
         let tally = self.journal.tally_mut(record.function);
         tally.fault(record.action.name());
@@ -443,7 +494,7 @@ impl DeviceObserver for Scope<'_> {
             peer: record.peer.and_then(name),
         };
         if let Some(events) = &mut self.journal.events {
-            let stamp = self.stamp.unwrap_or_else(|| now(None));
+            let stamp = stamp_at(&mut self.journal.clock, self.stamp);
             events.write(stamp, record.function, &event);
         }
     }

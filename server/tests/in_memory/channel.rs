@@ -1,6 +1,6 @@
 //! Tests of a device client and an instruction channel client at the same function.
 
-use vfio_user_ism_server::hub::{self, ClientKind};
+use vfio_user_ism_server::hub::{self, Accesses, ClientKind};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::RegionAccess;
 use zpci_region::Path;
@@ -146,7 +146,7 @@ fn a_run_of_pieces_is_ended_by_its_own_client() {
     let mut client = hub::Client::new(ClientKind::Channel, None);
     for offset in [8, 16] {
         let store = request(STORE_BLOCK, 2, offset, 8, &[0; 8]);
-        function
+        Accesses::new(&function)
             .write(&mut client, Path::Bar, 9, 16, &store, false)
             .unwrap();
     }

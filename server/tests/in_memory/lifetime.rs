@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vfio_user_ism_server::hub::{self, ClientKind};
+use vfio_user_ism_server::hub::{self, Accesses, ClientKind};
 use vfio_user_protocol::Request;
 use vfio_user_protocol::message::DmaUnmap;
 use zpci_region::Path;
@@ -62,7 +62,7 @@ fn a_report_on_the_way_leaves_an_open_run_open() {
     let mut client = hub::Client::new(ClientKind::Device, None);
     assert!(function.connect(ClientKind::Device, None));
     let mut piece = |offset| {
-        function
+        Accesses::new(&function)
             .write(&mut client, Path::Bar, 2, offset, &[0; 8], true)
             .unwrap();
     };

@@ -313,6 +313,18 @@ impl DmaMap {
         Ok(())
     }
 
+    /// Returns `len` bytes at `iova` as one part, if they are in one map and may be written.
+    pub fn writable_whole(&self, iova: u64, len: usize) -> Option<Segment<'_>> {
+        let (_, mapping) = self.maps.range(..=iova).next_back()?;
+        let left = mapping.size.checked_sub(iova - mapping.iova)?;
+        (mapping.writable && len as u64 <= left).then_some(Segment {
+            mapping,
+            iova,
+            at: 0,
+            len,
+        })
+    }
+
     fn overlapping(&self, iova: u64, size: u64) -> impl Iterator<Item = &Mapping> {
         let last = iova.saturating_add(size.saturating_sub(1));
         let before = self

@@ -99,6 +99,11 @@ impl GuestFile {
         self.writable
     }
 
+    /// True if the pages of the file stay, so that a write inside it cannot fail halfway.
+    pub fn stays(&self) -> bool {
+        matches!(self.reach, Reach::Directly(_))
+    }
+
     /// True if the guest sees the setting of bits as atomic.
     pub fn sets_bits_atomically(&self) -> bool {
         !matches!(self.reach, Reach::FileIo(_))
@@ -339,9 +344,19 @@ unsafe fn store_shared(pointer: *mut u8, bytes: &[u8]) {
             AtomicU8::from_ptr(pointer.add(at)).store(*byte, Ordering::Relaxed);
         }
         let pointer = pointer.add(head.len());
-        for (at, word) in words.iter().enumerate() {
+        let store = |at: usize, word: &[u8; 8]| {
             AtomicU64::from_ptr(pointer.add(at * 8).cast())
                 .store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+        };
+        // Eight in a row: the compiler does not unroll atomic accesses by itself.
+        let (eights, rest) = words.as_chunks::<8>();
+        for (group, eight) in eights.iter().enumerate() {
+            for (at, word) in eight.iter().enumerate() {
+                store(group * 8 + at, word);
+            }
+        }
+        for (at, word) in rest.iter().enumerate() {
+            store(eights.len() * 8 + at, word);
         }
         let pointer = pointer.add(words.len() * 8);
         for (at, byte) in tail.iter().enumerate() {
