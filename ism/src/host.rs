@@ -83,6 +83,9 @@ pub trait Host {
     fn write(&mut self, function: FunctionId, iova: u64, bytes: &[u8]) -> Result<(), MemoryError>;
 
     /// Writes `bytes` at `iova` as [`Host::write`] does, without a check before: all of them or none.
+    ///
+    /// # Errors
+    /// Some of the bytes are not mapped, or mapped read-only.
     fn write_whole(
         &mut self,
         function: FunctionId,
