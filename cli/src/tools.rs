@@ -105,7 +105,7 @@ fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
                 listing.add_zpci_source(tested.version, tested.bytes);
             }
         }
-        return print(&listing.show(args.format).map_err(unprintable)?);
+        return print(&args.format.text(&listing).map_err(unprintable)?);
     }
     if args.source.is_some() && args.what != FetchWhat::QemuZpci {
         let words = "fetch: --source is for qemu-zpci alone: `fetch qemu-zpci --source TREE`";
@@ -148,5 +148,5 @@ fn fetch(args: &FetchArgs) -> Result<ExitCode, Failure> {
             summary.parts.push(part.map_err(ToolFailure::Kit)?);
         }
     }
-    print(&summary.show(args.format).map_err(unprintable)?)
+    print(&args.format.text(&summary).map_err(unprintable)?)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 const FILES: &str = "/etc/apt/apt.conf.d";
 const LAST: &str = "/etc/apt/apt.conf";
@@ -15,15 +15,8 @@ pub(crate) struct AptConf(BTreeMap<String, String>);
 impl AptConf {
     /// Reads the machine's files. Skips missing and unreadable ones.
     pub(crate) fn of_machine() -> Self {
-        let mut files: Vec<_> = fs::read_dir(FILES)
-            .into_iter()
-            .flatten()
-            .filter_map(|item| Some(item.ok()?.path()))
-            .collect();
-        files.sort();
-        files.push(Path::new(LAST).to_path_buf());
         let mut conf = Self::default();
-        for file in files {
+        for file in files_of(FILES).into_iter().chain([LAST.into()]) {
             conf.read(&fs::read_to_string(file).unwrap_or_default());
         }
         conf
@@ -60,6 +53,14 @@ impl AptConf {
             }
         }
     }
+}
+
+/// The files of a folder in apt's order. A missing or unreadable folder has none.
+pub(crate) fn files_of(folder: &str) -> Vec<PathBuf> {
+    let items = fs::read_dir(folder).into_iter().flatten();
+    let mut files: Vec<_> = items.filter_map(|item| Some(item.ok()?.path())).collect();
+    files.sort();
+    files
 }
 
 /// Words, strings with their quotes, braces and semicolons, without comments.

@@ -1,8 +1,10 @@
 //! The command line of `fetch`.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use crate::cache::Cache;
 use crate::error::Error;
@@ -43,6 +45,19 @@ pub enum Format {
     Table,
     /// JSON.
     Json,
+}
+
+impl Format {
+    /// The text to print.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON: a path that is no text.
+    pub fn text<T: Display + Serialize>(self, shown: &T) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Table => Ok(shown.to_string()),
+            Self::Json => Ok(serde_json::to_string_pretty(shown)? + "\n"),
+        }
+    }
 }
 
 const EXAMPLES: &str = "\

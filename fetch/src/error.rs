@@ -158,6 +158,12 @@ impl Error {
         }
     }
 
+    /// Makes an [`Error::Lists`] from its reason.
+    pub(crate) fn lists(suite: &str) -> impl FnOnce(String) -> Self {
+        let suite = suite.to_owned();
+        move |words| Self::Lists { suite, words }
+    }
+
     /// Whether this machine is at fault, so that no other candidate would work: a full disk, missing rights,
     /// a wrong variable.
     #[must_use]

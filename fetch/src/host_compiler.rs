@@ -1,11 +1,11 @@
 //! Makes a C compiler for this machine from unpacked packages.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::programs::{loader_of, quoted};
+use crate::wrapper;
 
 /// Writes the script `cc` into the folder `programs`. Returns its path.
 ///
@@ -48,8 +48,6 @@ pub fn host_compiler(root: &Path, programs: &Path) -> Result<PathBuf, Error> {
 /// It cannot be written.
 pub fn script(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).map_err(Error::io("write", &path))?;
-    let rights = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))?;
+    wrapper::executable(&path, &format!("#!/bin/sh\n{text}\n"))?;
     Ok(path)
 }

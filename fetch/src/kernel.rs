@@ -207,11 +207,7 @@ impl Workshop {
             .filter(|(_, record)| series.has(upstream(&record.version)))
             .collect();
         if found.is_empty() {
-            let words = format!("it has no Linux {series}");
-            return Err(Error::Lists {
-                suite: suite.to_owned(),
-                words,
-            });
+            return Err(Error::lists(suite)(format!("it has no Linux {series}")));
         }
         found.sort_by(|(_, a), (_, b)| compare(&b.version, &a.version));
         found.truncate(VERSIONS);

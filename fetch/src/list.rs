@@ -5,7 +5,7 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::args::{FetchArgs, Format};
+use crate::args::FetchArgs;
 use crate::cache::Cache;
 use crate::compiler::compiler_packages;
 use crate::entry::{Entry, Package};
@@ -71,6 +71,19 @@ struct Available {
     bytes_lab: Option<u64>,
 }
 
+impl Available {
+    fn new(kind: Kind, version: &str, suite: &str, bytes: u64) -> Self {
+        Self {
+            kind,
+            series: None,
+            version: version.to_owned(),
+            suite: suite.to_owned(),
+            bytes,
+            bytes_lab: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 struct Refused {
     suite: String,
@@ -100,27 +113,10 @@ pub fn list(args: &FetchArgs, cache: &Cache) -> Result<Listing, Error> {
 }
 
 impl Listing {
-    /// The text to print, in `format`.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
-        match format {
-            Format::Table => Ok(self.to_string()),
-            Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
-        }
-    }
-
     /// Adds a source that `fetch qemu-zpci` can build, even if no list names it.
     pub fn add_zpci_source(&mut self, version: &str, bytes: u64) {
-        self.available.push(Available {
-            kind: Kind::QemuZpci,
-            series: None,
-            version: version.to_owned(),
-            suite: "tested".to_owned(),
-            bytes,
-            bytes_lab: None,
-        });
+        self.available
+            .push(Available::new(Kind::QemuZpci, version, "tested", bytes));
     }
 
     fn read(&mut self, args: &FetchArgs, cache: &Cache, workshop: &Workshop) -> Result<(), Error> {
@@ -151,12 +147,9 @@ impl Listing {
             });
             let numbers = series::numbers(kernel.version());
             Available {
-                kind: Kind::Kernel,
                 series: numbers.map(|(major, minor)| format!("{major}.{minor}")),
-                version: kernel.version().to_owned(),
-                suite: kernel.suite().to_owned(),
-                bytes,
                 bytes_lab: lab,
+                ..Available::new(Kind::Kernel, kernel.version(), kernel.suite(), bytes)
             }
         }));
         let platform = host::platform()?;
@@ -203,14 +196,8 @@ impl Listing {
     ) -> Result<(), Error> {
         let bytes = workshop.bytes(suite, arch, wanted);
         if let Some(bytes) = self.note(suite, kind, bytes)? {
-            self.available.push(Available {
-                kind,
-                series: None,
-                version: version.to_owned(),
-                suite: suite.to_owned(),
-                bytes,
-                bytes_lab: None,
-            });
+            self.available
+                .push(Available::new(kind, version, suite, bytes));
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 //! (source: sources.list(5)), without apt.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::apt_conf::files_of;
 use crate::archive::control;
 use crate::error::Error;
 
@@ -82,15 +83,8 @@ pub fn mirror() -> Result<String, Error> {
 /// The archives in apt's files: address and suite.
 fn sources() -> Vec<(String, String)> {
     let [list, folder] = FILES;
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|item| Some(item.ok()?.path()))
-        .collect();
-    files.sort();
-    files.insert(0, list.into());
     let mut found = Vec::new();
-    for file in files {
+    for file in std::iter::once(list.into()).chain(files_of(folder)) {
         let text = fs::read_to_string(&file).unwrap_or_default();
         match file.extension().and_then(|end| end.to_str()) {
             Some("list") => found.extend(one_line_sources(&text)),

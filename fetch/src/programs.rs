@@ -142,9 +142,7 @@ fn wrap(path: &Path, start: &str) -> Result<(), Error> {
     fs::rename(path, &moved).map_err(Error::io("move", path))?;
     // argv[0] stays the script's path, because gcc searches for its parts beside it.
     let text = format!("{start} {} \"$@\"\n", quoted(&moved.display().to_string()));
-    fs::write(path, text).map_err(Error::io("write", path))?;
-    let rights = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(path, rights).map_err(Error::io("set rights of", path))
+    wrapper::executable(path, &text)
 }
 
 /// Whether `path` is a dynamically linked program (not a library) for this machine's processor: an ELF file

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::args::{FetchArgs, FetchWhat, Format};
+use crate::args::{FetchArgs, FetchWhat};
 use crate::cache::Cache;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -100,19 +100,6 @@ impl fmt::Display for Summary {
     }
 }
 
-impl Summary {
-    /// The text to print, in `format`.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON: a path that is no text.
-    pub fn show(&self, format: Format) -> Result<String, serde_json::Error> {
-        match format {
-            Format::Table => Ok(self.to_string()),
-            Format::Json => Ok(serde_json::to_string_pretty(self)? + "\n"),
-        }
-    }
-}
-
 /// Makes the parts of `args` usable. Fetches those that this machine lacks, and returns their paths. It
 /// leaves out the lab's kernels: see [`FetchArgs::lab_kernels`].
 ///
@@ -185,6 +172,7 @@ fn qemu_parts(cache: &Cache) -> Result<Vec<Part>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Format;
 
     #[test]
     fn the_summary_tells_sizes_and_files() {
@@ -213,7 +201,7 @@ mod tests {
              Linux 6.12: in the cache from trixie, 31.3 MB in packages, 147.2 MB on disk\n  \
              /c/vmlinuz\n  /c/busybox\n"
         );
-        let json = summary.show(Format::Json).unwrap();
+        let json = Format::Json.text(&summary).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["parts"][0]["source"], "machine");
         assert_eq!(

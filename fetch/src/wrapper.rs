@@ -19,10 +19,14 @@ const DATA: [&str; 4] = [
 pub(crate) fn write(folder: &Path, program: &str, platform: &Platform) -> Result<(), Error> {
     let bin = folder.join("bin");
     fs::create_dir_all(&bin).map_err(Error::io("create", &bin))?;
-    let path = bin.join(program);
-    fs::write(&path, text(program, platform)).map_err(Error::io("write", &path))?;
+    executable(&bin.join(program), &text(program, platform))
+}
+
+/// Writes a file that can be started.
+pub(crate) fn executable(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(Error::io("write", path))?;
     let rights = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(&path, rights).map_err(Error::io("set rights of", &path))
+    fs::set_permissions(path, rights).map_err(Error::io("set rights of", path))
 }
 
 /// The script finds all files relative to its own place, so the cache may be moved, and links to the script

@@ -42,6 +42,14 @@ impl Trouble {
     pub(crate) fn remote(words: impl Into<String>) -> Self {
         Self::Remote(words.into())
     }
+
+    /// What the archive has to say. Trouble of this machine stays an error.
+    pub(crate) fn of_archive(self) -> Result<String, Error> {
+        match self {
+            Self::Refused(words) | Self::Remote(words) => Ok(words),
+            Self::Local(error) => Err(error),
+        }
+    }
 }
 
 /// An HTTP client that gives up stalled downloads.

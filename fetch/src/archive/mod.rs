@@ -100,24 +100,9 @@ impl Archive {
         arch: &str,
         progress: &Progress,
     ) -> Result<Rc<Index>, Error> {
-        let key = format!("{suite} {arch}");
-        let known = self.indexes.borrow().get(&key).cloned();
-        let found = match known {
-            Some(found) => found,
-            None => {
-                let read = self.read_index(suite, arch, progress);
-                let found = remember(read.map_err(|trouble| match trouble {
-                    Trouble::Local(error) => Err(error),
-                    Trouble::Refused(words) | Trouble::Remote(words) => Ok(words),
-                }))?;
-                self.indexes.borrow_mut().insert(key, found.clone());
-                found
-            }
-        };
-        found.map_err(|words| Error::Lists {
-            suite: suite.to_owned(),
-            words,
-        })
+        let read = || self.read_index(suite, arch, progress);
+        let found = once(&self.indexes, &format!("{suite} {arch}"), read)?;
+        found.map_err(Error::lists(suite))
     }
 
     /// Downloads the packages and unpacks them into `root`. If a package cannot be downloaded, it is banned,
@@ -143,12 +128,12 @@ impl Archive {
                 .and_then(|()| self.unpack_all(&records, root, progress));
             match done {
                 Ok(()) => return Ok(records),
-                Err((hash, Trouble::Refused(words) | Trouble::Remote(words))) => {
+                Err((hash, trouble)) => {
+                    let words = trouble.of_archive()?;
                     progress.say(format_args!("{words}; looking for another version"));
                     banned.insert(hash);
                     tried.push(words);
                 }
-                Err((_, Trouble::Local(error))) => return Err(error),
             }
         }
     }
@@ -250,9 +235,8 @@ impl Archive {
                         .list_is(&format!("{suite}-{arch}"), &listed.sha256)?;
                     return Ok(text);
                 }
-                Err(local @ Trouble::Local(_)) => return Err(local),
                 // The list in another compression may be intact.
-                Err(Trouble::Refused(words) | Trouble::Remote(words)) => tried.push(words),
+                Err(trouble) => tried.push(trouble.of_archive().map_err(Trouble::Local)?),
             }
         }
         if tried.is_empty() {
@@ -292,22 +276,8 @@ impl Archive {
     }
 
     fn release(&self, suite: &str, progress: &Progress) -> Result<Rc<Release>, Trouble> {
-        let known = self.releases.borrow().get(suite).cloned();
-        let found = match known {
-            Some(found) => found,
-            None => {
-                let read = self.read_release(suite, progress);
-                let found = remember(read.map_err(|trouble| match trouble {
-                    Trouble::Local(error) => Err(error),
-                    Trouble::Refused(words) | Trouble::Remote(words) => Ok(words),
-                }))
-                .map_err(Trouble::Local)?;
-                self.releases
-                    .borrow_mut()
-                    .insert(suite.to_owned(), found.clone());
-                found
-            }
-        };
+        let read = || self.read_release(suite, progress);
+        let found = once(&self.releases, suite, read).map_err(Trouble::Local)?;
         found.map_err(Trouble::Remote)
     }
 
@@ -346,13 +316,21 @@ impl Archive {
     }
 }
 
-/// Keeps a result for later calls, except for errors of this machine.
-fn remember<T>(result: Result<T, Result<String, Error>>) -> Result<Remembered<T>, Error> {
-    match result {
-        Ok(value) => Ok(Ok(Rc::new(value))),
-        Err(Ok(words)) => Ok(Err(words)),
-        Err(Err(error)) => Err(error),
+/// The result of `read`. It is kept in `known` for later calls, except for errors of this machine.
+fn once<T>(
+    known: &RefCell<HashMap<String, Remembered<T>>>,
+    key: &str,
+    read: impl FnOnce() -> Result<T, Trouble>,
+) -> Result<Remembered<T>, Error> {
+    if let Some(found) = known.borrow().get(key) {
+        return Ok(found.clone());
     }
+    let found = match read() {
+        Ok(value) => Ok(Rc::new(value)),
+        Err(trouble) => Err(trouble.of_archive()?),
+    };
+    known.borrow_mut().insert(key.to_owned(), found.clone());
+    Ok(found)
 }
 
 /// The base suite, from which `suite` takes missing packages.

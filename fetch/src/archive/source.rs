@@ -4,7 +4,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::control::{self, Paragraph};
-use super::http::Trouble;
 use super::{Archive, Record, compression, deb_version};
 use crate::error::{Error, is_local};
 use crate::progress::Progress;
@@ -22,21 +21,14 @@ impl Archive {
         name: &str,
         progress: &Progress,
     ) -> Result<Vec<Record>, Error> {
-        let words = match self.list_named(suite, "main/source/Sources", ARCH, progress) {
+        let refused = Error::lists(suite);
+        match self.list_named(suite, "main/source/Sources", ARCH, progress) {
             Ok(text) => {
-                let base = self.mirrors.of(suite).map_err(|words| Error::Lists {
-                    suite: suite.to_owned(),
-                    words,
-                })?;
-                return Ok(read(&text, name, suite, base));
+                let base = self.mirrors.of(suite).map_err(refused)?;
+                Ok(read(&text, name, suite, base))
             }
-            Err(Trouble::Local(error)) => return Err(error),
-            Err(Trouble::Refused(words) | Trouble::Remote(words)) => words,
-        };
-        Err(Error::Lists {
-            suite: suite.to_owned(),
-            words,
-        })
+            Err(trouble) => Err(refused(trouble.of_archive()?)),
+        }
     }
 
     /// A tarball of Debian's pool with known size and hash.
@@ -48,10 +40,7 @@ impl Archive {
         bytes: u64,
         sha256: &str,
     ) -> Result<Record, Error> {
-        let base = self.mirrors.of(POOL).map_err(|words| Error::Lists {
-            suite: POOL.to_owned(),
-            words,
-        })?;
+        let base = self.mirrors.of(POOL).map_err(Error::lists(POOL))?;
         Ok(Record {
             name: name.to_owned(),
             version: version.to_owned(),
@@ -74,11 +63,9 @@ impl Archive {
         wanted: impl Fn(&Path) -> bool,
         progress: &Progress,
     ) -> Result<(), Error> {
-        let downloaded = self.download(std::slice::from_ref(tarball), progress);
-        downloaded.map_err(|(_, trouble)| match trouble {
-            Trouble::Local(error) => error,
-            Trouble::Refused(words) | Trouble::Remote(words) => Error::Packages(words),
-        })?;
+        if let Err((_, trouble)) = self.download(std::slice::from_ref(tarball), progress) {
+            return Err(Error::Packages(trouble.of_archive()?));
+        }
         let path = self.store.path(&tarball.sha256);
         match compression::untar_named(&tarball.file, &path, folder, wanted) {
             Err(Error::Io { source, .. }) if !is_local(&source) => {
