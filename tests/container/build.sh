@@ -113,7 +113,7 @@ if [ "$(cat "$cache/cargo/lock.sha256" 2> /dev/null)" = "$lock" ]; then
     say "crates: those of the cache"
 else
     say "crates: cargo vendor"
-    rm -f "$cache/cargo/lock.sha256"
+    rm -rf "$cache/cargo/lock.sha256" "$cache"/target/*
     cargo vendor --quiet --locked --versioned-dirs "$cache/cargo/vendor" > /dev/null
     cat > "$cache/cargo/config.toml" <<- 'END'
 	[source.crates-io]

@@ -15,6 +15,7 @@
 //! | [`control`] | a client of the control socket |
 //! | [`program`] | the program under test, and runs that end by themselves |
 //! | [`daemon`] | the server as a child process |
+//! | [`kept_build`] | builds with other flags, kept in the cache folder |
 //! | [`browser`] | a page in a browser without a window |
 //! | [`debian_archive`] | a Debian archive of dummy packages on loopback, whole or broken |
 //! | [`qemu`] | QEMU as a child process, and a Linux guest's console |
@@ -33,6 +34,8 @@ pub mod daemon;
 #[cfg(feature = "machines")]
 pub mod debian_archive;
 pub mod driver;
+#[cfg(feature = "machines")]
+pub mod kept_build;
 pub mod lender;
 pub mod memory;
 pub mod patience;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use vfio_user_ism_tests::kept_build::KeptBuild;
 
 /// Largest difference from the recorded count, as a part of it.
 const TOLERANCE: f64 = 0.05;
@@ -38,16 +39,14 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Builds the program in release mode.
-fn program() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo)
+/// Builds the program in release mode. The build stays in the cache folder.
+fn program() -> (PathBuf, KeptBuild) {
+    let kept = KeptBuild::open("release").unwrap();
+    run(kept
+        .cargo()
         .args(["build", "--release", "--locked", "--package", "bench"])
-        .args(["--bin", "hot-path", "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR")));
-    target.join("release/hot-path")
+        .args(["--bin", "hot-path"]));
+    (kept.target.join("release/hot-path"), kept)
 }
 
 /// Returns the instructions of a whole run.
@@ -69,7 +68,7 @@ fn instructions(program: &Path, case: &str, times: u64) -> u64 {
 #[test]
 #[ignore = "needs valgrind, and builds with --release"]
 fn the_hot_path_takes_the_instructions_on_record() {
-    let program = program();
+    let (program, _kept) = program();
     let cases = run(Command::new(&program).arg("--list"));
     let counted: BTreeMap<String, u64> = cases
         .lines()

@@ -2,12 +2,29 @@
 //! `fuzz/run` runs them for longer; `$VFIO_USER_ISM_FUZZ_SECONDS` changes the time.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
+use vfio_user_ism_tests::kept_build::KeptBuild;
 use vfio_user_ism_tests::program::repository;
+
+/// The folder with the fuzz targets' build, which is kept in the cache folder.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<(PathBuf, KeptBuild)> = OnceLock::new();
+    let (built, _) = BUILT.get_or_init(|| {
+        let kept = KeptBuild::open("fuzz").expect("a copy of the checkout");
+        let mut build = kept.command(kept.repository.join("fuzz/run"));
+        let status = build.arg("--build").status().unwrap();
+        assert!(status.success(), "the fuzz targets do not build");
+        (kept.target.join("fuzz"), kept)
+    });
+    built
+}
 
 fn run(arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(repository().join("fuzz/run"));
+    command.arg("--built").arg(built());
     command.args(arguments).stdin(Stdio::null());
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,21 +1,20 @@
 //! Runs tests of other crates again with the address sanitizer, which detects undefined behaviour. This is a
-//! separate build below the target folder. The number of tests is checked, so that an empty run does not
-//! pass.
+//! separate build in the cache folder. The number of tests is checked, so that an empty run does not pass.
 //!
 //! Cargo compiles a dependency again for each set of features, and the packages on the command line decide on
 //! the features. So all commands here that build with the sanitizer name the same packages, and the tests
 //! that are built without it come from the whole workspace, as `./test` built them.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
+use vfio_user_ism_tests::kept_build::KeptBuild;
 use vfio_user_ism_tests::program::repository;
 
-/// Returns the target folder of this build.
-fn target() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    // The path is TARGET/debug/deps/test.
-    test.ancestors().nth(3).unwrap().to_owned()
+/// Opens the build with the address sanitizer.
+fn kept() -> &'static KeptBuild {
+    static KEPT: OnceLock<KeptBuild> = OnceLock::new();
+    KEPT.get_or_init(|| KeptBuild::open("address").expect("a copy of the checkout"))
 }
 
 /// Returns the platform in the notation of compilers.
@@ -24,22 +23,6 @@ fn host() -> String {
     let text = String::from_utf8(output.stdout).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("host: "));
     line.unwrap().to_owned()
-}
-
-/// Begins a `cargo` command with its own target folder.
-fn cargo(folder: &str) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(repository()).stdin(Stdio::null());
-    // The variables of the cargo that runs this test describe this package, not the other one, and select a
-    // toolchain for it.
-    for (name, _) in std::env::vars_os() {
-        let name_text = name.to_string_lossy();
-        if name_text.starts_with("CARGO_PKG_") || name_text == "RUSTUP_TOOLCHAIN" {
-            command.env_remove(&name);
-        }
-    }
-    command.env("CARGO_TARGET_DIR", target().join(folder));
-    command
 }
 
 /// Runs the command. It must succeed, with at least `least` passed tests.
@@ -70,22 +53,23 @@ const INSTRUMENTED: [&str; 6] = [
     "vfio-user-ism",
 ];
 
-/// Sets the flags of a sanitizer. The standard library that Rust ships is not instrumented.
-fn sanitized(command: &mut Command, sanitizer: &str) {
+/// Begins a `cargo` command with the address sanitizer. The standard library that Rust ships is not instrumented.
+fn sanitized() -> Command {
+    let mut command = kept().cargo();
     // No other build makes the program without its other commands and checks its warnings.
-    let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer -Dwarnings");
+    let flags = "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer -Dwarnings";
     command
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", flags)
         // The leak checker needs ptrace, which containers refuse.
         .env("ASAN_OPTIONS", "detect_leaks=0");
+    command
 }
 
 #[test]
 #[ignore = "a build of its own with the address sanitizer: run ./test"]
 fn in_memory_tests_pass_with_the_address_sanitizer() {
-    let mut command = cargo("address");
-    sanitized(&mut command, "address");
+    let mut command = sanitized();
     command.arg("test").args(INSTRUMENTED).args(["--lib"]);
     command.args(["--test", "in_memory", "--target", &host()]);
     passes(&mut command, 60);
@@ -96,20 +80,20 @@ fn in_memory_tests_pass_with_the_address_sanitizer() {
 #[ignore = "a build of its own with the address sanitizer: run ./test"]
 fn black_box_tests_pass_with_the_address_sanitizer_in_the_server() {
     let host = host();
-    let mut build = cargo("address");
-    sanitized(&mut build, "address");
+    let mut build = sanitized();
     // If a test is named, cargo also counts the features of the tests' dependencies.
     build.arg("build").args(INSTRUMENTED);
     build.args(["--bin", "vfio-user-ism", "--test", "in_memory"]);
     build.args(["--target", &host]);
     assert!(build.status().unwrap().success());
-    let program = target()
-        .join("address")
-        .join(host)
-        .join("debug/vfio-user-ism");
+    let program = kept().target.join(host).join("debug/vfio-user-ism");
 
-    let mut command = cargo("");
-    command.env("CARGO_TARGET_DIR", target());
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The target folder of this test: TARGET/debug/deps/test.
+    let test = std::env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    command.current_dir(repository()).stdin(Stdio::null());
+    command.env("CARGO_TARGET_DIR", target);
     command.args(["test", "--locked", "--workspace"]);
     command.args([
         "--test", "wire", "--test", "fabric", "--test", "hostile", "--",

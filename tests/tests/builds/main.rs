@@ -3,4 +3,5 @@
 mod container;
 mod fuzz;
 mod instrumented;
+mod kept_build;
 mod package;

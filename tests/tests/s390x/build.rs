@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use vfio_user_ism_tests::kept_build::KeptBuild;
 
-use crate::source::Source;
 use crate::toolchain::{TARGET, must_build_std};
 
 /// A test program for s390x.
@@ -28,8 +28,8 @@ pub(crate) struct Built {
     pub(crate) tests: BTreeMap<String, Program>,
     /// Folder of the other programs.
     pub(crate) folder: PathBuf,
-    /// The repository from which the programs were built.
-    pub(crate) source: Source,
+    /// The copy of the repository from which the programs were built, with its target folder.
+    pub(crate) kept: KeptBuild,
 }
 
 /// The variable that says why there is no standard library of Rust for s390x. The tests are then skipped.
@@ -50,8 +50,8 @@ pub(crate) fn built(test: &str) -> Option<&'static Built> {
     }
     let built = BUILT.get_or_init(|| {
         let build_std = must_build_std();
-        let source = Source::update().expect("a copy of the checkout in the cache folder");
-        let output = cargo(&source, build_std).output().expect("cargo starts");
+        let kept = KeptBuild::open("s390x").expect("a copy of the checkout");
+        let output = cargo(&kept, build_std).output().expect("cargo starts");
         assert!(
             output.status.success(),
             "the tests do not build for {TARGET}"
@@ -63,25 +63,18 @@ pub(crate) fn built(test: &str) -> Option<&'static Built> {
         let tests = messages.filter_map(|message| test_program(&message));
         Built {
             tests: tests.collect(),
-            folder: source.target.join(TARGET).join("debug"),
-            source,
+            folder: kept.target.join(TARGET).join("debug"),
+            kept,
         }
     });
     Some(built)
 }
 
-fn cargo(source: &Source, build_std: bool) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // The variables of the cargo that runs this test describe this package, not the other one.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PKG_") {
-            command.env_remove(&name);
-        }
-    }
+fn cargo(kept: &KeptBuild, build_std: bool) -> Command {
+    let mut command = kept.cargo();
     command.args(["test", "--no-run", "--workspace", "--locked"]);
     command.args(["--message-format", "json-render-diagnostics"]);
-    command.args(["--target", TARGET, "--target-dir"]);
-    command.arg(&source.target);
+    command.args(["--target", TARGET]);
     if build_std {
         command.arg("-Zbuild-std").env("RUSTC_BOOTSTRAP", "1");
     }
@@ -91,9 +84,6 @@ fn cargo(source: &Source, build_std: bool) -> Command {
         // Emulated code is slow, and debug information fills the disk.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("CARGO_INCREMENTAL", "0")
-        .current_dir(&source.repository)
-        .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     command
 }

@@ -37,7 +37,7 @@ impl Content {
             }
         }
         content = content.file("etc/passwd", 0o644, "root:x:0:0::/root:/bin/sh\n");
-        content = with_folder(content, &built.source.repository);
+        content = with_folder(content, &built.kept.repository);
         Self(content).with_program(&built.folder.join("vfio-user-ism"))
     }
 

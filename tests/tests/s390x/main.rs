@@ -8,5 +8,4 @@ mod machine;
 mod outcome;
 mod programs;
 mod session;
-mod source;
 mod toolchain;
