@@ -130,7 +130,15 @@ fi
 printf '{"default": [{"type": "insecureAcceptAnything"}]}\n' > "$work/policy.json"
 printf 'unqualified-search-registries = []\n' > "$work/registries.conf"
 export BUILDAH_ISOLATION=chroot CONTAINERS_REGISTRIES_CONF="$work/registries.conf" TMPDIR="$work"
-store=(--root "$work/root" --runroot "$work/runroot" --storage-driver vfs)
+# Without overlay each image and container is a copy of all its files.
+mkdir "$work"/{lower,upper,merge,merged}
+driver=(vfs)
+if unshare --mount mount -t overlay overlay \
+    -o "lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/merge" "$work/merged" 2> /dev/null; then
+    # A mount of the store itself would be left when the script ends.
+    driver=(overlay --storage-opt overlay.skip_mount_home=true)
+fi
+store=(--root "$work/root" --runroot "$work/runroot" --storage-driver "${driver[@]}")
 b() { buildah "${store[@]}" "$@"; }
 policy=(--signature-policy "$work/policy.json")
 

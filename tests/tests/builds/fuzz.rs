@@ -35,7 +35,7 @@ fn run(arguments: &[&str]) -> (bool, String) {
 #[track_caller]
 fn fuzz(target: &str) {
     let seconds = std::env::var("VFIO_USER_ISM_FUZZ_SECONDS");
-    let seconds = seconds.unwrap_or_else(|_| "15".to_owned());
+    let seconds = seconds.unwrap_or_else(|_| "5".to_owned());
     let kept = repository().join("fuzz/corpus").join(target);
     let kept = fs::read_to_string(kept.with_extension("hex")).unwrap();
     let kept = kept.lines().count();
