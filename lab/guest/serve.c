@@ -112,9 +112,10 @@ static void *serve(void *argument)
     int result = serve_one(c);
     if (result < 0)
         complain("connection %u", c->number);
+    /* A signal would end close() before all bytes are sent. */
+    tick_end();
     close(c->fd);
     free(c);
-    tick_end();
     pthread_mutex_lock(&lock);
     ended++;
     failed += result < 0;
