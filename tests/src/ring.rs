@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
@@ -29,6 +30,9 @@ pub const SERVER_WAITS: u64 = 0x280;
 pub const REQUESTS: (u64, u64) = (0x1000, 512 << 10);
 /// Offset and size in bytes of the replies.
 pub const REPLIES: (u64, u64) = (0x8_1000, 64 << 10);
+
+/// How long the client looks before it waits. A busy machine makes a server under strace slow.
+const LOOKS: Duration = Duration::from_millis(50);
 
 /// A client's end of a ring.
 #[derive(Debug)]
@@ -163,7 +167,8 @@ impl Ring {
     #[track_caller]
     fn wait(&self, what: u64, socket: BorrowedFd<'_>, there: impl Fn(&Self) -> bool) -> bool {
         // The server gets its turn before a wait, which would need system calls on both sides.
-        for _ in 0..100 {
+        let begun = Instant::now();
+        while begun.elapsed() < LOOKS {
             if there(self) {
                 return true;
             }
