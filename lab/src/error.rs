@@ -87,7 +87,7 @@ pub enum Error {
     },
 }
 
-/// What a step of a scenario tells of an error.
+/// A failed step of a scenario keeps the message of the error.
 impl From<Error> for String {
     fn from(error: Error) -> Self {
         error.to_string()

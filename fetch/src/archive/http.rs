@@ -43,7 +43,7 @@ impl Trouble {
         Self::Remote(words.into())
     }
 
-    /// What the archive has to say. Trouble of this machine stays an error.
+    /// Returns the message of the archive. A fault of this machine stays an error.
     pub(crate) fn of_archive(self) -> Result<String, Error> {
         match self {
             Self::Refused(words) | Self::Remote(words) => Ok(words),

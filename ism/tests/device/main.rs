@@ -9,6 +9,7 @@ mod guests;
 mod interleavings;
 mod linux;
 mod model;
+mod move_rules;
 mod moves;
 mod properties;
 mod reset;

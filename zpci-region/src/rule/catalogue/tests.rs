@@ -163,6 +163,7 @@ fn every_rule_is_tested_beside_its_check() {
     ]);
     let order = read(&[
         "../ism/tests/device/rules.rs",
+        "../ism/tests/device/move_rules.rs",
         "../ism/tests/device/moves.rs",
         "../ism/src/data_move/smcd/tests.rs",
     ]);
