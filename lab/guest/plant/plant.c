@@ -14,6 +14,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -168,12 +169,18 @@ static int fault_hung_task(void)
 	return PTR_ERR_OR_ZERO(kthread_run(sleeper, NULL, "plant-sleeper"));
 }
 
-/* Keeps the processor: no grace period of RCU ends meanwhile. */
+/*
+ * Keeps the processor, so that a grace period of RCU does not end. RCU only reports a grace period that
+ * has begun, so one is asked for, and its thread gets a moment to begin it.
+ */
 static int fault_stall(void)
 {
-	unsigned long end = jiffies + 12 * HZ;
+	unsigned long end;
 
+	start_poll_synchronize_rcu();
+	usleep_range(100, 200);
 	preempt_disable();
+	end = jiffies + 12 * HZ;
 	while (time_before(jiffies, end))
 		cpu_relax();
 	preempt_enable();
