@@ -3,7 +3,7 @@
 //!
 //! Commands and layouts: Linux `arch/s390/include/asm/pci_clp.h`.
 
-use super::hook::{Defect, Hook};
+use super::hook::{Defect, Hook, defects};
 use super::undo::Ended;
 use crate::cpu::{GuestCpu, read_logical, write_logical};
 use crate::decode::Instruction;
@@ -59,50 +59,40 @@ pub(crate) const ANSWERS: &[Defect] = answers! {
 };
 
 /// All other defects of CLP calls.
-pub(crate) const DEFECTS: &[Defect] = &[
-    Defect {
-        name: "clp-refused",
-        what: "every CLP call ends with condition code 3",
-        hook: Hook::Instead(|_, site| call(site).map(|_| Ending::NoFunction)),
-    },
-    Defect {
-        name: "clp-privileged-unchecked",
-        what: "a CLP call ends with condition code 0 in problem state",
-        hook: Hook::Instead(|cpu, site| {
-            let problem = cpu.psw_mask()? & PSW_PROBLEM != 0;
-            call(site).filter(|_| problem).map(|_| Ending::Done)
-        }),
-    },
-    Defect {
-        name: "clp-length-unchecked",
-        what: "a CLP call with a request of a wrong length ends with condition code 0",
-        hook: Hook::Instead(|cpu, site| {
-            let address = cpu.gpr(call(site)?)?;
-            let length = half(&read_logical(cpu, address, 2)?, 0)?;
-            let wrong = length != 32 && cpu.psw_mask()? & PSW_PROBLEM == 0;
-            wrong.then_some(Ending::Done)
-        }),
-    },
-    Defect {
-        name: "clp-command-unchecked",
-        what: "a CLP call with an unknown command is answered as carried out",
-        hook: Hook::After(|cpu, record, ended| {
-            let command = record.operands.command.map(|Hex(command)| command);
-            if command.is_some_and(|command| !(2..=5).contains(&command)) {
-                put_response(cpu, record, ended, 2, &[0, 0x10]);
-            }
-        }),
-    },
-    Defect {
-        name: "clp-disable-ignored",
-        what: "disabling a function gives a handle with its enable bit",
-        hook: Hook::After(|cpu, record, ended| {
-            let disables = record.operands.clp_request.as_ref();
-            if disables.is_some_and(|request| request.0.get(22) == Some(&1)) {
-                put(cpu, record, ended, SET, 16, &[0x80]);
-            }
-        }),
-    },
+pub(crate) const DEFECTS: &[Defect] = defects![
+    "clp-refused",
+    "every CLP call ends with condition code 3",
+    Hook::Instead(|_, site| call(site).map(|_| Ending::NoFunction)),
+    "clp-privileged-unchecked",
+    "a CLP call ends with condition code 0 in problem state",
+    Hook::Instead(|cpu, site| {
+        let problem = cpu.psw_mask()? & PSW_PROBLEM != 0;
+        call(site).filter(|_| problem).map(|_| Ending::Done)
+    }),
+    "clp-length-unchecked",
+    "a CLP call with a request of a wrong length ends with condition code 0",
+    Hook::Instead(|cpu, site| {
+        let address = cpu.gpr(call(site)?)?;
+        let length = half(&read_logical(cpu, address, 2)?, 0)?;
+        let wrong = length != 32 && cpu.psw_mask()? & PSW_PROBLEM == 0;
+        wrong.then_some(Ending::Done)
+    }),
+    "clp-command-unchecked",
+    "a CLP call with an unknown command is answered as carried out",
+    Hook::After(|cpu, record, ended| {
+        let command = record.operands.command.map(|Hex(command)| command);
+        if command.is_some_and(|command| !(2..=5).contains(&command)) {
+            put_response(cpu, record, ended, 2, &[0, 0x10]);
+        }
+    }),
+    "clp-disable-ignored",
+    "disabling a function gives a handle with its enable bit",
+    Hook::After(|cpu, record, ended| {
+        let disables = record.operands.clp_request.as_ref();
+        if disables.is_some_and(|request| request.0.get(22) == Some(&1)) {
+            put(cpu, record, ended, SET, 16, &[0x80]);
+        }
+    }),
 ];
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {

@@ -160,13 +160,19 @@ pub(crate) fn change_block(
 }
 
 /// Changes the block of a successful STPCIFC, at an offset.
-pub(crate) fn stored(cpu: &mut dyn GuestCpu, record: &Record, ended: Ended, at: u64, bytes: &[u8]) {
+pub(crate) fn stored(
+    cpu: &mut dyn GuestCpu,
+    record: &Record,
+    ended: Ended,
+    at: usize,
+    bytes: &[u8],
+) {
     if let (true, Some(Hex(address)), Some(0), Ended::Here) = (
         record.insn == "stpcifc",
         record.operands.address,
         record.result.cc,
         ended,
     ) {
-        write_logical(cpu, address.wrapping_add(at), bytes);
+        write_logical(cpu, address.wrapping_add(at as u64), bytes);
     }
 }

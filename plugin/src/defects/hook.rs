@@ -31,6 +31,14 @@ impl PartialEq for Defect {
 
 impl Eq for Defect {}
 
+/// A table of defects: for each its name, its effect, and the step that it replaces.
+macro_rules! defects {
+    ($($name:expr, $what:expr, $hook:expr),* $(,)?) => {
+        &[$(Defect { name: $name, what: $what, hook: $hook }),*]
+    };
+}
+pub(crate) use defects;
+
 /// Reads the bytes of a block at a logical address, with a length.
 pub(crate) type Fetch =
     fn(&dyn GuestCpu, u64, usize, &mut Memory) -> Result<Vec<u8>, ProgramException>;
@@ -61,6 +69,8 @@ pub(crate) enum Hook {
     Refuse(fn(Ending) -> Option<Ending>),
     /// Changes operands before QEMU executes such an instruction.
     Before(fn(&mut dyn GuestCpu, &Site, &mut Undo)),
+    /// Changes the block of an MPCIFC with this operation (0: any) before QEMU executes it.
+    ControlBlock(u16, fn(&mut [u8; 80])),
     /// Changes the guest after QEMU executed such an instruction.
     After(fn(&mut dyn GuestCpu, &Record, Ended)),
 }

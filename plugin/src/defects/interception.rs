@@ -8,6 +8,7 @@ use zpci_region::request::Op;
 
 use super::Break;
 use super::blocks::block;
+use super::executed::change_block;
 use super::hook::{Defect, Hook};
 use super::undo::Ended;
 use super::wire::{Memory, Wire};
@@ -80,8 +81,11 @@ impl Broken {
         if let Some(ending) = refused {
             return Done::ending(ending, cpu, site);
         }
-        if let Some(Hook::Before(before)) = self.hook() {
-            before(cpu, site, &mut memory.undo);
+        let undo = &mut memory.undo;
+        match self.hook() {
+            Some(Hook::Before(before)) => before(cpu, site, undo),
+            Some(Hook::ControlBlock(due, change)) => change_block(cpu, site, undo, due, change),
+            _ => {}
         }
         None
     }

@@ -3,7 +3,7 @@
 
 use zpci_region::request::Op;
 
-use super::hook::{Defect, Hook};
+use super::hook::{Defect, Hook, defects};
 use super::wire::Wire;
 use crate::forward::access::{Access, Operand};
 use crate::forward::channel_error::ChannelError;
@@ -31,53 +31,45 @@ pub(crate) const SPLITS: &[Defect] = split! {
 };
 
 /// All other defects with pieces.
-pub(crate) const DEFECTS: &[Defect] = &[
-    Defect {
-        name: "split-in-halves",
-        what: "a block of two bytes and more is sent in two pieces",
-        hook: Hook::Store(|wire, access, bytes| {
-            let half = bytes.len().div_ceil(2).max(1);
-            pieces(wire, access, bytes.chunks(half))
-        }),
-    },
-    Defect {
-        name: "split-at-source-page",
-        what: "a block is sent in two pieces where its source crosses a page",
-        hook: Hook::Store(|wire, access, bytes| {
-            let Operand::Block { source } = access.operand else {
-                return send(wire, access, bytes);
-            };
-            let within = 4096 - (source % 4096) as usize;
-            if bytes.len() <= within {
-                return send(wire, access, bytes);
-            }
-            let (first, second) = bytes.split_at(within);
-            pieces(wire, access, [first, second].into_iter())
-        }),
-    },
-    Defect {
-        name: "split-descending",
-        what: "a block is sent in pieces of 8 bytes, the last one first",
-        hook: Hook::Store(|wire, access, bytes| {
-            if access.op != Op::StoreBlock {
-                return send(wire, access, bytes);
-            }
-            let pieces: Vec<&[u8]> = bytes.chunks(8).collect();
-            let mut ending = Ending::Done;
-            for (number, piece) in pieces.into_iter().enumerate().rev() {
-                ending = part(wire, access, number * 8, piece)?;
-            }
-            Ok(ending)
-        }),
-    },
-    Defect {
-        name: "split-reversed",
-        what: "a block is sent in pieces of 8 bytes, each with its bytes reversed, as QEMU does",
-        hook: Hook::Store(|wire, access, bytes| {
-            let bytes = reversed(access, bytes, 8);
-            pieces(wire, access, bytes.chunks(8))
-        }),
-    },
+pub(crate) const DEFECTS: &[Defect] = defects![
+    "split-in-halves",
+    "a block of two bytes and more is sent in two pieces",
+    Hook::Store(|wire, access, bytes| {
+        let half = bytes.len().div_ceil(2).max(1);
+        pieces(wire, access, bytes.chunks(half))
+    }),
+    "split-at-source-page",
+    "a block is sent in two pieces where its source crosses a page",
+    Hook::Store(|wire, access, bytes| {
+        let Operand::Block { source } = access.operand else {
+            return send(wire, access, bytes);
+        };
+        let within = 4096 - (source % 4096) as usize;
+        if bytes.len() <= within {
+            return send(wire, access, bytes);
+        }
+        let (first, second) = bytes.split_at(within);
+        pieces(wire, access, [first, second].into_iter())
+    }),
+    "split-descending",
+    "a block is sent in pieces of 8 bytes, the last one first",
+    Hook::Store(|wire, access, bytes| {
+        if access.op != Op::StoreBlock {
+            return send(wire, access, bytes);
+        }
+        let pieces: Vec<&[u8]> = bytes.chunks(8).collect();
+        let mut ending = Ending::Done;
+        for (number, piece) in pieces.into_iter().enumerate().rev() {
+            ending = part(wire, access, number * 8, piece)?;
+        }
+        Ok(ending)
+    }),
+    "split-reversed",
+    "a block is sent in pieces of 8 bytes, each with its bytes reversed, as QEMU does",
+    Hook::Store(|wire, access, bytes| {
+        let bytes = reversed(access, bytes, 8);
+        pieces(wire, access, bytes.chunks(8))
+    }),
 ];
 
 /// Sends a store correctly.
