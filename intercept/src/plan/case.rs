@@ -238,7 +238,8 @@ pub struct Case {
     pub await_measurement: bool,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+/// Whether a field is as by default, so that a file leaves it out.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

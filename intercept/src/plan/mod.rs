@@ -16,6 +16,7 @@ pub mod load;
 mod payload;
 mod random;
 
+pub(crate) use case::is_default;
 pub use case::{
     Base, CHSC_BLOCK, Carrier, Case, Handle, Only, Operand, Patch, Translation, Variable,
 };

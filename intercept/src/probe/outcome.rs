@@ -1,6 +1,6 @@
 //! The outcome of one instruction, as the guest saw it.
 
-use crate::plan::hex;
+use crate::plan::{hex, is_default};
 use serde::{Deserialize, Serialize};
 
 /// Program interruption codes with an address in the translation-exception identification (z/Architecture
@@ -54,13 +54,13 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<u16>,
     /// Status code from the instruction's status register.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub status: u8,
     /// The register that a load fills.
     #[serde(default)]
     pub loaded: u64,
     /// Number of adapter interrupts, if the case waits for them.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub interrupts: u8,
     /// Interruption identification word of the last interrupt.
     #[serde(default)]
@@ -84,23 +84,15 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex")]
     pub behind: Vec<u8>,
     /// First bytes of the interrupt summary and of each function's bit vector.
-    #[serde(default, skip_serializing_if = "is_clear")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub indicators: [u8; 3],
     /// Counters of the function measurement block, if the case waits for its update: loads, stores, block
     /// stores, refreshes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<[u64; 4]>,
     /// Failed fences before the instruction, one bit for each function that was disabled or in error.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub fences_failed: u8,
-}
-
-fn is_zero(value: &u8) -> bool {
-    *value == 0
-}
-
-fn is_clear(value: &[u8; 3]) -> bool {
-    *value == [0; 3]
 }
 
 impl Outcome {
