@@ -25,7 +25,6 @@ pub use report::{Finding, Report, State, Topic, Use};
 /// Examines the machine. `is_lab_guest` says whether the lab can boot an entry of the cache.
 ///
 /// Returns the text for standard output, and whether every use is possible.
-#[must_use]
 pub fn run(args: &Args, is_lab_guest: impl Fn(&Entry) -> bool) -> (String, bool) {
     let report = examine::machine(args, &is_lab_guest);
     let all = report.uses.iter().all(|one| one.possible);

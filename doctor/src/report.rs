@@ -52,7 +52,6 @@ pub struct Finding {
 
 impl Finding {
     /// A finding without a remedy.
-    #[must_use]
     pub fn new(topic: Topic, check: &'static str, state: State, text: impl Into<String>) -> Self {
         Self {
             topic,

@@ -130,7 +130,6 @@ impl FetchArgs {
     }
 
     /// The series of the lab's kernels to fetch.
-    #[must_use]
     pub fn lab_kernels(&self) -> Vec<Series> {
         let known: &[Series] = match self.what {
             FetchWhat::Lab => &[Series::LINUX_6_12],

@@ -46,7 +46,6 @@ impl Cache {
     }
 
     /// A cache at `folder`, which must be absolute.
-    #[must_use]
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -56,7 +55,6 @@ impl Cache {
     }
 
     /// Path of the cache folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -77,7 +75,6 @@ impl Cache {
 
     /// The entry `name` that was built with `key`, if it comes from a suite chosen for `what`. Does not use
     /// the network.
-    #[must_use]
     pub fn have_built(&self, name: &str, key: &str, what: For) -> Option<Entry> {
         let entry = Entry::open(&self.entry_folder(name), key)?;
         let chosen = self.suites.chosen(what);
@@ -89,7 +86,6 @@ impl Cache {
     }
 
     /// Every complete entry, by name. Does not use the network.
-    #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         let read = fs::read_dir(self.folder.join("entries"));
         let folders = read

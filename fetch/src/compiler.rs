@@ -68,7 +68,6 @@ impl Workshop {
 }
 
 /// The packages of the compiler `gcc`, for example `gcc-12`, for static programs.
-#[must_use]
 pub fn compiler_packages(gcc: &str) -> Vec<Wanted> {
     vec![
         Wanted::any(&format!("{gcc}-s390x-linux-gnu")),

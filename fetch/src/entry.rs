@@ -56,49 +56,41 @@ pub(crate) struct Seal(u64, SystemTime);
 
 impl Entry {
     /// The entry's folder in the cache.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The folder with the unpacked packages. Paths below it are as in Debian, without the leading `/`.
-    #[must_use]
     pub fn root(&self) -> PathBuf {
         root(&self.folder)
     }
 
     /// The packages of the entry.
-    #[must_use]
     pub fn packages(&self) -> &[Package] {
         &self.packages
     }
 
     /// The package called `name`.
-    #[must_use]
     pub fn package(&self, name: &str) -> Option<&Package> {
         self.packages.iter().find(|p| p.name == name)
     }
 
     /// Sum of the package files' sizes.
-    #[must_use]
     pub fn bytes_fetched(&self) -> u64 {
         self.packages.iter().map(|p| p.bytes).sum()
     }
 
     /// Sum of the unpacked files' sizes.
-    #[must_use]
     pub fn bytes_unpacked(&self) -> u64 {
         self.bytes_unpacked
     }
 
     /// The suite of the packages. Empty if it is unknown.
-    #[must_use]
     pub fn suite(&self) -> &str {
         &self.suite
     }
 
     /// Name of the entry in the cache.
-    #[must_use]
     pub fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
@@ -106,13 +98,11 @@ impl Entry {
 
     /// The key of the entry. Another version of this program may have another key for the same name. It then
     /// makes the entry again when needed.
-    #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// Whether this call fetched the entry. Otherwise it was in the cache.
-    #[must_use]
     pub fn fetched_now(&self) -> bool {
         self.fetched_now
     }

@@ -166,7 +166,6 @@ impl Error {
 
     /// Whether this machine is at fault, so that no other candidate would work: a full disk, missing rights,
     /// a wrong variable.
-    #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
             Self::Io { source, .. } | Self::Unpack { source, .. } => is_local(source),

@@ -53,7 +53,6 @@ impl Guest {
     }
 
     /// The parts that [`Guest::fetch`] would return without the network, if they are in the cache.
-    #[must_use]
     pub fn have(cache: &Cache) -> Option<Self> {
         Self::in_entry(cache.have_built(ENTRY, KEY, For::Guest)?).ok()
     }

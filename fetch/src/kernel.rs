@@ -41,31 +41,26 @@ pub struct KernelPackages {
 
 impl Kernel {
     /// The suite of the list.
-    #[must_use]
     pub fn suite(&self) -> &str {
         &self.suite
     }
 
     /// Debian version of the kernel, for example `6.12.95-1~bpo12+1`.
-    #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
     /// The kernel's release, as in `uname -r`.
-    #[must_use]
     pub fn release(&self) -> &str {
         &self.release
     }
 
     /// Suite and version, as text for messages.
-    #[must_use]
     pub fn title(&self) -> String {
         format!("{}, Linux {}", self.suite, self.version)
     }
 
     /// The package `name` in this kernel's version.
-    #[must_use]
     pub fn wanted(&self, name: &str) -> Wanted {
         Wanted::exactly(name, &self.version)
     }

@@ -164,7 +164,6 @@ fn is_program(path: &Path, platform: &Platform) -> Result<bool, Error> {
 }
 
 /// `text`, quoted as one word of a shell.
-#[must_use]
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -39,7 +39,6 @@ impl Machine {
     pub const ALL: [Self; 2] = [Self::S390x, Self::X86_64];
 
     /// Name of the program.
-    #[must_use]
     pub fn program(self) -> &'static str {
         match self {
             Self::S390x => "qemu-system-s390x",
@@ -48,7 +47,6 @@ impl Machine {
     }
 
     /// The environment variable that names a program to use.
-    #[must_use]
     pub fn variable(self) -> &'static str {
         match self {
             Self::S390x => "QEMU",
@@ -117,7 +115,6 @@ impl Qemu {
     }
 
     /// Debian's QEMU for `machine`, if it is in the cache. Does not use the network.
-    #[must_use]
     pub fn have(machine: Machine, cache: &Cache) -> Option<Self> {
         fetched(machine, &have(cache)?).ok()
     }

@@ -45,7 +45,6 @@ pub enum Source {
 
 impl Source {
     /// The source of the parts in `entry`.
-    #[must_use]
     pub fn of(entry: &Entry) -> Self {
         Self::Debian {
             suite: entry.suite().to_owned(),

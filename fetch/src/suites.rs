@@ -47,7 +47,6 @@ pub struct Suites(Option<Vec<String>>);
 
 impl Suites {
     /// The suites in `list`, separated by commas or white space. An empty list chooses none.
-    #[must_use]
     pub fn named(list: &str) -> Self {
         let names = list.split(|c: char| c == ',' || c.is_whitespace());
         let names: Vec<_> = names.filter(|n| !n.is_empty()).map(str::to_owned).collect();

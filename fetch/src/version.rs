@@ -22,7 +22,6 @@ impl Version {
     };
 
     /// Whether `text` is a version, or a release with all its fixes: two or three numbers, such as `11.1`.
-    #[must_use]
     pub fn is_named_by(text: &str) -> bool {
         let parts: Vec<_> = text.split('.').collect();
         let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -31,7 +30,6 @@ impl Version {
 
     /// Parses the first line of `qemu-system-* --version`, for example
     /// `QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1~bpo13+1)`.
-    #[must_use]
     pub fn parse(output: &str) -> Option<Self> {
         let number = output
             .lines()

@@ -64,13 +64,11 @@ impl Workshop {
     }
 
     /// The folder of the workshop.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The folder of the kept files: [`Entry::root`] of the finished entry.
-    #[must_use]
     pub fn root(&self) -> PathBuf {
         entry::root(&self.folder)
     }
@@ -91,7 +89,6 @@ impl Workshop {
     }
 
     /// The suites to try: the chosen ones, else `known`.
-    #[must_use]
     pub fn suites(&self, known: Vec<String>) -> Vec<String> {
         self.chosen.clone().unwrap_or(known)
     }
@@ -165,7 +162,6 @@ impl Workshop {
     }
 
     /// Starts a series of attempts for `what`.
-    #[must_use]
     pub fn tries(&self, what: impl Display) -> Tries<'_> {
         Tries {
             workshop: self,
@@ -243,7 +239,6 @@ impl Tries<'_> {
     }
 
     /// The error with all failed attempts.
-    #[must_use]
     pub fn nothing_left(self) -> Error {
         Error::NothingLeft {
             what: self.what,
@@ -258,19 +253,16 @@ pub struct SourcePackage(Record);
 
 impl SourcePackage {
     /// Debian version of the package, with epoch.
-    #[must_use]
     pub fn version(&self) -> &str {
         &self.0.version
     }
 
     /// Whether the package belongs to the upstream version `wanted`, such as 11.1, or to one of its fixes.
-    #[must_use]
     pub fn is_of(&self, wanted: &str) -> bool {
         version::is_of(&self.0.version, wanted)
     }
 
     /// The QEMU version, if this is QEMU's source.
-    #[must_use]
     pub fn qemu(&self) -> Option<Version> {
         Version::of_package(&self.0.version)
     }
@@ -326,7 +318,6 @@ pub struct Wanted {
 
 impl Wanted {
     /// Any version of the package `name`.
-    #[must_use]
     pub fn any(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -335,7 +326,6 @@ impl Wanted {
     }
 
     /// This version of the package `name`.
-    #[must_use]
     pub fn exactly(name: &str, version: &str) -> Self {
         Self {
             name: name.to_owned(),

@@ -55,7 +55,6 @@ pub enum AccelError {
 
 impl AccelError {
     /// True if the flags contradict each other.
-    #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Plugin(_))
     }
@@ -63,7 +62,6 @@ impl AccelError {
 
 impl Accelerator {
     /// The value for QEMU's `-accel`.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",

@@ -85,7 +85,6 @@ impl Plugin {
     }
 
     /// Returns the value for QEMU's `-plugin`.
-    #[must_use]
     pub fn argument(&self, task: &Task) -> OsString {
         let mut argument = option("file=", &self.0);
         if let Some(out) = &task.out {

@@ -19,7 +19,6 @@ impl Line {
     /// Begins a machine without devices, with `memory` bytes of memory in whole MiB. The memory is the file
     /// `file`, or a new memfd. Only the value of `-accel` depends on `accelerator`. `extra` are the user's
     /// own arguments, which [`Self::finish`] adds.
-    #[must_use]
     pub fn machine(
         memory: u64,
         file: Option<&Path>,
@@ -78,7 +77,6 @@ impl Line {
 
 /// Joins `prefix` and a path to a part of a QEMU option. Commas are doubled, because a single comma starts
 /// the next part.
-#[must_use]
 pub fn option(prefix: &str, path: &Path) -> OsString {
     let mut option = OsString::from(prefix);
     option.push(path.to_string_lossy().replace(',', ",,"));

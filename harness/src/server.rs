@@ -131,7 +131,6 @@ impl Server {
     pub const PATIENCE: Duration = PATIENCE;
 
     /// Returns the path of the instruction channel's socket of the function behind `socket`.
-    #[must_use]
     pub fn channel(socket: &Path) -> PathBuf {
         let mut path = socket.as_os_str().to_owned();
         path.push(".insn");

@@ -23,7 +23,6 @@ pub fn keep_with(program: &Path) {
 
 /// Begins a command line of `program`. Start it from a thread that lives as long as the process, because for
 /// the kernel the thread that started a child is its parent.
-#[must_use]
 pub fn command(program: &Path) -> Command {
     let Some(keeper) = KEEPER.get() else {
         return Command::new(program);

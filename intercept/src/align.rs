@@ -9,7 +9,6 @@ use crate::recording::{Piece, Recording};
 const WINDOW: usize = 1500;
 
 /// One batch for each case, with the accesses that belong to it.
-#[must_use]
 pub(crate) fn batches(recording: &Recording, expectations: &[Expectation]) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut next_piece = 0;

@@ -23,7 +23,6 @@ pub enum Format {
 
 impl Args {
     /// The flag that loads a plugin into QEMU, if there is one.
-    #[must_use]
     pub fn plugin_flag(&self) -> Option<&'static str> {
         match (&self.forward, &self.kernel) {
             (Some(_), _) => Some("--forward"),

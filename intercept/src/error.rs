@@ -104,7 +104,6 @@ impl Error {
     }
 
     /// Whether the user named an unusable plan, profile, recording or baseline.
-    #[must_use]
     pub fn is_usage(&self) -> bool {
         if let Self::Accel(error) = self {
             return error.is_usage();

@@ -54,7 +54,6 @@ pub struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     /// The expectations of all cases of a recording, in order.
-    #[must_use]
     pub fn expectations(model: Model, recording: &'a Recording) -> Vec<Expectation> {
         let (announced, facts) = (&recording.announced, &recording.facts);
         let (plan, outcomes) = (&recording.plan, &recording.outcomes);
@@ -75,7 +74,6 @@ impl<'a> Reference<'a> {
 
     /// The state after the set-up, which has registered interrupts and translation. `maximum` is the
     /// function's own longest block store.
-    #[must_use]
     pub fn new(
         model: Model,
         maximum: u16,
@@ -96,7 +94,6 @@ impl<'a> Reference<'a> {
 
     /// A model for a guest whose registrations and translation tables are unknown. RPCIT and MPCIFC may
     /// succeed or fail.
-    #[must_use]
     pub fn of_any_guest(
         model: Model,
         maximum: u16,
@@ -165,7 +162,6 @@ impl<'a> Reference<'a> {
     }
 
     /// One bit for each function whose config space cannot be loaded, because it is disabled or in error.
-    #[must_use]
     pub fn unreachable(&self) -> u8 {
         (0..)
             .zip(&self.controls)
@@ -174,7 +170,6 @@ impl<'a> Reference<'a> {
     }
 
     /// The expectation of the next case. `tag` is its index in the plan.
-    #[must_use]
     pub fn expect(&self, case: &Case, tag: u32) -> Expectation {
         let mut refusals = Vec::new();
         let mut fields = Vec::new();

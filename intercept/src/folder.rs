@@ -43,7 +43,6 @@ impl Folder {
     }
 
     /// Path of the folder.
-    #[must_use]
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,

@@ -78,7 +78,6 @@ pub(crate) fn plan(maximum: u16) -> Plan {
 
 impl Lengths {
     /// The result of a run of [`plan`].
-    #[must_use]
     pub fn of(recording: &Recording, verdicts: &[CaseVerdict]) -> Self {
         let mut fates = BTreeMap::new();
         let cases = recording.plan.cases.iter().zip(verdicts).enumerate();

@@ -5,7 +5,6 @@
 //! bits of bytes 2 to 7 hold the case's tag, so bytes of another case show.
 
 /// The byte at `position` of the payload tagged `tag`.
-#[must_use]
 pub(crate) fn byte(tag: u32, position: usize) -> u8 {
     let lane = (position % 8) as u8;
     let unit = (position / 8) as u32;
@@ -18,7 +17,6 @@ pub(crate) fn byte(tag: u32, position: usize) -> u8 {
 }
 
 /// The first `length` bytes of the payload tagged `tag`.
-#[must_use]
 pub(crate) fn payload(tag: u32, length: usize) -> Vec<u8> {
     (0..length).map(|position| byte(tag, position)).collect()
 }

@@ -54,7 +54,6 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// The selection from `args`.
-    #[must_use]
     pub(crate) fn new(args: &Args) -> Self {
         let parse = |texts: &[String]| texts.iter().map(|text| Selector::parse(text)).collect();
         Self {
@@ -116,13 +115,11 @@ impl Selection {
     }
 
     /// Whether all cases run and are reported.
-    #[must_use]
     pub(crate) fn is_whole(&self) -> bool {
         self.only.is_empty() && self.skip.is_empty()
     }
 
     /// Whether the report contains a case.
-    #[must_use]
     pub(crate) fn reports(&self, case: &CaseReport) -> bool {
         let has = |selectors: &[Selector]| {
             let mut any = false;

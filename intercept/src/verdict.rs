@@ -37,13 +37,11 @@ pub struct CaseVerdict {
 
 impl CaseVerdict {
     /// Whether the case is as it should be.
-    #[must_use]
     pub fn is_good(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.is_good())
     }
 
     /// Whether QEMU crashed or the guest hung at the case.
-    #[must_use]
     pub fn stopped(&self) -> bool {
         self.verdicts
             .iter()
@@ -51,7 +49,6 @@ impl CaseVerdict {
     }
 
     /// All verdicts in one line, for example `split 2x8 + reversed`.
-    #[must_use]
     pub fn label(&self) -> String {
         let name = |verdict: &Verdict| match (verdict, self.split) {
             (Verdict::Split, Some((count, Some(size)))) => format!("split {count}x{size}"),

@@ -111,7 +111,6 @@ impl Error {
     }
 
     /// Whether the user made a mistake.
-    #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Usage(_) | Self::Kit(KitError::Own { .. }) => true,

@@ -174,7 +174,6 @@ impl Guest {
     }
 
     /// The faults that the guest's kernel reported, one line each.
-    #[must_use]
     pub fn splats(&self) -> Vec<String> {
         self.console.splats()
     }
@@ -252,7 +251,6 @@ impl Guest {
     }
 
     /// Process id of the guest's QEMU.
-    #[must_use]
     pub fn qemu_id(&self) -> u32 {
         self.qemu.id()
     }
@@ -263,13 +261,11 @@ impl Guest {
     }
 
     /// Whether the guest's QEMU is running.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.qemu.is_running()
     }
 
     /// An error about this guest, with the end of its logs.
-    #[must_use]
     pub fn failure(&self, how: &str) -> Error {
         // While QEMU is running, its output does not explain an end.
         let qemu = if self.is_running() {

@@ -179,13 +179,11 @@ impl Lab {
     }
 
     /// A guest by number.
-    #[must_use]
     pub fn guest(&self, number: usize) -> Option<&Arc<Guest>> {
         self.guests.get(number)
     }
 
     /// All guests, in order.
-    #[must_use]
     pub fn guests(&self) -> &[Arc<Guest>] {
         &self.guests
     }
@@ -196,7 +194,6 @@ impl Lab {
     }
 
     /// Whether the server is running.
-    #[must_use]
     pub fn server_is_running(&self) -> bool {
         self.server.is_running()
     }
@@ -254,19 +251,16 @@ impl Lab {
     }
 
     /// Process id of the server.
-    #[must_use]
     pub fn server_id(&self) -> u32 {
         self.server.id()
     }
 
     /// Number of the guest's function in the profile.
-    #[must_use]
     pub fn number_of(&self, guest: usize, function: usize) -> usize {
         guest * self.per_guest + function
     }
 
     /// Sockets of a guest's functions.
-    #[must_use]
     pub fn functions_of(&self, guest: usize) -> &[PathBuf] {
         let first = guest * self.per_guest;
         let range = first..first + self.per_guest;
@@ -274,7 +268,6 @@ impl Lab {
     }
 
     /// Sockets of all functions, in the profile's order. Those of the guests come first.
-    #[must_use]
     pub fn functions(&self) -> &[PathBuf] {
         &self.server.functions
     }

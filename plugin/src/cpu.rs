@@ -46,13 +46,11 @@ pub(crate) trait GuestCpu: Cpu {
 }
 
 /// Returns the condition code of a PSW mask, 0 to 3.
-#[must_use]
 pub(crate) fn condition_code(psw_mask: u64) -> u8 {
     ((psw_mask >> 44) & 3) as u8
 }
 
 /// Returns the PSW mask with another condition code.
-#[must_use]
 pub(crate) const fn with_condition_code(psw_mask: u64, cc: u8) -> u64 {
     psw_mask & !(3 << 44) | (cc as u64 & 3) << 44
 }
@@ -129,7 +127,6 @@ fn append_real(cpu: &dyn Cpu, address: u64, length: usize, out: &mut Vec<u8>) ->
 }
 
 /// Converts a real address to an absolute one by prefixing.
-#[must_use]
 pub(crate) fn real_to_absolute(address: u64, prefix: u64) -> u64 {
     if address < PREFIX_AREA {
         prefix.wrapping_add(address)

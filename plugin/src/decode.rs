@@ -11,7 +11,6 @@ pub(crate) struct Gpr(u8);
 
 impl Gpr {
     /// Takes the low four bits of `field`.
-    #[must_use]
     pub(crate) const fn new(field: u8) -> Self {
         Self(field & 15)
     }
@@ -23,7 +22,6 @@ impl Gpr {
     }
 
     /// The register's number, 0 to 15.
-    #[must_use]
     pub(crate) const fn number(self) -> u8 {
         self.0
     }
@@ -140,7 +138,6 @@ impl Instruction {
     /// Decodes the instruction at the beginning of `bytes`.
     ///
     /// Returns `None` for any other instruction, and if bytes are missing.
-    #[must_use]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         match *bytes {
             [0xB9, op, fields, registers, ..] => Self::decode_rre(op, fields, registers),
@@ -218,7 +215,6 @@ impl Instruction {
     }
 
     /// The usual mnemonic, in lower case.
-    #[must_use]
     pub(crate) const fn mnemonic(&self) -> &'static str {
         match self {
             Self::StoreBlock { .. } => "pcistb",
@@ -237,7 +233,6 @@ impl Instruction {
     }
 
     /// Size of the instruction in bytes: 4 or 6.
-    #[must_use]
     pub(crate) const fn size(&self) -> u8 {
         match self {
             Self::StoreBlock { .. }
@@ -250,7 +245,6 @@ impl Instruction {
     }
 
     /// True if the instruction sets the condition code.
-    #[must_use]
     pub(crate) const fn sets_condition_code(&self) -> bool {
         !matches!(
             self,

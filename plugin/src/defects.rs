@@ -60,7 +60,6 @@ pub(crate) const KINDS: [(&str, &[Defect]); 13] = [
 ];
 
 /// Returns the output of `break=list`: a line with name and description for each defect.
-#[must_use]
 pub(crate) fn list() -> String {
     let mut text = format!("break=NAME takes one of these defects:\n{}", stop::HELP);
     for (kind, defects) in KINDS {
@@ -74,7 +73,6 @@ pub(crate) fn list() -> String {
 
 /// Returns the same list as JSON: `places` describes the defects that stop QEMU, and `defects` lists the
 /// others with their kinds.
-#[must_use]
 pub(crate) fn list_as_json() -> String {
     let each = KINDS.iter().flat_map(|(kind, defects)| {
         let one =

@@ -159,7 +159,6 @@ impl Forwarder {
     }
 
     /// True if the outcome of `instruction` may change a function's state in QEMU.
-    #[must_use]
     pub(crate) fn learns_from(instruction: &Instruction) -> bool {
         matches!(
             instruction,
@@ -171,7 +170,6 @@ impl Forwarder {
     }
 
     /// True if the plugin may have to carry out `instruction`.
-    #[must_use]
     pub(crate) fn wants(&self, instruction: &Instruction) -> bool {
         request_register(instruction).is_some()
             || matches!(
@@ -219,7 +217,6 @@ impl Forwarder {
 
     /// Completes the response to a CLP call of the guest about forwarded functions. Returns true if it
     /// changed the response. Call [`Forwarder::learn`] first.
-    #[must_use]
     pub(crate) fn complete(&self, request: &[u8], response: &mut [u8]) -> bool {
         let subject = {
             let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
@@ -285,21 +282,18 @@ impl Forwarder {
     }
 
     /// Finds the forwarded function that has this handle, is enabled and is not in error.
-    #[must_use]
     pub(crate) fn find(&self, handle: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find(handle)
     }
 
     /// Finds a function by its handle, but ignores the bits of `ignored` and the error state.
-    #[must_use]
     pub(crate) fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.find_carelessly(handle, ignored)
     }
 
     /// The forwarded functions, by their number.
-    #[must_use]
     pub(crate) fn functions(&self) -> &[Function] {
         &self.functions
     }
@@ -334,7 +328,6 @@ impl Function {
     }
 
     /// The server's facts about the function.
-    #[must_use]
     pub(crate) const fn facts(&self) -> &FunctionFacts {
         &self.facts
     }

@@ -36,7 +36,6 @@ pub(crate) struct Site {
 
 impl Site {
     /// Address of the next instruction in storage.
-    #[must_use]
     pub(crate) fn next_address(&self) -> u64 {
         self.address
             .wrapping_add(u64::from(self.instruction.size()))
@@ -66,7 +65,6 @@ pub(crate) struct Observer {
 
 impl Observer {
     /// True if the outcome of an instruction is still to be seen.
-    #[must_use]
     pub(crate) fn is_pending(&self) -> bool {
         self.pending.is_some()
     }

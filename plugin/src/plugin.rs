@@ -76,7 +76,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Plugin {
     /// Creates a plugin that records, forwards, or both.
-    #[must_use]
     pub(crate) fn new(
         qemu: Qemu,
         info: &QemuInfo,
@@ -98,13 +97,11 @@ impl Plugin {
         }
     }
 
-    #[must_use]
     pub(crate) const fn qemu(&self) -> &Qemu {
         &self.qemu
     }
 
     /// True if the plugin has nothing left to do.
-    #[must_use]
     pub(crate) fn is_idle(&self) -> bool {
         self.forwarder.is_none() && self.records.as_ref().is_none_or(Records::have_ended)
     }

@@ -39,7 +39,6 @@ pub(crate) struct Callbacks {
 
 impl Qemu {
     /// Wraps the interface of the process that has loaded the plugin.
-    #[must_use]
     pub(crate) const fn new(api: Api) -> Self {
         Self { api }
     }
@@ -64,7 +63,6 @@ impl Qemu {
     }
 
     /// Creates a flag that is clear for every vCPU.
-    #[must_use]
     pub(crate) fn new_flag(&self) -> Flag {
         // SAFETY: any size is valid; QEMU fills new entries with zeros.
         let score = unsafe { (self.api.qemu_plugin_scoreboard_new)(size_of::<u64>()) };
@@ -89,7 +87,6 @@ impl Qemu {
 }
 
 /// True if QEMU's number of the kind of discontinuity means an exception.
-#[must_use]
 pub(crate) const fn is_exception(kind: c_int) -> bool {
     kind == ffi::DISCON_EXCEPTION
 }

@@ -40,7 +40,6 @@ impl Sites {
     }
 
     /// Returns the place with this number.
-    #[must_use]
     pub(crate) fn get(&self, number: usize) -> Option<Arc<Site>> {
         self.sites.get(number).cloned()
     }

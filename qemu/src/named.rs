@@ -26,7 +26,6 @@ pub enum Named<'a> {
 
 impl<'a> Named<'a> {
     /// Finds the meaning of `word`. A file with that name comes first.
-    #[must_use]
     pub fn of(word: &'a OsStr) -> Self {
         let path = Path::new(word);
         match word.to_str() {

@@ -34,20 +34,17 @@ pub const TESTED: [Tested; 2] = [
 ];
 
 /// The tested versions, as text for messages.
-#[must_use]
 pub fn versions() -> String {
     TESTED.map(|tested| tested.version).join(", ")
 }
 
 impl Tested {
     /// The path of the tarball below the archive's address.
-    #[must_use]
     pub fn file(&self) -> String {
         format!("pool/main/q/qemu/qemu_{}+ds.orig.tar.xz", self.version)
     }
 
     /// Whether this version matches `wanted`, such as `11.1` or `11.1.1`.
-    #[must_use]
     pub fn is_of(&self, wanted: &str) -> bool {
         let rest = self.version.strip_prefix(wanted);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

@@ -42,7 +42,6 @@ pub struct Assembler {
 
 impl Assembler {
     /// Creates an empty buffer.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -140,13 +139,11 @@ pub struct Code {
 
 impl Code {
     /// The bytes of the code.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Returns the offset of `label` from the start of the code, if it was bound.
-    #[must_use]
     pub fn offset_of(&self, label: Label) -> Option<usize> {
         self.labels.get(label.0).copied().flatten()
     }

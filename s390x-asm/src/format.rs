@@ -29,19 +29,16 @@ const fn base_long_displacement(base: Gr, displacement: i32) -> [u8; 3] {
 }
 
 /// Encodes the format RR: `op R1R2`.
-#[must_use]
 pub const fn rr(op: u8, r1: Gr, r2: Gr) -> [u8; 2] {
     [op, pair(r1, r2)]
 }
 
 /// Encodes the format RRE: `op op 00 R1R2`.
-#[must_use]
 pub const fn rre(op: u16, r1: Gr, r2: Gr) -> [u8; 4] {
     [(op >> 8) as u8, op as u8, 0, pair(r1, r2)]
 }
 
 /// Encodes the format RRF: `op op M3M4 R1R2`.
-#[must_use]
 pub const fn rrf(op: u16, m3: u8, m4: u8, r1: Gr, r2: Gr) -> [u8; 4] {
     [
         (op >> 8) as u8,
@@ -52,7 +49,6 @@ pub const fn rrf(op: u16, m3: u8, m4: u8, r1: Gr, r2: Gr) -> [u8; 4] {
 }
 
 /// Encodes the format RI: `op R1op I2I2`; `op` has 12 bits.
-#[must_use]
 pub const fn ri(op: u16, r1: Gr, immediate: i16) -> [u8; 4] {
     let value = immediate.to_be_bytes();
     [
@@ -64,7 +60,6 @@ pub const fn ri(op: u16, r1: Gr, immediate: i16) -> [u8; 4] {
 }
 
 /// Encodes the format RIL: `op R1op I2I2I2I2`; `op` has 12 bits.
-#[must_use]
 pub const fn ril(op: u16, r1: Gr, immediate: u32) -> [u8; 6] {
     let value = immediate.to_be_bytes();
     [
@@ -78,14 +73,12 @@ pub const fn ril(op: u16, r1: Gr, immediate: u32) -> [u8; 6] {
 }
 
 /// Encodes the format RX: `op R1X2 B2D2D2`.
-#[must_use]
 pub const fn rx(op: u8, r1: Gr, displacement: u16, index: Gr, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, pair(r1, index), address[0], address[1]]
 }
 
 /// Encodes the format RXY: `op R1X2 B2DL DL DH op`.
-#[must_use]
 pub const fn rxy(op: u16, r1: Gr, displacement: i32, index: Gr, base: Gr) -> [u8; 6] {
     let address = base_long_displacement(base, displacement);
     [
@@ -99,34 +92,29 @@ pub const fn rxy(op: u16, r1: Gr, displacement: i32, index: Gr, base: Gr) -> [u8
 }
 
 /// Encodes the format RS: `op R1R3 B2D2D2`.
-#[must_use]
 pub const fn rs(op: u8, r1: Gr, r3: Gr, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, pair(r1, r3), address[0], address[1]]
 }
 
 /// Encodes the format RSY: `op R1R3 B2DL DL DH op`.
-#[must_use]
 pub const fn rsy(op: u16, r1: Gr, r3: Gr, displacement: i32, base: Gr) -> [u8; 6] {
     rxy(op, r1, displacement, r3, base)
 }
 
 /// Encodes the format S: `op op B2D2D2`.
-#[must_use]
 pub const fn s(op: u16, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [(op >> 8) as u8, op as u8, address[0], address[1]]
 }
 
 /// Encodes the format SI: `op I2 B1D1D1`.
-#[must_use]
 pub const fn si(op: u8, immediate: u8, displacement: u16, base: Gr) -> [u8; 4] {
     let address = base_displacement(base, displacement);
     [op, immediate, address[0], address[1]]
 }
 
 /// Encodes the format SS with one length: `op LL B1D1D1 B2D2D2`; `length` is the number of bytes, 1 to 256.
-#[must_use]
 pub const fn ss(op: u8, length: u16, first: (u16, Gr), second: (u16, Gr)) -> [u8; 6] {
     let one = base_displacement(first.1, first.0);
     let two = base_displacement(second.1, second.0);

@@ -39,7 +39,6 @@ impl Gr {
     pub const R15: Self = Self(15);
 
     /// The register's number, 0 to 15.
-    #[must_use]
     pub const fn number(self) -> u8 {
         self.0
     }

@@ -40,7 +40,6 @@ impl Line {
     }
 
     /// Verdicts and answer as text that is the same for every length.
-    #[must_use]
     pub fn words(&self) -> String {
         let names = Verdict::names(&self.verdicts, " + ");
         format!("{names} (guest: {})", self.answer())
@@ -65,7 +64,6 @@ pub enum Kind {
 
 impl Kind {
     /// Name in reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -85,7 +83,6 @@ pub struct Change {
 
 impl Change {
     /// The old and the new result, as text that is the same for every length.
-    #[must_use]
     pub fn words(&self) -> String {
         match (&self.before, &self.now) {
             (Some(before), Some(now)) => format!("{} -> {}", before.words(), now.words()),
@@ -105,7 +102,6 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares `now` with `before`.
-    #[must_use]
     pub fn new(before: &[Line], now: &[Line]) -> Self {
         let mut earlier: BTreeMap<&str, &Line> =
             before.iter().map(|line| (line.id.as_str(), line)).collect();
@@ -141,13 +137,11 @@ impl Comparison {
     }
 
     /// Whether no case changed.
-    #[must_use]
     pub fn is_equal(&self) -> bool {
         self.changes.is_empty()
     }
 
     /// Whether the report is worse: more faults, other faults, or a new case with faults.
-    #[must_use]
     pub fn is_worse(&self) -> bool {
         self.changes.iter().any(|change| match change.kind {
             Kind::Worse => true,
@@ -159,13 +153,11 @@ impl Comparison {
     }
 
     /// The change of a case. None if it did not change.
-    #[must_use]
     pub fn of(&self, id: &str) -> Option<&Change> {
         self.changes.iter().find(|change| change.id == id)
     }
 
     /// Groups of similar changes, the most important kind first, then the largest group.
-    #[must_use]
     pub fn alike(&self) -> Vec<((Kind, String), Vec<&Change>)> {
         let changes = self.changes.iter();
         let mut groups = together(changes.map(|change| ((change.kind, change.words()), change)));
@@ -174,7 +166,6 @@ impl Comparison {
     }
 
     /// The number of cases for each kind of change, for example `2 better, 1 worse`.
-    #[must_use]
     pub fn counts(&self) -> String {
         let kinds = self.changes.iter().map(|change| change.kind);
         let counts: Vec<String> = Kind::iter()

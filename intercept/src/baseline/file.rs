@@ -50,7 +50,6 @@ impl From<&CaseReport> for Line {
 
 impl Baseline {
     /// The part of `report` that is compared.
-    #[must_use]
     pub(crate) fn of(report: &Report) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -67,7 +66,6 @@ impl Baseline {
     }
 
     /// The baseline without the unwanted cases.
-    #[must_use]
     pub(crate) fn restricted(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let mut part = self.clone();
         part.cases.retain(|line| wanted(&line.id));

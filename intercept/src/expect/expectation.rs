@@ -30,13 +30,11 @@ pub struct Seen {
 
 impl Seen {
     /// The offset after its last byte.
-    #[must_use]
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.length)
     }
 
     /// Whether an access has the same kind and space. All of config space counts as one space.
-    #[must_use]
     pub(crate) fn is_like(&self, piece: &Piece) -> bool {
         piece.access == self.access && (piece.space == self.space || piece.access.is_config())
     }
@@ -59,13 +57,11 @@ pub struct Expectation {
 
 impl Expectation {
     /// The expectation as text.
-    #[must_use]
     pub fn describe(&self) -> String {
         self.words(true)
     }
 
     /// The expectation as text that is the same for every length.
-    #[must_use]
     pub fn kind(&self) -> String {
         self.words(false)
     }

@@ -20,7 +20,6 @@ pub enum Model {
 
 impl Model {
     /// Name in reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }

@@ -46,7 +46,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether the guest was refused in this way.
-    #[must_use]
     pub fn matches(self, outcome: &Outcome) -> bool {
         match self {
             Self::Exception(code) => outcome.exception == Some(code),
@@ -85,7 +84,6 @@ impl std::fmt::Display for Refusal {
 
 /// Whether the old PSW of this program interruption points to the instruction itself, so that it can be
 /// executed again.
-#[must_use]
 pub const fn nullifies(code: u16) -> bool {
     matches!(
         code,
@@ -94,7 +92,6 @@ pub const fn nullifies(code: u16) -> bool {
 }
 
 /// The name of a program interruption.
-#[must_use]
 pub fn exception_name(code: u16) -> String {
     match code {
         exception::OPERATION => "operation exception".into(),

@@ -53,7 +53,6 @@ impl Lengths {
     }
 
     /// The causes that explain the results.
-    #[must_use]
     pub fn causes(&self) -> Vec<Cause> {
         let refusal = |fate: Fate| match fate {
             Fate::Refused {

@@ -72,7 +72,6 @@ pub enum Translation {
 
 impl Translation {
     /// The address-space control of the PSW, if translation is on.
-    #[must_use]
     pub const fn control(self) -> Option<u8> {
         match self {
             Self::Off => None,
@@ -131,7 +130,6 @@ pub enum Only {
 
 impl Only {
     /// The reason why a case with this condition did not run.
-    #[must_use]
     pub fn why_not(self) -> &'static str {
         match self {
             Self::Block => "commands go by PCISTG here, as PCISTB of 8 bytes does not work",
@@ -245,7 +243,6 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Case {
     /// The displacement of the block in the machine code, if the instruction has one.
-    #[must_use]
     pub fn block_displacement(&self) -> i32 {
         if self.instruction.size() == 6 {
             self.displacement
@@ -255,7 +252,6 @@ impl Case {
     }
 
     /// Text about the special features of function, CPU and block. Empty if there are none.
-    #[must_use]
     pub fn surroundings(&self) -> String {
         let mut text = String::new();
         if self.function > 0 {
@@ -286,7 +282,6 @@ impl Case {
     }
 
     /// A case with defaults for everything except its name, group and instruction.
-    #[must_use]
     pub fn new(id: impl Into<String>, group: impl Into<String>, instruction: Instruction) -> Self {
         Self {
             id: id.into(),
@@ -297,7 +292,6 @@ impl Case {
     }
 
     /// The number of the case's bytes in guest memory or in a register.
-    #[must_use]
     pub fn payload_length(&self) -> usize {
         match (&self.payload, self.instruction) {
             (Payload::Bytes(bytes), _) => bytes.len(),
@@ -313,7 +307,6 @@ impl Case {
     }
 
     /// The payload before patching. `tag` is the case's index in the plan.
-    #[must_use]
     pub fn payload_bytes(&self, tag: u32) -> Vec<u8> {
         match &self.payload {
             Payload::Bytes(bytes) => bytes.clone(),
@@ -325,7 +318,6 @@ impl Case {
 
     /// The register value of a plain store: the payload's first `length` bytes, right-aligned. The bytes
     /// before them must not reach the device.
-    #[must_use]
     pub fn register_value(&self, tag: u32) -> u64 {
         let bytes = self.payload_bytes(tag);
         let length = usize::try_from(self.length.min(8)).unwrap_or(8);

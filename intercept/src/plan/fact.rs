@@ -123,13 +123,11 @@ fn masked(at: usize, bytes: &[u8], mask: &[u8]) -> Vec<Field> {
 
 impl Fact {
     /// Name in plans and reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 
     /// The CLP command that tells the fact.
-    #[must_use]
     pub const fn command(self) -> u16 {
         match self {
             Self::Listed => clp::LIST,
@@ -144,7 +142,6 @@ impl Fact {
     }
 
     /// The expected bytes of the response for the function with this number. For [`Fact::Listed`], they are an entry of the list.
-    #[must_use]
     pub fn fields(self, announced: &Announced, function: u8, handle: u32) -> Vec<Field> {
         let function = usize::from(function);
         match self {
@@ -185,13 +182,11 @@ impl Fact {
 }
 
 /// Function id that QEMU gives to the guest's function with this number.
-#[must_use]
 pub const fn fid(function: usize) -> u32 {
     8 + function as u32
 }
 
 /// User-defined id that QEMU gives to the guest's function with this number.
-#[must_use]
 pub const fn uid(function: usize) -> u32 {
     7 + 2 * function as u32
 }

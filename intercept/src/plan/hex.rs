@@ -5,7 +5,6 @@ use serde::{Deserialize, Deserializer, Serializer, de::Error};
 pub(crate) use const_hex::encode;
 
 /// Decodes hexadecimal digits. `None` for an odd count or another character.
-#[must_use]
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = !text.starts_with("0x");
     digits.then(|| const_hex::decode(text).ok()).flatten()

@@ -41,13 +41,11 @@ pub enum Instruction {
 
 impl Instruction {
     /// The conventional mnemonic, in lower case.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 
     /// Whether it belongs to the memory I/O (MIO) facility, which ISM functions do not offer.
-    #[must_use]
     pub const fn is_mio(self) -> bool {
         matches!(
             self,
@@ -56,25 +54,21 @@ impl Instruction {
     }
 
     /// Whether its second operand is a block in guest memory.
-    #[must_use]
     pub const fn has_block(self) -> bool {
         matches!(self, Self::Pcistb | Self::Pcistbi | Self::Mpcifc) || self.writes_block()
     }
 
     /// Whether it writes to guest memory.
-    #[must_use]
     pub const fn writes_block(self) -> bool {
         matches!(self, Self::Stpcifc | Self::Clp | Self::Chsc)
     }
 
     /// Whether it stores to a function's memory or loads from it.
-    #[must_use]
     pub const fn moves(self) -> bool {
         matches!(self, Self::Pcistb | Self::Pcistg | Self::Pcilg)
     }
 
     /// Bytes of its machine code.
-    #[must_use]
     pub const fn size(self) -> u8 {
         match self {
             Self::Pcistb | Self::Pcistbi | Self::Mpcifc | Self::Stpcifc | Self::Sic => 6,

@@ -63,7 +63,6 @@ impl Default for Plan {
 
 impl Plan {
     /// `count` cases drawn from `seed`. The same arguments give the same plan on every machine.
-    #[must_use]
     pub fn random(count: usize, seed: u64) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -84,14 +83,12 @@ impl Plan {
     }
 
     /// Number of functions that the guest needs.
-    #[must_use]
     pub fn functions(&self) -> usize {
         let last = self.cases.iter().map(|case| case.function).max();
         usize::from(last.unwrap_or(0)) + 1
     }
 
     /// Runs of cases without a fence between them, as index ranges in order.
-    #[must_use]
     pub fn batches(&self) -> Vec<std::ops::Range<usize>> {
         let mut batches: Vec<std::ops::Range<usize>> = Vec::new();
         for (index, case) in self.cases.iter().enumerate() {

@@ -20,7 +20,6 @@ pub(crate) const SET_FUNCTION: u16 = 5;
 pub(crate) const OK: u16 = 0x0010;
 
 /// Number of bytes of the responses to [`LIST`], [`QUERY_FUNCTION`], [`QUERY_GROUP`] and [`SET_FUNCTION`].
-#[must_use]
 pub(crate) const fn response_length(command: u16) -> usize {
     match command {
         LIST => 32 + 16 * LISTED,
@@ -31,7 +30,6 @@ pub(crate) const fn response_length(command: u16) -> usize {
 }
 
 /// A block with this command, and with room for a response of `response` bytes.
-#[must_use]
 pub(crate) fn block(command: u16, response: usize, request: &[(usize, u8)]) -> Vec<u8> {
     let mut bytes = vec![0; REQUEST + response];
     let length = (REQUEST as u16).to_be_bytes();
@@ -49,7 +47,6 @@ pub(crate) fn block(command: u16, response: usize, request: &[(usize, u8)]) -> V
 }
 
 /// The bytes of a block at this offset. Zeros if the block is too short.
-#[must_use]
 pub(crate) fn bytes<const N: usize>(block: &[u8], at: usize) -> [u8; N] {
     let bytes = block.get(at..at + N);
     bytes
@@ -58,13 +55,11 @@ pub(crate) fn bytes<const N: usize>(block: &[u8], at: usize) -> [u8; N] {
 }
 
 /// A block with this command and room for its whole response. The program fills in the handle or the group.
-#[must_use]
 pub(crate) fn whole(command: u16) -> Vec<u8> {
     block(command, response_length(command), &[])
 }
 
 /// Enables the function with one DMA address space. The program fills in the handle.
-#[must_use]
 pub(crate) fn enable() -> Vec<u8> {
     block(
         SET_FUNCTION,
@@ -74,7 +69,6 @@ pub(crate) fn enable() -> Vec<u8> {
 }
 
 /// Disables the function. The program fills in the handle.
-#[must_use]
 pub(crate) fn disable() -> Vec<u8> {
     block(SET_FUNCTION, response_length(SET_FUNCTION), &[(22, 1)])
 }

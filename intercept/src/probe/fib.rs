@@ -33,14 +33,12 @@ pub(crate) fn put(block: &mut [u8; LENGTH], at: usize, bytes: &[u8]) {
 }
 
 /// The doubleword at `at`.
-#[must_use]
 pub(crate) fn word(block: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(bytes(block, at))
 }
 
 /// Registers the function's adapter interrupts. All functions share one summary bit. Each has its own bit
 /// vector.
-#[must_use]
 pub(crate) fn interrupts(function: usize) -> [u8; LENGTH] {
     let mut block = [0; LENGTH];
     let summary_on: u64 = 1;
@@ -53,7 +51,6 @@ pub(crate) fn interrupts(function: usize) -> [u8; LENGTH] {
 }
 
 /// Registers DMA addresses from `base` to `limit` with this translation designation.
-#[must_use]
 pub(crate) fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
     let mut block = [0; LENGTH];
     put(&mut block, BASE, &base.to_be_bytes());
@@ -63,7 +60,6 @@ pub(crate) fn window(base: u64, limit: u64, designation: u64) -> [u8; LENGTH] {
 }
 
 /// Registers the function's translation tables for a window of 1 MiB.
-#[must_use]
 pub(crate) fn translation(function: usize) -> [u8; LENGTH] {
     window(
         DMA_ADDRESS,

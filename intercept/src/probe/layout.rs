@@ -41,7 +41,6 @@ pub(crate) const FUNCTIONS: usize = 2;
 const FUNCTION_AREA: u64 = 0x1000;
 
 /// The guest's data about a function: variables, then CLP blocks, then function information blocks.
-#[must_use]
 pub(crate) const fn function_area(function: usize) -> u64 {
     0x10_4000 + FUNCTION_AREA * function as u64
 }
@@ -96,7 +95,6 @@ pub(crate) const DUMP_END: u64 = 0x60_0000;
 pub const DUMP_LENGTH: u64 = DUMP_END - DUMP_ADDRESS;
 
 /// Memory that a function may reach, 256 KiB.
-#[must_use]
 pub(crate) const fn dma_memory(function: usize) -> u64 {
     0x60_0000 + 0x8_0000 * function as u64
 }
@@ -104,17 +102,14 @@ pub(crate) const fn dma_memory(function: usize) -> u64 {
 pub(crate) const DMA_LENGTH: u64 = 0x4_0000;
 
 /// A function's translation tables: region third, segment, page.
-#[must_use]
 pub(crate) const fn region_table(function: usize) -> u64 {
     0x70_0000 + 0x1_0000 * function as u64
 }
 /// Segment table.
-#[must_use]
 pub(crate) const fn segment_table(function: usize) -> u64 {
     region_table(function) + 0x4000
 }
 /// Page table.
-#[must_use]
 pub(crate) const fn page_table(function: usize) -> u64 {
     region_table(function) + 0x8000
 }

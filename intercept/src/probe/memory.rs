@@ -40,7 +40,6 @@ const fn window_table(space: usize, segment: u64) -> u64 {
 }
 
 /// Address-space-control element of a space: primary 0, secondary 1, home 2.
-#[must_use]
 pub(super) const fn designation(space: usize) -> u64 {
     segment_table(space)
 }

@@ -97,7 +97,6 @@ pub struct Outcome {
 
 impl Outcome {
     /// Whether the instruction ended with condition code 0 and without an exception.
-    #[must_use]
     pub fn succeeded(&self) -> bool {
         self.executed && self.exception.is_none() && self.condition == 0
     }

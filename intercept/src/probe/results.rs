@@ -57,7 +57,6 @@ pub struct OtherFunction {
 
 impl FunctionFacts {
     /// Handle, GID and token of the function with this number.
-    #[must_use]
     pub fn of(&self, function: u8) -> OtherFunction {
         match usize::from(function).checked_sub(1) {
             None => OtherFunction {

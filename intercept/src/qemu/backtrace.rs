@@ -14,7 +14,6 @@ const FRAMES: usize = 6;
 const TRANSLATED_CODE: &str = "code_gen_buffer";
 
 /// The debugger on `PATH`.
-#[must_use]
 pub(crate) fn debugger() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -24,7 +23,6 @@ pub(crate) fn debugger() -> Option<PathBuf> {
 
 /// The functions on the stack at the crash, innermost first. Empty if QEMU does not crash this time or gdb
 /// fails.
-#[must_use]
 pub(crate) fn backtrace(
     gdb: &Path,
     qemu: &Qemu,

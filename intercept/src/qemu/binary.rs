@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 /// Identifies the program at `path`. If it is a script, identifies the emulator that the script starts, from
 /// the process `id`.
-#[must_use]
 pub(super) fn identify(qemu: &Qemu, id: u32) -> Option<Binary> {
     let path = std::fs::canonicalize(&qemu.path).ok()?;
     let path = if is_elf(&path) {

@@ -35,7 +35,6 @@ pub(crate) struct CommandLine {
 
 impl CommandLine {
     /// All arguments, without QEMU's name.
-    #[must_use]
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::machine(
             self.memory,

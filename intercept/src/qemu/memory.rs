@@ -29,13 +29,11 @@ impl GuestMemory {
     }
 
     /// Number of bytes.
-    #[must_use]
     pub(crate) const fn length(&self) -> u64 {
         self.length
     }
 
     /// A path by which another process can open the file while this process lives.
-    #[must_use]
     pub(crate) fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
     }

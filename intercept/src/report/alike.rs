@@ -20,7 +20,6 @@ pub(super) struct Kind {
 }
 
 /// The failures of a report by kind. Kinds that stop QEMU come first, then those with the most cases.
-#[must_use]
 pub(super) fn alike(report: &Report) -> Vec<(Kind, Vec<&CaseReport>)> {
     let failures = report.cases.iter().filter(|case| !case.good);
     let mut kinds = together(failures.map(|case| {

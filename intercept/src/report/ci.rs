@@ -19,7 +19,6 @@ pub enum State {
 }
 
 /// The state of a case for the given `--fail-on`.
-#[must_use]
 pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
     if !case.ran() {
         return State::Skipped(not_run(report, case));
@@ -49,7 +48,6 @@ pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
 }
 
 /// The reason why a case did not run.
-#[must_use]
 pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
     match report.stopped_set_up() {
         Some((step, Stop::Crashed { .. })) => format!("QEMU crashed at {step}, before the plan"),
@@ -61,7 +59,6 @@ pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
 }
 
 /// Describes the fault of a case in one line.
-#[must_use]
 pub(super) fn what_is_wrong(case: &CaseReport) -> String {
     let mut line = case.label.clone();
     if case.stopped.is_none() && case.verdicts != [Verdict::NotRun] {

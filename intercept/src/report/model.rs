@@ -63,7 +63,6 @@ pub struct CaseReport {
 
 impl CaseReport {
     /// Whether the case was executed.
-    #[must_use]
     pub fn ran(&self) -> bool {
         !self.verdicts.contains(&Verdict::NotRun)
     }
@@ -113,7 +112,6 @@ pub struct Report {
 
 impl Report {
     /// The report of a classified recording.
-    #[must_use]
     pub fn new(recording: &Recording, expect: Model, verdicts: &[CaseVerdict]) -> Self {
         let cases = recording
             .plan
@@ -169,19 +167,16 @@ impl Report {
     }
 
     /// Whether the report has a case with this name.
-    #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.cases.iter().any(|case| case.id == id)
     }
 
     /// Whether every case is as it should be, and the set-up succeeded.
-    #[must_use]
     pub fn is_good(&self) -> bool {
         self.ran == self.good && self.stopped_set_up().is_none()
     }
 
     /// The step of the set-up at which QEMU stopped, and the way, if it did.
-    #[must_use]
     pub fn stopped_set_up(&self) -> Option<(&str, &Stop)> {
         self.starts
             .iter()
@@ -192,7 +187,6 @@ impl Report {
     }
 
     /// Whether QEMU stopped and was not started again, so that cases remain.
-    #[must_use]
     pub fn ended_early(&self) -> bool {
         let last = self.starts.last();
         let left = self.cases.last().is_some_and(|case| !case.ran());
@@ -200,14 +194,12 @@ impl Report {
     }
 
     /// The time of the case at `index`, as far as its fences show it.
-    #[must_use]
     pub fn case_time(&self, index: usize) -> Option<Duration> {
         let time = self.times.cases_us.get(index)?;
         Some(Duration::from_micros(*time))
     }
 
     /// Names of the refused steps of the set-up.
-    #[must_use]
     pub fn refused_set_up(&self) -> Vec<&str> {
         self.setup
             .iter()
@@ -217,7 +209,6 @@ impl Report {
     }
 
     /// Names of the groups, in the order of the plan.
-    #[must_use]
     pub fn groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();
         for case in &self.cases {
@@ -229,7 +220,6 @@ impl Report {
     }
 
     /// The number of cases of a group that ran, and the number of good ones.
-    #[must_use]
     pub(super) fn tally(&self, group: &str) -> (usize, usize) {
         let ran = || self.of_group(group).filter(|case| case.ran());
         (ran().count(), ran().filter(|case| case.good).count())

@@ -86,7 +86,6 @@ pub(super) fn names(reports: &[Report]) -> Vec<String> {
 }
 
 /// The table for a terminal. With `color`, it has escape sequences.
-#[must_use]
 pub fn side_by_side(reports: &[Report], color: bool) -> String {
     let mut text = String::new();
     let names = names(reports);

@@ -12,7 +12,6 @@ use std::fmt::Write;
 const NAMED: usize = 6;
 
 /// The report as text. With `color`, it has escape sequences.
-#[must_use]
 pub fn table(report: &Report, color: bool) -> String {
     let mut text = String::new();
     heading(&mut text, report);

@@ -7,7 +7,6 @@ use crate::args::FailOn;
 use std::fmt::Write;
 
 /// The reports as TAP.
-#[must_use]
 pub fn tap(reports: &[Report], fail_on: FailOn) -> String {
     let count: usize = reports.iter().map(|report| report.cases.len()).sum();
     let mut text = format!("TAP version 14\n1..{count}\n");

@@ -70,20 +70,17 @@ impl Verdict {
     ];
 
     /// Name in reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 
     /// The names of several verdicts.
-    #[must_use]
     pub(crate) fn names(verdicts: &[Self], between: &str) -> String {
         let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
         names.join(between)
     }
 
     /// Whether the verdict is a good one.
-    #[must_use]
     pub const fn is_good(self) -> bool {
         matches!(self, Self::Whole | Self::AsSpecified | Self::NotRun)
     }

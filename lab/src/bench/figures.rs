@@ -108,7 +108,6 @@ impl Figures {
     }
 
     /// The figures as a table for people.
-    #[must_use]
     pub(crate) fn to_table(&self) -> String {
         let mut text = format!(
             "Linux {}, {} processors; medians of {} rounds, {} MiB each\n\n{}\n",

@@ -64,7 +64,6 @@ pub(super) fn entry(cache: &Cache, series: Option<Series>) -> Result<Entry, KitE
 }
 
 /// Whether the cache has the kernel of `series` as this version builds it. Does not use the network.
-#[must_use]
 pub(super) fn is_there(cache: &Cache, series: Option<Series>) -> bool {
     cache.have_built(&name(series), &key(), For::Lab).is_some()
 }

@@ -55,7 +55,6 @@ pub enum Smc {
 
 impl Smc {
     /// The file in the guest that lists the modules to load: one path on each line, in order.
-    #[must_use]
     pub fn order_file(self) -> &'static str {
         match self {
             Self::Plain => "/lib/lab/order",
@@ -83,13 +82,11 @@ pub fn part(cache: &Cache, choice: &KernelChoice) -> Result<Part, KitError> {
 }
 
 /// Whether `entry` of the cache is a bootable kernel, as this version builds them.
-#[must_use]
 pub fn is_kernel(entry: &Entry) -> bool {
     recipe::is_kernel(entry)
 }
 
 /// Whether the cache has the debug kernel of `series` ([`KernelChoice::Debug`]). Does not use the network.
-#[must_use]
 pub fn has_debug(cache: &Cache, series: Option<Series>) -> bool {
     debug::is_there(cache, series)
 }
@@ -180,20 +177,17 @@ impl Kit {
     }
 
     /// The kernel image, for QEMU's `-kernel`.
-    #[must_use]
     pub fn kernel(&self) -> &Path {
         &self.kernel
     }
 
     /// The kernel's release, as in `uname -r`. For the user's own kernel, its file name.
-    #[must_use]
     pub fn release(&self) -> &str {
         &self.release
     }
 
     /// The modules that a guest loads, in this order. Empty for [`Smc::Loopback`] if this kernel has no such
     /// build. Debian's later kernels have no smc: see [`Kit::has_smc`].
-    #[must_use]
     pub fn modules(&self, smc: Smc) -> &[Module] {
         match smc {
             Smc::Plain => &self.plain,
@@ -203,19 +197,16 @@ impl Kit {
 
     /// Whether smc is among the modules. Debian configures Linux 7 without SMC, which cannot be added as a
     /// module. The user's own kernel may have it built in.
-    #[must_use]
     pub fn has_smc(&self) -> bool {
         self.plain.iter().any(|module| module.name() == "smc")
     }
 
     /// The static busybox for s390x.
-    #[must_use]
     pub fn busybox(&self) -> &Path {
         &self.busybox
     }
 
     /// The guest tool, a static program for s390x (`lab/guest/README.md`).
-    #[must_use]
     pub fn tool(&self) -> &Path {
         &self.tool
     }

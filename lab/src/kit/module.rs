@@ -25,13 +25,11 @@ impl Module {
     }
 
     /// Name of the module in `lsmod`, with `_` for `-`.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Path of the file, which may be compressed.
-    #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }

@@ -17,7 +17,6 @@ use crate::setup::Setup;
 const FAILED: u8 = 4;
 
 /// The JSON schema of scenarios.
-#[must_use]
 pub(crate) fn schema() -> serde_json::Value {
     schemars::schema_for!(Scenario).to_value()
 }

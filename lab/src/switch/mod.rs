@@ -52,7 +52,6 @@ impl Shared {
 
 impl Switch {
     /// A switch without ports. It loses all frames after number `lose_after`, as a defect for tests.
-    #[must_use]
     pub(crate) fn new(lose_after: Option<u64>) -> Self {
         let shared = Shared {
             left: lose_after,

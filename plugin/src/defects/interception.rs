@@ -33,7 +33,6 @@ pub(crate) struct Broken {
 
 impl Broken {
     /// Creates an interception that is correct except for `choice`.
-    #[must_use]
     pub(crate) fn new(choice: Break) -> Self {
         Self {
             choice,
@@ -217,7 +216,6 @@ impl Broken {
 }
 
 /// Returns the low `length` bytes of a register, big-endian.
-#[must_use]
 pub(crate) fn low_bytes(value: u64, length: usize) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     let low = bytes.get(bytes.len().saturating_sub(length)..);
@@ -225,7 +223,6 @@ pub(crate) fn low_bytes(value: u64, length: usize) -> Vec<u8> {
 }
 
 /// Returns the ending of a load for this answer of the server.
-#[must_use]
 pub(crate) fn loaded(register: Gpr, answer: Answer<u64>) -> Ending {
     answer.map_or_else(refused, |value| Ending::Loaded(register, value))
 }

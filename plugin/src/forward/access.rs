@@ -40,7 +40,6 @@ pub(crate) enum Operand {
 /// Returns the register with handle, address space and length of an instruction that can be forwarded.
 ///
 /// Returns `None` also for an odd register pair, which QEMU refuses before it checks the handle.
-#[must_use]
 pub(crate) fn request_register(instruction: &Instruction) -> Option<Gpr> {
     match *instruction {
         Instruction::StoreBlock { request, .. } => Some(request),

@@ -99,7 +99,6 @@ impl Channel {
     }
 
     /// True if the outcome of a move to this target is known.
-    #[must_use]
     pub(crate) fn knows(&self, target: Target) -> bool {
         self.accepted.has(target)
     }
@@ -115,7 +114,6 @@ impl Channel {
     }
 
     /// The error state to which refused posted moves have led.
-    #[must_use]
     pub(crate) const fn error_state(&self) -> ErrorState {
         self.error
     }

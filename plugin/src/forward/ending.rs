@@ -40,7 +40,6 @@ pub(crate) const ADDRESSING: ProgramException = ProgramException::suppressing(0x
 
 impl ProgramException {
     /// Creates an exception that leaves the old PSW after the instruction.
-    #[must_use]
     pub(crate) const fn suppressing(code: u16) -> Self {
         Self {
             code,
@@ -86,7 +85,6 @@ impl Ending {
     }
 
     /// Converts the outcome for a record.
-    #[must_use]
     pub(crate) fn result(self) -> InstructionResult {
         let completed = |cc, value| InstructionResult {
             outcome: Outcome::Completed,

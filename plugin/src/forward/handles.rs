@@ -82,7 +82,6 @@ impl Handles {
     }
 
     /// Finds the forwarded function that has this handle, is enabled and is not in error.
-    #[must_use]
     pub(crate) fn find(&self, handle: u32) -> Option<usize> {
         if handle & ENABLED == 0 {
             return None;
@@ -92,7 +91,6 @@ impl Handles {
     }
 
     /// Finds a function by its handle, but ignores the bits of `ignored` and the error state.
-    #[must_use]
     pub(crate) fn find_carelessly(&self, handle: u32, ignored: u32) -> Option<usize> {
         let ours = |known: &Known| {
             known
@@ -103,7 +101,6 @@ impl Handles {
     }
 
     /// True if the guest has this forwarded function and has enabled it.
-    #[must_use]
     pub(crate) fn is_enabled(&self, number: usize) -> bool {
         let handle = self.functions.get(number).and_then(|known| known.handle);
         handle.is_some_and(|handle| handle & ENABLED != 0)
@@ -132,7 +129,6 @@ impl Handles {
     }
 
     /// Returns the subject of a CLP query, if it concerns forwarded functions.
-    #[must_use]
     pub(crate) fn subject(&self, request: &[u8], response: &[u8]) -> Option<Subject> {
         if half(response, 2) != Some(OK) {
             return None;

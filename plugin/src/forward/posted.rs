@@ -31,7 +31,6 @@ pub(crate) struct Target {
 
 impl Target {
     /// Returns the target of an access that may be posted.
-    #[must_use]
     pub(crate) fn of(access: &Access, moves: Moves) -> Option<Self> {
         let place = access.place;
         let posted = match moves {
@@ -52,7 +51,6 @@ pub(crate) struct Accepted(HashMap<u64, u64>);
 
 impl Accepted {
     /// True if the outcome of a move to this target is known.
-    #[must_use]
     pub(crate) fn has(&self, target: Target) -> bool {
         self.0
             .get(&target.flags)

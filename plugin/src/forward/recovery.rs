@@ -55,7 +55,6 @@ impl Forwarder {
     }
 
     /// Completes the block of an STPCIFC. Returns false if guest memory cannot be changed.
-    #[must_use]
     pub(crate) fn complete_controls(&self, record: &mut Record, cpu: &mut dyn GuestCpu) -> bool {
         let operands = &mut record.operands;
         if self.moves == Moves::Waited || record.insn != "stpcifc" || record.result.cc != Some(0) {

@@ -51,13 +51,11 @@ impl<'a> Block<'a> {
     ///
     /// # Safety
     /// `raw` is that argument, and this value does not outlive the callback.
-    #[must_use]
     pub(crate) const unsafe fn new(qemu: &'a Qemu, raw: *mut c_void) -> Self {
         Self { qemu, raw }
     }
 
     /// Virtual address of the first instruction.
-    #[must_use]
     pub(crate) fn address(&self) -> u64 {
         // SAFETY: the block is alive, as the caller of `new` guarantees.
         unsafe { (self.qemu.api.qemu_plugin_tb_vaddr)(self.raw) }
@@ -100,14 +98,12 @@ impl<'a> Block<'a> {
 
 impl BlockInstruction<'_> {
     /// Virtual address of the instruction.
-    #[must_use]
     pub(crate) fn address(&self) -> u64 {
         // SAFETY: the instruction lives as long as its block.
         unsafe { (self.qemu.api.qemu_plugin_insn_vaddr)(self.raw) }
     }
 
     /// The bytes of the instruction, and their number.
-    #[must_use]
     pub(crate) fn bytes(&self) -> ([u8; MAX_INSTRUCTION], usize) {
         let mut bytes = [0; MAX_INSTRUCTION];
         // SAFETY: the instruction is alive, and QEMU writes no more than the given length.

@@ -153,7 +153,6 @@ pub(crate) struct QemuCpu<'a> {
 
 impl<'a> QemuCpu<'a> {
     /// Wraps the vCPU whose callback is running; `registers` are that vCPU's.
-    #[must_use]
     pub(crate) const fn new(
         qemu: &'a Qemu,
         registers: &'a Registers,

@@ -57,7 +57,6 @@ pub fn program(cache: &Cache, version: Option<&str>) -> Result<PathBuf, BuildErr
 }
 
 /// The QEMU with the changes, if it is in the cache. Does not use the network.
-#[must_use]
 pub fn have(cache: &Cache) -> Option<PathBuf> {
     let entry = cache.have_built(ENTRY, &key(), For::Qemu)?;
     Some(started_by(&entry))

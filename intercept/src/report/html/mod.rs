@@ -20,7 +20,6 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// The page of one report, or of several reports side by side.
-#[must_use]
 pub fn html(reports: &[Report]) -> String {
     let body = match reports {
         [report] => one(report),
