@@ -12,6 +12,7 @@
 
 mod accelerator;
 mod child;
+mod draw;
 mod log;
 mod output;
 mod plugin;
@@ -21,6 +22,7 @@ mod with_parent;
 
 pub use accelerator::{Accel, AccelError, Accelerator};
 pub use child::Child;
+pub use draw::Draw;
 pub use log::tail;
 pub use output::print;
 pub use plugin::{Moves, NoPlugin, Plugin, Task};

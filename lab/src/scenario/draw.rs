@@ -1,5 +1,6 @@
 //! Draws random scenarios. The same seed gives the same scenario.
 
+use harness::Draw;
 use ism::fault;
 use serde_json::{Value, json};
 
@@ -15,27 +16,9 @@ const ALLOWED: [&str; 2] = ["unknown-dmb", "cdc-data-after-abort"];
 /// Steps that belong together: traffic, and one event in it.
 pub(super) type Episode = Vec<Step>;
 
-/// Numbers from a seed (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number from 0 to `below` - 1.
-    fn below(&mut self, below: u64) -> u64 {
-        self.next() % below
-    }
-}
-
 /// The episodes of the scenario of `seed`.
 pub(super) fn episodes(seed: u64) -> Vec<Episode> {
-    let mut numbers = Numbers(seed);
+    let mut numbers = Draw::new(seed);
     let count = 1 + numbers.below(MOST);
     (0..count)
         .map(|number| episode(&mut numbers, number))
@@ -84,7 +67,7 @@ fn shell(guest: usize, command: String, name: Option<String>) -> Step {
 
 /// Traffic from guest 0, with one event in it. The traffic may be interrupted, but must not bring a wrong
 /// byte.
-fn episode(numbers: &mut Numbers, number: u64) -> Episode {
+fn episode(numbers: &mut Draw, number: u64) -> Episode {
     let port = u16::try_from(6000 + number).unwrap_or(u16::MAX);
     let name = format!("traffic{number}");
     let conns = 1 + numbers.below(4);
@@ -103,7 +86,7 @@ fn episode(numbers: &mut Numbers, number: u64) -> Episode {
         shell(0, send, Some(name.clone())),
         wait(),
     ];
-    let pause = |numbers: &mut Numbers, most: u64| {
+    let pause = |numbers: &mut Draw, most: u64| {
         // These whole milliseconds are exact in a double.
         step(Action::WaitS(numbers.below(most) as f64 / 1000.0))
     };
