@@ -3,95 +3,66 @@
 
 use vfio_user_protocol::Malformed;
 
-/// Functions of one profile. Each has one client and one client of its instruction channel.
-pub const MAX_FUNCTIONS: usize = 256;
-/// Refused clients of one socket that get EBUSY at the same time. The server only disconnects more.
-pub const REFUSALS: usize = 8;
-/// Bytes read of a refused client's first message, so that the server can answer a complete VERSION.
-pub const REFUSED_LEN: usize = 8 << 10;
-/// Bytes received at once: several hundred posted 8-byte writes.
-pub const RECEIVE_LEN: usize = 64 << 10;
-/// A buffer that grew past this size for a large message is freed.
-pub const KEEP_LEN: usize = 4 * RECEIVE_LEN;
-/// Descriptors that one receive takes over, to keep or to close: as many as the kernel lets one message
-/// carry.
-pub const RECEIVED_FDS: usize = 253;
-/// Descriptors of this process that one function needs: sockets, eventfds, pending ones.
-pub const DESCRIPTORS_PER_FUNCTION: u64 = 64;
-/// Descriptors besides those of functions, including those that current receives take over.
-pub const OTHER_DESCRIPTORS: u64 = 512;
-/// Files behind one client's maps. Each needs a mapping of this process. QEMU has one for each memory
-/// back-end.
-pub const FILES_PER_CLIENT: usize = 256;
-/// Bytes of address space for the files of all clients together; each function has its share.
-pub const MAPPED_BYTES: u64 = 32 << 40;
-/// Operations that moves may queue for memory without a descriptor. A full queue refuses moves until the
-/// client answers.
-pub const QUEUED_OPERATIONS: usize = 1024;
-/// Additional operations for a move that has begun.
-pub const QUEUED_BEYOND: usize = 256;
-/// Bytes that may wait in one such queue.
-pub const QUEUED_BYTES: usize = 8 << 20;
-/// Bytes of one access that an event shows.
-pub const SHOWN_BYTES: usize = 4096;
-/// Bytes of the event file, unless `--events-limit` says otherwise.
-pub const EVENTS_BYTES: u64 = 4 << 30;
-/// Log lines (info and warn) that may come in one burst.
-pub const LOG_BURST: u32 = 1000;
-/// Log lines that may come in each second after a burst.
-pub const LOG_PER_SECOND: u32 = 20;
-/// Faults that may be active at the same time.
-pub const MAX_FAULTS: usize = 256;
-/// Moves and runs of interrupts that faults may delay. One more is carried out at once.
-pub const PUT_OFF: usize = 4096;
-/// Clients of the control socket at the same time. One more gets an error and is disconnected.
-pub const CONTROL_CLIENTS: usize = 16;
-/// Bytes of one line on the control socket.
-pub const CONTROL_LINE: usize = 64 << 10;
-/// Bytes of events that wait for one client of the control socket. A slower client is disconnected.
-pub const FOLLOWED_BYTES: usize = 16 << 20;
-/// Milliseconds that a client of the control socket may take to accept an answer.
-pub const CONTROL_MS: u64 = 5000;
-/// Milliseconds that a client's own memory may take to answer (payload carrier `process`).
-pub const CLIENT_MEMORY_MS: u64 = 200;
-/// Milliseconds that an eventfd may delay a signal (at most twice that) before the server drops it.
-pub const EVENTFD_MS: u64 = 20;
-/// Milliseconds that the reply to a DMA_UNMAP or DEVICE_RESET waits for the client's answer to a DMA_READ or
-/// DMA_WRITE of the same memory. QEMU cannot answer while it waits for that reply.
-pub const DMA_REPLY_MS: u64 = 500;
-/// Milliseconds in which a refused client must send a message.
-pub const REFUSAL_MS: u64 = 1000;
-
-/// Every limit above, by name.
-pub const ALL: &[(&str, u64)] = &[
-    ("MAX_FUNCTIONS", MAX_FUNCTIONS as u64),
-    ("REFUSALS", REFUSALS as u64),
-    ("REFUSED_LEN", REFUSED_LEN as u64),
-    ("RECEIVE_LEN", RECEIVE_LEN as u64),
-    ("KEEP_LEN", KEEP_LEN as u64),
-    ("RECEIVED_FDS", RECEIVED_FDS as u64),
-    ("DESCRIPTORS_PER_FUNCTION", DESCRIPTORS_PER_FUNCTION),
-    ("OTHER_DESCRIPTORS", OTHER_DESCRIPTORS),
-    ("FILES_PER_CLIENT", FILES_PER_CLIENT as u64),
-    ("MAPPED_BYTES", MAPPED_BYTES),
-    ("QUEUED_OPERATIONS", QUEUED_OPERATIONS as u64),
-    ("QUEUED_BEYOND", QUEUED_BEYOND as u64),
-    ("QUEUED_BYTES", QUEUED_BYTES as u64),
-    ("SHOWN_BYTES", SHOWN_BYTES as u64),
-    ("EVENTS_BYTES", EVENTS_BYTES),
-    ("LOG_BURST", LOG_BURST as u64),
-    ("LOG_PER_SECOND", LOG_PER_SECOND as u64),
-    ("MAX_FAULTS", MAX_FAULTS as u64),
-    ("PUT_OFF", PUT_OFF as u64),
-    ("CONTROL_CLIENTS", CONTROL_CLIENTS as u64),
-    ("CONTROL_LINE", CONTROL_LINE as u64),
-    ("FOLLOWED_BYTES", FOLLOWED_BYTES as u64),
-    ("CONTROL_MS", CONTROL_MS),
-    ("CLIENT_MEMORY_MS", CLIENT_MEMORY_MS),
-    ("EVENTFD_MS", EVENTFD_MS),
-    ("DMA_REPLY_MS", DMA_REPLY_MS),
-    ("REFUSAL_MS", REFUSAL_MS),
-];
+vfio_user_protocol::limits! {
+    /// Functions of one profile. Each has one client and one client of its instruction channel.
+    pub const MAX_FUNCTIONS: usize = 256;
+    /// Refused clients of one socket that get EBUSY at the same time. The server only disconnects more.
+    pub const REFUSALS: usize = 8;
+    /// Bytes read of a refused client's first message, so that the server can answer a complete VERSION.
+    pub const REFUSED_LEN: usize = 8 << 10;
+    /// Bytes received at once: several hundred posted 8-byte writes.
+    pub const RECEIVE_LEN: usize = 64 << 10;
+    /// A buffer that grew past this size for a large message is freed.
+    pub const KEEP_LEN: usize = 4 * RECEIVE_LEN;
+    /// Descriptors that one receive takes over, to keep or to close: as many as the kernel lets one message
+    /// carry.
+    pub const RECEIVED_FDS: usize = 253;
+    /// Descriptors of this process that one function needs: sockets, eventfds, pending ones.
+    pub const DESCRIPTORS_PER_FUNCTION: u64 = 64;
+    /// Descriptors besides those of functions, including those that current receives take over.
+    pub const OTHER_DESCRIPTORS: u64 = 512;
+    /// Files behind one client's maps. Each needs a mapping of this process. QEMU has one for each memory
+    /// back-end.
+    pub const FILES_PER_CLIENT: usize = 256;
+    /// Bytes of address space for the files of all clients together; each function has its share.
+    pub const MAPPED_BYTES: u64 = 32 << 40;
+    /// Operations that moves may queue for memory without a descriptor. A full queue refuses moves until the
+    /// client answers.
+    pub const QUEUED_OPERATIONS: usize = 1024;
+    /// Additional operations for a move that has begun.
+    pub const QUEUED_BEYOND: usize = 256;
+    /// Bytes that may wait in one such queue.
+    pub const QUEUED_BYTES: usize = 8 << 20;
+    /// Bytes of one access that an event shows.
+    pub const SHOWN_BYTES: usize = 4096;
+    /// Bytes of the event file, unless `--events-limit` says otherwise.
+    pub const EVENTS_BYTES: u64 = 4 << 30;
+    /// Log lines (info and warn) that may come in one burst.
+    pub const LOG_BURST: u32 = 1000;
+    /// Log lines that may come in each second after a burst.
+    pub const LOG_PER_SECOND: u32 = 20;
+    /// Faults that may be active at the same time.
+    pub const MAX_FAULTS: usize = 256;
+    /// Moves and runs of interrupts that faults may delay. One more is carried out at once.
+    pub const PUT_OFF: usize = 4096;
+    /// Clients of the control socket at the same time. One more gets an error and is disconnected.
+    pub const CONTROL_CLIENTS: usize = 16;
+    /// Bytes of one line on the control socket.
+    pub const CONTROL_LINE: usize = 64 << 10;
+    /// Bytes of events that wait for one client of the control socket. A slower client is disconnected.
+    pub const FOLLOWED_BYTES: usize = 16 << 20;
+    /// Milliseconds that a client of the control socket may take to accept an answer.
+    pub const CONTROL_MS: u64 = 5000;
+    /// Milliseconds that a client's own memory may take to answer (payload carrier `process`).
+    pub const CLIENT_MEMORY_MS: u64 = 200;
+    /// Milliseconds that an eventfd may delay a signal (at most twice that) before the server drops it.
+    pub const EVENTFD_MS: u64 = 20;
+    /// Milliseconds that the reply to a DMA_UNMAP or DEVICE_RESET waits for the client's answer to a DMA_READ or
+    /// DMA_WRITE of the same memory. QEMU cannot answer while it waits for that reply.
+    pub const DMA_REPLY_MS: u64 = 500;
+    /// Milliseconds in which a refused client must send a message.
+    pub const REFUSAL_MS: u64 = 1000;
+}
 
 /// A limit that a peer reached, as reports count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +126,7 @@ mod tests {
     fn constants(source: &str) -> Vec<String> {
         let names = source
             .lines()
-            .filter_map(|line| line.strip_prefix("pub const "));
+            .filter_map(|line| line.trim_start().strip_prefix("pub const "));
         let names = names.filter_map(|rest| Some(rest.split_once(':')?.0.to_owned()));
         names.filter(|name| name != "ALL").collect()
     }
