@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A reason why a session cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +11,7 @@ pub enum Error {
         path: PathBuf,
         /// The system's answer.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
@@ -19,7 +20,7 @@ pub enum Error {
         path: PathBuf,
         /// The system's answer.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A line is neither an event nor a record.
     #[error("{}, line {line}: {reason}", path.display())]
@@ -50,6 +51,22 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn read(path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read {
+            path: path.clone(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl Fn(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write {
+            path: path.clone(),
+            source,
+        }
+    }
+
     /// Whether the command line, or a file that it names, is wrong.
     pub fn is_usage(&self) -> bool {
         !matches!(self, Error::Write { .. })

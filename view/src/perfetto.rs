@@ -26,10 +26,7 @@ impl Trace {
     /// # Errors
     /// [`Error::Write`].
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let file = File::create(path).map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = File::create(path).map_err(Error::write(path))?;
         Ok(Self {
             path: path.to_owned(),
             out: BufWriter::new(file),
@@ -42,10 +39,7 @@ impl Trace {
     /// # Errors
     /// [`Error::Write`].
     pub(crate) fn write(&mut self, session: &Session) -> Result<(), Error> {
-        self.all(session).map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        })
+        self.all(session).map_err(Error::write(&self.path))
     }
 
     fn all(&mut self, session: &Session) -> std::io::Result<()> {

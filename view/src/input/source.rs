@@ -40,10 +40,7 @@ impl Source {
     /// # Errors
     /// [`Error::Read`].
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = File::open(path).map_err(Error::read(path))?;
         Ok(Self::new(path, Box::new(file)))
     }
 
@@ -52,17 +49,14 @@ impl Source {
     /// # Errors
     /// [`Error::Read`] and [`Error::Line`].
     pub(crate) fn attach(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let mut stream = UnixStream::connect(path).map_err(failed)?;
-        stream.write_all(EVENTS).map_err(failed)?;
+        let failed = Error::read(path);
+        let mut stream = UnixStream::connect(path).map_err(&failed)?;
+        stream.write_all(EVENTS).map_err(&failed)?;
         // Reads byte by byte, because the bytes after the answer are events.
         let mut answer = Vec::new();
         let mut byte = [0];
         while !answer.ends_with(b"\n") {
-            match stream.read(&mut byte).map_err(failed)? {
+            match stream.read(&mut byte).map_err(&failed)? {
                 0 => return Err(failed(ErrorKind::UnexpectedEof.into())),
                 _ => answer.extend(byte),
             }
@@ -74,7 +68,7 @@ impl Source {
                 reason: String::from_utf8_lossy(answer.trim_ascii()).into_owned(),
             });
         }
-        stream.set_read_timeout(Some(SILENCE)).map_err(failed)?;
+        stream.set_read_timeout(Some(SILENCE)).map_err(&failed)?;
         Ok(Self::new(path, Box::new(stream)))
     }
 
@@ -115,12 +109,7 @@ impl Source {
                     Ok(read) => self.ended = read == 0,
                     // Keeps the bytes from before the silence.
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                    Err(source) => {
-                        return Err(Error::Read {
-                            path: self.path.clone(),
-                            source,
-                        });
-                    }
+                    Err(error) => return Err(Error::read(&self.path)(error)),
                 }
             }
             if !self.buffer.ends_with(b"\n") {

@@ -90,10 +90,6 @@ impl Page {
         files: &[PathBuf],
         path: &Path,
     ) -> Result<(), Error> {
-        let failed = |source| Error::Write {
-            path: path.to_owned(),
-            source,
-        };
         let level = |rows: &[Row]| {
             let mut packed = Packed::default();
             rows.iter().for_each(|row| packed.push(row));
@@ -104,7 +100,7 @@ impl Page {
             level(&session.acts),
             self.events.finish(),
         ];
-        let file = std::fs::File::create(path).map_err(failed)?;
+        let file = std::fs::File::create(path).map_err(Error::write(path))?;
         let mut out = std::io::BufWriter::new(file);
         let mut write = || -> std::io::Result<()> {
             let title = files.first().and_then(|file| file.file_name());
@@ -136,7 +132,7 @@ impl Page {
             out.write_all(after.replace("{{script}}", SCRIPT).as_bytes())?;
             out.flush()
         };
-        write().map_err(failed)
+        write().map_err(Error::write(path))
     }
 }
 

@@ -51,14 +51,9 @@ impl Lanes {
             count: self.all.len() + 1,
             most: MOST,
         };
-        let lane = u8::try_from(self.all.len()).map_err(|_| too_many)?;
-        if usize::from(lane) >= MOST {
-            return Err(Error::TooMany {
-                what: "functions and guests",
-                count: self.all.len() + 1,
-                most: MOST,
-            });
-        }
+        let lane = u8::try_from(self.all.len()).ok();
+        let lane = lane.filter(|lane| usize::from(*lane) < MOST);
+        let lane = lane.ok_or(too_many)?;
         self.all.push(Lane {
             name: name.to_owned(),
             kind,
