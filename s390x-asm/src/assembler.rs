@@ -99,11 +99,11 @@ impl Assembler {
         self.emit(&bytes);
     }
 
-    /// Resolves all labels. Returns the code, and each label's offset by its number.
+    /// Resolves all labels. Returns the code.
     ///
     /// # Errors
     /// A label was never bound, or is too far from the field that uses it.
-    pub fn finish(mut self) -> Result<Code, AssembleError> {
+    pub fn finish(mut self) -> Result<Vec<u8>, AssembleError> {
         for fixup in &self.fixups {
             let target = self
                 .labels
@@ -123,28 +123,6 @@ impl Assembler {
                 *slot = byte;
             }
         }
-        Ok(Code {
-            bytes: self.bytes,
-            labels: self.labels,
-        })
-    }
-}
-
-/// Finished machine code.
-#[derive(Debug, Clone)]
-pub struct Code {
-    bytes: Vec<u8>,
-    labels: Vec<Option<usize>>,
-}
-
-impl Code {
-    /// The bytes of the code.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Returns the offset of `label` from the start of the code, if it was bound.
-    pub fn offset_of(&self, label: Label) -> Option<usize> {
-        self.labels.get(label.0).copied().flatten()
+        Ok(self.bytes)
     }
 }

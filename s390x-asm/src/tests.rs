@@ -6,7 +6,7 @@ use super::{AssembleError, Assembler, Condition, Gr, zpci};
 fn encoded(write: impl FnOnce(&mut Assembler)) -> Vec<u8> {
     let mut code = Assembler::new();
     write(&mut code);
-    code.finish().expect("no label is open").bytes().to_vec()
+    code.finish().expect("no label is open")
 }
 
 macro_rules! bytes {

@@ -21,17 +21,6 @@ impl Plan {
             .and_then(|plan: Self| plan.checked(document))
     }
 
-    /// Parses and checks a plan. Errors call it `name`.
-    ///
-    /// # Errors
-    /// A fault of the plan.
-    pub fn from_json(name: &str, text: &str) -> Result<Self, DocumentError> {
-        let document = Document::new("plan", Path::new(name));
-        document
-            .parse(text)
-            .and_then(|plan: Self| plan.checked(document))
-    }
-
     fn checked(self, document: Document<'_>) -> Result<Self, DocumentError> {
         match self.check() {
             Ok(()) => Ok(self),
@@ -160,9 +149,16 @@ fn check_operand(case: &Case) -> Result<(), (&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::super::Plan;
+    use super::{Document, DocumentError, Path};
+
+    fn from_json(name: &str, text: &str) -> Result<Plan, DocumentError> {
+        let document = Document::new("plan", Path::new(name));
+        let plan: Plan = document.parse(text)?;
+        plan.checked(document)
+    }
 
     fn refusal(text: &str) -> String {
-        Plan::from_json("mine.json", text)
+        from_json("mine.json", text)
             .expect_err("must be refused")
             .to_string()
     }
@@ -177,7 +173,7 @@ mod tests {
     fn a_plan_survives_the_way_through_json() {
         let plan = Plan::default();
         assert_eq!(
-            Plan::from_json("default", &plan.to_json().expect("is JSON")).expect("valid"),
+            from_json("default", &plan.to_json().expect("is JSON")).expect("valid"),
             plan
         );
     }

@@ -72,7 +72,7 @@ impl Plan {
         }
     }
 
-    /// The plan as JSON text, which [`Plan::from_json`] reads back.
+    /// The plan as JSON text, which [`Plan::read`] reads back.
     ///
     /// # Errors
     /// Those of `serde_json`.

@@ -48,7 +48,7 @@ pub(super) fn program(functions: usize) -> Result<Vec<u8>, AssembleError> {
     run_records(&mut code, &labels, functions);
     routines::subroutines(&mut code, &labels);
     routines::handlers(&mut code, &labels);
-    Ok(code.finish()?.bytes().to_vec())
+    code.finish()
 }
 
 fn start(code: &mut Assembler, labels: &Labels) {

@@ -159,9 +159,7 @@ fn stub(case: &Case) -> Vec<u8> {
         Instruction::Chsc => code.emit(&zpci::chsc(Gr::R4)),
     }
     code.svc(0);
-    code.finish()
-        .map(|code| code.bytes().to_vec())
-        .unwrap_or_default()
+    code.finish().unwrap_or_default()
 }
 
 fn address_of(variable: Variable, function: usize) -> u64 {

@@ -186,7 +186,7 @@ impl Guest {
     /// Writes the image into `folder`. Returns its path.
     pub(crate) fn write(mut self, folder: &Path) -> PathBuf {
         self.end();
-        let code = self.code.finish().unwrap().bytes().to_vec();
+        let code = self.code.finish().unwrap();
         self.data.push((CODE, code));
         let mut image = vec![0; IMAGE];
         for (at, bytes) in &self.data {
