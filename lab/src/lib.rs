@@ -30,6 +30,7 @@ mod control;
 mod error;
 mod folder;
 mod guest;
+mod json;
 mod keys;
 pub mod kit;
 mod lab;

@@ -18,7 +18,7 @@ use crate::lab::Lab;
 use crate::say::say;
 use crate::setup::Setup;
 use crate::variant::Variant;
-use crate::{bench, scenario, terminal};
+use crate::{bench, json, scenario, terminal};
 
 /// Exit status of a lab that a signal ended: this number plus the signal's number, as in shells.
 const SIGNALLED: u8 = 128;
@@ -277,10 +277,7 @@ async fn compare(
 fn print(figures: &Figures, format: Format) -> Result<u8, Error> {
     let text = match format {
         Format::Table => figures.to_table(),
-        Format::Json => figures.to_json().map_err(|error| {
-            let what = "write the figures as JSON";
-            Error::system(what)(error.into())
-        })?,
+        Format::Json => json::text("write the figures as JSON", figures)?,
     };
     show(&text)
 }

@@ -99,14 +99,6 @@ pub(crate) struct Row {
 }
 
 impl Figures {
-    /// The figures as JSON, with a newline at the end.
-    ///
-    /// # Errors
-    /// A figure is no number.
-    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
-    }
-
     /// The figures as a table for people.
     pub(crate) fn to_table(&self) -> String {
         let mut text = format!(
@@ -193,7 +185,11 @@ mod tests {
     #[test]
     fn another_qemu_has_a_ratio_by_its_medians() {
         let mut figures = figures();
-        assert!(!figures.to_json().unwrap().contains("compared"));
+        assert!(
+            !crate::json::text("write", &figures)
+                .unwrap()
+                .contains("compared")
+        );
         let row = Beside::new(
             "two guests",
             "SMC-D over ism",
@@ -214,7 +210,8 @@ mod tests {
         let last =
             "two guests  SMC-D over ism          10.0 MB/s, 25.0 MB/s with this QEMU; ratio 2.50\n";
         assert!(text.ends_with(last), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&figures.to_json().unwrap()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&crate::json::text("write", &figures).unwrap()).unwrap();
         assert_eq!(json["compared"][0]["rows"][0]["ratio"], 2.5);
     }
 
@@ -244,7 +241,8 @@ mod tests {
 
     #[test]
     fn the_json_has_the_documented_names() {
-        let value: serde_json::Value = serde_json::from_str(&figures().to_json().unwrap()).unwrap();
+        let value: serde_json::Value =
+            serde_json::from_str(&crate::json::text("write", &figures()).unwrap()).unwrap();
         assert_eq!(value["move"]["ratio"], 1.25);
         assert_eq!(value["rows"][0]["mb_per_s"], 12.34);
     }

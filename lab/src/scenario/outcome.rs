@@ -116,10 +116,6 @@ impl Outcomes {
         text
     }
 
-    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(self).map(|text| text + "\n")
-    }
-
     /// JUnit XML: one suite with a case for each scenario.
     ///
     /// # Errors
@@ -264,7 +260,7 @@ mod tests {
     #[test]
     fn the_json_counts_what_passed_and_what_failed() {
         let value: serde_json::Value =
-            serde_json::from_str(&outcomes().to_json().unwrap()).unwrap();
+            serde_json::from_str(&crate::json::text("write", &outcomes()).unwrap()).unwrap();
         assert_eq!((&value["passed"], &value["failed"]), (&1.into(), &1.into()));
         assert_eq!(value["scenarios"][0]["functions"][0]["moves"], 12);
     }

@@ -10,6 +10,7 @@ use super::{choose, library, shake};
 use crate::args::{Args, Format};
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::json;
 use crate::say::say;
 use crate::setup::Setup;
 
@@ -28,11 +29,7 @@ pub(crate) fn schema() -> serde_json::Value {
 pub(crate) fn list(format: Format) -> Result<String, Error> {
     let all = library::all()?;
     if format == Format::Json {
-        let text = serde_json::to_string_pretty(&all).map_err(|error| {
-            let what = "write the scenarios as JSON";
-            Error::system(what)(error.into())
-        })?;
-        return Ok(text + "\n");
+        return json::text("write the scenarios as JSON", &all);
     }
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
@@ -89,10 +86,7 @@ pub(crate) async fn run(
     }
     let text = match args.format {
         Format::Table => outcomes.to_table(),
-        Format::Json => {
-            let text = outcomes.to_json();
-            text.map_err(|error| bad("write the results as JSON")(error.into()))?
-        }
+        Format::Json => json::text("write the results as JSON", &outcomes)?,
     };
     harness::print(&text).map_err(bad("write to standard output"))?;
     Ok(if outcomes.all_passed() { 0 } else { FAILED })
