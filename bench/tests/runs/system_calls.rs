@@ -170,7 +170,7 @@ fn sixteen_signals_at_once_take_one_write_to_an_eventfd() {
         for id in 0..16 {
             channel.reply_to(id).ok();
         }
-        assert_eq!(driver.irq.wait(), 16);
+        assert_eq!(driver.irq.wait(), 1);
     });
     assert!(calls <= most, "{calls} system calls for 16 signals");
 }

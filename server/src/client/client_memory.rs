@@ -3,7 +3,6 @@
 //! The server learns the client's layout of these messages from the first DMA_READ reply that fits only one
 //! layout. Until then, it reads the same bytes before a write, if the memory is readable. A reply full of
 //! zeros fits both layouts: then the server writes the bytes in the wide layout and reads them back.
-//! and read back.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;

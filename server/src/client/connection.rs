@@ -217,6 +217,7 @@ impl Connection {
                 got => Err(ConnectionError::Truncated { got }),
             };
         }
+        self.pace.received(received.bytes);
         self.received.filled(received.bytes);
         if !received.fds.is_empty() || received.fds_lost {
             self.fds.arrived(received, self.received.end())?;
@@ -283,6 +284,7 @@ impl Connection {
             MessageFault::Lose if self.held.is_none() => {
                 self.out.clear();
                 self.sent_fd = None;
+                self.agreed_ring = None;
             }
             MessageFault::Cut(bytes) if self.held.is_none() => {
                 self.send_replies(bytes.min(self.out.len())).await?;

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 /// After a message that comes within this time, the next one is likely to come as soon.
 const SOON: Duration = Duration::from_millis(1);
-/// Number of receives between two turns of the other tasks of the thread.
-const TURN: u32 = 64;
+/// Bytes that are received between two turns of the other tasks of the thread.
+const TURN: usize = 256 << 10;
+/// A receive counts as at least so many bytes.
+const LEAST: usize = TURN / 64;
 
 /// Tracks how quickly a client's messages follow each other.
 #[derive(Debug)]
@@ -19,7 +21,8 @@ pub struct Pace {
     able: bool,
     /// True if the last message came soon.
     quick: bool,
-    receives: u32,
+    /// Bytes received since the last turn of the others.
+    received: usize,
 }
 
 impl Pace {
@@ -28,7 +31,7 @@ impl Pace {
         Self {
             able,
             quick: false,
-            receives: 0,
+            received: 0,
         }
     }
 
@@ -42,10 +45,18 @@ impl Pace {
         self.quick
     }
 
-    /// Begins a receive. Returns true if the other tasks have a turn before it.
+    /// Records a receive of so many bytes.
+    pub fn received(&mut self, bytes: usize) {
+        self.received = self.received.saturating_add(bytes.max(LEAST));
+    }
+
+    /// True if the other tasks have a turn before the next receive.
     pub fn is_turn(&mut self) -> bool {
-        self.receives = self.receives.wrapping_add(1);
-        self.receives.is_multiple_of(TURN)
+        let turn = self.received >= TURN;
+        if turn {
+            self.received = 0;
+        }
+        turn
     }
 
     /// Records that no message came inside the receive.
@@ -78,8 +89,16 @@ mod tests {
 
     #[test]
     fn the_others_have_their_turn_now_and_then() {
-        let mut pace = Pace::new(true);
-        let turns = (0..10 * TURN).filter(|_| pace.is_turn()).count();
-        assert_eq!(turns, 10);
+        let turns = |bytes| {
+            let mut pace = Pace::new(true);
+            let mut next = || {
+                pace.received(bytes);
+                pace.is_turn()
+            };
+            (0..640).filter(|_| next()).count()
+        };
+        assert_eq!(turns(40), 10);
+        assert_eq!(turns(TURN / 2), 320);
+        assert_eq!(turns(TURN), 640);
     }
 }

@@ -66,6 +66,9 @@ impl RingLink {
         room: &mut [u8],
         spin: &mut Spin,
     ) -> Result<Received, RingError> {
+        if socket.is_shut() {
+            return Ok(Received::default());
+        }
         let mut begun = spin.begin();
         let mut looked = begun.as_ref().is_none_or(|begun| !begun.is_worth_it());
         let mut left = false;
@@ -93,15 +96,15 @@ impl RingLink {
         }
     }
 
-    /// Sends all of these bytes.
+    /// Sends all of these bytes, unless this side has ended the connection.
     pub async fn send(&mut self, socket: &Socket, mut bytes: &[u8]) -> Result<(), RingError> {
-        while !bytes.is_empty() {
+        // The next receive finds out that a side has left.
+        while !bytes.is_empty() && !socket.is_shut() {
             let sent = self.end.send(bytes)?;
             if sent > 0 && self.end.must_wake() {
                 self.wake()?;
             }
             bytes = bytes.get(sent..).unwrap_or_default();
-            // The next receive finds out that the client has left.
             if sent == 0 && self.wait(socket, Wait::Room).await? {
                 return Ok(());
             }
@@ -131,7 +134,7 @@ impl RingLink {
     }
 
     fn wake(&self) -> Result<(), RingError> {
-        irq::signal(&self.wakes, 1)
+        irq::signal(&self.wakes)
             .then_some(())
             .ok_or(RingError::Wake)
     }

@@ -10,6 +10,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
+    SendAncillaryMessage, SendFlags, Shutdown,
 };
 use tokio::io::unix::AsyncFd;
 
@@ -40,7 +41,10 @@ pub struct Received {
 
 /// A connected UNIX stream socket.
 #[derive(Debug)]
-pub struct Socket(AsyncFd<UnixStream>);
+pub struct Socket {
+    stream: AsyncFd<UnixStream>,
+    is_shut: AtomicBool,
+}
 
 impl TryFrom<UnixStream> for Socket {
     type Error = std::io::Error;
@@ -60,7 +64,7 @@ impl TryFrom<tokio::net::UnixStream> for Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.stream.as_fd()
     }
 }
 
@@ -72,12 +76,27 @@ impl Socket {
     fn registered(stream: UnixStream) -> std::io::Result<Self> {
         // Each call says for itself whether it waits.
         stream.set_nonblocking(false)?;
-        AsyncFd::new(stream).map(Self)
+        Ok(Self {
+            stream: AsyncFd::new(stream)?,
+            is_shut: AtomicBool::new(false),
+        })
+    }
+
+    /// Ends the connection in both directions.
+    pub fn shut(&self) {
+        self.is_shut.store(true, Ordering::Release);
+        // A connection that is already closed needs nothing.
+        let _ = rustix::net::shutdown(self, Shutdown::Both);
+    }
+
+    /// True if this side has ended the connection. A ring needs no call of the socket that would tell.
+    pub fn is_shut(&self) -> bool {
+        self.is_shut.load(Ordering::Acquire)
     }
 
     /// Limits how long [`Socket::receive_waiting`] waits. Returns false if the system does not allow it.
     pub fn bound_waiting(&self) -> bool {
-        set_socket_timeout(&self.0, Timeout::Recv, Some(PATIENCE)).is_ok()
+        set_socket_timeout(&self.stream, Timeout::Recv, Some(PATIENCE)).is_ok()
     }
 
     /// Receives bytes that come within a moment; `None` if none do. The whole thread waits. Call
@@ -91,7 +110,7 @@ impl Socket {
     /// One task at a time may wait.
     pub async fn receive(&self, buffer: &mut [u8]) -> std::io::Result<Received> {
         loop {
-            let mut ready = poll_fn(|cx| self.0.poll_read_ready(cx)).await?;
+            let mut ready = poll_fn(|cx| self.stream.poll_read_ready(cx)).await?;
             match self.receive_now(buffer)? {
                 None => ready.clear_ready(),
                 Some(received) => {
@@ -149,7 +168,7 @@ impl Socket {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let message = loop {
             let mut vectors = [IoSliceMut::new(&mut *buffer)];
-            match rustix::net::recvmsg(&self.0, &mut vectors, &mut control, flags) {
+            match rustix::net::recvmsg(&self.stream, &mut vectors, &mut control, flags) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 other => break other?,
@@ -183,7 +202,7 @@ impl Socket {
             let sent = match self.send_now(bytes, fd)? {
                 Some(sent) => sent,
                 None => {
-                    let mut ready = poll_fn(|cx| self.0.poll_write_ready(cx)).await?;
+                    let mut ready = poll_fn(|cx| self.stream.poll_write_ready(cx)).await?;
                     match self.send_now(bytes, fd)? {
                         Some(sent) => sent,
                         None => {
@@ -204,14 +223,14 @@ impl Socket {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         loop {
             let sent = match fd {
-                None => rustix::net::send(&self.0, bytes, flags),
+                None => rustix::net::send(&self.stream, bytes, flags),
                 Some(fd) => {
                     let fds = [fd];
                     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
                     let mut control = SendAncillaryBuffer::new(&mut space);
                     control.push(SendAncillaryMessage::ScmRights(&fds));
                     let vectors = [IoSlice::new(bytes)];
-                    rustix::net::sendmsg(&self.0, &vectors, &mut control, flags)
+                    rustix::net::sendmsg(&self.stream, &vectors, &mut control, flags)
                 }
             };
             match sent {
@@ -224,7 +243,7 @@ impl Socket {
 
     /// True if the peer has closed its end, even if it sent bytes before.
     pub fn is_hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];
         let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
         let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
         ready.is_ok() && fds[0].revents().intersects(closed)

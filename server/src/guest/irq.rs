@@ -26,17 +26,17 @@ struct Vector {
     eventfd: Option<Arc<OwnedFd>>,
     masked: bool,
     pending: bool,
-    /// Number of interrupts that wait until all messages of one receive are handled.
-    held: u64,
+    /// True if an interrupt waits until all messages of one receive are handled.
+    held: bool,
 }
 
 impl Vector {
-    /// Signals `times` interrupts. Returns false if the server gave up the eventfd.
-    fn trigger(&mut self, times: u64) -> bool {
+    /// Signals the interrupt. Returns false if the server gave up the eventfd.
+    fn trigger(&mut self) -> bool {
         if self.masked {
             self.pending = true;
         } else if let Some(eventfd) = &self.eventfd
-            && !signal(eventfd, times)
+            && !signal(eventfd)
         {
             self.eventfd = None;
             return false;
@@ -160,7 +160,7 @@ impl IrqTable {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector) {
                 vector.masked = false;
-                if std::mem::take(&mut vector.pending) && !vector.trigger(1) {
+                if std::mem::take(&mut vector.pending) && !vector.trigger() {
                     self.given_up += 1;
                 }
             }
@@ -171,7 +171,7 @@ impl IrqTable {
     pub fn trigger(&mut self, index: u32, chosen: impl IntoIterator<Item = u32>) {
         for vector in chosen {
             if let Some(vector) = self.one(index, vector)
-                && !vector.trigger(1)
+                && !vector.trigger()
             {
                 self.given_up += 1;
             }
@@ -189,19 +189,18 @@ impl IrqTable {
     pub fn hold(&mut self, vector: u16) -> bool {
         let index = self.raised_by(vector);
         if let Some(vector) = self.one(index, u32::from(vector)) {
-            vector.held += 1;
+            vector.held = true;
         }
         !std::mem::replace(&mut self.holds, true)
     }
 
-    /// Raises the held interrupts: each eventfd is written once, with the number of its interrupts.
+    /// Raises the held interrupts: each eventfd is written once, however many interrupts it stands for.
     pub fn release(&mut self) {
         if !std::mem::take(&mut self.holds) {
             return;
         }
         for vector in self.vectors.iter_mut().flatten() {
-            let times = std::mem::take(&mut vector.held);
-            if times > 0 && !vector.trigger(times) {
+            if std::mem::take(&mut vector.held) && !vector.trigger() {
                 self.given_up += 1;
             }
         }
@@ -238,9 +237,11 @@ pub fn is_eventfd(fd: &OwnedFd) -> bool {
         .is_ok_and(|target| target.as_os_str() == "anon_inode:[eventfd]")
 }
 
-/// Adds to an eventfd. A full eventfd already has a signal pending, so the server does not wait for room.
+/// Adds 1 to an eventfd. A full eventfd already has a signal pending, so the server does not wait for room.
 /// Returns false if the owner made the server wait all the same.
-pub fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
+///
+/// A larger number could wait although poll reports room, which is room for 1.
+pub fn signal(eventfd: &Arc<OwnedFd>) -> bool {
     let nonblocking =
         rustix::fs::fcntl_getfl(eventfd).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
     if !nonblocking {
@@ -250,9 +251,7 @@ pub fn signal(eventfd: &Arc<OwnedFd>, times: u64) -> bool {
             return true;
         }
     }
-    // An eventfd that makes writers wait has room for 1, as the check above found.
-    let times = if nonblocking { times } else { 1 };
-    let written = irq_watch::write(eventfd, times);
+    let written = irq_watch::write(eventfd);
     match written.result {
         Ok(_) | Err(Errno::AGAIN) => {}
         Err(error) => tracing::warn!(%error, "cannot write to an eventfd"),
@@ -314,6 +313,20 @@ mod tests {
         table.unmask(MSI, [0]);
         assert_eq!(count(&seen), 1);
         table.unmask(MSI, [0]);
+        assert_eq!(count(&seen), 0);
+    }
+
+    #[test]
+    fn held_interrupts_come_as_one_when_they_are_released() {
+        let mut table = IrqTable::new(false);
+        let (msi, seen) = pair(EventfdFlags::NONBLOCK);
+        table.assign(MSI, 0, [Some(msi)]);
+        assert!(table.hold(0));
+        assert!(!table.hold(0), "one is held already");
+        assert_eq!((count(&seen), table.raised()), (0, 2));
+        table.release();
+        assert_eq!(count(&seen), 1);
+        table.release();
         assert_eq!(count(&seen), 0);
     }
 

@@ -43,19 +43,19 @@ pub struct Written {
     pub waited: bool,
 }
 
-/// Adds to an eventfd, under the eyes of the watching thread if it runs.
-pub fn write(eventfd: &Arc<OwnedFd>, times: u64) -> Written {
+/// Adds 1 to an eventfd, under the eyes of the watching thread if it runs.
+pub fn write(eventfd: &Arc<OwnedFd>) -> Written {
     match WATCH.get() {
-        Some(watch) => watch.write(eventfd, times),
+        Some(watch) => watch.write(eventfd),
         None => Written {
-            result: add(eventfd, times),
+            result: add(eventfd),
             waited: false,
         },
     }
 }
 
-fn add(eventfd: &OwnedFd, times: u64) -> rustix::io::Result<usize> {
-    rustix::io::write(eventfd, &times.to_ne_bytes())
+fn add(eventfd: &OwnedFd) -> rustix::io::Result<usize> {
+    rustix::io::write(eventfd, &1_u64.to_ne_bytes())
 }
 
 #[derive(Debug)]
@@ -66,43 +66,75 @@ struct Watch {
 
 #[derive(Debug, Default)]
 struct Shared {
-    slot: Mutex<Slot>,
+    writes: Mutex<Writes>,
     asleep: AtomicBool,
 }
 
-/// The current write. The fabric's lock allows only one.
+/// The current writes. The fabric's lock allows one interrupt at a time, but each ring wakes its client
+/// without that lock.
 #[derive(Debug, Default)]
-struct Slot {
+struct Writes {
     /// Number of writes so far.
     number: u64,
-    eventfd: Option<Arc<OwnedFd>>,
+    current: Vec<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    eventfd: Arc<OwnedFd>,
     ended: bool,
 }
 
+impl Writes {
+    /// Notes a write and returns its number.
+    fn begin(&mut self, eventfd: &Arc<OwnedFd>) -> u64 {
+        self.number += 1;
+        self.current.push(Current {
+            number: self.number,
+            eventfd: Arc::clone(eventfd),
+            ended: false,
+        });
+        self.number
+    }
+
+    /// Forgets a write. Returns true if the watching thread had to end it.
+    fn end(&mut self, number: u64) -> bool {
+        let found = self.current.iter().position(|write| write.number == number);
+        found.is_some_and(|at| self.current.swap_remove(at).ended)
+    }
+
+    /// Ends the writes up to number `last` that wait for room.
+    fn end_waiting(&mut self, last: u64) {
+        for write in self.current.iter_mut().filter(|write| write.number <= last) {
+            // On a busy machine, a writer may just have got no processor: then the eventfd has room.
+            if is_full(&write.eventfd) {
+                make_room(&write.eventfd);
+                write.ended = true;
+            }
+        }
+    }
+}
+
 impl Shared {
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writes(&self) -> MutexGuard<'_, Writes> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watch(&self) {
         let (mut last, mut quiet) = (0, 0);
         loop {
             self.asleep.store(true, Ordering::SeqCst);
-            while self.slot().number == last {
+            while self.writes().number == last {
                 std::thread::park();
             }
             self.asleep.store(false, Ordering::SeqCst);
             while quiet < QUIET {
                 std::thread::sleep(MOMENT);
-                let mut slot = self.slot();
-                if slot.number != last {
-                    (last, quiet) = (slot.number, 0);
-                } else if let Some(eventfd) = &slot.eventfd {
-                    // On a busy machine, a writer may just have got no processor: then the eventfd has room.
-                    if is_full(eventfd) {
-                        make_room(eventfd);
-                        slot.ended = true;
-                    }
+                let mut writes = self.writes();
+                writes.end_waiting(last);
+                if writes.number != last || !writes.current.is_empty() {
+                    (last, quiet) = (writes.number, 0);
                 } else {
                     quiet += 1;
                 }
@@ -124,22 +156,14 @@ impl Watch {
         Ok(Self { shared, thread })
     }
 
-    fn write(&self, eventfd: &Arc<OwnedFd>, times: u64) -> Written {
-        let mut slot = self.shared.slot();
-        slot.number += 1;
-        slot.eventfd = Some(Arc::clone(eventfd));
-        slot.ended = false;
-        drop(slot);
+    fn write(&self, eventfd: &Arc<OwnedFd>) -> Written {
+        let number = self.shared.writes().begin(eventfd);
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
-        let result = add(eventfd, times);
-        let mut slot = self.shared.slot();
-        slot.eventfd = None;
-        Written {
-            result,
-            waited: slot.ended,
-        }
+        let result = add(eventfd);
+        let waited = self.shared.writes().end(number);
+        Written { result, waited }
     }
 }
 
@@ -174,14 +198,30 @@ mod tests {
         for flags in [EventfdFlags::empty(), EventfdFlags::SEMAPHORE] {
             // Two rounds, because the thread sleeps before the first.
             for _ in 0..2 {
-                let written = watch.write(&full(flags), 1);
+                let written = watch.write(&full(flags));
                 assert_eq!(written.result, Ok(8));
                 assert!(written.waited);
             }
         }
         let quick = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
-        let written = watch.write(&quick, 1);
+        let written = watch.write(&quick);
         assert!(written.result.is_ok() && !written.waited);
+    }
+
+    #[test]
+    fn several_writes_that_wait_at_the_same_time_are_ended() {
+        let watch = Watch::start().unwrap();
+        let quick = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
+        std::thread::scope(|scope| {
+            let slow: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| watch.write(&full(EventfdFlags::empty())).waited))
+                .collect();
+            // Each quick write begins and ends while the others wait.
+            while !slow.iter().all(|slow| slow.is_finished()) {
+                assert!(!watch.write(&quick).waited);
+            }
+            assert!(slow.into_iter().all(|slow| slow.join().unwrap()));
+        });
     }
 
     #[test]
@@ -189,13 +229,10 @@ mod tests {
         let watch = Watch::start().unwrap();
         let eventfd = Arc::new(eventfd(1, EventfdFlags::NONBLOCK).unwrap());
         // This is the state of a writer that stops just before its system call.
-        let mut slot = watch.shared.slot();
-        slot.number += 1;
-        slot.eventfd = Some(Arc::clone(&eventfd));
-        drop(slot);
+        let number = watch.shared.writes().begin(&eventfd);
         watch.thread.unpark();
         std::thread::sleep(5 * MOMENT);
-        assert!(!watch.shared.slot().ended);
+        assert!(!watch.shared.writes().end(number));
         let mut count = [0; 8];
         rustix::io::read(&eventfd, &mut count).unwrap();
         assert_eq!(
@@ -215,7 +252,7 @@ mod tests {
                 asleep()
             });
             assert!(slept);
-            assert!(watch.write(&full(EventfdFlags::empty()), 1).waited);
+            assert!(watch.write(&full(EventfdFlags::empty())).waited);
         }
     }
 }

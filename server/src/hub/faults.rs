@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use ism::FunctionId;
 use ism::fault::{Action, Fault, FaultCount, FaultError, Later, Moment, Order};
-use rustix::net::Shutdown;
 
 use super::client::ClientKind;
 use super::function::Function;
@@ -77,8 +76,7 @@ impl State {
     /// Closes the connections of a function's clients.
     fn close(&mut self, id: FunctionId) {
         for socket in self.slots[id.0].sockets.iter().filter_map(Weak::upgrade) {
-            // A connection that is already closed needs nothing.
-            let _ = rustix::net::shutdown(&*socket, Shutdown::Both);
+            socket.shut();
         }
     }
 

@@ -1,7 +1,9 @@
 //! Tests of faults at vfio-user messages: replies that are late, lost or cut, and closed connections.
 
 use serde_json::{Value, json};
-use vfio_user_ism_tests::client::{access, command};
+use vfio_user_ism_tests::client::{ZPCI, access, command, region_write, version};
+use vfio_user_ism_tests::driver::{header, zpci_request};
+use vfio_user_ism_tests::ring::{PROPOSAL, Ring};
 use vfio_user_ism_tests::wire::{HEADER, message};
 use vfio_user_ism_tests::{Client, Daemon};
 
@@ -106,6 +108,47 @@ fn the_connection_of_the_peer_closes_at_a_command() {
     ));
     rest(&mut pair.writer.client);
     assert_eq!(pair.owner.gid(), GIDS[1]);
+}
+
+/// Tests that no answer comes through the ring after the fault has closed the socket beside it.
+#[test]
+fn a_connection_with_a_ring_closes_without_an_answer() {
+    for action in ["close-connection", "restart"] {
+        let pair = Pair::later(&[
+            json!({ "id": "it", "on": { "function": "ism0", "command": "READ_GID" },
+            "do": action, "limit": 1 }),
+        ]);
+        let mut channel = Client::open_ring(&pair.daemon.channel("ism0"));
+        let request = zpci_request(2, 0, 2, 0, 8).raw(&header(3, 8));
+        let store = message(
+            1,
+            command::REGION_WRITE,
+            0,
+            &region_write(ZPCI, 16, &request.0),
+        );
+        let load = message(2, command::REGION_READ, 0, &access(ZPCI, 48, 8).0);
+        channel.wire.send(&[store, load].concat());
+        assert_eq!(
+            channel.wire.receive().map(|reply| reply.id),
+            None,
+            "{action}"
+        );
+    }
+}
+
+#[test]
+fn a_ring_whose_announcement_is_lost_is_not_used() {
+    let profile = crate::setup::profile(&[json!({ "id": "it",
+        "on": { "message": "VERSION" }, "do": "lose-reply", "limit": 1 })]);
+    let daemon = Daemon::with_text(&profile.to_string());
+    let ring = Ring::new();
+    let mut client = Client::connect(&daemon.channel("ism0"));
+    let body = version(0, 0, PROPOSAL);
+    let request = message(1, command::VERSION, 0, &body);
+    client.wire.send_with_fds(&request, &ring.fds());
+    let read = message(2, command::REGION_READ, 0, &access(ZPCI, 0, 8).0);
+    client.wire.send(&read);
+    assert_eq!(client.wire.receive().map(|reply| reply.id), Some(2));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use vfio_user_ism_tests::client::{CONFIG, QEMU, ZPCI, access, command, region_write, version};
-use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, target};
+use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, target, zpci_request};
 use vfio_user_ism_tests::program::profile;
+use vfio_user_ism_tests::threads::SetAtEnd;
 use vfio_user_ism_tests::wire::{NO_REPLY, message};
 use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
 
@@ -101,9 +102,21 @@ fn a_client_that_hardly_writes_delays_nobody() {
 #[track_caller]
 fn while_flooded(flood: &[u8], answered: bool) {
     let daemon = daemon();
+    let client = Client::open(&daemon.socket("ism0"));
+    let channel = channel(&daemon);
+    while_flooded_by(client, flood, answered, channel, daemon);
+}
+
+/// Like [`while_flooded`], with the client that floods and the other client of the same function.
+#[track_caller]
+fn while_flooded_by(
+    mut client: Client,
+    flood: &[u8],
+    answered: bool,
+    mut sibling: Client,
+    daemon: Daemon,
+) {
     let mut other = Other::of(&daemon);
-    let mut channel = channel(&daemon);
-    let mut client = Client::open(&daemon.socket("ism0"));
     let enough = AtomicBool::new(false);
     let times = AtomicUsize::new(0);
     thread::scope(|threads| {
@@ -116,18 +129,41 @@ fn while_flooded(flood: &[u8], answered: bool) {
                 }
             }
         });
+        let _end = SetAtEnd(&enough);
         // The others may be served faster than the flood begins.
         for round in 0.. {
             if round >= MEANWHILE && times.load(Ordering::Relaxed) > 10 {
                 break;
             }
             other.is_served(round);
-            channel.read(ZPCI, 0, 16).ok();
+            sibling.read(ZPCI, 0, 16).ok();
         }
-        enough.store(true, Ordering::Relaxed);
     });
-    client.reset();
+    client.read(ZPCI, 0, 16).ok();
     ends(daemon);
+}
+
+/// Builds many moves that the server refuses, because there is no buffer 0, and does not answer.
+fn refused_moves() -> Vec<u8> {
+    let request = zpci_request(2, 0, 0, 0, 8).raw(&[1; 8]);
+    let body = region_write(ZPCI, 16, &request.0);
+    message(1, command::REGION_WRITE, NO_REPLY, &body).repeat(1000)
+}
+
+#[test]
+fn a_flood_by_the_channel_starves_nobody() {
+    let daemon = daemon();
+    let (client, sibling) = (channel(&daemon), Client::open(&daemon.socket("ism0")));
+    while_flooded_by(client, &refused_moves(), false, sibling, daemon);
+}
+
+/// The server needs no system call for such messages, so nothing but the server itself makes it pause.
+#[test]
+fn a_flood_through_a_ring_starves_nobody() {
+    let daemon = daemon();
+    let client = Client::open_ring(&daemon.channel("ism0"));
+    let sibling = Client::open(&daemon.socket("ism0"));
+    while_flooded_by(client, &refused_moves(), false, sibling, daemon);
 }
 
 #[test]
@@ -173,8 +209,8 @@ fn a_flood_does_not_keep_the_server_from_ending() {
                 client.wire.send_to_the_deaf(&flood);
             }
         });
+        let _end = SetAtEnd(&enough);
         ends(daemon);
-        enough.store(true, Ordering::Relaxed);
     });
 }
 

@@ -1,17 +1,19 @@
 //! Tests of clients that corrupt the ring they share with the server, take its memory away, or fill its
 //! eventfds. Meanwhile the other function and the function's own socket are served.
 
-use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, fcntl_getfl, fcntl_setfl};
 use vfio_user_ism_tests::client::{CONFIG, ZPCI, access, command, version};
 use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::program::profile;
 use vfio_user_ism_tests::ring::{
     CLIENT_WAITS, LEN, PROPOSAL, REPLY_HEAD, REPLY_TAIL, REQUEST_TAIL, REQUESTS, Ring, SERVER_WAITS,
 };
+use vfio_user_ism_tests::threads::{SetAtEnd, spin};
 use vfio_user_ism_tests::wire::message;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Via};
 
@@ -205,6 +207,79 @@ fn eventfds_that_are_full_and_make_writers_wait_keep_nobody_waiting() {
         assert_eq!(ring.receive(&mut reply, client.wire.as_fd()), 40);
         assert_eq!(main.read(CONFIG, 0, 4).data().len(), 4);
     }
+}
+
+/// Two clients whose eventfds are full change all the time whether these make writers wait. The server's
+/// threads wait for them at the same time, and meanwhile wake others.
+#[test]
+fn eventfds_that_make_several_threads_wait_keep_none_of_them_waiting() {
+    let daemon = daemon();
+    let names = ["ism0", "ism1"];
+    let mut mains = names.map(|name| Client::open(&daemon.socket(name)));
+    let fickle = names.map(|_| eventfd(0, EventfdFlags::empty()).unwrap());
+    let enough = AtomicBool::new(false);
+    let wait_and_wake = |name: &str, main: &mut Client, fickle: &OwnedFd| {
+        for _ in 0..6 {
+            let mut ring = Ring::new();
+            let client = eventually("the channel is free", || {
+                let mut client = Client::connect(&daemon.channel(name));
+                ring = Ring::new();
+                let [memory, server, _] = ring.fds();
+                let fds = [memory, server, fickle.as_fd()];
+                let body = version(0, 0, PROPOSAL);
+                let answer = client.request_with(command::VERSION, body, &fds);
+                answer.errno().is_none().then_some(client)
+            });
+            let read = message(1, command::REGION_READ, 0, &access(ZPCI, 0, 8).0);
+            for id in 1..=1000 {
+                ring.view.word(CLIENT_WAITS).store(1, Ordering::SeqCst);
+                ring.send(&read, client.wire.as_fd());
+                spin(
+                    "the reply is there, or the server has waited and left",
+                    || {
+                        let tail = ring.view.word(REPLY_TAIL).load(Ordering::SeqCst);
+                        tail == 48 * id || client.wire.has_bytes()
+                    },
+                );
+                if client.wire.has_bytes() {
+                    break;
+                }
+            }
+            // The same thread of the server serves this client.
+            assert_eq!(main.read(CONFIG, 0, 4).data().len(), 4);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut flags = fickle.each_ref().map(|fd| fcntl_getfl(fd).unwrap());
+            for fd in &fickle {
+                rustix::io::write(fd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+            }
+            while !enough.load(Ordering::Relaxed) {
+                for (fd, flags) in fickle.iter().zip(&mut flags) {
+                    flags.toggle(OFlags::NONBLOCK);
+                    fcntl_setfl(fd, *flags).unwrap();
+                    // The server may have made room.
+                    let mut fds = [PollFd::new(fd, PollFlags::OUT)];
+                    if flags.contains(OFlags::NONBLOCK)
+                        && rustix::event::poll(&mut fds, Some(&Timespec::default())) == Ok(1)
+                    {
+                        let mut count = [0; 8];
+                        let _ = rustix::io::read(fd, &mut count);
+                        let _ = rustix::io::write(fd, &(u64::MAX - 1).to_ne_bytes());
+                    }
+                }
+            }
+        });
+        let [first, second] = &mut mains;
+        let one = scope.spawn(|| wait_and_wake(names[0], first, &fickle[0]));
+        let other = scope.spawn(|| wait_and_wake(names[1], second, &fickle[1]));
+        let _end = SetAtEnd(&enough);
+        let ended = [one, other].map(thread::ScopedJoinHandle::join);
+        assert!(ended.iter().all(Result::is_ok));
+    });
+    drop(mains);
+    assert_eq!(daemon.stop().ended.code, Some(0));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::thread;
 use vfio_user_ism_tests::client::{command, dma_unmap};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, RAM_LEN, target};
 use vfio_user_ism_tests::errno::EIO;
+use vfio_user_ism_tests::threads::SetAtEnd;
 use vfio_user_ism_tests::{Client, Daemon, Driver, Ram, Via};
 
 /// The byte that the sender stores. The guard bytes around the buffer differ.
@@ -52,10 +53,11 @@ fn while_moving(rounds: u32, via: Via, attack: impl Fn(&mut Driver, u32, &Daemon
         while !begun.load(Ordering::Relaxed) && !stores.is_finished() {
             thread::yield_now();
         }
+        let end = SetAtEnd(enough);
         for round in 0..rounds {
             attack(&mut guest, round, daemon_ref);
         }
-        enough.store(true, Ordering::Relaxed);
+        drop(end);
         let (mut sender, taken, refused) = stores.join().unwrap();
         println!("{taken} taken, {refused} refused");
         assert!(taken + refused > 0);
