@@ -4,7 +4,7 @@ use std::sync::MutexGuard;
 
 use vfio_user_protocol::{Errno, Refused};
 use zpci_region::access::Failure;
-use zpci_region::request::{self, RESULT_LEN, Request};
+use zpci_region::request::{self, Carrier, RESULT_LEN, Request};
 use zpci_region::{Instruction, Load, Path, Store};
 
 use super::client::Client;
@@ -203,9 +203,16 @@ impl<'a> Accesses<'a> {
                     peer: client.peer,
                     posted,
                     posts_moves: client.posts_moves,
-                    carrier: client.kind.carrier(plan),
+                    policy: client.kind.carrier(plan),
                 };
-                call.run(fabric, guests, journal, &mut client.loaded)
+                let carrier = call.carrier(guests)?;
+                let done = call.run(carrier, fabric, guests, journal, &mut client.loaded);
+                if carrier == Carrier::Process {
+                    // The client's memory may take its time, but not for one message after the other while
+                    // the others wait.
+                    self.release();
+                }
+                done
             }
         }
     }

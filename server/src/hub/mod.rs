@@ -15,6 +15,7 @@ mod refused;
 pub mod regions;
 mod report;
 mod state;
+mod turns;
 mod zpci_call;
 
 pub use access::Accesses;

@@ -1,7 +1,7 @@
 //! A hub and the state behind its lock.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use ism::{Fabric, FabricError, FunctionId};
@@ -11,6 +11,7 @@ use vfio_user_protocol::{Errno, Refused};
 use super::client::ClientKind;
 use super::event_writing::EventWriting;
 use super::put_off::PutOff;
+use super::turns::Turns;
 use crate::client::socket::Socket;
 use crate::guest::memory::DmaMap;
 use crate::guest::{Guest, Guests};
@@ -21,7 +22,7 @@ use crate::record::{Capture, EventFile, Journal};
 /// All functions of a profile, on one fabric.
 #[derive(Debug)]
 pub struct Hub {
-    pub(super) state: Mutex<State>,
+    pub(super) state: Turns<State>,
     /// For each function, wakes its connection when a message to the client waits.
     pub(super) wake: Vec<Notify>,
     pub(super) plan: Plan,
@@ -151,7 +152,7 @@ impl Hub {
             #[cfg(test)]
             taken: AtomicU64::new(0),
             clients: plan.functions.iter().map(|_| AtomicU8::new(0)).collect(),
-            state: Mutex::new(State {
+            state: Turns::new(State {
                 fabric,
                 guests: Guests::new(guests.collect()),
                 journal,
@@ -222,7 +223,7 @@ impl Hub {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         #[cfg(test)]
         self.taken.fetch_add(1, Ordering::Relaxed);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.journal.begin();
         state
     }

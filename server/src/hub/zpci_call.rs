@@ -23,13 +23,25 @@ pub(super) struct ZpciCall<'a> {
     pub(super) posted: bool,
     /// True if the client distinguishes moves that came too late.
     pub(super) posts_moves: bool,
-    pub(super) carrier: CarrierPolicy,
+    pub(super) policy: CarrierPolicy,
 }
 
 impl ZpciCall<'_> {
+    /// Returns where the request's bytes are.
+    pub(super) fn carrier(&self, guests: &Guests) -> Result<Carrier, Refused> {
+        let is_load = self.request.op == Op::Load;
+        let maps = &guests.0[self.id.0].maps;
+        self.policy
+            .choose(&self.request, |iova, len| {
+                maps.segments(iova, len, is_load, |_| Ok(())).is_ok()
+            })
+            .map_err(|error| refused("REGION_WRITE", error.failure(), error))
+    }
+
     /// Carries out the request. The register image of a load is left in `loaded`.
     pub(super) fn run(
         &self,
+        carrier: Carrier,
         fabric: &mut Fabric,
         guests: &mut Guests,
         journal: &mut Journal,
@@ -38,15 +50,6 @@ impl ZpciCall<'_> {
         let request = &self.request;
         let (op, len) = (request.op, usize::from(request.len));
         let guest = &guests.0[self.id.0];
-        let carrier = self
-            .carrier
-            .choose(request, |iova, len| {
-                guest
-                    .maps
-                    .segments(iova, len, op == Op::Load, |_| Ok(()))
-                    .is_ok()
-            })
-            .map_err(|error| refused("REGION_WRITE", error.failure(), error))?;
         let gaddr = carrier.gaddr(request);
         let (pcias, offset, path) = (request.pcias, request.offset, Path::Region);
         match op.store() {

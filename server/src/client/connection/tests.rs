@@ -1,4 +1,4 @@
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -7,6 +7,7 @@ use vfio_user_protocol::{Header, Request};
 use zpci_region::request::{Op, REQUEST_OFFSET};
 
 use super::*;
+use crate::client::peer::Peer;
 use crate::hub::Hub;
 use crate::profile;
 
@@ -14,14 +15,24 @@ const COUNT: usize = 16;
 
 /// How often the fabric's lock is taken for messages that come together, and their replies' errnos.
 async fn judged(kind: ClientKind, requests: &[Request<'_>]) -> (u64, Vec<u32>) {
+    judged_after(&[], kind, None, requests).await
+}
+
+/// Like [`judged`], with messages that come one by one before, and with the client's process.
+async fn judged_after(
+    earlier: &[Request<'_>],
+    kind: ClientKind,
+    peer: Option<Peer>,
+    requests: &[Request<'_>],
+) -> (u64, Vec<u32>) {
     let plan = profile::parse("built-in", profile::builtin::ISM).unwrap();
     let hub = Hub::new(plan, None).unwrap();
     let function = hub.functions().next().unwrap();
-    assert!(function.connect(kind, None));
+    assert!(function.connect(kind, peer));
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let socket = Socket::try_from(theirs).unwrap();
     let mut connection =
-        Connection::new(socket, Client::new(kind, None), function).sharing_its_thread();
+        Connection::new(socket, Client::new(kind, peer), function).sharing_its_thread();
     let version = Version {
         major: 0,
         minor: 0,
@@ -29,9 +40,12 @@ async fn judged(kind: ClientKind, requests: &[Request<'_>]) -> (u64, Vec<u32>) {
     };
     let talk = async {
         let mut bytes = Vec::new();
-        Request::Version(version).encode(1, 0, &mut bytes);
-        ours.write_all(&bytes).await.unwrap();
-        reply(&mut ours).await;
+        for request in [&[Request::Version(version)], earlier].concat() {
+            bytes.clear();
+            request.encode(1, 0, &mut bytes);
+            ours.write_all(&bytes).await.unwrap();
+            reply(&mut ours).await;
+        }
         let before = hub.taken.load(Ordering::Relaxed);
         bytes.clear();
         for request in requests {
@@ -110,4 +124,27 @@ async fn the_writes_of_one_message_take_the_lock_once() {
     let multi = Request::RegionWriteMulti(MultiWrites::from_items(&items));
     let (taken, errnos) = judged(ClientKind::Device, &[multi]).await;
     assert_eq!((taken, errnos), (1, vec![0]));
+}
+
+/// The memory of a client's process may take long to answer.
+#[tokio::test]
+async fn the_lock_is_given_back_after_each_access_to_the_client_s_process() {
+    let value = AtomicU64::new(0);
+    let request = zpci_region::Request {
+        op: Op::Load,
+        gaddr: value.as_ptr().addr() as u64,
+        offset: 0,
+        len: 8,
+        pcias: 2,
+        payload: None,
+    };
+    let load = request.encode();
+    // After a long access, the server receives many short ones at once.
+    let long = [0; 4096];
+    let earlier = [Request::RegionWrite(write(7, 0x3c, &long))];
+    let requests = [(); COUNT].map(|()| Request::RegionWrite(write(9, REQUEST_OFFSET, &load)));
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let peer = Peer::of(&ours);
+    let (taken, errnos) = judged_after(&earlier, ClientKind::Device, peer, &requests).await;
+    assert_eq!((taken, errnos), (COUNT as u64, vec![0; COUNT]));
 }
