@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
@@ -15,6 +16,9 @@ use crate::splat;
 
 /// Most pieces of output that wait for one viewer.
 const BACKLOG: usize = 1024;
+
+/// Longest time for the output of an ended QEMU to be in the log.
+const LAST: Duration = Duration::from_secs(10);
 
 /// Lines of the console in an error message.
 const LAST_WORDS: usize = 15;
@@ -25,6 +29,8 @@ pub struct Console {
     log: PathBuf,
     output: broadcast::Sender<Vec<u8>>,
     input: mpsc::UnboundedSender<Vec<u8>>,
+    /// Whether QEMU has connected. The channel closes with QEMU's connection.
+    connected: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
@@ -38,11 +44,13 @@ impl Console {
         let file = File::create(log).map_err(Error::file("create", log))?;
         let (output, _) = broadcast::channel(BACKLOG);
         let (input, typed) = mpsc::unbounded_channel();
-        let task = tokio::spawn(serve(listener, file, output.clone(), typed));
+        let (connect, connected) = watch::channel(false);
+        let task = tokio::spawn(serve(listener, connect, file, output.clone(), typed));
         Ok(Self {
             log: log.to_owned(),
             output,
             input,
+            connected,
             task,
         })
     }
@@ -75,6 +83,15 @@ impl Console {
         std::fs::metadata(&self.log).map_or(0, |data| data.len())
     }
 
+    /// Waits until all output of a QEMU that has ended is in the log.
+    pub async fn finished(&self) {
+        let mut connected = self.connected.clone();
+        if *connected.borrow_and_update() {
+            // Without an end, the log has less. That is no reason to wait for ever.
+            let _ = tokio::time::timeout(LAST, connected.changed()).await;
+        }
+    }
+
     /// The last lines of the console.
     pub fn last_words(&self) -> String {
         harness::tail(&self.log, LAST_WORDS)
@@ -89,6 +106,7 @@ impl Drop for Console {
 
 async fn serve(
     listener: UnixListener,
+    connected: watch::Sender<bool>,
     mut log: File,
     output: broadcast::Sender<Vec<u8>>,
     mut typed: mpsc::UnboundedReceiver<Vec<u8>>,
@@ -96,6 +114,7 @@ async fn serve(
     let Ok((stream, _)) = listener.accept().await else {
         return;
     };
+    connected.send_replace(true);
     let (mut reader, writer) = stream.into_split();
     let typing = tokio::spawn(async move { pass_on(writer, &mut typed).await });
     let mut bytes = vec![0; 4096];
@@ -114,5 +133,32 @@ async fn pass_on(mut writer: OwnedWriteHalf, typed: &mut mpsc::UnboundedReceiver
         if writer.write_all(&bytes).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Console;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn the_last_words_of_an_ended_qemu_are_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (socket, log) = (folder.path().join("socket"), folder.path().join("log"));
+        let console = Console::new(&socket, &log).unwrap();
+        // A QEMU that never connected printed nothing.
+        console.finished().await;
+        let mut output = console.output();
+        let mut qemu = UnixStream::connect(&socket).unwrap();
+        qemu.write_all(b"up\n").unwrap();
+        output.recv().await.unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(1), console.finished());
+        assert!(waited.await.is_err(), "QEMU is connected");
+        qemu.write_all(b"the last words\n").unwrap();
+        drop(qemu);
+        console.finished().await;
+        assert_eq!(console.last_words(), "up\nthe last words");
     }
 }

@@ -21,6 +21,10 @@ use crate::say::say;
 
 /// Longest time for QEMU to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time for a guest to print a mark. A busy machine needs it.
+const MARK: Duration = Duration::from_secs(60);
+/// Interval between two looks for a mark.
+const LOOK: Duration = Duration::from_millis(10);
 /// Time between two progress messages about a booting guest.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -228,7 +232,7 @@ impl Guest {
     /// It has ended before.
     pub async fn kill(&self) -> Result<(), Error> {
         self.qemu.signal(Signal::KILL)?;
-        self.qemu.ended().await;
+        self.ended().await;
         Ok(())
     }
 
@@ -255,9 +259,11 @@ impl Guest {
         self.qemu.id()
     }
 
-    /// Waits for the end of the guest's QEMU. Returns a text that says how it ended.
+    /// Waits for the end of the guest's QEMU and of its console. Returns a text that says how QEMU ended.
     pub async fn ended(&self) -> String {
-        format!("QEMU {}", self.qemu.ended().await)
+        let how = self.qemu.ended().await;
+        self.console.finished().await;
+        format!("QEMU {how}")
     }
 
     /// Whether the guest's QEMU is running.
@@ -302,6 +308,31 @@ impl Guest {
     /// Ends the guest's QEMU.
     pub async fn stop(&self) {
         self.qemu.stop().await;
+        self.console.finished().await;
+    }
+
+    /// Waits until everything that the guest's kernel has reported is in the console's log. The driver of the
+    /// console holds output back for 50 ms (Linux `drivers/s390/char/sclp_vt220.c`, `BUFFER_MAX_DELAY`).
+    pub async fn hear_out(&self) {
+        let from = self.console.length();
+        let mark = format!("lab: all was said before byte {from} of this console");
+        let marked = async {
+            // This level is printed whatever the kernel's command line says.
+            let command = format!("echo '<0>{mark}' >/dev/kmsg");
+            if self.run(&command).await.is_err() {
+                // The guest has ended, and with it the console.
+                return;
+            }
+            let marked = || {
+                let printed = self.console.printed(from);
+                String::from_utf8_lossy(&printed).contains(&mark)
+            };
+            while !marked() && self.is_running() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        // A guest that answers no more is reported elsewhere.
+        let _ = tokio::time::timeout(MARK, marked).await;
     }
 }
 

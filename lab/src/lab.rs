@@ -178,6 +178,16 @@ impl Lab {
         Ok(())
     }
 
+    /// Waits until every running guest's console log has all reports of the kernel so far.
+    pub async fn hear_out(&self) {
+        let mut hearing = tokio::task::JoinSet::new();
+        for guest in self.guests.iter().filter(|guest| guest.is_running()) {
+            let guest = Arc::clone(guest);
+            hearing.spawn(async move { guest.hear_out().await });
+        }
+        while hearing.join_next().await.is_some() {}
+    }
+
     /// A guest by number.
     pub fn guest(&self, number: usize) -> Option<&Arc<Guest>> {
         self.guests.get(number)

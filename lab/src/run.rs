@@ -205,10 +205,14 @@ async fn work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<
             beside.spawn(run_beside(Arc::clone(guest), wanted.command.clone()));
         }
     }
-    tokio::select! {
-        done = main_work(args, setup, folder, lab) => done,
-        error = lab.server_ended() => Err(error),
+    let done = tokio::select! {
+        done = main_work(args, setup, folder, lab) => done?,
+        error = lab.server_ended() => return Err(error),
+    };
+    if args.run.is_some() || args.bench {
+        lab.hear_out().await;
     }
+    Ok(done)
 }
 
 async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Result<u8, Error> {

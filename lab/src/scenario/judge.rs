@@ -45,6 +45,7 @@ impl Stage<'_> {
             self.nothing_left().await;
             self.rules().await;
         }
+        self.lab.hear_out().await;
         self.splats();
         functions
     }
