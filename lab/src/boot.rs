@@ -11,6 +11,7 @@ const INIT: &str = include_str!("../guest/init");
 const AGENT: &str = include_str!("../guest/agent");
 const VLAN: &str = include_str!("../guest/vlan");
 const BUFFERS: &str = include_str!("../guest/smc-buffers");
+const UNLOAD: &str = include_str!("../guest/unload");
 
 /// Path of the module with planted faults in a guest.
 const PLANT: &str = "lib/lab/plant.ko";
@@ -25,6 +26,7 @@ pub(crate) fn write_initramfs(kit: &Kit, plant: Option<&Module>, path: &Path) ->
         let made = made
             .file("lab/agent", 0o644, AGENT)
             .file("lab/smc-buffers", 0o644, BUFFERS)
+            .file("lab/unload", 0o644, UNLOAD)
             .file("lab/vlan", 0o644, VLAN);
         let made = match plant {
             Some(bytes) => made.file(PLANT, 0o644, bytes),
@@ -69,7 +71,7 @@ pub(crate) fn check_kernel(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AGENT, BUFFERS, INIT, VLAN, check_kernel};
+    use super::{AGENT, BUFFERS, INIT, UNLOAD, VLAN, check_kernel};
 
     #[test]
     fn only_s390x_kernels_are_taken() {
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_scripts_are_ones_a_shell_accepts() {
-        for script in [INIT, AGENT, BUFFERS, VLAN] {
+        for script in [INIT, AGENT, BUFFERS, UNLOAD, VLAN] {
             let mut shell = Command::new("sh");
             let mut child = shell.arg("-n").stdin(Stdio::piped()).spawn().unwrap();
             let mut pipe = child.stdin.take().unwrap();

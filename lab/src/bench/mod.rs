@@ -162,7 +162,7 @@ fn tcp(name: &'static str, server: usize, address: &'static str) -> Path {
 /// Unloads smc and loads its other build.
 async fn swap_smc(guest: &Guest, build: Smc) -> Result<(), Error> {
     let swap = format!(
-        "rmmod smc_diag; rmmod smc && grep '/smc' {} | while read -r module; do insmod \"$module\" || exit; done && sh /lab/smc-buffers",
+        "sh /lab/unload smc_diag smc && grep '/smc' {} | while read -r module; do insmod \"$module\" || exit; done && sh /lab/smc-buffers",
         build.order_file()
     );
     run(guest, &swap).await.map(drop)

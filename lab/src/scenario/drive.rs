@@ -33,11 +33,9 @@ pub(super) fn power(index: usize, on: bool) -> String {
     format!("echo {value} >/sys/bus/pci/slots/{:08x}/power", fid(index))
 }
 
-/// Unloads the modules of SMC-D and loads them again. A module may stay in use for a moment after its last
-/// user.
+/// Unloads the modules of SMC-D and loads them again.
 pub(super) fn reload() -> String {
-    "for module in smc_diag smc ism; do tries=0; until rmmod $module; do \
-     tries=$((tries + 1)); [ $tries -lt 100 ] || exit 1; sleep 0.1; done; done; \
+    "sh /lab/unload smc_diag smc ism || exit; \
      grep -E '/(ism|smc|smc_diag)[.]ko$' /lib/lab/order >/run/lab/reload; \
      while read -r file; do insmod $file || exit 1; done </run/lab/reload; sh /lab/smc-buffers"
         .to_owned()
