@@ -3,11 +3,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use vfio_user_ism_tests::{browser, program};
 
-use super::running::{says, serve, tool, with_lab};
+use super::running::{PATIENCE, function, hold, says, serve, tool, until_held, with_lab};
 
 /// Number of bytes of the transfer.
 const BYTES: u64 = 10_000_000;
@@ -158,18 +159,20 @@ fn a_transfer_and_a_death_are_told_taken_apart_and_played_again() {
                 (&BYTES.into(), &1.into()),
                 "{sent}"
             );
-            let hold = "smcd-tool hold --to 10.0.0.2 --port 5000 --conns 2 --require-smcd \
-                        >/run/held 2>/run/holding; true";
+            let hold = hold(2);
             let die = async {
-                let held = "until grep -q 'holding 2 connections' /run/holding; do sleep 0.1; done";
-                says(here, held).await;
+                says(here, &until_held(2)).await;
                 let qemu = i32::try_from(there.qemu_id()).ok().and_then(Pid::from_raw);
                 kill_process(qemu.unwrap(), Signal::KILL).unwrap();
                 there.ended().await
             };
-            let _ = tokio::join!(says(here, hold), die);
-            // The driver returns its buffers.
-            says(here, "sleep 2").await;
+            let _ = tokio::join!(says(here, &hold), die);
+            // The driver returns its buffers, on a busy machine some time after the program's end.
+            let end = Instant::now() + PATIENCE;
+            while function(&lab.report().await.unwrap(), 0)["dmbs"] != 0 {
+                assert!(Instant::now() < end, "the driver keeps its buffers");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         })
     });
     page_tells_the_story(&events);

@@ -89,6 +89,23 @@ pub(crate) async fn stop_serving(guest: &Guest, port: u16) {
     says(guest, &format!("kill $(cat /run/lab/serve{port})")).await;
 }
 
+/// Builds a command that holds connections to the server of [`serve`] in guest 1. It leaves `/run/held`,
+/// `/run/holding` and its exit status.
+pub(crate) fn hold(connections: u32) -> String {
+    format!(
+        "rm -f /run/hold.status; smcd-tool hold --to 10.0.0.2 --port 5000 --conns {connections} \
+         --require-smcd >/run/held 2>/run/holding; echo $? >/run/hold.status"
+    )
+}
+
+/// Builds a command that waits until [`hold`] has its connections, and fails if it cannot have them.
+pub(crate) fn until_held(connections: u32) -> String {
+    format!(
+        "until grep -q 'holding {connections} connections' /run/holding; do \
+         ! [ -e /run/hold.status ] || {{ cat /run/holding >&2; exit 1; }}; sleep 0.1; done"
+    )
+}
+
 /// Returns the number of interrupts that the guest counted for its ISM function.
 pub(crate) async fn interrupts(guest: &Guest) -> u64 {
     let lines = says(guest, "grep 0007:00:00.0 /proc/interrupts").await;

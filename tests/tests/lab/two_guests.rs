@@ -2,7 +2,9 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::running::{assert_clean, function, interrupts, says, serve, tool, with_lab};
+use super::running::{
+    assert_clean, function, hold, interrupts, says, serve, tool, until_held, with_lab,
+};
 
 const MIB: u64 = 1 << 20;
 const CONNECTIONS: u64 = 10;
@@ -36,19 +38,14 @@ fn ten_connections_both_ways_at_once_and_a_death_that_is_told() {
             }
 
             // Both connections exist when the other guest dies.
-            let hold = "smcd-tool hold --to 10.0.0.2 --port 5000 --conns 3 --require-smcd \
-                        >/run/held 2>/run/holding; echo $? >/run/hold.status";
+            let hold = hold(3);
             let die = async {
-                says(
-                    here,
-                    "until grep -q 'holding 3 connections' /run/holding; do sleep 0.1; done",
-                )
-                .await;
+                says(here, &until_held(3)).await;
                 let qemu = i32::try_from(there.qemu_id()).ok().and_then(Pid::from_raw);
                 kill_process(qemu.unwrap(), Signal::KILL).unwrap();
                 assert_eq!(there.ended().await, "QEMU ended with signal: 9 (SIGKILL)");
             };
-            let (_, ()) = tokio::join!(says(here, hold), die);
+            let (_, ()) = tokio::join!(says(here, &hold), die);
             let said = says(here, "cat /run/held /run/holding /run/hold.status").await;
             let held: serde_json::Value = serde_json::from_str(said.lines().next().unwrap())
                 .unwrap_or_else(|error| panic!("{error}: {said}"));

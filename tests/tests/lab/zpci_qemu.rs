@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vfio_user_ism_tests::program::run;
@@ -245,10 +245,10 @@ fn a_function_leaves_and_comes_again_under_traffic() {
                 let moves = |report: &Value| report["functions"][0]["moves"].as_u64().unwrap();
                 says(guest, TRAFFIC).await;
                 let before = moves(&lab.report().await.unwrap());
-                let mut now = before;
-                while now < before + 20 {
+                let end = Instant::now() + PATIENCE;
+                while moves(&lab.report().await.unwrap()) < before + 20 {
+                    assert!(Instant::now() < end, "no traffic");
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    now = moves(&lab.report().await.unwrap());
                 }
                 monitor.execute("device_del", &json!({ "id": "ism" }));
                 monitor.gone("ism");
