@@ -98,7 +98,9 @@ impl Screen {
         self.time_us = self.time_us.max(line.time_us);
         if let Event::DataMove(moved) = &line.event {
             let owner = self.functions.entry(moved.owner.clone()).or_default();
-            *owner.dmbs.entry(moved.token).or_default() += moved.length;
+            let written = owner.dmbs.entry(moved.token).or_default();
+            // The lengths in a file can be any numbers.
+            *written = written.saturating_add(moved.length);
         }
         let counts = self.functions.entry(line.function.clone()).or_default();
         match &line.event {
@@ -129,7 +131,7 @@ impl Screen {
             }
             Event::DataMove(moved) => {
                 counts.moves += 1;
-                counts.bytes += moved.length;
+                counts.bytes = counts.bytes.saturating_add(moved.length);
                 counts.signals += u64::from(moved.signal);
             }
             Event::Interrupt { .. } => counts.interrupts += 1,

@@ -88,3 +88,20 @@ fn the_terminal_shows_functions_dmbs_and_the_last_violations() {
         "colours and cursor are for terminals"
     );
 }
+
+#[test]
+fn lengths_that_no_server_writes_end_nothing() {
+    let mut recorded = recorded(&[]);
+    let events = recorded.path("huge");
+    for event in &mut recorded.events {
+        if event["event"] == "data-move" {
+            event["length"] = u64::MAX.into();
+        }
+    }
+    let lines = recorded.events.iter().map(|event| format!("{event}\n"));
+    std::fs::write(&events, lines.collect::<String>()).unwrap();
+    for more in [&[][..], &["--follow", "--once"]] {
+        let ended = program::run([&["view", events.to_str().unwrap()], more].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+}

@@ -192,7 +192,7 @@ impl Acts {
         }
         // The message itself does not count as data.
         if cdc.is_none() {
-            send.bytes += moved.bytes;
+            send.bytes = send.bytes.saturating_add(moved.bytes);
         }
         let over = moved.kind == Kind::Signal || send.count >= 2 * MOST_PIECES;
         if over && let Some(send) = self.sends.remove(&key) {

@@ -86,7 +86,7 @@ impl Open {
         self.signals += u64::from(act.kind == Kind::Signal);
         let row = &mut self.row;
         row.count += act.count;
-        row.bytes += act.bytes;
+        row.bytes = row.bytes.saturating_add(act.bytes);
         row.until = row.until.max(act.until);
         row.failed |= act.failed;
         if act.kind == Kind::Signal {
