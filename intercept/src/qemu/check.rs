@@ -94,8 +94,8 @@ impl Qemu {
     }
 }
 
-/// Longest time for QEMU to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest time for QEMU to answer. A busy machine loads QEMU slowly.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn ask(path: &Path, arguments: &[&str]) -> Result<String, QemuError> {
     let broken = |status: String, message: String| QemuError::Broken {

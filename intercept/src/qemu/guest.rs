@@ -25,8 +25,9 @@ const ENDED: [&str; 3] = ["shutdown", "guest-panicked", "paused"];
 /// Longest time for QEMU's monitor to answer.
 const MONITOR: Duration = Duration::from_secs(10);
 
-/// Shortest limit for QEMU's greeting, even if the limit for its guest is shorter.
-const GREETING: Duration = Duration::from_secs(5);
+/// Shortest limit for QEMU's greeting, even if the limit for its guest is shorter. A busy machine loads QEMU
+/// slowly.
+const GREETING: Duration = Duration::from_secs(60);
 
 /// Longest time for QEMU to print the registers of a hanging guest. QEMU itself may hang.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
@@ -147,7 +148,7 @@ fn watch(
     let outcome = greet(pipes, patience).and_then(|mut qmp| {
         greeted(process.id());
         let mut since = Instant::now();
-        let mut ended = has_ended(&mut qmp, patience)?;
+        let mut ended = has_ended(&mut qmp, patience.max(MONITOR))?;
         while !ended {
             ended = qmp.wait_for(&ENDS, LOOK)?;
             let now = memory.progress().map_err(GuestError::Memory)?;

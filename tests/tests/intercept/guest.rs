@@ -26,7 +26,8 @@ fn what_linux_does_at_boot_is_accounted_for() {
             "--format",
             "json",
             "--timeout",
-            "120",
+            // The limit allows for a very busy machine.
+            "900",
             "--kernel",
         ]
         .map(str::to_owned)
