@@ -21,10 +21,13 @@ pub(crate) fn arguments(words: &[&str]) -> Args {
 /// Time limit for a guest's answer. It allows for a very busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
+/// Seconds for a guest to boot. A guest beside 30 other tasks took 600.
+const BOOT: &str = "1500";
+
 /// Runs `vfio-user-ism lab` until it ends.
 pub(crate) fn lab(words: &[&str]) -> Ended {
     let mut command = program::command();
-    command.args(["lab", "--timeout", "600"]).args(words);
+    command.args(["lab", "--timeout", BOOT]).args(words);
     command.stdin(Stdio::null());
     program::finish(command)
 }
@@ -35,8 +38,7 @@ pub(crate) fn with_lab<T>(words: &[&str], test: T) -> Value
 where
     T: for<'a> FnOnce(&'a Lab) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
 {
-    // The limit allows for a very busy machine.
-    let args = arguments(&[&["--timeout", "600"], words].concat());
+    let args = arguments(&[&["--timeout", BOOT], words].concat());
     let folder = Folder::new(None).unwrap();
     let setup = Setup::prepare(&args, program(), &folder).unwrap_or_else(|error| panic!("{error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
