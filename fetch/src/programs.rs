@@ -187,10 +187,9 @@ mod tests {
         };
         // A loader that only prints its arguments.
         let libraries = format!("usr/lib/{}", platform.triplet);
-        place(
-            &format!("{libraries}/{}", loader.to_str().unwrap()),
-            b"#!/bin/sh\nprintf '%s\\n' \"$@\"\n",
-        );
+        let path = root.join(&libraries).join(loader);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        wrapper::startable(&path, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
         let mut elf = b"\x7fELF\x02\x02 /lib/".to_vec();
         elf.extend_from_slice(loader.as_encoded_bytes());
         let program = place("usr/bin/tool", &elf);
@@ -198,7 +197,9 @@ mod tests {
         let foreign = place("usr/bin/foreign", b"\x7fELF /lib/ld64.so.1");
 
         assert_eq!(make_startable(&root).unwrap(), 1);
-        let out = Command::new(&program).args(["-o", "a b"]).output().unwrap();
+        // Not the script itself: see `startable`.
+        let mut run = Command::new("sh");
+        let out = run.arg(&program).args(["-o", "a b"]).output().unwrap();
         let text = String::from_utf8(out.stdout).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "--library-path");

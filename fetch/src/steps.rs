@@ -274,9 +274,7 @@ mod tests {
     fn given_programs_come_before_those_on_path() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("seq");
-        fs::write(&program, "#!/bin/sh\necho own \"$@\"\n").unwrap();
-        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&program, rights).unwrap();
+        crate::wrapper::startable(&program, "#!/bin/sh\necho own \"$@\"\n");
         steps(Some(dir.path().to_path_buf()), |steps| {
             steps.run("direct", "seq", ["1"]).unwrap();
             steps.run("below", "sh", ["-c", "seq 2"]).unwrap();

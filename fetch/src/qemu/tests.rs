@@ -1,6 +1,3 @@
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 
 /// A script that answers like a QEMU.
@@ -9,8 +6,7 @@ fn stand_in(folder: &Path, version: &str, devices: &str) -> PathBuf {
     let script = format!(
         "#!/bin/sh\ncase $1 in --version) echo '{version}';; -device) echo '{devices}';; esac\n"
     );
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    wrapper::startable(&path, &script);
     path
 }
 
@@ -50,8 +46,7 @@ fn an_unsuitable_one_is_refused_with_the_reason() {
 fn a_program_that_ends_early_is_refused_in_its_own_words() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("q");
-    fs::write(&program, "#!/bin/sh\necho no libc here >&2; exit 127\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    wrapper::startable(&program, "#!/bin/sh\necho no libc here >&2; exit 127\n");
     let reason = check(&program).unwrap_err();
     assert!(reason.contains("no libc here"), "{reason}");
     let reason = check(&dir.path().join("absent")).unwrap_err();

@@ -2,9 +2,8 @@
 //! script that records its arguments and ends.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use vfio_user_ism_tests::program::{Ended, command, finish};
+use vfio_user_ism_tests::program::{self, Ended, command, finish};
 
 const STAND_IN: &str = "#!/bin/sh
 for word; do case $word in
@@ -20,8 +19,7 @@ exit 1
 fn intercept(arguments: &[&str]) -> (Ended, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let qemu = folder.path().join("qemu-system-s390x");
-    fs::write(&qemu, STAND_IN).unwrap();
-    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    program::script(&qemu, STAND_IN);
     let told = folder.path().join("arguments");
     let mut command = command();
     command

@@ -2,7 +2,6 @@
 //! tested.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use vfio_user_ism_tests::program;
@@ -50,8 +49,7 @@ fn script() -> String {
 fn git_bisect_finds_the_commit_that_broke_a_case() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bisect.sh");
-    fs::write(&path, script()).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    program::script(&path, &script());
     let tree = folder.path().join("tree");
     fs::create_dir(&tree).unwrap();
     git(&tree, &["init", "-q"]);

@@ -2,13 +2,12 @@
 //! that lacks one thing. The QEMUs are scripts.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vfio_user_ism_tests::program::{Ended, command, finish};
+use vfio_user_ism_tests::program::{self, Ended, command, finish};
 
 /// The version of the program, which the plugin must share.
 fn version() -> String {
@@ -83,8 +82,7 @@ impl Machine {
         );
         let path = self.at(folder).join("qemu-system-s390x");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        program::script(&path, &script);
         path
     }
 
