@@ -148,7 +148,7 @@ fn an_interrupted_download_goes_on_in_the_next_run() {
 fn the_beginning_of_another_file_is_not_gone_on_with_for_ever() {
     let bench = whole();
     bench.archive.break_at(NEWEST, Fault::StalledOnce(100_000));
-    let bench = bench.with("VFIO_USER_ISM_FETCH_TIMEOUT", "2");
+    let bench = bench.with("VFIO_USER_ISM_FETCH_TIMEOUT", crate::SHORT);
     let file = bench.archive.get("6.12.10-1_s390x.deb");
     let hash = ring::digest::digest(&ring::digest::SHA256, &file);
     let name: String = hash

@@ -77,21 +77,21 @@ fn a_server_that_knows_no_ranges_gives_all_of_it_again() {
 
 #[test]
 fn a_download_that_stalls_is_bounded_and_goes_on() {
-    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", "2");
+    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", crate::SHORT);
     bench.archive.break_at(NEWEST, Fault::StalledOnce(100_000));
     let ended = bench.guest();
     is_best(&ended);
-    let words = "it stalled: no data for 2 s; going on at 100000 of";
+    let words = "it stalled: no data for 5 s; going on at 100000 of";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
 
-    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", "2");
+    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", crate::SHORT);
     bench.archive.break_at(ALL, Fault::Stalled(5_000));
-    is_next(&bench.guest(), "it stalled: no data for 2 s");
+    is_next(&bench.guest(), "it stalled: no data for 5 s");
 }
 
 #[test]
 fn a_download_that_trickles_is_bounded() {
-    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", "2");
+    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", crate::SHORT);
     bench.archive.break_at(ALL, Fault::Trickle);
     is_next(&bench.guest(), "it is too slow");
 }

@@ -162,7 +162,7 @@ fn a_server_in_trouble() {
         bench.archive.break_at(RELEASE, fault);
         is_next(&bench.guest(), "the lists of trixie cannot be used");
     }
-    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", "2");
+    let bench = whole().with("VFIO_USER_ISM_FETCH_TIMEOUT", crate::SHORT);
     bench.archive.break_at(RELEASE, Fault::Silent);
     is_next(&bench.guest(), "no answer in time");
 }

@@ -21,6 +21,10 @@ use vfio_user_ism_tests::program::program;
 /// Bytes of a dummy kernel: more than a block of the client, so that a transfer can break off.
 pub(crate) const KERNEL_BYTES: usize = 300_000;
 
+/// Seconds after which a download stalls, for tests of that. A busy machine may stop a correct one for some
+/// seconds.
+pub(crate) const SHORT: &str = "5";
+
 /// An archive, and runs of the program with it.
 pub(crate) struct Bench {
     pub(crate) archive: DebianArchive,
