@@ -90,17 +90,25 @@ fn the_terminal_shows_functions_dmbs_and_the_last_violations() {
 }
 
 #[test]
-fn lengths_that_no_server_writes_end_nothing() {
+fn numbers_that_no_server_writes_end_nothing() {
     let mut recorded = recorded(&[]);
     let events = recorded.path("huge");
     for event in &mut recorded.events {
-        if event["event"] == "data-move" {
-            event["length"] = u64::MAX.into();
+        for key in ["length", "dmb_offset", "offset", "pieces"] {
+            if event[key].is_u64() {
+                event[key] = u64::MAX.into();
+            }
         }
     }
+    recorded.events.last_mut().unwrap()["time_us"] = u64::MAX.into();
     let lines = recorded.events.iter().map(|event| format!("{event}\n"));
     std::fs::write(&events, lines.collect::<String>()).unwrap();
-    for more in [&[][..], &["--follow", "--once"]] {
+    let trace = recorded.path("trace");
+    for more in [
+        &[][..],
+        &["--follow", "--once"],
+        &["--perfetto", trace.to_str().unwrap()],
+    ] {
         let ended = program::run([&["view", events.to_str().unwrap()], more].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }

@@ -137,7 +137,8 @@ pub(super) fn event(
             let to = session.lanes.get(file, LaneKind::Function, &moved.owner)?;
             session.dmbs.learn_file(to, file);
             let (token, start, length) = (moved.token, moved.dmb_offset, moved.length);
-            let end = start + length;
+            // A file can hold any numbers.
+            let end = start.saturating_add(length);
             let label = format!("{length} B → {token:#x} [{start:#x}..{end:#x}]");
             let kind = if moved.signal {
                 Kind::Signal
