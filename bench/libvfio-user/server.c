@@ -12,22 +12,29 @@
 
 #include <libvfio-user.h>
 
-enum { COMMAND_BAR = 2, BAR_SIZE = 4096 };
+enum { DMB_BAR = 0, COMMAND_BAR = 2, KEPT = 4096 };
 
-static char memory[BAR_SIZE];
+static const struct {
+    int index;
+    size_t size;
+} bars[] = { { DMB_BAR, 1UL << 48 }, { COMMAND_BAR, KEPT } };
 
+static char memory[KEPT];
+
+/* Both BARs share the memory. Offsets wrap around at its end. */
 static ssize_t
 access_bar(vfu_ctx_t *ctx, char *bytes, size_t count, loff_t offset, bool is_write)
 {
     (void)ctx;
-    if (offset < 0 || offset > BAR_SIZE || count > (size_t)(BAR_SIZE - offset)) {
+    size_t at = (size_t)offset % KEPT;
+    if (count > KEPT - at) {
         errno = EINVAL;
         return -1;
     }
     if (is_write)
-        memcpy(memory + offset, bytes, count);
+        memcpy(memory + at, bytes, count);
     else
-        memcpy(bytes, memory + offset, count);
+        memcpy(bytes, memory + at, count);
     return count;
 }
 
@@ -48,9 +55,10 @@ main(int argc, char **argv)
         err(1, "vfu_create_ctx");
     if (vfu_pci_init(ctx, VFU_PCI_TYPE_EXPRESS, PCI_HEADER_TYPE_NORMAL, 0) < 0)
         err(1, "vfu_pci_init");
-    if (vfu_setup_region(ctx, COMMAND_BAR, BAR_SIZE, access_bar,
-                         VFU_REGION_FLAG_RW | VFU_REGION_FLAG_MEM, NULL, 0, -1, 0) < 0)
-        err(1, "vfu_setup_region");
+    for (size_t bar = 0; bar < sizeof(bars) / sizeof(bars[0]); bar++)
+        if (vfu_setup_region(ctx, bars[bar].index, bars[bar].size, access_bar,
+                             VFU_REGION_FLAG_RW | VFU_REGION_FLAG_MEM, NULL, 0, -1, 0) < 0)
+            err(1, "vfu_setup_region");
     if (vfu_setup_device_dma(ctx, mapped, mapped) < 0)
         err(1, "vfu_setup_device_dma");
     if (vfu_realize_ctx(ctx) < 0)

@@ -52,7 +52,7 @@ fn main() {
 /// Measures, compares and draws, as the arguments say.
 fn run(args: &Args) -> Result<(), String> {
     let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
-    let mut results = plan::run(args);
+    let mut results = plan::run(args)?;
     results.changes = earlier.map(|earlier| earlier.changes(&results.times, &results.ratios));
     print!("{}", output::render(&results, args.format));
     if let Some(path) = &args.plot {

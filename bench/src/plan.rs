@@ -126,7 +126,10 @@ fn pin(processors: Option<&CpuSet>) {
 }
 
 /// Runs every row that `args` selects.
-pub(crate) fn run(args: &Args) -> Results {
+///
+/// # Errors
+/// No row has the text of `--only` in its name.
+pub(crate) fn run(args: &Args) -> Result<Results, String> {
     let effort = if args.quick {
         Effort {
             rounds: 1,
@@ -143,12 +146,22 @@ pub(crate) fn run(args: &Args) -> Results {
             .as_ref()
             .is_none_or(|text| name.contains(text.as_str()))
     };
+    let makers = makers(args.poll_us);
+    let others = ["memory", "idle"].map(str::to_owned);
+    let names = || makers.iter().map(|maker| &maker.name).chain(&others);
+    if !names().any(|name| wanted(name)) {
+        let names: Vec<_> = names().map(String::as_str).collect();
+        return Err(format!(
+            "--only: no row has this text in its name; the names are: {}",
+            names.join(", ")
+        ));
+    }
     let everywhere = sched_getaffinity(None).expect("where this may run");
     let mut results = Results {
         scheduling: scheduling(),
         ..Results::default()
     };
-    for maker in makers(args.poll_us) {
+    for maker in &makers {
         if !wanted(&maker.name) {
             continue;
         }
@@ -177,5 +190,5 @@ pub(crate) fn run(args: &Args) -> Results {
         let pause = Duration::from_millis(if args.quick { 100 } else { 3000 });
         results.facts.extend(facts::idle(args.poll_us, pause));
     }
-    results
+    Ok(results)
 }

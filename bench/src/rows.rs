@@ -161,27 +161,30 @@ pub(crate) fn region_read(mode: Mode) -> Row {
     })
 }
 
+/// A write into the function's own DMB: one into the command window that no header follows breaks a rule.
 pub(crate) fn region_write(mode: Mode) -> Row {
-    row(mode, "REGION_WRITE of 8 bytes", true, |_| {
-        vec![messages::write(2, 8, &[1; 8])]
+    row(mode, "REGION_WRITE of 8 bytes", true, |seat| {
+        vec![messages::write(0, seat.dmb(gid(0)), &[1; 8])]
     })
 }
 
 /// 63 posted writes, each sent separately, and one write with a reply.
 pub(crate) fn posted_writes(mode: Mode) -> Row {
-    row(mode, "posted REGION_WRITE of 8 bytes", true, |_| {
-        let mut script = vec![messages::posted(2, 8, &[1; 8]); 63];
-        script.push(messages::write(2, 8, &[1; 8]));
+    row(mode, "posted REGION_WRITE of 8 bytes", true, |seat| {
+        let token = seat.dmb(gid(0));
+        let mut script = vec![messages::posted(0, token, &[1; 8]); 63];
+        script.push(messages::write(0, token, &[1; 8]));
         script
     })
 }
 
 /// 16 writes of 8 bytes that do not adjoin, so that they are no block store in pieces.
 pub(crate) fn write_multi(mode: Mode) -> Row {
-    row(mode, "REGION_WRITE_MULTI of 16", false, |_| {
-        let data = [1; 8];
-        let writes: Vec<(u32, u64, &[u8])> =
-            (0..16).map(|n| (2, (15 - n) * 16 + 8, &data[..])).collect();
+    row(mode, "REGION_WRITE_MULTI of 16", false, |seat| {
+        let (token, data) = (seat.dmb(gid(0)), [1; 8]);
+        let writes: Vec<(u32, u64, &[u8])> = (0..16)
+            .map(|n| (0, token + (15 - n) * 16, &data[..]))
+            .collect();
         vec![messages::multi(&writes)]
     })
 }

@@ -161,6 +161,15 @@ fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
                 (0..16).map(|n| (0, own + n * 16, &page[..8])).collect();
             vec![region(command::WRITE_MULTI, write_multi(&writes))]
         }
+        "command" => {
+            let payload = [GID.to_be_bytes(), [0; 8]].concat();
+            let head = header(code::QUERY_RGID, 24);
+            vec![
+                region(command::REGION_WRITE, region_write(2, 8, &payload)),
+                region(command::REGION_WRITE, region_write(2, 0, &head)),
+                region(command::REGION_READ, access(2, 0, 8).0),
+            ]
+        }
         "store-8" | "store-8-events" => vec![zpci(2, 0, 0, own, 8, &page[..8])],
         "store-4096" | "store-4096-events" => vec![zpci(2, 0, 0, own, 4096, &page)],
         "store-8-iova" => vec![zpci(2, SOURCE, 0, own, 8, &[])],
@@ -179,7 +188,8 @@ fn messages(name: &str, own: u64, other: u64) -> Vec<Vec<u8>> {
     }
 }
 
-const CASES: [&str; 14] = [
+const CASES: [&str; 15] = [
+    "command",
     "region-read-8",
     "region-write-8",
     "write-multi-16",

@@ -47,6 +47,19 @@ fn an_earlier_run_is_compared_with_and_ratios_are_drawn() {
 }
 
 #[test]
+fn a_name_that_no_row_has_is_refused_with_the_names_there_are() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["--quick", "--only", "REGION"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let names = ["default region-read", "polled multi", "memory", "idle"];
+    assert!(names.iter().all(|name| told.contains(name)), "{told}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
 fn every_row_runs_and_is_printed() {
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
         .args(["--quick", "--format", "json"])

@@ -1,5 +1,7 @@
 //! The bytes of a request, and their conversion into a command.
 
+use std::ops::Range;
+
 use super::call::Call;
 use super::response::ResponseCode;
 use super::table::Command;
@@ -40,37 +42,68 @@ impl Fault {
     }
 }
 
+/// Which bytes of a request were stored: a bit for each, so that a store and a load ask in a few
+/// instructions.
+#[derive(Clone, Debug, Default)]
+struct Written([u64; REQUEST_LEN / 64]);
+
+impl Written {
+    /// The words, each with a mask of its bits inside `range`.
+    fn masks(range: Range<usize>) -> impl Iterator<Item = u64> {
+        (0..REQUEST_LEN).step_by(64).map(move |first| {
+            let bits = |end: usize| match end.saturating_sub(first) {
+                count @ 0..64 => (1 << count) - 1,
+                _ => u64::MAX,
+            };
+            bits(range.end) & !bits(range.start)
+        })
+    }
+
+    fn insert(&mut self, range: Range<usize>) {
+        for (word, mask) in self.0.iter_mut().zip(Self::masks(range)) {
+            *word |= mask;
+        }
+    }
+
+    fn count(&self, range: Range<usize>) -> usize {
+        let words = self.0.iter().zip(Self::masks(range));
+        words
+            .map(|(word, mask)| (word & mask).count_ones() as usize)
+            .sum()
+    }
+
+    fn contains(&self, at: usize) -> bool {
+        self.count(at..at + 1) == 1
+    }
+}
+
 /// The bytes stored since the last command started.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     bytes: [u8; REQUEST_LEN],
-    /// A bit for each byte that was stored: every load asks whether there are any.
-    written: [u64; REQUEST_LEN / 64],
+    written: Written,
 }
 
 impl Default for Request {
     fn default() -> Self {
         Self {
             bytes: [0; REQUEST_LEN],
-            written: [0; REQUEST_LEN / 64],
+            written: Written::default(),
         }
     }
 }
 
 impl Request {
     pub(crate) fn put(&mut self, offset: u64, data: &[u8]) {
-        let Ok(at) = usize::try_from(offset) else {
+        let Ok(start) = usize::try_from(offset) else {
             return;
         };
-        for ((at, slot), byte) in self.bytes.iter_mut().enumerate().skip(at).zip(data) {
-            *slot = *byte;
-            self.written[at / 64] |= 1 << (at % 64);
-        }
-    }
-
-    /// Whether each of its bytes was stored, from offset `from` on.
-    fn written(&self, from: usize) -> impl Iterator<Item = bool> + '_ {
-        (from..REQUEST_LEN).map(|at| self.written[at / 64] & 1 << (at % 64) != 0)
+        let Some(room) = self.bytes.get_mut(start..) else {
+            return;
+        };
+        let len = data.len().min(room.len());
+        room[..len].copy_from_slice(&data[..len]);
+        self.written.insert(start..start + len);
     }
 
     fn fields(&self) -> Fields<'_> {
@@ -103,20 +136,18 @@ impl Request {
 
     /// Number of header bytes that were stored.
     pub(crate) fn header_written(&self) -> usize {
-        self.written(0).take(HEADER_LEN).filter(|w| *w).count()
+        self.written.count(0..HEADER_LEN)
     }
 
     /// Counts the stored payload bytes inside and outside of `start..end`.
     pub(crate) fn payload_covered(&self, start: u64, end: u64) -> (usize, usize) {
-        let stored = (HEADER_LEN as u64..).zip(self.written(HEADER_LEN));
-        let stored = stored.filter(|(_, written)| *written);
-        let (inside, outside): (Vec<_>, Vec<_>) =
-            stored.partition(|(at, _)| (start..end).contains(at));
-        (inside.len(), outside.len())
+        let [start, end] = [start, end].map(|at| usize::try_from(at).unwrap_or(REQUEST_LEN));
+        let inside = self.written.count(start.max(HEADER_LEN)..end);
+        (inside, self.written.count(HEADER_LEN..REQUEST_LEN) - inside)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.written == [0; REQUEST_LEN / 64]
+        self.written.0 == [0; REQUEST_LEN / 64]
     }
 
     /// True if all bytes of the header were stored, so that the request runs.
@@ -130,12 +161,12 @@ impl Request {
         if self.len() != command.request_len() {
             return Err(Fault::Length(command));
         }
-        let announced = self.len() - HEADER_LEN;
-        let payload = || self.written(HEADER_LEN);
-        let present = payload().take_while(|w| *w).count();
-        if present < announced {
-            let later = payload().take(announced).skip(present).any(|w| w);
-            return Err(match later {
+        let end = self.len();
+        let stored = self.written.count(HEADER_LEN..end);
+        if stored < end - HEADER_LEN {
+            let present = (HEADER_LEN..end).take_while(|at| self.written.contains(*at));
+            let present = present.count();
+            return Err(match stored > present {
                 true => Fault::Gap(command, HEADER_LEN + present),
                 false => Fault::Short(command, present),
             });
@@ -143,7 +174,7 @@ impl Request {
         Ok(Whole {
             command,
             call: Call::parse(command, self.fields()),
-            extra: payload().skip(announced).filter(|w| *w).count(),
+            extra: self.written.count(end..REQUEST_LEN),
         })
     }
 }
