@@ -1,29 +1,11 @@
 //! Reads the server's event file: the accesses that the device saw.
 //!
-//! The format is the server's (`docs/events.md`); only accesses are read, other events are passed over.
+//! Only accesses are read, other events are passed over.
 
 use crate::document::{Document, DocumentError};
-use crate::plan::hex;
-use crate::recording::{Access, Piece};
-use serde::Deserialize;
+use crate::recording::Piece;
+use records::event::{ACCEPTED, Event, Line};
 use std::path::Path;
-
-/// The version of the event format that this crate reads.
-const SCHEMA_VERSION: u32 = 1;
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Line {
-    schema_version: u32,
-    event: String,
-    time_us: u64,
-    path: Option<String>,
-    pcias: Option<u8>,
-    offset: u64,
-    length: u64,
-    bytes: Option<String>,
-    result: Option<String>,
-}
 
 /// The accesses of the guest's function with this number, in the order of the event file.
 ///
@@ -47,41 +29,25 @@ pub fn read_timed(path: &Path, function: u8) -> Result<Vec<(u64, Piece)>, Docume
 }
 
 fn parse(line: &str) -> Result<Option<(u64, Piece)>, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if line.schema_version != SCHEMA_VERSION {
-        return Err(format!(
-            "schema_version is {}, expected {SCHEMA_VERSION}",
-            line.schema_version
-        ));
-    }
-    if line.event == "truncated" {
+    let line = Line::<Event<'_>>::read(line.as_bytes()).map_err(|error| error.to_string())?;
+    if matches!(line.event, Event::Truncated { .. }) {
         return Err("the server stopped writing events here".into());
     }
-    let Ok(access) = line.event.parse::<Access>() else {
+    let Some(access) = line.event.access() else {
         return Ok(None);
     };
-    let text = line.bytes.unwrap_or_default();
-    let bytes = hex::decode(&text).ok_or_else(|| format!("bytes {text:?} are not hexadecimal"))?;
-    let result = line.result.unwrap_or_else(|| "accepted".into());
-    if result == "accepted" && bytes.len() as u64 != line.length {
-        return Err(format!(
-            "{} bytes for a length of {}",
-            bytes.len(),
-            line.length
-        ));
+    let shown = access.bytes.len();
+    if access.result == ACCEPTED && shown != access.length {
+        return Err(format!("{shown} bytes for a length of {}", access.length));
     }
     let piece = Piece {
         function: 0,
-        access,
-        path: line.path.unwrap_or_else(|| "config".into()),
-        space: if access.is_config() {
-            15
-        } else {
-            line.pcias.unwrap_or(0)
-        },
-        offset: line.offset,
-        bytes,
-        result,
+        access: access.kind,
+        path: access.path.to_owned(),
+        space: access.pcias,
+        offset: access.offset,
+        bytes: access.bytes.to_owned(),
+        result: access.result.to_owned(),
     };
     Ok(Some((line.time_us, piece)))
 }
@@ -116,20 +82,33 @@ mod tests {
 
     #[test]
     fn other_events_are_passed_over_and_unknown_versions_are_not() {
-        assert_eq!(parse(r#"{"schema_version":1,"event":"reset"}"#), Ok(None));
-        assert_eq!(
-            parse(r#"{"schema_version":2,"event":"reset"}"#).expect_err("refused"),
-            "schema_version is 2, expected 1"
-        );
-        assert!(parse(r#"{"schema_version":1,"event":"truncated"}"#).is_err());
-        assert!(parse(r#"{"schema_version":1,"event":"store","length":3,"bytes":"00"}"#).is_err());
+        let event = |rest: &str| {
+            parse(&format!(
+                r#"{{"schema_version":1,"seq":1,"time_us":1,"function":"a","event":{rest}}}"#
+            ))
+        };
+        assert_eq!(event(r#""reset""#), Ok(None));
+        assert_eq!(event(r#""of-a-newer-server","bytes":[]"#), Ok(None));
+        let newer = parse(r#"{"schema_version":2,"event":"reset"}"#).expect_err("refused");
+        assert!(newer.contains("schema_version 2, expected 1"), "{newer}");
+        assert!(event(r#""truncated","limit":1"#).is_err());
+        let read = |length: u8, result: &str| {
+            event(&format!(
+                r#""config-read","offset":0,"length":{length},"bytes":"00","result":"{result}""#
+            ))
+        };
+        assert!(read(1, "accepted").is_ok_and(|piece| piece.is_some()));
+        let short = read(3, "accepted").expect_err("refused");
+        assert_eq!(short, "1 bytes for a length of 3");
+        assert!(read(3, "refused").is_ok_and(|piece| piece.is_some()));
     }
 
     #[test]
     fn errors_name_file_and_line() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
-        std::fs::write(&path, "{\"schema_version\":1,\"event\":\"reset\"}\n{\n").expect("writes");
+        let reset = r#"{"schema_version":1,"seq":1,"time_us":1,"function":"a","event":"reset"}"#;
+        std::fs::write(&path, format!("{reset}\n{{\n")).expect("writes");
         let message = read(&path, 0).expect_err("refused").to_string();
         assert!(message.contains("events, line 2: EOF"), "{message}");
     }

@@ -34,7 +34,7 @@ vfio_user_protocol::limits! {
     /// Bytes that may wait in one such queue.
     pub const QUEUED_BYTES: usize = 8 << 20;
     /// Bytes of one access that an event shows.
-    pub const SHOWN_BYTES: usize = 4096;
+    pub const SHOWN_BYTES: usize = records::event::SHOWN_BYTES;
     /// Bytes of the event file, unless `--events-limit` says otherwise.
     pub const EVENTS_BYTES: u64 = 4 << 30;
     /// Log lines (info and warn) that may come in one burst.

@@ -96,13 +96,20 @@ impl Screen {
     fn take(&mut self, line: &Line) {
         self.lines += 1;
         self.time_us = self.time_us.max(line.time_us);
-        if let Event::DataMove(moved) = &line.event {
-            let owner = self.functions.entry(moved.owner.clone()).or_default();
-            let written = owner.dmbs.entry(moved.token).or_default();
+        if let Event::DataMove {
+            owner,
+            token,
+            length,
+            ..
+        } = &line.event
+        {
+            let owner = self.functions.entry(owner.to_string()).or_default();
+            let written = owner.dmbs.entry(*token).or_default();
             // The lengths in a file can be any numbers.
-            *written = written.saturating_add(moved.length);
+            *written = written.saturating_add(*length as u64);
         }
-        let counts = self.functions.entry(line.function.clone()).or_default();
+        let at = &line.function;
+        let counts = self.functions.entry(at.to_string()).or_default();
         match &line.event {
             Event::Connected { .. } => counts.clients += 1,
             Event::Disconnected { channel, .. } => {
@@ -112,53 +119,62 @@ impl Screen {
                 }
             }
             Event::Reset => counts.dmbs.clear(),
-            Event::Store(_) | Event::Load(_) => counts.accesses += 1,
-            Event::ConfigRead(_) | Event::ConfigWrite(_) => counts.accesses += 1,
-            Event::Command(command) => {
+            Event::Store { .. }
+            | Event::Load { .. }
+            | Event::ConfigRead { .. }
+            | Event::ConfigWrite { .. } => counts.accesses += 1,
+            Event::Command {
+                code,
+                request,
+                response_code,
+                response,
+                ..
+            } => {
                 counts.commands += 1;
-                counts.failed += u64::from(command.response_code != 0);
+                counts.failed += u64::from(*response_code != 0);
                 let field = |bytes: &[u8]| crate::decode::be(bytes, 8, 8);
-                match (command.code, command.response_code) {
+                match (code, response_code) {
                     (0x0a, 0) => {
-                        let token = field(&command.response.0);
+                        let token = field(&response.0);
                         counts.dmbs.extend(token.map(|token| (token, 0)));
                     }
                     (0x0b, 0) => {
-                        field(&command.request.0).map(|token| counts.dmbs.remove(&token));
+                        field(&request.0).map(|token| counts.dmbs.remove(&token));
                     }
                     _ => {}
                 }
             }
-            Event::DataMove(moved) => {
+            Event::DataMove { length, signal, .. } => {
                 counts.moves += 1;
-                counts.bytes = counts.bytes.saturating_add(moved.length);
-                counts.signals += u64::from(moved.signal);
+                counts.bytes = counts.bytes.saturating_add(*length as u64);
+                counts.signals += u64::from(*signal);
             }
             Event::Interrupt { .. } => counts.interrupts += 1,
-            Event::Violation(broken) => {
+            Event::Violation {
+                rule,
+                severity,
+                detail,
+                caused_by,
+                ..
+            } => {
                 counts.violations += 1;
-                let caused = broken.caused_by.iter();
+                let caused = caused_by.iter();
                 let caused: String = caused.map(|id| format!(" (fault {id})")).collect();
-                let (severity, rule, at) = (&broken.severity, &broken.rule, &line.function);
-                let text = format!("{severity:6} {rule} at {at}: {}{caused}", broken.detail);
+                let text = format!("{severity:6} {rule} at {at}: {detail}{caused}");
                 self.remember(line.time_us, &text);
             }
-            Event::Fault(fault) => {
-                let text = format!(
-                    "fault  {} at {}: {}",
-                    fault.fault, line.function, fault.kind
-                );
-                self.remember(line.time_us, &text);
+            Event::Fault { fault, kind, .. } => {
+                self.remember(line.time_us, &format!("fault  {fault} at {at}: {kind}"));
             }
-            Event::NotWritten(lost) => {
-                let (length, at, reason) = (lost.length, &line.function, &lost.reason);
+            Event::NotWritten { length, reason, .. } => {
                 let text = format!("lost   {length} B at {at}: {reason}");
                 self.remember(line.time_us, &text);
             }
-            Event::RefusedRequest(refused) => {
+            Event::RefusedRequest {
+                command, reason, ..
+            } => {
                 counts.refused += 1;
-                let (command, reason) = (&refused.command, &refused.reason);
-                let text = format!("refused {command} at {}: {reason}", line.function);
+                let text = format!("refused {command} at {at}: {reason}");
                 self.remember(line.time_us, &text);
             }
             _ => {}

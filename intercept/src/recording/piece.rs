@@ -1,43 +1,9 @@
 //! An access that the device saw.
 
 use crate::plan::hex;
+use records::event::ACCEPTED;
+pub use records::event::AccessKind as Access;
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr};
-
-/// The kind of an access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Access {
-    /// A store to a BAR, by any path.
-    Store,
-    /// A load from a BAR, by any path.
-    Load,
-    /// A store to config space.
-    ConfigWrite,
-    /// A load from config space.
-    ConfigRead,
-}
-
-impl Access {
-    /// Whether the access sends bytes to the device.
-    #[must_use]
-    pub const fn is_store(self) -> bool {
-        matches!(self, Self::Store | Self::ConfigWrite)
-    }
-
-    /// Name in reports.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// Whether the access is to config space.
-    #[must_use]
-    pub const fn is_config(self) -> bool {
-        matches!(self, Self::ConfigRead | Self::ConfigWrite)
-    }
-}
 
 /// One access that the device saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +37,7 @@ impl Piece {
     /// Whether the device carried out the access.
     #[must_use]
     pub fn accepted(&self) -> bool {
-        self.result == "accepted"
+        self.result == ACCEPTED
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use records::event::{Kind, Line};
 
 /// Counts of the lines so far, by function and kind. A command's kind is its name.
 pub(super) type Counts = HashMap<(String, String), u64>;
@@ -53,20 +53,14 @@ impl Tail {
         let Some(end) = whole else { return Ok(()) };
         let lines: Vec<u8> = self.begun.drain(..=end).collect();
         for line in lines.split(|byte| *byte == b'\n') {
-            if let Ok(event) = serde_json::from_slice::<Value>(line) {
-                self.take(&event);
+            if let Ok(line) = Line::<Kind>::read(line) {
+                let Kind { event, name } = line.event;
+                let name = name.filter(|_| event == "command");
+                let key = (line.function.into_owned(), name.unwrap_or(event));
+                *self.counts.entry(key).or_default() += 1;
             }
         }
         Ok(())
-    }
-
-    fn take(&mut self, event: &Value) {
-        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-        let kind = match text("event").as_str() {
-            "command" => text("name"),
-            kind => kind.to_owned(),
-        };
-        *self.counts.entry((text("function"), kind)).or_default() += 1;
     }
 }
 
@@ -82,8 +76,9 @@ mod tests {
         let mut tail = Tail::new(&path);
         assert!(tail.counts().is_empty());
         let mut file = std::fs::File::create(&path).unwrap();
-        let command = r#"{"function":"ism0","event":"command","name":"REG_DMB"}"#;
-        write!(file, "{command}\n{command}\n{{\"function\":\"ism1\",\"eve").unwrap();
+        let front = r#"{"schema_version":1,"seq":1,"time_us":1,"function":"#;
+        let command = format!(r#"{front}"ism0","event":"command","name":"REG_DMB"}}"#);
+        write!(file, "{command}\n{command}\n{front}\"ism1\",\"eve").unwrap();
         let count = |tail: &mut Tail, function: &str, kind: &str| {
             let key = (function.to_owned(), kind.to_owned());
             tail.counts().get(&key).copied()

@@ -15,7 +15,7 @@ use super::state::{Condition, Slot, State};
 use super::zpci_call::ZpciCall;
 use crate::limits::Over;
 use crate::profile::FunctionPlan;
-use crate::record::events::{Event, Hex};
+use crate::record::events::Event;
 
 /// Accesses of messages that came together. The first one takes the fabric's lock. [`Accesses::release`]
 /// gives the lock back and wakes each guest that the accesses interrupted, once.
@@ -118,16 +118,13 @@ impl<'a> Accesses<'a> {
             }
             Region::Config => {
                 let result = fabric.config_read(id, offset, out);
-                let (length, ok) = (out.len(), outcome(result.is_ok()));
-                journal.write(
-                    id,
-                    &Event::ConfigRead {
-                        offset,
-                        length,
-                        bytes: Hex(out),
-                        result: ok,
-                    },
-                );
+                let event = Event::ConfigRead {
+                    offset,
+                    length: out.len(),
+                    bytes: (&*out).into(),
+                    result: outcome(result.is_ok()).into(),
+                };
+                journal.write(id, &event);
                 result.map_err(|error| refused("REGION_READ", Failure::Invalid, error))
             }
             Region::Zpci => {
@@ -183,12 +180,11 @@ impl<'a> Accesses<'a> {
             }
             Region::Config => {
                 let result = fabric.config_write(id, offset, data);
-                let ok = outcome(result.is_ok());
                 let event = Event::ConfigWrite {
                     offset,
                     length: data.len(),
-                    bytes: Hex(data),
-                    result: ok,
+                    bytes: data.into(),
+                    result: outcome(result.is_ok()).into(),
                 };
                 journal.write(id, &event);
                 result.map_err(|error| refused("REGION_WRITE", Failure::Invalid, error))
@@ -227,9 +223,9 @@ impl<'a> Accesses<'a> {
             tally.ran_over(Over::DescriptorsLost);
         }
         let event = Event::RefusedRequest {
-            command,
+            command: command.into(),
             errno: refused.errno.0,
-            reason: &refused.reason,
+            reason: (&*refused.reason).into(),
         };
         journal.write(id, &event);
         journal.remark(id, || {

@@ -4,12 +4,14 @@
 //! ([`super::event_file`]). Stores, loads, moves and interrupts are frequent and are stored field by field;
 //! any other event is stored as its text.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use ism::{FunctionId, MoveRecord};
-use zpci_region::{Path, Store};
+use records::event::{ACCEPTED, Front};
+use zpci_region::{Load, Path, Store};
 
-use super::events::{ACCEPTED, Event, Front, Hex};
+use super::events::Event;
 use crate::limits::SHOWN_BYTES;
 
 /// The time of an event and its cause, which all lines of one access share.
@@ -20,6 +22,9 @@ pub struct Stamp {
     /// Number of the access, reset or departure that caused it, if any.
     pub cause: Option<u64>,
 }
+
+/// Ids of the rules that an access broke.
+pub type Rules = Vec<Cow<'static, str>>;
 
 /// Records, oldest first.
 #[derive(Debug, Default)]
@@ -33,40 +38,25 @@ pub struct Batch {
 struct Record {
     at: Instant,
     cause: Option<u64>,
-    function: u32,
+    function: FunctionId,
     what: What,
 }
 
 /// An event without borrowed data. `bytes` counts its bytes in the batch.
 #[derive(Debug)]
 enum What {
-    Store {
-        path: &'static str,
-        pcias: u8,
-        offset: u64,
-        length: usize,
-        bytes: u32,
-        posted: bool,
-        result: &'static str,
-    },
-    Load {
-        path: &'static str,
-        pcias: u8,
-        offset: u64,
-        length: usize,
+    /// A store or a load that broke no rule.
+    Access {
+        access: Access,
         bytes: u32,
         result: &'static str,
     },
-    Move(Moved),
-    /// A move, and the store that made it.
+    Move(MoveRecord),
+    /// A move, and the accepted store that made it.
     MovingStore {
-        moved: Moved,
-        path: Path,
-        pcias: u8,
-        offset: u64,
-        length: usize,
+        moved: MoveRecord,
+        access: Access,
         bytes: u32,
-        posted: bool,
     },
     Interrupt {
         vector: u16,
@@ -77,46 +67,88 @@ enum What {
     },
 }
 
-/// A data move without the function that made it.
-#[derive(Debug)]
-struct Moved {
-    token: u64,
-    owner: u32,
-    offset: u32,
+/// A store or a load, without its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    path: Path,
+    pcias: u8,
+    /// For a store, true if it was posted.
+    posted: Option<bool>,
+    offset: u64,
     length: usize,
-    element: u8,
-    signal: bool,
-    signalled: bool,
 }
 
-impl Moved {
-    fn of(record: &MoveRecord) -> Self {
+impl Access {
+    /// A store.
+    pub fn store(store: &Store<'_>, posted: bool) -> Self {
         Self {
-            token: record.token,
-            owner: record.owner.0 as u32,
-            offset: record.offset,
-            length: record.len,
-            element: record.element,
-            signal: record.signal,
-            signalled: record.signalled,
+            path: store.path,
+            pcias: store.pcias,
+            posted: Some(posted),
+            offset: store.offset,
+            length: store.data.len(),
         }
     }
 
-    fn event<'a>(&self, names: &'a [String]) -> Event<'a> {
-        Event::DataMove {
-            token: self.token,
-            owner: name(names, self.owner),
-            dmb_offset: self.offset.into(),
-            length: self.length,
-            element: self.element,
-            signal: self.signal,
-            signalled: self.signalled,
+    /// A load.
+    pub fn load(load: &Load) -> Self {
+        Self {
+            path: load.path,
+            pcias: load.pcias,
+            posted: None,
+            offset: load.offset,
+            length: load.len,
+        }
+    }
+
+    fn event<'a>(self, bytes: &'a [u8], result: &'static str, rules: Rules) -> Event<'a> {
+        let Self {
+            pcias,
+            posted,
+            offset,
+            length,
+            ..
+        } = self;
+        let (path, result, rules) = (self.path.name().into(), result.into(), rules.into());
+        let bytes = bytes.into();
+        match posted {
+            Some(posted) => Event::Store {
+                path,
+                pcias,
+                offset,
+                length,
+                bytes,
+                posted,
+                result,
+                rules,
+            },
+            None => Event::Load {
+                path,
+                pcias,
+                offset,
+                length,
+                bytes,
+                result,
+                rules,
+            },
         }
     }
 }
 
-fn name(names: &[String], function: u32) -> &str {
-    names.get(function as usize).map_or("", String::as_str)
+fn move_event<'a>(record: &MoveRecord, names: &'a [String]) -> Event<'a> {
+    Event::DataMove {
+        token: record.token,
+        owner: name(names, record.owner).into(),
+        dmb_offset: record.offset.into(),
+        length: record.len,
+        element: record.element,
+        signal: record.signal,
+        signalled: record.signalled,
+    }
+}
+
+fn name(names: &[String], function: FunctionId) -> &str {
+    names.get(function.0).map_or("", String::as_str)
 }
 
 impl Batch {
@@ -141,7 +173,7 @@ impl Batch {
         self.bytes.clear();
     }
 
-    /// Adds an event of a function.
+    /// Adds any event of a function.
     ///
     /// # Errors
     /// The event cannot be written as JSON.
@@ -151,89 +183,86 @@ impl Batch {
         function: FunctionId,
         event: &Event<'_>,
     ) -> serde_json::Result<()> {
-        let what = match *event {
-            Event::Store {
-                path,
-                pcias,
-                offset,
-                length,
-                bytes: Hex(bytes),
-                posted,
-                result,
-                rules: [],
-            } => What::Store {
-                path,
-                pcias,
-                offset,
-                length,
-                bytes: self.hold(bytes),
-                posted,
-                result,
-            },
-            Event::Load {
-                path,
-                pcias,
-                offset,
-                length,
-                bytes: Hex(bytes),
-                result,
-                rules: [],
-            } => What::Load {
-                path,
-                pcias,
-                offset,
-                length,
-                bytes: self.hold(bytes),
-                result,
-            },
-            Event::Interrupt { vector } => What::Interrupt { vector },
-            _ => {
-                let before = self.bytes.len();
-                if let Err(error) = serde_json::to_writer(&mut self.bytes, event) {
-                    self.bytes.truncate(before);
-                    return Err(error);
-                }
-                What::Text {
-                    bytes: (self.bytes.len() - before) as u32,
-                }
-            }
+        let before = self.bytes.len();
+        if let Err(error) = serde_json::to_writer(&mut self.bytes, event) {
+            self.bytes.truncate(before);
+            return Err(error);
+        }
+        let bytes = (self.bytes.len() - before) as u32;
+        self.note(stamp, function, What::Text { bytes })
+    }
+
+    /// Adds an access with its bytes, its result, and the rules that it broke.
+    ///
+    /// # Errors
+    /// The event cannot be written as JSON.
+    pub fn push_access(
+        &mut self,
+        stamp: Stamp,
+        function: FunctionId,
+        access: Access,
+        data: &[u8],
+        result: &'static str,
+        rules: Rules,
+    ) -> serde_json::Result<()> {
+        if !rules.is_empty() {
+            return self.push(stamp, function, &access.event(data, result, rules));
+        }
+        let bytes = self.hold(data);
+        let what = What::Access {
+            access,
+            bytes,
+            result,
         };
-        self.note(stamp, function, what);
-        Ok(())
+        self.note(stamp, function, what)
+    }
+
+    /// Adds an interrupt.
+    pub fn push_interrupt(
+        &mut self,
+        stamp: Stamp,
+        function: FunctionId,
+        vector: u16,
+    ) -> serde_json::Result<()> {
+        self.note(stamp, function, What::Interrupt { vector })
     }
 
     /// Adds a data move.
-    pub fn push_move(&mut self, stamp: Stamp, record: &MoveRecord) {
-        self.note(stamp, record.function, What::Move(Moved::of(record)));
+    pub fn push_move(&mut self, stamp: Stamp, moved: MoveRecord) -> serde_json::Result<()> {
+        self.note(stamp, moved.function, What::Move(moved))
     }
 
-    /// Adds a data move and the accepted store that made it: two events in one record.
+    /// Adds a data move and the accepted store that made it, which broke no rule: two events in one record.
     pub fn push_moving_store(
         &mut self,
         stamp: Stamp,
-        record: &MoveRecord,
-        store: &Store<'_>,
-        posted: bool,
-    ) {
+        moved: MoveRecord,
+        access: Access,
+        data: &[u8],
+    ) -> serde_json::Result<()> {
+        let bytes = self.hold(data);
         let what = What::MovingStore {
-            moved: Moved::of(record),
-            path: store.path,
-            pcias: store.pcias,
-            offset: store.offset,
-            length: store.data.len(),
-            bytes: self.hold(store.data),
-            posted,
+            moved,
+            access,
+            bytes,
         };
-        self.note(stamp, record.function, what);
+        self.note(stamp, moved.function, what)
     }
 
-    fn note(&mut self, Stamp { at, cause }: Stamp, function: FunctionId, what: What) {
+    /// Adds a record. It always succeeds, but events that become text do not.
+    fn note(
+        &mut self,
+        Stamp { at, cause }: Stamp,
+        function: FunctionId,
+        what: What,
+    ) -> serde_json::Result<()> {
         self.records.push(Record {
             at,
             cause,
-            function: function.0 as u32,
+            function,
             what,
         });
+        Ok(())
     }
 
     /// Stores bytes, but no more than an event shows. Returns their number.
@@ -261,66 +290,27 @@ impl Batch {
                 });
             };
             let event = match &record.what {
-                What::Store {
-                    path,
-                    pcias,
-                    offset,
-                    length,
-                    bytes,
-                    posted,
-                    result,
-                } => Told::Event(Event::Store {
-                    path,
-                    pcias: *pcias,
-                    offset: *offset,
-                    length: *length,
-                    bytes: Hex(take(*bytes)),
-                    posted: *posted,
-                    result,
-                    rules: &[],
-                }),
-                What::Load {
-                    path,
-                    pcias,
-                    offset,
-                    length,
+                What::Access {
+                    access,
                     bytes,
                     result,
-                } => Told::Event(Event::Load {
-                    path,
-                    pcias: *pcias,
-                    offset: *offset,
-                    length: *length,
-                    bytes: Hex(take(*bytes)),
-                    result,
-                    rules: &[],
-                }),
-                What::Move(moved) => Told::Event(moved.event(names)),
+                } => access.event(take(*bytes), result, Rules::new()),
+                What::Move(moved) => move_event(moved, names),
                 What::MovingStore {
                     moved,
-                    path,
-                    pcias,
-                    offset,
-                    length,
+                    access,
                     bytes,
-                    posted,
                 } => {
-                    tell(Told::Event(moved.event(names)));
-                    Told::Event(Event::Store {
-                        path: path.name(),
-                        pcias: *pcias,
-                        offset: *offset,
-                        length: *length,
-                        bytes: Hex(take(*bytes)),
-                        posted: *posted,
-                        result: ACCEPTED,
-                        rules: &[],
-                    })
+                    tell(Told::Event(move_event(moved, names)));
+                    access.event(take(*bytes), ACCEPTED, Rules::new())
                 }
-                What::Interrupt { vector } => Told::Event(Event::Interrupt { vector: *vector }),
-                What::Text { bytes } => Told::Text(take(*bytes)),
+                What::Interrupt { vector } => Event::Interrupt { vector: *vector },
+                What::Text { bytes } => {
+                    tell(Told::Text(take(*bytes)));
+                    continue;
+                }
             };
-            tell(event);
+            tell(Told::Event(event));
         }
     }
 }
@@ -408,22 +398,17 @@ mod tests {
             data: &[9, 10],
             gaddr: None,
         };
-        let event = Event::Store {
-            path: "bar-multi",
-            pcias: 7,
-            offset: 8,
-            length: 2,
-            bytes: Hex(store.data),
-            posted: true,
-            result: ACCEPTED,
-            rules: &[],
-        };
         let (mut together, mut apart) = (Batch::default(), Batch::default());
-        together.push_moving_store(stamp, &record, &store, true);
-        together.push_move(stamp, &record);
-        apart.push_move(stamp, &record);
-        apart.push(stamp, FunctionId(0), &event).unwrap();
-        apart.push_move(stamp, &record);
+        let access = Access::store(&store, true);
+        let rules = Rules::new();
+        let all = [
+            together.push_moving_store(stamp, record, access, store.data),
+            together.push_move(stamp, record),
+            apart.push_move(stamp, record),
+            apart.push_access(stamp, FunctionId(0), access, store.data, ACCEPTED, rules),
+            apart.push_move(stamp, record),
+        ];
+        assert!(all.iter().all(Result::is_ok));
         assert_eq!(lines(&together), lines(&apart));
         assert_eq!(lines(&together).lines().count(), 3);
         assert!(together.size() < apart.size());

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use ism::{FunctionId, MoveRecord};
+use ism::FunctionId;
+use records::event::Front;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
-use zpci_region::Store;
 
 use super::event_batch::{Batch, Stamp};
-use super::events::{Event, Front};
+use super::events::Event;
 use crate::limits::FOLLOWED_BYTES;
 
 /// An error in writing the event file.
@@ -302,34 +302,17 @@ impl EventFile {
         std::mem::replace(&mut self.pending, spare)
     }
 
-    /// Records an event. Events of one access share a stamp.
+    /// Records any event. Events of one access share a stamp.
     pub fn write(&mut self, stamp: Stamp, function: FunctionId, event: &Event<'_>) {
-        if let Some(first) = self.begin(1) {
-            if let Err(error) = self.pending.push(stamp, function, event) {
+        self.record(1, |batch| batch.push(stamp, function, event));
+    }
+
+    /// Records so many events that `push` adds.
+    pub fn record(&mut self, events: u64, push: impl FnOnce(&mut Batch) -> serde_json::Result<()>) {
+        if let Some(first) = self.begin(events) {
+            if let Err(error) = push(&mut self.pending) {
                 self.give_up(&error.into());
             }
-            self.end(first);
-        }
-    }
-
-    /// Records a data move.
-    pub fn write_move(&mut self, stamp: Stamp, record: &MoveRecord) {
-        if let Some(first) = self.begin(1) {
-            self.pending.push_move(stamp, record);
-            self.end(first);
-        }
-    }
-
-    /// Records a data move and the accepted store that made it. No rule may have been broken.
-    pub fn write_moving_store(
-        &mut self,
-        stamp: Stamp,
-        record: &MoveRecord,
-        store: &Store<'_>,
-        posted: bool,
-    ) {
-        if let Some(first) = self.begin(2) {
-            self.pending.push_moving_store(stamp, record, store, posted);
             self.end(first);
         }
     }
@@ -378,7 +361,6 @@ impl EventFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::events::Hex;
 
     const ISM0: FunctionId = FunctionId(0);
 
@@ -406,14 +388,14 @@ mod tests {
             stamp(Some(9)),
             ISM0,
             &Event::Store {
-                path: "bar",
+                path: "bar".into(),
                 pcias: 2,
                 offset: 8,
                 length: 2,
-                bytes: Hex(&[0x0a, 0xff]),
+                bytes: [0x0a, 0xff][..].into(),
                 posted: true,
-                result: "accepted",
-                rules: &["plain-store"],
+                result: "accepted".into(),
+                rules: (&["plain-store".into()]).into(),
             },
         );
         file.flush();

@@ -1,5 +1,6 @@
 //! Records events in log, counters and event file, for every function of a hub.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use ism::fault::{Blame, FaultRecord};
@@ -9,9 +10,9 @@ use ism::{
 use zpci_region::rule::Group;
 use zpci_region::{Load, Observer, Refusal, Rule, Severity, Store, Violation};
 
-use super::event_batch::Stamp;
+use super::event_batch::{Access, Batch, Rules, Stamp};
 use super::event_file::EventFile;
-use super::events::{ACCEPTED, Event, Hex};
+use super::events::Event;
 use super::latency::{Latencies, Timed};
 use super::log_limit;
 use super::tally::Tally;
@@ -140,14 +141,19 @@ impl Journal {
 
     /// Records an event. Without a stamp, it gets the present time and no cause.
     fn write_stamped(&mut self, function: FunctionId, stamp: Option<Stamp>, event: &Event<'_>) {
-        if let Some(events) = &mut self.events {
-            events.write(stamp_at(&mut self.clock, stamp), function, event);
-        }
+        self.note(stamp, 1, |batch, stamp| batch.push(stamp, function, event));
     }
 
-    fn write_move(&mut self, stamp: Option<Stamp>, record: &MoveRecord) {
-        if let Some(events) = &mut self.events {
-            events.write_move(stamp_at(&mut self.clock, stamp), record);
+    /// Records so many events that `push` adds.
+    fn note(
+        &mut self,
+        stamp: Option<Stamp>,
+        events: u64,
+        push: impl FnOnce(&mut Batch, Stamp) -> serde_json::Result<()>,
+    ) {
+        if let Some(file) = &mut self.events {
+            let stamp = stamp_at(&mut self.clock, stamp);
+            file.record(events, |batch| push(batch, stamp));
         }
     }
 
@@ -208,7 +214,7 @@ impl Journal {
             iova,
             length: len,
             errno,
-            reason,
+            reason: reason.into(),
         };
         self.write(function, &event);
     }
@@ -265,7 +271,7 @@ pub struct Scope<'a> {
     stamp: Option<Stamp>,
     /// A move that is not recorded yet. Usually the store that made it comes next and is recorded with it.
     moved: Option<MoveRecord>,
-    rules: Vec<&'static str>,
+    rules: Rules,
     /// Start of the access, if the time of accesses is measured.
     begun: Option<Instant>,
     /// True if the access ran a command.
@@ -293,7 +299,8 @@ impl Scope<'_> {
     /// Records the move that is not recorded yet.
     fn note_move(&mut self) {
         if let Some(record) = self.moved.take() {
-            self.journal.write_move(self.stamp, &record);
+            self.journal
+                .note(self.stamp, 1, |batch, stamp| batch.push_move(stamp, record));
         }
     }
 
@@ -307,28 +314,20 @@ impl Scope<'_> {
             Timed::Store
         };
         took(tally, what, self.begun);
-        let Some(events) = &mut self.journal.events else {
-            return;
-        };
-        let stamp = stamp_at(&mut self.journal.clock, self.stamp);
-        if let Some(moved) = self.moved.take_if(|moved| {
-            moved.function == self.function && refusal.is_none() && self.rules.is_empty()
-        }) {
-            events.write_moving_store(stamp, &moved, store, posted);
+        if self.journal.events.is_none() {
             return;
         }
-        let rules = std::mem::take(&mut self.rules);
-        let event = Event::Store {
-            path: store.path.name(),
-            pcias: store.pcias,
-            offset: store.offset,
-            length: store.data.len(),
-            bytes: Hex(store.data),
-            posted,
-            result: result(refusal),
-            rules: &rules,
-        };
-        self.write(&event);
+        let access = Access::store(store, posted);
+        let quiet = refusal.is_none() && self.rules.is_empty();
+        let moved = self
+            .moved
+            .take_if(|moved| quiet && moved.function == self.function);
+        match moved {
+            Some(moved) => self.journal.note(self.stamp, 2, |batch, stamp| {
+                batch.push_moving_store(stamp, moved, access, store.data)
+            }),
+            None => self.accessed(access, store.data, refusal),
+        }
     }
 
     /// Records a load, the bytes of its answer, and its outcome.
@@ -336,20 +335,17 @@ impl Scope<'_> {
         let tally = self.journal.tally_mut(self.function);
         tally.load(load.path, refusal.is_none());
         took(tally, Timed::Load, self.begun);
-        if self.journal.events.is_none() {
-            return;
+        if self.journal.events.is_some() {
+            self.accessed(Access::load(load), bytes, refusal);
         }
-        let rules = std::mem::take(&mut self.rules);
-        let event = Event::Load {
-            path: load.path.name(),
-            pcias: load.pcias,
-            offset: load.offset,
-            length: load.len,
-            bytes: Hex(bytes),
-            result: result(refusal),
-            rules: &rules,
-        };
-        self.write(&event);
+    }
+
+    fn accessed(&mut self, access: Access, bytes: &[u8], refusal: Option<&Refusal>) {
+        self.note_move();
+        let (function, rules) = (self.function, std::mem::take(&mut self.rules));
+        self.journal.note(self.stamp, 1, |batch, stamp| {
+            batch.push_access(stamp, function, access, bytes, result(refusal), rules)
+        });
     }
 }
 
@@ -362,7 +358,7 @@ fn took(tally: &mut Tally, what: Timed, begun: Option<Instant>) {
 
 fn result(refusal: Option<&Refusal>) -> &'static str {
     match refusal {
-        None => ACCEPTED,
+        None => records::event::ACCEPTED,
         Some(Refusal { rule: Some(_), .. }) => "rejected",
         Some(_) => "refused",
     }
@@ -372,7 +368,7 @@ impl Observer for Scope<'_> {
     fn violation(&mut self, violation: &Violation) {
         let id = violation.rule.id();
         if self.journal.events.is_some() {
-            self.rules.push(id);
+            self.rules.push(id.into());
         }
         let caused_by = self.journal.blame(self.function, violation.rule);
         let caused_by = caused_by.map(str::to_owned);
@@ -403,16 +399,16 @@ impl Observer for Scope<'_> {
             format!("{id} ({}): {detail}", severity.name())
         });
         let event = Event::Violation {
-            rule: id,
-            severity: violation.severity,
-            path: violation.path.name(),
+            rule: id.into(),
+            severity: violation.severity.name().into(),
+            path: violation.path.name().into(),
             pcias: violation.pcias,
             offset: violation.offset,
             length: violation.len,
             pieces: violation.pieces,
             piece_length: violation.piece_len,
-            detail: &violation.detail,
-            caused_by: caused_by.as_deref(),
+            detail: violation.detail.as_str().into(),
+            caused_by: caused_by.map(Cow::from),
         };
         self.write(&event);
     }
@@ -429,10 +425,10 @@ impl DeviceObserver for Scope<'_> {
         tracing::debug!(function, command = name, response_code = code, "command");
         let event = Event::Command {
             code: record.code,
-            name: record.name,
-            request: Hex(record.request),
+            name: record.name.into(),
+            request: record.request.into(),
             response_code: record.response_code,
-            response: Hex(record.response),
+            response: record.response.into(),
         };
         self.write_of(record.function, &event);
     }
@@ -459,7 +455,7 @@ impl DeviceObserver for Scope<'_> {
             return;
         };
         let event = Event::Queued {
-            to: &names[record.to.0],
+            to: names[record.to.0].as_str().into(),
             event_type: record.event_type,
             code: record.code,
             token: record.token,
@@ -470,7 +466,10 @@ impl DeviceObserver for Scope<'_> {
     }
 
     fn interrupt(&mut self, function: FunctionId, vector: u16) {
-        self.write_of(function, &Event::Interrupt { vector });
+        self.note_move();
+        self.journal.note(self.stamp, 1, |batch, stamp| {
+            batch.push_interrupt(stamp, function, vector)
+        });
     }
 
     fn fault(&mut self, record: &FaultRecord<'_>) {
@@ -487,11 +486,11 @@ impl DeviceObserver for Scope<'_> {
         }
         let action = record.action;
         let event = Event::Fault {
-            fault,
-            kind,
+            fault: fault.into(),
+            kind: kind.into(),
             number,
             action: &action,
-            peer: record.peer.and_then(name),
+            peer: record.peer.and_then(name).map(Cow::from),
         };
         if let Some(events) = &mut self.journal.events {
             let stamp = stamp_at(&mut self.journal.clock, self.stamp);

@@ -6,7 +6,6 @@ pub mod event_file;
 pub mod events;
 pub mod journal;
 pub mod latency;
-pub mod line;
 pub mod log_budget;
 pub mod log_limit;
 pub mod metrics;

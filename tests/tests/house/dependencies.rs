@@ -22,7 +22,7 @@ const ALLOWED: [&str; 9] = [
 const OURS: &str = "Apache-2.0 OR MIT";
 const PLUGIN: &str = "vfio-user-ism-plugin";
 /// Crates without sockets, clocks, runtime or system calls.
-const PURE: [&str; 3] = ["vfio-user-protocol", "zpci-region", "ism"];
+const PURE: [&str; 4] = ["vfio-user-protocol", "zpci-region", "records", "ism"];
 const IMPURE: [&str; 7] = [
     "libc", "memmap2", "mio", "nix", "rustix", "socket2", "tokio",
 ];
@@ -83,12 +83,31 @@ pub(crate) fn is_ours(package: &Value) -> bool {
     package["source"].is_null()
 }
 
+/// False for an optional dependency that no feature needs. `cargo metadata` lists one even if only a weak
+/// feature (`name?/feature`) names it, as const-hex does with proptest.
+fn is_on(package: &Value, node: &Value, dependency: &str) -> bool {
+    let declared = list(package, "dependencies").iter();
+    let mut same = declared.filter(|one| text(one, "name") == dependency);
+    let needs = |name: &str| {
+        let (whole, strong) = (format!("dep:{name}"), format!("{name}/"));
+        let on = list(node, "features").iter().filter_map(Value::as_str);
+        let parts = on.flat_map(|feature| list(&package["features"], feature));
+        let mut parts = parts.filter_map(Value::as_str);
+        parts.any(|part| part == whole || part == name || part.starts_with(&strong))
+    };
+    same.any(|one| one["optional"] != true || needs(one["rename"].as_str().unwrap_or(dependency)))
+}
+
 /// Returns the names of the crates that `name` is linked with, itself included.
 #[track_caller]
 fn linked_with(metadata: &Value, name: &str) -> BTreeSet<String> {
     let names: BTreeMap<&str, &str> = list(metadata, "packages")
         .iter()
         .map(|package| (text(package, "id"), text(package, "name")))
+        .collect();
+    let packages: BTreeMap<&str, &Value> = list(metadata, "packages")
+        .iter()
+        .map(|package| (text(package, "id"), package))
         .collect();
     let nodes = list(&metadata["resolve"], "nodes");
     let id = names
@@ -111,7 +130,8 @@ fn linked_with(metadata: &Value, name: &str) -> BTreeSet<String> {
             list(node, "deps")
                 .iter()
                 .filter(normal)
-                .map(|dep| text(dep, "pkg")),
+                .map(|dep| text(dep, "pkg"))
+                .filter(|dep| is_on(packages[id], node, names[dep])),
         );
     }
     seen.into_iter().map(|id| names[id].to_owned()).collect()
@@ -266,7 +286,7 @@ const LAYERS: [&[&str]; 5] = [
         "s390x-asm",
         "harness",
     ],
-    &["ism", "qemu-zpci"],
+    &["ism", "records", "qemu-zpci"],
     &["intercept", "doctor", "vfio-user-ism-plugin"],
     &["vfio-user-ism-server", "vfio-user-ism-view", "lab"],
     &["vfio-user-ism"],

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::event::Hex;
+use records::event::Hex;
 
 /// A zPCI instruction that a guest executed.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct Insn {
     #[serde(default, deserialize_with = "number")]
     pub offset: Option<u64>,
     pub length: Option<u64>,
-    pub bytes: Option<Hex>,
+    pub bytes: Option<Hex<'static>>,
     #[serde(default, deserialize_with = "number")]
     pub value: Option<u64>,
     pub outcome: String,

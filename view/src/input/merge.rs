@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use super::event::Event;
+use records::event::Event;
+
 use super::insn::Insn;
 use super::item::Item;
 use super::source::Source;
@@ -135,14 +136,10 @@ struct Place {
 }
 
 impl Place {
-    fn of_event(event: &Event) -> Option<Self> {
-        let (load, access) = match event {
-            Event::Store(access) | Event::ConfigWrite(access) => (false, access),
-            Event::Load(access) | Event::ConfigRead(access) => (true, access),
-            _ => return None,
-        };
+    fn of_event(event: &Event<'_>) -> Option<Self> {
+        let access = event.access()?;
         Some(Self {
-            load,
+            load: !access.kind.is_store(),
             pcias: access.pcias,
             offset: access.offset,
         })

@@ -61,23 +61,3 @@ fn a_last_line_without_its_end_waits() {
     std::fs::write(&path, format!("{line}\n{line}\n")).unwrap();
     assert!(matches!(source.next(), Ok(Some(Item::Event(_)))));
 }
-
-/// The server's tests compare the page with the events that it writes.
-#[test]
-fn every_event_of_the_page_of_events_is_known() {
-    let page = include_str!("../../../docs/events.md");
-    let table = page.split("| event | fields | when |").nth(1).unwrap();
-    let rows = table
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'));
-    let names = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(", "));
-    let names: Vec<&str> = names.map(|name| name.trim().trim_matches('`')).collect();
-    assert!(names.len() > 15, "{names:?}");
-    let read = |name| serde_json::from_value::<Event>(serde_json::json!({ "event": name }));
-    for name in names {
-        // One with fields is refused here, as they are missing.
-        assert!(!matches!(read(name), Ok(Event::Unknown)), "{name}");
-    }
-    assert!(matches!(read("of-a-newer-server"), Ok(Event::Unknown)));
-}

@@ -36,15 +36,17 @@ impl Acts {
     pub(super) fn event(&mut self, session: &mut Session, row: &Row, line: &Line) {
         let own = match row.kind {
             Kind::Interrupt => row.to,
-            _ if matches!(line.event, Event::Load(_) | Event::ConfigRead(_)) => row.to,
+            _ if matches!(line.event, Event::Load { .. } | Event::ConfigRead { .. }) => row.to,
             _ => row.from,
         };
         if row.kind != Kind::Config {
             self.end_run(session, own, Kind::Config);
         }
         match &line.event {
-            Event::ConfigRead(_) | Event::ConfigWrite(_) => self.run(row, own),
-            Event::Store(access) if access.pcias == COMMAND_BAR => {
+            Event::ConfigRead { .. } | Event::ConfigWrite { .. } => self.run(row, own),
+            Event::Store {
+                pcias: COMMAND_BAR, ..
+            } => {
                 let answered = self
                     .commands
                     .get(&own)
@@ -54,8 +56,10 @@ impl Acts {
                 }
                 self.join_command(row, own);
             }
-            Event::Load(access) if access.pcias == COMMAND_BAR => self.join_command(row, own),
-            Event::Command(_) => {
+            Event::Load {
+                pcias: COMMAND_BAR, ..
+            } => self.join_command(row, own),
+            Event::Command { .. } => {
                 let mut act = row.clone();
                 match self.commands.remove(&own) {
                     // These are the stores of the command's payload.
@@ -69,15 +73,15 @@ impl Acts {
                 }
                 self.commands.insert(own, act);
             }
-            Event::DataMove(_) => {
+            Event::DataMove { .. } => {
                 self.moved = line.cause.map(|cause| (cause, row.clone()));
                 if line.cause.is_none() {
                     self.piece(session, row, None, 1);
                 }
             }
-            Event::Store(access) => match self.moved.take() {
+            Event::Store { bytes, .. } => match self.moved.take() {
                 Some((cause, moved)) if Some(cause) == line.cause => {
-                    let cdc = (moved.kind == Kind::Signal).then(|| Cdc::decode(&access.bytes.0));
+                    let cdc = (moved.kind == Kind::Signal).then(|| Cdc::decode(&bytes.0));
                     if let Some(Some(cdc)) = &cdc {
                         session.dmbs.cdc(moved.dmb, cdc, row.at, row.time);
                     }

@@ -7,7 +7,6 @@ use ism::Command;
 use super::row::{NO_LANE, Row};
 use crate::decode::be;
 use crate::decode::cdc::{self, Cdc, Cursor};
-use crate::input::CommandEvent;
 
 /// The fill of a ring after a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +92,8 @@ impl Dmbs {
     }
 
     /// Notes a successful command of `row.from`.
-    pub(super) fn command(&mut self, row: &Row, command: &CommandEvent) {
-        let (request, response) = (&command.request.0, &command.response.0);
-        match Command::from_code(command.code) {
+    pub(super) fn command(&mut self, row: &Row, code: u32, request: &[u8], response: &[u8]) {
+        match Command::from_code(code) {
             Some(Command::RegDmb) => {
                 let len = be(request, 16, 4).unwrap_or(0) as u32;
                 if let Some(token) = be(response, 8, 8) {

@@ -1,6 +1,7 @@
 //! One event of the server as one row.
 
 use ism::DataAddress;
+use records::event::ACCEPTED;
 use zpci_region::rule::catalogue::Rule;
 
 use super::lanes::LaneKind;
@@ -9,7 +10,7 @@ use super::text::{DATA_BAR, bytes, place};
 use super::whole::Session;
 use crate::decode::{self, cdc::Cdc, command, hex, queue};
 use crate::error::Error;
-use crate::input::{Access, Event, Line};
+use crate::input::{Access, AccessKind, Event, Line};
 
 fn named(fields: decode::Fields) -> Fields {
     let own = |(name, value): (&'static str, String)| (name.into(), value);
@@ -49,7 +50,7 @@ pub(super) fn event(
             );
             make(Kind::Client, own, fabric, label)
         }
-        Event::ClientRefused { channel } => {
+        Event::ClientRefused { channel, .. } => {
             let label = format!(
                 "a second client of the {} is refused",
                 kind_of_client(*channel)
@@ -60,38 +61,40 @@ pub(super) fn event(
             }
         }
         Event::Reset => make(Kind::Client, own, fabric, "reset".to_owned()),
-        Event::Store(access)
-        | Event::Load(access)
-        | Event::ConfigWrite(access)
-        | Event::ConfigRead(access) => {
-            let mut row = make(Kind::Access, own, fabric, String::new());
-            fill_access(session, &mut row, &line.event, access);
-            row
-        }
-        Event::Violation(broken) => {
-            let label = format!("{}: {}", broken.rule, broken.detail);
-            let mut row = make(Kind::Violation, own, NO_LANE, label);
-            row.rule = session.rule(&broken.rule);
+        Event::Violation {
+            rule,
+            severity,
+            path,
+            pcias,
+            offset,
+            length,
+            pieces,
+            piece_length,
+            detail,
+            caused_by,
+        } => {
+            let mut row = make(Kind::Violation, own, NO_LANE, format!("{rule}: {detail}"));
+            row.rule = session.rule(rule);
             row.failed = true;
             row.fields = vec![
-                ("rule".into(), broken.rule.clone()),
-                ("severity".into(), broken.severity.clone()),
-                ("detail".into(), broken.detail.clone()),
-                ("place".into(), place(broken.pcias, broken.offset)),
-                ("path".into(), broken.path.clone()),
-                ("length".into(), broken.length.to_string()),
+                ("rule".into(), rule.to_string()),
+                ("severity".into(), severity.to_string()),
+                ("detail".into(), detail.to_string()),
+                ("place".into(), place(*pcias, *offset)),
+                ("path".into(), path.to_string()),
+                ("length".into(), length.to_string()),
             ];
-            if let Some(fault) = &broken.caused_by {
+            if let Some(fault) = caused_by {
                 row.label
                     .push_str(&format!(" (perhaps caused by fault {fault})"));
-                row.fields.push(("caused by fault".into(), fault.clone()));
+                row.fields
+                    .push(("caused by fault".into(), fault.to_string()));
             }
-            if broken.pieces != 1 {
-                let (pieces, largest) = (broken.pieces, broken.piece_length);
-                let told = format!("{pieces}, the largest of {largest} B");
+            if *pieces != 1 {
+                let told = format!("{pieces}, the largest of {piece_length} B");
                 row.fields.push(("pieces".into(), told));
             }
-            if let Some(rule) = Rule::from_id(&broken.rule) {
+            if let Some(rule) = Rule::from_id(rule) {
                 let info = rule.info();
                 row.fields.extend([
                     ("what it is".into(), info.title.to_owned()),
@@ -99,84 +102,101 @@ pub(super) fn event(
                     ("source".into(), info.source.to_owned()),
                 ]);
             }
-            row.dmb = dmb(session, own, broken.pcias, broken.offset);
+            row.dmb = dmb(session, own, *pcias, *offset);
             row
         }
-        Event::Fault(fault) => {
-            let label = format!("fault {}: {}", fault.fault, fault.kind);
-            let mut row = make(Kind::Note, fabric, own, label);
+        Event::Fault {
+            fault,
+            kind,
+            number,
+            action,
+            peer,
+        } => {
+            let mut row = make(Kind::Note, fabric, own, format!("fault {fault}: {kind}"));
             row.failed = true;
             row.fields = vec![
-                ("fault".into(), fault.fault.clone()),
-                ("action".into(), fault.action.to_string()),
-                ("number".into(), fault.number.to_string()),
+                ("fault".into(), fault.to_string()),
+                ("action".into(), action.to_string()),
+                ("number".into(), number.to_string()),
             ];
-            let peer = fault.peer.iter().cloned();
-            row.fields.extend(peer.map(|peer| ("peer".into(), peer)));
+            let peer = peer.iter().map(|peer| ("peer".into(), peer.to_string()));
+            row.fields.extend(peer);
             row
         }
         Event::Error => Row {
             failed: true,
             ..make(Kind::Note, fabric, own, "the error state".to_owned())
         },
-        Event::Command(one) => {
-            let (code, request, response) = (one.code, &one.request.0, &one.response.0);
-            let label = command::label(code, &one.name, request, one.response_code, response);
+        Event::Command {
+            code,
+            name,
+            request,
+            response_code,
+            response,
+        } => {
+            let (code, response_code) = (*code, *response_code);
+            let (request, response) = (&request.0, &response.0);
+            let label = command::label(code, name, request, response_code, response);
             let mut row = make(Kind::Command, own, fabric, label);
-            row.failed = one.response_code != 0;
+            row.failed = response_code != 0;
             let told = |side: &'static str, fields: decode::Fields| {
                 let named = move |(name, value)| (format!("{side} {name}").into(), value);
                 fields.into_iter().map(named).collect::<Fields>()
             };
             row.fields = told("request", command::request(code, request));
-            let response = command::response(code, one.response_code, response);
+            let response = command::response(code, response_code, response);
             row.fields.extend(told("response", response));
             row
         }
-        Event::DataMove(moved) => {
-            let to = session.lanes.get(file, LaneKind::Function, &moved.owner)?;
+        Event::DataMove {
+            token,
+            owner,
+            dmb_offset: start,
+            length,
+            element,
+            signal,
+            signalled,
+        } => {
+            let to = session.lanes.get(file, LaneKind::Function, owner)?;
             session.dmbs.learn_file(to, file);
-            let (token, start, length) = (moved.token, moved.dmb_offset, moved.length);
             // A file can hold any numbers.
-            let end = start.saturating_add(length);
+            let end = start.saturating_add(*length as u64);
             let label = format!("{length} B → {token:#x} [{start:#x}..{end:#x}]");
-            let kind = if moved.signal {
-                Kind::Signal
-            } else {
-                Kind::Move
-            };
+            let kind = if *signal { Kind::Signal } else { Kind::Move };
             let mut row = make(kind, own, to, label);
-            row.dmb = session.dmbs.moved(own, to, token, time);
-            row.failed = moved.signal && !moved.signalled;
-            row.bytes = length;
+            row.dmb = session.dmbs.moved(own, to, *token, time);
+            row.failed = *signal && !signalled;
+            row.bytes = *length as u64;
             row.fields = vec![
-                ("token".into(), hex(token)),
-                ("owner".into(), moved.owner.clone()),
-                ("offset".into(), hex(start)),
+                ("token".into(), hex(*token)),
+                ("owner".into(), owner.to_string()),
+                ("offset".into(), hex(*start)),
                 ("length".into(), length.to_string()),
-                ("element".into(), moved.element.to_string()),
-                ("signal flag".into(), moved.signal.to_string()),
-                ("owner signalled".into(), moved.signalled.to_string()),
+                ("element".into(), element.to_string()),
+                ("signal flag".into(), signal.to_string()),
+                ("owner signalled".into(), signalled.to_string()),
             ];
             row
         }
-        Event::Queued(entry) => {
-            let to = session.lanes.get(file, LaneKind::Function, &entry.to)?;
-            let (event_type, code) = (entry.event_type, entry.code);
+        Event::Queued {
+            to,
+            event_type,
+            code,
+            token,
+            info,
+            delivered,
+        } => {
+            let to = session.lanes.get(file, LaneKind::Function, to)?;
+            let (event_type, code) = (*event_type, *code);
             let (kind, what) = (
                 queue::type_name(event_type),
                 queue::code_name(event_type, code),
             );
-            let lost = if entry.delivered {
-                ""
-            } else {
-                " (not delivered)"
-            };
+            let lost = if *delivered { "" } else { " (not delivered)" };
             let mut row = make(Kind::Event, own, to, format!("{kind}: {what}{lost}"));
-            row.failed = !entry.delivered;
-            row.fields = named(queue::fields(event_type, code, entry.token, entry.info));
-            let delivered = entry.delivered.to_string();
-            row.fields.push(("delivered".into(), delivered));
+            row.failed = !delivered;
+            row.fields = named(queue::fields(event_type, code, *token, *info));
+            row.fields.push(("delivered".into(), delivered.to_string()));
             row
         }
         Event::Interrupt { vector } => make(
@@ -185,29 +205,36 @@ pub(super) fn event(
             own,
             format!("interrupt, vector {vector}"),
         ),
-        Event::NotWritten(lost) => {
-            let label = format!("{} B not written: {}", lost.length, lost.reason);
+        Event::NotWritten {
+            iova,
+            length,
+            errno,
+            reason,
+        } => {
+            let label = format!("{length} B not written: {reason}");
             let mut row = make(Kind::Refused, fabric, own, label);
             row.failed = true;
-            let errno = lost
-                .errno
-                .map_or("none".to_owned(), |errno| errno.to_string());
+            let errno = errno.map_or("none".to_owned(), |errno| errno.to_string());
             row.fields = vec![
-                ("address".into(), hex(lost.iova)),
-                ("length".into(), lost.length.to_string()),
+                ("address".into(), hex(*iova)),
+                ("length".into(), length.to_string()),
                 ("errno".into(), errno),
-                ("reason".into(), lost.reason.clone()),
+                ("reason".into(), reason.to_string()),
             ];
             row
         }
-        Event::RefusedRequest(refused) => {
-            let label = format!("{} refused: {}", refused.command, refused.reason);
+        Event::RefusedRequest {
+            command,
+            errno,
+            reason,
+        } => {
+            let label = format!("{command} refused: {reason}");
             let mut row = make(Kind::Refused, own, fabric, label);
             row.failed = true;
             row.fields = vec![
-                ("command".into(), refused.command.clone()),
-                ("errno".into(), refused.errno.to_string()),
-                ("reason".into(), refused.reason.clone()),
+                ("command".into(), command.to_string()),
+                ("errno".into(), errno.to_string()),
+                ("reason".into(), reason.to_string()),
             ];
             row
         }
@@ -217,6 +244,16 @@ pub(super) fn event(
             NO_LANE,
             format!("the event file was full here ({limit} bytes)"),
         ),
+        Event::Store { .. }
+        | Event::Load { .. }
+        | Event::ConfigWrite { .. }
+        | Event::ConfigRead { .. } => {
+            let mut row = make(Kind::Access, own, fabric, String::new());
+            if let Some(access) = line.event.access() {
+                fill_access(session, &mut row, &access);
+            }
+            row
+        }
         Event::Unknown => make(
             Kind::Note,
             own,
@@ -232,43 +269,43 @@ pub(super) fn event(
 }
 
 /// Makes the row of an access, which goes from the function to the fabric so far.
-fn fill_access(session: &Session, row: &mut Row, event: &Event, access: &Access) {
+fn fill_access(session: &Session, row: &mut Row, access: &Access<'_>) {
     let own = row.from;
-    if let Event::Load(_) | Event::ConfigRead(_) = event {
+    if !access.kind.is_store() {
         (row.from, row.to) = (row.to, row.from);
     }
-    if let Event::ConfigWrite(_) | Event::ConfigRead(_) = event {
+    if access.kind.is_config() {
         row.kind = Kind::Config;
     }
-    row.failed = access.result != "accepted";
+    row.failed = access.result != ACCEPTED;
     let (pcias, offset, length) = (access.pcias, access.offset, access.length);
-    let ending = match access.result.as_str() {
-        "accepted" => String::new(),
+    let ending = match access.result {
+        ACCEPTED => String::new(),
         result => format!(", {result}"),
     };
-    row.label = match event {
-        Event::Store(_) => format!("store {length} B to {}{ending}", place(pcias, offset)),
-        Event::Load(_) => format!("load {length} B from {}{ending}", place(pcias, offset)),
-        Event::ConfigWrite(_) => format!("config write {length} B at {offset:#x}"),
-        _ => format!("config read {length} B at {offset:#x}"),
+    row.label = match access.kind {
+        AccessKind::Store => format!("store {length} B to {}{ending}", place(pcias, offset)),
+        AccessKind::Load => format!("load {length} B from {}{ending}", place(pcias, offset)),
+        AccessKind::ConfigWrite => format!("config write {length} B at {offset:#x}"),
+        AccessKind::ConfigRead => format!("config read {length} B at {offset:#x}"),
     };
     row.fields = vec![
-        ("path".into(), access.path.clone()),
+        ("path".into(), access.path.to_owned()),
         ("pcias".into(), pcias.to_string()),
         ("offset".into(), hex(offset)),
         ("length".into(), length.to_string()),
-        ("bytes".into(), bytes(&access.bytes.0)),
-        ("result".into(), access.result.clone()),
+        ("bytes".into(), bytes(access.bytes)),
+        ("result".into(), access.result.to_owned()),
     ];
     if pcias == DATA_BAR {
         row.fields.push(("address".into(), place(pcias, offset)));
     }
-    if let Event::Store(_) = event {
+    if access.kind == AccessKind::Store {
         row.fields
             .push(("posted".into(), access.posted.to_string()));
         row.dmb = dmb(session, own, pcias, offset);
         if pcias == DATA_BAR
-            && let Some(cdc) = Cdc::decode(&access.bytes.0)
+            && let Some(cdc) = Cdc::decode(access.bytes)
         {
             row.label = format!("store {}{ending}", cdc.label());
             row.fields.extend(named(cdc.fields()));

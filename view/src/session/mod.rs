@@ -73,9 +73,13 @@ impl Session {
     /// Notes the effect of a line on DMBs and rings.
     fn note(&mut self, row: &Row, line: &Line) {
         match &line.event {
-            Event::Command(command) if command.response_code == 0 => {
-                self.dmbs.command(row, command);
-            }
+            Event::Command {
+                code,
+                request,
+                response_code: 0,
+                response,
+                ..
+            } => self.dmbs.command(row, *code, &request.0, &response.0),
             Event::Reset | Event::Disconnected { channel: false, .. } => {
                 self.dmbs.owner_gone(row.from, row.time);
             }

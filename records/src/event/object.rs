@@ -1,18 +1,18 @@
-//! Builds one line of the event file without allocations, for stores and loads.
+//! Builds one line of the event file without allocations.
 
-use crate::limits::SHOWN_BYTES;
+use std::borrow::Cow;
 
 /// Appends a JSON object to a buffer. Keys must be plain text without escapes.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
     /// The separator that comes before the next key.
     before: u8,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Object<'a> {
     /// Begins a JSON object.
-    pub fn new(out: &'a mut Vec<u8>) -> Self {
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out, before: b'{' }
     }
 
@@ -24,14 +24,14 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a key with a number.
-    pub fn number(mut self, key: &str, value: u64) -> Self {
+    pub(super) fn number(mut self, key: &str, value: u64) -> Self {
         self.key(key);
         decimal(self.out, value);
         self
     }
 
     /// Adds a key with a number, if there is one.
-    pub fn optional(self, key: &str, value: Option<u64>) -> Self {
+    pub(super) fn optional(self, key: &str, value: Option<u64>) -> Self {
         match value {
             Some(value) => self.number(key, value),
             None => self,
@@ -39,14 +39,14 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a key with a text, with JSON escapes.
-    pub fn text(mut self, key: &str, value: &str) -> Self {
+    pub(super) fn text(mut self, key: &str, value: &str) -> Self {
         self.key(key);
         quoted(self.out, value);
         self
     }
 
     /// Adds a key with a list of texts.
-    pub fn texts(mut self, key: &str, values: &[&str]) -> Self {
+    pub(super) fn texts(mut self, key: &str, values: &[Cow<'_, str>]) -> Self {
         self.key(key);
         self.out.push(b'[');
         for (at, value) in values.iter().enumerate() {
@@ -60,24 +60,24 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a key with true or false.
-    pub fn flag(mut self, key: &str, value: bool) -> Self {
+    pub(super) fn flag(mut self, key: &str, value: bool) -> Self {
         self.key(key);
         let text: &[u8] = if value { b"true" } else { b"false" };
         self.out.extend_from_slice(text);
         self
     }
 
-    /// Adds a key with bytes as lower-case hexadecimal text, as many as an event shows.
-    pub fn hex(mut self, key: &str, bytes: &[u8]) -> Self {
+    /// Adds a key with bytes as lower-case hexadecimal text.
+    pub(super) fn hex(mut self, key: &str, bytes: &[u8]) -> Self {
         self.key(key);
         self.out.push(b'"');
-        hexadecimal(self.out, bytes.get(..SHOWN_BYTES).unwrap_or(bytes));
+        hexadecimal(self.out, bytes);
         self.out.push(b'"');
         self
     }
 
     /// Adds the members of another object, given as JSON text.
-    pub fn members(self, object: &[u8]) -> Self {
+    pub(super) fn members(self, object: &[u8]) -> Self {
         let inside = object
             .strip_prefix(b"{")
             .and_then(|object| object.strip_suffix(b"}"));
@@ -89,7 +89,7 @@ impl<'a> Line<'a> {
     }
 
     /// Ends the object and the line.
-    pub fn end(self) {
+    pub(super) fn end(self) {
         self.out.extend_from_slice(b"}\n");
     }
 }
@@ -136,9 +136,9 @@ fn hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    fn text(build: impl FnOnce(Line<'_>)) -> String {
+    fn text(build: impl FnOnce(Object<'_>)) -> String {
         let mut out = Vec::new();
-        build(Line::new(&mut out));
+        build(Object::new(&mut out));
         String::from_utf8(out).unwrap()
     }
 
@@ -146,13 +146,13 @@ mod tests {
     fn it_is_what_json_writers_write() {
         let bytes: Vec<u8> = (0..=255).collect();
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let names = ["plain", "a \"b\"", "back\\slash", "tab\t", "ü"];
+        let names = ["plain", "a \"b\"", "back\\slash", "tab\t", "ü"].map(Cow::from);
         let line = text(|line| {
             line.number("n", u64::MAX)
                 .number("z", 0)
                 .flag("f", false)
                 .texts("t", &names)
-                .text("u", names[1])
+                .text("u", &names[1])
                 .hex("h", &bytes)
                 .end();
         });
@@ -160,14 +160,8 @@ mod tests {
             "{{\"n\":{},\"z\":0,\"f\":false,\"t\":{},\"u\":{},\"h\":\"{hex}\"}}\n",
             u64::MAX,
             serde_json::to_string(&names).unwrap(),
-            serde_json::to_string(names[1]).unwrap(),
+            serde_json::to_string(&names[1]).unwrap(),
         );
         assert_eq!(line, expected);
-    }
-
-    #[test]
-    fn long_bytes_are_cut() {
-        let line = text(|line| line.hex("h", &[7; SHOWN_BYTES + 1]).end());
-        assert_eq!(line.len(), "{\"h\":\"\"}\n".len() + 2 * SHOWN_BYTES);
     }
 }
