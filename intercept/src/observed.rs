@@ -1,16 +1,10 @@
 //! Makes a plan and its outcomes from the records of the observing plugin.
-//!
-//! The format is the plugin's (`plugin/README.md`).
 
 use crate::document::{Document, DocumentError};
-use crate::plan::hex;
 use crate::plan::{Case, Handle, Instruction, Payload, Plan, SCHEMA_VERSION as PLAN_VERSION};
 use crate::probe::{FunctionFacts, Outcome, clp};
-use serde::{Deserialize, Deserializer};
+use records::instruction::{Hex, HexBytes, Line, Outcome as Executed, Record};
 use std::path::Path;
-
-/// The version of the record format that this crate reads.
-const SCHEMA_VERSION: u32 = 1;
 
 /// Program interruption codes of zPCI: operation, specification, operand. After another one, the instruction
 /// was not for the function, or the guest executes it again.
@@ -33,93 +27,33 @@ pub(crate) struct Observed {
     pub facts: FunctionFacts,
 }
 
-/// Reads a number of the plugin: a JSON number, or hexadecimal text.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(u64),
-        Text(String),
-    }
-    Ok(match Option::<Either>::deserialize(deserializer)? {
-        None => None,
-        Some(Either::Number(number)) => Some(number),
-        Some(Either::Text(text)) => {
-            let digits = text.trim_start_matches("0x");
-            Some(u64::from_str_radix(digits, 16).map_err(serde::de::Error::custom)?)
-        }
-    })
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Line {
-    schema_version: u32,
-    kind: String,
-    seq: u64,
-    insn: String,
-    #[serde(deserialize_with = "number")]
-    handle: Option<u64>,
-    pcias: Option<u8>,
-    #[serde(deserialize_with = "number")]
-    offset: Option<u64>,
-    #[serde(deserialize_with = "number")]
-    length: Option<u64>,
-    bytes: Option<String>,
-    #[serde(deserialize_with = "number")]
-    address: Option<u64>,
-    #[serde(deserialize_with = "number")]
-    io_address: Option<u64>,
-    operation: Option<u8>,
-    #[serde(deserialize_with = "number")]
-    command: Option<u64>,
-    clp_response: Option<String>,
-    outcome: String,
-    cc: Option<u8>,
-    status: Option<u8>,
-    #[serde(deserialize_with = "number")]
-    value: Option<u64>,
-    exception: Option<Exception>,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct Exception {
-    code: Option<u16>,
-}
-
 /// Reads the plugin's records.
 ///
 /// # Errors
 /// A file that cannot be read, or a line that is no record.
 pub(crate) fn read(path: &Path) -> Result<Observed, DocumentError> {
-    let mut lines = Document::new("plugin records", path).lines(parse)?;
+    let mut records = Document::new("plugin records", path).lines(parse)?;
     // The lines of several CPUs may be out of order.
-    lines.sort_by_key(|line| line.seq);
+    records.sort_by_key(|record| record.seq);
     let mut observed = Observed::default();
-    for line in &lines {
-        observed.add(line);
+    for record in &records {
+        observed.add(record);
     }
     Ok(observed)
 }
 
 /// The record of an instruction. None if the line is another record.
-fn parse(line: &str) -> Result<Option<Line>, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    if line.schema_version != SCHEMA_VERSION {
-        let version = line.schema_version;
-        return Err(format!(
-            "schema_version is {version}, expected {SCHEMA_VERSION}"
-        ));
+fn parse(line: &str) -> Result<Option<Box<Record>>, String> {
+    match Line::read(line.as_bytes()).map_err(|error| error.to_string())? {
+        Line::Insn(record) => Ok(Some(record)),
+        Line::Problem { message } => Err(format!("the plugin stopped recording here: {message}")),
+        Line::Start { .. } | Line::End { .. } | Line::Unknown => Ok(None),
     }
-    match line.kind.as_str() {
-        "insn" => Ok(Some(line)),
-        "problem" => Err(format!(
-            "the plugin stopped recording here: {}",
-            line.message
-        )),
-        _ => Ok(None),
-    }
+}
+
+/// The number, or 0 if there is none.
+fn number<const DIGITS: usize>(number: Option<Hex<DIGITS>>) -> u64 {
+    number.map_or(0, |Hex(number)| number)
 }
 
 impl Observed {
@@ -134,43 +68,43 @@ impl Observed {
         }
     }
 
-    fn add(&mut self, line: &Line) {
-        if line.insn == "clp" {
-            self.learn(line);
+    fn add(&mut self, record: &Record) {
+        if record.insn == "clp" {
+            self.learn(record);
             return;
         }
-        let code = line
-            .exception
-            .as_ref()
-            .map(|exception| exception.code.unwrap_or(u16::MAX));
+        let result = &record.result;
+        let exception = result.exception.as_ref();
+        let code = exception.map(|exception| exception.code.unwrap_or(u16::MAX));
         if code.is_some_and(|code| !OWN_EXCEPTIONS.contains(&code)) {
             return;
         }
-        let Some(case) = self.case(line) else { return };
+        let Some(case) = self.case(record) else {
+            return;
+        };
         self.cases.push(case);
         self.outcomes.push(Outcome {
-            executed: line.outcome != "unseen",
-            condition: line.cc.unwrap_or(0),
+            executed: result.outcome != Executed::Unseen,
+            condition: result.cc.unwrap_or(0),
             exception: code,
-            status: line.status.unwrap_or(0),
-            loaded: line.value.unwrap_or(0),
+            status: result.status.unwrap_or(0),
+            loaded: number(result.value),
             ..Outcome::default()
         });
     }
 
-    fn learn(&mut self, line: &Line) {
-        let response = line
-            .clp_response
-            .as_deref()
-            .and_then(hex::decode)
-            .unwrap_or_default();
+    fn learn(&mut self, record: &Record) {
+        let operands = &record.operands;
+        let Some(HexBytes(response)) = &operands.clp_response else {
+            return;
+        };
         let byte = |at| response.get(at).copied().unwrap_or(0);
-        let half = |at| u16::from_be_bytes(clp::bytes(&response, at));
-        let word = |at| u64::from_be_bytes(clp::bytes(&response, at));
-        match line.command {
+        let half = |at| u16::from_be_bytes(clp::bytes(response, at));
+        let word = |at| u64::from_be_bytes(clp::bytes(response, at));
+        match operands.command.map(|command| command.0) {
             Some(QUERY_FUNCTION) if response.len() >= 80 => {
                 self.facts.group = byte(19);
-                self.facts.bar_sizes = clp::bytes(&response, 24);
+                self.facts.bar_sizes = clp::bytes(response, 24);
                 self.facts.pchid = half(30);
                 self.facts.function_type = byte(63);
                 self.facts.start_dma = word(64);
@@ -180,7 +114,7 @@ impl Observed {
                 self.facts.maxstbl = half(20) & 0x1fff;
             }
             Some(SET_FUNCTION) if response.len() >= 20 => {
-                let handle = u32::from_be_bytes(clp::bytes(&response, 16));
+                let handle = u32::from_be_bytes(clp::bytes(response, 16));
                 if handle & 0x8000_0000 != 0 {
                     self.facts.handle = handle;
                 }
@@ -189,40 +123,42 @@ impl Observed {
         }
     }
 
-    fn case(&self, line: &Line) -> Option<Case> {
-        let instruction: Instruction = line.insn.parse().ok()?;
+    fn case(&self, record: &Record) -> Option<Case> {
+        let operands = &record.operands;
+        let instruction: Instruction = record.insn.parse().ok()?;
         let moves = instruction.moves();
         let controls = matches!(instruction, Instruction::Rpcit | Instruction::Mpcifc);
         if !moves && !controls && !instruction.is_mio() {
             return None;
         }
-        let space = if moves { line.pcias.unwrap_or(0) } else { 0 };
+        let space = if moves {
+            operands.pcias.unwrap_or(0)
+        } else {
+            0
+        };
         let (place, group) = match (moves, space) {
             (true, 15) => ("config".to_owned(), "config".to_owned()),
             (true, bar) => (format!("bar{bar}"), format!("bar {bar}")),
             (false, _) => ("control".to_owned(), "control".to_owned()),
         };
-        let handle = u32::try_from(line.handle.unwrap_or(0)).unwrap_or(0);
-        let bytes = line
-            .bytes
-            .as_deref()
-            .and_then(hex::decode)
-            .unwrap_or_default();
+        let handle = u32::try_from(number(operands.handle)).unwrap_or(0);
+        let bytes = operands.bytes.as_ref().map(|bytes| bytes.0.clone());
         Some(Case {
             space,
-            offset: line.offset.or(line.io_address).unwrap_or(0),
-            length: line.length.unwrap_or(0),
-            source: (line.address.unwrap_or(0) & 0xfff) as u16,
+            offset: number(operands.offset.or(operands.io_address)),
+            length: operands.length.unwrap_or(0),
+            source: (number(operands.address) & 0xfff) as u16,
             handle: match handle {
                 handle if handle == self.facts.handle => Handle::Enabled,
                 0 => Handle::Zero,
                 handle if handle & 0x8000_0000 == 0 => Handle::Disabled,
                 _ => Handle::Unknown,
             },
-            payload: Payload::Bytes(bytes),
-            operation: line.operation.unwrap_or(0),
+            payload: Payload::Bytes(bytes.unwrap_or_default()),
+            // MPCIFC has 8 bits of it.
+            operation: operands.operation.unwrap_or(0) as u8,
             ..Case::new(
-                format!("{:05}-{}-{place}", line.seq, instruction.name()),
+                format!("{:05}-{}-{place}", record.seq, instruction.name()),
                 group,
                 instruction,
             )
@@ -235,12 +171,13 @@ mod tests {
     use super::{Observed, read};
     use crate::plan::{Handle, Instruction};
 
-    const RECORDS: &str = r#"{"schema_version":1,"kind":"start","plugin_version":"0.1.0"}
-{"schema_version":1,"kind":"insn","seq":1,"insn":"clp","command":"0x0005","clp_response":"0020001000000000000000000000000080020000000000000000000000000000","outcome":"completed","cc":0}
-{"schema_version":1,"kind":"insn","seq":3,"insn":"pcistb","handle":"0x80020000","pcias":2,"offset":"0x8","length":8,"bytes":"0102030405060708","address":"0x37fffd1bce0","outcome":"exception","cc":null,"exception":{"code":6,"name":"specification"}}
-{"schema_version":1,"kind":"insn","seq":2,"insn":"pcilg","handle":"0x80020000","pcias":15,"offset":"0x0","length":4,"bytes":null,"outcome":"completed","cc":0,"value":"0x000000001410ed04","exception":null}
-{"schema_version":1,"kind":"insn","seq":4,"insn":"pcistb","handle":"0x80020000","pcias":2,"offset":"0x8","length":8,"bytes":null,"outcome":"exception","exception":{"code":2,"name":"privileged"}}
-{"schema_version":1,"kind":"end","instructions":4}
+    const RECORDS: &str = r#"{"schema_version":1,"kind":"start","plugin_version":"0.1.0","qemu_api":[0,5],"target":"s390x","max_vcpus":1}
+{"schema_version":1,"kind":"insn","seq":1,"vcpu":0,"opcode":"","psw_addr":"0x0","insn":"clp","command":"0x0005","clp_response":"0020001000000000000000000000000080020000000000000000000000000000","outcome":"completed","cc":0}
+{"schema_version":1,"kind":"insn","seq":3,"vcpu":0,"opcode":"","psw_addr":"0x0","insn":"pcistb","handle":"0x80020000","pcias":2,"offset":"0x8","length":8,"bytes":"0102030405060708","address":"0x37fffd1bce0","outcome":"exception","cc":null,"exception":{"code":6,"name":"specification"}}
+{"schema_version":1,"kind":"insn","seq":2,"vcpu":0,"opcode":"","psw_addr":"0x0","insn":"pcilg","handle":"0x80020000","pcias":15,"offset":"0x0","length":4,"bytes":null,"outcome":"completed","cc":0,"value":"0x000000001410ed04","exception":null}
+{"schema_version":1,"kind":"insn","seq":4,"vcpu":0,"opcode":"","psw_addr":"0x0","insn":"pcistb","handle":"0x80020000","pcias":2,"offset":"0x8","length":8,"bytes":null,"outcome":"exception","exception":{"code":2,"name":"privileged"}}
+{"schema_version":1,"kind":"insn","seq":5,"vcpu":0,"opcode":"","psw_addr":"0x0","insn":"sic","operation":300,"isc":1,"outcome":"completed"}
+{"schema_version":1,"kind":"end","instructions":5}
 "#;
 
     fn observed(text: &str) -> Result<Observed, String> {

@@ -21,7 +21,7 @@ use zpci_region::request::Op;
 use crate::cpu::{Cpu, GuestCpu, PSW_DAT, effective_address};
 use crate::decode::Instruction;
 use crate::observe::Site;
-use crate::record::{Hex, Record};
+use records::instruction::{Hex, Record};
 
 pub(crate) mod access;
 pub(crate) mod channel;
@@ -151,7 +151,7 @@ impl Forwarder {
         };
         let (handle, result) = (handle as u32, &record.result);
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
-        match record.insn {
+        match &*record.insn {
             "rpcit" => handles.refreshed(handle, result.cc, result.status),
             "mpcifc" => handles.controlled(handle, record.operands.operation, result.cc),
             _ => {}

@@ -5,7 +5,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::record::Line;
+use records::instruction::Record;
+
+/// A line of the output file, with a borrowed record.
+pub(crate) type Line<'a> = records::instruction::Line<'a, &'a Record>;
 
 /// Writes each line to the output file at once and as a whole, so that the file can be read while the guest
 /// runs.
@@ -62,7 +65,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out.jsonl");
         let mut journal = Journal::create(&path).unwrap();
-        journal.write(&Line::Problem { message: "one" }).unwrap();
+        journal
+            .write(&Line::Problem {
+                message: "one".into(),
+            })
+            .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 1);
         assert!(text.ends_with('\n'));
@@ -77,6 +84,10 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error() {
         let mut journal = Journal::create(Path::new("/dev/full")).unwrap();
-        assert!(journal.write(&Line::Problem { message: "" }).is_err());
+        assert!(
+            journal
+                .write(&Line::Problem { message: "".into() })
+                .is_err()
+        );
     }
 }

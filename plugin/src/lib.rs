@@ -40,7 +40,6 @@ mod operands;
 mod plugin;
 mod qemu;
 mod qemu_info;
-mod record;
 mod records;
 mod report;
 mod sites;

@@ -11,7 +11,7 @@
 use crate::cpu::{Cpu, condition_code, read_logical, read_real};
 use crate::decode::{Gpr, Instruction};
 use crate::operands::{FIB_LENGTH, read_clp_response, read_operands};
-use crate::record::{Exception, Hex, HexBytes, InstructionResult, Outcome, Record};
+use records::instruction::{Exception, Hex, HexBytes, InstructionResult, Outcome, Record};
 
 /// Real address of the program interruption code (Principles of Operation, assigned storage).
 const PROGRAM_CODE: u64 = 0x8E;
@@ -76,7 +76,7 @@ impl Observer {
         let record = Record {
             seq,
             vcpu,
-            insn: site.instruction.mnemonic(),
+            insn: site.instruction.mnemonic().into(),
             opcode: HexBytes(site.opcode.clone()),
             psw_addr: Hex(site.address),
             operands: read_operands(cpu, &site.instruction),

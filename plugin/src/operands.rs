@@ -5,7 +5,7 @@
 
 use crate::cpu::{Cpu, effective_address, read_logical, wrap_address};
 use crate::decode::{Gpr, Instruction, StorageOperand};
-use crate::record::{Hex, HexBytes, Operands};
+use records::instruction::{Hex, HexBytes, Operands};
 
 /// Longest payload read for a store block. No instruction accepts a longer one.
 const MAX_BLOCK: u64 = 8192;

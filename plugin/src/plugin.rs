@@ -17,10 +17,10 @@ use crate::qemu::block::{Access, Block};
 use crate::qemu::vcpu::{QemuCpu, Registers, Scratch};
 use crate::qemu::{Flag, Qemu};
 use crate::qemu_info::QemuInfo;
-use crate::record::{Hex, HexBytes, Operands, Record};
 use crate::records::Records;
 use crate::report::report;
 use crate::sites::Sites;
+use records::instruction::{Hex, HexBytes, Operands, Record};
 
 /// Logical processor of the PCI calls of CLP.
 const CLP_PCI: u8 = 2;
@@ -212,7 +212,7 @@ impl Plugin {
             let record = before.map(|(seq, operands)| Record {
                 seq,
                 vcpu: index,
-                insn: site.instruction.mnemonic(),
+                insn: site.instruction.mnemonic().into(),
                 opcode: HexBytes(site.opcode.clone()),
                 psw_addr: Hex(site.address),
                 operands,

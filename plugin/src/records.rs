@@ -5,9 +5,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::journal::Journal;
+use crate::journal::{Journal, Line};
 use crate::qemu_info::QemuInfo;
-use crate::record::{Line, Record};
+use records::instruction::Record;
 
 /// The output file and the numbers of its records.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ impl Records {
     /// The journal cannot be written.
     pub(crate) fn start(info: &QemuInfo, mut journal: Journal) -> io::Result<Self> {
         journal.write(&Line::Start {
-            plugin_version: env!("CARGO_PKG_VERSION"),
+            plugin_version: env!("CARGO_PKG_VERSION").into(),
             qemu_api: [info.api_min, info.api_cur],
-            target: &info.target,
+            target: info.target.as_str().into(),
             max_vcpus: info.max_vcpus,
         })?;
         Ok(Self {
@@ -71,7 +71,9 @@ impl Records {
     pub(crate) fn note(&self, problem: &str) {
         if !self.have_ended() {
             // If the file cannot be written, the next record fails too and reports it.
-            let _ = self.journal().write(&Line::Problem { message: problem });
+            let _ = self.journal().write(&Line::Problem {
+                message: problem.into(),
+            });
         }
     }
 
@@ -81,7 +83,9 @@ impl Records {
             return false;
         }
         // The file itself may be the problem.
-        let _ = self.journal().write(&Line::Problem { message: problem });
+        let _ = self.journal().write(&Line::Problem {
+            message: problem.into(),
+        });
         true
     }
 
@@ -105,7 +109,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{HexBytes, InstructionResult, Operands};
+    use records::instruction::{Hex, HexBytes, InstructionResult, Operands};
     use std::path::Path;
 
     fn records(path: &Path) -> io::Result<Records> {
@@ -123,9 +127,9 @@ mod tests {
         Record {
             seq,
             vcpu: 0,
-            insn: "pcilg",
+            insn: "pcilg".into(),
             opcode: HexBytes(vec![]),
-            psw_addr: crate::record::Hex(0),
+            psw_addr: Hex(0),
             operands: Operands::default(),
             result: InstructionResult::unseen(),
             forwarded: false,

@@ -4,6 +4,7 @@
 //! over unknown fields and gives unknown kinds as `Unknown`. It refuses a line of another version.
 
 pub mod event;
+pub mod instruction;
 
 use serde::{Deserialize, Deserializer, de::Error};
 

@@ -9,7 +9,7 @@ use crate::cpu::{GuestCpu, read_logical, write_logical};
 use crate::decode::Instruction;
 use crate::forward::access::PSW_PROBLEM;
 use crate::forward::ending::Ending;
-use crate::record::{Hex, Record};
+use records::instruction::{Hex, Record};
 
 /// Command codes of CLP.
 const LIST: u16 = 2;

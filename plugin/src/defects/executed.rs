@@ -8,7 +8,7 @@ use crate::cpu::{
 use crate::decode::{Gpr, Instruction};
 use crate::forward::access::PSW_PROBLEM;
 use crate::observe::Site;
-use crate::record::{Hex, Record};
+use records::instruction::{Hex, Record};
 
 /// Number of the address space of configuration space.
 pub(crate) const CONFIG: u8 = 15;
@@ -49,7 +49,7 @@ pub(crate) fn is_control(site: &Site) -> bool {
 
 /// True for a load or store.
 pub(crate) fn is_access(record: &Record) -> bool {
-    ["pcistb", "pcistg", "pcilg"].contains(&record.insn)
+    ["pcistb", "pcistg", "pcilg"].contains(&&*record.insn)
 }
 
 /// Returns the request register of a load or store.

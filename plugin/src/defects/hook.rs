@@ -11,7 +11,7 @@ use crate::forward::channel_error::ChannelError;
 use crate::forward::ending::{Ending, ProgramException};
 use crate::forward::facts::FunctionFacts;
 use crate::observe::Site;
-use crate::record::Record;
+use records::instruction::Record;
 
 #[derive(Debug)]
 pub(crate) struct Defect {

@@ -22,7 +22,7 @@ use crate::forward::ending::Ending;
 use crate::forward::{Done, FORWARDED_BARS, Forwarder, refused, stored};
 use crate::observe::Site;
 use crate::operands::read_operands;
-use crate::record::Record;
+use records::instruction::Record;
 
 /// An interception with one defect.
 #[derive(Debug)]

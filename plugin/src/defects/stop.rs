@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::record::{Hex, Operands};
 use crate::report::report;
+use records::instruction::{Hex, Operands};
 
 /// Text about these defects for `break=list`.
 pub(crate) const HELP: &str = "  \

@@ -3,7 +3,7 @@
 
 use crate::cpu::{GuestCpu, read_logical, write_logical};
 use crate::decode::Gpr;
-use crate::record::Record;
+use records::instruction::Record;
 
 /// Mask of the status in the register of an instruction that failed.
 const STATUS: u64 = 0xFF00_0000;

@@ -7,7 +7,7 @@
 use crate::cpu::{GuestCpu, read_real, real_to_absolute, with_condition_code};
 use crate::decode::Gpr;
 use crate::observe::Site;
-use crate::record::{Exception, Hex, InstructionResult, Outcome};
+use records::instruction::{Exception, Hex, InstructionResult, Outcome};
 
 /// Real address of the program interruption's instruction length (u16) and its code (u16).
 const PROGRAM_LENGTH_AND_CODE: u64 = 0x8C;

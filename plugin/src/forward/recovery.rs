@@ -14,7 +14,7 @@ use super::{Forwarder, Function};
 use crate::cpu::{GuestCpu, effective_address, read_logical, write_logical};
 use crate::decode::Instruction;
 use crate::observe::Site;
-use crate::record::{Hex, HexBytes, Record};
+use records::instruction::{Hex, HexBytes, Record};
 
 /// Operations of MPCIFC that leave the error state, or a part of it.
 const RESET_ERROR: u8 = 7;

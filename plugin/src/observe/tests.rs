@@ -45,7 +45,7 @@ fn a_store_block_is_recorded_with_its_payload_and_condition_code() {
     cpu.gprs[2] |= 12 << 24;
     let record = observer.reached(&cpu, AT + 6).unwrap();
     assert!(!observer.is_pending());
-    assert_eq!((record.seq, record.vcpu, record.insn), (7, 1, "pcistb"));
+    assert_eq!((record.seq, record.vcpu, &*record.insn), (7, 1, "pcistb"));
     let operands = &record.operands;
     assert_eq!(operands.handle, Some(Hex(0x8000_0021)));
     assert_eq!(operands.pcias, Some(2));

@@ -1,8 +1,8 @@
 //! One line: an event of the server, or a record of the plugin.
 
-use records::event::SCHEMA_VERSION;
-
-use super::insn::{self, Insn};
+use records::instruction::{self, Record};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// An event that was read.
 pub(crate) type Event = records::event::Event<'static>;
@@ -14,44 +14,41 @@ pub(crate) enum Item {
     /// A line of the server's event file.
     Event(Box<Line>),
     /// An instruction in a record of the plugin.
-    Insn(Box<Insn>),
+    Insn(Box<Record>),
     /// An error message of the plugin.
     Problem(String),
 }
 
-fn event(line: &[u8]) -> Result<Option<Item>, String> {
-    let event = Line::read(line).map_err(|error| error.to_string())?;
-    Ok(Some(Item::Event(Box::new(event))))
-}
-
 /// Reads one line. `None` if it has nothing to show.
 pub(super) fn parse(line: &[u8]) -> Result<Option<Item>, String> {
+    const NEITHER: &str = "neither an event nor a record";
+    #[derive(Deserialize)]
+    struct Front {
+        event: Option<IgnoredAny>,
+        kind: Option<IgnoredAny>,
+    }
     let line = line.trim_ascii();
     if line.is_empty() {
         return Ok(None);
     }
-    #[derive(serde::Deserialize)]
-    struct Front {
-        schema_version: Option<u32>,
-        event: Option<serde::de::IgnoredAny>,
-        kind: Option<String>,
-        message: Option<String>,
-    }
+    let failed = |error: serde_json::Error| error.to_string();
     // Nearly all lines come from the server and begin with the same key. They are parsed only once.
-    if line.starts_with(b"{\"schema_version\":1,\"seq\":") {
-        return event(line);
-    }
-    let front: Front = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    match front.schema_version {
-        Some(SCHEMA_VERSION) => {}
-        Some(other) => return Err(format!("schema_version {other}, expected {SCHEMA_VERSION}")),
-        None => return Err("no schema_version: neither an event nor a record".to_owned()),
-    }
-    match (front.event, front.kind.as_deref()) {
-        (Some(_), _) => event(line),
-        (None, Some("insn")) => insn::parse(line).map(|insn| Some(Item::Insn(Box::new(insn)))),
-        (None, Some("problem")) => Ok(Some(Item::Problem(front.message.unwrap_or_default()))),
-        (None, Some("start" | "end")) => Ok(None),
-        (None, kind) => Err(format!("kind {kind:?}: neither an event nor a record")),
+    let front = if line.starts_with(b"{\"schema_version\":1,\"seq\":") {
+        None
+    } else {
+        Some(serde_json::from_slice(line).map_err(failed)?)
+    };
+    match front {
+        None | Some(Front { event: Some(_), .. }) => {
+            let event = Line::read(line).map_err(failed)?;
+            Ok(Some(Item::Event(Box::new(event))))
+        }
+        Some(Front { kind: None, .. }) => Err(NEITHER.to_owned()),
+        Some(_) => match instruction::Line::read(line).map_err(failed)? {
+            instruction::Line::Insn(record) => Ok(Some(Item::Insn(record))),
+            instruction::Line::Problem { message } => Ok(Some(Item::Problem(message.into_owned()))),
+            instruction::Line::Start { .. } | instruction::Line::End { .. } => Ok(None),
+            instruction::Line::Unknown => Err(NEITHER.to_owned()),
+        },
     }
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use records::event::Event;
+use records::instruction::Record;
 
-use super::insn::Insn;
 use super::item::Item;
 use super::source::Source;
 use crate::error::Error;
@@ -145,16 +145,16 @@ impl Place {
         })
     }
 
-    fn of_insn(insn: &Insn) -> Option<Self> {
-        let load = match insn.insn.as_str() {
+    fn of_insn(record: &Record) -> Option<Self> {
+        let load = match &*record.insn {
             "pcilg" | "pcilgi" => true,
             "pcistb" | "pcistg" | "pcistbi" | "pcistgi" => false,
             _ => return None,
         };
         Some(Self {
             load,
-            pcias: insn.pcias?,
-            offset: insn.offset?,
+            pcias: record.operands.pcias?,
+            offset: record.operands.offset?.0,
         })
     }
 }

@@ -1,11 +1,9 @@
 //! Reads recorded sessions line by line: event files of the server, records of the plugin.
 
-mod insn;
 mod item;
 mod merge;
 mod source;
 
-pub(crate) use insn::Insn;
 pub(crate) use item::{Event, Item, Line};
 pub(crate) use merge::Merged;
 pub(crate) use source::Source;

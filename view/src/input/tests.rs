@@ -10,7 +10,7 @@ fn instructions_stand_in_front_of_the_access_that_they_made() {
     };
     let insn = |seq: u64, name: &str, offset: u64| {
         format!(
-            r#"{{"schema_version":1,"kind":"insn","seq":{seq},"vcpu":0,"insn":"{name}","pcias":2,"offset":"{offset:#x}","length":8,"bytes":null,"outcome":"completed","cc":0,"status":null,"value":null,"exception":null}}"#
+            r#"{{"schema_version":1,"kind":"insn","seq":{seq},"vcpu":0,"insn":"{name}","opcode":"","psw_addr":"0x0","pcias":2,"offset":"{offset:#x}","length":8,"bytes":null,"outcome":"completed","cc":0,"status":null,"value":null,"exception":null}}"#
         )
     };
     let load = |seq: u64, offset: u64| {

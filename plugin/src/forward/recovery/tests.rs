@@ -12,7 +12,7 @@ use crate::forward::Done;
 use crate::forward::ending::OPERAND;
 use crate::forward::fake_server::{FakeServer, REGISTER, Reaction};
 use crate::forward::tests::{ENABLED, enable, forwarder_by, forwarder_with, site};
-use crate::record::{InstructionResult, Operands, Outcome};
+use records::instruction::{InstructionResult, Operands, Outcome};
 
 const DMB: u64 = 0xD000_0000_0000;
 const SIGNAL: u64 = 1 << 23;
@@ -73,7 +73,7 @@ impl<'a> Guest<'a> {
         let mut record = Record {
             seq: 0,
             vcpu: 0,
-            insn: "stpcifc",
+            insn: "stpcifc".into(),
             opcode: HexBytes(Vec::new()),
             psw_addr: Hex(0),
             operands: Operands {

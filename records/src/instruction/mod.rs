@@ -1,18 +1,20 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-//! The lines of the output file, one JSON object each.
+//! Records of the plugin: one JSON object for each line. `plugin/README.md` describes them.
 //!
 //! Every line has `schema_version` and `kind`. Numbers that may need 64 bits (addresses, offsets,
 //! register values) are strings of the form `0x...`, so that no JSON reader rounds them; byte runs
 //! are strings of lower-case hex digits in memory order.
 
-use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The version of the line format.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// A number written as `0x` and at least `DIGITS` lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hex<const DIGITS: usize>(pub u64);
+pub struct Hex<const DIGITS: usize>(pub u64);
 
 impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -20,14 +22,25 @@ impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
     }
 }
 
+impl<'de, const DIGITS: usize> Deserialize<'de> for Hex<DIGITS> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(from)?;
+        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        u64::from_str_radix(digits, 16).map(Self).map_err(|_| {
+            let error = format_args!("{text:?}, expected 0x and digits");
+            D::Error::custom(error)
+        })
+    }
+}
+
 /// A byte run written as hex digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HexBytes(pub Vec<u8>);
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct HexBytes(#[serde(deserialize_with = "crate::bytes")] pub Vec<u8>);
 
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        serializer.serialize_str(&digits)
+        serializer.serialize_str(&const_hex::encode(&self.0))
     }
 }
 
@@ -35,15 +48,15 @@ impl Serialize for HexBytes {
 ///
 /// `None` becomes `null` for fields that every instruction has. Fields that only some instructions have are
 /// left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Record {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
     /// Number of the instruction in the order of execution, over all vCPUs, from 0. A line is written when
     /// its outcome is known, so lines of two vCPUs may be out of this order.
     pub seq: u64,
     /// QEMU's index of the vCPU.
     pub vcpu: u32,
     /// The mnemonic, in lower case.
-    pub insn: &'static str,
+    pub insn: Cow<'static, str>,
     /// The bytes of the instruction.
     pub opcode: HexBytes,
     /// Virtual address of the instruction.
@@ -55,13 +68,14 @@ pub(crate) struct Record {
     #[serde(flatten)]
     pub result: InstructionResult,
     /// True if the function's server carried the instruction out, not QEMU.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
 }
 
 /// The operands, read before the instruction executes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Operands {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operands {
+    /// The function handle.
     pub handle: Option<Hex<8>>,
     /// PCI address space: 0 to 5 is a BAR, 15 configuration space. For function controls, the DMA address
     /// space.
@@ -104,8 +118,8 @@ pub(crate) struct Operands {
 }
 
 /// The outcome of an instruction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct InstructionResult {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstructionResult {
     /// The kind of outcome, which decides the fields that are present.
     pub outcome: Outcome,
     /// Condition code; `null` for instructions that set none.
@@ -119,21 +133,37 @@ pub(crate) struct InstructionResult {
 }
 
 /// The kind of an outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The next instruction in storage was reached.
     Completed,
     /// The CPU recognized a program exception.
     Exception,
     /// The guest ended or went elsewhere before the outcome was seen.
     Unseen,
+    /// An outcome of a newer plugin.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Outcome {
+    /// The name of the outcome in records.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Completed => "completed",
+            Self::Exception => "exception",
+            Self::Unseen => "unseen",
+            Self::Other(name) => name,
+        }
+    }
 }
 
 impl InstructionResult {
     /// The result of an instruction whose outcome was not seen.
     #[must_use]
-    pub(crate) const fn unseen() -> Self {
+    pub const fn unseen() -> Self {
         Self {
             outcome: Outcome::Unseen,
             cc: None,
@@ -145,19 +175,19 @@ impl InstructionResult {
 }
 
 /// A program exception, as the lowcore reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Exception {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
     /// Program interruption code; `null` if the lowcore could not be read.
     pub code: Option<u16>,
     /// Name of the code; `other` for codes that zPCI instructions are not known to cause.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
 }
 
 impl Exception {
     /// Creates an exception with the name of its program interruption code (z/Architecture Principles of
     /// Operation, chapter 6).
     #[must_use]
-    pub(crate) const fn new(code: Option<u16>) -> Self {
+    pub const fn new(code: Option<u16>) -> Self {
         let name = match code {
             None => "unknown",
             Some(0x01) => "operation",
@@ -171,54 +201,74 @@ impl Exception {
             Some(0x39..=0x3B) => "region-translation",
             Some(_) => "other",
         };
-        Self { code, name }
+        Self {
+            code,
+            name: Cow::Borrowed(name),
+        }
     }
 }
 
-/// One line of the output file.
-#[derive(Debug, Serialize)]
+/// One line of the output file. `R` is a [`Record`], or a pointer to one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Line<'a> {
+pub enum Line<'a, R = Box<Record>> {
     /// The first line: the writer of the file, and QEMU's properties.
     Start {
-        /// Version of this plugin.
-        plugin_version: &'static str,
+        /// Version of the plugin.
+        plugin_version: Cow<'a, str>,
         /// Oldest and newest plugin API version that QEMU offers.
         qemu_api: [i32; 2],
         /// Architecture of the guest.
-        target: &'a str,
+        target: Cow<'a, str>,
         /// Largest number of vCPUs of the machine.
         max_vcpus: u32,
     },
     /// An instruction that was executed.
-    Insn(&'a Record),
+    Insn(R),
     /// A problem: the plugin has stopped recording and the rest is missing, or the server of a function is
     /// gone.
-    Problem { message: &'a str },
+    Problem {
+        /// The problem, for people.
+        message: Cow<'a, str>,
+    },
     /// The last line, if QEMU ended by itself.
     End {
         /// Number of `insn` lines in the file.
         instructions: u64,
     },
+    /// A line of a newer plugin.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
-#[derive(Serialize)]
-struct Versioned<'a> {
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    #[serde(deserialize_with = "crate::version::<_, SCHEMA_VERSION>")]
     schema_version: u32,
     #[serde(flatten)]
-    line: &'a Line<'a>,
+    line: T,
 }
 
-impl Line<'_> {
+impl<R: Serialize> Line<'_, R> {
     /// Returns the line as a JSON object, without a line end.
     ///
     /// # Errors
-    /// The error is `serde_json`'s. No type here can cause one.
-    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
+    /// The line is [`Line::Unknown`].
+    pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string(&Versioned {
             schema_version: SCHEMA_VERSION,
             line: self,
         })
+    }
+}
+
+impl<R: DeserializeOwned> Line<'static, R> {
+    /// Reads a line, with or without its end.
+    ///
+    /// # Errors
+    /// Text that is no JSON object with these fields, or has another version.
+    pub fn read(line: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(line).map(|Versioned { line, .. }| line)
     }
 }
 
