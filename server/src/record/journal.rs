@@ -423,6 +423,9 @@ impl DeviceObserver for Scope<'_> {
         let function = self.journal.names[record.function.0].as_str();
         let (name, code) = (record.name, record.response_code);
         tracing::debug!(function, command = name, response_code = code, "command");
+        if self.journal.events.is_none() {
+            return;
+        }
         let event = Event::Command {
             code: record.code,
             name: record.name.into(),
