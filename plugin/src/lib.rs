@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Recording changes nothing: QEMU executes every instruction as without the plugin. The file receives one
-//! JSON object for each line ([`record`]), with the guest's operands and payload and the outcome. The
-//! device's own log is compared with this file.
+//! JSON object for each line ([`::records::instruction`]), with the guest's operands and payload and the
+//! outcome. The device's own log is compared with this file.
 //!
 //! Forwarding takes the loads and stores to chosen functions before QEMU handles them, passes each one whole
 //! to the function's server, and completes it in the guest.
@@ -19,7 +19,7 @@
 //! - [`operands`], [`observe`]: read operands and outcome of an instruction from a [`cpu`];
 //! - [`forward`]: carries out instructions: checks, the server's instruction channel, endings;
 //! - [`defects`]: deliberate defects, for tests of `intercept`;
-//! - [`record`], [`journal`], [`records`]: the lines, the file, and their end; [`report`]: messages on
+//! - [`journal`], [`records`]: the file of records, and its end; [`report`]: messages on
 //!   stderr;
 //! - [`plugin`]: the state of the process; [`entry`]: the callbacks that QEMU calls;
 //! - [`qemu`], [`ffi`]: safe wrappers of QEMU's objects, and QEMU's C interface. With [`entry`], they are the

@@ -9,7 +9,7 @@
 //! - [`message`]: converts bodies to typed requests and replies and back, with one file for each family of
 //!   commands;
 //! - [`session`]: decides which messages are allowed, and which reply belongs to which request of this side;
-//! - [`limits`]: every limit, in one place;
+//! - [`mod@limits`]: every limit, in one place;
 //! - [`error`]: malformed messages (the connection ends) and refused ones (the reply has an errno).
 //!
 //! Non-goal: the crate does not know the content of any region or device.

@@ -1,5 +1,5 @@
 //! Every limit on what a peer can make this process hold or do, except the limits of the protocol
-//! ([`vfio_user_protocol::limits`]). `docs/limits.md` lists both; a test compares.
+//! ([`mod@vfio_user_protocol::limits`]). `docs/limits.md` lists both; a test compares.
 
 use vfio_user_protocol::Malformed;
 
