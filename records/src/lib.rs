@@ -14,8 +14,9 @@ fn version<'de, D: Deserializer<'de>, const EXPECTED: u32>(from: D) -> Result<u3
     if found == EXPECTED {
         Ok(found)
     } else {
-        let error = format_args!("schema_version {found}, expected {EXPECTED}");
-        Err(D::Error::custom(error))
+        Err(D::Error::custom(format_args!(
+            "schema_version {found}, expected {EXPECTED}"
+        )))
     }
 }
 

@@ -26,10 +26,9 @@ impl<'de, const DIGITS: usize> Deserialize<'de> for Hex<DIGITS> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(from)?;
         let digits = text.strip_prefix("0x").unwrap_or(&text);
-        u64::from_str_radix(digits, 16).map(Self).map_err(|_| {
-            let error = format_args!("{text:?}, expected 0x and digits");
-            D::Error::custom(error)
-        })
+        u64::from_str_radix(digits, 16)
+            .map(Self)
+            .map_err(|_| D::Error::custom(format_args!("{text:?}, expected 0x and digits")))
     }
 }
 
