@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::toolchain::SYSROOT;
 
 /// Programs that use few system calls. QEMU's user emulation runs them, on this machine's kernel.
-const USER: [&str; 14] = [
+const USER: [&str; 15] = [
     "capture/lib",
     "cli/bin/vfio-user-ism",
     "fuzz/corpus",
@@ -23,6 +23,7 @@ const USER: [&str; 14] = [
     "plugin/lib",
     "protocol/lib",
     "protocol/properties",
+    "records/lib",
     "s390x-asm/lib",
     "view/lib",
     "zpci-region/contract",
