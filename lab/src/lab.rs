@@ -20,7 +20,7 @@ use crate::switch::Switch;
 use crate::{control, profile};
 
 /// Longest time for the server to write a report.
-const REPORT: Duration = Duration::from_secs(30);
+const REPORT: Duration = Duration::from_secs(120);
 /// Interval between two looks at the report.
 const POLL: Duration = Duration::from_millis(5);
 
