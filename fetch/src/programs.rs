@@ -189,7 +189,7 @@ mod tests {
         let libraries = format!("usr/lib/{}", platform.triplet);
         let path = root.join(&libraries).join(loader);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        wrapper::startable(&path, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+        harness::write_script(&path, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
         let mut elf = b"\x7fELF\x02\x02 /lib/".to_vec();
         elf.extend_from_slice(loader.as_encoded_bytes());
         let program = place("usr/bin/tool", &elf);
@@ -197,7 +197,7 @@ mod tests {
         let foreign = place("usr/bin/foreign", b"\x7fELF /lib/ld64.so.1");
 
         assert_eq!(make_startable(&root).unwrap(), 1);
-        // Not the script itself: see `startable`.
+        // Not the script itself: see `harness::write_script`.
         let mut run = Command::new("sh");
         let out = run.arg(&program).args(["-o", "a b"]).output().unwrap();
         let text = String::from_utf8(out.stdout).unwrap();

@@ -274,7 +274,7 @@ mod tests {
     fn given_programs_come_before_those_on_path() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("seq");
-        crate::wrapper::startable(&program, "#!/bin/sh\necho own \"$@\"\n");
+        harness::write_script(&program, "#!/bin/sh\necho own \"$@\"\n").unwrap();
         steps(Some(dir.path().to_path_buf()), |steps| {
             steps.run("direct", "seq", ["1"]).unwrap();
             steps.run("below", "sh", ["-c", "seq 2"]).unwrap();

@@ -29,19 +29,6 @@ pub(crate) fn executable(path: &Path, text: &str) -> Result<(), Error> {
     fs::set_permissions(path, rights).map_err(Error::io("set rights of", path))
 }
 
-/// Writes a script that a test can start at once. `cp` makes the file: while this process has a file open for
-/// writing, a child that another test starts inherits it, and nobody can start the file (ETXTBSY) until that
-/// child has replaced itself.
-#[cfg(test)]
-pub(crate) fn startable(path: &Path, text: &str) {
-    let draft = path.with_extension("draft");
-    executable(&draft, text).unwrap();
-    let mut copy = std::process::Command::new("cp");
-    let copied = copy.arg("-p").arg(&draft).arg(path).status().unwrap();
-    assert!(copied.success());
-    fs::remove_file(draft).unwrap();
-}
-
 /// The script finds all files relative to its own place, so the cache may be moved, and links to the script
 /// work. QEMU searches for its modules beside the running program. Here that is the loader, so a variable
 /// gives the place. `exec` keeps the process id, so that the caller can end QEMU.
@@ -85,13 +72,13 @@ mod tests {
         };
         fs::create_dir_all(entry.join("root")).unwrap();
         let loader = entry.join("root/ld.so");
-        startable(&loader, ECHO);
+        harness::write_script(&loader, ECHO).unwrap();
         write(&entry, "qemu-x", &platform).unwrap();
         let link = dir.path().join("qemu-link");
         std::os::unix::fs::symlink(entry.join("bin/qemu-x"), &link).unwrap();
 
         for start in [&entry.join("bin/qemu-x"), &link] {
-            // Not the script itself: see `startable`.
+            // Not the script itself: see `harness::write_script`.
             let mut run = Command::new("sh");
             let run = run.arg(start).args(["-M", "a b"]).current_dir("/");
             let out = run.output().unwrap();

@@ -1,7 +1,7 @@
 //! Numbers drawn from a seed.
 
 /// SplitMix64 (Steele, Lea, Flood 2014). It is small, and gives the same numbers everywhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Draw(u64);
 
 impl Draw {
@@ -10,7 +10,8 @@ impl Draw {
         Self(seed)
     }
 
-    fn number(&mut self) -> u64 {
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -6,7 +6,8 @@
 //! - `server`: the program's own `serve` as a child;
 //! - `qemu`: the parts of a QEMU command line that all machines share;
 //! - `plugin`: the TCG plugin and its argument;
-//! - `log`: the end of a log file; `output`: standard output.
+//! - `log`: the end of a log file; `output`: standard output;
+//! - `draw`: numbers from a seed; `script`: programs that tests make.
 //!
 //! Non-goal: the crate judges nothing, and knows neither cases nor guests.
 
@@ -17,6 +18,7 @@ mod log;
 mod output;
 mod plugin;
 mod qemu;
+mod script;
 mod server;
 mod with_parent;
 
@@ -27,5 +29,6 @@ pub use log::tail;
 pub use output::print;
 pub use plugin::{Moves, NoPlugin, Plugin, Task};
 pub use qemu::{Line, option};
+pub use script::write_script;
 pub use server::{Server, ServerError, Serving, Starting};
 pub use with_parent::{become_program, command, keep_with};

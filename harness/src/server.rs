@@ -181,15 +181,8 @@ mod tests {
 
     fn start(script: &str) -> Result<Server, String> {
         let folder = tempfile::tempdir().unwrap();
-        let (draft, program) = (folder.path().join("draft"), folder.path().join("program"));
-        std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&draft, mode).unwrap();
-        // While this process has a file open for writing, a child of another test inherits it, and nobody can
-        // start it.
-        let mut copy = std::process::Command::new("cp");
-        let copied = copy.arg("-p").arg(&draft).arg(&program).status().unwrap();
-        assert!(copied.success());
+        let program = folder.path().join("program");
+        crate::write_script(&program, &format!("#!/bin/sh\n{script}\n")).unwrap();
         let serving = Serving {
             program,
             sockets: folder.path().to_owned(),

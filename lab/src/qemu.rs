@@ -248,19 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let qemu = |name: &str, says: &str| {
             let path = folder.path().join(name);
-            // The shell writes the file. While this process has it open, a child of another test inherits it,
-            // and nobody can start it.
-            let mut shell = std::process::Command::new("sh");
-            let write = format!("echo \"#!/bin/sh\necho '{says}'\" >\"$0\"; chmod 755 \"$0\"");
-            assert!(
-                shell
-                    .arg("-c")
-                    .arg(write)
-                    .arg(&path)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            harness::write_script(&path, &format!("#!/bin/sh\necho '{says}'\n")).unwrap();
             path
         };
         assert!(hands_over_whole(&qemu(

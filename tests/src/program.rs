@@ -187,22 +187,10 @@ impl Ended {
     }
 }
 
-/// Writes a script that can be started at once. A shell writes the file: while this process has a file open for
-/// writing, a child that another test starts inherits it, and nobody can start the file (ETXTBSY) until that
-/// child has replaced itself.
+/// Writes a script that can be started at once.
 #[track_caller]
 pub fn script(path: &Path, text: &str) {
-    let mut shell = Command::new("sh");
-    let mut shell = shell
-        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
-        .arg(path)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = shell.stdin.take().unwrap();
-    std::io::Write::write_all(&mut pipe, text.as_bytes()).unwrap();
-    drop(pipe);
-    assert!(shell.wait().unwrap().success(), "{}", path.display());
+    harness::write_script(path, text).unwrap();
 }
 
 /// Prints that `test` is skipped, and the reason. The line bypasses the capture of output, because

@@ -6,7 +6,7 @@ fn stand_in(folder: &Path, version: &str, devices: &str) -> PathBuf {
     let script = format!(
         "#!/bin/sh\ncase $1 in --version) echo '{version}';; -device) echo '{devices}';; esac\n"
     );
-    wrapper::startable(&path, &script);
+    harness::write_script(&path, &script).unwrap();
     path
 }
 
@@ -46,7 +46,7 @@ fn an_unsuitable_one_is_refused_with_the_reason() {
 fn a_program_that_ends_early_is_refused_in_its_own_words() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("q");
-    wrapper::startable(&program, "#!/bin/sh\necho no libc here >&2; exit 127\n");
+    harness::write_script(&program, "#!/bin/sh\necho no libc here >&2; exit 127\n").unwrap();
     let reason = check(&program).unwrap_err();
     assert!(reason.contains("no libc here"), "{reason}");
     let reason = check(&dir.path().join("absent")).unwrap_err();

@@ -7,6 +7,7 @@ use super::executed::{put_lowcore, set_status};
 use super::hook::{Defect, Hook, defects};
 use crate::cpu::{GuestCpu, with_condition_code};
 use crate::decode::{Gpr, Instruction};
+use crate::forward::access::Access;
 use crate::forward::ending::{ADDRESSING, Ending, OPERAND, ProgramException};
 use crate::observe::Site;
 
@@ -86,20 +87,10 @@ pub(crate) const DEFECTS: &[Defect] = defects![
     }),
     "status-on-success",
     "a status is written although the access succeeded",
-    Hook::End(|ending, access, cpu, site| {
-        if matches!(ending, Ending::Done | Ending::Loaded(..)) {
-            set_status(cpu, access.status, 16);
-        }
-        ending.perform(cpu, site)
-    }),
+    Hook::End(|ending, access, cpu, site| succeed_with(16, ending, access, cpu, site)),
     "status-cleared-on-success",
     "the request register's status byte becomes 0 when the access succeeds",
-    Hook::End(|ending, access, cpu, site| {
-        if matches!(ending, Ending::Done | Ending::Loaded(..)) {
-            set_status(cpu, access.status, 0);
-        }
-        ending.perform(cpu, site)
-    }),
+    Hook::End(|ending, access, cpu, site| succeed_with(0, ending, access, cpu, site)),
     "status-on-exception",
     "a status is written before an exception",
     Hook::End(|ending, access, cpu, site| {
@@ -178,6 +169,20 @@ pub(crate) const DEFECTS: &[Defect] = defects![
         ending.perform(cpu, site)
     }),
 ];
+
+/// Ends as it should, but an access that succeeds leaves `status`.
+fn succeed_with(
+    status: u8,
+    ending: Ending,
+    access: &Access,
+    cpu: &mut dyn GuestCpu,
+    site: &Site,
+) -> Option<u64> {
+    if matches!(ending, Ending::Done | Ending::Loaded(..)) {
+        set_status(cpu, access.status, status);
+    }
+    ending.perform(cpu, site)
+}
 
 fn condition(cpu: &mut dyn GuestCpu, site: &Site, cc: u8) -> Option<u64> {
     let mask = with_condition_code(cpu.psw_mask()?, cc);

@@ -7,6 +7,7 @@ use super::executed::{
 use super::hook::{Defect, Hook, defects};
 use crate::decode::Instruction;
 use crate::forward::ending::{Ending, OPERAND, SPECIFICATION};
+use crate::observe::Site;
 
 /// Real address of the program interruption code.
 const PROGRAM_CODE: u64 = 0x8E;
@@ -83,26 +84,12 @@ pub(crate) const DEFECTS: &[Defect] = defects![
     "mio-taken",
     "the memory I/O forms end with condition code 0",
     Hook::Instead(|_, site| {
-        let mio = matches!(
-            site.instruction,
-            Instruction::StoreBlockMio { .. }
-                | Instruction::StoreMio { .. }
-                | Instruction::LoadMio { .. }
-                | Instruction::WriteBarrier
-        );
-        mio.then_some(Ending::Done)
+        let barrier = matches!(site.instruction, Instruction::WriteBarrier);
+        (barrier || is_mio_access(site)).then_some(Ending::Done)
     }),
     "mio-as-operand",
     "the memory I/O forms end in an operand exception",
-    Hook::Instead(|_, site| {
-        let mio = matches!(
-            site.instruction,
-            Instruction::StoreBlockMio { .. }
-                | Instruction::StoreMio { .. }
-                | Instruction::LoadMio { .. }
-        );
-        mio.then_some(Ending::Exception(OPERAND))
-    }),
+    Hook::Instead(|_, site| is_mio_access(site).then_some(Ending::Exception(OPERAND))),
     "control-privileged-unchecked",
     "RPCIT, MPCIFC and STPCIFC end with condition code 0 in problem state",
     Hook::Instead(|cpu, site| (is_control(site) && problem(cpu)).then_some(Ending::Done)),
@@ -145,3 +132,13 @@ pub(crate) const DEFECTS: &[Defect] = defects![
         (is_store && config && !problem(cpu)).then_some(Ending::Done)
     }),
 ];
+
+/// True for the loads and stores of the memory I/O forms.
+fn is_mio_access(site: &Site) -> bool {
+    matches!(
+        site.instruction,
+        Instruction::StoreBlockMio { .. }
+            | Instruction::StoreMio { .. }
+            | Instruction::LoadMio { .. }
+    )
+}

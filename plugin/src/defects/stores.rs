@@ -5,6 +5,9 @@ use zpci_region::request::Op;
 
 use super::hook::{Defect, Hook, defects};
 use super::pieces::{part, reversed, send};
+use super::wire::Wire;
+use crate::forward::access::Access;
+use crate::forward::channel_error::ChannelError;
 use crate::forward::ending::Ending;
 use crate::forward::message::Place;
 use crate::forward::stored;
@@ -112,20 +115,10 @@ pub(crate) const DEFECTS: &[Defect] = defects![
     }),
     "block-doubled",
     "a block is sent twice",
-    Hook::Store(|wire, access, bytes| {
-        if access.op == Op::StoreBlock {
-            send(wire, access, bytes)?;
-        }
-        send(wire, access, bytes)
-    }),
+    Hook::Store(|wire, access, bytes| twice(Op::StoreBlock, wire, access, bytes)),
     "data-doubled",
     "a PCISTG is sent twice",
-    Hook::Store(|wire, access, bytes| {
-        if access.op == Op::Store {
-            send(wire, access, bytes)?;
-        }
-        send(wire, access, bytes)
-    }),
+    Hook::Store(|wire, access, bytes| twice(Op::Store, wire, access, bytes)),
     "block-late",
     "a block is sent one instruction after the guest got its condition code",
     Hook::Store(|wire, access, bytes| {
@@ -266,3 +259,16 @@ pub(crate) const DEFECTS: &[Defect] = defects![
         }
     }),
 ];
+
+/// Sends a store twice if it is `op`, others once.
+fn twice(
+    op: Op,
+    wire: &mut Wire<'_>,
+    access: &Access,
+    bytes: &[u8],
+) -> Result<Ending, ChannelError> {
+    if access.op == op {
+        send(wire, access, bytes)?;
+    }
+    send(wire, access, bytes)
+}

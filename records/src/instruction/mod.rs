@@ -25,10 +25,11 @@ impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
 impl<'de, const DIGITS: usize> Deserialize<'de> for Hex<DIGITS> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(from)?;
-        let digits = text.strip_prefix("0x").unwrap_or(&text);
-        u64::from_str_radix(digits, 16)
+        let number = text.strip_prefix("0x");
+        number
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
             .map(Self)
-            .map_err(|_| D::Error::custom(format_args!("{text:?}, expected 0x and digits")))
+            .ok_or_else(|| D::Error::custom(format_args!("{text:?}, expected 0x and digits")))
     }
 }
 

@@ -213,6 +213,7 @@ fn lines_of_newer_plugins_are_read_as_far_as_they_are_known() {
     );
     for (field, value, expected) in [
         ("offset", json!("0xg"), "\"0xg\", expected 0x and digits"),
+        ("offset", json!("10"), "\"10\", expected 0x and digits"),
         ("bytes", json!("0"), "hexadecimal bytes"),
         ("seq", Value::Null, "expected u64"),
     ] {

@@ -1,27 +1,25 @@
 //! Random choices from a seed.
 
-/// A generator of choices (splitmix64, by Sebastiano Vigna, public domain).
+use harness::Draw;
+
+/// A generator of choices.
 #[derive(Clone, Debug)]
-pub struct Choice(u64);
+pub struct Choice(Draw);
 
 impl Choice {
     /// Starts with a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Draw::new(seed))
     }
 
     /// Returns any number.
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.number()
     }
 
     /// Returns a number below `end`, which must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.number() % end
+        self.0.below(end)
     }
 
     /// Returns one of the given values.
