@@ -182,6 +182,8 @@ fn make_room(eventfd: impl AsFd) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use rustix::event::{EventfdFlags, eventfd};
 
     use super::*;
@@ -212,14 +214,17 @@ mod tests {
     fn several_writes_that_wait_at_the_same_time_are_ended() {
         let watch = Watch::start().unwrap();
         let quick = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
+        let full = [(); 3].map(|()| full(EventfdFlags::empty()));
+        let end = Instant::now() + Duration::from_secs(60);
         std::thread::scope(|scope| {
-            let slow: Vec<_> = (0..3)
-                .map(|_| scope.spawn(|| watch.write(&full(EventfdFlags::empty())).waited))
-                .collect();
+            let slow = full.each_ref();
+            let slow = slow.map(|full| scope.spawn(|| watch.write(full).waited));
             // Each quick write begins and ends while the others wait.
-            while !slow.iter().all(|slow| slow.is_finished()) {
+            while !slow.iter().all(|slow| slow.is_finished()) && Instant::now() < end {
                 assert!(!watch.write(&quick).waited);
             }
+            // Without this, a write that nobody ended would keep the test waiting.
+            full.iter().for_each(|full| make_room(full));
             assert!(slow.into_iter().all(|slow| slow.join().unwrap()));
         });
     }
