@@ -224,7 +224,7 @@ mod tests {
                 assert!(!watch.write(&quick).waited);
             }
             // Without this, a write that nobody ended would keep the test waiting.
-            full.iter().for_each(|full| make_room(full));
+            full.iter().for_each(make_room);
             assert!(slow.into_iter().all(|slow| slow.join().unwrap()));
         });
     }
