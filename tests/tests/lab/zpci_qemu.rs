@@ -1,10 +1,13 @@
 //! Tests of a QEMU with the changes of `qemu/`: without a plugin, with both kinds of block stores.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use lab::{Guest, Lab};
 use serde_json::{Value, json};
 use vfio_user_ism_tests::program::run;
 use vfio_user_ism_tests::zpci;
@@ -200,16 +203,38 @@ impl Monitor {
         assert!(answer["return"].is_object(), "{command}: {answer}");
     }
 
-    /// Waits until QEMU reports that the device is gone.
+    /// Waits until QEMU reports that the device is gone. Returns false if the guest keeps it.
     #[track_caller]
-    fn gone(&mut self, id: &str) {
-        loop {
-            let event = self.hear();
-            if event["event"] == "DEVICE_DELETED" && event["data"]["device"] == id {
-                return;
+    fn gone(&mut self, id: &str) -> bool {
+        let stream = self.0.get_ref().try_clone().unwrap();
+        stream.set_read_timeout(Some(LET_GO)).unwrap();
+        let gone = loop {
+            let mut line = String::new();
+            if matches!(self.0.read_line(&mut line), Err(_) | Ok(0)) {
+                break false;
             }
-        }
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["event"] == "DEVICE_DELETED" && event["data"]["device"] == id {
+                break true;
+            }
+        };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        gone
     }
+}
+
+/// Limit for a guest that lets go of its function. The guest has nothing else to do.
+const LET_GO: Duration = Duration::from_secs(120);
+/// Prints where the guest's tasks are that wait for the end of all SMC-D connections of a function.
+const HELD: &str =
+    "cat $(grep -l smc_smcd_terminate_all /proc/[0-9]*/stack 2>/dev/null) </dev/null";
+
+/// One run of a test in which a guest's driver must do its part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Passed,
+    /// The guest met a fault of Linux in `docs/found.md`.
+    MetFault,
 }
 
 /// Waits in the guest until the function is back and the driver has bound.
@@ -219,65 +244,102 @@ const BOUND: &str = "i=0; until [ -e /sys/bus/pci/drivers/ism/0007:00:00.0 ]; do
 const TRAFFIC: &str = "(while :; do smcd-tool send --to 127.0.0.1 --port 5000 --bytes 40000000 \
     --conns 4 --timeout 20; sleep 0.2; done) >/dev/null 2>&1 & echo $! >/run/lab/traffic";
 
+/// Tells whether the kernel reported a connection that uses a function after it was freed.
+fn uses_freed_function(guest: &Guest) -> bool {
+    let splats = guest.splats();
+    splats
+        .iter()
+        .any(|splat| splat.contains("refcount_t: addition on 0"))
+}
+
+/// Unplugs the function in the middle of traffic, plugs it again and sends bytes through it, three times.
+async fn unplug_and_plug(lab: &Lab, monitor: &Path) -> Attempt {
+    let guest = lab.guest(0).unwrap();
+    serve(guest, 5000).await;
+    let send = "send --to 127.0.0.1 --port 5000 --bytes 1000000 --require-smcd";
+    tool(guest, send).await;
+    let mut monitor = Monitor::connect(monitor);
+    for cycle in 0..3 {
+        let moves = |report: &Value| report["functions"][0]["moves"].as_u64().unwrap();
+        says(guest, TRAFFIC).await;
+        let before = moves(&lab.report().await.unwrap());
+        let end = Instant::now() + PATIENCE;
+        while moves(&lab.report().await.unwrap()) < before + 20 {
+            assert!(Instant::now() < end, "no traffic");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        monitor.execute("device_del", &json!({ "id": "ism" }));
+        let gone = monitor.gone("ism");
+        if uses_freed_function(guest) {
+            return Attempt::MetFault;
+        }
+        if !gone {
+            let held = says(guest, HELD).await;
+            assert!(held.contains("smc_smcd_terminate_all"), "not gone: {held}");
+            return Attempt::MetFault;
+        }
+        says(guest, "[ ! -e /sys/bus/pci/devices/0007:00:00.0 ]").await;
+        says(
+            guest,
+            "kill $(cat /run/lab/traffic); killall smcd-tool; true",
+        )
+        .await;
+
+        let zpci = json!({
+            "driver": "zpci", "id": format!("zpci{cycle}"), "uid": 7, "fid": 8, "target": "ism",
+        });
+        monitor.execute("device_add", &zpci);
+        let socket = lab.functions()[0].clone();
+        let function = json!({
+            "driver": "vfio-user-pci", "id": "ism",
+            "socket": { "type": "unix", "path": socket },
+        });
+        monitor.execute("device_add", &function);
+        says(guest, BOUND).await;
+        serve(guest, 5000).await;
+        let sent = tool(guest, send).await;
+        assert_eq!(sent["mismatches"], 0, "{sent}");
+    }
+    if uses_freed_function(guest) {
+        return Attempt::MetFault;
+    }
+    assert!(guest.is_running());
+    assert_eq!(guest.splats(), Vec::<String>::new());
+    Attempt::Passed
+}
+
 #[test]
 #[ignore = "needs a QEMU with the changes of qemu/: run ./test"]
 fn a_function_leaves_and_comes_again_under_traffic() {
     let test = "zpci_qemu::a_function_leaves_and_comes_again_under_traffic";
-    let Some(mut arguments) = qemu(test, "auto") else {
+    let Some(arguments) = qemu(test, "auto") else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qmp");
-    arguments.push("--qemu-arg=-qmp".to_owned());
-    arguments.push(format!(
-        "--qemu-arg=unix:{},server=on,wait=off",
-        path.display()
-    ));
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let report = with_lab(&words, |lab| {
-        Box::pin(async move {
-            let guest = lab.guest(0).unwrap();
-            serve(guest, 5000).await;
-            let send = "send --to 127.0.0.1 --port 5000 --bytes 1000000 --require-smcd";
-            tool(guest, send).await;
-            let mut monitor = Monitor::connect(&path);
-            for cycle in 0..3 {
-                let moves = |report: &Value| report["functions"][0]["moves"].as_u64().unwrap();
-                says(guest, TRAFFIC).await;
-                let before = moves(&lab.report().await.unwrap());
-                let end = Instant::now() + PATIENCE;
-                while moves(&lab.report().await.unwrap()) < before + 20 {
-                    assert!(Instant::now() < end, "no traffic");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                monitor.execute("device_del", &json!({ "id": "ism" }));
-                monitor.gone("ism");
-                says(guest, "[ ! -e /sys/bus/pci/devices/0007:00:00.0 ]").await;
-                says(
-                    guest,
-                    "kill $(cat /run/lab/traffic); killall smcd-tool; true",
-                )
-                .await;
-
-                let zpci = json!({
-                    "driver": "zpci", "id": format!("zpci{cycle}"), "uid": 7, "fid": 8, "target": "ism",
-                });
-                monitor.execute("device_add", &zpci);
-                let socket = lab.functions()[0].clone();
-                let function = json!({
-                    "driver": "vfio-user-pci", "id": "ism",
-                    "socket": { "type": "unix", "path": socket },
-                });
-                monitor.execute("device_add", &function);
-                says(guest, BOUND).await;
-                serve(guest, 5000).await;
-                let sent = tool(guest, send).await;
-                assert_eq!(sent["mismatches"], 0, "{sent}");
-            }
-            assert!(guest.is_running());
-            assert_eq!(guest.splats(), Vec::<String>::new());
-        })
-    });
+    let mut attempts = 1;
+    // Linux does not survive each removal of a function in use. What it then does is checked above.
+    let report = loop {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("qmp");
+        let monitor = [
+            "--qemu-arg=-qmp".to_owned(),
+            format!("--qemu-arg=unix:{},server=on,wait=off", path.display()),
+        ];
+        let words: Vec<&str> = arguments
+            .iter()
+            .chain(&monitor)
+            .map(String::as_str)
+            .collect();
+        let passed = Rc::new(Cell::new(false));
+        let tell = Rc::clone(&passed);
+        let report = with_lab(&words, |lab| {
+            Box::pin(async move { tell.set(unplug_and_plug(lab, &path).await == Attempt::Passed) })
+        });
+        if passed.get() {
+            break report;
+        }
+        assert!(attempts < 5, "Linux failed {attempts} times");
+        attempts += 1;
+    };
     assert_clean(&report);
     let warned = broken(&report);
     assert!(warned.iter().all(|(_, severity)| severity == "note"));
