@@ -62,14 +62,15 @@ pub(crate) fn explain(id: &str) -> Option<String> {
     ))
 }
 
-/// The id of a rule that is most like `id`.
-pub(crate) fn nearest(id: &str) -> &'static str {
+/// The id of a rule that is most like `id`. None if no rule is like it.
+pub(crate) fn nearest(id: &str) -> Option<&'static str> {
+    let likeness = |rule: &'static str| (strsim::jaro_winkler(rule, id), rule);
     CATALOGUE
         .iter()
-        .max_by(|one, other| {
-            strsim::jaro_winkler(one.id, id).total_cmp(&strsim::jaro_winkler(other.id, id))
-        })
-        .map_or("", |info| info.id)
+        .map(|info| likeness(info.id))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, rule)| rule)
 }
 
 #[cfg(test)]
@@ -90,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_rule_is_guessed() {
-        assert_eq!(nearest("split-store"), "split-block-store");
-        assert_eq!(nearest("crosses"), "crosses-4k");
+        assert_eq!(nearest("split-store"), Some("split-block-store"));
+        assert_eq!(nearest("crosses"), Some("crosses-4k"));
+        assert_eq!(nearest("nonsense"), None);
     }
 }

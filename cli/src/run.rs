@@ -30,8 +30,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Explain { id }) => match rules_list::explain(&id) {
             Some(text) => print(&text),
             None => Err(Failure::Usage(format!(
-                "no rule {id:?}; `vfio-user-ism rules` lists all, perhaps {}",
+                "no rule {id:?}; `vfio-user-ism rules` lists all{}",
                 rules_list::nearest(&id)
+                    .map_or_else(String::new, |rule| format!(", perhaps {rule}"))
             ))),
         },
         Some(Command::Profile(ProfileCommand::Check { file })) => {

@@ -45,7 +45,7 @@ fn text(report: &Report) -> String {
         let state = if one.possible {
             "can start".to_owned()
         } else {
-            format!("cannot start yet: {lacks}")
+            format!("not ready: {lacks}")
         };
         let _ = writeln!(text, "{:<10} {state}", one.name);
     }

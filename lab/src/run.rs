@@ -371,7 +371,7 @@ fn tell_rules(report: &Value) {
         for rule in rules {
             let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
             say(format_args!(
-                "{name}: rule {} ({}) broken {} times",
+                "{name}: rule {} ({}), times broken: {}",
                 text("rule"),
                 text("severity"),
                 rule["violations"]

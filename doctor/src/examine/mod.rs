@@ -55,18 +55,18 @@ pub(crate) fn machine(args: &Args, is_lab_guest: &dyn Fn(&Entry) -> bool) -> Rep
 /// The possible uses. `chosen` is the QEMU that `intercept` and `lab` would use.
 fn uses(chosen: Option<&qemu::Examined>, plugin: &plugin::Examined, has_lab: bool) -> Vec<Use> {
     let qemu = match chosen {
-        None => vec!["no QEMU that can be used".to_owned()],
+        None => vec!["no QEMU that can be used; fetches one at its start".to_owned()],
         Some(_) => Vec::new(),
     };
     let mut lab = qemu.clone();
     if chosen.is_some_and(|qemu| !qemu.has_plugins()) {
-        lab.push("a QEMU with plugins".to_owned());
+        lab.push("the QEMU has no plugins".to_owned());
     }
     if plugin.finding.state == State::Missing {
-        lab.push("the plugin".to_owned());
+        lab.push("no plugin".to_owned());
     }
     if !has_lab {
-        lab.push("a lab guest".to_owned());
+        lab.push("no lab guest; fetches one at its start".to_owned());
     }
     let one = |name, lacks: Vec<String>| Use {
         name,

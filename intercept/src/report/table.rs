@@ -19,7 +19,9 @@ pub fn table(report: &Report, color: bool) -> String {
     totals(&mut text, report, color);
     groups(&mut text, report, color);
     failures(&mut text, report, color);
-    stops(&mut text, report);
+    for line in words::stops(report) {
+        let _ = writeln!(text, "{line}");
+    }
     not_run(&mut text, report);
     unaccounted(&mut text, report);
     text
@@ -106,7 +108,7 @@ pub(super) fn new_table(color: bool) -> Table {
 fn totals(text: &mut String, report: &Report, color: bool) {
     let not_good = report.ran - report.good;
     let line = format!(
-        "{} instructions: {} as they should be, {not_good} not",
+        "{} instructions: {} as they should be, {not_good} not. One instruction can have several verdicts:",
         report.ran, report.good
     );
     let mut table = new_table(color);
@@ -187,15 +189,6 @@ fn unaccounted(text: &mut String, report: &Report) {
     let _ = writeln!(text, "{}", lines.collect::<Vec<_>>().join(", "));
 }
 
-/// The ways in which QEMU stopped, each once, with all its cases.
-fn stops(text: &mut String, report: &Report) {
-    let stopped = report.cases.iter();
-    let stopped = stopped.filter_map(|case| Some((case.stopped.as_ref()?, case.id.as_str())));
-    for (stop, cases) in together(stopped) {
-        let _ = writeln!(text, "{}: {stop}", cases.join(", "));
-    }
-}
-
 /// The reasons why cases did not run, each once.
 fn not_run(text: &mut String, report: &Report) {
     let cases = report.cases.iter().filter(|case| !case.ran());
@@ -246,6 +239,10 @@ fn example(case: &CaseReport) -> String {
     let mut line = case.id.clone();
     if case.verdicts.contains(&Verdict::Split) {
         line.push_str(&format!(" ({})", case.label));
+    }
+    // Expectation and answer have no loaded values.
+    if case.verdicts.contains(&Verdict::ToldWrongly) {
+        line.push_str(&format!(": {}", words::detail(case)));
     }
     // A reversal is wrong from the first byte, as its name says.
     if let Some(difference) = case.difference

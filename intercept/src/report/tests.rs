@@ -271,6 +271,30 @@ fn a_crash_has_its_signal_and_last_words_in_every_form() {
 }
 
 #[test]
+fn cases_that_stopped_qemu_alike_share_a_line() {
+    let mut report = crashing();
+    let mut same = report.cases[1].clone();
+    same.id = "same".into();
+    report.cases.push(same);
+    let line = ", same: QEMU was ended by SIGSEGV";
+    assert!(table(&report, false).contains(line));
+    assert!(html(&[report]).contains(line));
+}
+
+#[test]
+fn a_wrong_fact_is_told_with_its_case() {
+    let mut report = report();
+    report.cases[1].verdicts = vec![Verdict::ToldWrongly];
+    report.cases[1].details = vec![Detail::WroteBehindBlock];
+    let line = format!(
+        "{}: the instruction wrote after its block",
+        report.cases[1].id
+    );
+    let text = table(&report, false);
+    assert!(text.contains(&line), "{text}");
+}
+
+#[test]
 fn a_run_that_could_not_take_place_is_an_error_in_junit() {
     let text = junit_of_error("no QEMU <here>").expect("writes");
     assert!(text.contains(r#"errors="1""#), "{text}");

@@ -6,6 +6,7 @@ use crate::expect::exception_name;
 use crate::lengths::fates::Lengths;
 use crate::plan::{Base, Case, Handle, Instruction};
 use crate::probe::Outcome;
+use crate::together::together;
 use crate::verdict::Detail;
 use std::fmt::Write;
 
@@ -108,6 +109,16 @@ pub(crate) fn about(report: &Report) -> Vec<(&'static str, String)> {
     about.push(("measured-against", report.expect.name().to_owned()));
     about.push(("tool", environment.tool.clone()));
     about
+}
+
+/// The ways in which QEMU stopped, each once, with all its cases.
+pub(crate) fn stops(report: &Report) -> Vec<String> {
+    let stopped = report.cases.iter();
+    let stopped = stopped.filter_map(|case| Some((case.stopped.as_ref()?, case.id.as_str())));
+    let lines = together(stopped).into_iter();
+    lines
+        .map(|(stop, cases)| format!("{}: {stop}", cases.join(", ")))
+        .collect()
 }
 
 /// The fault of a case, without expectation and answer. Empty for a good case.

@@ -129,6 +129,10 @@ fn files_that_cannot_be_shown_are_named() {
             "newer, line 2: schema_version 2, expected 1",
         ),
         (file("text", "hello\n"), "text, line 1: "),
+        (
+            file("capture", "\n\r\r\n\x1c"),
+            "this is a capture, expected",
+        ),
         (file("field", bad), "missing field `vector`"),
         (
             file("other", "{\"schema_version\":1,\"kind\":\"x\"}\n"),

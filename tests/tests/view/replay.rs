@@ -129,6 +129,15 @@ fn another_device_answers_otherwise() {
     );
 }
 
+#[test]
+fn a_function_that_the_profile_lacks_is_named() {
+    let recorded = self::recorded(&[]);
+    let ended = replay(&recorded.path("capture"), &[]);
+    assert_ne!(ended.code, Some(0), "{ended:?}");
+    let named = ended.stderr.contains("function \"ism1\" of the capture: ");
+    assert!(named, "{}", ended.stderr);
+}
+
 #[track_caller]
 fn refused(recorded: &Recorded, name: &str, expected: &str) {
     let ended = replay(&recorded.path(name), &["--profile", &pair()]);

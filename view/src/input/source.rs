@@ -11,6 +11,8 @@ use crate::error::Error;
 
 /// Longest time to wait for a silent server before the next picture.
 const SILENCE: Duration = Duration::from_millis(20);
+/// The type of the block that begins a pcapng file. It is the same in both byte orders.
+const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// The request that a control socket answers with events (`docs/faults.md`).
 const EVENTS: &[u8] = b"{\"request\":\"events\"}\n";
 
@@ -38,10 +40,21 @@ impl Source {
     /// Opens a file.
     ///
     /// # Errors
-    /// [`Error::Read`].
+    /// [`Error::Read`]; [`Error::Line`] for a capture.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(Error::read(path))?;
-        Ok(Self::new(path, Box::new(file)))
+        let mut source = Self::new(path, Box::new(file));
+        let start = source.reader.fill_buf().map_err(Error::read(path))?;
+        if start.starts_with(&PCAPNG) {
+            return Err(Error::Line {
+                path: path.to_owned(),
+                line: 1,
+                reason: "this is a capture, expected the file of --events; \
+                         `vfio-user-ism replay` plays captures"
+                    .to_owned(),
+            });
+        }
+        Ok(source)
     }
 
     /// Attaches to a running server by its control socket. Only later events follow.

@@ -36,8 +36,10 @@ pub enum ReplayError {
         what: String,
     },
     /// The server cannot be reached.
-    #[error("cannot connect to {}", path.display())]
+    #[error("function {function:?} of the capture: cannot connect to {}; does the profile have it?", path.display())]
     Connect {
+        /// The name of the function.
+        function: String,
         /// The socket.
         path: PathBuf,
         /// The system's answer.

@@ -157,6 +157,7 @@ impl Player {
         let channel = step.front.role == Role::Channel;
         let path = socket(&self.to, self.folder, &step.function, channel);
         let connection = Connection::open(&path).map_err(|source| ReplayError::Connect {
+            function: step.function.clone(),
             path: path.clone(),
             source,
         })?;

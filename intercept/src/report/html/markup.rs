@@ -32,7 +32,7 @@ pub(super) fn totals(page: &mut String, report: &Report) {
     let _ = writeln!(
         page,
         "<p class=\"total\"><b>{}</b> instructions, <b class=\"good\">{}</b> as they should be, \
-         <b class=\"bad\">{}</b> not.</p><ul class=\"totals\">",
+         <b class=\"bad\">{}</b> not. One can have several verdicts.</p><ul class=\"totals\">",
         report.ran,
         report.good,
         report.ran - report.good

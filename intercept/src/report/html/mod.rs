@@ -44,8 +44,8 @@ fn one(report: &Report) -> String {
     );
     about(&mut page, report);
     totals(&mut page, report);
-    stops(&mut page, report);
     causes(&mut page, report);
+    stops(&mut page, report);
     failures(&mut page, report);
     if let Some(comparison) = &report.comparison {
         changes(&mut page, comparison);
@@ -71,11 +71,7 @@ fn stops(page: &mut String, report: &Report) {
     if let Some((step, stop)) = report.stopped_set_up() {
         lines.push(format!("{step}, a step of the set-up: {stop}"));
     }
-    for case in &report.cases {
-        if let Some(stop) = &case.stopped {
-            lines.push(format!("{}: {stop}", case.id));
-        }
-    }
+    lines.extend(words::stops(report));
     list(page, "Where QEMU stopped", &lines);
 }
 
