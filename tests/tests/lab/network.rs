@@ -45,7 +45,7 @@ fn a_card_whose_connection_broke_while_a_frame_waited_sends_no_more() {
             .await;
             let (mut connection, _) = peer.accept().unwrap();
             let mut attempts = 0;
-            // QEMU hears of the end and of the room for the frame at once. The order decides.
+            // The card was seen to go on once. The order of two events in QEMU may decide; we did not prove it.
             let stopped = loop {
                 attempts += 1;
                 // This is more than the socket holds while nobody reads.
