@@ -10,7 +10,8 @@ use rustix::io::FdFlags;
 use vfio_user_protocol::message::{RegionAccess, Version};
 use vfio_user_protocol::{HEADER_LEN, Header, Request};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// It leaves room for a machine on which each processor has ten other tasks.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The program, to be started; descriptors that are not close-on-exec reach it.
 fn program() -> Command {

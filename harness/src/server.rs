@@ -12,8 +12,8 @@ use thiserror::Error;
 use crate::child::Child;
 use crate::with_parent::command;
 
-/// Longest time that the server may take to start, and to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest time that the server may take to start, and to end. On a busy machine 30 s were once too short.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The reason why a server does not run.
 #[derive(Debug, Error)]

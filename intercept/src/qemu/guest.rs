@@ -230,7 +230,7 @@ pub(crate) fn run_guest(
 /// Waits for the guest's end. Returns false if it does not come in time. A short guest may end before the
 /// monitor can send events, so this function asks for the state first.
 fn wait_for_end<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
-    Ok(has_ended(qmp, MONITOR)? || qmp.wait_for(&ENDS, patience)?)
+    Ok(has_ended(qmp, patience.max(MONITOR))? || qmp.wait_for(&ENDS, patience)?)
 }
 
 fn has_ended<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {

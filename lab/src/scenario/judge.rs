@@ -10,7 +10,7 @@ use super::totals::Totals;
 use crate::splat;
 
 /// Longest time for the server to drop the resources of a driver or a guest.
-const DROPPED: Duration = Duration::from_secs(30);
+const DROPPED: Duration = Duration::from_secs(60);
 /// Prints the guest's SMC-D sockets that do not listen, one line each.
 const SOCKETS: &str = "smcd-tool info | tr '{' '\\n' | grep '\"mode\":\"smcd\"'; :";
 

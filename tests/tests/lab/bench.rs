@@ -47,7 +47,10 @@ fn lab_bench_measures_every_path() {
         }
         let through_us = row["path"] == "SMC-D over ism";
         assert_eq!(row["moves"].as_u64() > Some(0), through_us, "{row}");
-        assert_eq!(row["interrupts"].as_u64() > Some(0), through_us, "{row}");
+        // Linux ends an idle link group after ten minutes (SMC_LGR_FREE_DELAY_SERV) and tells both ends by an
+        // event, each with an interrupt. On a slow machine this falls into the row of another path.
+        let interrupts = row["interrupts"].as_u64().unwrap();
+        assert_eq!(interrupts > 4, through_us, "{row}");
     }
     for figure in ["move_us", "bare_us", "ratio"] {
         assert!(figures["move"][figure].as_f64() > Some(0.0), "{figures}");
