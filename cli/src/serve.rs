@@ -11,7 +11,7 @@ use vfio_user_ism_server::{CaptureFile, EventLog, Request, ServeConfig, Server, 
 use zpci_region::Severity;
 
 use crate::announce::{self, Ready};
-use crate::args::ServeArgs;
+use crate::args::{SandboxMode, ServeArgs};
 use crate::chosen::plan;
 use crate::failure::{Failure, VIOLATIONS, system};
 use crate::output::{pretty, print};
@@ -44,6 +44,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
         sandbox: args.sandbox.into(),
         poll: Duration::from_micros(args.poll_us),
     };
+    if args.sandbox == SandboxMode::Off {
+        tracing::warn!("no sandbox (--sandbox off)");
+    }
     // This thread waits for signals. Each function has its own thread for its clients.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

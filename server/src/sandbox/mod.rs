@@ -85,7 +85,6 @@ impl Sandbox {
     /// Restricts the system calls of every existing thread.
     pub fn restrict_calls(self) -> Result<(), SandboxError> {
         if self.mode == Mode::Off {
-            tracing::warn!("no sandbox (--sandbox off)");
             return Ok(());
         }
         if let Err(reason) = filter::forbid_new_code() {
