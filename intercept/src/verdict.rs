@@ -13,12 +13,15 @@ pub use kind::Verdict;
 
 use crate::align;
 use crate::attribute::{self, Batch, FenceError};
-use crate::expect::{Expectation, Model, Reference};
+use crate::expect::{Expectation, Model, Reference, Refusal, exception};
 use crate::plan::Case;
 use crate::probe::Outcome;
 use crate::recording::{Piece, Recording, Source, Stop};
 use detail::Teller;
 use findings::Findings;
+
+/// The guest's outcome if the device refuses a correct instruction, as QEMU gives it when a region access fails.
+const DEVICE_REFUSES: Refusal = Refusal::Exception(exception::OPERAND);
 
 /// The verdict on one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,11 +189,11 @@ fn judge(
         return;
     }
     let device_refused = pieces.iter().any(|piece| !piece.accepted());
-    if !outcome.succeeded() && !device_refused {
-        if pieces.is_empty() {
-            findings.note(Verdict::RefusedWrongly);
-        } else {
+    if !outcome.succeeded() {
+        if !device_refused && !pieces.is_empty() {
             findings.add(Verdict::DeliveredButRefused, Detail::Delivered);
+        } else if !device_refused || !(refused || DEVICE_REFUSES.matches(outcome)) {
+            findings.note(Verdict::RefusedWrongly);
         }
     }
     let Some(seen) = &expectation.seen else {

@@ -147,6 +147,9 @@ pub enum Detail {
     /// The interrupt did not set its bit in the vector.
     #[error("the interrupt did not set its bit in the vector")]
     NoVectorBit,
+    /// The interrupt set bits that no function registered.
+    #[error("the interrupt set bits beside its own")]
+    FurtherBits,
     /// The interrupt set the bit of another function.
     #[error("the interrupt set the bit of another function")]
     OtherVectorBit,
@@ -206,6 +209,9 @@ pub enum Detail {
     /// The instruction ended in an exception, but wrote to its block.
     #[error("the instruction ended in an exception and still wrote to its block")]
     WroteThoughException,
+    /// The instruction ended in a condition code other than 0, but wrote to its block.
+    #[error("the instruction was refused and still wrote to its block")]
+    WroteThoughRefused,
 }
 
 /// Digits of a field.

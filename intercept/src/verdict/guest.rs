@@ -56,7 +56,7 @@ pub(super) fn judge(
     resume(findings, case, outcome);
     if outcome.succeeded() {
         told(findings, recording, case, outcome, expectation);
-    } else if outcome.exception.is_some() {
+    } else {
         untouched(findings, case, outcome);
     }
 }
@@ -82,6 +82,10 @@ fn await_interrupt(findings: &mut Findings, case: &Case, outcome: &Outcome, rais
     let [summary, vectors @ ..] = outcome.indicators;
     if summary & FIRST == 0 {
         findings.add(Verdict::Lost, Detail::NoSummaryBit);
+    }
+    // Each function registered one bit, so all others must stay as they were: 0.
+    if outcome.indicators.iter().any(|byte| byte & !FIRST != 0) {
+        findings.add(Verdict::Altered, Detail::FurtherBits);
     }
     for (function, vector) in (0..).zip(vectors) {
         let set = vector & FIRST != 0;
@@ -211,21 +215,23 @@ fn differs<'a>(block: &'a [u8], field: &Field) -> Option<&'a [u8]> {
     (!equal).then_some(found)
 }
 
-/// Checks that an instruction with an exception did not change its block.
+/// Checks that an instruction that failed did not change its block.
 fn untouched(findings: &mut Findings, case: &Case, outcome: &Outcome) {
-    // The guest patched this block of CLP.
     let before = match (&case.payload, case.patch) {
+        // The guest patched this block of CLP.
         (_, Some(_)) => return,
         (Payload::Bytes(bytes), None) => bytes.clone(),
-        (Payload::Pattern, None) => case.payload_bytes(0),
+        (Payload::Pattern, None) if case.instruction == Instruction::Stpcifc => {
+            case.payload_bytes(0)
+        }
+        (Payload::Pattern, None) => return,
     };
-    let changed = case.instruction == Instruction::Stpcifc
-        && outcome
-            .block
-            .iter()
-            .zip(&before)
-            .any(|(now, then)| now != then);
-    if changed {
-        findings.add(Verdict::ToldWrongly, Detail::WroteThoughException);
+    let mut bytes = outcome.block.iter().zip(&before);
+    if bytes.any(|(now, then)| now != then) {
+        let detail = match outcome.exception {
+            Some(_) => Detail::WroteThoughException,
+            None => Detail::WroteThoughRefused,
+        };
+        findings.add(Verdict::ToldWrongly, detail);
     }
 }

@@ -395,6 +395,25 @@ fn a_store_that_the_device_refused_may_be_refused_to_the_guest() {
 }
 
 #[test]
+fn what_the_device_refused_must_end_in_an_operand_exception() {
+    let refused = |outcome: fn(&mut crate::probe::Outcome)| {
+        damaged(|run| {
+            let at = piece_of(run, "pcistb-bar0-length-24");
+            run.pieces[at].result = "rejected".into();
+            outcome(outcome_of(run, "pcistb-bar0-length-24"));
+        })
+    };
+    let wrongly = changes([("pcistb-bar0-length-24", "refused-wrongly")]);
+    assert_eq!(refused(|outcome| outcome.condition = 3), wrongly);
+    assert_eq!(refused(|outcome| outcome.condition = 2), wrongly);
+    assert_eq!(refused(|outcome| outcome.exception = Some(6)), wrongly);
+    assert_eq!(
+        refused(|outcome| outcome.exception = Some(0x15)),
+        changes([])
+    );
+}
+
+#[test]
 fn where_both_are_right_the_device_may_refuse_but_not_take_what_the_guest_was_refused() {
     // The stand-in already refuses this case.
     let (id, next) = (

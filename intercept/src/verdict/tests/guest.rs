@@ -99,6 +99,52 @@ fn what_the_guest_is_told_must_be_so() {
 }
 
 #[test]
+fn an_instruction_that_fails_writes_nothing() {
+    let changed = damaged(|run| {
+        let cases = run.plan.cases.clone();
+        let mut block = |id: &str, at: usize| {
+            let case = cases.iter().find(|case| case.id == id).expect("a case");
+            let mut bytes = case.payload_bytes(0);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 0x01;
+            }
+            outcome_of(run, id).block = bytes;
+        };
+        block("stpcifc-dma-space-1", 8);
+        block("stpcifc-other-handle-unknown", 79);
+        block("stpcifc-block-misaligned", 0);
+        block("clp-lengths-36-64", 100);
+        // Nothing is changed here.
+        block("clp-lengths-32-0", usize::MAX);
+    });
+    let wrongly = "told-wrongly";
+    assert_eq!(
+        changed,
+        changes([
+            ("stpcifc-dma-space-1", wrongly),
+            ("stpcifc-other-handle-unknown", wrongly),
+            ("stpcifc-block-misaligned", wrongly),
+            ("clp-lengths-36-64", wrongly),
+        ])
+    );
+}
+
+#[test]
+fn an_interrupt_sets_no_other_bits() {
+    let changed = damaged(|run| {
+        outcome_of(run, "second-signal-ieq-header").indicators[2] = 0xff;
+        outcome_of(run, "first-again-signal-ieq-header").indicators[0] = 0x81;
+    });
+    assert_eq!(
+        changed,
+        changes([
+            ("second-signal-ieq-header", "altered"),
+            ("first-again-signal-ieq-header", "altered"),
+        ])
+    );
+}
+
+#[test]
 fn an_access_of_the_neighbour_is_of_the_wrong_function() {
     let changed = damaged(|run| {
         let moved = piece_of(run, "second-plain");
