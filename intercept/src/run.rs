@@ -199,7 +199,11 @@ fn recording(
     folder: &Folder,
 ) -> Result<Recording, Error> {
     let named = match target {
-        Target::Recorded(path) => return Ok(Recording::read(path)?),
+        Target::Recorded(path) => {
+            let recording = Recording::read(path)?;
+            selection.check(args, &recording.plan)?;
+            return Ok(recording);
+        }
         Target::Named(name) => Some(*name),
         Target::Default => None,
     };
@@ -207,7 +211,6 @@ fn recording(
         .profile
         .as_deref()
         .map_or_else(|| Ok(Profile::default()), Profile::read)?;
-    let plan = plan(args, selection)?;
     let accelerator = args.accel.choose(args.plugin_flag())?;
     let qemu = qemu::locate(named)?;
     let setting = Setting {
@@ -219,8 +222,12 @@ fn recording(
         folder: folder.path(),
     };
     let recording = match &args.kernel {
-        Some(kernel) => session::observe(&setting, kernel)?,
-        None => session::record(&setting, plan)?,
+        Some(kernel) => {
+            let recording = session::observe(&setting, kernel)?;
+            selection.check(args, &recording.plan)?;
+            recording
+        }
+        None => session::record(&setting, plan(args, selection)?)?,
     };
     if let Some(path) = &args.record {
         recording.write(path)?;

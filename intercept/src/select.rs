@@ -67,6 +67,23 @@ impl Selection {
     /// # Errors
     /// A selector that matches nothing: it is a mistake.
     pub(crate) fn apply(&self, args: &Args, plan: &mut Plan) -> Result<(), SelectError> {
+        self.check(args, plan)?;
+        let mut follows = true;
+        plan.cases.retain_mut(|case| {
+            let kept = self.keeps(case);
+            // A case cannot directly follow one that does not run.
+            case.joined &= follows;
+            follows = kept;
+            kept
+        });
+        Ok(())
+    }
+
+    /// Checks that each selector matches a case of `plan`, and that they leave one.
+    ///
+    /// # Errors
+    /// See [`Self::apply`].
+    pub(crate) fn check(&self, args: &Args, plan: &Plan) -> Result<(), SelectError> {
         let given = args
             .only
             .iter()
@@ -87,15 +104,7 @@ impl Selection {
                 });
             }
         }
-        let mut follows = true;
-        plan.cases.retain_mut(|case| {
-            let kept = self.keeps(case);
-            // A case cannot directly follow one that does not run.
-            case.joined &= follows;
-            follows = kept;
-            kept
-        });
-        if plan.cases.is_empty() {
+        if !self.is_whole() && !plan.cases.iter().any(|case| self.keeps(case)) {
             return Err(SelectError::NothingLeft {
                 plan: plan.name.clone(),
             });
@@ -134,7 +143,8 @@ impl Selection {
         };
         let (by_verdict, wanted) = has(&self.only);
         let (_, unwanted) = has(&self.skip);
-        (!by_verdict || wanted) && !unwanted
+        // A recorded run, or that of an own kernel, has cases that a name or a group leaves out.
+        self.keeps(&case.case) && (!by_verdict || wanted) && !unwanted
     }
 }
 

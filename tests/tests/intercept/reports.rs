@@ -198,6 +198,20 @@ fn replay_to(path: &Path, arguments: &[&str]) -> Ended {
 }
 
 #[test]
+fn names_and_groups_choose_from_a_recorded_run_too() {
+    let chosen = cases(&replay(&["--only", "pcilg", "--format", "json"]));
+    assert!(!chosen.is_empty());
+    assert!(chosen.iter().all(|case| case["group"] == "pcilg"));
+    let rest = cases(&replay(&["--skip", "pcilg", "--format", "json"]));
+    assert!(rest.iter().all(|case| case["group"] != "pcilg"));
+    for flag in ["--only", "--skip"] {
+        let ended = replay(&[flag, "sotre"]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stdout);
+        assert!(ended.stderr.contains("matches no case"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn several_recordings_stand_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let worse = altered(folder.path(), "99.1", refuse);
