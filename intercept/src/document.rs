@@ -80,13 +80,17 @@ impl<'a> Document<'a> {
     /// Text of another form.
     pub(crate) fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, DocumentError> {
         let mut json = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let key = match error.path().to_string() {
                 top if top == "." => "the top level".to_owned(),
                 key => key,
             };
             self.invalid(&key, error.inner().to_string())
-        })
+        })?;
+        // Two documents in one file, or the rest of an older one.
+        json.end()
+            .map_err(|error| self.invalid("the end", error.to_string()))?;
+        Ok(value)
     }
 
     /// Reads a file of lines. `parse` returns the value of a line, or none to skip the line.

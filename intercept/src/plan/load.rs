@@ -204,6 +204,16 @@ mod tests {
     }
 
     #[test]
+    fn text_after_the_plan_is_refused() {
+        let twice = Plan::default().to_json().expect("is JSON").repeat(2);
+        let message = refusal(&twice);
+        assert!(
+            message.contains("at the end: trailing characters"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn a_field_out_of_bounds_is_refused_with_its_key() {
         for (fields, key) in [
             (r#","source":4096"#, "source"),
