@@ -21,7 +21,12 @@ pub enum State {
 /// The state of a case for the given `--fail-on`.
 pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
     if !case.ran() {
-        return State::Skipped(not_run(report, case));
+        let change = report.comparison.as_ref().and_then(|all| all.of(&case.id));
+        let why = not_run(report, case);
+        return match change.filter(|_| fail_on == FailOn::Changed) {
+            Some(change) => State::Failed(format!("{why} ({})", change.words())),
+            None => State::Skipped(why),
+        };
     }
     let wrong = || what_is_wrong(case);
     let Some(comparison) = &report.comparison else {
@@ -45,6 +50,15 @@ pub fn state(report: &Report, case: &CaseReport, fail_on: FailOn) -> State {
         (_, Some(Kind::Better)) => State::Skipped(format!("better than the baseline: {}", wrong())),
         (_, Some(kind)) => State::Failed(format!("{} ({}: {})", wrong(), kind.name(), words())),
     }
+}
+
+/// The cases that only the baseline has and that make the run fail: name and reason.
+pub(super) fn gone(report: &Report, fail_on: FailOn) -> Vec<(&str, String)> {
+    let changes = report.comparison.iter().flat_map(|all| &all.changes);
+    changes
+        .filter(|change| change.kind == Kind::Gone && fail_on == FailOn::Changed)
+        .map(|change| (change.id.as_str(), format!("gone: {}", change.words())))
+        .collect()
 }
 
 /// The reason why a case did not run.

@@ -1,6 +1,6 @@
 //! JUnit XML: one suite for each group.
 
-use super::ci::{State, state};
+use super::ci::{State, gone, state};
 use super::model::{CaseReport, Report};
 use super::words;
 use crate::args::FailOn;
@@ -80,6 +80,19 @@ fn add(file: &mut quick_junit::Report, report: &Report, prefix: &str, fail_on: F
         suite.set_time(total);
         file.add_test_suite(suite);
     }
+    let gone = gone(report, fail_on);
+    if gone.is_empty() {
+        return;
+    }
+    let mut suite = TestSuite::new(format!("{prefix}gone"));
+    for (id, why) in gone {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_type("gone").set_message(why);
+        let mut test = TestCase::new(id, status);
+        test.set_classname(format!("{prefix}gone"));
+        suite.add_test_case(test);
+    }
+    file.add_test_suite(suite);
 }
 
 fn test_case(report: &Report, case: &CaseReport, prefix: &str, fail_on: FailOn) -> TestCase {

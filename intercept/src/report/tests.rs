@@ -208,6 +208,41 @@ fn tap_has_a_line_per_case_and_escapes() {
 }
 
 #[test]
+fn tap_keeps_a_name_with_a_line_end_in_its_line() {
+    let mut report = report();
+    report.cases[1].id = "one\nok 9 - two".into();
+    report.environment.executor = "QEMU\nnot ok 8 - three".into();
+    let text = tap(&[report], FailOn::Any);
+    let results = text
+        .lines()
+        .filter(|line| line.starts_with("ok ") || line.starts_with("not ok "));
+    assert_eq!(results.count(), 3, "{text}");
+}
+
+#[test]
+fn what_changed_and_did_not_run_or_is_gone_fails_in_every_form() {
+    let mut before = report();
+    before.cases[2].verdicts = vec![Verdict::Whole];
+    before.cases[2].label = "whole".into();
+    let mut extra = before.cases[0].clone();
+    extra.id = "formerly".into();
+    before.cases.push(extra);
+    let now = [against(&before)];
+    let text = junit(&now, FailOn::Changed).expect("writes");
+    assert!(text.contains(r#"failures="2""#), "{text}");
+    assert!(text.contains(r#"message="gone: was whole"#), "{text}");
+    let text = tap(&now, FailOn::Changed);
+    assert!(text.starts_with("TAP version 14\n1..4\n"), "{text}");
+    for line in ["\nnot ok 3 - idle\n", "\nnot ok 4 - formerly\n"] {
+        assert!(text.contains(line), "{text}");
+    }
+    // None of them is worse.
+    let text = junit(&now, FailOn::Worse).expect("writes");
+    assert!(text.contains(r#"failures="0""#), "{text}");
+    assert!(tap(&now, FailOn::Worse).starts_with("TAP version 14\n1..3\n"));
+}
+
+#[test]
 fn junit_counts_failures_and_skips() {
     let text = junit(&[report()], FailOn::Any).expect("writes");
     assert!(
