@@ -255,8 +255,8 @@ impl Fabric {
         host: &mut dyn Host,
         observer: &mut dyn DeviceObserver,
     ) -> Result<(), FaultError> {
-        for_now(&action)?;
         let peer = peer.filter(|peer| self.state.contains(*peer));
+        for_now(&action, peer)?;
         if let Some(mut turn) = self.turn(id, host, observer) {
             turn.observer.fault(&FaultRecord {
                 function: id,

@@ -17,6 +17,7 @@
 //! - [`hub`]: the functions behind one lock;
 //! - [`guest`]: memory and interrupts that a client lent;
 //! - [`record`]: events, counters, reports;
+//! - `message_names`: the messages that a fault may name;
 //! - [`control`]: the control socket: faults, counts and events while guests run;
 //! - [`limits`]: every limit on what a peer can cause;
 //! - [`sandbox`]: drops the rights that serving does not need.
@@ -33,6 +34,7 @@ pub mod guest;
 pub mod hub;
 pub mod limits;
 pub mod listen;
+mod message_names;
 pub mod profile;
 pub mod record;
 pub mod sandbox;

@@ -378,6 +378,11 @@ impl Action {
         }
     }
 
+    /// True for a GID event about the other function, whose GID the action does not give.
+    pub(crate) fn lacks_gid(&self) -> bool {
+        matches!(self, Action::GidEvent { gid: None, .. })
+    }
+
     /// Returns the name of a parameter that is out of its range, and the error.
     pub(crate) fn problem(&self) -> Option<(&'static str, String)> {
         let within = |name, value: u32, least: u32, most: u32| {

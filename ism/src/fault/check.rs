@@ -80,6 +80,13 @@ pub(super) fn meant(fault: &Fault, names: &[&str]) -> Result<Meant, FaultError> 
         );
         return Err(FaultError::new(key, problem));
     }
+    if fault.action.lacks_gid() && !site.keys().contains(&"peer") {
+        let problem = format!(
+            "missing, and there is no other function at {}, expected a GID",
+            site.name()
+        );
+        return Err(FaultError::new("do.gid-event.gid", problem));
+    }
     if on.index.is_some_and(|index| index > 1919) {
         let problem = format!("{}, expected 0 to 1919", on.index.unwrap_or_default());
         return Err(FaultError::new("on.index", problem));
@@ -207,8 +214,8 @@ fn listed(names: &[&str]) -> String {
     shown
 }
 
-/// Checks an action that is to be injected at once.
-pub(crate) fn for_now(action: &Action) -> Result<(), FaultError> {
+/// Checks an action that is to be injected at once. Without a peer, it must not need one.
+pub(crate) fn for_now(action: &Action, peer: Option<FunctionId>) -> Result<(), FaultError> {
     if let Some((name, problem)) = action.problem() {
         return Err(FaultError::new(
             format!("do.{}.{name}", action.name()),
@@ -216,6 +223,10 @@ pub(crate) fn for_now(action: &Action) -> Result<(), FaultError> {
         ));
     }
     if action.is_for_now() {
+        if peer.is_none() && (action.who() == Who::Peer || action.lacks_gid()) {
+            let problem = "missing, and this action is about another function, expected its name";
+            return Err(FaultError::new("peer", problem));
+        }
         return Ok(());
     }
     let problem = format!(

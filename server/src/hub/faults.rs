@@ -14,6 +14,7 @@ use super::state::{Condition, Hub, State};
 use crate::client::socket::Socket;
 use crate::guest::irq;
 use crate::limits::{MAX_FAULTS, PUT_OFF};
+use crate::message_names;
 use crate::record::events::Event;
 
 /// The effect of a fault on one vfio-user message.
@@ -180,6 +181,7 @@ impl Hub {
 
     /// Adds a fault, or replaces the one with its id.
     pub fn set_fault(&self, fault: Fault) -> Result<(), FaultError> {
+        message_names::check(&fault)?;
         let mut state = self.lock();
         let known = state.fabric.faults().any(|other| other.id == fault.id);
         if !known && state.fabric.faults().count() >= MAX_FAULTS {

@@ -15,6 +15,7 @@ use zpci_region::{CarrierPolicy, Severity};
 use super::error::KeyError;
 use crate::client::channel;
 use crate::limits::{MAX_FAULTS, MAX_FUNCTIONS};
+use crate::message_names;
 
 /// The functions that clients see.
 #[derive(Clone, Debug)]
@@ -336,6 +337,7 @@ fn check_faults(faults: &[Fault], functions: &[FunctionPlan]) -> Result<(), KeyE
         .collect();
     for (at, fault) in faults.iter().enumerate() {
         fault::check(fault, &names)
+            .and_then(|()| message_names::check(fault))
             .map_err(|error| KeyError::new(format!("faults[{at}].{}", error.key), error.problem))?;
         if let Some(other) = faults
             .iter()

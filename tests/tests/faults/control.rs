@@ -119,6 +119,24 @@ fn bad_requests_are_told_where_they_are_wrong_and_change_nothing() {
             "do: ",
         ),
         (
+            json!({ "request": "inject", "function": "ism0", "do": "gid-event" }),
+            "peer: missing",
+        ),
+        (
+            json!({ "request": "inject", "function": "ism0", "do": { "vanish": { "who": "peer" } } }),
+            "peer: missing",
+        ),
+        (
+            json!({ "request": "set", "fault":
+                { "id": "a", "on": { "at": "reset" }, "do": "gid-event" } }),
+            "fault.do.gid-event.gid: missing",
+        ),
+        (
+            json!({ "request": "set", "fault":
+                { "id": "a", "on": { "message": "REGION_REED" }, "do": "lose-reply" } }),
+            "fault.on.message: \"REGION_REED\"",
+        ),
+        (
             json!({ "request": "inject", "function": "ism0", "do": { "interrupt-storm": { "times": 0 } } }),
             "do.interrupt-storm.times: 0, expected 1 to 10000",
         ),
