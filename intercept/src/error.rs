@@ -71,6 +71,9 @@ pub enum Error {
     /// The guest ended before the end of its plan.
     #[error("{0}")]
     Probe(String),
+    /// No instruction was executed, so none can be as it should be.
+    #[error("no instruction was executed, so nothing was tested: {0}")]
+    NothingRan(String),
     /// The fences do not match.
     #[error(transparent)]
     Fence(#[from] FenceError),

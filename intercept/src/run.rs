@@ -57,9 +57,10 @@ pub fn run(args: &Args, program: &Path) -> Result<Ending, Error> {
     for (number, target) in (1..).zip(targets(args)) {
         let several = args.qemu.len() > 1;
         let folder = Folder::new(keep(args, several, number).as_deref())?;
-        match recording(args, program, &selection, &target, &folder) {
-            Ok(recording) => {
-                reports.push(report(args, &selection, &recording, baseline.as_ref())?);
+        let recording = recording(args, program, &selection, &target, &folder);
+        match recording.and_then(|it| report(args, &selection, &it, baseline.as_ref())) {
+            Ok(report) => {
+                reports.push(report);
                 folders.push(folder);
             }
             Err(error) if error.is_usage() => return Err(error),
@@ -244,6 +245,15 @@ fn report(
     let model = args.expect.unwrap_or(recording.model);
     let verdicts = verdict::classify(recording, model)?;
     let mut report = Report::new(recording, model, &verdicts);
+    if report.ran == 0 && report.stopped_set_up().is_none() {
+        let reason = report
+            .cases
+            .first()
+            .map(|case| report::not_run(&report, case));
+        return Err(Error::NothingRan(
+            reason.unwrap_or_else(|| "there is none".into()),
+        ));
+    }
     report.retain(|case| selection.reports(case));
     if let Some(baselines) = baselines {
         let now = Baseline::of(&report);

@@ -18,6 +18,7 @@ mod table;
 mod tap;
 pub(crate) mod words;
 
+pub(crate) use ci::not_run;
 pub use ci::{State, state};
 pub use difference::{Difference, Special};
 pub use html::html;

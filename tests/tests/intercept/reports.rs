@@ -246,6 +246,36 @@ fn several_recordings_stand_side_by_side() {
 }
 
 #[test]
+fn a_run_that_cannot_be_judged_is_an_error_in_junit_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("x.xml");
+    let judged = |recording: &Path, told: &str| {
+        let ended = replay_to(recording, &["--junit", junit.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        let text = fs::read_to_string(&junit).unwrap();
+        assert!(
+            text.contains(r#"errors="1""#) && text.contains(told),
+            "{text}"
+        );
+        fs::remove_file(&junit).unwrap();
+    };
+    // Fences are missing.
+    let lost = altered(folder.path(), "lost", |recording| {
+        recording["pieces"].as_array_mut().unwrap().clear();
+    });
+    judged(&lost, "fences");
+    // A guest without zPCI instructions, or one that never ran.
+    let idle = repository().join("intercept/tests/data/linux-ism-qemu-11.1.3.json");
+    let mut idle: Value = serde_json::from_str(&fs::read_to_string(idle).unwrap()).unwrap();
+    idle["plan"]["cases"] = serde_json::json!([]);
+    idle["outcomes"] = serde_json::json!([]);
+    let path = folder.path().join("idle");
+    fs::write(&path, idle.to_string()).unwrap();
+    judged(&path, "no instruction was executed");
+}
+
+#[test]
 fn a_qemu_that_cannot_be_tested_has_an_exit_code_of_its_own() {
     let missing = ["intercept", "--qemu", "/nowhere/qemu", "--format", "junit"];
     let ended = program::run(missing);
