@@ -151,6 +151,10 @@ impl Lines {
         loop {
             let fresh = self.bytes.get(searched..).unwrap_or_default();
             if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
+                // A long line may come whole in one read.
+                if searched + at > CONTROL_LINE {
+                    return Ok(Next::TooLong);
+                }
                 let rest = self.bytes.split_off(searched + at + 1);
                 let mut line = std::mem::replace(&mut self.bytes, rest);
                 line.pop();

@@ -48,6 +48,18 @@ fn a_line_too_long_is_told_and_hung_up_on() {
 }
 
 #[test]
+fn a_line_too_long_is_refused_with_its_end_too() {
+    let (_daemon, socket, _driver) = served();
+    let mut client = Control::connect(&socket);
+    let request = json!({ "request": "faults" }).to_string();
+    let spaces = " ".repeat((64 << 10) + 1 - request.len());
+    let line = format!("{request}{spaces}\n");
+    client.send(line.as_bytes()).unwrap();
+    let told = client.line().unwrap()["error"].to_string();
+    assert!(told.contains("more than 65536 bytes"), "{told}");
+}
+
+#[test]
 fn a_line_as_long_as_may_be_is_read() {
     let (_daemon, socket, _driver) = served();
     let mut control = Control::connect(&socket);
