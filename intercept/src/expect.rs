@@ -35,6 +35,8 @@ const IN_ERROR: [Refusal; 2] = [
     Refusal::Condition(1, Some(12)),
     Refusal::Condition(1, Some(8)),
 ];
+/// The first bytes of config space: vendor and device of an ISM function.
+const IDENTITY: [u8; 4] = [0x14, 0x10, 0xed, 0x04];
 /// The BAR with the MSI-X table, which QEMU emulates.
 const VECTOR_BAR: u8 = 4;
 
@@ -279,6 +281,15 @@ impl<'a> Reference<'a> {
                 .map(|at| known.get(&at).copied())
                 .collect::<Option<Vec<u8>>>()
         });
+        let identity = || {
+            let start = usize::try_from(self.offset(case)).ok()?;
+            let length = usize::try_from(case.length).ok()?;
+            IDENTITY.get(start..start.checked_add(length)?)
+        };
+        let answer = match config && !store && self.known {
+            true => Some(identity().map(<[u8]>::to_vec)),
+            false => answer,
+        };
         Seen {
             function: case.function,
             access,

@@ -202,8 +202,14 @@ fn judge(
         }
         return;
     };
-    if let Some(answer) = seen.answer.as_ref().filter(|_| outcome.succeeded()) {
-        load::compare(findings, outcome, answer, Teller::Guest);
+    // What the device answered is compared below.
+    let own = !seen.access.is_config() || pieces.is_empty();
+    if let Some(answer) = seen.answer.as_ref().filter(|_| own && outcome.succeeded()) {
+        let teller = match seen.access.is_config() {
+            true => Teller::Identity,
+            false => Teller::Guest,
+        };
+        load::compare(findings, outcome, answer, teller);
     }
     if pieces.is_empty() {
         if outcome.succeeded() && !seen.optional {

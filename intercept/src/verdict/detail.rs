@@ -14,6 +14,9 @@ pub enum Teller {
     /// An earlier store of the guest.
     #[strum(to_string = "the guest stored")]
     Guest,
+    /// Vendor and device of every ISM function.
+    #[strum(to_string = "vendor and device are")]
+    Identity,
     /// The device's answer.
     #[strum(to_string = "the device answered")]
     Device,

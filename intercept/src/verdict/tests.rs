@@ -464,6 +464,21 @@ fn the_loaded_register_must_be_the_answer() {
 }
 
 #[test]
+fn vendor_and_device_must_be_right_even_if_the_device_is_not_asked() {
+    let loaded = |value: u64| {
+        damaged(|run| {
+            let at = piece_of(run, "pcilg-config-0x00-length-4");
+            run.pieces.remove(at);
+            outcome_of(run, "pcilg-config-0x00-length-4").loaded = value;
+        })
+    };
+    let verdict = |label| changes([("pcilg-config-0x00-length-4", label)]);
+    assert_eq!(loaded(0x1410_ed04), changes([]));
+    assert_eq!(loaded(0x04ed_1014), verdict("reversed"));
+    assert_eq!(loaded(0xffff_ffff), verdict("altered"));
+}
+
+#[test]
 fn an_interrupt_that_does_not_come_is_lost() {
     let changed = damaged(|run| outcome_of(run, "signalled-move").interrupts = 0);
     assert_eq!(changed, changes([("signalled-move", "lost")]));
