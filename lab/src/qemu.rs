@@ -119,7 +119,10 @@ impl CommandLine {
             &self.extra,
         );
         line.flags(&["-no-user-config"]);
-        line.add("-smp", self.processors.to_string());
+        // With room for one processor only, QEMU's software emulation does not execute the guest's interlocked
+        // updates as such. They then lose bits that the server or QEMU's own devices set (docs/found.md).
+        let most = self.processors.max(2);
+        line.add("-smp", format!("{},maxcpus={most}", self.processors));
         // A panic of the guest ends its QEMU. A reboot does not.
         line.add("-action", "panic=exit-failure");
         line.add("-kernel", &self.kernel);
@@ -188,11 +191,15 @@ mod tests {
     use super::{CommandLine, Function, address, hands_over_whole, mac};
 
     fn line(extra: &[&str]) -> Vec<String> {
+        line_of(2, extra)
+    }
+
+    fn line_of(processors: u32, extra: &[&str]) -> Vec<String> {
         let line = CommandLine {
             accelerator: harness::Accelerator::Tcg,
             guest: 0,
             memory: 256,
-            processors: 2,
+            processors,
             kernel: "/k".into(),
             initramfs: "/i".into(),
             append: "console=ttysclp0".into(),
@@ -239,8 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_has_the_processors_that_were_asked_for() {
-        assert!(line(&[]).windows(2).any(|pair| pair == ["-smp", "2"]));
+    fn a_guest_has_the_processors_that_were_asked_for_and_room_for_two() {
+        for (processors, words) in [(1, "1,maxcpus=2"), (3, "3,maxcpus=3")] {
+            let line = line_of(processors, &[]);
+            assert!(line.windows(2).any(|pair| pair == ["-smp", words]));
+        }
     }
 
     #[test]
