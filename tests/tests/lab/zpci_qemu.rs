@@ -191,15 +191,20 @@ impl Monitor {
     }
 
     #[track_caller]
-    fn execute(&mut self, command: &str, arguments: &Value) {
+    fn ask(&mut self, command: &str, arguments: &Value) -> Value {
         let line = json!({ "execute": command, "arguments": arguments });
         writeln!(self.0.get_mut(), "{line}").unwrap();
-        let answer = loop {
+        loop {
             let answer = self.hear();
             if answer["event"].is_null() {
-                break answer;
+                return answer;
             }
-        };
+        }
+    }
+
+    #[track_caller]
+    fn execute(&mut self, command: &str, arguments: &Value) {
+        let answer = self.ask(command, arguments);
         assert!(answer["return"].is_object(), "{command}: {answer}");
     }
 
@@ -221,6 +226,55 @@ impl Monitor {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         gone
     }
+}
+
+/// Returns the argument of `lab` for a monitor at this path.
+fn monitored(path: &Path) -> [String; 2] {
+    [
+        "--qemu-arg=-qmp".to_owned(),
+        format!("--qemu-arg=unix:{},server=on,wait=off", path.display()),
+    ]
+}
+
+/// Plugs a spare function in vain, and then again with a property that fits.
+async fn refuse_and_plug(lab: &Lab, monitor: &Path) {
+    let guest = lab.guest(0).unwrap();
+    let mut monitor = Monitor::connect(monitor);
+    let function = json!({
+        "driver": "vfio-user-pci", "id": "spare",
+        "socket": { "type": "unix", "path": lab.functions()[1] },
+    });
+    let zpci = |id: &str, stores: &str| {
+        json!({
+            "driver": "zpci", "id": id, "uid": 9, "fid": 9, "target": "spare", "stores": stores,
+        })
+    };
+    monitor.execute("device_add", &zpci("odd", "odd"));
+    let answer = monitor.ask("device_add", &function);
+    let said = answer["error"]["desc"].as_str().unwrap_or_default();
+    assert!(said.contains("stores=odd: expected auto"), "{answer}");
+    // A device that still has a function waits for the guest to let go of it.
+    monitor.execute("device_del", &json!({ "id": "odd" }));
+    monitor.execute("device_add", &zpci("good", "auto"));
+    monitor.execute("device_add", &function);
+    says(guest, &BOUND.replace("0007:", "0009:")).await;
+}
+
+#[test]
+#[ignore = "needs a QEMU with the changes of qemu/: run ./test"]
+fn a_function_that_qemu_refuses_leaves_nothing_behind() {
+    let test = "zpci_qemu::a_function_that_qemu_refuses_leaves_nothing_behind";
+    let Some(qemu) = zpci::qemu(test) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qmp");
+    let qemu = format!("--qemu={}", qemu.display());
+    let monitor = monitored(&path);
+    let words = [&qemu, &monitor[0], &monitor[1], "--spare", "1"];
+    with_lab(&words, |lab| {
+        Box::pin(async move { refuse_and_plug(lab, &path).await })
+    });
 }
 
 /// Limit for a guest that lets go of its function. The guest has nothing else to do.
@@ -320,10 +374,7 @@ fn a_function_leaves_and_comes_again_under_traffic() {
     let report = loop {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("qmp");
-        let monitor = [
-            "--qemu-arg=-qmp".to_owned(),
-            format!("--qemu-arg=unix:{},server=on,wait=off", path.display()),
-        ];
+        let monitor = monitored(&path);
         let words: Vec<&str> = arguments
             .iter()
             .chain(&monitor)

@@ -229,29 +229,43 @@ static bool choose_region(S390PCIBusDevice *pbdev, Error **errp)
     return true;
 }
 
-bool s390_pci_vfio_user_plug(S390pciState *s, S390PCIBusDevice *pbdev,
-                             Error **errp)
+static bool attach(S390pciState *s, S390PCIBusDevice *pbdev, Error **errp)
 {
     g_autofree uint8_t *info = NULL;
     size_t len = 0;
 
-    /* The properties stay. */
-    pbdev->vfio_user.attached = false;
-    s390_pci_vfio_user_forget(pbdev);
-    if (!object_dynamic_cast(OBJECT(pbdev->pdev), "vfio-user-pci")) {
-        return true;
-    }
     info = device_info(function(pbdev)->vbasedev.proxy, &len, errp);
     if (!info) {
         return false;
     }
     take_function_facts(pbdev, info, len);
-    if (!take_group_facts(s, pbdev, info, len, errp) ||
-        !choose_region(pbdev, errp)) {
-        return false;
+    return take_group_facts(s, pbdev, info, len, errp) &&
+        choose_region(pbdev, errp);
+}
+
+/* QEMU frees a function that it refuses: no CLP may find it any more. */
+static void detach(S390PCIBusDevice *pbdev)
+{
+    pbdev->vfio_user.attached = false;
+    pbdev->pdev = NULL;
+    pbdev->state = ZPCI_FS_RESERVED;
+}
+
+bool s390_pci_vfio_user_plug(S390pciState *s, S390PCIBusDevice *pbdev,
+                             Error **errp)
+{
+    /* The properties stay. */
+    pbdev->vfio_user.attached = false;
+    pbdev->vfio_user.relaxed = false;
+    s390_pci_vfio_user_forget(pbdev);
+    if (!object_dynamic_cast(OBJECT(pbdev->pdev), "vfio-user-pci")) {
+        return true;
     }
-    pbdev->vfio_user.attached = true;
-    return true;
+    pbdev->vfio_user.attached = attach(s, pbdev, errp);
+    if (!pbdev->vfio_user.attached) {
+        detach(pbdev);
+    }
+    return pbdev->vfio_user.attached;
 }
 
 int s390_pci_vfio_user_msi_init(S390PCIBusDevice *pbdev,
@@ -261,7 +275,11 @@ int s390_pci_vfio_user_msi_init(S390PCIBusDevice *pbdev,
     uint8_t at = pci_find_capability(pbdev->pdev, PCI_CAP_ID_MSI);
     uint16_t control;
 
-    if (!pbdev->vfio_user.attached || !at) {
+    if (!pbdev->vfio_user.attached) {
+        return -1;
+    }
+    if (!at) {
+        detach(pbdev);
         return -1;
     }
     control = pci_host_config_read_common(pbdev->pdev, at + PCI_MSI_FLAGS,
