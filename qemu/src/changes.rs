@@ -42,7 +42,7 @@ const fn edit(
 }
 
 /// All changes.
-pub const CHANGES: [Change; 5] = [
+pub const CHANGES: [Change; 6] = [
     Change {
         subject: "target/s390x: Tell TCG the access exception of an instruction's operand",
         reason: "\
@@ -107,6 +107,22 @@ for a place outside the BAR.",
                 "    if (!mr) {\n        s390_program_interrupt(env, PGM_OPERAND, ra);\n        return 0;\n    }",
             ),
         ],
+    },
+    Change {
+        subject: "s390x/pci: Refuse a block store that is longer than the buffer",
+        reason: "\
+PCISTB reads the block into a buffer of 128 bytes and takes its limit from
+the function's group. If the group's limit is greater, as that of an ISM
+function is, a guest writes up to 4096 bytes over QEMU's stack. End a
+longer store in an operand exception.",
+        files: &[],
+        edits: &[edit(
+            INSTRUCTIONS,
+            Some("pcistb_service_call"),
+            How::Before,
+            "s390_get_subregion",
+            "    if (len > sizeof(buffer)) {\n        s390_program_interrupt(env, PGM_OPERAND, ra);\n        return 0;\n    }",
+        )],
     },
     Change {
         subject: "vfio-user: Remove the MSI-X pending bits while their BAR is there",

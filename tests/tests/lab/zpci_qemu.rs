@@ -65,6 +65,31 @@ fn the_bar_carries_every_instruction_as_the_guest_executed_it() {
     );
 }
 
+/// A block store to the MSI-X table, which QEMU emulates, must not be longer than QEMU's buffer for it.
+#[test]
+#[ignore = "needs a QEMU with the changes of qemu/: run ./test"]
+fn a_long_block_store_to_the_msix_table_is_refused() {
+    let test = "zpci_qemu::a_long_block_store_to_the_msix_table_is_refused";
+    let Some(mut arguments) = qemu(test, "auto") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan.json");
+    let case = |length: u32| {
+        json!({
+            "id": length.to_string(), "group": "long", "instruction": "pcistb", "space": 4, "length": length,
+        })
+    };
+    let text = json!({
+        "schema-version": 1, "name": "long", "cases": [case(136), case(256), case(4096)],
+    });
+    std::fs::write(&plan, text.to_string()).unwrap();
+    arguments.insert(0, "intercept".to_owned());
+    arguments.extend(["--plan".to_owned(), plan.to_str().unwrap().to_owned()]);
+    let ended = run(&arguments);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+}
+
 /// Runs a lab that must break no rule, cause no kernel report and move its bytes through ISM.
 #[track_caller]
 fn clean(arguments: &[String], more: &[&str]) -> String {
