@@ -38,6 +38,11 @@
 /* CLP Query PCI Function Group, flag of functions with relaxed block stores. */
 #define CLP_GROUP_RELAXED 0x08
 /*
+ * Tells the server's group numbers from those of the host. A vfio-pci function
+ * shares a group of the same host number, and must not share a server's.
+ */
+#define SERVER_GROUP 0x100
+/*
  * ISM's BAR of the data space, and the bits of an address there that are the
  * offset in a buffer.
  */
@@ -137,8 +142,7 @@ static S390PCIGroup *group_of(S390pciState *s, int gid,
     S390PCIGroup *group;
 
     QTAILQ_FOREACH(group, &s->zpci_groups, link) {
-        if (group->id >= ZPCI_SIM_GRP_START &&
-            group->id != ZPCI_DEFAULT_FN_GRP && group->host_id == gid &&
+        if (group->host_id == gid &&
             !memcmp(&group->zpci_group, facts, sizeof(*facts))) {
             return group;
         }
@@ -189,7 +193,7 @@ static bool take_group_facts(S390pciState *s, S390PCIBusDevice *pbdev,
     }
     base = capability(info, len, VUI_CAP_ZPCI_BASE,
                       offsetof(struct vui_zpci_base, fh));
-    group = group_of(s, base ? base->gid : 0, &facts);
+    group = group_of(s, SERVER_GROUP | (base ? base->gid : 0), &facts);
     if (!group) {
         error_setg(errp, "vfio-user: no zPCI function group is left");
         return false;
