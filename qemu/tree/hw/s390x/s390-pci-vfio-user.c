@@ -77,6 +77,10 @@ static uint8_t *device_info(VFIOUserProxy *proxy, size_t *len, Error **errp)
         return NULL;
     }
     *len = MIN(hdr->size - sizeof(*hdr), INFO_MAX);
+    if (*len == 0) {
+        error_setg(errp, "vfio-user: DEVICE_GET_INFO: empty reply");
+        return NULL;
+    }
     return g_memdup2(info, *len);
 }
 
@@ -330,9 +334,11 @@ static ssize_t write_region(S390PCIBusDevice *pbdev, int region,
                             uint64_t offset, void *data, size_t len, bool post)
 {
     VFIODevice *vbasedev = &function(pbdev)->vbasedev;
+    ssize_t sent = vbasedev->io_ops->region_write(vbasedev, region, offset,
+                                                  len, data, post);
 
-    return vbasedev->io_ops->region_write(vbasedev, region, offset, len, data,
-                                          post);
+    /* A reply may refuse with an error number that is none. */
+    return sent < 0 || sent == len ? sent : -EIO;
 }
 
 /*
