@@ -157,7 +157,7 @@ is finalized.",
             ),
             edit(
                 VFIO_USER,
-                None,
+                Some("vfio_user_pci_class_init"),
                 How::Before,
                 "vfio_user_pci_class_init",
                 "\

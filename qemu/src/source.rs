@@ -5,7 +5,7 @@
 pub struct Place {
     /// The definition (function, structure, array) that holds the place. `None` is the whole file.
     pub within: Option<&'static str>,
-    /// A word. The place is the first line that contains it.
+    /// A word. The place is the only line that contains it.
     pub word: &'static str,
     /// The way of inserting the text.
     pub how: How,
@@ -50,14 +50,19 @@ impl Source {
     /// Inserts `text` at `place`.
     ///
     /// # Errors
-    /// Says which name is missing.
+    /// Says which name is missing, or is there more than once.
     pub(crate) fn edit(&mut self, place: &Place, text: &str) -> Result<(), String> {
         let (start, end) = self.definition(place.within)?;
-        let found = (start..end).find(|at| position(&self.lines[*at], place.word).is_some());
-        let at = found.ok_or_else(|| match place.within {
-            Some(name) => format!("{name} holds no {}", place.word),
-            None => format!("no {}", place.word),
-        })?;
+        let mut found = (start..end).filter(|at| position(&self.lines[*at], place.word).is_some());
+        let at = match (found.next(), found.next(), place.within) {
+            (Some(at), None, _) => at,
+            (Some(_), Some(_), Some(name)) => {
+                return Err(format!("{name} holds {} more than once", place.word));
+            }
+            (Some(_), Some(_), None) => return Err(format!("more than one {}", place.word)),
+            (None, _, Some(name)) => return Err(format!("{name} holds no {}", place.word)),
+            (None, _, None) => return Err(format!("no {}", place.word)),
+        };
         let new = text.lines().map(str::to_owned);
         let insert_at = match place.how {
             How::InsteadOfLine => {
@@ -176,7 +181,7 @@ int stop(int code)
 
     #[test]
     fn a_text_goes_before_behind_or_instead_of_a_word_in_a_definition() {
-        let before = edited(Some("stop"), "code", How::Before).unwrap();
+        let before = edited(Some("stop"), "int code", How::Before).unwrap();
         assert!(before.contains("}\nNEW\nint stop(int code)"), "{before}");
         let behind = edited(Some("go"), "stop", How::Behind).unwrap();
         assert!(behind.contains("stop(1);\nNEW\n    }"), "{behind}");
@@ -203,6 +208,15 @@ int stop(int code)
         assert_eq!(
             edited(None, "MISSING", How::Before).unwrap_err(),
             "no MISSING"
+        );
+        // Either place may be the wrong one.
+        assert_eq!(
+            edited(Some("go"), "int", How::Before).unwrap_err(),
+            "go holds int more than once"
+        );
+        assert_eq!(
+            edited(None, "int", How::Before).unwrap_err(),
+            "more than one int"
         );
         assert_eq!(
             edited(Some("stop"), "return", How::BehindBlock).unwrap_err(),
