@@ -74,13 +74,19 @@ pub fn run(args: &Args) -> Result<String, Error> {
             let plan = tree.plan(&CHANGES)?;
             if *commit {
                 commits::check(tree.root()).map_err(Error::Git)?;
+                for (change, written) in CHANGES.iter().zip(&plan) {
+                    let before = tree.write(written)?;
+                    if let Err(error) = commits::commit(tree.root(), change, written) {
+                        before.restore();
+                        return Err(Error::Git(error));
+                    }
+                }
+            } else {
+                // A later change has the earlier ones of the same file, too.
+                tree.write(&plan.iter().flatten().map(owned).collect())?;
             }
             let mut text = String::new();
             for (change, written) in CHANGES.iter().zip(&plan) {
-                tree.write(written)?;
-                if *commit {
-                    commits::commit(tree.root(), change, written).map_err(Error::Git)?;
-                }
                 let files = written.keys().map(|file| format!("  {file}\n"));
                 text.push_str(&format!(
                     "{}\n{}",
@@ -92,6 +98,10 @@ pub fn run(args: &Args) -> Result<String, Error> {
             Ok(text)
         }
     }
+}
+
+fn owned((file, text): (&String, &String)) -> (String, String) {
+    (file.clone(), text.clone())
 }
 
 fn verdict(version: &str) -> String {

@@ -82,7 +82,8 @@ as big-endian, too.",
 PCISTB, PCISTG and PCILG look the BAR's memory region up without a check.
 If the function has no such BAR, QEMU follows a null pointer, so a guest
 can end its QEMU. The instructions end in an operand exception then, as
-for a place outside the BAR.",
+for a place outside the BAR. QEMU 11.1 checks it in s390_get_subregion(),
+and is not changed by this.",
         files: &[],
         edits: &[
             edit(

@@ -11,6 +11,14 @@ use crate::tree::Written;
 /// # Errors
 /// Says what it is instead.
 pub fn check(root: &Path) -> Result<(), String> {
+    let above = git(root, &["rev-parse", "--show-prefix"])?;
+    if !above.trim().is_empty() {
+        return Err("the tree is a folder of a greater git repository".to_owned());
+    }
+    let known = git(root, &["ls-files", "--", "VERSION"])?;
+    if known.is_empty() {
+        return Err("the tree is not committed in its git repository".to_owned());
+    }
     let status = git(root, &["status", "--porcelain", "--untracked-files=no"])?;
     if status.is_empty() {
         return Ok(());
@@ -21,17 +29,23 @@ pub fn check(root: &Path) -> Result<(), String> {
 /// Commits the files that one change wrote, signed off by the user.
 ///
 /// # Errors
-/// Git's error.
+/// Git's error. The files are no longer staged then.
 pub fn commit(root: &Path, change: &Change, written: &Written) -> Result<(), String> {
-    let files = written.keys().map(String::as_str);
-    let add: Vec<&str> = ["add", "--"].into_iter().chain(files).collect();
-    git(root, &add)?;
+    let files = || written.keys().map(String::as_str);
+    let with_files =
+        |words: [&'static str; 2]| words.into_iter().chain(files()).collect::<Vec<_>>();
     let message = format!("{}\n\n{}\n", change.subject, change.reason);
-    git(
-        root,
-        &["commit", "--quiet", "--signoff", "--message", &message],
-    )?;
-    Ok(())
+    let done = git(root, &with_files(["add", "--"])).and_then(|_| {
+        git(
+            root,
+            &["commit", "--quiet", "--signoff", "--message", &message],
+        )
+    });
+    if done.is_err() {
+        // The first error is the one to report.
+        git(root, &with_files(["reset", "--"])).ok();
+    }
+    done.map(drop)
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {

@@ -58,6 +58,24 @@ pub struct Tree {
 /// The files that one change makes or replaces.
 pub type Written = BTreeMap<String, String>;
 
+/// Files before a change, to undo it. `None` is a file that was not there.
+#[derive(Debug, Default)]
+pub struct Before(Vec<(PathBuf, Option<Vec<u8>>)>);
+
+impl Before {
+    /// Gives every file its old content again, as far as that is possible.
+    pub fn restore(self) {
+        for (path, content) in self.0.into_iter().rev() {
+            let done = match content {
+                Some(content) => std::fs::write(&path, content),
+                None => std::fs::remove_file(&path),
+            };
+            // The error that led here is the one to report.
+            done.ok();
+        }
+    }
+}
+
 impl Tree {
     /// Opens the tree in a folder.
     ///
@@ -88,9 +106,13 @@ impl Tree {
         let mut missing = Vec::new();
         let mut plan = Vec::new();
         for change in changes {
+            if self.has(change) {
+                missing.push(format!("  it has a change already: {}", change.subject));
+                continue;
+            }
             let mut written = Written::new();
             for (file, text) in change.files {
-                if self.root.join(file).exists() {
+                if self.root.join(file).symlink_metadata().is_ok() {
                     return Err(TreeError::Applied {
                         tree: self.root.clone(),
                         file: (*file).to_owned(),
@@ -131,15 +153,40 @@ impl Tree {
         })
     }
 
-    /// Writes the files of one change.
+    /// Whether the files have the text of every edit: this change is there, or QEMU has one like it.
+    fn has(&self, change: &Change) -> bool {
+        let texts = change.edits.iter().filter(|edit| !edit.text.is_empty());
+        let mut found = texts.map(|edit| {
+            let file = std::fs::read_to_string(self.root.join(edit.file));
+            file.is_ok_and(|file| file.contains(edit.text.trim()))
+        });
+        change.files.is_empty() && found.all(|found| found)
+    }
+
+    /// Writes the files of a change. Returns their old contents.
     ///
     /// # Errors
-    /// A file cannot be written.
-    pub fn write(&self, written: &Written) -> Result<(), TreeError> {
+    /// A file cannot be written. All files have their old contents then.
+    pub fn write(&self, written: &Written) -> Result<Before, TreeError> {
+        let mut before = Before::default();
         for (file, text) in written {
             let path = self.root.join(file);
-            std::fs::write(&path, text).map_err(|source| TreeError::File { path, source })?;
+            let wrote = match std::fs::read(&path) {
+                Ok(old) => {
+                    before.0.push((path.clone(), Some(old)));
+                    std::fs::write(&path, text)
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    before.0.push((path.clone(), None));
+                    std::fs::write(&path, text)
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(source) = wrote {
+                before.restore();
+                return Err(TreeError::File { path, source });
+            }
         }
-        Ok(())
+        Ok(before)
     }
 }

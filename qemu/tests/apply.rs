@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use clap::{Args as _, FromArgMatches};
+use qemu_zpci::Args;
 use qemu_zpci::changes::CHANGES;
 use qemu_zpci::tree::{Tree, TreeError};
 
@@ -125,24 +127,107 @@ fn a_folder_without_qemu_is_refused() {
     assert!(error.contains("no QEMU source tree"), "{error}");
 }
 
+/// Runs `qemu apply` with these arguments. Returns its error.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let command = Args::augment_args(clap::Command::new("qemu").no_binary_name(true));
+    let matches = command.get_matches_from([&["apply"], arguments].concat());
+    let args = Args::from_arg_matches(&matches).unwrap();
+    qemu_zpci::run(&args).unwrap_err().to_string()
+}
+
+fn git(root: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(root).args(arguments);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a repository of a folder and commits its files.
+fn commit_all(root: &Path) {
+    git(root, &["init", "--quiet"]);
+    git(root, &["config", "user.name", "A Developer"]);
+    git(root, &["config", "user.email", "developer@example.org"]);
+    git(root, &["add", "."]);
+    git(root, &["commit", "--quiet", "--message", "base"]);
+}
+
+#[test]
+fn a_tree_that_has_a_part_of_the_changes_is_left_as_it_is() {
+    for part in 1..CHANGES.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        make(root);
+        let tree = Tree::open(root).unwrap();
+        for written in &tree.plan(&CHANGES).unwrap()[..part] {
+            tree.write(written).unwrap();
+        }
+        let before = all(root);
+        let error = refused(&[root.to_str().unwrap()]);
+        assert!(error.contains(CHANGES[part - 1].subject), "{error}");
+        assert_eq!(all(root), before, "{part}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_the_others_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    make(root);
+    let before = all(root);
+    let names = ["VERSION", "hw/new", "missing/folder"];
+    let written = names.map(|name| (name.to_owned(), "1\n".to_owned()));
+    let tree = Tree::open(root).unwrap();
+    assert!(tree.write(&written.into()).is_err());
+    assert_eq!(all(root), before);
+    assert!(!root.join("hw/new").exists());
+}
+
+#[test]
+fn a_commit_that_git_refuses_leaves_the_tree_as_it_was() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    make(root);
+    commit_all(root);
+    let hook = root.join(".git/hooks/pre-commit");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = all(root);
+    let error = refused(&["--commit", root.to_str().unwrap()]);
+    assert!(error.contains("git commit"), "{error}");
+    assert_eq!(all(root), before);
+    assert_eq!(git(root, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_tree_inside_another_repository_gets_no_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let outer = folder.path();
+    fs::write(outer.join("notes"), "mine\n").unwrap();
+    commit_all(outer);
+    let root = outer.join("qemu");
+    make(&root);
+    let before = all(&root);
+    let error = refused(&["--commit", root.to_str().unwrap()]);
+    assert!(error.contains("greater git repository"), "{error}");
+    assert_eq!(all(&root), before);
+
+    git(&root, &["init", "--quiet"]);
+    let error = refused(&["--commit", root.to_str().unwrap()]);
+    assert!(error.contains("not committed"), "{error}");
+    assert_eq!(all(&root), before);
+}
+
 #[test]
 fn each_change_becomes_a_signed_off_commit() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     make(root);
-    let git = |arguments: &[&str]| {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(root).args(arguments);
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    git(&["init", "--quiet"]);
-    git(&["config", "user.name", "A Developer"]);
-    git(&["config", "user.email", "developer@example.org"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "--message", "base"]);
+    commit_all(root);
 
     let tree = Tree::open(root).unwrap();
     qemu_zpci::commits::check(root).unwrap();
@@ -150,7 +235,7 @@ fn each_change_becomes_a_signed_off_commit() {
         tree.write(&written).unwrap();
         qemu_zpci::commits::commit(root, change, &written).unwrap();
     }
-    let log = git(&["log", "--format=%s%n%b", "HEAD~6..HEAD"]);
+    let log = git(root, &["log", "--format=%s%n%b", "HEAD~6..HEAD"]);
     for change in &CHANGES {
         assert!(log.contains(change.subject), "{log}");
     }
@@ -161,7 +246,7 @@ fn each_change_becomes_a_signed_off_commit() {
     );
     let signed = "Signed-off-by: A Developer <developer@example.org>";
     assert_eq!(log.matches(signed).count(), 6, "{log}");
-    assert_eq!(git(&["status", "--porcelain"]), "");
+    assert_eq!(git(root, &["status", "--porcelain"]), "");
 
     fs::write(root.join("VERSION"), "1\n").unwrap();
     assert!(qemu_zpci::commits::check(root).is_err());
