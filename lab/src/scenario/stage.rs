@@ -38,13 +38,17 @@ pub(super) struct Stage<'a> {
     pub heard: Vec<Heard>,
     /// The checks that have failed so far.
     pub failures: Vec<String>,
-    /// The server's totals at the start of the scenario.
+    /// The server's totals at the start of the scenario, or at the start of its last server.
     pub before: Totals,
+    /// The rules that were broken at servers that have ended since: id, and a sentence.
+    pub broken: Vec<(String, String)>,
     folder: &'a Folder,
     begun: Instant,
     tail: Option<&'a mut Tail>,
     counts: Counts,
     running: BTreeMap<String, Running>,
+    /// The totals of a server just before the scenario stopped it (SIGSTOP). A stopped server writes no report.
+    stopped: Option<Totals>,
     /// Number of restarts of the server.
     pub servers: usize,
     /// Ids of the faults that were set.
@@ -69,6 +73,8 @@ pub(super) async fn play(
         heard: lab.guests().iter().map(Heard::new).collect(),
         failures: Vec::new(),
         before,
+        broken: Vec::new(),
+        stopped: None,
         lab,
         scenario,
         folder,
@@ -392,17 +398,33 @@ impl Stage<'_> {
 
     async fn server(&mut self, what: ServerAction) -> Result<(), String> {
         let done = match what {
-            ServerAction::Kill => self.lab.kill_server().await,
-            ServerAction::Stop => self.lab.signal_server(Signal::STOP),
-            ServerAction::Continue => self.lab.signal_server(Signal::CONT),
+            ServerAction::Kill => self.kill_server().await,
+            ServerAction::Stop => {
+                self.stopped = Some(self.totals().await?);
+                self.lab.signal_server(Signal::STOP)
+            }
+            ServerAction::Continue => {
+                self.stopped = None;
+                self.lab.signal_server(Signal::CONT)
+            }
             ServerAction::Restart => self.restart_server().await,
         };
         Ok(done?)
     }
 
+    /// Kills the server, and keeps the rules that were broken at it.
+    async fn kill_server(&mut self) -> Result<(), Error> {
+        let totals = match self.stopped.take() {
+            Some(totals) => totals,
+            None => Totals::read(&self.lab.report().await?).map_err(Error::Report)?,
+        };
+        self.broken.extend(totals.newly_broken(&self.before));
+        self.lab.kill_server().await
+    }
+
     async fn restart_server(&mut self) -> Result<(), Error> {
         if self.lab.server_is_running() {
-            self.lab.kill_server().await?;
+            self.kill_server().await?;
         }
         self.servers += 1;
         let events = self.tail.as_mut().map(|tail| {

@@ -22,7 +22,7 @@ pub(crate) fn arguments(words: &[&str]) -> Args {
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Seconds for a guest to boot. A guest beside 30 other tasks took 600.
-const BOOT: &str = "1500";
+pub(crate) const BOOT: &str = "1500";
 
 /// Runs `vfio-user-ism lab` until it ends.
 pub(crate) fn lab(words: &[&str]) -> Ended {

@@ -1,8 +1,14 @@
 //! Tests of scenarios: a lab with faults keeps its promises, and a failure is reported.
 
-use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use super::running::lab;
+use serde_json::Value;
+use vfio_user_ism_tests::driver::{code, target};
+use vfio_user_ism_tests::errno::EIO;
+use vfio_user_ism_tests::{Bytes, Driver, Via, program};
+
+use super::running::{BOOT, lab};
 
 /// Runs scenarios. Returns their results.
 #[track_caller]
@@ -269,4 +275,50 @@ fn what_does_not_hold_is_told() {
             .any(|failure| failure.as_str().unwrap().contains(part));
         assert!(told, "{part}: {failures:?}");
     }
+}
+
+/// Another client breaks a rule at a function that the guest does not have yet.
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_rule_that_was_broken_before_the_server_was_killed_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = serde_json::json!({
+        "schema_version": 1, "name": "killed", "shows": "A rule is broken, then the server is killed.",
+        "lab": { "guests": 1, "functions_per_guest": 2, "plugged": 1 },
+        "steps": [{
+            "when": { "command": { "guest": 0, "function": 1, "name": "ADD_VLAN_ID", "nth": 1 } },
+            "within_s": 900,
+            "do": { "server": "kill" },
+        }],
+        "expect": { "server_ended": true, "lost_functions": [{ "guest": 0 }] },
+    });
+    let path = folder.path().join("killed.json");
+    std::fs::write(&path, scenario.to_string()).unwrap();
+    let mut lab = program::command()
+        .args(["lab", "--timeout", BOOT, "--format", "json", "--scenario"])
+        .arg(&path)
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(lab.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().ends_with("scenario killed: begins")));
+    // The lab does not wait for a reader.
+    let rest = std::thread::spawn(move || said.map_while(Result::ok).collect::<Vec<_>>());
+    let mut parts = std::fs::read_dir(folder.path()).unwrap().flatten();
+    let sockets = parts.find(|part| part.path().is_dir()).unwrap().path();
+    let mut driver = Driver::probe(&sockets.join("ism1.sock"), Via::Region);
+    driver
+        .put(target(0x5555, 0, false, 0), &[1; 8])
+        .refused(EIO);
+    driver.run(code::ADD_VLAN_ID, Bytes::new().be64(5)).ok();
+    let ended = lab.wait_with_output().unwrap();
+    let told = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{told}{:?}", rest.join());
+    assert!(
+        told.contains("ism1: rule unknown-dmb (warn) is broken"),
+        "{told}"
+    );
 }
