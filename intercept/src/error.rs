@@ -72,8 +72,8 @@ pub enum Error {
     #[error("{0}")]
     Probe(String),
     /// No instruction was executed, so none can be as it should be.
-    #[error("no instruction was executed, so nothing was tested: {0}")]
-    NothingRan(String),
+    #[error("no instruction was executed, so nothing was tested")]
+    NothingRan,
     /// The fences do not match.
     #[error(transparent)]
     Fence(#[from] FenceError),

@@ -62,7 +62,7 @@ pub(super) fn gone(report: &Report, fail_on: FailOn) -> Vec<(&str, String)> {
 }
 
 /// The reason why a case did not run.
-pub(crate) fn not_run(report: &Report, case: &CaseReport) -> String {
+pub(super) fn not_run(report: &Report, case: &CaseReport) -> String {
     match report.stopped_set_up() {
         Some((step, Stop::Crashed { .. })) => format!("QEMU crashed at {step}, before the plan"),
         Some((step, Stop::Hung { .. })) => format!("the guest hung at {step}, before the plan"),

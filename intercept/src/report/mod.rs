@@ -18,7 +18,6 @@ mod table;
 mod tap;
 pub(crate) mod words;
 
-pub(crate) use ci::not_run;
 pub use ci::{State, state};
 pub use difference::{Difference, Special};
 pub use html::html;
