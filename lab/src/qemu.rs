@@ -121,8 +121,11 @@ impl CommandLine {
         line.flags(&["-no-user-config"]);
         // With room for one processor only, QEMU's software emulation does not execute the guest's interlocked
         // updates as such. They then lose bits that the server or QEMU's own devices set (docs/found.md).
-        let most = self.processors.max(2);
-        line.add("-smp", format!("{},maxcpus={most}", self.processors));
+        // QEMU would add this to the user's own -smp.
+        if !self.extra.iter().any(|word| word == "-smp") {
+            let most = self.processors.max(2);
+            line.add("-smp", format!("{},maxcpus={most}", self.processors));
+        }
         // A panic of the guest ends its QEMU. A reboot does not.
         line.add("-action", "panic=exit-failure");
         line.add("-kernel", &self.kernel);
@@ -251,6 +254,8 @@ mod tests {
             let line = line_of(processors, &[]);
             assert!(line.windows(2).any(|pair| pair == ["-smp", words]));
         }
+        let line = line(&["-smp", "4"]);
+        assert_eq!(line.iter().filter(|word| *word == "-smp").count(), 1);
     }
 
     #[test]
