@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::child::Child;
 use crate::with_parent::command;
 
-/// Longest time that the server may take to start, and to end. On a busy machine 30 s were once too short.
+/// Longest time that the server may take to start, and to end, on a busy machine, too.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The reason why a server does not run.

@@ -35,8 +35,8 @@ const IN_ERROR: [Refusal; 2] = [
     Refusal::Condition(1, Some(12)),
     Refusal::Condition(1, Some(8)),
 ];
-/// The first bytes of config space: vendor and device of an ISM function.
-const IDENTITY: [u8; 4] = [0x14, 0x10, 0xed, 0x04];
+/// Vendor and device of an ISM function.
+pub(crate) const ISM: (u16, u16) = (0x1014, 0x04ed);
 /// The BAR with the MSI-X table, which QEMU emulates.
 const VECTOR_BAR: u8 = 4;
 
@@ -282,13 +282,18 @@ impl<'a> Reference<'a> {
                 .collect::<Option<Vec<u8>>>()
         });
         let identity = || {
+            // Config space begins with both, little-endian.
+            let bytes = [ISM.0.to_le_bytes(), ISM.1.to_le_bytes()].concat();
             let start = usize::try_from(self.offset(case)).ok()?;
             let length = usize::try_from(case.length).ok()?;
-            IDENTITY.get(start..start.checked_add(length)?)
+            bytes
+                .get(start..start.checked_add(length)?)
+                .map(<[u8]>::to_vec)
         };
-        let answer = match config && !store && self.known {
-            true => Some(identity().map(<[u8]>::to_vec)),
-            false => answer,
+        let answer = if config && !store && self.known {
+            Some(identity())
+        } else {
+            answer
         };
         Seen {
             function: case.function,

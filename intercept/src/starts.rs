@@ -4,6 +4,7 @@ use crate::args::Args;
 use crate::attribute;
 use crate::error::Error;
 use crate::events;
+use crate::expect::ISM;
 use crate::forwarding::plugin_task;
 use crate::plan::Plan;
 use crate::probe::{Abilities, FunctionFacts, Image, Outcome, ProbeResults, ProbeState};
@@ -16,9 +17,6 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
-
-/// Vendor and device of an ISM function.
-const ISM: (u16, u16) = (0x1014, 0x04ed);
 
 /// Most crashes of one plan for gdb.
 const BACKTRACES: usize = 8;

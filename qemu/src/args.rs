@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> Result<String, Error> {
                 }
             } else {
                 // A later change has the earlier ones of the same file, too.
-                tree.write(&plan.iter().flatten().map(owned).collect())?;
+                tree.write(&plan.clone().into_iter().flatten().collect())?;
             }
             let mut text = String::new();
             for (change, written) in CHANGES.iter().zip(&plan) {
@@ -98,10 +98,6 @@ pub fn run(args: &Args) -> Result<String, Error> {
             Ok(text)
         }
     }
-}
-
-fn owned((file, text): (&String, &String)) -> (String, String) {
-    (file.clone(), text.clone())
 }
 
 fn verdict(version: &str) -> String {
