@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use crate::errno::EBUSY;
 use crate::memory::{Eventfd, Ram};
 use crate::patience::eventually;
 use crate::ring::{self, Ring};
@@ -141,22 +142,48 @@ impl Client {
         client
     }
 
+    /// Connects and exchanges VERSION like QEMU, as soon as the server has forgotten the last client.
+    #[track_caller]
+    pub fn open_when_free(path: &Path) -> Self {
+        Self::enter(path, QEMU, &[]).0
+    }
+
     /// Connects to an instruction channel as soon as the server has forgotten its last client, and makes the
     /// messages go through a ring.
     #[track_caller]
     pub fn open_ring(path: &Path) -> Self {
-        eventually("the channel is free", || {
+        let ring = Ring::new();
+        let (mut client, answer) = Self::enter(path, ring::PROPOSAL, &ring.fds());
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(text.contains(r#""ring":{"layout":1}"#), "{text}");
+        client.wire.ring = Some(ring);
+        client
+    }
+
+    /// Connects and proposes `capabilities`, until the server no longer says that the place is taken. It says so
+    /// by EBUSY, or closes the connection if it refuses several clients. Returns the accepting answer, too.
+    ///
+    /// A client that was dropped may still have the place: a process that another thread starts holds its
+    /// socket until it executes its program.
+    #[track_caller]
+    pub fn enter(path: &Path, capabilities: &str, fds: &[BorrowedFd<'_>]) -> (Self, Message) {
+        eventually("the place is free", || {
             let mut client = Self::connect(path);
-            let ring = Ring::new();
-            let body = version(0, 0, ring::PROPOSAL);
-            let answer = client.request_with(command::VERSION, body, &ring.fds());
-            if answer.errno().is_some() {
-                return None;
+            let id = client.take_id();
+            let proposal = message(id, command::VERSION, 0, &version(0, 0, capabilities));
+            match client.wire.try_send_with_fds(&proposal, fds) {
+                Err(rustix::io::Errno::PIPE) => return None,
+                sent => assert_eq!(sent, Ok(proposal.len())),
             }
-            let answer = String::from_utf8(answer.ok()).unwrap();
-            assert!(answer.contains(r#""ring":{"layout":1}"#), "{answer}");
-            client.wire.ring = Some(ring);
-            Some(client)
+            let answer = client.wire.receive()?;
+            assert_eq!((answer.id, answer.command), (id, command::VERSION));
+            match answer.errno() {
+                None => Some((client, answer)),
+                Some(errno) => {
+                    assert_eq!(errno, EBUSY, "VERSION is refused");
+                    None
+                }
+            }
         })
     }
 

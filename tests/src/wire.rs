@@ -184,17 +184,27 @@ impl Wire {
     /// Sends bytes with descriptors, in one sendmsg.
     #[track_caller]
     pub fn send_with_fds(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+        if fds.is_empty() && self.ring.is_some() {
+            return self.send(bytes);
+        }
+        let sent = self.try_send_with_fds(bytes, fds).unwrap();
+        assert_eq!(sent, bytes.len(), "a short sendmsg");
+    }
+
+    /// Sends bytes with descriptors to a server that may close the connection meanwhile, in one sendmsg. Returns
+    /// the number of bytes that were sent.
+    pub fn try_send_with_fds(
+        &mut self,
+        bytes: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> rustix::io::Result<usize> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(64))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
-        } else if self.ring.is_some() {
-            return self.send(bytes);
         }
         let iov = [IoSlice::new(bytes)];
-        let sent = retry_on_intr(|| sendmsg(&self.stream, &iov, &mut control, SendFlags::NOSIGNAL));
-        let sent = sent.unwrap();
-        assert_eq!(sent, bytes.len(), "a short sendmsg");
+        retry_on_intr(|| sendmsg(&self.stream, &iov, &mut control, SendFlags::NOSIGNAL))
     }
 
     /// Waits until bytes can be received (returns true), or until `other` is readable.

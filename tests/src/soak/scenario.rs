@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use super::chaos;
 use super::choice::Choice;
-use crate::client::{Client, QEMU, ZPCI, command, version};
+use crate::client::{Client, ZPCI};
 use crate::driver::{DMB, Driver, FIRST_INDEX, IOVA, Via, code, dmb, target, zpci_request};
 use crate::memory::Ram;
-use crate::patience::eventually;
 use crate::wire::Bytes;
 
 /// The state that all clients share.
@@ -134,14 +133,8 @@ impl Scenario {
     }
 }
 
-/// Connects and exchanges VERSION, as soon as the server has forgotten the previous client.
-#[track_caller]
-pub(super) fn open(socket: &Path) -> Client {
-    eventually("the function is free", || {
-        let mut client = Client::connect(socket);
-        let reply = client.request(command::VERSION, version(0, 0, QEMU));
-        reply.errno().is_none().then_some(client)
-    })
+fn open(socket: &Path) -> Client {
+    Client::open_when_free(socket)
 }
 
 /// Creates a driver with SBA and event queue, whatever the previous client left.

@@ -6,12 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use vfio_user_ism_tests::client::irq::{EVENTFD, MSI, TRIGGER};
-use vfio_user_ism_tests::client::{
-    CONFIG, access, command, dma_map, region_write, set_irqs, version,
-};
+use vfio_user_ism_tests::client::{CONFIG, access, command, dma_map, region_write, set_irqs};
 use vfio_user_ism_tests::driver::IOVA;
 use vfio_user_ism_tests::errno::EINVAL;
-use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::wire::{Wire, message};
 use vfio_user_ism_tests::{Client, Daemon, Eventfd, Ram};
 
@@ -92,11 +89,7 @@ fn own_connection_sent(socket: &Path, wrapped: bool) {
     let part = map_message();
     client.wire.send_with_fds(&part[..20], &[sent.as_fd()]);
     drop((client, sent));
-    let mut next = eventually("the function is free", || {
-        let mut next = Client::connect(socket);
-        let reply = next.request(command::VERSION, version(0, 0, "{}"));
-        reply.errno().is_none().then_some(next)
-    });
+    let mut next = Client::open_when_free(socket);
     next.request(
         command::GET_INFO,
         [16_u32, 0, 0, 0].map(u32::to_ne_bytes).concat(),

@@ -224,6 +224,27 @@ fn many_second_clients_that_say_nothing_take_nothing() {
 }
 
 #[test]
+fn a_client_enters_once_nobody_holds_the_sockets_of_a_crowd_that_left() {
+    let daemon = Daemon::start();
+    let socket = daemon.socket("ism0");
+    let first = Client::open(&socket);
+    let crowd: Vec<Client> = (0..20).map(|_| Client::connect(&socket)).collect();
+    // A process that was just forked holds them for a moment.
+    let held: Vec<_> = std::iter::once(&first)
+        .chain(&crowd)
+        .map(|client| client.wire.as_fd().try_clone_to_owned().unwrap())
+        .collect();
+    drop((first, crowd));
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            drop(held);
+        });
+        Client::open_when_free(&socket).reset();
+    });
+}
+
+#[test]
 fn events_that_the_event_file_did_not_take_are_counted() {
     let daemon = Daemon::with_arguments(&["--events-limit", "2000"]);
     let mut client = daemon.client();

@@ -221,15 +221,9 @@ fn eventfds_that_make_several_threads_wait_keep_none_of_them_waiting() {
     let wait_and_wake = |name: &str, main: &mut Client, fickle: &OwnedFd| {
         for _ in 0..6 {
             let mut ring = Ring::new();
-            let client = eventually("the channel is free", || {
-                let mut client = Client::connect(&daemon.channel(name));
-                ring = Ring::new();
-                let [memory, server, _] = ring.fds();
-                let fds = [memory, server, fickle.as_fd()];
-                let body = version(0, 0, PROPOSAL);
-                let answer = client.request_with(command::VERSION, body, &fds);
-                answer.errno().is_none().then_some(client)
-            });
+            let [memory, server, _] = ring.fds();
+            let fds = [memory, server, fickle.as_fd()];
+            let (client, _) = Client::enter(&daemon.channel(name), PROPOSAL, &fds);
             let read = message(1, command::REGION_READ, 0, &access(ZPCI, 0, 8).0);
             for id in 1..=1000 {
                 ring.view.word(CLIENT_WAITS).store(1, Ordering::SeqCst);

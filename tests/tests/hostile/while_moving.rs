@@ -148,12 +148,7 @@ fn the_client_leaves_and_comes_back() {
             std::os::unix::net::UnixStream::pair().unwrap().0,
         ));
         drop(std::mem::replace(&mut guest.client, left));
-        guest.client = vfio_user_ism_tests::patience::eventually("ism0 is free", || {
-            let mut next = Client::connect(&socket);
-            let hello = vfio_user_ism_tests::client::version(0, 0, "{}");
-            let reply = next.request(command::VERSION, hello);
-            reply.errno().is_none().then_some(next)
-        });
+        guest.client = Client::open_when_free(&socket);
         guest.client.map(IOVA, RAM_LEN, &guest.ram, 0).ok();
     });
 }

@@ -43,16 +43,6 @@ fn behind_a_shell(script: &str, stdin: OwnedFd) -> Command {
     shell
 }
 
-/// Connects a client to a server that refuses it until it has forgotten the previous client.
-#[track_caller]
-fn open_when_free(path: &Path) -> Client {
-    eventually("the function is free", || {
-        let mut client = Client::connect(path);
-        let reply = client.request(number::VERSION, version(0, 0, QEMU));
-        reply.errno().is_none().then_some(client)
-    })
-}
-
 const SYSTEMD: &str = "export LISTEN_PID=$$ LISTEN_FDS=1;";
 
 #[test]
@@ -103,7 +93,7 @@ fn a_live_socket_is_left_alone() {
     let ended = run(["--socket-path", path.to_str().unwrap()]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
-    open_when_free(&path).reset();
+    Client::open_when_free(&path).reset();
 }
 
 #[test]
@@ -158,7 +148,7 @@ fn of_many_servers_that_want_one_dead_socket_one_gets_it() {
             (left.len() == 1 && ready(left[0])).then_some(())
         });
         // The remaining server listens on the path.
-        open_when_free(&path).reset();
+        Client::open_when_free(&path).reset();
         for mut server in servers {
             let _ = server.kill();
             let _ = server.wait();
@@ -200,7 +190,7 @@ fn a_listening_descriptor_serves_one_client_after_the_other() {
     let listener = UnixListener::bind(&path).unwrap();
     let _daemon = Daemon::wait_ready(with_descriptor_3(listener.into(), "", "--fd 3"), folder);
     for _ in 0..3 {
-        open_when_free(&path).reset();
+        Client::open_when_free(&path).reset();
     }
 }
 
@@ -319,8 +309,8 @@ fn a_channel_may_be_given_as_a_descriptor() {
     let fds = [&main, &channel].map(|path| UnixListener::bind(path).unwrap().into());
     let daemon = daemon_with_descriptors_3_and_4(fds, "", "--fd 3 --insn-fd 4");
     for _ in 0..3 {
-        ask_region_9(&mut open_when_free(&channel));
-        open_when_free(&main).reset();
+        ask_region_9(&mut Client::open_when_free(&channel));
+        Client::open_when_free(&main).reset();
     }
     drop(daemon);
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vfio_user_ism_tests::client::{QEMU, command, irq, set_irqs, version};
+use vfio_user_ism_tests::client::{command, irq, set_irqs};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IOVA, code, dmb, target, zpci_request};
 use vfio_user_ism_tests::lender::{Layout, Lender};
 use vfio_user_ism_tests::wire::{Wire, message};
@@ -170,7 +170,7 @@ pub(crate) fn every_kind(daemon: &Daemon) {
     driver.client.read(9, 0, 16).ok();
     // Memory by messages, in each of the layouts, on the client's own socket and on a separate one.
     for layout in [Layout::Wide, Layout::Narrow, Layout::Padded] {
-        let client = open_when_free(daemon, "ism0");
+        let client = Client::open_when_free(&daemon.socket("ism0"));
         let mut guest = Lender::over(client, layout);
         let irq = guest.client.eventfd(irq::MSI);
         let token = guest.register();
@@ -185,29 +185,12 @@ pub(crate) fn every_kind(daemon: &Daemon) {
     driver.client.reset();
 }
 
-/// Connects a client to a function that another client has just left.
-fn open_when_free(daemon: &Daemon, function: &str) -> Client {
-    let socket = daemon.socket(function);
-    vfio_user_ism_tests::patience::eventually("the function is free", || {
-        let mut client = Client::connect(&socket);
-        let reply = client.request(command::VERSION, version(0, 0, QEMU));
-        reply.errno().is_none().then_some(client)
-    })
-}
-
 /// Connects a client with a twin socket, and moves data into its own memory.
 pub(crate) fn twin(daemon: &Daemon) {
     let socket = daemon.socket("ism0");
     let text = r#"{"capabilities":{"twin_socket":{"supported":true}}}"#;
-    let (client, twin) = vfio_user_ism_tests::patience::eventually("the function is free", || {
-        let mut client = Client::connect(&socket);
-        let mut reply = client.request(command::VERSION, version(0, 0, text));
-        reply
-            .errno()
-            .is_none()
-            .then(|| (client, reply.fds.remove(0)))
-    });
-    let mut twin = Wire::new(twin.into());
+    let (client, mut reply) = Client::enter(&socket, text, &[]);
+    let mut twin = Wire::new(reply.fds.remove(0).into());
     let mut guest = Lender::over(client, Layout::Wide);
     let irq = guest.client.eventfd(irq::MSI);
     let token = guest.register();
