@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::decode::size;
 use crate::error::Error;
@@ -65,9 +65,15 @@ pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
         .collect::<Result<Vec<_>, _>>()?;
     let mut screen = Screen::default();
     let terminal = std::io::stdout().is_terminal();
+    // A server that always has events keeps back neither the picture nor the other sources.
+    let share = TURN / u32::try_from(sources.len()).unwrap_or(u32::MAX).max(1);
     loop {
+        let next = Instant::now() + TURN;
         for source in &mut sources {
-            while let Some(item) = source.next()? {
+            let until = Instant::now() + share;
+            while (once || Instant::now() < until)
+                && let Some(item) = source.next()?
+            {
                 if let Item::Event(line) = item {
                     screen.take(&line);
                 }
@@ -88,7 +94,7 @@ pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
             return Ok(());
         }
         screen.before = screen.functions.clone();
-        std::thread::sleep(TURN);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }
 
