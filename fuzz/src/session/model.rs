@@ -183,6 +183,7 @@ impl Model {
             ),
             Err(ConnectionError::Truncated { .. }) => assert!(cut && !self.doomed, "{self:?}"),
             Err(ConnectionError::Fault) => panic!("there are no faults"),
+            Err(ConnectionError::TwinClosed) => panic!("there is no twin socket"),
             Err(ConnectionError::Ring(error)) => panic!("there is no ring: {error}"),
             Err(ConnectionError::System(error)) => panic!("{error}"),
         }

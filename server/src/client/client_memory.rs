@@ -168,6 +168,11 @@ impl ClientMemory {
         self.twin.as_ref().map(|twin| &twin.socket)
     }
 
+    /// True if the client has closed its end of the twin socket.
+    pub fn is_twin_closed(&self) -> bool {
+        self.twin.as_ref().is_some_and(|twin| twin.closed)
+    }
+
     /// Waits until something arrives on the twin socket; for ever without one.
     pub async fn receive_twin(&mut self) -> std::io::Result<()> {
         let Some(twin) = self.twin.as_mut().filter(|twin| !twin.closed) else {

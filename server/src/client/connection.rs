@@ -170,6 +170,9 @@ impl Connection {
                     received?;
                     let tap = self.tap.as_ref();
                     self.memory.take_twin_replies(&mut self.session, &self.function, tap)?;
+                    if self.memory.is_twin_closed() && self.session.is_waiting() {
+                        return Err(ConnectionError::TwinClosed);
+                    }
                     self.release_if_answered();
                 }
                 () = &mut release, if holds => {

@@ -18,6 +18,9 @@ pub enum ConnectionError {
     /// The ring beside the socket failed.
     #[error(transparent)]
     Ring(#[from] RingError),
+    /// Nobody answers the message that was sent by the twin socket.
+    #[error("the client closed its twin socket, and a DMA_READ or DMA_WRITE there is not answered")]
+    TwinClosed,
     /// An injected fault closes the connection.
     #[error("an injected fault closes the connection")]
     Fault,

@@ -318,6 +318,22 @@ fn a_closed_twin_socket_ends_the_client_when_it_is_needed() {
 }
 
 #[test]
+fn a_twin_socket_that_is_closed_instead_of_an_answer_ends_the_client() {
+    let daemon = Daemon::start();
+    let (mut guest, mut twin) = twin(&daemon);
+    let token = guest.register();
+    let place = target(token, 0, true, 0);
+    guest.client.write(0, place, &[5; 8]).ok();
+    twin.receive().unwrap();
+    drop(twin);
+    guest.client.wire.expect_closed();
+    drop(guest);
+    daemon.client().reset();
+    let log = daemon.stderr();
+    assert!(log.contains("closed its twin socket"), "{log}");
+}
+
+#[test]
 fn a_twin_socket_that_nobody_reads_fills_its_own_queue_only() {
     let daemon = Daemon::start();
     let (mut guest, mut twin) = twin(&daemon);
