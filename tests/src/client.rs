@@ -135,16 +135,9 @@ impl Client {
         }
     }
 
-    /// Connects and exchanges VERSION like QEMU.
-    pub fn open(path: &Path) -> Self {
-        let mut client = Self::connect(path);
-        client.request(command::VERSION, version(0, 0, QEMU)).ok();
-        client
-    }
-
     /// Connects and exchanges VERSION like QEMU, as soon as the server has forgotten the last client.
     #[track_caller]
-    pub fn open_when_free(path: &Path) -> Self {
+    pub fn open(path: &Path) -> Self {
         Self::enter(path, QEMU, &[]).0
     }
 

@@ -34,6 +34,7 @@ pub mod daemon;
 #[cfg(feature = "machines")]
 pub mod debian_archive;
 pub mod driver;
+pub mod errno;
 #[cfg(feature = "machines")]
 pub mod kept_build;
 pub mod lender;
@@ -60,19 +61,3 @@ pub use daemon::Daemon;
 pub use driver::{Driver, Via};
 pub use memory::{Eventfd, Ram, View};
 pub use wire::{Bytes, Message};
-
-/// Errno values as the protocol carries them (asm-generic numbers).
-#[allow(missing_docs, reason = "named as in errno(3)")]
-pub mod errno {
-    pub const EPERM: u32 = 1;
-    pub const EIO: u32 = 5;
-    pub const ENXIO: u32 = 6;
-    pub const EACCES: u32 = 13;
-    pub const EFAULT: u32 = 14;
-    pub const EBUSY: u32 = 16;
-    pub const EEXIST: u32 = 17;
-    pub const EINVAL: u32 = 22;
-    pub const ENOTTY: u32 = 25;
-    pub const ENOSPC: u32 = 28;
-    pub const EOPNOTSUPP: u32 = 95;
-}

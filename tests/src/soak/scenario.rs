@@ -134,7 +134,7 @@ impl Scenario {
 }
 
 fn open(socket: &Path) -> Client {
-    Client::open_when_free(socket)
+    Client::open(socket)
 }
 
 /// Creates a driver with SBA and event queue, whatever the previous client left.
