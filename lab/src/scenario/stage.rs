@@ -85,6 +85,8 @@ pub(super) async fn play(
         servers: 0,
         faults: Vec::new(),
     };
+    // Whoever acts after this line acts after `before` and `counts` were read.
+    say(format_args!("scenario {}: begins", scenario.name));
     stage.carry_out().await;
     let functions = stage.judge().await;
     Ok(Outcome {

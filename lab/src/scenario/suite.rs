@@ -139,7 +139,6 @@ async fn all(
                     Open::new(*labs, shape, with_events, setup, folder).await?
                 }
             };
-            say(format_args!("scenario {}: begins", scenario.name));
             let outcome = lab.play(scenario).await?;
             let verdict = if outcome.passed { "passed" } else { "FAILED" };
             say(format_args!(
