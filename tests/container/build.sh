@@ -246,11 +246,11 @@ read -ra entrypoint <<< "$entrypoint"
 # This does not use the function, because $! must be buildah itself, whose end ends the server.
 buildah "${store[@]}" run --volume "$serve:/run/ism" "$container" -- "${entrypoint[@]}" --socket-path /run/ism/ism.sock >&2 &
 running=$!
-for _ in {1..600}; do
-    [ ! -S "$serve/ism.sock" ] || { echo "ready $serve/ism.sock"; break; }
+until [ -S "$serve/ism.sock" ]; do
     kill -0 $running 2> /dev/null || break
     sleep 0.1
 done
+[ ! -S "$serve/ism.sock" ] || echo "ready $serve/ism.sock"
 status=0
 wait $running || status=$?
 running=

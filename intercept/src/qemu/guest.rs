@@ -25,8 +25,8 @@ const ENDED: [&str; 3] = ["shutdown", "guest-panicked", "paused"];
 /// Longest time for QEMU's monitor to answer.
 const MONITOR: Duration = Duration::from_secs(10);
 
-/// Shortest limit for QEMU's greeting, even if the limit for its guest is shorter. A busy machine loads QEMU
-/// slowly.
+/// Shortest limit for QEMU's greeting and for its first answer, even if the limit for its guest is shorter. A busy
+/// machine loads QEMU slowly, and QEMU answers only when it has made its devices.
 const GREETING: Duration = Duration::from_secs(60);
 
 /// Longest time for QEMU to print the registers of a hanging guest. QEMU itself may hang.
@@ -148,7 +148,7 @@ fn watch(
     let outcome = greet(pipes, patience).and_then(|mut qmp| {
         greeted(process.id());
         let mut since = Instant::now();
-        let mut ended = has_ended(&mut qmp, patience.max(MONITOR))?;
+        let mut ended = has_ended(&mut qmp, patience.max(GREETING))?;
         while !ended {
             ended = qmp.wait_for(&ENDS, LOOK)?;
             let now = memory.progress().map_err(GuestError::Memory)?;
@@ -230,7 +230,7 @@ pub(crate) fn run_guest(
 /// Waits for the guest's end. Returns false if it does not come in time. A short guest may end before the
 /// monitor can send events, so this function asks for the state first.
 fn wait_for_end<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
-    Ok(has_ended(qmp, patience.max(MONITOR))? || qmp.wait_for(&ENDS, patience)?)
+    Ok(has_ended(qmp, patience.max(GREETING))? || qmp.wait_for(&ENDS, patience)?)
 }
 
 fn has_ended<W: Write>(qmp: &mut Qmp<W>, patience: Duration) -> Result<bool, GuestError> {
