@@ -163,7 +163,7 @@ impl<R: FnMut(&[u8]) -> Reaction> Serving<R> {
                         Reaction::Nothing => {}
                         Reaction::Drip => {
                             while stream.write_all(&[1]).is_ok() {
-                                std::thread::sleep(std::time::Duration::from_millis(90));
+                                std::thread::sleep(std::time::Duration::from_millis(250));
                             }
                         }
                         Reaction::Bytes(bytes) => stream.write_all(&bytes).unwrap(),

@@ -2,7 +2,7 @@
 //! Tests of forwarding to a server that does not exist, or no longer.
 
 use crate::support::bare::Guest;
-use crate::support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, stores};
+use crate::support::forwarded::{DATA, SCRATCH, accesses, forward, run_guest, stores_so_far};
 use crate::support::qemu;
 use rustix::process::Signal;
 use s390x_asm::{Condition, Gr, zpci};
@@ -32,7 +32,7 @@ fn without_server(act: impl FnOnce(&Daemon) + Send) {
     let run = std::thread::scope(|scope| {
         scope.spawn(|| {
             vfio_user_ism_tests::patience::eventually("the guest stores", || {
-                (stores(&server).len() > 20).then_some(())
+                (stores_so_far(&server).len() > 20).then_some(())
             });
             act(&server);
         });

@@ -176,8 +176,7 @@ async fn a_run_of_pieces_ends_when_nothing_more_comes() {
     let served = Served::start();
     let mut client = served.client().await;
     client.hello().await;
-    client.post(2, 8, &[1; 8]).await;
-    client.post(2, 16, &[2; 8]).await;
+    client.post_pieces().await;
     served.wait_for("violation").await;
     client
         .ok(&vfio_user_protocol::Request::DeviceReset, &[])
@@ -200,8 +199,7 @@ async fn a_run_of_pieces_ends_with_its_client() {
     let served = Served::start();
     let mut client = served.client().await;
     client.hello().await;
-    client.post(2, 8, &[1; 8]).await;
-    client.post(2, 16, &[2; 8]).await;
+    client.post_pieces().await;
     client
         .ok(
             &vfio_user_protocol::Request::DeviceGetIrqInfo { index: 0 },
@@ -235,8 +233,7 @@ async fn a_server_in_this_process_reports_when_asked_and_removes_its_sockets_at_
     let report = tokio::time::timeout(PATIENCE, written).await.unwrap();
     assert_eq!(report["functions"][0]["clients"], 1);
     // Half a command: the split block store is the most severe violation of this client.
-    client.post(2, 8, &[1; 8]).await;
-    client.post(2, 16, &[2; 8]).await;
+    client.post_pieces().await;
     served.wait_for("violation").await;
     served.requests.send(STOP).await.unwrap();
     let worst = tokio::time::timeout(PATIENCE, served.task).await;

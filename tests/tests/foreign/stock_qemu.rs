@@ -1,15 +1,20 @@
 //! Tests with a client that cuts every store into posted writes of 8 bytes, as stock QEMU cuts a guest's
 //! block stores. It follows neither contract, but is served.
 
+use vfio_user_ism_tests::client::{command, region_write};
 use vfio_user_ism_tests::driver::{DMB, FIRST_INDEX, IEQ, IOVA, code, dmb, header, target};
 use vfio_user_ism_tests::patience::eventually;
+use vfio_user_ism_tests::wire::{NO_REPLY, message};
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
-/// Issues a block store in pieces.
+/// Issues a block store in pieces, in one send: a pause between two of them would end the run.
 fn store(driver: &mut Driver, bar: u32, offset: u64, data: &[u8]) {
-    for (at, piece) in (offset..).step_by(8).zip(data.chunks(8)) {
-        driver.client.post(bar, at, piece);
-    }
+    let pieces = (offset..).step_by(8).zip(data.chunks(8));
+    let messages = pieces.flat_map(|(at, piece)| {
+        let body = region_write(bar, at, piece);
+        message(1, command::REGION_WRITE, NO_REPLY, body.as_ref())
+    });
+    driver.client.wire.send(&messages.collect::<Vec<u8>>());
 }
 
 /// Issues a command with its payload in pieces.

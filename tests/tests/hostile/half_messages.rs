@@ -89,7 +89,7 @@ fn own_connection_sent(socket: &Path, wrapped: bool) {
     let part = map_message();
     client.wire.send_with_fds(&part[..20], &[sent.as_fd()]);
     drop((client, sent));
-    let mut next = Client::open_when_free(socket);
+    let mut next = Client::open(socket);
     next.request(
         command::GET_INFO,
         [16_u32, 0, 0, 0].map(u32::to_ne_bytes).concat(),

@@ -240,7 +240,7 @@ fn a_client_enters_once_nobody_holds_the_sockets_of_a_crowd_that_left() {
             std::thread::sleep(std::time::Duration::from_millis(50));
             drop(held);
         });
-        Client::open_when_free(&socket).reset();
+        Client::open(&socket).reset();
     });
 }
 

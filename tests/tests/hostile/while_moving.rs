@@ -148,7 +148,7 @@ fn the_client_leaves_and_comes_back() {
             std::os::unix::net::UnixStream::pair().unwrap().0,
         ));
         drop(std::mem::replace(&mut guest.client, left));
-        guest.client = Client::open_when_free(&socket);
+        guest.client = Client::open(&socket);
         guest.client.map(IOVA, RAM_LEN, &guest.ram, 0).ok();
     });
 }

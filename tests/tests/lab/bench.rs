@@ -46,7 +46,9 @@ fn lab_bench_measures_every_path() {
             assert!(stopped || row[figure].as_f64() > Some(0.0), "{row}");
         }
         let through_us = row["path"] == "SMC-D over ism";
-        assert_eq!(row["moves"].as_u64() > Some(0), through_us, "{row}");
+        // The other end of a connection may close it as late as in the next path's row. That is one move.
+        let moves = row["moves"].as_u64().unwrap();
+        assert_eq!(moves > 8, through_us, "{row}");
         // One run had one interrupt in the row of TCP. The end of a link group raises one for each end. Linux ends
         // an idle one after ten minutes (SMC_LGR_FREE_DELAY_SERV), on a slow machine maybe in another path's row.
         let interrupts = row["interrupts"].as_u64().unwrap();

@@ -10,7 +10,7 @@ use vfio_user_ism_tests::patience::within;
 use vfio_user_ism_tests::program;
 use vfio_user_ism_tests::qemu::Process;
 
-use super::running::{PATIENCE, lab};
+use super::running::{BOOT, PATIENCE, lab};
 
 #[track_caller]
 fn refused(arguments: &[&str], part: &str) {
@@ -203,7 +203,7 @@ fn a_signal_ends_everything() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program::command();
     command
-        .args(["lab", "--run", "echo up; sleep 1000"])
+        .args(["lab", "--timeout", BOOT, "--run", "echo up; sleep 1000"])
         .env("TMPDIR", folder.path());
     command
         .stdin(Stdio::null())
@@ -266,7 +266,7 @@ impl Terminal {
 fn a_terminal_has_the_consoles_and_ctrl_bracket_is_the_labs() {
     // script(1) of util-linux gives its child a terminal.
     let line = format!(
-        "'{}' lab --guests 2; echo status $?",
+        "'{}' lab --timeout {BOOT} --guests 2; echo status $?",
         program::program().display()
     );
     let mut command = std::process::Command::new("script");
@@ -280,8 +280,8 @@ fn a_terminal_has_the_consoles_and_ctrl_bracket_is_the_labs() {
     // because the shell may drop a Ctrl-C between two commands.
     terminal
         .process
-        .send("sh -c 'echo $((40 + 2)); exec sleep 1000'\n");
-    terminal.expect("42");
+        .send("sh -c 'echo be''gun; exec sleep 1000'\n");
+    terminal.expect("begun");
     terminal.process.send("\x03");
     terminal.expect("guest0# ");
     terminal.process.send("echo on $(hostname)\n");

@@ -35,12 +35,13 @@ fn script() -> String {
         r#"<script>(async () => {{
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const $ = (id) => document.getElementById(id);
-for (let turn = 0; turn < 2000 && !document.documentElement.dataset.ready; turn++) await wait(5);
+for (let turn = 0; turn < 20000 && !document.documentElement.dataset.ready; turn++) await wait(5);
 await wait(100);
 const seen = [$("status").textContent.split(" of ")[0]];
 for (const words of {words}) {{
+  $("hits").textContent = "";
   $("search").value = words; $("next").click();
-  for (let turn = 0; turn < 40; turn++) await wait(10);
+  for (let turn = 0; turn < 5000 && !/ of |no hit/.test($("hits").textContent); turn++) await wait(10);
   seen.push($("hits").textContent.split(" of ")[1] || "none");
 }}
 document.title = seen.join(" | ");

@@ -154,7 +154,8 @@ fn without_a_file_the_report_goes_to_stderr_in_one_line() {
         daemon.signal(Signal::USR1);
         let line = eventually("a report on stderr", || {
             let stderr = daemon.stderr();
-            let mut reports = stderr.lines().filter(|line| line.starts_with('{'));
+            let lines = stderr.split_inclusive('\n');
+            let mut reports = lines.filter(|line| line.starts_with('{') && line.ends_with('\n'));
             reports.nth(number - 1).map(str::to_owned)
         });
         let report: Value = serde_json::from_str(&line).unwrap();

@@ -93,7 +93,7 @@ fn a_live_socket_is_left_alone() {
     let ended = run(["--socket-path", path.to_str().unwrap()]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
-    Client::open_when_free(&path).reset();
+    Client::open(&path).reset();
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn of_many_servers_that_want_one_dead_socket_one_gets_it() {
             (left.len() == 1 && ready(left[0])).then_some(())
         });
         // The remaining server listens on the path.
-        Client::open_when_free(&path).reset();
+        Client::open(&path).reset();
         for mut server in servers {
             let _ = server.kill();
             let _ = server.wait();
@@ -190,7 +190,7 @@ fn a_listening_descriptor_serves_one_client_after_the_other() {
     let listener = UnixListener::bind(&path).unwrap();
     let _daemon = Daemon::wait_ready(with_descriptor_3(listener.into(), "", "--fd 3"), folder);
     for _ in 0..3 {
-        Client::open_when_free(&path).reset();
+        Client::open(&path).reset();
     }
 }
 
@@ -217,7 +217,10 @@ fn systemd_may_pass_the_socket() {
     Client::open(&path).reset();
     assert_eq!(daemon.announced, "ready\n", "no path is known");
     drop(daemon);
-    assert!(!path.exists() || UnixStream::connect(&path).is_err());
+    // A process that another test starts may hold the listener for a moment.
+    eventually("nobody listens", || {
+        UnixStream::connect(&path).is_err().then_some(())
+    });
 }
 
 #[test]
@@ -309,8 +312,8 @@ fn a_channel_may_be_given_as_a_descriptor() {
     let fds = [&main, &channel].map(|path| UnixListener::bind(path).unwrap().into());
     let daemon = daemon_with_descriptors_3_and_4(fds, "", "--fd 3 --insn-fd 4");
     for _ in 0..3 {
-        ask_region_9(&mut Client::open_when_free(&channel));
-        Client::open_when_free(&main).reset();
+        ask_region_9(&mut Client::open(&channel));
+        Client::open(&main).reset();
     }
     drop(daemon);
 }

@@ -10,7 +10,7 @@ use crate::session::recorded;
 /// Waits for the page, clicks it, and writes the visible parts into its title.
 const SCRIPT: &str = r##"<script>(async () => {
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-const until = async (what) => { for (let turn = 0; turn < 2000 && !what(); turn++) await wait(5); };
+const until = async (what) => { for (let turn = 0; turn < 20000 && !what(); turn++) await wait(5); };
 const $ = (id) => document.getElementById(id);
 const seen = [];
 try {

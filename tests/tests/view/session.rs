@@ -170,7 +170,7 @@ pub(crate) fn every_kind(daemon: &Daemon) {
     driver.client.read(9, 0, 16).ok();
     // Memory by messages, in each of the layouts, on the client's own socket and on a separate one.
     for layout in [Layout::Wide, Layout::Narrow, Layout::Padded] {
-        let client = Client::open_when_free(&daemon.socket("ism0"));
+        let client = Client::open(&daemon.socket("ism0"));
         let mut guest = Lender::over(client, layout);
         let irq = guest.client.eventfd(irq::MSI);
         let token = guest.register();

@@ -5,6 +5,7 @@ use rustix::process::Signal;
 use vfio_user_ism_tests::client::irq::{BOOL, EVENTFD, MASK, NONE, TRIGGER, UNMASK};
 use vfio_user_ism_tests::client::{CONFIG, ZPCI, command, set_irqs};
 use vfio_user_ism_tests::errno::{EINVAL, EIO, ENOTTY};
+use vfio_user_ism_tests::patience::eventually;
 use vfio_user_ism_tests::{Bytes, Daemon, Driver, Via};
 
 const ERROR: u32 = 3;
@@ -39,6 +40,9 @@ fn the_error_state_outlasts_its_client_and_is_every_functions_own() {
     daemon.signal(Signal::USR2);
     error.wait();
     let mut second = Driver::attach(&daemon.socket("ism1"), Via::Bar);
+    eventually("the other function fails after it", || {
+        second.client.read(2, 0, 8).errno()
+    });
     second.client.read(2, 0, 8).refused(EIO);
     second.client.reset();
     second.gid();

@@ -281,7 +281,7 @@ fn a_channel_that_dies_inside_a_message_leaves_the_other_working() {
     let body = access(ZPCI, 16, 32 + 4096).raw(&request.0).0;
     let whole = message(9, command::REGION_WRITE, 0, &body);
     for cut in [1, 15, 16, 17, 40, 63, 1000, whole.len() - 1] {
-        let mut client = Client::open_when_free(&daemon.channel("ism0"));
+        let mut client = Client::open(&daemon.channel("ism0"));
         client.wire.send(&whole[..cut]);
         drop(client);
         assert_eq!(driver.gid(), gid, "cut at {cut}");
@@ -292,7 +292,7 @@ fn a_channel_that_dies_inside_a_message_leaves_the_other_working() {
         "no cut store is carried out"
     );
     // A complete request is carried out, although nobody waits for its reply.
-    let mut client = Client::open_when_free(&daemon.channel("ism0"));
+    let mut client = Client::open(&daemon.channel("ism0"));
     client.wire.send(&whole);
     drop(client);
     eventually("the store is carried out", || {
@@ -342,7 +342,7 @@ fn a_client_that_dies_inside_a_message_leaves_the_channel_working() {
 fn the_channel_works_while_no_device_client_is_connected() {
     let daemon = Daemon::start();
     for _ in 0..3 {
-        let mut client = Client::open_when_free(&daemon.channel("ism0"));
+        let mut client = Client::open(&daemon.channel("ism0"));
         assert_eq!(pcistb(&mut client, 2, 0, &header(code::READ_GID, 8)), None);
         let response = pcilg(&mut client, 2, 0, 8).unwrap();
         assert_eq!(response, [0, 0, 0, 3, 0, 0, 0, 16]);
@@ -365,8 +365,8 @@ fn a_function_with_only_a_channel_client_is_gone_when_that_client_leaves() {
     // A channel client that leaves a function with a device client has no effect on the function.
     let mut device = Driver::attach(&daemon.socket("ism1"), Via::Bar);
     device.gid();
-    drop(Client::open_when_free(&daemon.channel("ism1")));
-    drop(Client::open_when_free(&daemon.channel("ism1")));
+    drop(Client::open(&daemon.channel("ism1")));
+    drop(Client::open(&daemon.channel("ism1")));
     assert!(reaches(&mut driver), "the first of the two has left");
 }
 

@@ -181,5 +181,7 @@ fn a_full_eventfd_does_not_stop_the_server() {
     rustix::io::write(&eventfd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
     set(&mut client, NONE | TRIGGER, &[]);
     client.reset();
-    assert_eq!(eventfd.take(), u64::MAX - 1);
+    let count = eventfd.take();
+    // A server that gets no processor takes its own write for one that waits (EVENTFD_MS), and makes room for it.
+    assert!([u64::MAX - 1, 1].contains(&count), "{count}");
 }

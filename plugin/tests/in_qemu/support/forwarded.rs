@@ -46,8 +46,15 @@ pub(crate) fn accesses(run: &Run) -> Vec<&Value> {
         .collect()
 }
 
-/// Returns the accesses that the device saw in BAR 0 and 2.
+/// Returns the stores of a QEMU that has ended. The server writes events some time after they happened, and that of
+/// the departure last.
 pub(crate) fn stores(server: &Daemon) -> Vec<Value> {
+    server.wait_until_free();
+    stores_so_far(server)
+}
+
+/// Returns the stores that the server has written.
+pub(crate) fn stores_so_far(server: &Daemon) -> Vec<Value> {
     let events = server.events().into_iter();
     events.filter(|event| event["event"] == "store").collect()
 }
