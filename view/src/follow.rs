@@ -13,6 +13,10 @@ use crate::input::{Event, Item, Line, Source};
 
 /// Time between two pictures. Rates count over this time.
 const TURN: Duration = Duration::from_secs(1);
+/// Longest time for one source before the next one has its turn.
+const SHARE: Duration = Duration::from_millis(100);
+/// Time between two looks at sources that had nothing.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Most violations and refusals to show.
 const LAST: usize = 8;
 /// Moves the cursor to the top and clears the screen below.
@@ -38,8 +42,8 @@ struct Counts {
 #[derive(Debug, Default)]
 struct Screen {
     functions: BTreeMap<String, Counts>,
-    /// The counts of the previous turn.
-    before: BTreeMap<String, Counts>,
+    /// The counts of the previous picture. Rates need one.
+    before: Option<BTreeMap<String, Counts>>,
     last: VecDeque<String>,
     lines: u64,
     time_us: u64,
@@ -63,21 +67,34 @@ pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
             false => Source::open(file),
         })
         .collect::<Result<Vec<_>, _>>()?;
+    let live: Vec<bool> = files.iter().map(|file| is_socket(file)).collect();
     let mut screen = Screen::default();
     let terminal = std::io::stdout().is_terminal();
-    // A server that always has events keeps back neither the picture nor the other sources.
-    let share = TURN / u32::try_from(sources.len()).unwrap_or(u32::MAX).max(1);
+    // The first picture comes at once.
+    let mut next = Instant::now();
     loop {
-        let next = Instant::now() + TURN;
-        for source in &mut sources {
-            let until = Instant::now() + share;
-            while (once || Instant::now() < until)
-                && let Some(item) = source.next()?
-            {
-                if let Item::Event(line) = item {
-                    screen.take(&line);
+        // Reads on until the next picture is due: a server gives up a follower that lets much wait.
+        loop {
+            for (at, source) in sources.iter_mut().enumerate() {
+                if source.begin_anew_if_emptied()? {
+                    screen = Screen::default();
+                }
+                // A server that always has events keeps back neither the picture nor the other sources.
+                let end = Instant::now() + if once { TURN } else { SHARE };
+                while (once && !live[at] || Instant::now() < end)
+                    && let Some(item) = source.next()?
+                {
+                    if let Item::Event(line) = item {
+                        let number = (files.len() > 1).then_some(at + 1);
+                        screen.take(&line, number);
+                    }
                 }
             }
+            let left = next.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(PAUSE));
         }
         let front = if terminal && !once { HOME } else { "" };
         let text = format!("{front}{}", screen.picture(once));
@@ -85,21 +102,35 @@ pub(crate) fn follow(files: &[PathBuf], once: bool) -> Result<(), Error> {
         let shown = stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush());
-        let over = files
+        let over = live
             .iter()
             .zip(&sources)
-            .all(|(file, source)| source.has_ended() && !file.is_file());
-        // If nobody reads the output, there is nothing more to do.
-        if once || over || shown.is_err() {
-            return Ok(());
+            .all(|(live, source)| *live && source.has_ended());
+        match shown {
+            Ok(()) if once || over => return Ok(()),
+            Ok(()) => {}
+            // If nobody reads the output, there is nothing more to do.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(Error::write(Path::new("standard output"))(error)),
         }
-        screen.before = screen.functions.clone();
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        screen.before = Some(screen.functions.clone());
+        next = Instant::now() + TURN;
     }
 }
 
+/// Text without what controls the terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 impl Screen {
-    fn take(&mut self, line: &Line) {
+    /// Counts a line. The number marks the functions of its source, because those of several servers can have the
+    /// same name.
+    fn take(&mut self, line: &Line, source: Option<usize>) {
+        let mark = source
+            .map(|number| format!(" ({number})"))
+            .unwrap_or_default();
+        let named = |function: &str| format!("{}{mark}", plain(function));
         self.lines += 1;
         self.time_us = self.time_us.max(line.time_us);
         if let Event::DataMove {
@@ -109,17 +140,18 @@ impl Screen {
             ..
         } = &line.event
         {
-            let owner = self.functions.entry(owner.to_string()).or_default();
+            let owner = self.functions.entry(named(owner)).or_default();
             let written = owner.dmbs.entry(*token).or_default();
             // The lengths in a file can be any numbers.
             *written = written.saturating_add(*length as u64);
         }
-        let at = &line.function;
-        let counts = self.functions.entry(at.to_string()).or_default();
+        let at = named(&line.function);
+        let counts = self.functions.entry(at.clone()).or_default();
         match &line.event {
             Event::Connected { .. } => counts.clients += 1,
             Event::Disconnected { channel, .. } => {
-                counts.clients -= 1;
+                // A follower may come after the client.
+                counts.clients = (counts.clients - 1).max(0);
                 if !channel {
                     counts.dmbs.clear();
                 }
@@ -191,14 +223,14 @@ impl Screen {
         if self.last.len() == LAST {
             self.last.pop_front();
         }
-        // Text from a file must not control the terminal.
-        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        let text = plain(text);
         self.last
             .push_back(format!("{:>12.6} {text}", time_us as f64 / 1e6));
     }
 
-    /// The text of the screen. Rates need a previous turn.
+    /// The text of the screen: rates since the previous picture, or totals without one.
     fn picture(&self, once: bool) -> String {
+        let before = self.before.as_ref().filter(|_| !once);
         let mut text = String::new();
         let seconds = self.time_us as f64 / 1e6;
         let _ = writeln!(
@@ -206,7 +238,10 @@ impl Screen {
             "{} lines, {seconds:.3} s since the server started\n",
             self.lines
         );
-        let unit = if once { "in all" } else { "per second" };
+        let unit = match before {
+            None => "in all",
+            Some(_) => "per second",
+        };
         let _ = writeln!(
             text,
             "{:<16} {:>7} {:>10} {:>9} {:>9} {:>11} {:>9} {:>10} {:>10} {:>8}   {unit}",
@@ -223,10 +258,7 @@ impl Screen {
         );
         let none = Counts::default();
         for (name, now) in &self.functions {
-            let before = match once {
-                true => &none,
-                false => self.before.get(name).unwrap_or(&none),
-            };
+            let before = before.and_then(|all| all.get(name)).unwrap_or(&none);
             let _ = writeln!(
                 text,
                 "{:<16} {:>7} {:>10} {:>9} {:>9} {:>11} {:>9} {:>10} {:>10} {:>8}",

@@ -26,6 +26,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Item>, String> {
     struct Front {
         event: Option<IgnoredAny>,
         kind: Option<IgnoredAny>,
+        /// Why a server ends its events.
+        error: Option<String>,
     }
     let line = line.trim_ascii();
     if line.is_empty() {
@@ -43,7 +45,9 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Item>, String> {
             let event = Line::read(line).map_err(failed)?;
             Ok(Some(Item::Event(Box::new(event))))
         }
-        Some(Front { kind: None, .. }) => Err(NEITHER.to_owned()),
+        Some(Front {
+            kind: None, error, ..
+        }) => Err(error.unwrap_or_else(|| NEITHER.to_owned())),
         Some(_) => match instruction::Line::read(line).map_err(failed)? {
             instruction::Line::Insn(record) => Ok(Some(Item::Insn(record))),
             instruction::Line::Problem { message } => Ok(Some(Item::Problem(message.into_owned()))),

@@ -9,8 +9,10 @@ use std::time::Duration;
 use super::item::{Item, parse};
 use crate::error::Error;
 
-/// Longest time to wait for a silent server before the next picture.
+/// Longest time to wait for a silent server before the next source has its turn.
 const SILENCE: Duration = Duration::from_millis(20);
+/// Longest time for a server's first answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The type of the block that begins a pcapng file. It is the same in both byte orders.
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// The request that a control socket answers with events (`docs/faults.md`).
@@ -64,14 +66,20 @@ impl Source {
     pub(crate) fn attach(path: &Path) -> Result<Self, Error> {
         let failed = Error::read(path);
         let mut stream = UnixStream::connect(path).map_err(&failed)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(&failed)?;
         stream.write_all(EVENTS).map_err(&failed)?;
         // Reads byte by byte, because the bytes after the answer are events.
         let mut answer = Vec::new();
         let mut byte = [0];
         while !answer.ends_with(b"\n") {
-            match stream.read(&mut byte).map_err(&failed)? {
-                0 => return Err(failed(ErrorKind::UnexpectedEof.into())),
-                _ => answer.extend(byte),
+            match stream.read(&mut byte) {
+                Ok(0) => return Err(failed(ErrorKind::UnexpectedEof.into())),
+                Ok(_) => answer.extend(byte),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let why = "no answer, expected the control socket of a server";
+                    return Err(failed(std::io::Error::new(ErrorKind::TimedOut, why)));
+                }
+                Err(error) => return Err(failed(error)),
             }
         }
         if answer != b"{\"ok\":true}\n" {
@@ -99,6 +107,20 @@ impl Source {
     /// Whether the last read was at the end. A file may grow after that, but a server is gone.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Begins again if the file is shorter than what was read, because a new server has emptied it. Tells whether
+    /// it did.
+    ///
+    /// # Errors
+    /// [`Error::Read`] and [`Error::Line`].
+    pub(crate) fn begin_anew_if_emptied(&mut self) -> Result<bool, Error> {
+        let facts = self.path.metadata();
+        let emptied = facts.is_ok_and(|file| file.is_file() && file.len() < self.bytes);
+        if emptied {
+            *self = Self::open(&self.path)?;
+        }
+        Ok(emptied)
     }
 
     /// Bytes read so far.

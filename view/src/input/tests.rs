@@ -61,3 +61,17 @@ fn a_last_line_without_its_end_waits() {
     std::fs::write(&path, format!("{line}\n{line}\n")).unwrap();
     assert!(matches!(source.next(), Ok(Some(Item::Event(_)))));
 }
+
+#[test]
+fn a_file_that_a_new_server_has_emptied_is_read_from_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events");
+    let line = r#"{"schema_version":1,"seq":1,"time_us":1,"function":"a","event":"reset"}"#;
+    std::fs::write(&path, format!("{line}\n{line}\n")).unwrap();
+    let mut source = Source::open(&path).unwrap();
+    while source.next().unwrap().is_some() {}
+    assert!(!source.begin_anew_if_emptied().unwrap());
+    std::fs::write(&path, format!("{line}\n")).unwrap();
+    assert!(source.begin_anew_if_emptied().unwrap());
+    assert!(matches!(source.next(), Ok(Some(Item::Event(_)))));
+}
