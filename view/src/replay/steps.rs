@@ -72,11 +72,27 @@ pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
             )));
         }
         let name = reader.name(next.interface);
+        let function = name.strip_suffix(".insn").unwrap_or(name);
+        if !is_plain(function) {
+            return Err(wrong(format!(
+                "function {function:?}, expected 1 to 64 letters, digits, '-' or '_'"
+            )));
+        }
         steps.push(Step {
             packet,
-            function: name.strip_suffix(".insn").unwrap_or(name).to_owned(),
+            function: function.to_owned(),
             message: message.to_vec(),
             front,
         });
     }
 }
+
+/// Whether a profile may give a function this name. The name becomes part of a socket's path, so a capture
+/// must not choose a socket outside the folder.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests;
