@@ -25,6 +25,12 @@ pub enum ReplayError {
         #[source]
         source: ReadError,
     },
+    /// The capture holds nothing to send.
+    #[error("{}: no message of a client in it", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// A packet does not have our format, or is incomplete.
     #[error("{}, packet {packet}: {what}", path.display())]
     Packet {

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use vfio_user_capture::pcapng::LINK_TYPE;
-use vfio_user_capture::{Front, Kind, Reader};
+use vfio_user_capture::{Front, Kind, ReadError, Reader};
 
 use super::error::ReplayError;
 
@@ -33,7 +33,8 @@ impl Step {
     }
 }
 
-/// Reads all packets.
+/// Reads all packets. Of a file that ends inside a block, it reads the packets before that block, because the
+/// capture of a killed server is the one that people want to play again.
 pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
     let file = File::open(path).map_err(|source| ReplayError::Open {
         path: path.to_owned(),
@@ -43,11 +44,19 @@ pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
     let mut steps = Vec::new();
     let mut packet = 0;
     loop {
-        let next = reader.next().map_err(|source| ReplayError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let Some(next) = next else { return Ok(steps) };
+        let next = match reader.next() {
+            Ok(Some(next)) => next,
+            Ok(None) => break,
+            Err(ReadError::Cut { at }) if !steps.is_empty() => {
+                let file = path.display();
+                eprintln!("replay: {file}: cut at byte {at}; plays what is before it");
+                break;
+            }
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(ReplayError::Read { path, source });
+            }
+        };
         packet += 1;
         let wrong = |what| ReplayError::Packet {
             path: path.to_owned(),
@@ -85,6 +94,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
             front,
         });
     }
+    // Equal answers to nothing would look like a success.
+    if !steps.iter().any(|step| step.front.kind == Kind::ToServer) {
+        return Err(ReplayError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(steps)
 }
 
 /// Whether a profile may give a function this name. The name becomes part of a socket's path, so a capture

@@ -84,3 +84,36 @@ fn names_that_a_profile_allows_are_played() {
         assert_eq!(steps.len(), 2);
     }
 }
+
+#[test]
+fn a_capture_without_a_message_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    for bytes in [Vec::new(), capture("ism0", 0)] {
+        let path = file(folder.path(), &bytes);
+        let error = replay(&path, folder.path()).unwrap_err();
+        assert!(matches!(error, ReplayError::Empty { .. }), "{error:?}");
+        let told = format!("{}: no message of a client in it", path.display());
+        assert_eq!(error.to_string(), told);
+    }
+}
+
+#[test]
+fn a_cut_capture_is_played_up_to_the_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = capture("ism0", 3);
+    let before = capture("ism0", 2);
+    for len in before.len()..whole.len() {
+        let steps = read(&file(folder.path(), &whole[..len])).unwrap();
+        assert_eq!(steps.len(), 3, "{len} bytes");
+    }
+    // A cut before the first packet leaves nothing to play, and before the first message neither.
+    for (len, cut) in [(6, true), (41, true), (capture("ism0", 0).len() + 1, false)] {
+        match read(&file(folder.path(), &whole[..len])) {
+            Err(ReplayError::Read { source, .. }) if cut => {
+                assert!(matches!(source, ReadError::Cut { .. }), "{source:?}");
+            }
+            Err(ReplayError::Empty { .. }) if !cut => {}
+            other => panic!("{len} bytes: {other:?}"),
+        }
+    }
+}
