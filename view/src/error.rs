@@ -38,6 +38,12 @@ pub enum Error {
         /// The first file.
         path: PathBuf,
     },
+    /// An output is also an input or another output.
+    #[error("{}: named twice, expected a file of its own for each output", path.display())]
+    Twice {
+        /// The output.
+        path: PathBuf,
+    },
     /// The session has more parts of some kind than a page can show.
     #[error("{what}: {count}, a page shows at most {most}")]
     TooMany {

@@ -1,5 +1,6 @@
 //! Carries out the command line of `view`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::args::Args;
@@ -26,6 +27,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         (None, Some(_)) => None,
         (None, None) => Some(beside(&args.files[0])),
     };
+    distinct(&args.files, page.iter().chain(&args.perfetto))?;
     let total = args.files.iter().filter_map(|file| file.metadata().ok());
     let total: u64 = total.map(|file| file.len()).sum();
     let input = Merged::open(&args.files)?;
@@ -72,3 +74,47 @@ fn beside(file: &Path) -> PathBuf {
     name.push(".html");
     name.into()
 }
+
+/// Refuses an output that is also an input or another output, because writing empties it.
+fn distinct<'a>(
+    inputs: &[PathBuf],
+    outputs: impl Iterator<Item = &'a PathBuf>,
+) -> Result<(), Error> {
+    let mut taken: Vec<Place> = inputs.iter().filter_map(|file| place(file)).collect();
+    for path in outputs {
+        let Some(place) = place(path) else { continue };
+        if taken.contains(&place) {
+            return Err(Error::Twice { path: path.clone() });
+        }
+        taken.push(place);
+    }
+    Ok(())
+}
+
+/// What tells one file from another.
+#[derive(PartialEq, Eq)]
+enum Place {
+    /// Device and inode of a file that is there: it may have several names.
+    File(u64, u64),
+    /// The name of a file that is not there yet.
+    Name(PathBuf),
+}
+
+/// The place of a file. None for a device or a pipe, which a write does not empty.
+fn place(path: &Path) -> Option<Place> {
+    match path.metadata() {
+        Ok(found) => found
+            .is_file()
+            .then(|| Place::File(found.dev(), found.ino())),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+            let named = folder.ok().zip(path.file_name());
+            let name = named.map(|(folder, name)| folder.join(name));
+            Some(Place::Name(name.unwrap_or_else(|| path.to_owned())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
