@@ -82,7 +82,7 @@ impl Trace {
         }
         let category = Kind::ALL[row.kind as usize].1;
         // The viewer does not draw a slice without a duration.
-        let duration = (row.until - row.time).max(1);
+        let duration = row.until.saturating_sub(row.time).max(1);
         let (phase, more) = match row.kind {
             Kind::Violation | Kind::Refused | Kind::Interrupt | Kind::Client | Kind::Note => {
                 ("i", json!({"s": "p"}))

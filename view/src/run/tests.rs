@@ -90,3 +90,23 @@ fn outputs_of_their_own_and_devices_are_written() {
     let null = Path::new("/dev/null");
     run(&args(&[&file], Some(null), Some(null))).unwrap();
 }
+
+#[test]
+fn time_that_goes_back_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let (file, page, trace) = (path("x.jsonl"), path("page"), path("trace"));
+    let back = events((0..16).rev());
+    let twice = events((0..7).chain(0..7));
+    for text in [back, twice] {
+        std::fs::write(&file, text).unwrap();
+        run(&args(&[&file], Some(&page), None)).unwrap();
+        run(&args(&[&file], None, Some(&trace))).unwrap();
+        let follow = Args {
+            follow: true,
+            once: true,
+            ..args(&[&file], None, None)
+        };
+        run(&follow).unwrap();
+    }
+}

@@ -99,7 +99,7 @@ impl Open {
         if self.acts == 1 {
             return row;
         }
-        let seconds = (row.until - row.time) as f64 / 1e6;
+        let seconds = row.until.saturating_sub(row.time) as f64 / 1e6;
         match row.kind {
             Kind::Move | Kind::Signal => {
                 let flags = row.fields.iter().find(|(name, _)| name == "CDC flags");
