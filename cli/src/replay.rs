@@ -36,8 +36,13 @@ fn in_memory(file: &Path, profile: Option<&Path>) -> Result<Outcome, Failure> {
         .enable_all()
         .build()
         .map_err(system("cannot start the runtime"))?;
+    let mut plan = plan(profile)?;
+    for function in &mut plan.functions {
+        // The player knows a function by its name alone, and the profile may name its socket otherwise.
+        function.socket = format!("{}.sock", function.config.name);
+    }
     let config = ServeConfig {
-        plan: plan(profile)?,
+        plan,
         sockets: SocketChoice::Folder(folder.path().to_owned()),
         events: None,
         capture: None,

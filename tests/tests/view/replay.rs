@@ -46,6 +46,30 @@ fn the_same_server_answers_the_same() {
 }
 
 #[test]
+fn a_profile_may_name_the_sockets_of_its_functions() {
+    let recorded = recorded(&[]);
+    let profile = recorded.path("named.json");
+    let text = std::fs::read_to_string(pair()).unwrap();
+    let named = text
+        .replace(
+            r#""name": "ism0","#,
+            r#""name": "ism0", "socket": "ism1.sock","#,
+        )
+        .replace(
+            r#""name": "ism1","#,
+            r#""name": "ism1", "socket": "other","#,
+        );
+    assert_eq!(named.matches("\"socket\"").count(), 2, "{named}");
+    std::fs::write(&profile, named).unwrap();
+    let ended = replay(
+        &recorded.path("capture"),
+        &["--profile", profile.to_str().unwrap()],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.ends_with(" 0 differ\n"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_client_with_a_twin_socket_is_played_again() {
     let recorded = recorded_by(&[], twin);
     let capture = recorded.path("capture");
