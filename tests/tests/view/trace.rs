@@ -37,6 +37,9 @@ fn a_trace_has_slices_flows_and_counters() {
         with("X").filter(|event| event["cat"] == "commands").count(),
         commands
     );
+    let is_signal = |name: &Value| name.as_str().unwrap().starts_with("SIGNAL_IEQ");
+    let signal = with("X").find(|event| is_signal(&event["name"]));
+    assert_eq!(signal.unwrap()["args"]["interrupts"], "ism0");
     let starts: Vec<_> = with("s")
         .map(|event| (&event["cat"], &event["id"]))
         .collect();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::lanes::Lanes;
 use super::row::{Kind, NO_LANE, Row};
 use super::whole::Session;
 use crate::decode::cdc::Cdc;
@@ -22,10 +23,19 @@ pub(super) struct Acts {
     sends: HashMap<(u8, u16), Row>,
     /// Accesses of config space and successful instructions of each lane.
     runs: HashMap<(u8, Kind8), Row>,
-    /// The move whose store comes later, with its cause.
-    moved: Option<(u64, Row)>,
-    /// Lanes that got an interrupt, with its cause.
-    interrupted: Vec<(u64, u8)>,
+    /// The access of each file that is not over. Every server counts its causes from 1.
+    open: HashMap<usize, Open>,
+}
+
+/// An access whose own line comes later: the server writes the effects of an access first.
+#[derive(Debug)]
+struct Open {
+    /// `None` if nothing else belongs to these lines.
+    cause: Option<u64>,
+    /// Its moves. A fault may make several of one store.
+    moves: Vec<Row>,
+    /// Its interrupts.
+    interrupts: Vec<Row>,
 }
 
 /// A kind as a key.
@@ -39,6 +49,12 @@ impl Acts {
             _ if matches!(line.event, Event::Load { .. } | Event::ConfigRead { .. }) => row.to,
             _ => row.from,
         };
+        let file = session.lanes.file(own);
+        // The lines of an access follow each other, so a line with another cause ends it.
+        let is_over = |open: &Open| open.cause != line.cause;
+        if self.open.get(&file).is_some_and(is_over) {
+            self.settle(session, file);
+        }
         if row.kind != Kind::Config {
             self.end_run(session, own, Kind::Config);
         }
@@ -50,7 +66,7 @@ impl Acts {
                 let answered = self
                     .commands
                     .get(&own)
-                    .is_some_and(|act| act.kind == Kind::Command && !is_doorbell_of(act, line));
+                    .is_some_and(|act| act.kind == Kind::Command && !has_cause(act, line.cause));
                 if answered {
                     self.end_command(session, own);
                 }
@@ -74,41 +90,25 @@ impl Acts {
                 self.commands.insert(own, act);
             }
             Event::DataMove { .. } => {
-                self.moved = line.cause.map(|cause| (cause, row.clone()));
+                self.open(file, line.cause).moves.push(row.clone());
                 if line.cause.is_none() {
-                    self.piece(session, row, None, 1);
+                    self.settle(session, file);
                 }
             }
-            Event::Store { bytes, .. } => match self.moved.take() {
-                Some((cause, moved)) if Some(cause) == line.cause => {
-                    let cdc = (moved.kind == Kind::Signal).then(|| Cdc::decode(&bytes.0));
-                    if let Some(Some(cdc)) = &cdc {
-                        session.dmbs.cdc(moved.dmb, cdc, row.at, row.time);
-                    }
-                    self.piece(session, &moved, cdc.flatten().as_ref(), 2);
+            Event::Store { bytes, .. } => match self.open.remove(&file) {
+                Some(open) if !open.moves.is_empty() => {
+                    self.piece(session, &open, Some((row, &bytes.0)));
                 }
-                _ => session.acts.push(row.clone()),
-            },
-            Event::Interrupt { .. } => match line.cause {
-                Some(cause) => {
-                    self.interrupted.retain(|(other, _)| *other == cause);
-                    self.interrupted.push((cause, own));
-                    // A send or a command already shows this event.
-                    let told = self
-                        .moved
-                        .as_ref()
-                        .is_some_and(|(moved, _)| *moved == cause);
-                    if !told
-                        && let Some(act) =
-                            self.commands.values_mut().find(|act| has_cause(act, cause))
-                    {
-                        act.count += 1;
-                        act.fields
-                            .push(("interrupts".into(), session.lanes.name(own).to_owned()));
-                    }
+                open => {
+                    session
+                        .acts
+                        .extend(open.into_iter().flat_map(|open| open.interrupts));
+                    session.acts.push(row.clone());
                 }
-                None => session.acts.push(row.clone()),
             },
+            Event::Interrupt { .. } if line.cause.is_some() => {
+                self.open(file, line.cause).interrupts.push(row.clone());
+            }
             Event::Disconnected { channel: false, .. } | Event::Reset => {
                 self.end_command(session, own);
                 session.acts.push(row.clone());
@@ -129,6 +129,10 @@ impl Acts {
 
     /// Ends all open acts. No more lines follow.
     pub(super) fn finish(mut self, session: &mut Session) {
+        let files: Vec<_> = self.open.keys().copied().collect();
+        for file in files {
+            self.settle(session, file);
+        }
         session
             .acts
             .extend(self.commands.drain().map(|(_, row)| row));
@@ -138,7 +142,6 @@ impl Acts {
         session
             .acts
             .extend(self.runs.drain().map(|(_, row)| finished_run(row)));
-        session.acts.extend(self.moved.take().map(|(_, row)| row));
     }
 
     fn run(&mut self, row: &Row, own: u8) {
@@ -178,48 +181,87 @@ impl Acts {
         session.acts.extend(self.commands.remove(&own));
     }
 
-    /// Adds one move to a send. A signal ends the send.
-    fn piece(&mut self, session: &mut Session, moved: &Row, cdc: Option<&Cdc>, lines: u32) {
-        let key = (moved.from, moved.dmb);
+    fn open(&mut self, file: usize, cause: Option<u64>) -> &mut Open {
+        self.open.entry(file).or_insert_with(|| Open {
+            cause,
+            moves: Vec::new(),
+            interrupts: Vec::new(),
+        })
+    }
+
+    /// Ends the open access of a file. It is no store of data, or its store is not in the file.
+    fn settle(&mut self, session: &mut Session, file: usize) {
+        let Some(open) = self.open.remove(&file) else {
+            return;
+        };
+        if !open.moves.is_empty() {
+            return self.piece(session, &open, None);
+        }
+        // The command's line may have come after its interrupt.
+        let lanes = &session.lanes;
+        let command = self.commands.iter_mut().find(|(lane, act)| {
+            act.kind == Kind::Command && lanes.file(**lane) == file && has_cause(act, open.cause)
+        });
+        match command {
+            Some((_, act)) => add_interrupts(act, &open, lanes),
+            None => session.acts.extend(open.interrupts),
+        }
+    }
+
+    /// Adds the moves of one store to a send. A signal ends the send.
+    fn piece(&mut self, session: &mut Session, open: &Open, store: Option<(&Row, &[u8])>) {
+        let Some(first) = open.moves.first() else {
+            return;
+        };
+        let signal = open.moves.iter().any(|moved| moved.kind == Kind::Signal);
+        let cdc = store.filter(|_| signal).and_then(|(row, bytes)| {
+            let cdc = Cdc::decode(bytes)?;
+            session.dmbs.cdc(first.dmb, &cdc, row.at, row.time);
+            Some(cdc)
+        });
+        let key = (first.from, first.dmb);
         let send = self.sends.entry(key).or_insert_with(|| Row {
             count: 0,
             bytes: 0,
             fields: Vec::new(),
             kind: Kind::Move,
-            ..moved.clone()
+            ..first.clone()
         });
-        send.count += lines;
-        send.until = moved.time;
-        send.failed |= moved.failed;
-        if moved.kind == Kind::Signal {
+        for moved in &open.moves {
+            send.count += 1;
+            send.until = moved.time;
+            send.failed |= moved.failed;
+            // The message itself does not count as data.
+            if cdc.is_none() {
+                send.bytes = send.bytes.saturating_add(moved.bytes);
+            }
+        }
+        send.count += u32::from(store.is_some());
+        add_interrupts(send, open, &session.lanes);
+        if signal {
             send.kind = Kind::Signal;
         }
-        // The message itself does not count as data.
-        if cdc.is_none() {
-            send.bytes = send.bytes.saturating_add(moved.bytes);
-        }
-        let over = moved.kind == Kind::Signal || send.count >= 2 * MOST_PIECES;
+        let over = signal || send.count >= 2 * MOST_PIECES;
         if over && let Some(send) = self.sends.remove(&key) {
-            let mut send = finished_send(send, cdc);
-            let told = self.interrupted.drain(..).map(|(_, lane)| lane);
-            for lane in told {
-                send.count += 1;
-                send.fields
-                    .push(("interrupts".into(), session.lanes.name(lane).to_owned()));
-            }
-            session.acts.push(send);
+            session.acts.push(finished_send(send, cdc.as_ref()));
         }
     }
 }
 
-/// Whether this store started the command: both have the same cause.
-fn is_doorbell_of(act: &Row, line: &Line) -> bool {
-    line.cause.is_some_and(|cause| has_cause(act, cause))
+fn add_interrupts(act: &mut Row, open: &Open, lanes: &Lanes) {
+    for row in &open.interrupts {
+        act.count += 1;
+        // An interrupt may be the first line of its act.
+        act.at = act.at.min(row.at);
+        let name = lanes.name(row.to).to_owned();
+        act.fields.push(("interrupts".into(), name));
+    }
 }
 
-fn has_cause(act: &Row, cause: u64) -> bool {
+fn has_cause(act: &Row, cause: Option<u64>) -> bool {
     let field = act.fields.iter().find(|(name, _)| name == "cause");
-    field.is_some_and(|(_, value)| value.parse() == Ok(cause))
+    let own = field.and_then(|(_, value)| value.parse().ok());
+    own.is_some() && own == cause
 }
 
 fn finished_run(row: Row) -> Row {

@@ -63,6 +63,11 @@ impl Lanes {
         Ok(lane)
     }
 
+    /// Number of the lane's file.
+    pub(super) fn file(&self, lane: u8) -> usize {
+        self.all.get(usize::from(lane)).map_or(0, |lane| lane.file)
+    }
+
     pub(crate) fn name(&self, lane: u8) -> &str {
         self.all
             .get(usize::from(lane))
