@@ -1,6 +1,6 @@
 //! A running lab: server, switch and guests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub struct Lab {
     switch: Switch,
     report: PathBuf,
     observing: bool,
-    /// Number of requested reports so far.
-    reports: Mutex<u64>,
+    /// Held during a request for a report, so that one request cannot take the answer to another.
+    asking: Mutex<()>,
 }
 
 impl Lab {
@@ -93,7 +93,7 @@ impl Lab {
             switch: Switch::new(setup.lose_frames_after),
             report,
             observing: setup.observe,
-            reports: Mutex::new(0),
+            asking: Mutex::new(()),
         };
         for number in 0..guests {
             if let Err(error) = lab.add_guest(number, setup, folder) {
@@ -236,10 +236,9 @@ impl Lab {
         folder: &Folder,
     ) -> Result<(), Error> {
         self.serving.events = events;
-        // A report of the previous server must not count for this one.
+        // The new server numbers its reports from 1. So no report of the previous one must be there.
         let _ = std::fs::remove_file(&self.report);
         self.server = Server::start(&self.serving, folder).await?;
-        *self.reports.lock().await = 0;
         Ok(())
     }
 
@@ -287,25 +286,8 @@ impl Lab {
     /// # Errors
     /// It does not write them.
     pub async fn report(&self) -> Result<Value, Error> {
-        // One request at a time, so that each knows its report's number.
-        let mut reports = self.reports.lock().await;
-        self.server.ask_for_report()?;
-        *reports += 1;
-        let written = async {
-            loop {
-                let text = std::fs::read(&self.report).unwrap_or_default();
-                // An incomplete file is no JSON.
-                if let Ok(report) = serde_json::from_slice::<Value>(&text)
-                    && report["number"].as_u64() >= Some(*reports)
-                {
-                    return report;
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        tokio::time::timeout(REPORT, written)
-            .await
-            .map_err(|_| Error::file("wait for", &self.report)(std::io::ErrorKind::TimedOut.into()))
+        let _asking = self.asking.lock().await;
+        next_report(&self.report, || self.server.ask_for_report()).await
     }
 
     /// Ends the guests, then the server. Returns the server's totals.
@@ -323,6 +305,33 @@ impl Lab {
         serde_json::from_slice(&text)
             .map_err(|error| Error::file("read", &self.report)(error.into()))
     }
+}
+
+/// Asks for a report, and waits until the file at `path` has one with a higher number than before. The server
+/// counts all its reports, also those that others ask for. So the lab cannot know the number in advance.
+async fn next_report(path: &Path, ask: impl FnOnce() -> Result<(), Error>) -> Result<Value, Error> {
+    let before = present_report(path).and_then(|report| report["number"].as_u64());
+    ask()?;
+    let written = async {
+        loop {
+            if let Some(report) = present_report(path)
+                && report["number"].as_u64() > before
+            {
+                return report;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(REPORT, written)
+        .await
+        .map_err(|_| Error::file("wait for", path)(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// The report in the file at `path`. None if there is no file, or if the server has not written all of it yet: an
+/// incomplete file is no JSON.
+fn present_report(path: &Path) -> Option<Value> {
+    let text = std::fs::read(path).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 fn profile_path(setup: &Setup, folder: &Folder) -> Result<PathBuf, Error> {
@@ -350,4 +359,52 @@ fn bound_command(functions: usize) -> String {
          {{ echo functions: *; dmesg | grep -i -e 'ism' -e pci -e dibs | tail -n 5; exit 1; }}",
         tests.join(" && ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{POLL, next_report};
+    use serde_json::json;
+    use std::path::Path;
+
+    fn write(path: &Path, number: u64) {
+        std::fs::write(path, json!({ "number": number }).to_string()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_report_that_somebody_else_asked_for_is_not_the_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        // Others asked five times. The lab has not asked yet.
+        write(&path, 5);
+        let answer = path.clone();
+        let asked = next_report(&path, || {
+            tokio::spawn(async move {
+                tokio::time::sleep(POLL * 4).await;
+                std::fs::write(&answer, "{\"numb").unwrap();
+                tokio::time::sleep(POLL * 4).await;
+                // Two more were counted, and were not written to the file.
+                write(&answer, 8);
+            });
+            Ok(())
+        });
+        assert_eq!(asked.await.unwrap()["number"], 8);
+    }
+
+    #[tokio::test]
+    async fn the_first_report_may_have_any_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        for begun in [None, Some("{")] {
+            let _ = std::fs::remove_file(&path);
+            if let Some(begun) = begun {
+                std::fs::write(&path, begun).unwrap();
+            }
+            let asked = next_report(&path, || {
+                write(&path, 1);
+                Ok(())
+            });
+            assert_eq!(asked.await.unwrap()["number"], 1);
+        }
+    }
 }
