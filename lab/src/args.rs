@@ -77,7 +77,8 @@ const NOT_WITH_RUN: [&str; 9] = [
     "scenario_schema",
 ];
 /// The same of `--bench`.
-const NOT_WITH_BENCH: [&str; 7] = [
+const NOT_WITH_BENCH: [&str; 8] = [
+    "console",
     "observe",
     "run",
     "scenario",
@@ -87,7 +88,8 @@ const NOT_WITH_BENCH: [&str; 7] = [
     "scenario_schema",
 ];
 /// The same of `--scenario` and `--shake`, which choose guests and functions themselves.
-const NOT_WITH_SCENARIOS: [&str; 16] = [
+const NOT_WITH_SCENARIOS: [&str; 17] = [
+    "require_ism",
     "vlan",
     "run",
     "bench",
@@ -345,5 +347,40 @@ impl Args {
                     self.guest_count() - 1
                 )
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use clap::Args as _;
+
+    #[test]
+    fn what_would_have_no_effect_is_refused() {
+        let command = Args::augment_args(clap::Command::new("lab"));
+        let taken = |words: &str| {
+            let words = std::iter::once("lab").chain(words.split(' '));
+            command.clone().try_get_matches_from(words)
+        };
+        for words in [
+            "--bench --console 1",
+            "--console 0 --transfer 5",
+            "--scenario all --require-ism",
+            "--shake 1 --require-ism",
+            "--minutes 5 --require-ism",
+        ] {
+            let error = taken(words).unwrap_err();
+            let kind = error.kind();
+            assert_eq!(kind, clap::error::ErrorKind::ArgumentConflict, "{words}");
+        }
+        for words in [
+            "--bench --guests 2",
+            "--bench --require-ism",
+            "--console 1 --require-ism",
+            "--run true --require-ism",
+            "--scenario all --fail-on-splat",
+        ] {
+            assert!(taken(words).is_ok(), "{words}");
+        }
     }
 }

@@ -58,6 +58,18 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
     refused(&["--guests", "2", "--minutes", "5"], "cannot be used with");
     refused(&["--bench", "--on", "0"], "cannot be used with");
     refused(&["--console", "0", "--on", "0"], "cannot be used with");
+    // Each would have no effect.
+    refused(&["--bench", "--console", "1"], "cannot be used with");
+    refused(
+        &["--console", "0", "--transfer", "5"],
+        "cannot be used with",
+    );
+    refused(
+        &["--scenario", "all", "--require-ism"],
+        "cannot be used with",
+    );
+    refused(&["--shake", "1", "--require-ism"], "cannot be used with");
+    refused(&["--minutes", "5", "--require-ism"], "cannot be used with");
     refused(&["--compare", "zpci"], "--bench");
     refused(
         &["--bench", "--compare", "zpci,moves=often"],
