@@ -12,8 +12,8 @@ use crate::folder::Folder;
 use crate::say::say;
 use crate::setup::Setup;
 
-/// Plays the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over. Returns their results. A
-/// scenario that fails is shortened and written to a file. The next one then gets a new lab.
+/// Plays the scenarios of `seed`, `seed` + 1, ... until `args.minutes` are over. Adds their results to `outcomes`.
+/// A scenario that fails is shortened and written to a file. The next one then gets a new lab.
 ///
 /// # Errors
 /// A lab cannot be started, or the file cannot be written.
@@ -22,14 +22,14 @@ pub(super) async fn run(
     args: &Args,
     setup: &Setup,
     folder: &Folder,
-) -> Result<Vec<Outcome>, Error> {
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), Error> {
     let end = Instant::now() + Duration::from_secs(args.minutes * 60);
     let mut labs = Labs {
         made: 0,
         setup,
         folder,
     };
-    let mut outcomes = Vec::new();
     // The lab, with the seed that was its first.
     let mut open: Option<(u64, Open)> = None;
     for seed in seed.. {
@@ -66,7 +66,7 @@ pub(super) async fn run(
     if let Some((_, lab)) = open {
         lab.close().await;
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 struct Labs<'a> {

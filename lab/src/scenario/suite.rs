@@ -73,51 +73,99 @@ pub(crate) async fn run(
     setup: &Setup,
     folder: &Folder,
 ) -> Result<u8, Error> {
-    let outcomes = match args.shake {
-        Some(seed) => shake::run(seed, args, setup, folder).await?,
-        None => repeated(scenarios, args.repeat, setup, folder).await?,
+    let mut outcomes = Vec::new();
+    let played = match args.shake {
+        Some(seed) => shake::run(seed, args, setup, folder, &mut outcomes).await,
+        None => {
+            let mut first = Played::new();
+            let played = repeated(scenarios, args.repeat, setup, folder, &mut first).await;
+            outcomes.extend(first.into_values());
+            played
+        }
     };
-    let outcomes = Outcomes::new(outcomes);
+    tell(outcomes, played, args.junit.as_deref(), args.format)
+}
+
+/// Writes the results of a run, and returns its exit status. `played` says whether the run came to its end. If it
+/// did not, the results of the scenarios before are still worth having.
+///
+/// # Errors
+/// That of `played`, or the results cannot be written.
+fn tell(
+    outcomes: Vec<Outcome>,
+    played: Result<(), Error>,
+    junit: Option<&Path>,
+    format: Format,
+) -> Result<u8, Error> {
+    if outcomes.is_empty() {
+        played?;
+        return write(&Outcomes::new(outcomes), junit, format);
+    }
+    if played.is_err() {
+        say(format_args!(
+            "the run did not come to its end: these are the results so far"
+        ));
+    }
+    let written = write(&Outcomes::new(outcomes), junit, format);
+    // The first error is the one to report.
+    played.and(written)
+}
+
+fn write(outcomes: &Outcomes, junit: Option<&Path>, format: Format) -> Result<u8, Error> {
     let bad = |what| move |error: std::io::Error| Error::system(what)(error);
-    if let Some(path) = &args.junit {
+    if let Some(path) = junit {
         let text = outcomes.to_junit();
         let text = text.map_err(|error| bad("write JUnit")(std::io::Error::other(error)))?;
         std::fs::write(path, text).map_err(Error::file("write", path))?;
     }
-    let text = match args.format {
+    let text = match format {
         Format::Table => outcomes.to_table(),
-        Format::Json => json::text("write the results as JSON", &outcomes)?,
+        Format::Json => json::text("write the results as JSON", outcomes)?,
     };
     harness::print(&text).map_err(bad("write to standard output"))?;
     Ok(if outcomes.all_passed() { 0 } else { FAILED })
 }
 
-/// The results of the first of `runs` runs. A scenario fails if a later run gives another result.
+/// The results of a run so far, by the index of the scenario.
+type Played = BTreeMap<usize, Outcome>;
+
+/// Adds the results of the first of `runs` runs to `first`. A scenario fails if a later run gives another result.
 async fn repeated(
     scenarios: &[Scenario],
     runs: u64,
     setup: &Setup,
     folder: &Folder,
-) -> Result<Vec<Outcome>, Error> {
+    first: &mut Played,
+) -> Result<(), Error> {
     let mut labs = 0;
-    let mut first = all(scenarios, &mut labs, setup, folder).await?;
+    all(scenarios, &mut labs, setup, folder, first).await?;
     for number in 2..=runs {
         say(format_args!("run {number} of {runs}"));
-        let again = all(scenarios, &mut labs, setup, folder).await?;
-        for (outcome, again) in first.iter_mut().zip(&again) {
+        let mut again = Played::new();
+        let played = all(scenarios, &mut labs, setup, folder, &mut again).await;
+        compare(first, &again, number);
+        played?;
+    }
+    Ok(())
+}
+
+/// Compares the results of the first run with those of run `number`, which may not have played every scenario.
+fn compare(first: &mut Played, again: &Played, number: u64) {
+    for (index, outcome) in first {
+        if let Some(again) = again.get(index) {
             outcome.compare(again, number);
         }
     }
-    Ok(first)
 }
 
-/// The results of `scenarios`, in order. `labs` counts the started labs.
+/// Adds the results of `scenarios` to `outcomes`. `labs` counts the started labs.
 async fn all(
     scenarios: &[Scenario],
     labs: &mut usize,
     setup: &Setup,
     folder: &Folder,
-) -> Result<Vec<Outcome>, Error> {
+    outcomes: &mut Played,
+) -> Result<(), Error> {
     // Scenarios that leave their lab usable come first, so that they share it.
     let mut groups: BTreeMap<&Shape, Vec<(usize, &Scenario)>> = BTreeMap::new();
     for (index, scenario) in scenarios.iter().enumerate() {
@@ -126,7 +174,6 @@ async fn all(
             .or_default()
             .push((index, scenario));
     }
-    let mut outcomes = BTreeMap::new();
     for (shape, mut group) in groups {
         group.sort_by_key(|(_, scenario)| is_destructive(scenario));
         let with_events = group.iter().any(|(_, scenario)| waits_for_events(scenario));
@@ -159,7 +206,7 @@ async fn all(
             lab.close().await;
         }
     }
-    Ok(outcomes.into_values().collect())
+    Ok(())
 }
 
 /// Whether the lab is unusable after the scenario.
@@ -204,4 +251,49 @@ pub(crate) fn check(names: &[String], junit: Option<&Path>) -> Result<Vec<Scenar
         return Err(Error::Usage(text));
     }
     wanted(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Played, compare, tell};
+    use crate::args::Format;
+    use crate::error::Error;
+    use crate::scenario::outcome::Outcome;
+
+    fn outcome(name: &str, passed: bool) -> Outcome {
+        Outcome {
+            name: name.to_owned(),
+            shows: "It shows a thing.".to_owned(),
+            passed,
+            failures: Vec::new(),
+            seconds: 1.0,
+            functions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_breaks_off_still_writes_its_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("junit.xml");
+        let broken_off = || Err(Error::Report("the second lab did not start".to_owned()));
+        let told = |outcomes, played| tell(outcomes, played, Some(&path), Format::Table);
+        let error = told(Vec::new(), broken_off()).unwrap_err();
+        assert_eq!(error.to_string(), "the second lab did not start");
+        assert!(!path.exists(), "nothing was played");
+        let error = told(vec![outcome("first", true)], broken_off()).unwrap_err();
+        assert_eq!(error.to_string(), "the second lab did not start");
+        assert!(!error.is_usage());
+        let junit = std::fs::read_to_string(&path).unwrap();
+        assert!(junit.contains("first"), "{junit}");
+        assert_eq!(told(vec![outcome("first", true)], Ok(())).unwrap(), 0);
+        assert_eq!(told(vec![outcome("first", false)], Ok(())).unwrap(), 4);
+    }
+
+    #[test]
+    fn a_later_run_may_have_played_less() {
+        let mut first: Played = (0..3).map(|index| (index, outcome("it", true))).collect();
+        compare(&mut first, &Played::from([(2, outcome("it", false))]), 2);
+        let passed: Vec<bool> = first.values().map(|outcome| outcome.passed).collect();
+        assert_eq!(passed, [true, true, false]);
+    }
 }
