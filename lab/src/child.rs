@@ -90,6 +90,8 @@ impl Child {
     pub(crate) async fn stop(&self) {
         // The child may have just ended, so an error does not matter.
         let _ = self.signal(Signal::TERM);
+        // A stopped process gets the signal only when it goes on.
+        let _ = self.signal(Signal::CONT);
         if tokio::time::timeout(self.patience, self.ended())
             .await
             .is_err()
@@ -145,5 +147,18 @@ mod tests {
         assert!(child.is_running());
         child.stop().await;
         assert!(!child.is_running());
+    }
+
+    #[tokio::test]
+    async fn a_stopped_child_ends_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "trap 'exit 7' TERM; echo up >&2; while :; do sleep 0.1; done";
+        let child = shell(script, &folder, Duration::from_secs(60));
+        while child.last_words() != "up" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        child.signal(rustix::process::Signal::STOP).unwrap();
+        child.stop().await;
+        assert_eq!(child.ended().await, "ended with exit status: 7");
     }
 }
