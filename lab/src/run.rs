@@ -70,6 +70,9 @@ fn check(args: &Args) -> Result<(), Error> {
     if let Some(text) = args.missing_guest() {
         return Err(Error::Usage(text));
     }
+    if let Some(path) = &args.report {
+        check_report(path)?;
+    }
     let scenario = !args.scenario.is_empty() || args.shake.is_some();
     let given = args.run.is_some() || args.bench || scenario;
     if args.repeat > 1 && args.scenario.is_empty() {
@@ -91,6 +94,19 @@ fn check(args: &Args) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Checks the path of `--report`. The lab removes an old report there, and must remove nothing else, such as a
+/// device or a pipe.
+fn check_report(path: &Path) -> Result<(), Error> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Error::Usage(format!(
+            "--report {}: this is no regular file",
+            path.display()
+        ))),
+        // If the path cannot be used, the lab's start gives the reason.
+        _ => Ok(()),
+    }
 }
 
 /// The signals that end the lab.
@@ -376,6 +392,47 @@ fn tell_rules(report: &Value) {
                 text("severity"),
                 rule["violations"]
             ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::args::Args;
+    use clap::{Args as _, FromArgMatches};
+
+    /// What is wrong with these arguments.
+    #[track_caller]
+    fn wrong(words: &[&str]) -> Option<String> {
+        let command = Args::augment_args(clap::Command::new("lab"));
+        let words = ["lab", "--run", "true"].iter().chain(words);
+        let found = command.try_get_matches_from(words).unwrap();
+        let checked = check(&Args::from_arg_matches(&found).unwrap());
+        checked.err().map(|error| {
+            assert!(error.is_usage(), "{error}");
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn a_report_replaces_nothing_but_a_file() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let report = |name: &str| wrong(&["--report", path(name).to_str().unwrap()]);
+        let pipe = (path("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR);
+        mknodat(CWD, &pipe.0, pipe.1, pipe.2, 0).unwrap();
+        std::os::unix::fs::symlink("pipe", path("link")).unwrap();
+        std::fs::write(path("old"), "{}").unwrap();
+        for name in ["pipe", "link", "."] {
+            let why = report(name).unwrap();
+            let part = format!("--report {}: this is no regular file", path(name).display());
+            assert_eq!(why, part);
+            assert!(path(name).exists(), "{name}");
+        }
+        for name in ["old", "new", "no-such-folder/new"] {
+            assert_eq!(report(name), None, "{name}");
         }
     }
 }
