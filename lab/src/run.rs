@@ -1,5 +1,6 @@
 //! Carries out the subcommand `lab`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::agent::Sink;
-use crate::args::{Args, Format};
+use crate::agent::{SLOTS, Sink};
+use crate::args::{Args, Beside, Format};
 use crate::bench::{Compared, Figures, Needs};
 use crate::error::Error;
 use crate::folder::Folder;
@@ -70,6 +71,7 @@ fn check(args: &Args) -> Result<(), Error> {
     if let Some(text) = args.missing_guest() {
         return Err(Error::Usage(text));
     }
+    check_beside(&args.beside)?;
     if let Some(path) = &args.report {
         check_report(path)?;
     }
@@ -94,6 +96,21 @@ fn check(args: &Args) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Checks that each guest has a slot left for the lab's own commands, which would else wait for ever.
+fn check_beside(commands: &[Beside]) -> Result<(), Error> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for beside in commands {
+        *counts.entry(beside.guest).or_default() += 1;
+    }
+    match counts.into_iter().find(|(_, count)| *count >= SLOTS) {
+        Some((guest, count)) => Err(Error::Usage(format!(
+            "--beside: {count} commands in guest {guest}, expected {} at most",
+            SLOTS - 1
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Checks the path of `--report`. The lab removes an old report there, and must remove nothing else, such as a
@@ -413,6 +430,19 @@ mod tests {
             assert!(error.is_usage(), "{error}");
             error.to_string()
         })
+    }
+
+    #[test]
+    fn a_guest_has_a_slot_left_for_other_commands() {
+        let beside = |guests: &[&str]| {
+            let words = guests.iter().flat_map(|guest| ["--beside", guest]);
+            wrong(&words.chain(["--guests", "2"]).collect::<Vec<_>>())
+        };
+        let three = ["1:a", "1:a", "1:b"];
+        assert_eq!(beside(&three), None);
+        assert_eq!(beside(&[&three[..], &["0:a"]].concat()), None);
+        let why = beside(&[&three[..], &["0:a", "1:c"]].concat()).unwrap();
+        assert_eq!(why, "--beside: 4 commands in guest 1, expected 3 at most");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reads a scenario, and checks it before the lab starts.
 
 use super::format::{Action, Place, SCHEMA_VERSION, Scenario, Shape, When};
+use crate::agent::SLOTS;
 use crate::error::Error;
 
 /// Reads the scenario in `text`. Errors call it `place`.
@@ -88,27 +89,38 @@ fn place(key: &str, at: Place, lab: &Shape) -> Result<(), String> {
 
 fn steps(scenario: &Scenario) -> Result<(), String> {
     let lab = &scenario.lab;
-    let mut running: Vec<&str> = Vec::new();
+    // Names of the commands that no step has finished, each with its guest if it may still run there.
+    let mut running: Vec<(&str, Option<usize>)> = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {
         let key = format!("steps[{index}].do");
         match &step.action {
             Action::Run(run) => {
                 guest(&key, run.guest, lab)?;
                 if let Some(name) = run.name.as_deref() {
-                    if running.contains(&name) {
+                    if running.iter().any(|(other, _)| *other == name) {
                         return Err(format!("{key}: the name {name:?} is given twice"));
                     }
-                    running.push(name);
+                    running.push((name, Some(run.guest)));
+                    let here = running.iter().filter(|(_, at)| *at == Some(run.guest));
+                    let count = here.count();
+                    // The other steps and the checks run commands in the guest, too.
+                    if count >= SLOTS {
+                        return Err(format!(
+                            "{key}: {count} commands with names at once in guest {}, expected {} at most",
+                            run.guest,
+                            SLOTS - 1
+                        ));
+                    }
                 }
             }
             Action::Finish(named) => {
-                if !running.contains(&named.name.as_str()) {
+                if !running.iter().any(|(name, _)| *name == named.name) {
                     return Err(format!(
                         "{key}: no command before it has the name {:?}",
                         named.name
                     ));
                 }
-                running.retain(|name| *name != named.name);
+                running.retain(|(name, _)| *name != named.name);
             }
             Action::Serve(serve) => guest(&key, serve.guest, lab)?,
             Action::Qmp(qmp) => guest(&key, qmp.guest, lab)?,
@@ -125,9 +137,14 @@ fn steps(scenario: &Scenario) -> Result<(), String> {
             | Action::LinkDown(of)
             | Action::LinkUp(of)
             | Action::Pause(of)
-            | Action::Resume(of)
-            | Action::Reboot(of)
-            | Action::Kill(of) => guest(&key, of.guest, lab)?,
+            | Action::Resume(of) => guest(&key, of.guest, lab)?,
+            Action::Reboot(of) | Action::Kill(of) => {
+                guest(&key, of.guest, lab)?;
+                // Its commands end with it.
+                for (_, at) in running.iter_mut().filter(|(_, at)| *at == Some(of.guest)) {
+                    *at = None;
+                }
+            }
             Action::VlanUp(vlan) | Action::VlanDown(vlan) => {
                 guest(&key, vlan.guest, lab)?;
                 if !(1..=4094).contains(&vlan.id) {

@@ -38,6 +38,13 @@ fn arguments_that_contradict_are_refused_before_anything_starts() {
         &["--run", "x", "--beside", "y"],
         "expected a guest's number, a colon and a shell command",
     );
+    refused(
+        &["--run", "x"]
+            .into_iter()
+            .chain(["--beside", "0:y"].repeat(4))
+            .collect::<Vec<_>>(),
+        "--beside: 4 commands in guest 0, expected 3 at most",
+    );
     refused(&["--run", "x", "--bench"], "cannot be used with");
     refused(&["--scenario", "all", "--run", "x"], "cannot be used with");
     refused(

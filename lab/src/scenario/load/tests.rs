@@ -102,6 +102,26 @@ fn an_error_names_the_key_and_what_was_expected() {
 }
 
 #[test]
+fn a_guest_has_a_slot_left_for_other_commands() {
+    let run = |guest: usize, name: &str| {
+        let run = json!({ "guest": guest, "command": "true", "name": name });
+        json!({ "do": { "run": run } })
+    };
+    let finish = |name: &str| json!({ "do": { "finish": { "name": name } } });
+    let steps = |steps: Vec<Value>| move |v: &mut Value| v["steps"] = steps.into();
+    let three = [run(1, "a"), run(1, "b"), run(1, "c")];
+    let with = |more: &[Value]| [&three[..], more].concat();
+    scenario(steps(with(&[run(0, "d")]))).unwrap();
+    scenario(steps(with(&[finish("b"), run(1, "d")]))).unwrap();
+    let reboot = json!({ "do": { "reboot": { "guest": 1 } } });
+    scenario(steps(with(&[reboot, run(1, "d"), finish("a")]))).unwrap();
+    refused(
+        steps(with(&[run(1, "d")])),
+        "steps[3].do: 4 commands with names at once in guest 1, expected 3 at most",
+    );
+}
+
+#[test]
 fn a_fault_is_checked_before_anything_starts() {
     #[track_caller]
     fn wrong(fault: &Value, part: &str) {
