@@ -23,6 +23,8 @@ use crate::{bench, json, scenario, terminal};
 
 /// Exit status of a lab that a signal ended: this number plus the signal's number, as in shells.
 const SIGNALLED: u8 = 128;
+/// The number of SIGHUP.
+const HANGUP: u8 = 1;
 /// Exit status of a lab whose command succeeded, but whose checks failed.
 const CHECK_FAILED: u8 = 4;
 
@@ -130,27 +132,47 @@ fn check_report(path: &Path) -> Result<(), Error> {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Signal,
+    /// None if the lab was started with SIGHUP ignored, as `nohup` does. Then it goes on after a hang-up.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     fn new() -> Result<Self, Error> {
         let listen = |kind| signal(kind).map_err(Error::system("handle signals"));
+        // Whoever listens for a signal ignores it no more. So this is read first. Without the file, the lab listens.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = (!is_ignored(HANGUP, &status)).then(|| listen(SignalKind::hangup()));
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
+            hangup: hangup.transpose()?,
         })
     }
 
     /// Waits for one of the signals. Returns its number.
     async fn any(&mut self) -> u8 {
+        let hung_up = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
-            _ = self.hangup.recv() => 1,
+            _ = hung_up => HANGUP,
         }
     }
+}
+
+/// Whether a process ignores the signal with this number. `status` is its file `/proc/PID/status`.
+fn is_ignored(number: u8, status: &str) -> bool {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit stands for signal 1.
+    mask.is_some_and(|mask| (mask >> (number - 1)) & 1 == 1)
 }
 
 async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<u8, Error> {
@@ -415,7 +437,7 @@ fn tell_rules(report: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{HANGUP, check, is_ignored};
     use crate::args::Args;
     use clap::{Args as _, FromArgMatches};
 
@@ -443,6 +465,27 @@ mod tests {
         assert_eq!(beside(&[&three[..], &["0:a"]].concat()), None);
         let why = beside(&[&three[..], &["0:a", "1:c"]].concat()).unwrap();
         assert_eq!(why, "--beside: 4 commands in guest 1, expected 3 at most");
+    }
+
+    #[test]
+    fn an_ignored_signal_is_known_by_its_bit() {
+        let status =
+            |mask: &str| format!("SigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t1\n");
+        assert!(is_ignored(HANGUP, &status("0000000000001001")));
+        assert!(!is_ignored(HANGUP, &status("0000000000001000")));
+        assert!(!is_ignored(HANGUP, &status("")));
+        assert!(is_ignored(13, &status("0000000000001000")));
+        assert!(!is_ignored(HANGUP, ""));
+    }
+
+    #[test]
+    fn what_nohup_starts_ignores_a_hang_up() {
+        let said = std::process::Command::new("sh")
+            .args(["-c", "trap '' HUP; exec grep SigIgn: /proc/self/status"])
+            .output()
+            .unwrap();
+        let status = String::from_utf8(said.stdout).unwrap();
+        assert!(is_ignored(HANGUP, &status), "{status}");
     }
 
     #[test]
