@@ -32,6 +32,8 @@ impl Tail {
 
     /// Continues with another file, that of a new server.
     pub(super) fn go_on_with(&mut self, path: &Path) {
+        // The old server may have written lines since the last look. They count, too.
+        let _ = self.read();
         self.path = path.to_owned();
         self.at = 0;
         self.begun.clear();
@@ -91,5 +93,23 @@ mod tests {
         std::fs::write(&next, format!("{command}\n")).unwrap();
         tail.go_on_with(&next);
         assert_eq!(count(&mut tail, "ism0", "REG_DMB"), Some(3));
+    }
+
+    #[test]
+    fn the_last_lines_of_the_old_file_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let line =
+            r#"{"schema_version":1,"seq":1,"time_us":1,"function":"ism0","event":"interrupt"}"#;
+        let key = ("ism0".to_owned(), "interrupt".to_owned());
+        let mut tail = Tail::new(&path("old"));
+        std::fs::write(path("old"), format!("{line}\n")).unwrap();
+        assert_eq!(tail.counts().get(&key), Some(&1));
+        // The old server is killed in the middle of its third line.
+        std::fs::write(path("old"), format!("{line}\n{line}\n{{\"sche")).unwrap();
+        tail.go_on_with(&path("new"));
+        assert_eq!(tail.counts().get(&key), Some(&2));
+        std::fs::write(path("new"), format!("{line}\n")).unwrap();
+        assert_eq!(tail.counts().get(&key), Some(&3));
     }
 }
