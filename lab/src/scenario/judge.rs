@@ -223,7 +223,8 @@ impl Stage<'_> {
                         let said = tokio::time::timeout(DROPPED, guest.run(&stacks)).await;
                         let said = said.ok().and_then(Result::ok).map(|said| said.stdout);
                         format!(
-                            "the driver does not come off and back within 60 s; the kernel waits in: {}",
+                            "the driver does not come off and back within {} s; the kernel waits in: {}",
+                            (DROPPED * 2).as_secs(),
                             String::from_utf8_lossy(&said.unwrap_or_default()).trim()
                         )
                     }
