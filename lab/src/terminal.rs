@@ -1,5 +1,6 @@
 //! Shows guests' consoles on the terminal that started the lab.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::error::Error;
 use crate::guest::Guest;
@@ -21,13 +23,18 @@ pub(crate) async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Er
     let _raw = Raw::new()?;
     let mut typed = keyboard();
     let mut keys = Keys::default();
+    // Keys behind one that leaves a console are for the next console.
+    let mut waiting = VecDeque::new();
+    // A guest that carries out no command must not keep the user from its console, or from leaving it. These tasks
+    // end with this function.
+    let mut fitting = JoinSet::new();
     let mut current = first;
     loop {
         let Some(guest) = guests.get(current) else {
             return Ok(());
         };
-        fit(guest).await;
-        match look_at(guest, &mut typed, &mut keys).await {
+        fitting.spawn(fit(Arc::clone(guest)));
+        match look_at(guest, &mut typed, &mut keys, &mut waiting).await {
             Left::Quit => return Ok(()),
             Left::Switch(number) if number < guests.len() => current = number,
             Left::Switch(number) => show(&format!("\r\n[no guest {number}]\r\n")),
@@ -44,6 +51,7 @@ pub(crate) async fn attach(guests: &[Arc<Guest>], first: usize) -> Result<(), Er
 }
 
 /// The reason why the lab leaves a console.
+#[derive(Debug, PartialEq, Eq)]
 enum Left {
     Quit,
     Switch(usize),
@@ -55,11 +63,15 @@ async fn look_at(
     guest: &Guest,
     typed: &mut mpsc::UnboundedReceiver<Vec<u8>>,
     keys: &mut Keys,
+    waiting: &mut VecDeque<Key>,
 ) -> Left {
     let mut output = guest.console.output();
     // Asks the guest for a new prompt.
     guest.console.type_in(b"\n".to_vec());
     loop {
+        if let Some(left) = press(waiting, |bytes| guest.console.type_in(bytes)) {
+            return left;
+        }
         tokio::select! {
             piece = output.recv() => match piece {
                 Ok(bytes) => show_bytes(&bytes),
@@ -70,22 +82,28 @@ async fn look_at(
             bytes = typed.recv() => {
                 // The end of standard input means that the user leaves.
                 let Some(bytes) = bytes else { return Left::Quit };
-                for key in keys.take(&bytes) {
-                    match key {
-                        Key::Typed(bytes) => guest.console.type_in(bytes),
-                        Key::Guest(number) => return Left::Switch(number),
-                        Key::Next => return Left::Next,
-                        Key::Help => show(&format!("\r\n[{}]\r\n", Keys::HELP)),
-                        Key::Quit => return Left::Quit,
-                    }
-                }
+                waiting.extend(keys.take(&bytes));
             }
         }
     }
 }
 
+/// Carries out the waiting keys, up to one that leaves the console.
+fn press(waiting: &mut VecDeque<Key>, type_in: impl Fn(Vec<u8>)) -> Option<Left> {
+    while let Some(key) = waiting.pop_front() {
+        match key {
+            Key::Typed(bytes) => type_in(bytes),
+            Key::Guest(number) => return Some(Left::Switch(number)),
+            Key::Next => return Some(Left::Next),
+            Key::Help => show(&format!("\r\n[{}]\r\n", Keys::HELP)),
+            Key::Quit => return Some(Left::Quit),
+        }
+    }
+    None
+}
+
 /// Tells the guest the size of the terminal.
-async fn fit(guest: &Guest) {
+async fn fit(guest: Arc<Guest>) {
     if let Ok(size) = tcgetwinsize(std::io::stdout())
         && size.ws_row > 0
         && guest.is_running()
@@ -151,5 +169,30 @@ impl Drop for Raw {
         // The terminal may be gone.
         let _ = tcsetattr(std::io::stdin().as_fd(), OptionalActions::Now, &self.0);
         show("\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Left, press};
+    use crate::keys::Keys;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    #[test]
+    fn keys_behind_one_that_leaves_a_console_are_for_the_next() {
+        let mut waiting = VecDeque::from(Keys::default().take(b"a\x1d1b\x1dnc\x1dqd"));
+        let typed = RefCell::new(Vec::new());
+        let mut press = || press(&mut waiting, |bytes| typed.borrow_mut().extend(bytes));
+        for (left, so_far) in [
+            (Some(Left::Switch(1)), "a"),
+            (Some(Left::Next), "ab"),
+            (Some(Left::Quit), "abc"),
+            (None, "abcd"),
+            (None, "abcd"),
+        ] {
+            assert_eq!(press(), left);
+            assert_eq!(*typed.borrow(), so_far.as_bytes());
+        }
     }
 }
