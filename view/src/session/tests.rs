@@ -152,7 +152,7 @@ fn a_command_has_the_interrupt_before_its_line() {
     assert_eq!(told(&session), expected);
 
     // The stores of a payload are no command yet.
-    let (session, _) = read(&[&interrupt(1), PAYLOAD]);
+    let (session, _) = read(&[interrupt(1).as_str(), PAYLOAD]);
     let expected = [
         (Kind::Interrupt, 0, 1, vec![]),
         (Kind::Access, 1, 1, vec![]),
