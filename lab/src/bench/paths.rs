@@ -13,6 +13,8 @@ use crate::say::say;
 const SERIES: u32 = 500;
 /// Seconds without progress after which a measurement ends.
 const STALL: u32 = 20;
+/// Tries of each measurement. On a busy machine, a connection of Linux may fall back to TCP, or stall.
+const TRIES: u32 = 3;
 /// Number of measurements of each kind.
 pub(super) const ROUNDS: usize = 3;
 
@@ -156,7 +158,16 @@ pub(super) async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
 
 /// A number in the JSON output of a command.
 async fn figure(guest: &Guest, command: &str, name: &str) -> Result<f64, Error> {
-    let text = run(guest, command).await?;
+    let mut tries = 1;
+    let text = loop {
+        match run(guest, command).await {
+            Err(error) if tries < TRIES && guest.is_running() => {
+                say(format_args!("bench: once more: {error}"));
+                tries += 1;
+            }
+            other => break other?,
+        }
+    };
     serde_json::from_str::<Value>(&text)
         .ok()
         .and_then(|value| value[name].as_f64())
