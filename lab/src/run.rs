@@ -441,7 +441,7 @@ mod tests {
     use crate::args::Args;
     use clap::{Args as _, FromArgMatches};
 
-    /// What is wrong with these arguments.
+    /// Returns the error that these arguments cause.
     #[track_caller]
     fn wrong(words: &[&str]) -> Option<String> {
         let command = Args::augment_args(clap::Command::new("lab"));

@@ -91,7 +91,7 @@ fn distinct<'a>(
     Ok(())
 }
 
-/// What tells one file from another.
+/// Identifies a file.
 #[derive(PartialEq, Eq)]
 enum Place {
     /// Device and inode of a file that is there: it may have several names.

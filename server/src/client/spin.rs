@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn looking_is_bounded_and_others_have_their_turn() {
-        // So long that a machine without a free processor gives the others their turn, too.
+        // A machine without a free processor may need much of this time before the first turn.
         let others = tokio::spawn(async { Instant::now() });
         let mut spin = Spin::new(Duration::from_millis(300));
         spin.came(None);

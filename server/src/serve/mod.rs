@@ -184,8 +184,6 @@ async fn accept(listener: UnixListener, seat: Seat, mut stop: watch::Receiver<bo
                 let pid = peer.map(Peer::pid);
                 tracing::warn!(pid, times, "a second client is refused");
             }
-            // Refusals that have ended do not count.
-            while clients.try_join_next().is_some() {}
             if clients.len() <= REFUSALS {
                 clients.spawn(refuse(socket).in_current_span());
             }

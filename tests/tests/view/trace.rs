@@ -116,19 +116,3 @@ fn numbers_that_no_server_writes_end_nothing() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
 }
-
-#[test]
-fn time_that_goes_back_ends_nothing() {
-    let recorded = recorded(&[]);
-    let (events, trace) = (recorded.path("twice"), recorded.path("trace"));
-    let once = std::fs::read_to_string(recorded.path("events")).unwrap();
-    std::fs::write(&events, once.repeat(2)).unwrap();
-    for more in [
-        &[][..],
-        &["--follow", "--once"],
-        &["--perfetto", trace.to_str().unwrap()],
-    ] {
-        let ended = program::run([&["view", events.to_str().unwrap()], more].concat());
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    }
-}
