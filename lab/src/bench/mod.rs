@@ -16,7 +16,7 @@ use crate::lab::Lab;
 use crate::say::say;
 use figures::{Beside, SCHEMA_VERSION};
 use move_cost::{Echo, MoveCost};
-use paths::{Path, run};
+use paths::{Path, What, run};
 
 pub(crate) use figures::{Compared, Figures};
 pub(crate) use move_cost::serve_echo;
@@ -60,6 +60,7 @@ pub(crate) async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Err
             lab,
             ONE,
             &[ism, tcp("TCP over loopback", 0, SELF)],
+            What::Everything,
             needs.bytes,
         )
         .await?,
@@ -70,7 +71,7 @@ pub(crate) async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Err
             smc("SMC-D over ism", 1, OTHER),
             tcp("TCP over virtio-net", 1, OTHER),
         ];
-        rows.extend(paths::measure(lab, TWO, &both, needs.bytes).await?);
+        rows.extend(paths::measure(lab, TWO, &both, What::Everything, needs.bytes).await?);
     }
     say(format_args!("bench: the kernel's software ISM"));
     swap_smc(guest, Smc::Loopback).await?;
@@ -78,7 +79,7 @@ pub(crate) async fn measure(lab: &Lab, needs: &Needs<'_>) -> Result<Figures, Err
         through_function: false,
         ..smc("SMC-D over loopback-ism", 0, SELF)
     };
-    let software = paths::measure(lab, ONE, &[software], needs.bytes).await?;
+    let software = paths::measure(lab, ONE, &[software], What::Everything, needs.bytes).await?;
     if software.iter().any(|row| row.moves > 0) {
         return Err(guest.failure("loopback-ism was not used: the function saw moves"));
     }
@@ -118,7 +119,8 @@ pub(crate) async fn compare(
         for turn in 1..=TURNS {
             let labs = std::iter::once(first).chain(others).zip(&mut of);
             for (number, (lab, figures)) in labs.enumerate() {
-                let measured = paths::measure(lab, place, &[path], needs.bytes).await?;
+                let measured =
+                    paths::measure(lab, place, &[path], What::Throughput, needs.bytes).await?;
                 for row in &measured {
                     say(format_args!(
                         "bench: {place}, turn {turn} of {TURNS}, QEMU {} of {}: {:.1} MB/s",

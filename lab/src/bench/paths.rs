@@ -13,10 +13,17 @@ use crate::say::say;
 const SERIES: u32 = 500;
 /// Seconds without progress after which a measurement ends.
 const STALL: u32 = 20;
-/// Tries of each measurement. On a busy machine, a connection of Linux may fall back to TCP, or stall.
-const TRIES: u32 = 3;
 /// Number of measurements of each kind.
 pub(super) const ROUNDS: usize = 3;
+
+/// What is measured of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Throughput and round trips.
+    Everything,
+    /// Throughput alone.
+    Throughput,
+}
 
 /// A path between two sockets.
 #[derive(Debug, Clone, Copy)]
@@ -39,16 +46,41 @@ impl Path {
     fn port(self) -> u16 {
         if self.smcd { 5000 } else { 5001 }
     }
+
+    async fn take_round(self, client: &Guest, what: What, bytes: u64) -> Result<Round, Error> {
+        let (address, port, protocol) = (self.address, self.port(), self.protocol);
+        let require = if self.smcd { " --require-smcd" } else { "" };
+        let to =
+            format!("--to {address} --port {port} --proto {protocol}{require} --timeout {STALL}");
+        let send = format!("smcd-tool send {to} --bytes {bytes}");
+        let mb_per_s = figure(client, &send, "mb_per_s").await?;
+        let round_trip = async |size: u32| match what {
+            What::Throughput => Ok(f64::NAN),
+            What::Everything => {
+                let ping = format!("smcd-tool ping {to} --count {SERIES} --size {size}");
+                figure(client, &ping, "p50_us").await
+            }
+        };
+        Ok(Round {
+            mb_per_s,
+            small_us: round_trip(8).await?,
+            large_us: round_trip(4096).await?,
+        })
+    }
 }
 
 /// Measures `paths` in turns, with transfers of `bytes`. The client is in guest 0.
 ///
+/// A round that fails is said and left out: Linux 6.12 resets connections when another link group ends
+/// (docs/found.md), and a connection may stall on a busy machine.
+///
 /// # Errors
-/// A guest fails, or a connection does.
+/// A guest fails, or a figure of SMC-D is missing after all rounds.
 pub(super) async fn measure(
     lab: &Lab,
     between: &'static str,
     paths: &[Path],
+    what: What,
     bytes: u64,
 ) -> Result<Vec<Row>, Error> {
     let mut series: Vec<Series> = paths.iter().map(|_| Series::default()).collect();
@@ -57,21 +89,30 @@ pub(super) async fn measure(
     }
     for _ in 0..ROUNDS {
         for (path, series) in paths.iter().zip(&mut series) {
+            let (client, server) = (guest(lab, 0)?, guest(lab, path.server)?);
             let before = totals(&lab.report().await?);
-            let taken = series.take_round(guest(lab, 0)?, *path, bytes).await;
-            match taken {
-                // A failure of a path for comparison must not stop the figures of SMC-D.
-                Err(error) if !path.smcd && guest(lab, 0)?.is_running() => {
-                    say(format_args!("no figure of this round: {error}"));
+            match path.take_round(client, what, bytes).await {
+                Ok(round) => series.rounds.push(round),
+                Err(error) if client.is_running() && server.is_running() => {
+                    say(format_args!("bench: no figure of this round: {error}"));
+                    series.failure = Some(error);
                 }
-                other => other?,
+                Err(error) => return Err(error),
             }
             let after = totals(&lab.report().await?);
             series.moves += after.0.saturating_sub(before.0);
             series.interrupts += after.1.saturating_sub(before.1);
         }
     }
-    for (path, series) in paths.iter().zip(&series) {
+    let mut rows = Vec::new();
+    for (path, mut series) in paths.iter().zip(series) {
+        // A path for comparison may have no figure: the figures of SMC-D matter more.
+        if let Some(error) = series
+            .failure
+            .take_if(|_| path.smcd && series.rounds.is_empty())
+        {
+            return Err(error);
+        }
         if path.through_function && series.moves == 0 {
             return Err(guest(lab, 0)?.failure(&format!(
                 "{}: the function saw no move, so another device carried the bytes",
@@ -80,49 +121,37 @@ pub(super) async fn measure(
         }
         let stop = format!("kill $(cat /run/lab/serve{0})", path.port());
         run(guest(lab, path.server)?, &stop).await?;
+        rows.push(series.row(between, path.name));
     }
-    Ok(paths
-        .iter()
-        .zip(series)
-        .map(|(path, series)| series.row(between, path.name))
-        .collect())
+    Ok(rows)
+}
+
+/// The figures of one round. Those that were not asked for are NaN.
+#[derive(Debug)]
+struct Round {
+    mb_per_s: f64,
+    small_us: f64,
+    large_us: f64,
 }
 
 #[derive(Debug, Default)]
 struct Series {
-    throughput: Vec<f64>,
-    small: Vec<f64>,
-    large: Vec<f64>,
+    rounds: Vec<Round>,
+    /// Why the last round without figures failed.
+    failure: Option<Error>,
     moves: u64,
     interrupts: u64,
 }
 
 impl Series {
-    async fn take_round(&mut self, guest: &Guest, path: Path, bytes: u64) -> Result<(), Error> {
-        let Path {
-            protocol, address, ..
-        } = path;
-        let to = format!("--to {address} --port {} --proto {protocol}", path.port());
-        let require = if path.smcd { " --require-smcd" } else { "" };
-        let send = format!("smcd-tool send {to}{require} --bytes {bytes} --timeout {STALL}");
-        self.throughput
-            .push(figure(guest, &send, "mb_per_s").await?);
-        for (size, times) in [(8, &mut self.small), (4096, &mut self.large)] {
-            let ping = format!(
-                "smcd-tool ping {to}{require} --count {SERIES} --size {size} --timeout {STALL}"
-            );
-            times.push(figure(guest, &ping, "p50_us").await?);
-        }
-        Ok(())
-    }
-
-    fn row(self, between: &'static str, path: &'static str) -> Row {
+    fn row(&self, between: &'static str, path: &'static str) -> Row {
+        let of = |figure: fn(&Round) -> f64| median(self.rounds.iter().map(figure).collect());
         Row {
             between,
             path,
-            mb_per_s: median(self.throughput),
-            small_us: median(self.small),
-            large_us: median(self.large),
+            mb_per_s: of(|round| round.mb_per_s),
+            small_us: of(|round| round.small_us),
+            large_us: of(|round| round.large_us),
             moves: self.moves,
             interrupts: self.interrupts,
         }
@@ -158,16 +187,7 @@ pub(super) async fn run(guest: &Guest, command: &str) -> Result<String, Error> {
 
 /// A number in the JSON output of a command.
 async fn figure(guest: &Guest, command: &str, name: &str) -> Result<f64, Error> {
-    let mut tries = 1;
-    let text = loop {
-        match run(guest, command).await {
-            Err(error) if tries < TRIES && guest.is_running() => {
-                say(format_args!("bench: once more: {error}"));
-                tries += 1;
-            }
-            other => break other?,
-        }
-    };
+    let text = run(guest, command).await?;
     serde_json::from_str::<Value>(&text)
         .ok()
         .and_then(|value| value[name].as_f64())

@@ -14,8 +14,16 @@ fn lab_bench_measures_every_path() {
         "--compare=,moves=waited",
     ]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // No rule is broken, neither by the drivers nor by the measured programs beside them.
-    assert!(!ended.stderr.contains(": rule "), "{}", ended.stderr);
+    // No rule is broken, neither by the drivers nor by the measured programs beside them. Only if Linux reset a
+    // connection, the other end may still store into its DMB (docs/found.md).
+    let told = ended.stderr.contains("no figure of this round");
+    for line in ended.stderr.lines().filter(|line| line.contains(": rule ")) {
+        assert!(
+            told && line.contains("rule unknown-dmb "),
+            "{}",
+            ended.stderr
+        );
+    }
     let figures: Value = serde_json::from_str(&ended.stdout).unwrap();
     let rows = figures["rows"].as_array().unwrap();
     let names: Vec<_> = rows
@@ -40,7 +48,6 @@ fn lab_bench_measures_every_path() {
     for row in rows {
         // On a very busy machine, TCP between two guests may take longer than the bench waits, which then says so.
         let may_stop = row["path"] == "TCP over virtio-net";
-        let told = ended.stderr.contains("no figure of this round");
         for figure in ["mb_per_s", "small_us", "large_us"] {
             let stopped = may_stop && told && row[figure].is_null();
             assert!(stopped || row[figure].as_f64() > Some(0.0), "{row}");

@@ -9,8 +9,7 @@
 //! name. At the end come the failures again, then a table of seconds and of seconds of processor time, then
 //! the counts. The table begins with the earlier steps of `./test`, which becomes this program, so that the
 //! processor time of its commands counts as that of this program's children. `$VFIO_USER_ISM_TEST_JOBS` sets
-//! how many programs run at a time (default: one more than there are processors, because one program always
-//! waits).
+//! how many programs run at a time (default: as many as there are processors).
 
 mod arguments;
 mod build;
@@ -36,9 +35,9 @@ const IN_PARTS: &str = "tests/builds";
 /// Programs that take long. They start first, so that none of them runs alone at the end. Programs that wait
 /// for guests stand between programs that compile.
 const LONG: [&str; 12] = [
+    "lab",
     "s390x",
     "builds container",
-    "lab",
     "builds fuzz",
     "builds instrumented",
     "in_qemu",
@@ -154,7 +153,7 @@ fn jobs() -> usize {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     asked
         .and_then(|jobs| jobs.parse().ok())
-        .unwrap_or(processors + 1)
+        .unwrap_or(processors)
         .max(1)
 }
 
