@@ -8,6 +8,14 @@ pub mod instruction;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+/// Whether a name has 1 to 64 letters, digits, `-` or `_`. The name of a function must: it becomes part of a
+/// socket's path, and no file may choose a socket outside its folder.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
 /// Reads the `schema_version` of a line, which must be `EXPECTED`.
 fn version<'de, D: Deserializer<'de>, const EXPECTED: u32>(from: D) -> Result<u32, D::Error> {
     let found = u32::deserialize(from)?;

@@ -97,18 +97,18 @@ fn tell(
     junit: Option<&Path>,
     format: Format,
 ) -> Result<u8, Error> {
-    if outcomes.is_empty() {
-        played?;
-        return write(&Outcomes::new(outcomes), junit, format);
+    match played {
+        Err(error) if outcomes.is_empty() => Err(error),
+        Err(error) => {
+            say(format_args!(
+                "the run did not come to its end: these are the results so far"
+            ));
+            // The first error is the one to report.
+            let _ = write(&Outcomes::new(outcomes), junit, format);
+            Err(error)
+        }
+        Ok(()) => write(&Outcomes::new(outcomes), junit, format),
     }
-    if played.is_err() {
-        say(format_args!(
-            "the run did not come to its end: these are the results so far"
-        ));
-    }
-    let written = write(&Outcomes::new(outcomes), junit, format);
-    // The first error is the one to report.
-    played.and(written)
 }
 
 fn write(outcomes: &Outcomes, junit: Option<&Path>, format: Format) -> Result<u8, Error> {

@@ -30,6 +30,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Time that replies wait for the client to answer a message to memory that it unmaps.
 const HOLD: Duration = Duration::from_millis(DMA_REPLY_MS);
 
+/// Interval at which a delayed reply's client is checked for being gone.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// A connected client, with all state of its connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -283,7 +286,13 @@ impl Connection {
     /// Carries out a fault on the next reply. A reply that waits for an answer of the client is not affected.
     async fn misbehave(&mut self, fault: MessageFault) -> Result<(), ConnectionError> {
         match fault {
-            MessageFault::Delay(time) => sleep(time).await,
+            MessageFault::Delay(time) => {
+                let end = Instant::now() + time;
+                // A client that is gone must not keep the function's place.
+                while !self.socket.is_gone() && Instant::now() < end {
+                    sleep(LOOK.min(end.saturating_duration_since(Instant::now()))).await;
+                }
+            }
             MessageFault::Lose if self.held.is_none() => {
                 self.out.clear();
                 self.sent_fd = None;

@@ -241,11 +241,19 @@ impl Socket {
         }
     }
 
-    /// True if the peer has closed its end, even if it sent bytes before.
+    /// True if the peer sends nothing more, even if bytes that it sent before are still to be read.
     pub fn is_hung_up(&self) -> bool {
+        self.has_ended(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+    }
+
+    /// True if the peer neither sends nor receives any more.
+    pub fn is_gone(&self) -> bool {
+        self.has_ended(PollFlags::HUP | PollFlags::ERR)
+    }
+
+    fn has_ended(&self, signs: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];
         let ready = rustix::event::poll(&mut fds, Some(&Timespec::default()));
-        let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        ready.is_ok() && fds[0].revents().intersects(closed)
+        ready.is_ok() && fds[0].revents().intersects(signs)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ism::FunctionConfig;
 use ism::fault::{self, Fault};
 use ism::profile::{Contract, DeviceSettings, FunctionSettings, Profile, SCHEMA_VERSION};
+use records::is_plain_name;
 use serde_json::json;
 use zpci_region::clp::{ClpFacts, MAXSTBL_LIMIT, pnetid_util_str};
 use zpci_region::rule::catalogue::CATALOGUE;
@@ -96,7 +97,7 @@ impl FunctionPlan {
         rules: &RuleSet,
     ) -> Result<Self, KeyError> {
         let key = |name: &str| format!("functions[{at}].{name}");
-        if !is_plain(&function.name) {
+        if !is_plain_name(&function.name) {
             return Err(KeyError::new(
                 key("name"),
                 format!(
@@ -109,7 +110,7 @@ impl FunctionPlan {
             .socket
             .clone()
             .unwrap_or_else(|| format!("{}.sock", function.name));
-        if !is_plain(&socket.replace('.', "_")) || socket.starts_with('.') {
+        if !is_plain_name(&socket.replace('.', "_")) || socket.starts_with('.') {
             return Err(KeyError::new(
                 key("socket"),
                 format!("{socket:?}, expected a file name of letters, digits, '.', '-' or '_'"),
@@ -269,11 +270,6 @@ impl Device<'_> {
             ..defaults
         })
     }
-}
-
-fn is_plain(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// Returns the digits of a number written as `0x...`.

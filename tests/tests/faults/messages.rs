@@ -36,6 +36,16 @@ fn a_reply_comes_late_and_those_behind_it() {
 }
 
 #[test]
+fn a_client_that_leaves_does_not_keep_its_place_for_the_delay() {
+    let mut pair = Pair::later(&[fault(&json!({ "delay-reply": { "ms": 600_000 } }))]);
+    pair.writer.client.wire.send(&read(1));
+    pair.wait_for("it");
+    let socket = pair.daemon.socket("ism0");
+    drop(pair.writer);
+    Client::open(&socket).read(7, 0, 4).ok();
+}
+
+#[test]
 fn a_reply_is_lost() {
     let mut pair = Pair::later(&[fault(&json!("lose-reply"))]);
     pair.writer.client.wire.send(&[read(1), read(2)].concat());

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::{Args as _, FromArgMatches};
-use lab::{Args, Folder, Guest, Lab, Setup};
+use lab::{Args, Error, Folder, Guest, Lab, Output, Setup};
 use serde_json::Value;
 use vfio_user_ism_tests::program::{self, Ended, program};
 
@@ -60,14 +60,15 @@ where
 
 /// Returns the output of a command that must succeed.
 pub(crate) async fn says(guest: &Guest, command: &str) -> String {
-    let output = guest
-        .run(command)
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
+    succeeded(command, guest.run(command).await)
+}
+
+/// Returns the output of a command that ran and must have succeeded.
+#[track_caller]
+pub(crate) fn succeeded(command: &str, ran: Result<Output, Error>) -> String {
+    let output = ran.unwrap_or_else(|error| panic!("{error}"));
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert_eq!(output.status, 0, "{command}\n{stdout}{stderr}");
     stdout
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use vfio_user_ism_tests::program::run;
 use vfio_user_ism_tests::zpci;
 
-use super::running::{PATIENCE, assert_clean, broken, lab, says, serve, tool, with_lab};
+use super::running::{PATIENCE, assert_clean, broken, lab, says, serve, succeeded, tool, with_lab};
 
 /// Returns the arguments that select the QEMU and the kind of block stores; `None` if the test is skipped.
 fn qemu(test: &str, stores: &str) -> Option<Vec<String>> {
@@ -340,9 +340,7 @@ async fn met_no_fault(guest: &Guest) -> Result<(), MetFault> {
 async fn goes_on(guest: &Guest, command: &str) -> Result<String, MetFault> {
     let ran = guest.run(command).await;
     met_no_fault(guest).await?;
-    let output = ran.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(output.status, 0, "{command}");
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(succeeded(command, ran))
 }
 
 /// Unplugs the function in the middle of traffic, plugs it again and sends bytes through it, three times.

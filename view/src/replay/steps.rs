@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use records::is_plain_name;
 use vfio_user_capture::pcapng::LINK_TYPE;
 use vfio_user_capture::{Front, Kind, ReadError, Reader};
 
@@ -82,7 +83,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
         }
         let name = reader.name(next.interface);
         let function = name.strip_suffix(".insn").unwrap_or(name);
-        if !is_plain(function) {
+        if !is_plain_name(function) {
             return Err(wrong(format!(
                 "function {function:?}, expected 1 to 64 letters, digits, '-' or '_'"
             )));
@@ -101,13 +102,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<Step>, ReplayError> {
         });
     }
     Ok(steps)
-}
-
-/// Whether a profile may give a function this name. The name becomes part of a socket's path, so a capture
-/// must not choose a socket outside the folder.
-fn is_plain(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 #[cfg(test)]
