@@ -162,13 +162,7 @@ impl Connection {
                     woken.set(function.woken());
                     self.memory.woken();
                 }
-                received = receive(&self.socket, &mut self.ring, room, &mut self.spin) => {
-                    heard = true;
-                    self.pace.came_since(begun);
-                    if self.take(received?)? {
-                        return Ok(());
-                    }
-                }
+                // Before the messages: a client that always has some would starve these.
                 received = self.memory.receive_twin() => {
                     received?;
                     let tap = self.tap.as_ref();
@@ -184,6 +178,13 @@ impl Connection {
                     );
                     self.memory.give_up();
                     self.held = None;
+                }
+                received = receive(&self.socket, &mut self.ring, room, &mut self.spin) => {
+                    heard = true;
+                    self.pace.came_since(begun);
+                    if self.take(received?)? {
+                        return Ok(());
+                    }
                 }
                 () = &mut settle, if armed => {
                     armed = false;

@@ -1,5 +1,6 @@
 //! Tests of the twin socket: the server's commands, and the replies to them, on a separate socket.
 
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use vfio_user_ism_tests::client::{command, dma_unmap, irq::MSI, version};
 use vfio_user_ism_tests::driver::target;
 use vfio_user_ism_tests::lender::{BUFFER, LEN, Layout, Lender};
-use vfio_user_ism_tests::wire::{Message, Wire, message, u64_at};
+use vfio_user_ism_tests::wire::{Message, NO_REPLY, Wire, message, u64_at};
 use vfio_user_ism_tests::{Client, Daemon};
 
 /// Sends VERSION with these capabilities. Returns the server's capabilities and descriptors.
@@ -133,6 +134,28 @@ fn a_move_goes_over_the_twin_socket_alone() {
         guest.client.put_aside().is_empty(),
         "a command on the main socket"
     );
+}
+
+#[test]
+fn a_client_that_always_has_messages_is_heard_on_its_twin_socket() {
+    let daemon = Daemon::start();
+    let (mut guest, mut twin) = lender(&daemon);
+    let token = guest.register();
+    for n in 1..20 {
+        let place = target(token, 0, false, 64 * u64::from(n));
+        guest.client.write(0, place, &[n; 64]).ok();
+    }
+    let mut main = UnixStream::from(guest.client.wire.as_fd().try_clone_to_owned().unwrap());
+    let read = message(1, command::GET_INFO, NO_REPLY, &[16, 0, 0, 0].repeat(4));
+    let many = read.repeat(100);
+    std::thread::scope(|threads| {
+        let served = threads.spawn(|| {
+            while guest.memory[0x14c0..0x1500] != [19; 64] {
+                serve(&mut guest, &mut twin);
+            }
+        });
+        while !served.is_finished() && main.write_all(&many).is_ok() {}
+    });
 }
 
 #[test]
