@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vfio_user_ism_server::control;
 
 use crate::failure::{Failure, VIOLATIONS, system};
-use crate::output::{pretty, print};
+use crate::output::{pretty, print, say};
 
 /// Longest time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -171,7 +171,8 @@ fn refused(answer: &Value) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(VIOLATIONS))
 }
 
-/// Sends the lines of stdin as requests. The exit status is 1 if any answer is an error.
+/// Sends the lines of stdin as requests. After the request for events, only events follow. The exit status is 1
+/// if any answer is an error.
 fn raw(args: &Args) -> Result<ExitCode, Failure> {
     let mut server = Server::connect(args)?;
     let mut good = true;
@@ -181,10 +182,20 @@ fn raw(args: &Args) -> Result<ExitCode, Failure> {
             continue;
         }
         let answer = server.ask_text(&line)?;
-        good &= answer["ok"] == true;
-        print(&format!("{answer}\n"))?;
+        if !say(format!("{answer}\n").as_bytes())? {
+            break;
+        }
+        if answer["ok"] != true {
+            good = false;
+        } else if asks_for_events(&line) {
+            return server.events();
+        }
     }
     Ok(ExitCode::from(if good { 0 } else { VIOLATIONS }))
+}
+
+fn asks_for_events(line: &str) -> bool {
+    serde_json::from_str::<Value>(line).is_ok_and(|request| request["request"] == "events")
 }
 
 /// A connection to a running server.
@@ -227,7 +238,6 @@ impl Server {
     fn events(&mut self) -> Result<ExitCode, Failure> {
         let forever = self.stream.get_ref().set_read_timeout(None);
         forever.map_err(system("cannot set a timeout"))?;
-        let mut stdout = std::io::stdout().lock();
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -239,11 +249,7 @@ impl Server {
                 let answer = serde_json::from_slice(&line).unwrap_or_default();
                 return refused(&answer);
             }
-            if stdout
-                .write_all(&line)
-                .and_then(|()| stdout.flush())
-                .is_err()
-            {
+            if !say(&line)? {
                 return Ok(ExitCode::SUCCESS);
             }
         }

@@ -12,10 +12,15 @@ pub(crate) fn pretty(value: &serde_json::Value) -> String {
 
 /// Prints to stdout. A closed pipe is no failure.
 pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(system("cannot write to stdout")(error))
-        }
-        _ => Ok(ExitCode::SUCCESS),
+    say(text.as_bytes()).map(|_| ExitCode::SUCCESS)
+}
+
+/// Prints to stdout at once. Returns false if nobody reads it any more.
+pub(crate) fn say(text: &[u8]) -> Result<bool, Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(system("cannot write to stdout")(error)),
     }
 }

@@ -7,8 +7,8 @@ use zpci_region::{Rule, RuleSet};
 
 use crate::args::ListFormat;
 
-/// All rules with their severities in force.
-pub(crate) fn list(rules: &RuleSet, format: ListFormat) -> String {
+/// All rules with their severities in force, of each function by name.
+pub(crate) fn list(functions: &[(&str, &RuleSet)], format: ListFormat) -> String {
     match format {
         ListFormat::Table => {
             let mut table = Table::new();
@@ -17,8 +17,15 @@ pub(crate) fn list(rules: &RuleSet, format: ListFormat) -> String {
                 .set_content_arrangement(ContentArrangement::Dynamic)
                 .set_header(["rule", "group", "severity", "what breaks it"]);
             for info in &CATALOGUE {
-                let severity = rules.severity(info.rule).name();
-                table.add_row([info.id, info.group.name(), severity, info.title]);
+                let severity = match severities(functions, info.rule) {
+                    Severities::All(severity) => severity.to_owned(),
+                    Severities::Each(of) => of
+                        .iter()
+                        .map(|(name, severity)| format!("{severity} ({name})"))
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                };
+                table.add_row([info.id, info.group.name(), &severity, info.title]);
             }
             format!("{table}\n")
         }
@@ -26,20 +33,44 @@ pub(crate) fn list(rules: &RuleSet, format: ListFormat) -> String {
             let list: Vec<_> = CATALOGUE
                 .iter()
                 .map(|info| {
-                    json!({
+                    let mut rule = json!({
                         "id": info.id,
                         "group": info.group.name(),
-                        "severity": rules.severity(info.rule).name(),
+                        "severity": null,
                         "default_severity": info.default.name(),
                         "always_fails": info.always_fails,
                         "title": info.title,
                         "reason": info.reason,
                         "source": info.source,
-                    })
+                    });
+                    match severities(functions, info.rule) {
+                        Severities::All(severity) => rule["severity"] = severity.into(),
+                        Severities::Each(of) => rule["severities"] = of.into_iter().collect(),
+                    }
+                    rule
                 })
                 .collect();
             format!("{:#}\n", serde_json::Value::Array(list))
         }
+    }
+}
+
+/// The severities of one rule: one for all functions, or each function's name with its own.
+enum Severities<'a> {
+    All(&'static str),
+    Each(Vec<(&'a str, &'static str)>),
+}
+
+fn severities<'a>(functions: &[(&'a str, &RuleSet)], rule: Rule) -> Severities<'a> {
+    let each: Vec<_> = functions
+        .iter()
+        .map(|(name, rules)| (*name, rules.severity(rule).name()))
+        .collect();
+    match each.as_slice() {
+        [(_, first), others @ ..] if others.iter().all(|(_, other)| other == first) => {
+            Severities::All(first)
+        }
+        _ => Severities::Each(each),
     }
 }
 
@@ -79,7 +110,8 @@ mod tests {
 
     #[test]
     fn every_rule_is_listed_and_explained() {
-        let table = list(&RuleSet::default(), ListFormat::Table);
+        let rules = RuleSet::default();
+        let table = list(&[("ism0", &rules)], ListFormat::Table);
         for info in &CATALOGUE {
             assert!(table.contains(info.id));
             let text = explain(info.id).unwrap();

@@ -21,11 +21,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Serve(args)) => serve::serve(&args),
         Some(Command::Rules { format, profile }) => {
             let plan = plan(profile.as_deref())?;
-            let rules = plan
-                .functions
-                .first()
-                .map(|function| function.config.rules.clone());
-            print(&rules_list::list(&rules.unwrap_or_default(), format))
+            let functions = plan.functions.iter().map(|function| &function.config);
+            let of: Vec<_> = functions
+                .map(|config| (config.name.as_str(), &config.rules))
+                .collect();
+            print(&rules_list::list(&of, format))
         }
         Some(Command::Explain { id }) => match rules_list::explain(&id) {
             Some(text) => print(&text),

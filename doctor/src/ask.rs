@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// Most bytes of output to keep.
 const MOST: u64 = 1 << 20;
+
+/// Longest time for the rest of the output after a program's end. A descendant in a process group of its own may
+/// hold the pipes for ever.
+const REST: Duration = Duration::from_secs(10);
 
 /// The output of a successful program.
 #[derive(Debug)]
@@ -46,7 +51,7 @@ pub(crate) fn ask(
     let stdout = read(child.stdout.take());
     let stderr = read(child.stderr.take());
     let status = wait(&mut child, patience);
-    // Descendants may keep the pipes open. The reading threads end with them.
+    // Descendants may keep the pipes open.
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -58,8 +63,8 @@ pub(crate) fn ask(
             patience.as_secs()
         ));
     };
-    let told = |text: thread::JoinHandle<String>| text.join().unwrap_or_default();
-    let (stdout, stderr) = (told(stdout), told(stderr));
+    let end = Instant::now() + REST;
+    let (stdout, stderr) = (told(&stdout, end), told(&stderr, end));
     if status.success() {
         return Ok(Answer { stdout });
     }
@@ -75,16 +80,30 @@ pub(crate) fn ask(
     })
 }
 
-fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+/// Reads a pipe in a thread, which ends with the pipe's last writer.
+fn read(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (pieces, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.by_ref().take(MOST).read_to_end(&mut bytes);
-            // A full pipe would block the program.
-            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        let Some(mut pipe) = pipe else { return };
+        let mut kept = pipe.by_ref().take(MOST);
+        let mut piece = vec![0; 1 << 16];
+        while let Ok(got @ 1..) = kept.read(&mut piece) {
+            let _ = pieces.send(piece[..got].to_vec());
         }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+        // A full pipe would block the program.
+        drop(pieces);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    });
+    receiver
+}
+
+/// Returns what was read until all writers have ended, or until `end`.
+fn told(pieces: &mpsc::Receiver<Vec<u8>>, end: Instant) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(piece) = pieces.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        bytes.extend(piece);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn wait(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
@@ -101,6 +120,7 @@ fn wait(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::kill_process;
     use std::ffi::OsStr;
 
     fn shell(script: &str, patience: Duration) -> Result<Answer, String> {
@@ -136,5 +156,15 @@ mod tests {
         assert!(text.contains("does not end within"), "{text}");
         // A child that outlives its parent keeps the pipes. The group's end ends it, too.
         assert!(shell("sleep 1000 & exit 0", LONG).is_ok());
+    }
+
+    #[test]
+    fn a_descendant_that_left_the_group_does_not_hold_the_answer() {
+        // It tells its number once it has left.
+        let script = "p=$(mktemp -u); mkfifo $p; \
+            setsid sh -c 'echo $$ >'$p'; exec sleep 1000' & cat $p; rm $p";
+        let told = shell(script, LONG).unwrap().stdout;
+        let left = Pid::from_raw(told.trim().parse().unwrap()).unwrap();
+        kill_process(left, Signal::KILL).expect("it still runs");
     }
 }

@@ -188,20 +188,27 @@ async fn until_signalled(args: &Args, setup: &Setup, folder: &Folder) -> Result<
             Ok(SIGNALLED + number)
         }
     };
-    let guests = lab.guests().to_vec();
-    let report = lab.stop().await;
-    let splats = tell_splats(&guests);
+    let guests = lab.guests().len();
+    let (report, splats) = end(&mut lab).await;
     let status = result?;
     let report = report?;
-    tell_rules(&report);
     let failed = [
         args.fail_on_splat && splats > 0,
-        args.require_ism && tell_idle_guests(&report, guests.len(), setup.functions_per_guest) > 0,
+        args.require_ism && tell_idle_guests(&report, guests, setup.functions_per_guest) > 0,
     ];
     Ok(match status {
         0 if failed.contains(&true) => CHECK_FAILED,
         status => status,
     })
+}
+
+/// Ends a lab, and prints the faults that its guests' kernels reported and the rules that were broken. Returns the
+/// server's totals, and the number of the faults.
+async fn end(lab: &mut Lab) -> (Result<Value, Error>, usize) {
+    let guests = lab.guests().to_vec();
+    let report = lab.stop().await;
+    let splats = tell_splats(&guests);
+    (report.inspect(tell_rules), splats)
 }
 
 /// Prints the faults that the guests' kernels reported. Returns their number.
@@ -280,13 +287,17 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
         };
         // This comes first, because plain TCP has stopped the first lab's network for good
         // (docs/performance.md).
-        let compared = match setup.compared.as_slice() {
-            [] => Vec::new(),
-            others => compare(lab, others, &needs).await?,
+        let (compared, splats) = match setup.compared.as_slice() {
+            [] => (Vec::new(), 0),
+            others => compare(lab, others, folder, &needs).await?,
         };
         let mut figures = bench::measure(lab, &needs).await?;
         figures.compared = compared;
-        return print(&figures, args.format);
+        let failed = args.fail_on_splat && splats > 0;
+        return Ok(match print(&figures, args.format)? {
+            0 if failed => CHECK_FAILED,
+            status => status,
+        });
     }
     let Some(command) = &args.run else {
         terminal::attach(guests, args.console).await?;
@@ -299,14 +310,16 @@ async fn main_work(args: &Args, setup: &Setup, folder: &Folder, lab: &Lab) -> Re
     guest.run_to(command, stdout, stderr).await
 }
 
-/// Measures SMC-D in `lab` and in similar labs, in turns.
+/// Measures SMC-D in `lab` and in similar labs, in turns. Returns, with the figures, the number of faults that the
+/// kernels of the other labs reported.
 async fn compare(
     lab: &Lab,
     others: &[(Variant, Setup)],
+    folder: &Folder,
     needs: &Needs<'_>,
-) -> Result<Vec<Compared>, Error> {
-    let folders: Vec<_> = others.iter().map(|_| Folder::new(None)).collect();
-    let folders: Vec<_> = folders.into_iter().collect::<Result<_, _>>()?;
+) -> Result<(Vec<Compared>, usize), Error> {
+    let folders = (1..=others.len()).map(|number| folder.part(&format!("compared{number}")));
+    let folders: Vec<_> = folders.collect::<Result<_, _>>()?;
     let mut labs = Vec::new();
     let measured = async {
         for ((variant, setup), folder) in others.iter().zip(&folders) {
@@ -320,17 +333,23 @@ async fn compare(
         bench::compare(lab, &labs, needs).await
     };
     let measured = measured.await;
-    for lab in &mut labs {
-        tell_rules(&lab.stop().await?);
+    let (mut ended, mut splats) = (Ok(()), 0);
+    for (lab, (variant, _)) in labs.iter_mut().zip(others) {
+        say(format_args!("bench: ending guests for {variant}"));
+        let (report, found) = end(lab).await;
+        ended = ended.and(report.map(drop));
+        splats += found;
     }
+    // The first error is the one to report.
     let told = others.iter().zip(measured?);
+    ended?;
     let compared = told.map(|((variant, setup), rows)| Compared {
         variant: variant.to_string(),
         qemu: setup.recipe.qemu.display().to_string(),
         plugin: setup.plugin.is_some(),
         rows,
     });
-    Ok(compared.collect())
+    Ok((compared.collect(), splats))
 }
 
 fn print(figures: &Figures, format: Format) -> Result<u8, Error> {

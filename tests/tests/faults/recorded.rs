@@ -1,6 +1,8 @@
 //! Tests of the records of faults: events, counts, violations that they cause, and followers.
 
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -243,6 +245,62 @@ fn ctl_prints_events_until_the_server_ends() {
     let status = eventually("ctl ends with the server", || child.0.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
     reader.join().unwrap();
+}
+
+/// Starts `ctl raw`, and sends it one request. Its standard input stays open.
+fn raw(socket: &Path, request: &str) -> (Running, ChildStdin, BufReader<ChildStdout>) {
+    let mut command = program::command();
+    command.arg("ctl").arg(socket).arg("raw");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = Running(command.spawn().unwrap());
+    let mut stdin = child.0.stdin.take().unwrap();
+    writeln!(stdin, "{request}").unwrap();
+    let stdout = child.0.stdout.take().unwrap();
+    (child, stdin, BufReader::new(stdout))
+}
+
+#[test]
+fn raw_requests_end_with_the_reader_and_events_follow_their_request() {
+    let (daemon, socket) = served(&[], &[]);
+    let functions = r#"{"request":"functions"}"#;
+    let line = |stdout: &mut BufReader<ChildStdout>| -> Value {
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    let (mut child, mut stdin, mut stdout) = raw(&socket, functions);
+    assert_eq!(line(&mut stdout)["functions"][0]["name"], "ism0");
+    drop(stdout);
+    writeln!(stdin, "{functions}").unwrap();
+    let status = eventually("raw ends with its reader", || child.0.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+
+    let (mut child, mut stdin, mut stdout) = raw(&socket, r#"{"request":"events"}"#);
+    assert_eq!(line(&mut stdout)["ok"], true);
+    // A further request would be taken for an answer among the events.
+    writeln!(stdin, "{functions}").unwrap();
+    drop(Client::open(&daemon.socket("ism0")));
+    assert_eq!(line(&mut stdout)["event"], "connected");
+    daemon.stop();
+    let status = eventually("raw ends with the server", || child.0.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn events_that_cannot_be_written_are_an_error() {
+    let (daemon, socket) = served(&[], &[]);
+    let mut command = program::command();
+    let full = std::fs::File::create("/dev/full").unwrap();
+    command.arg("ctl").arg(&socket).arg("events").stdout(full);
+    let mut child = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let status = eventually("ctl fails", || {
+        drop(Client::open(&daemon.socket("ism0")));
+        child.0.try_wait().unwrap()
+    });
+    assert_eq!(status.code(), Some(3));
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut child.0.stderr.take().unwrap(), &mut told).unwrap();
+    assert!(told.contains("cannot write to stdout"), "{told}");
 }
 
 #[test]

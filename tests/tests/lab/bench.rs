@@ -7,11 +7,15 @@ use super::running::lab;
 #[test]
 #[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
 fn lab_bench_measures_every_path() {
+    let kept = tempfile::tempdir().unwrap();
     let ended = lab(&[
         "--bench",
         "--transfer=1",
         "--format=json",
         "--compare=,moves=waited",
+        "--fail-on-splat",
+        "--keep",
+        kept.path().to_str().unwrap(),
     ]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // No rule is broken, neither by the drivers nor by the measured programs beside them. Only if Linux reset a
@@ -23,6 +27,11 @@ fn lab_bench_measures_every_path() {
             "{}",
             ended.stderr
         );
+    }
+    for folder in ["", "compared1"] {
+        let console = kept.path().join(folder).join("guest1-console.log");
+        let console = std::fs::read_to_string(console).unwrap();
+        assert!(console.contains("Linux version"), "{console}");
     }
     let figures: Value = serde_json::from_str(&ended.stdout).unwrap();
     let rows = figures["rows"].as_array().unwrap();

@@ -1,6 +1,8 @@
 //! Tests of the command line apart from serving: lists, explanations, capabilities, profiles, usage.
 
-use serde_json::Value;
+use std::io::Write;
+
+use serde_json::{Value, json};
 use vfio_user_ism_tests::program::{profile, run};
 
 const PROFILES: [&str; 5] = ["ism", "strict", "qemu-stock", "pair", "quad"];
@@ -63,6 +65,31 @@ fn rules_show_the_severities_of_a_profile() {
         (severity("crosses-4k"), severity("plain-store")),
         (&"warn".into(), &"note".into())
     );
+}
+
+#[test]
+fn rules_show_each_functions_severity_if_they_differ() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let text = r#"{"schema_version":1,"name":"two","functions":[
+        {"name":"ism0","gid":"0x1","rules":{"torn-header":"reject"}},
+        {"name":"ism1","gid":"0x2","rules":{"torn-header":"off"}}]}"#;
+    file.write_all(text.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let table = said(&["rules", "--profile", path]);
+    let row = table.lines().find(|line| line.contains("torn-header"));
+    assert!(
+        row.unwrap().contains("reject (ism0), off (ism1)"),
+        "{table}"
+    );
+    let json = said(&["rules", "--format", "json", "--profile", path]);
+    let list: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let rule = |id| list.iter().find(|rule| rule["id"] == id).unwrap();
+    assert_eq!(rule("torn-header")["severity"], Value::Null);
+    let each = json!({ "ism0": "reject", "ism1": "off" });
+    assert_eq!(rule("torn-header")["severities"], each);
+    let same = rule("crosses-4k");
+    assert_eq!(same["severity"], same["default_severity"]);
+    assert!(same.get("severities").is_none());
 }
 
 #[test]
