@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use vfio_user_ism_tests::patience::within;
-use vfio_user_ism_tests::program;
+use vfio_user_ism_tests::program::{self, program};
 use vfio_user_ism_tests::qemu::Process;
 
 use super::running::{BOOT, PATIENCE, lab};
@@ -254,6 +254,32 @@ fn a_signal_ends_everything() {
         .unwrap()
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+#[ignore = "needs QEMU 11.1, the plugin and a Linux guest: run ./test"]
+fn a_hang_up_does_not_end_a_lab_that_ignores_it() {
+    // As nohup does.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"trap "" HUP; exec "$0" "$@""#])
+        .arg(program())
+        .args([
+            "lab",
+            "--timeout",
+            BOOT,
+            "--run",
+            "echo up; sleep 3; echo down",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "up");
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "down");
+    let status = within(PATIENCE, "the lab ends", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
 }
 
 /// A terminal in which the lab runs.

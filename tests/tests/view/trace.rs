@@ -1,5 +1,8 @@
 //! Tests of the Perfetto trace, and of the view in a terminal.
 
+use std::fs::File;
+use std::process::Stdio;
+
 use serde_json::Value;
 use vfio_user_ism_tests::program;
 
@@ -90,6 +93,24 @@ fn the_terminal_shows_functions_dmbs_and_the_last_violations() {
         !ended.stdout.contains('\x1b'),
         "colours and cursor are for terminals"
     );
+}
+
+#[test]
+fn a_terminal_view_that_cannot_be_written_is_an_error() {
+    let recorded = recorded(&[]);
+    let mut command = program::command();
+    command
+        .args(["view", "--follow"])
+        .arg(recorded.path("events"));
+    let full = File::create("/dev/full").unwrap();
+    let shown = command
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&shown.stderr);
+    assert_eq!(shown.status.code(), Some(3), "{told}");
+    assert!(told.contains("cannot write standard output"), "{told}");
 }
 
 #[test]
