@@ -16,8 +16,8 @@ const STALL: u32 = 20;
 /// Number of measurements of each kind.
 pub(super) const ROUNDS: usize = 3;
 
-/// What is measured of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The measurements that the bench takes of a path.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum What {
     /// Throughput and round trips.
     Everything,
